@@ -1,0 +1,115 @@
+"""What every job's command line shares: a recipe's name, typed overrides, errors in one line."""
+
+import contextlib
+import difflib
+import io
+import itertools
+import re
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import NoReturn, TypeVar
+
+from palo import config
+from palo.errors import ConfigError, PaloError
+
+R = TypeVar("R")
+
+_EXIT_ERROR = 2
+_EXIT_INTERRUPTED = 130
+
+
+def run_job(main: Callable[[list[str]], None]) -> NoReturn:
+    """Runs a job and ends the process as a command line should.
+
+    An error of ours is one line on stderr and exit code 2; a stop by Ctrl-C or SIGTERM, as
+    `ray job stop` sends it, is one line and exit code 130.
+
+    Args:
+        main: The job; takes the arguments after the script's name.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        main(sys.argv[1:])
+    except PaloError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(_EXIT_ERROR)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr, flush=True)
+        sys.exit(_EXIT_INTERRUPTED)
+    sys.exit(0)
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def parse_recipe(
+    arguments: list[str], recipes: Mapping[str, Callable[[], R]], program: str
+) -> tuple[R, bool]:
+    """Reads `RECIPE [--field value ...] [--dry-run]`.
+
+    Args:
+        arguments: The arguments after the script's name.
+        recipes: Functions that return a full configuration, by name.
+        program: The script's name, for the help text.
+
+    Returns:
+        The checked configuration, and whether only a dry run is wanted.
+
+    Raises:
+        ConfigError: If the recipe is unknown, an override is wrong, or values contradict.
+    """
+    names = ", ".join(recipes)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: {program} RECIPE [--dry-run] [--field value ...]\nrecipes: {names}")
+        print(f"fields of a recipe: {program} RECIPE --help")
+        sys.exit(0 if arguments else _EXIT_ERROR)
+    name, *rest = arguments
+    if name not in recipes:
+        near = difflib.get_close_matches(name, recipes, n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise ConfigError("unknown recipe", seen=repr(name), fix=f"{hint}Use one of {names}.")
+    dry_run = "--dry-run" in rest
+    overrides = [argument for argument in rest if argument != "--dry-run"]
+    resolved = override(recipes[name](), overrides, f"{program} {name}")
+    config.check(resolved)
+    return resolved, dry_run
+
+
+def override(default: R, arguments: list[str], program: str) -> R:
+    """Applies `--field.subfield value` overrides to a configuration.
+
+    Raises:
+        ConfigError: If a field is unknown or a value has the wrong type.
+    """
+    import tyro
+
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(
+                type(default),
+                default=default,
+                args=arguments,
+                prog=program,
+                config=(tyro.conf.AvoidSubcommands,),
+            )
+    except SystemExit as end:
+        if not end.code:  # --help
+            raise
+        fact, hint = _condensed(printed.getvalue())
+        raise ConfigError(fact, fix=f"{hint}See {program} --help.") from None
+
+
+def _condensed(message: str) -> tuple[str, str]:
+    """Makes one sentence of tyro's box: what stands below its title, and what it suggests."""
+    lines = [re.sub(r"[│╭╮╰╯]", " ", line).strip() for line in message.splitlines()]
+    is_rule = [re.search(r"[-─]{4,}", line) is not None for line in lines]
+    first = is_rule.index(True) + 1 if True in is_rule else 0
+    body = itertools.takewhile(
+        lambda pair: not pair[1], zip(lines[first:], is_rule[first:], strict=True)
+    )
+    fact = " ".join(line for line, _ in body if line).rstrip(".")
+    suggested = re.search(r"Perhaps you meant.*?(--[\w.-]+)", message, re.DOTALL)
+    return fact, f"Did you mean {suggested[1]}? " if suggested else ""

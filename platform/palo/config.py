@@ -1,0 +1,118 @@
+"""Checking, writing, reading and naming of configurations.
+
+A configuration is a tree of frozen, keyword-only dataclasses. A dataclass that can be wrong has a
+method `faults()` that yields one clause for each fault; `check` collects those of the whole tree.
+"""
+
+import dataclasses
+import hashlib
+import json
+import types
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import (
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from palo.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def check(config: object) -> None:
+    """Raises one ConfigError that lists every fault of the tree, each behind its path."""
+    faults = list(_walk(config, ""))
+    if faults:
+        count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ConfigError(
+            f"{type(config).__name__} has {count}",
+            seen="; ".join(faults),
+            fix="Change them on the command line or in the recipe.",
+        )
+
+
+def _walk(node: object, path: str) -> Iterator[str]:
+    if isinstance(node, tuple):
+        for index, item in enumerate(node):
+            yield from _walk(item, f"{path}{index}.")
+    if not dataclasses.is_dataclass(node):
+        return
+    own_faults: Callable[[], Iterator[str]] | None = getattr(node, "faults", None)
+    if own_faults is not None:
+        yield from (f"{path}{fault}" for fault in own_faults())
+    for field in dataclasses.fields(node):
+        yield from _walk(getattr(node, field.name), f"{path}{field.name}.")
+
+
+def to_dict(config: object) -> Any:  # noqa: ANN401 - JSON values
+    """Returns the tree as JSON values: dataclasses as objects, tuples as arrays, paths as text."""
+    if dataclasses.is_dataclass(config):
+        return {f.name: to_dict(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {str(key): to_dict(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [to_dict(value) for value in config]
+    return str(config) if isinstance(config, Path) else config
+
+
+def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Builds a configuration from what `to_dict` gave; fields left out keep their defaults.
+
+    Raises:
+        ConfigError: If a key is unknown or missing, or a value has the wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"{kind.__name__} is written as an object with fields",
+            seen=repr(values),
+            fix="Restore the file that this was read from.",
+        )
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ConfigError(
+            f"{kind.__name__} has no field of this name",
+            seen=", ".join(unknown),
+            fix=f"Its fields are {', '.join(hints)}.",
+        )
+    parsed = {key: _parse(hints[key], value, key) for key, value in values.items()}
+    try:
+        return kind(**parsed)
+    except TypeError as error:  # a field without a default is missing
+        raise ConfigError(
+            f"{kind.__name__} is incomplete", seen=error, fix="Add the missing fields."
+        ) from error
+
+
+def _parse(hint: Any, value: Any, name: str) -> Any:  # noqa: ANN401 - any annotation, any value
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value)  # type: ignore[arg-type]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        return _parse(next(arg for arg in args if arg is not type(None)), value, name)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_parse(args[0], item, name) for item in value)
+    if origin is Literal:
+        if value in args:
+            return value
+    elif hint is Path and isinstance(value, str):
+        return Path(value)
+    elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, origin or hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise ConfigError(f"{name} has the wrong type", seen=repr(value), fix=f"It must be {hint}.")
+
+
+def fingerprint(values: object) -> str:
+    """Returns 16 hexadecimal digits that name a configuration or any tree of JSON values."""
+    text = json.dumps(to_dict(values), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

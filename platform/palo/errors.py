@@ -1,0 +1,60 @@
+"""The one family of errors that people see: the fact, the value seen, and what to change.
+
+Every class keeps its arguments as the exception's own, so that it survives pickling between actors.
+Callers of the library who pass a wrong argument get ValueError or TypeError instead.
+"""
+
+
+class PaloError(Exception):
+    """An error with a remedy; at the command line it is one line and exit code 2.
+
+    Args:
+        fact: What is wrong, as a clause without a full stop.
+        seen: The value that was met; empty when the fact already holds it.
+        fix: What the user can change, as a sentence.
+    """
+
+    def __init__(self, fact: str, *, seen: object = "", fix: str = "") -> None:
+        super().__init__(fact, str(seen), fix)
+        self.fact = fact
+        self.seen = str(seen)
+        self.fix = fix
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.fact, self.seen, self.fix)
+
+    def __str__(self) -> str:
+        fact = f"{self.fact}: {self.seen}" if self.seen else self.fact
+        return f"{fact}. {self.fix}" if self.fix else f"{fact}."
+
+
+def _rebuild(kind: type[PaloError], fact: str, seen: str, fix: str) -> PaloError:
+    return kind(fact, seen=seen, fix=fix)
+
+
+class ConfigError(PaloError):
+    """A recipe, an override or a setting is wrong."""
+
+
+class DataError(PaloError):
+    """The input data are missing, unreadable, or bad beyond the configured share."""
+
+
+class ImageError(DataError):
+    """One image can't be used."""
+
+
+class StorageError(PaloError):
+    """A file or folder can't be read or written."""
+
+
+class ResourceError(PaloError):
+    """The machine or the cluster lacks what the job asks for."""
+
+
+class MismatchError(PaloError):
+    """Two things that must have been made for each other were not."""
+
+
+class TrainingError(PaloError):
+    """Training can't go on, for example after a loss that is not finite."""

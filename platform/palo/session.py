@@ -1,0 +1,110 @@
+"""One Ray for a job: the running cluster where there is one, else a private one on this machine."""
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from palo.errors import ResourceError
+
+_OBJECT_STORE_BYTES = 300 << 20
+_ANSWER_TIMEOUT_S = 5.0
+_QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@contextmanager
+def ray_session(num_cpus: int | None = None) -> Iterator[None]:
+    """Connects to the cluster of `RAY_ADDRESS`, or runs a private Ray for the length of the block.
+
+    A private Ray has a fresh token of its own, so that neither an old token on this machine nor
+    anybody else on it matters, and no dashboard. It is shut down at the end.
+
+    Args:
+        num_cpus: Logical CPUs of a private Ray; the machine's own number by default.
+
+    Raises:
+        ResourceError: If the cluster of `RAY_ADDRESS` can't be reached.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if shutil.which("nvidia-smi") is None:
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns wherever it is loaded
+    address = os.environ.get("RAY_ADDRESS")
+    if address is None and "ray" not in sys.modules:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(16)
+    elif address is not None:
+        _require_answer(address)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if address else _private_settings(num_cpus)),
+        )
+    except (ConnectionError, RuntimeError) as error:
+        raise _unreachable(address or "a private Ray", error) from error
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Tries the head's port first: Ray itself would wait for minutes.
+
+    Raises:
+        ResourceError: If nothing listens there.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "://" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_TIMEOUT_S).close()
+    except OSError as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address: str, error: Exception) -> ResourceError:
+    return ResourceError(
+        "can't start or reach Ray",
+        seen=f"{address}: {error}",
+        fix="Check RAY_ADDRESS and `ray status`, or unset RAY_ADDRESS for a private Ray.",
+    )
+
+
+def lasting_path(path: Path) -> Path:
+    """Returns where a relative output path really goes.
+
+    That is below `PALO_HOME` if it is set. A submitted job works in a copy of the checkout that
+    Ray deletes: there it is below ~/palo.
+    """
+    home = os.environ.get("PALO_HOME")
+    if home is None and "runtime_resources" in Path.cwd().parts:
+        home = str(Path.home() / "palo")
+    return Path(home) / path if home is not None else path
+
+
+def _private_settings(num_cpus: int | None) -> dict[str, object]:
+    return {
+        "num_cpus": num_cpus or os.cpu_count(),
+        "include_dashboard": False,
+        "object_store_memory": _OBJECT_STORE_BYTES,
+    }

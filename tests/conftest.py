@@ -1,0 +1,132 @@
+"""What every test may ask for, and which tests this machine can't run.
+
+Collection stays light: nothing here imports torch or ray.
+"""
+
+import functools
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from palo import languages
+
+if TYPE_CHECKING:
+    from palo.model import PaloConfig, PaloForConditionalGeneration
+
+pytest_plugins = [
+    "tests.fixtures.finished",
+    "tests.fixtures.metrics",
+    "tests.fixtures.training",
+]
+
+ROOT = Path(__file__).resolve().parents[1]
+_INDEX_HOST = ("pypi.org", 443)
+_NETWORK_TIMEOUT_S = 3.0
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The optional data folder: PALO_DATA, or `shared/data` beside the checkout."""
+    folder = Path(os.environ.get("PALO_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no optional data folder at {folder}: set PALO_DATA to yours")
+    return folder
+
+
+@pytest.fixture
+def eleventh_language(monkeypatch: pytest.MonkeyPatch) -> languages.Language:
+    """Swahili, registered for the length of one test in this process."""
+    monkeypatch.setattr(languages, "_registry", dict(languages._registry))
+    swahili = languages.Language(
+        code="sw", name="Swahili", native_name="Kiswahili", script="Latn", resource="low"
+    )
+    languages.register(swahili)
+    return swahili
+
+
+@pytest.fixture
+def tiny_config() -> "Callable[..., PaloConfig]":
+    """Makes configurations of a model with 16 patches, width 48, and 99 words."""
+    from transformers import CLIPVisionConfig, LlamaConfig
+
+    from palo.model.sizes import from_parts
+
+    def make(
+        projector_type: str = "mlp2x_gelu", tower: Any = None, **language: Any
+    ) -> "PaloConfig":
+        size = {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "image_size": 32,
+            "patch_size": 8,
+        }
+        words = {
+            "vocab_size": 99,
+            "hidden_size": 48,
+            "intermediate_size": 96,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 512,
+            # Large enough for logits that differ, so that comparing them means something.
+            "initializer_range": 0.2,
+        }
+        return from_parts(
+            tower or CLIPVisionConfig(**size), LlamaConfig(**(words | language)), projector_type
+        )
+
+    return make
+
+
+@pytest.fixture
+def tiny_model(
+    tiny_config: "Callable[..., PaloConfig]",
+) -> "Callable[..., PaloForConditionalGeneration]":
+    """Makes tiny models with random weights, always the same, in evaluation mode."""
+    import torch
+
+    from palo.model import PaloForConditionalGeneration
+
+    def make(*args: Any, **kwargs: Any) -> PaloForConditionalGeneration:
+        torch.manual_seed(0)
+        return PaloForConditionalGeneration(tiny_config(*args, **kwargs)).eval()
+
+    return make
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips, with the reason, what needs a device or a network that isn't there."""
+    if item.get_closest_marker("gpu") and (reason := _no_gpu()):
+        pytest.skip(reason)
+    if item.get_closest_marker("network") and (reason := _no_network()):
+        pytest.skip(reason)
+
+
+@functools.cache
+def _no_gpu() -> str:
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return "needs a CUDA device: nvidia-smi is not installed"
+    listing = subprocess.run([command, "--list-gpus"], capture_output=True, text=True, check=False)
+    if listing.returncode != 0 or not listing.stdout.strip():
+        return "needs a CUDA device: nvidia-smi lists none"
+    import torch  # only where a driver is present, so that other runs never pay for it
+
+    return "" if torch.cuda.is_available() else "needs a CUDA device: this torch sees none"
+
+
+@functools.cache
+def _no_network() -> str:
+    try:
+        socket.create_connection(_INDEX_HOST, timeout=_NETWORK_TIMEOUT_S).close()
+    except OSError as error:
+        return f"needs the network: {_INDEX_HOST[0]} can't be reached ({error})"
+    return ""

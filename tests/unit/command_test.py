@@ -1,0 +1,99 @@
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from palo.command import override, parse_recipe, run_job
+from palo.errors import ConfigError, DataError
+from palo.model.lora import LoraSettings
+from palo.recipes import RECIPES
+from palo.train.stages import OptimizerSettings, StageConfig
+
+STAGE = StageConfig(
+    template="vicuna_v1",
+    trains="lora",
+    lora=LoraSettings(),
+    optimizer=OptimizerSettings(lr_projector=1e-3, lr_language=1e-4),
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--global-batch", "many"], "--global-batch.*'many'"),
+        (["--globl-batch", "3"], "--globl-batch.*Did you mean --global-batch"),
+        (["--zero.stage", "5"], "'5' for argument '--zero.stage'"),
+        (["--token-budget"], "'--token-budget'"),
+    ],
+)
+def test_a_wrong_override_is_told_in_one_line(arguments, told):
+    with pytest.raises(ConfigError, match=told) as caught:
+        override(STAGE, arguments, "jobs/finetune.py nano")
+    assert "\n" not in str(caught.value)
+
+
+def test_overrides_reach_every_depth():
+    arguments = ["--lora.rank", "3", "--workers.use-gpu", "--optimizer.betas", "0.8", "0.9"]
+    changed = override(STAGE, arguments, "x")
+    assert changed.lora == LoraSettings(rank=3)
+    assert changed.workers.use_gpu
+    assert changed.optimizer.betas == (0.8, 0.9)
+    assert changed.global_batch == STAGE.global_batch
+
+
+def test_an_unknown_recipe_is_told_with_the_nearest_one():
+    with pytest.raises(ConfigError, match=r"'nan'\. Did you mean nano"):
+        parse_recipe(["nan"], RECIPES, "jobs/finetune.py")
+
+
+def test_all_faults_of_a_recipe_are_told_together():
+    arguments = ["nano", "--data.language", "xx", "--finetune.global-batch", "0"]
+    with pytest.raises(ConfigError, match=r"2 faults: data.language 'xx'.*finetune.global_batch"):
+        parse_recipe(arguments, RECIPES, "jobs/finetune.py")
+
+
+def test_a_dry_run_is_asked_for_anywhere():
+    recipe, dry = parse_recipe(["7b", "--dry-run", "--finetune.seed", "5"], RECIPES, "x")
+    assert dry
+    assert recipe.finetune.seed == 5
+
+
+def ended(main, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_job(main)
+    return end.value.code, capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_one_line_and_code_2(capsys):
+    def main(arguments):
+        raise DataError("the file is empty", seen="x.json", fix="Give another.")
+
+    assert ended(main, capsys) == (2, "error: the file is empty: x.json. Give another.\n")
+
+
+def test_a_stop_is_one_line_and_code_130(capsys):
+    def main(arguments):
+        raise KeyboardInterrupt
+
+    code, told = ended(main, capsys)
+    assert (code, told.count("\n")) == (130, 1)
+
+
+def test_sigterm_stops_as_ctrl_c_does():
+    program = (
+        "import time; from palo.command import run_job; "
+        "run_job(lambda a: (print('up', flush=True), time.sleep(60)))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told.startswith("stopped")
+    assert time.monotonic() - started < 20
