@@ -1,0 +1,173 @@
+"""The languages of the platform: the only list of them anywhere.
+
+An eleventh language is one more entry in `_ENTRIES`, or one call of `register` at run time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from palo.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Language:
+    """What the platform needs to know about one language.
+
+    Attributes:
+        code: ISO 639-1 code, the word that every table and file uses.
+        name: English name.
+        native_name: The language's name in itself.
+        script: ISO 15924 code of the script that it is written in.
+        direction: Direction of its lines.
+        resource: Class in the PALO paper's averages (section 4.2): high or low.
+        full_stop: Mark that ends a statement.
+        question_mark: Mark that ends a question.
+        quotes: Opening and closing quotation mark.
+        digits: Its ten digits in ascending order, as its everyday text writes them.
+    """
+
+    code: str
+    name: str
+    native_name: str
+    script: str
+    direction: Literal["ltr", "rtl"] = "ltr"
+    resource: Literal["high", "low"] = "high"
+    full_stop: str = "."
+    question_mark: str = "?"
+    quotes: tuple[str, str] = ("“", "”")
+    digits: str = "0123456789"
+
+    def __post_init__(self) -> None:
+        if not (self.code.isascii() and self.code.isalpha() and self.code.islower()):
+            raise ConfigError(
+                "a language code has only lower-case Latin letters",
+                seen=self.code,
+                fix="Use its ISO 639-1 code.",
+            )
+        if len(self.digits) != 10:
+            raise ConfigError(
+                f"language {self.code} needs ten digits",
+                seen=len(self.digits),
+                fix="List them from zero to nine.",
+            )
+
+
+_ENTRIES = (
+    Language(code="en", name="English", native_name="English", script="Latn"),
+    Language(
+        code="zh",
+        name="Chinese",
+        native_name="中文",
+        script="Hans",
+        full_stop="。",
+        question_mark="？",
+    ),
+    Language(
+        code="fr",
+        name="French",
+        native_name="Français",
+        script="Latn",
+        question_mark="\u00a0?",
+        quotes=("«\u00a0", "\u00a0»"),
+    ),
+    Language(code="es", name="Spanish", native_name="Español", script="Latn", quotes=("«", "»")),
+    Language(code="ru", name="Russian", native_name="Русский", script="Cyrl", quotes=("«", "»")),
+    Language(
+        code="ja",
+        name="Japanese",
+        native_name="日本語",
+        script="Jpan",
+        full_stop="。",
+        question_mark="？",
+        quotes=("「", "」"),
+    ),
+    Language(
+        code="ar",
+        name="Arabic",
+        native_name="العربية",
+        script="Arab",
+        direction="rtl",
+        resource="low",
+        question_mark="؟",
+        quotes=("«", "»"),
+        digits="٠١٢٣٤٥٦٧٨٩",
+    ),
+    Language(
+        code="hi",
+        name="Hindi",
+        native_name="हिन्दी",
+        script="Deva",
+        resource="low",
+        full_stop="।",
+        digits="०१२३४५६७८९",
+    ),
+    Language(
+        code="bn",
+        name="Bengali",
+        native_name="বাংলা",
+        script="Beng",
+        resource="low",
+        full_stop="।",
+        digits="০১২৩৪৫৬৭৮৯",
+    ),
+    Language(
+        code="ur",
+        name="Urdu",
+        native_name="اردو",
+        script="Arab",
+        direction="rtl",
+        resource="low",
+        full_stop="۔",
+        question_mark="؟",
+        digits="۰۱۲۳۴۵۶۷۸۹",
+    ),
+)
+
+_registry: dict[str, Language] = {entry.code: entry for entry in _ENTRIES}
+
+
+def get(code: str) -> Language:
+    """Returns the language of an ISO 639-1 code.
+
+    Raises:
+        ConfigError: If the registry has no such language.
+    """
+    try:
+        return _registry[code]
+    except KeyError:
+        raise ConfigError(
+            "unknown language",
+            seen=repr(code),
+            fix=f"Use one of {', '.join(_registry)}, or register it in palo.languages.",
+        ) from None
+
+
+def known(code: object) -> bool:
+    """Tells whether the registry has a language of this code."""
+    return code in _registry
+
+
+def codes() -> tuple[str, ...]:
+    """Returns every code, in the order of the paper's tables."""
+    return tuple(_registry)
+
+
+def every() -> Iterator[Language]:
+    """Yields every language, in the order of the paper's tables."""
+    yield from _registry.values()
+
+
+def register(language: Language) -> None:
+    """Adds one more language to the registry of this process.
+
+    Raises:
+        ConfigError: If the code is taken by another language.
+    """
+    present = _registry.setdefault(language.code, language)
+    if present != language:
+        raise ConfigError(
+            f"language code {language.code} is taken",
+            seen=present.name,
+            fix="Choose another code, or change the entry in palo.languages.",
+        )
