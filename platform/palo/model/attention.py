@@ -1,0 +1,127 @@
+"""Attention for packed rows: every sample attends to itself alone, and nobody builds a mask.
+
+Transformers' own sdpa path makes a dense L x L mask for a packed row and computes all of it. The
+implementation registered here under `NAME` computes one causal attention for each sample instead.
+Where FlashAttention is installed, `flash_attention_2` takes the same arguments and needs none of
+this: choose it with `attn_implementation={"text_config": "flash_attention_2"}`.
+"""
+
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "palo_segments"
+
+
+def packing_arguments(
+    cu_seq_lens: Tensor, implementation: str, device: torch.device
+) -> dict[str, Any]:
+    """Returns the keyword arguments that tell a language model where samples begin and end.
+
+    Args:
+        cu_seq_lens: (S+1,) int32, 0 and the running total of the samples' lengths in tokens.
+        implementation: Name of the language model's attention implementation.
+        device: Device of the language model.
+
+    Raises:
+        ValueError: If the implementation can't tell packed samples apart.
+    """
+    if implementation == NAME:
+        # The lengths are needed as numbers in every layer: on the CPU they cost no synchronization.
+        return {"cu_seq_lens_q": cu_seq_lens.cpu()}
+    if "flash" not in implementation:
+        raise ValueError(f"attention {implementation!r} takes no packed rows: use {NAME!r}")
+    longest = int(cu_seq_lens.diff().max())
+    offsets = cu_seq_lens.to(device, torch.int32)
+    return {
+        "cu_seq_lens_q": offsets,
+        "cu_seq_lens_k": offsets,
+        "max_length_q": longest,
+        "max_length_k": longest,
+    }
+
+
+def segments_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    cu_seq_lens_q: Tensor | None = None,
+    **kwargs: Any,  # noqa: ANN401 - what transformers hands to every attention function
+) -> tuple[Tensor, None]:
+    """Attends causally within each sample of a packed row; any other row goes to sdpa.
+
+    Args:
+        module: The attention module that calls.
+        query: (B, heads, L, width of a head) floats; B is 1 for a packed row.
+        key: As the query, with the key's number of heads; longer than L with a cache.
+        value: As the key.
+        attention_mask: (B, 1, L, length of the key) bool, or None.
+        cu_seq_lens_q: (S+1,) int32 on the CPU for a packed row, else None.
+        **kwargs: Passed on to sdpa.
+
+    Returns:
+        (B, L, heads, width of a head) floats, and no attention weights.
+
+    Raises:
+        ValueError: If a row is packed but nobody says where its samples end, or the lengths don't
+            add up to the row.
+    """
+    if cu_seq_lens_q is None:
+        if attention_mask is not None and attention_mask.numel() == 0:
+            raise ValueError(
+                "position_ids restart within a row, but cu_seq_lens_q is missing: without it the "
+                "samples of the row would attend to one another"
+            )
+        out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        return out, None
+    lengths = cu_seq_lens_q.diff().tolist()
+    if query.shape[0] != 1 or not sum(lengths) == query.shape[2] == key.shape[2]:
+        raise ValueError(
+            f"a packed batch is one row without a cache: cu_seq_lens_q counts {sum(lengths)} "
+            f"tokens, queries are {tuple(query.shape)} and keys {tuple(key.shape)}"
+        )
+    runs = [(length, len(list(group))) for length, group in groupby(lengths)]
+    # Splitting keeps the backward pass linear; slices would each get a gradient as long as the row.
+    split = [
+        tensor.split([n * count for n, count in runs], dim=2) for tensor in (query, key, value)
+    ]
+    parts = []
+    for (length, count), *tensors in zip(runs, *split, strict=True):
+        # Neighbours of one length become a batch of `count` rows.
+        batch = [t.unflatten(2, (count, length)).squeeze(0).transpose(0, 1) for t in tensors]
+        out, _ = sdpa_attention_forward(module, *batch, None, **kwargs)
+        parts.append(out.flatten(0, 1))
+    return torch.cat(parts).unsqueeze(0), None
+
+
+def segments_mask(*, attention_mask: Tensor | None = None, **kwargs: Any) -> Tensor | None:  # noqa: ANN401
+    """Builds the mask of sdpa, except for a packed row: that gets an empty one.
+
+    The empty mask marks the row as packed, so that `segments_attention` can insist on the lengths.
+
+    Args:
+        attention_mask: (B, L) bool, false for padding, or None.
+        **kwargs: What transformers hands to every mask function.
+    """
+    packed = not kwargs.get("allow_is_causal_skip", True)
+    causal = not kwargs.get("allow_is_bidirectional_skip", False)
+    if attention_mask is None and packed and causal and kwargs["q_length"] == kwargs["kv_length"]:
+        return torch.empty(0, dtype=torch.bool)
+    mask: Tensor | None = sdpa_mask(attention_mask=attention_mask, **kwargs)
+    return mask
+
+
+def register() -> None:
+    """Makes `palo_segments` known to transformers."""
+    AttentionInterface.register(NAME, segments_attention)
+    AttentionMaskInterface.register(NAME, segments_mask)
+
+
+register()

@@ -1,0 +1,80 @@
+"""LoRA on the language model, with the projector in training beside it."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+
+    from palo.model.palo import PaloForConditionalGeneration
+
+# PEFT matches the whole module name: the towers have q_proj, k_proj and v_proj too.
+TARGETS = (
+    r"language_model\.model\.layers\.\d+\."
+    r"(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoraSettings:
+    """Size and strength of the LoRA matrices.
+
+    Attributes:
+        rank: Inner width of every pair of matrices.
+        alpha: Strength; the product of a pair is scaled by alpha / rank.
+        dropout: Share of a pair's inputs that training drops.
+
+    Source: values of the released PALO scripts (finetune_lora_palo.sh).
+    """
+
+    rank: int = 128
+    alpha: float = 256
+    dropout: float = 0.05
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is wrong, one clause for each fault."""
+        if self.rank < 1:
+            yield f"rank is {self.rank}, it must be at least 1"
+        if self.alpha <= 0:
+            yield f"alpha is {self.alpha}, it must be above 0"
+        if not 0 <= self.dropout < 1:
+            yield f"dropout is {self.dropout}, it must be from 0 up to but not 1"
+
+
+def lora_config(settings: LoraSettings) -> "LoraConfig":
+    """Returns PEFT's configuration of an adapter of these sizes."""
+    from peft import LoraConfig  # recipes read the settings and import no torch
+
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=TARGETS,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def attach_lora(model: "PaloForConditionalGeneration", settings: LoraSettings) -> "PeftModel":
+    """Adds LoRA to every linear layer of the language model's blocks.
+
+    Afterwards only the LoRA matrices and the projector train; both have the model's own type,
+    because ZeRO-3 with bf16 takes no mixture.
+
+    Args:
+        model: The model; it is changed in place.
+        settings: Size and strength of the matrices.
+
+    Returns:
+        PEFT's wrapper around the model.
+    """
+    from peft import get_peft_model
+
+    with warnings.catch_warnings():
+        # PEFT asks transformers for gradient checkpointing under a name that is going away.
+        warnings.simplefilter("ignore", FutureWarning)
+        wrapped = get_peft_model(model, lora_config(settings), autocast_adapter_dtype=False)
+    model.projector.requires_grad_(True)
+    return wrapped

@@ -1,0 +1,151 @@
+"""The sizes of the platform's models, from the small ones to the paper's."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from transformers import (
+    AutoConfig,
+    CLIPVisionConfig,
+    Dinov2Config,
+    LlamaConfig,
+    PreTrainedConfig,
+)
+
+from palo import storage
+from palo.errors import MismatchError
+from palo.model.config import PaloConfig
+
+
+def from_parts(
+    vision_config: PreTrainedConfig,
+    text_config: PreTrainedConfig,
+    projector_type: str = "mlp2x_gelu",
+    image_size: int | None = None,
+) -> PaloConfig:
+    """Returns the configuration of a model made of these parts.
+
+    Args:
+        vision_config: The tower's configuration.
+        text_config: The language model's configuration.
+        projector_type: `mlpNx_gelu` or `ldp`.
+        image_size: Side of the images in pixels; None for the tower's own.
+    """
+    # As plain values: two models must not share one configuration object.
+    return PaloConfig(
+        vision_config=vision_config.to_dict(),
+        text_config=text_config.to_dict(),
+        projector_type=projector_type,
+        image_size=image_size,
+    )
+
+
+def from_folders(
+    tower_folder: Path,
+    language_folder: Path,
+    projector_type: str = "mlp2x_gelu",
+    image_size: int | None = None,
+) -> PaloConfig:
+    """Returns the configuration of a model made of two folders in Hugging Face's format.
+
+    Raises:
+        MismatchError: If the language folder holds no Llama-architecture model.
+        StorageError: If a folder has no readable config.json.
+    """
+    tower, language = read_config(tower_folder), read_config(language_folder)
+    if not isinstance(language, LlamaConfig):
+        raise MismatchError(
+            f"{language_folder} holds no Llama-architecture language model",
+            seen=f"model_type {language.model_type}",
+            fix="Choose a model whose config.json has model_type llama.",
+        )
+    return from_parts(tower, language, projector_type, image_size)
+
+
+def read_config(folder: Path) -> PreTrainedConfig:
+    """Reads the config.json of a model folder; of CLIP and its like, the vision half.
+
+    Raises:
+        StorageError: If it can't be read.
+        MismatchError: If transformers doesn't know the model type.
+    """
+    values = storage.read_json(folder / "config.json")
+    try:
+        config = AutoConfig.for_model(**values)
+    except (TypeError, ValueError) as error:
+        raise MismatchError(
+            f"{folder / 'config.json'} is no model configuration that transformers knows",
+            seen=values.get("model_type", "no model_type") if isinstance(values, dict) else values,
+            fix="Choose a folder that save_pretrained wrote.",
+        ) from error
+    return getattr(config, "vision_config", config)
+
+
+def mini() -> PaloConfig:
+    """DINOv2-small and SmolLM2-135M: real weights that train on two CPU cores."""
+    tower = Dinov2Config(
+        hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14
+    )
+    language = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=8192,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
+        tie_word_embeddings=True,
+        pad_token_id=2,
+    )
+    return from_parts(tower, language, "mlp2x_gelu", image_size=336)
+
+
+def mobile_1_7b() -> PaloConfig:
+    """MobilePALO-1.7B: MobileLLaMA-1.4B behind the LDP projector."""
+    return from_parts(_clip_l14_336(), _llama(2048, 5632, 24, 16, 1e-6, 2048), "ldp")
+
+
+def palo_7b() -> PaloConfig:
+    """PALO-7B: Vicuna-7B v1.5."""
+    return from_parts(_clip_l14_336(), _llama(4096, 11008, 32, 32, 1e-5, 4096))
+
+
+def palo_13b() -> PaloConfig:
+    """PALO-13B: Vicuna-13B v1.5."""
+    return from_parts(_clip_l14_336(), _llama(5120, 13824, 40, 40, 1e-5, 4096))
+
+
+# The nano scale is not here: its base weights decide its numbers (`from_folders`).
+SIZES: Mapping[str, Callable[[], PaloConfig]] = MappingProxyType(
+    {"mini": mini, "mobile-1.7b": mobile_1_7b, "7b": palo_7b, "13b": palo_13b}
+)
+
+
+def _clip_l14_336() -> CLIPVisionConfig:
+    return CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        projection_dim=768,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        image_size=336,
+        patch_size=14,
+    )
+
+
+def _llama(
+    hidden: int, intermediate: int, layers: int, heads: int, eps: float, positions: int
+) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=32000,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        max_position_embeddings=positions,
+        rms_norm_eps=eps,
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+        pad_token_id=0,
+    )
