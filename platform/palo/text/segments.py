@@ -1,0 +1,170 @@
+"""Turning the pieces of a template into ids, chunk by chunk.
+
+A chunk is what the tokenizer sees at once. What is the same for every text is encoded once and
+kept, so that a long corpus pays for its own words alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from palo.text.messages import Turn
+from palo.text.templates import Control, Piece, Slot, Template
+from palo.text.tokenizer import TextTokenizer
+
+IMAGE_SENTINEL = -200
+_TEXT_SLOTS = frozenset((Slot.SYSTEM, Slot.QUESTION, Slot.ANSWER))
+
+
+@dataclass(slots=True)
+class Round:
+    """A question with its answer, as ids.
+
+    Attributes:
+        question: Ids that are read; one sentinel per image.
+        answer: Ids that are trained, its end token included; what is read if `trained` is false.
+        num_text_tokens: Ids that aren't sentinels.
+        trained: False for an empty answer, which would teach silence.
+    """
+
+    question: list[int]
+    answer: list[int]
+    num_text_tokens: int
+    trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """Pieces between which at most one text is still missing.
+
+    Attributes:
+        before: Ids of the chunks before the one with the text.
+        opening: Template text of that chunk, in front of the text.
+        closing: Template text of that chunk, behind the text.
+        after: Ids of the chunks behind it.
+        has_text: Whether there is a chunk with a text.
+    """
+
+    before: list[int]
+    opening: str
+    closing: str
+    after: list[int]
+    has_text: bool
+
+
+class SegmentEncoder:
+    """Encodes the segments of one template with one tokenizer.
+
+    Args:
+        template: Layout.
+        tokenizer: Source of ids.
+
+    Raises:
+        MismatchError: If the tokenizer lacks a control token of the template.
+    """
+
+    def __init__(self, template: Template, tokenizer: TextTokenizer) -> None:
+        self._template = template
+        self.tokenizer = tokenizer
+        self.between = self._fill(self._segment(template.between), "")
+        self._answer = self._segment(template.answer)
+        self._questions: dict[int, _Segment] = {}
+        self._default_head = self._make_head(template.system_text)
+
+    def head(self, system: str | None) -> list[int]:
+        """Returns the ids before the first round, to be copied before they are added to.
+
+        Args:
+            system: System text; None for the template's own, empty for none.
+        """
+        return self._default_head if system is None else self._make_head(system)
+
+    def question(self, text: str, num_images: int) -> list[int]:
+        """Returns the ids of a user's turn, up to where the assistant begins.
+
+        Args:
+            text: The user's words. Beside an image, white space around them goes, as in LLaVA.
+            num_images: Sentinels to set at the front.
+        """
+        segment = self._questions.get(num_images)
+        if segment is None:
+            segment = self._segment(self._template.question, num_images)
+            self._questions[num_images] = segment
+        if num_images:
+            text = text.strip()
+            if text:
+                text = self._template.after_image + text
+        return self._fill(segment, text)
+
+    def answer(self, text: str) -> list[int]:
+        """Returns the ids of an assistant's turn, its end token included."""
+        return self._fill(self._answer, text)
+
+    def round(self, user: Turn, assistant: Turn) -> Round:
+        """Encodes a round with the images that its question brings."""
+        question = self.question(user.text, user.num_images)
+        answer = self.answer(assistant.text)
+        num_text_tokens = len(question) + len(answer) - user.num_images
+        return Round(question, answer, num_text_tokens, trained=bool(assistant.text))
+
+    def with_question(self, part: Round, text: str, num_images: int) -> Round:
+        """Returns a round with another question or more images before the same answer."""
+        question = self.question(text, num_images)
+        num_text_tokens = len(question) + len(part.answer) - num_images
+        return Round(question, part.answer, num_text_tokens, part.trained)
+
+    def _make_head(self, system: str) -> list[int]:
+        pieces = self._template.start + (self._template.system if system else ())
+        return self._fill(self._segment(pieces), system)
+
+    def _fill(self, segment: _Segment, text: str) -> list[int]:
+        if not segment.has_text:
+            return segment.before
+        ids = self.tokenizer.encode(segment.opening + text + segment.closing)
+        ids += segment.after
+        return segment.before + ids if segment.before else ids
+
+    def _segment(self, pieces: Sequence[Piece], num_images: int = 0) -> _Segment:
+        """Encodes all of a segment but the chunk that has the text slot."""
+        ids: list[int] = []
+        chunk = ""
+        before: list[int] | None = None
+        opening = closing = ""
+        in_slot_chunk = False
+        # The last piece only ends the last chunk.
+        for piece in (*pieces, None):
+            if isinstance(piece, str):
+                chunk += piece
+                continue
+            if piece in _TEXT_SLOTS:
+                before, ids, opening, chunk = ids, [], chunk, ""
+                in_slot_chunk = True
+                continue
+            if piece is Slot.IMAGES and not num_images:
+                continue
+            if in_slot_chunk:
+                closing, in_slot_chunk = chunk, False
+            elif chunk:
+                ids += self.tokenizer.encode(chunk)
+            chunk = "" if piece is not Slot.SPACE or self.tokenizer.dummy_prefix else " "
+            ids += self._control(piece, num_images)
+        if before is None:
+            return _Segment(ids, "", "", [], has_text=False)
+        return _Segment(before, opening, closing, ids, has_text=True)
+
+    def _control(self, piece: Piece | None, num_images: int) -> list[int]:
+        if isinstance(piece, Control):
+            return [self.tokenizer.special(piece.token)]
+        if piece is Slot.IMAGES:
+            return [IMAGE_SENTINEL] * num_images
+        if piece is Slot.EOS:
+            return [self.tokenizer.eos_id]
+        if piece is Slot.BOS and self.tokenizer.bos_id is not None:
+            return [self.tokenizer.bos_id]
+        return []
+
+
+@lru_cache(maxsize=8)
+def segment_encoder(template: Template, tokenizer: TextTokenizer) -> SegmentEncoder:
+    """Returns the encoder of a template and a tokenizer, made once."""
+    return SegmentEncoder(template, tokenizer)

@@ -1,0 +1,69 @@
+"""What every tokenizer does alike: reading its files, naming them, and mending text."""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from palo.errors import MismatchError, StorageError
+
+
+def repaired(text: str) -> str:
+    """Returns the text with U+FFFD for lone surrogates, which UTF-8 can't write.
+
+    Raises:
+        TypeError: If it isn't text.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a tokenizer encodes text, got {type(text).__name__}")
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def read(path: Path) -> bytes:
+    """Returns the content of a file.
+
+    Raises:
+        StorageError: If it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            "the tokenizer's file can't be read", seen=f"{path} ({error.strerror})"
+        ) from None
+
+
+def parse(build: Callable[[], Any], error: type[Exception], path: Path) -> Any:  # noqa: ANN401 - untyped packages
+    """Returns what `build` makes of a file's content.
+
+    Raises:
+        StorageError: If it raises `error`, which is what its package has for damaged content.
+    """
+    try:
+        return build()
+    except error:
+        raise StorageError(
+            "the tokenizer's file is damaged or of another kind",
+            seen=path,
+            fix="Copy it again from the model that it belongs to.",
+        ) from None
+
+
+def fingerprint(files: Sequence[Path]) -> str:
+    """Returns 16 hexadecimal digits that name the files' names and content."""
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def no_control(token: str, path: Path) -> MismatchError:
+    """Returns the error for a control token that a tokenizer doesn't have."""
+    return MismatchError(
+        "the tokenizer has no such control token",
+        seen=f"{token} in {path}",
+        fix="Choose a template that fits the tokenizer, or the tokenizer that fits the template.",
+    )

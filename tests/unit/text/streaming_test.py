@@ -1,0 +1,43 @@
+import pytest
+
+from palo.text.streaming import TextStream
+
+TEXTS = (
+    "Two red circles.",
+    "两个红色的圆。𠮷",
+    "नीला वर्ग।",
+    "দুটি লাল বৃত্ত।",
+    "دائرة حمراء.",
+    "👩‍👩‍👧 été\n\n  two  spaces",
+    " led by a space",
+    "",
+)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_pieces_make_the_text(tokenizer, text):
+    stream = TextStream(tokenizer)
+    pieces = [stream.add(token_id) for token_id in tokenizer.encode(text)]
+    assert "".join(pieces) == text
+    assert not any("\ufffd" in piece for piece in pieces)
+
+
+def test_half_a_character_waits(tokenizer):
+    ids = tokenizer.encode("𠮷")
+    assert len(ids) > 1
+    stream = TextStream(tokenizer)
+    assert "".join(stream.add(token_id) for token_id in ids[:-1]) == ""
+    assert stream.add(ids[-1]) == "𠮷"
+
+
+def test_bytes_that_are_no_character_are_left_out(pieces):
+    stream = TextStream(pieces)
+    first_of_four = pieces.encode("𠮷")[-4]
+    ids = [*pieces.encode("a"), first_of_four, *pieces.encode("b")]
+    assert "".join(stream.add(token_id) for token_id in ids) == "a b"
+
+
+def test_control_tokens_and_sentinels_say_nothing(tokenizer):
+    stream = TextStream(tokenizer)
+    ids = [tokenizer.eos_id, -200, *tokenizer.encode("a")]
+    assert "".join(stream.add(token_id) for token_id in ids) == "a"
