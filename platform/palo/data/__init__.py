@@ -1,0 +1,1 @@
+"""Corpora: sources, records, images, samples, and the plan and loader that feed training."""

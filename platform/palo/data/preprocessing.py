@@ -1,0 +1,105 @@
+"""What happens to a picture before the tower sees it, as settings that are stored and compared."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from palo import storage
+
+PREPROCESSING_VERSION = 1
+"""Goes up whenever the same picture and settings give other pixels."""
+
+_BICUBIC = 3
+_OPENAI_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_OPENAI_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocessing:
+    """How a picture becomes the tower's input.
+
+    Attributes:
+        aspect: pad: paste onto a square in the mean colour; crop: cut the centre out. LLaVA trains
+            with pad; its released benchmark script crops.
+        image_size: Side of the square that the tower sees, in pixels.
+        shortest_edge: Length that the shorter side is resized to before the centre is cut out.
+        resample: Pillow's number of the filter.
+        mean: Mean of each channel, of values from 0 to 1.
+        std: Standard deviation of each channel.
+        version: Version of the code.
+    """
+
+    aspect: Literal["pad", "crop"] = "pad"
+    image_size: int = 336
+    shortest_edge: int = 336
+    resample: int = _BICUBIC
+    mean: tuple[float, float, float] = _OPENAI_CLIP_MEAN
+    std: tuple[float, float, float] = _OPENAI_CLIP_STD
+    version: int = PREPROCESSING_VERSION
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is out of range."""
+        if self.image_size < 1:
+            yield f"image_size must be at least 1, not {self.image_size}"
+        if self.shortest_edge < self.image_size:
+            yield f"shortest_edge must be at least image_size, not {self.shortest_edge}"
+        if min(self.std) <= 0:
+            yield f"std must be positive, not {self.std}"
+
+    def normalise(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Scales pixels to what the tower was trained on.
+
+        Args:
+            pixels: (..., 3, H, W) uint8.
+
+        Returns:
+            (..., 3, H, W) float32, with the training images' mean 0 and deviation 1.
+        """
+        mean = np.asarray(self.mean, np.float32)[:, None, None]
+        std = np.asarray(self.std, np.float32)[:, None, None]
+        return (pixels.astype(np.float32) / np.float32(255) - mean) / std
+
+
+def read_preprocessing(
+    tower: Path, image_size: int, aspect: Literal["pad", "crop"] = "pad"
+) -> Preprocessing:
+    """Reads what a tower was trained with from its preprocessor_config.json.
+
+    A tower without that file gets CLIP's colours.
+
+    Args:
+        tower: Folder of a Hugging Face vision model.
+        image_size: Side of the square that the tower gets, in pixels.
+        aspect: How a picture that is not square becomes square.
+    """
+    path = tower / "preprocessor_config.json"
+    values: dict[str, Any] = storage.read_json(path) if path.exists() else {}
+    # A padded picture is square already: a longer edge would cut its rim off. The tower's own edge
+    # goes with its own size only.
+    own = aspect == "crop" and _side(values.get("crop_size")) == image_size
+    return Preprocessing(
+        aspect=aspect,
+        image_size=image_size,
+        shortest_edge=(_side(values.get("size")) or image_size) if own else image_size,
+        resample=int(values.get("resample", _BICUBIC)),
+        mean=_channels(values.get("image_mean"), _OPENAI_CLIP_MEAN),
+        std=_channels(values.get("image_std"), _OPENAI_CLIP_STD),
+    )
+
+
+def _side(size: object) -> int | None:
+    """Reads the forms of a size that processors write: 336, {shortest_edge}, {height, width}."""
+    if isinstance(size, dict):
+        size = next((size[k] for k in ("shortest_edge", "height") if k in size), None)
+    return size if isinstance(size, int) else None
+
+
+def _channels(values: object, default: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not isinstance(values, list):
+        return default
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue

@@ -1,0 +1,128 @@
+"""What a build leaves out, with the reason and the place, so that people can repair it.
+
+Also the buffer that all steps write their rows through: file names depend on the rows alone, never
+on which worker wrote them or how often it was tried.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from palo import storage
+from palo.data.reasons import Reason
+
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+    ]
+)
+
+_ROWS_PER_FILE = 4096
+_BYTES_PER_FILE = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """A source as the steps of a build know it.
+
+    Attributes:
+        number: Its place among the sources, from 0.
+        name: Its name.
+        path: The file.
+    """
+
+    number: int
+    name: str
+    path: Path
+
+
+class RowFiles:
+    """Writes rows to files of bounded size, each named after its first row.
+
+    Args:
+        folder: Where the files go.
+        prefix: What their names begin with.
+        schema: Columns of the rows.
+    """
+
+    def __init__(self, folder: Path, prefix: str, schema: pa.Schema) -> None:
+        self.names: list[str] = []
+        self._folder = folder
+        self._prefix = prefix
+        self._schema = schema
+        self._rows: list[Mapping[str, object]] = []
+        self._first = self._num_bytes = 0
+
+    def add(self, offset: int, row: Mapping[str, object], num_bytes: int) -> None:
+        """Adds a row.
+
+        Args:
+            offset: Its place in the source.
+            row: Its values.
+            num_bytes: About how much memory it takes.
+        """
+        if not self._rows:
+            self._first = offset
+        self._rows.append(row)
+        self._num_bytes += num_bytes
+        if len(self._rows) >= _ROWS_PER_FILE or self._num_bytes >= _BYTES_PER_FILE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is left."""
+        if not self._rows:
+            return
+        name = f"{self._prefix}-{self._first:014d}.parquet"
+        table = pa.Table.from_pylist(self._rows, schema=self._schema)
+        with storage.replacing(self._folder / name) as partial:
+            pq.write_table(table, partial, compression="zstd")
+        self.names.append(name)
+        self._rows, self._num_bytes = [], 0
+
+
+class Quarantine:
+    """Keeps and counts the rows of one source that one task leaves out.
+
+    Args:
+        corpus: Folder of the corpus.
+        step: Name of the step.
+        source: The source.
+    """
+
+    def __init__(self, corpus: Path, step: str, source: SourceFile) -> None:
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.example = ""
+        self._files = RowFiles(
+            corpus / "quarantine", f"{step}-{source.number:03d}", QUARANTINE_SCHEMA
+        )
+        self._source = source
+
+    def add(self, offset: int, reason: Reason, detail: str, language: str, text: str) -> None:
+        """Leaves a row out."""
+        self.counts[reason.value][language] += 1
+        if not self.example:
+            self.example = f"{reason.value} ({detail}) at byte {offset} of {self._source.path}"
+        row = {
+            "source": self._source.name,
+            "file": str(self._source.path),
+            "offset": offset,
+            "language": language,
+            "reason": reason.value,
+            "detail": detail,
+            "text": text,
+        }
+        self._files.add(offset, row, len(text))
+
+    def flush(self) -> None:
+        """Writes what is left."""
+        self._files.flush()

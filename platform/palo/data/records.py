@@ -1,0 +1,258 @@
+"""Records: one conversation in one language about at most one image, checked on the way in.
+
+In a source one `<image>` in a user's turn is the picture's place. It moves to the front of that
+turn, as LLaVA does; everywhere else markup makes the record bad, so that nothing is trained with
+the picture in a place that nobody meant. A picture that has no place is bad too: LLaVA would train
+it as if there were none.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from palo.data.reasons import Reason
+from palo.text.messages import Conversation, Turn
+
+_PLACE = "<image>"
+_ROLES: Mapping[object, Literal["user", "assistant"]] = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+}
+_LLAVA_ROLES = {"user": "human", "assistant": "gpt"}
+_MAX_OWN_ID = 120
+
+_TURN = pa.struct(
+    [
+        pa.field("role", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("num_images", pa.int8(), nullable=False),
+    ]
+)
+
+RECORD_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("licence", pa.string(), nullable=False),
+        pa.field("image", pa.string()),
+        pa.field("turns", pa.list_(_TURN), nullable=False),
+        pa.field("origin_record_id", pa.string()),
+        pa.field("translator", pa.string()),
+        pa.field("gates", pa.map_(pa.string(), pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One conversation.
+
+    Attributes:
+        record_id: Its source, own id and place in the file: unique within a corpus.
+        language: ISO 639-1 code.
+        source: Name of the source.
+        licence: Licence of the source.
+        image: Path of the picture; None for text only.
+        turns: Who said what, and where the picture belongs.
+        origin_record_id: For a translation, the record that it was made from.
+        translator: For a translation, who made it.
+        gates: For a translation, results of its quality gates.
+    """
+
+    record_id: str
+    language: str
+    source: str
+    licence: str
+    image: str | None
+    turns: tuple[Turn, ...]
+    origin_record_id: str | None = None
+    translator: str | None = None
+    gates: Mapping[str, str] | None = None
+
+    def to_row(self) -> dict[str, object]:
+        """Returns the record as a row of RECORD_SCHEMA."""
+        row: dict[str, object] = {name: getattr(self, name) for name in RECORD_SCHEMA.names}
+        row["turns"] = [
+            {"role": turn.role, "text": turn.text, "num_images": turn.num_images}
+            for turn in self.turns
+        ]
+        row["gates"] = None if self.gates is None else list(self.gates.items())
+        return row
+
+    def to_llava(self) -> dict[str, object]:
+        """Returns the record in LLaVA's format, for people to repair and feed back."""
+        turns = [
+            {
+                "from": _LLAVA_ROLES[turn.role],
+                "value": "\n".join([_PLACE] * turn.num_images + [turn.text]),
+            }
+            for turn in self.turns
+        ]
+        row: dict[str, object] = {
+            "id": self.record_id,
+            "language": self.language,
+            "conversations": turns,
+        }
+        return row if self.image is None else row | {"image": self.image}
+
+    @property
+    def conversation(self) -> Conversation:
+        """The turns as the text package takes them."""
+        return Conversation(self.turns)
+
+
+def record_of(row: Mapping[str, Any]) -> Record:
+    """Returns the record of a row of RECORD_SCHEMA."""
+    turns = tuple(Turn(turn["role"], turn["text"], turn["num_images"]) for turn in row["turns"])
+    gates = None if row["gates"] is None else dict(row["gates"])
+    return Record(**(dict(row) | {"turns": turns, "gates": gates}))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejected:
+    """A row that is no record.
+
+    Attributes:
+        reason: Why.
+        detail: What was seen.
+        language: Its language where it is known, else "unknown".
+    """
+
+    reason: Reason
+    detail: str = ""
+    language: str = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What the rows of one source have in common.
+
+    Attributes:
+        source: Name of the source.
+        licence: Its licence.
+        language: Language of rows that don't name theirs.
+        image_folder: What the rows' image paths start from.
+        languages: Codes that are allowed. Given, not looked up: a language that was registered at
+            run time is not known in worker processes.
+    """
+
+    source: str
+    licence: str = ""
+    language: str | None = None
+    image_folder: str | None = None
+    languages: tuple[str, ...]
+
+
+def _writable(text: str) -> str:
+    """Replaces halves of surrogate pairs, which JSON can hold and UTF-8 can't."""
+    return text.encode(errors="replace").decode()
+
+
+class _Bad(Exception):  # noqa: N818 - control flow within this file
+    def __init__(self, reason: Reason, detail: object = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = _writable(str(detail)[:200])
+
+
+def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Rejected:
+    """Makes a record of a row in LLaVA's format: id, image, conversations of {from, value}.
+
+    Args:
+        row: What JSON held.
+        origin: What the rows of its source have in common.
+        place: Where in the source the row is; becomes part of the record's id.
+
+    Returns:
+        The record, or why there is none.
+    """
+    language = "unknown"
+    try:
+        if not isinstance(row, dict):
+            raise _Bad(Reason.NOT_A_RECORD, type(row).__name__)
+        language = _language(row, origin)
+        image = _image(row, origin)
+        turns = _place_image(_turns(row.get("conversations")), has_image=image is not None)
+    except _Bad as bad:
+        return Rejected(reason=bad.reason, detail=bad.detail, language=language)
+    own_id = _writable(str(row.get("id", ""))[:_MAX_OWN_ID])
+    return Record(
+        record_id=f"{origin.source}/{own_id}@{place}",
+        language=language,
+        source=origin.source,
+        licence=origin.licence,
+        image=image,
+        turns=turns,
+    )
+
+
+def _language(row: Mapping[str, object], origin: Origin) -> str:
+    code = row.get("language") or origin.language
+    if not isinstance(code, str) or code not in origin.languages:
+        raise _Bad(Reason.UNKNOWN_LANGUAGE, code if code is not None else "row names none")
+    return code
+
+
+def _turns(conversations: object) -> list[tuple[Literal["user", "assistant"], str]]:
+    if not isinstance(conversations, list) or not conversations:
+        raise _Bad(Reason.NO_TURNS)
+    turns = [_turn(value) for value in conversations]
+    for index, (role, _) in enumerate(turns):
+        if role != ("user", "assistant")[index % 2]:
+            raise _Bad(Reason.NOT_ALTERNATING, f"turn {index} is the {role}'s")
+    if len(turns) % 2:
+        raise _Bad(Reason.NO_ANSWER)
+    return turns
+
+
+def _turn(value: object) -> tuple[Literal["user", "assistant"], str]:
+    if not isinstance(value, dict):
+        raise _Bad(Reason.NO_TURNS, f"a turn is {type(value).__name__}")
+    speaker, text = value.get("from"), value.get("value")
+    if not isinstance(speaker, str) or speaker not in _ROLES:
+        raise _Bad(Reason.WRONG_ROLE, speaker)
+    if not isinstance(text, str):
+        raise _Bad(Reason.NOT_TEXT, type(text).__name__)
+    if not text.strip():
+        raise _Bad(Reason.EMPTY_TURN)
+    if _writable(text) != text:
+        raise _Bad(Reason.NOT_TEXT, "half a surrogate pair")
+    return _ROLES[speaker], text
+
+
+def _image(row: Mapping[str, object], origin: Origin) -> str | None:
+    path = row.get("image")
+    if path is None:
+        return None
+    if not isinstance(path, str) or not path or "\0" in path or _writable(path) != path:
+        raise _Bad(Reason.WRONG_IMAGE_FIELD, repr(path))
+    if origin.image_folder is None:
+        raise _Bad(Reason.NO_IMAGE_FOLDER, path)
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise _Bad(Reason.IMAGE_OUTSIDE, repr(path))
+    return f"{origin.image_folder}/{pure}"
+
+
+def _place_image(
+    turns: Sequence[tuple[Literal["user", "assistant"], str]], *, has_image: bool
+) -> tuple[Turn, ...]:
+    if any(role == "assistant" and _PLACE in text for role, text in turns):
+        raise _Bad(Reason.PLACE_IN_ANSWER)
+    num_places = sum(text.count(_PLACE) for _, text in turns)
+    if num_places > 1:
+        raise _Bad(Reason.TWO_PLACES, num_places)
+    if num_places and not has_image:
+        raise _Bad(Reason.PLACE_WITHOUT_IMAGE)
+    if has_image and not num_places:
+        raise _Bad(Reason.IMAGE_WITHOUT_PLACE)
+    return tuple(
+        Turn(role, text.replace(_PLACE, "").strip(), 1) if _PLACE in text else Turn(role, text)
+        for role, text in turns
+    )

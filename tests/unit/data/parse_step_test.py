@@ -1,0 +1,61 @@
+import pyarrow.parquet as pq
+import pytest
+
+from palo.data import quarantine
+from palo.data.parse_step import ParseTask, parse_piece, parse_row
+from palo.data.quarantine import SourceFile
+from palo.data.reasons import Reason
+from palo.data.records import Origin, Record, record_of
+from palo.data.sources import RawRow, split_source
+
+ORIGIN = Origin(source="test", language="en", languages=("en",))
+TURNS = '[{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]'
+GOOD = '{"id": %d, "conversations": ' + TURNS + "}"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'{"id": "caf\xe9"}', Reason.NOT_UTF8),
+        (b'{"id": 1', Reason.NOT_JSON),
+        (b"[" * 100_000, Reason.NOT_JSON),
+        (b'{"id": ' + b"9" * 5000 + b"}", Reason.NOT_JSON),
+        (b"[1]", Reason.NOT_A_RECORD),
+        (b"null", Reason.NOT_A_RECORD),
+        (b"{}", Reason.NO_TURNS),
+    ],
+)
+def test_bytes_that_are_no_record_have_a_reason(data, reason):
+    assert parse_row(RawRow(5, data), ORIGIN).reason is reason
+
+
+def test_a_reason_of_the_reader_stands():
+    assert parse_row(RawRow(5, b"{", Reason.TOO_LARGE), ORIGIN).reason is Reason.TOO_LARGE
+
+
+def test_good_bytes_become_a_record_named_by_its_place():
+    record = parse_row(RawRow(77, (GOOD % 3).encode()), ORIGIN)
+    assert isinstance(record, Record)
+    assert record.record_id == "test/3@77"
+
+
+def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatch):
+    monkeypatch.setattr(quarantine, "_ROWS_PER_FILE", 4)
+    path = tmp_path / "rows.jsonl"
+    lines = [GOOD % number for number in range(10)] + ["{", "[]"]
+    path.write_text("\n".join(lines))
+    (piece,) = split_source(path)
+    source = SourceFile(number=2, name="test", path=path)
+    task = ParseTask(corpus=tmp_path / "corpus", source=source, piece=piece, origin=ORIGIN)
+    result = parse_piece(task)
+    assert (result["rows"], result["records"]) == (12, 10)
+    assert result["dropped"] == {"not JSON": {"unknown": 1}, "not a record": {"unknown": 1}}
+    assert "at byte" in result["example"]
+    files = sorted((task.corpus / "records").iterdir())
+    assert [file.name for file in files] == sorted(result["files"])
+    records = [record_of(row) for file in files for row in pq.read_table(file).to_pylist()]
+    names = [record.record_id.split("@")[0] for record in records]
+    assert names == [f"test/{number}" for number in range(10)]
+    assert [len(pq.read_table(file)) for file in files] == [4, 4, 2]
+    assert parse_piece(task) == result
+    assert sorted((task.corpus / "records").iterdir()) == files

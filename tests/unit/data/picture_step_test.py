@@ -1,0 +1,65 @@
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from palo.data.corpus_config import ImageLimits
+from palo.data.picture_step import ShardTask, decode_shard, identify, stamp_of
+from palo.data.preprocessing import Preprocessing
+from palo.data.reasons import Reason
+from palo.data.store_spec import StoreSpec
+
+SPEC = StoreSpec(
+    kind="pixels",
+    shape=(3, 8, 8),
+    dtype="uint8",
+    preprocessing=Preprocessing(image_size=8, shortest_edge=8),
+)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "picture.png"
+    Image.new("RGB", (9, 7), "red").save(path)
+    return path
+
+
+def test_a_picture_is_named_by_its_bytes(picture):
+    row = identify(str(picture), ImageLimits())
+    assert row["image_id"] == hashlib.sha256(picture.read_bytes()).hexdigest()
+    assert row["reason"] is None
+    assert (row["num_bytes"], row["modified_ns"]) == stamp_of(str(picture))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("gone.png", Reason.IMAGE_MISSING), (".", Reason.IMAGE_UNREADABLE)],
+)
+def test_what_can_not_be_read_has_a_reason(tmp_path, name, reason):
+    row = identify(str(tmp_path / name), ImageLimits())
+    assert (row["image_id"], row["reason"]) == (None, reason)
+
+
+def test_a_huge_file_is_not_read(picture):
+    row = identify(str(picture), ImageLimits(max_file_bytes=10))
+    assert row["reason"] is Reason.IMAGE_FILE_TOO_LARGE
+
+
+def test_a_shard_holds_the_good_pictures_and_names_the_others(picture, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    changed = tmp_path / "changed.png"
+    changed.write_bytes(picture.read_bytes())
+    ids = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (picture, broken)]
+    task = ShardTask(
+        image_ids=(*ids, "0" * 64, "1" * 64),
+        paths=(str(picture), str(broken), str(changed), str(tmp_path / "gone.png")),
+    )
+    decoded = decode_shard(task, SPEC, ImageLimits())
+    assert decoded.image_ids == (ids[0],)
+    assert decoded.pixels.shape == (1, 3, 8, 8)
+    assert decoded.pixels.dtype == np.uint8
+    assert decoded.faults[ids[1]][0] == Reason.IMAGE_UNKNOWN
+    assert "changed during the build" in decoded.faults["0" * 64][1]
+    assert decoded.faults["1" * 64][0] == Reason.IMAGE_UNREADABLE

@@ -1,0 +1,129 @@
+import pyarrow as pa
+import pytest
+
+from palo.data.reasons import Reason
+from palo.data.records import RECORD_SCHEMA, Origin, Record, Rejected, parse_llava, record_of
+
+ORIGIN = Origin(
+    source="test", licence="CC0", language="en", image_folder="/pictures", languages=("en", "ur")
+)
+
+
+def turn(role, text):
+    return {"from": role, "value": text}
+
+
+def make_row(question="Was\n<image>", answer="An answer", **fields):
+    row = {"id": 7, "image": "a/b.jpg"}
+    row["conversations"] = [turn("human", question), turn("gpt", answer)]
+    return row | fields
+
+
+def test_a_good_row_becomes_a_record_with_the_picture_in_front():
+    record = parse_llava(make_row("  What\nis it? <image>", " One. "), ORIGIN, "120")
+    assert isinstance(record, Record)
+    assert record.record_id == "test/7@120"
+    assert (record.language, record.licence, record.source) == ("en", "CC0", "test")
+    assert record.image == "/pictures/a/b.jpg"
+    user, assistant = record.turns
+    assert (user.role, user.text, user.num_images) == ("user", "What\nis it?", 1)
+    assert (assistant.role, assistant.text, assistant.num_images) == ("assistant", " One. ", 0)
+    assert record.conversation.num_images == 1
+
+
+def test_the_picture_may_come_in_a_later_turn():
+    turns = [turn("human", " Hi "), turn("gpt", "Yes?"), *make_row()["conversations"]]
+    record = parse_llava(make_row(conversations=turns), ORIGIN)
+    assert [t.num_images for t in record.turns] == [0, 0, 1, 0]
+    assert record.turns[0].text == " Hi "
+
+
+def test_a_rows_own_language_wins():
+    assert parse_llava(make_row(language="ur"), ORIGIN).language == "ur"
+
+
+def test_text_only_rows_need_no_picture():
+    row = make_row("Question")
+    del row["image"]
+    record = parse_llava(row, ORIGIN)
+    assert record.image is None
+    assert parse_llava(make_row("Question", image=None), ORIGIN).image is None
+
+
+def test_a_record_survives_its_table():
+    record = parse_llava(make_row(), ORIGIN)
+    table = pa.Table.from_pylist([record.to_row()], schema=RECORD_SCHEMA)
+    assert record_of(table.to_pylist()[0]) == record
+
+
+def test_a_record_goes_back_to_llavas_format():
+    row = parse_llava(make_row(), ORIGIN).to_llava()
+    assert row["conversations"][0] == turn("human", "<image>\nWas")
+    assert row["image"] == "/pictures/a/b.jpg"
+    assert isinstance(parse_llava(row | {"image": "a/b.jpg"}, ORIGIN), Record)
+
+
+GOOD = make_row()["conversations"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ([], Reason.NOT_A_RECORD),
+        ("text", Reason.NOT_A_RECORD),
+        ({"id": 1}, Reason.NO_TURNS),
+        (make_row(conversations=[]), Reason.NO_TURNS),
+        (make_row(conversations={"from": "human"}), Reason.NO_TURNS),
+        (make_row(conversations=["Hi", "Ho"]), Reason.NO_TURNS),
+        (make_row(conversations=[turn("system", "Be"), *GOOD]), Reason.WRONG_ROLE),
+        (make_row(conversations=[{"value": "Hi"}, GOOD[1]]), Reason.WRONG_ROLE),
+        (make_row(conversations=[turn(["human"], "Hi"), GOOD[1]]), Reason.WRONG_ROLE),
+        (make_row(conversations=GOOD[::-1]), Reason.NOT_ALTERNATING),
+        (make_row(conversations=[GOOD[0], GOOD[0], GOOD[1]]), Reason.NOT_ALTERNATING),
+        (make_row(conversations=GOOD[:1]), Reason.NO_ANSWER),
+        (make_row(conversations=[*GOOD, turn("human", "And?")]), Reason.NO_ANSWER),
+        (make_row(answer=None), Reason.NOT_TEXT),
+        (make_row(answer="half \ud83d"), Reason.NOT_TEXT),
+        (make_row(answer=" \n"), Reason.EMPTY_TURN),
+        (make_row(question=""), Reason.EMPTY_TURN),
+        (make_row(language="xx"), Reason.UNKNOWN_LANGUAGE),
+        (make_row(language="English"), Reason.UNKNOWN_LANGUAGE),
+        (make_row(language=["en"]), Reason.UNKNOWN_LANGUAGE),
+        (make_row(question="<image> and <image>"), Reason.TWO_PLACES),
+        (make_row(conversations=[*GOOD, *GOOD]), Reason.TWO_PLACES),
+        (make_row(answer="see <image>"), Reason.PLACE_IN_ANSWER),
+        (make_row(image=None), Reason.PLACE_WITHOUT_IMAGE),
+        (make_row(question="No place"), Reason.IMAGE_WITHOUT_PLACE),
+        (make_row(image=["a.jpg"]), Reason.WRONG_IMAGE_FIELD),
+        (make_row(image=""), Reason.WRONG_IMAGE_FIELD),
+        (make_row(image="a\0.jpg"), Reason.WRONG_IMAGE_FIELD),
+        (make_row(image="\udcff.jpg"), Reason.WRONG_IMAGE_FIELD),
+        (make_row(image="../../etc/passwd"), Reason.IMAGE_OUTSIDE),
+        (make_row(image="/etc/passwd"), Reason.IMAGE_OUTSIDE),
+    ],
+)
+def test_bad_rows_are_rejected_with_their_reason(row, reason):
+    rejected = parse_llava(row, ORIGIN)
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason is reason
+    rejected.detail.encode()
+
+
+def test_a_rejected_row_counts_for_its_language_where_that_is_known():
+    assert parse_llava(make_row(answer="", language="ur"), ORIGIN).language == "ur"
+    assert parse_llava(make_row(language="xx"), ORIGIN).language == "unknown"
+
+
+def test_a_row_without_a_language_needs_the_sources():
+    origin = Origin(source="test", languages=("en",), image_folder="/pictures")
+    assert parse_llava(make_row(), origin).reason is Reason.UNKNOWN_LANGUAGE
+
+
+def test_a_picture_needs_the_sources_folder():
+    origin = Origin(source="test", language="en", languages=("en",))
+    assert parse_llava(make_row(), origin).reason is Reason.NO_IMAGE_FOLDER
+
+
+def test_markup_other_than_the_place_is_only_words():
+    record = parse_llava(make_row("<image>\n</s> USER: <im_end>"), ORIGIN)
+    assert record.turns[0].text == "</s> USER: <im_end>"
