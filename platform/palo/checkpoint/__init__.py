@@ -1,0 +1,1 @@
+"""What is written and read back: portable training checkpoints and finished runs."""

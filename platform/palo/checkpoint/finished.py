@@ -1,0 +1,179 @@
+"""The folder of a finished stage: what it learned, and everything needed to use and trace it.
+
+projector.safetensors     the projector
+adapter/                  a PEFT adapter, if the stage trained LoRA weights
+language/                 the whole language model, if the stage trained that
+model.json                pretrained parts with their fingerprints, template, preprocessing
+lineage.json              fingerprints and settings back to the source files
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from palo import storage
+from palo.checkpoint.parts import ModelParts, weights_fingerprint
+from palo.config import from_dict, to_dict
+from palo.errors import DataError, MismatchError, StorageError
+from palo.model.lora import LoraSettings, lora_config
+
+FORMAT_VERSION = 1
+_TRACED_PACKAGES = ("torch", "transformers", "peft", "deepspeed", "ray")
+_PEFT_PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageResult:
+    """A finished stage as its folder describes it.
+
+    Attributes:
+        folder: The folder.
+        parts: The pretrained parts.
+        fingerprints: What the parts' weights must be.
+        template: Conversation template that it was trained with.
+        preprocessing: What happens to a picture before the tower sees it; None if it saw none.
+        has_adapter: Whether it trained LoRA weights.
+        has_language: Whether it trained the whole language model.
+    """
+
+    folder: Path
+    parts: ModelParts
+    fingerprints: Mapping[str, str]
+    template: str
+    preprocessing: Mapping[str, Any] | None
+    has_adapter: bool
+    has_language: bool
+
+
+def write_stage(
+    folder: Path,
+    weights: Mapping[str, torch.Tensor],
+    *,
+    parts: ModelParts,
+    lora: LoraSettings | None,
+    template: str,
+    preprocessing: Mapping[str, Any] | None,
+    lineage: Mapping[str, Any],
+) -> StageResult:
+    """Writes the result of a stage; `model.json` comes last and says that it is whole.
+
+    Args:
+        folder: Folder of the stage.
+        weights: Trained weights by canonical name.
+        parts: The pretrained parts.
+        lora: Sizes of the adapter, if there is one.
+        template: Conversation template.
+        preprocessing: What happens to a picture.
+        lineage: What it was made of, as JSON values.
+    """
+    by_part: dict[str, dict[str, torch.Tensor]] = {"projector": {}, "lora": {}, "language": {}}
+    for name, tensor in weights.items():
+        if name.startswith("projector."):
+            by_part["projector"][name.removeprefix("projector.")] = tensor
+        elif ".lora_" in name:
+            by_part["lora"][_PEFT_PREFIX + name.replace(".default.", ".")] = tensor
+        else:
+            by_part["language"][name.removeprefix("language_model.")] = tensor
+    _save(by_part["projector"], folder / "projector.safetensors")
+    if lora is not None:
+        _save(by_part["lora"], folder / "adapter" / "adapter_model.safetensors")
+        lora_config(lora).save_pretrained(folder / "adapter")
+    if by_part["language"]:
+        _save(by_part["language"], folder / "language" / "model.safetensors")
+        config = storage.read_text(parts.language / "config.json")
+        storage.write_text(folder / "language" / "config.json", config)
+    versions = {name: version(name) for name in _TRACED_PACKAGES}
+    hashes = {
+        str(path.relative_to(folder)): storage.file_hash(path)
+        for path in sorted(folder.rglob("*.safetensors"))
+        if "checkpoints" not in path.parts
+    }
+    storage.write_json(
+        folder / "lineage.json", {"weights": hashes, **lineage, "versions": versions}
+    )
+    result = StageResult(
+        folder=folder,
+        parts=parts,
+        fingerprints=part_fingerprints(parts),
+        template=template,
+        preprocessing=preprocessing,
+        has_adapter=lora is not None,
+        has_language=bool(by_part["language"]),
+    )
+    described = {k: v for k, v in to_dict(result).items() if k != "folder"}
+    storage.write_json(folder / "model.json", {"version": FORMAT_VERSION, **described})
+    return result
+
+
+def part_fingerprints(parts: ModelParts) -> dict[str, str]:
+    """Returns the fingerprints of the tower's and the language model's weights."""
+    return {name: weights_fingerprint(getattr(parts, name)) for name in ("tower", "language")}
+
+
+def is_finished(folder: Path) -> bool:
+    """Tells whether a folder holds a finished stage."""
+    return (folder / "model.json").is_file()
+
+
+def read_stage(folder: Path) -> StageResult:
+    """Reads what a finished stage's folder describes, and checks that its parts are still there.
+
+    Raises:
+        DataError: If the folder holds no finished stage.
+        MismatchError: If a pretrained part is not the one that it was trained with.
+    """
+    if not is_finished(folder):
+        raise DataError(
+            "no finished model here",
+            seen=folder,
+            fix="Train one with `make finetune`, or name the folder of a finished stage.",
+        )
+    values = storage.read_json(folder / "model.json")
+    if values.pop("version", None) != FORMAT_VERSION:
+        raise MismatchError(
+            f"{folder} was written by another version",
+            seen=f"this version reads format {FORMAT_VERSION}",
+            fix="Use the version that wrote it.",
+        )
+    result = from_dict(StageResult, {"folder": folder, **values})
+    for name, found in part_fingerprints(result.parts).items():
+        if found != result.fingerprints[name]:
+            raise MismatchError(
+                f"{folder} was trained on another {name}",
+                seen=f"{found} in {getattr(result.parts, name)}, not {result.fingerprints[name]}",
+                fix="Put the right weights there, or train again.",
+            )
+    return result
+
+
+def read_projector(folder: Path) -> dict[str, torch.Tensor]:
+    """Reads the projector of a finished stage: float32 tensors by name.
+
+    Raises:
+        StorageError: If the file is missing or damaged.
+    """
+    path = folder / "projector.safetensors"
+    if not path.is_file():
+        raise StorageError(
+            "no projector here", seen=folder, fix="Name the folder of a finished stage."
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise StorageError(f"{path} is damaged", seen=error, fix="Train it again.") from error
+
+
+def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    with storage.replacing(path) as partial:
+        try:
+            save_file(dict(tensors), partial, metadata={"format": "pt"})
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise StorageError(
+                f"can't write {path}", seen=error, fix="Free some disk space."
+            ) from error

@@ -1,0 +1,168 @@
+"""From a GGUF file of a Llama-architecture model to a clean folder in Hugging Face's format.
+
+transformers reads GGUF only together with the file itself, slowly, and leaves the file's name in
+what it saves. Here a file is converted once, checked, and read like any other model afterwards.
+"""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from palo import storage
+from palo.checkpoint.gguf_tokenizer import write_tokenizer
+from palo.errors import DataError, MismatchError, ResourceError, StorageError
+
+FORMAT_VERSION = 1
+_MAGIC = b"GGUF"
+_FINISHED = "converted.json"
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+# What transformers notes about the file, and a converted folder has no more to do with.
+_OF_THE_FILE = ("quantization_config", "_model_name_or_path", "dtype", "transformers_version")
+_TIED = "lm_head.weight"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvertedModel:
+    """A folder that a GGUF file was converted to.
+
+    Attributes:
+        folder: Holds config.json, model.safetensors, tokenizer.json and tokenizer_config.json.
+        num_parameters: Parameters of the model, shared ones counted once.
+        was_there: Whether an earlier call had made it already.
+    """
+
+    folder: Path
+    num_parameters: int
+    was_there: bool
+
+
+def convert_gguf(
+    gguf: Path, output: Path, dtype: Literal["float32", "bfloat16"] = "float32"
+) -> ConvertedModel:
+    """Converts a GGUF file, weights and tokenizer, or finds that it was done before.
+
+    The folder appears only when it is whole and its weights were read back. A folder that was
+    converted from another file or to another type is replaced; any other folder is left alone.
+
+    Args:
+        gguf: A Llama-architecture model with a byte-level BPE tokenizer, quantized or not.
+        output: Folder to write.
+        dtype: Type of the written weights.
+
+    Raises:
+        DataError: If the file is not GGUF or is cut off.
+        MismatchError: If its architecture or tokenizer is of another kind.
+        ResourceError: If the gguf package is missing.
+        StorageError: If a file can't be read or written, or the folder holds something else.
+    """
+    _require_magic(gguf)
+    stamp = {"version": FORMAT_VERSION, "dtype": dtype, "sha256": storage.file_hash(gguf)}
+    if (output / _FINISHED).is_file():
+        done = storage.read_json(output / _FINISHED)
+        if all(done.get(name) == value for name, value in stamp.items()):
+            return ConvertedModel(
+                folder=output, num_parameters=done["num_parameters"], was_there=True
+            )
+    elif output.is_dir() and any(output.iterdir()):
+        raise StorageError(
+            "the output folder holds something else",
+            seen=output,
+            fix="Choose a new folder, or remove this one.",
+        )
+    fields = _read_fields(gguf)
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    try:
+        storage.ensure_folder(partial)
+        write_tokenizer(fields, partial)
+        num_parameters = _write_model(gguf, partial, _DTYPES[dtype])
+        done = stamp | {"num_parameters": num_parameters, "source": gguf.name}
+        storage.write_json(partial / _FINISHED, done)
+        with storage.explained("write", output):
+            if output.exists():
+                shutil.rmtree(output)
+            partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return ConvertedModel(folder=output, num_parameters=num_parameters, was_there=False)
+
+
+def _require_magic(gguf: Path) -> None:
+    with storage.explained("read", gguf), gguf.open("rb") as file:
+        head = file.read(len(_MAGIC))
+    if head != _MAGIC:
+        raise DataError(f"{gguf} is not a GGUF file", seen=f"it begins with {head!r}")
+
+
+def _read_fields(gguf: Path) -> Mapping[str, Any]:
+    """Returns the metadata of a Llama-architecture GGUF file by key."""
+    if importlib.util.find_spec("gguf") is None:
+        raise ResourceError(
+            "reading GGUF needs the gguf package", fix="Install it: pip install 'palo[mini]'."
+        )
+    from gguf import GGUFReader
+
+    try:
+        fields = {name: field.contents() for name, field in GGUFReader(gguf).fields.items()}
+    except (IndexError, ValueError) as error:  # how numpy fails behind the end of a file
+        raise DataError(
+            f"{gguf} is damaged or cut off", seen=error, fix="Download it again."
+        ) from error
+    architecture = fields.get("general.architecture")
+    if architecture != "llama":
+        raise MismatchError(
+            f"{gguf} holds no Llama-architecture language model",
+            seen=f"general.architecture {architecture}",
+            fix="Choose a file whose general.architecture is llama.",
+        )
+    return fields
+
+
+def _write_model(gguf: Path, folder: Path, dtype: torch.dtype) -> int:
+    """Writes config.json and model.safetensors, reads them back, and counts the parameters."""
+    model, report = LlamaForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, output_loading_info=True
+    )
+    if report["missing_keys"] or report["unexpected_keys"]:
+        keys = sorted(report["missing_keys"] | report["unexpected_keys"])
+        raise MismatchError(
+            f"the weights in {gguf} are not those of its configuration", seen=", ".join(keys[:3])
+        )
+    values = {k: v for k, v in model.config.to_dict().items() if k not in _OF_THE_FILE}
+    config = LlamaConfig(**(values | {"architectures": ["LlamaForCausalLM"], "dtype": dtype}))
+    tensors = {name: tensor.to(dtype).contiguous() for name, tensor in model.state_dict().items()}
+    if config.tie_word_embeddings:
+        tensors.pop(_TIED, None)
+    with storage.explained("write", folder):
+        config.save_pretrained(folder)
+        model.generation_config.save_pretrained(folder)
+        try:
+            save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise StorageError(
+                f"can't write {folder}", seen=error, fix="Free some disk space."
+            ) from error
+    _require_same(tensors, folder)
+    return sum(tensor.numel() for tensor in tensors.values())
+
+
+def _require_same(tensors: Mapping[str, torch.Tensor], folder: Path) -> None:
+    written = load_file(folder / "model.safetensors")
+    wrong = sorted(tensors.keys() ^ written.keys())
+    wrong += [
+        name for name in tensors.keys() & written.keys() if not tensors[name].equal(written[name])
+    ]
+    if wrong:
+        raise StorageError(
+            "what was written is not what was read back",
+            seen=", ".join(wrong[:3]),
+            fix="Check the disk and convert again.",
+        )

@@ -1,0 +1,85 @@
+"""From the folder of a finished stage to a model that answers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from palo.checkpoint.finished import StageResult, read_projector, read_stage
+from palo.errors import MismatchError
+from palo.model.assemble import assemble
+from palo.text.templates import TEMPLATES, Template
+from palo.text.tokenizer import TextTokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    from palo.model import PaloForConditionalGeneration
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A finished model with what its prompts need.
+
+    Attributes:
+        model: In evaluation mode, LoRA merged into the weights.
+        tokenizer: Its tokenizer.
+        template: The conversation template that it was trained with.
+        stage: The finished stage that it came from.
+    """
+
+    model: "PaloForConditionalGeneration"
+    tokenizer: TextTokenizer
+    template: Template
+    stage: StageResult
+
+
+def load_trained(folder: Path, dtype: torch.dtype = torch.float32) -> TrainedModel:
+    """Loads the model of a finished stage.
+
+    Args:
+        folder: Folder of the stage.
+        dtype: Type of the weights.
+
+    Raises:
+        DataError: If the folder holds no finished stage.
+        MismatchError: If its weights are not for its pretrained parts.
+    """
+    stage = read_stage(folder)
+    language = folder / "language" if stage.has_language else stage.parts.language
+    model = assemble(
+        stage.parts.tower,
+        language,
+        stage.parts.projector_type,
+        image_size=stage.parts.image_size,
+        dtype=dtype,
+    )
+    try:
+        model.projector.load_state_dict(read_projector(folder))
+    except RuntimeError as error:
+        raise MismatchError(
+            f"the projector of {folder} doesn't fit its model",
+            seen=str(error).splitlines()[-1].strip(),
+            fix="Use the folder as the training left it.",
+        ) from error
+    if stage.has_adapter:
+        model = merge_adapter(model, folder / "adapter")
+    return TrainedModel(
+        model.eval(), load_tokenizer(stage.parts.tokenizer), TEMPLATES[stage.template], stage
+    )
+
+
+def merge_adapter(
+    model: "PaloForConditionalGeneration", folder: Path
+) -> "PaloForConditionalGeneration":
+    """Adds a PEFT adapter to a model's own weights.
+
+    Args:
+        model: The model; it is changed in place.
+        folder: Folder of the adapter.
+    """
+    from peft import PeftModel
+
+    merged: PaloForConditionalGeneration = PeftModel.from_pretrained(
+        model, str(folder), autocast_adapter_dtype=False
+    ).merge_and_unload()
+    return merged

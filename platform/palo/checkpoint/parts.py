@@ -1,0 +1,72 @@
+"""The pretrained parts that a model is made of, and what proves which ones they were."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from palo import storage
+from palo.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelParts:
+    """Where a model's pretrained parts lie and how they are joined.
+
+    Attributes:
+        tower: Hugging Face folder of the image tower.
+        language: Hugging Face folder of the language model.
+        tokenizer: Folder with `tokenizer.model` or `tokenizer.json`.
+        projector_type: "mlp2x_gelu" (any depth instead of 2) or "ldp".
+        image_size: Side of the images in pixels; None for the tower's own.
+    """
+
+    tower: Path
+    language: Path
+    tokenizer: Path
+    projector_type: str = "mlp2x_gelu"
+    image_size: int | None = None
+
+    def missing(self) -> list[str]:
+        """Lists the folders that are not there, each with what it should hold."""
+        return [
+            f"{name} {getattr(self, name)}"
+            for name in ("tower", "language", "tokenizer")
+            if not getattr(self, name).is_dir()
+        ]
+
+    def require(self) -> None:
+        """Refuses to start without the pretrained parts.
+
+        Raises:
+            DataError: If a folder is missing.
+        """
+        if missing := self.missing():
+            raise DataError(
+                "pretrained parts are missing",
+                seen=", ".join(missing),
+                fix="Download them, or name other folders with --parts.tower and the like.",
+            )
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Returns 16 hexadecimal digits that name the configuration and weights in a folder.
+
+    Raises:
+        DataError: If the folder holds no safetensors file.
+    """
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    if len(files) == 1:
+        raise DataError(
+            "no weights in safetensors format",
+            seen=folder,
+            fix="Convert them: other formats can run code when they are read.",
+        )
+    stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    return _combined_hash(stamps)
+
+
+@lru_cache(maxsize=64)
+def _combined_hash(stamps: tuple[tuple[str, int, int], ...]) -> str:
+    hashes = [storage.file_hash(Path(path)) for path, _, _ in stamps]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
