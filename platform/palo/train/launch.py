@@ -1,0 +1,216 @@
+"""Running a stage under Ray Train: enough resources first, progress while it runs, a clean end."""
+
+import textwrap
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from palo import config, storage
+from palo.checkpoint.finished import StageResult, is_finished, read_stage
+from palo.errors import PaloError, ResourceError, TrainingError
+from palo.train.job import StageJob
+from palo.train.progress import Progress
+from palo.train.stages import WorkerSettings
+
+_POLL_S = 0.5
+_MOST_SHOWN = 200
+# Where Ray's and Ray Train's errors keep what they were raised for.
+_WRAPPED = ("__cause__", "cause", "health_check_failure", "controller_failure", "_base_exc")
+
+
+def run_stage(job: StageJob) -> StageResult:
+    """Trains a stage on Ray's workers, from its newest checkpoint if it has one.
+
+    Ctrl-C asks the workers to save a checkpoint and end; a second one ends at once.
+
+    Args:
+        job: The stage. Ray must be running.
+
+    Returns:
+        The finished stage.
+
+    Raises:
+        ResourceError: If the cluster lacks what the workers need.
+        TrainingError: If too many workers were lost, or an unexpected error ended them.
+        KeyboardInterrupt: If it was stopped; the checkpoint is written by then.
+    """
+    storage.ensure_folder(job.output)
+    require_resources(job.config.workers)
+    job.stop_file.unlink(missing_ok=True)
+    fit = _Fit(job)
+    fit.thread.start()
+    progress = Progress(job.name, job.metrics)
+    interrupted = False
+    while fit.thread.is_alive():
+        try:
+            fit.thread.join(_POLL_S)
+            progress.update()
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted = True
+            progress.say("stopping after this step; press Ctrl-C again to end at once")
+            storage.write_text(job.stop_file, "")
+    progress.finish()
+    job.stop_file.unlink(missing_ok=True)
+    if fit.error is not None:
+        raise _explained(job, fit.error) from fit.error
+    if interrupted or not is_finished(job.output):
+        raise KeyboardInterrupt
+    return read_stage(job.output)
+
+
+@dataclass(slots=True)
+class _Fit:
+    """Ray Train's blocking call in a thread: in the main one it would take over Ctrl-C."""
+
+    job: StageJob
+    error: Exception | None = None
+    thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self._run, name="palo-train", daemon=True)
+
+    def _run(self) -> None:
+        for attempt in range(self.job.config.workers.max_failures + 1):
+            try:
+                _trainer(self.job, attempt).fit()
+            except Exception as error:  # handed to the main thread, which raises it
+                self.error = error
+                if not lost_worker(error):
+                    return
+            else:
+                self.error = None
+                return
+
+
+def lost_worker(error: BaseException) -> bool:
+    """Tells whether an error comes from a process or node that is gone, so that a retry may help.
+
+    Ray's own retry makes no difference between a lost worker and an error that every attempt
+    repeats, such as a wrong corpus, and would repeat that too.
+    """
+    from ray.exceptions import RayError, RayTaskError
+    from ray.train.v2.api.exceptions import PreemptionError
+    from torch.distributed import DistError
+
+    causes = _causes(error)
+    gone = any(isinstance(e, RayError) and not isinstance(e, RayTaskError) for e in causes)
+    gone = gone or any(isinstance(e, PreemptionError) for e in causes)
+    # A collective operation fails with a plain RuntimeError on the workers that are left.
+    left_alone = any(type(e) is RuntimeError or isinstance(e, DistError) for e in causes)
+    return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)
+
+
+def _trainer(job: StageJob, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    workers = job.config.workers
+    return TorchTrainer(
+        worker_main,
+        train_loop_config={"job": config.to_dict(job)},
+        torch_config=TorchConfig(backend="nccl" if workers.use_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=workers.count,
+            use_gpu=workers.use_gpu,
+            resources_per_worker=_bundle(workers),
+        ),
+        run_config=RunConfig(
+            name=f"{job.name}-{int(time.time())}-{attempt}",
+            storage_path=str((job.output / "ray").resolve()),
+            failure_config=FailureConfig(max_failures=0),
+            worker_runtime_env={"env_vars": worker_environment(workers)},
+        ),
+    )
+
+
+def worker_environment(workers: WorkerSettings) -> dict[str, str]:
+    """Returns the environment variables that a worker needs before it imports anything."""
+    if workers.use_gpu:
+        return {}
+    return {
+        "DS_ACCELERATOR": "cpu",
+        # More threads than cores make each of them several times slower.
+        "OMP_NUM_THREADS": str(max(1, int(workers.cpus))),
+    }
+
+
+def worker_main(settings: dict[str, Any]) -> None:
+    """What Ray Train calls on every worker."""
+    import deepspeed
+    import torch
+
+    from palo.train.worker import train_stage
+    from palo.train.zero_engine import ZeroEngine
+
+    job = config.from_dict(StageJob, settings["job"])
+    workers = job.config.workers
+    if not workers.use_gpu:
+        torch.set_num_threads(max(1, int(workers.cpus)))
+    # Ray has made the process group; DeepSpeed wraps it.
+    deepspeed.init_distributed(dist_backend="nccl" if workers.use_gpu else "gloo")
+    train_stage(job, ZeroEngine)
+
+
+def require_resources(workers: WorkerSettings) -> None:
+    """Waits until the cluster has what the workers need, or says what is missing.
+
+    Raises:
+        ResourceError: If it has not within `wait_s`.
+    """
+    import ray
+    from ray.autoscaler.sdk import request_resources
+
+    bundles = [_bundle(workers)] * workers.count
+    deadline = time.monotonic() + workers.wait_s
+    if workers.wait_s > 0:
+        request_resources(bundles=bundles)
+    while True:
+        total = ray.cluster_resources()
+        missing = [
+            f"{amount * workers.count:g} {name} needed, {total.get(name, 0):g} there"
+            for name, amount in _bundle(workers).items()
+            if amount * workers.count > total.get(name, 0)
+        ]
+        if not missing:
+            return
+        if time.monotonic() >= deadline:
+            raise ResourceError(
+                f"the cluster can't hold {workers.count} training workers",
+                seen="; ".join(missing),
+                fix="Lower workers.count or workers.cpus, add nodes, or raise workers.wait_s.",
+            )
+        time.sleep(_POLL_S)
+
+
+def _bundle(workers: WorkerSettings) -> dict[str, float]:
+    return {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.use_gpu else {})
+
+
+def _explained(job: StageJob, error: Exception) -> PaloError:
+    """Finds our own error inside Ray's, or wraps what is not ours."""
+    for failure in _causes(error):
+        if isinstance(failure, PaloError):
+            return failure
+    last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return TrainingError(
+        f"stage {job.name} ended before its last step",
+        seen=textwrap.shorten(last, _MOST_SHOWN, placeholder=" ..."),
+        fix=f"Run the same command again to go on from the last checkpoint in {job.output}.",
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Lists an error, those that it wraps, and those of its workers."""
+    found: list[BaseException] = []
+    queue: list[BaseException | None] = [error]
+    while queue:
+        current = queue.pop()
+        if current is None or current in found:
+            continue
+        found.append(current)
+        queue += [getattr(current, name, None) for name in _WRAPPED]
+        queue += list((getattr(current, "worker_failures", None) or {}).values())
+    return found

@@ -1,0 +1,76 @@
+"""Progress of a stage on the terminal, read from its metrics file."""
+
+import sys
+import time
+from pathlib import Path
+
+from palo.train.metrics import StepMetrics, eta_s, read_metrics
+
+_LINE_EVERY_S = 15.0
+_RECENT = 20
+
+
+class Progress:
+    """Shows loss, speed, wait for data and time left; a live line on a terminal, else a log.
+
+    Args:
+        name: What is running.
+        path: Its metrics file, which may not exist yet.
+    """
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name = name
+        self._path = path
+        self._shown_step = -1
+        self._next_line = time.monotonic()
+        self._live = sys.stdout.isatty()
+
+    def update(self) -> None:
+        """Reads new metrics and shows the latest, at most every few seconds in a log."""
+        if not self._live and time.monotonic() < self._next_line:
+            return
+        metrics = read_metrics(self._path)
+        if metrics and metrics[-1].step != self._shown_step:
+            self._show(metrics)
+
+    def finish(self) -> None:
+        """Shows the last state and ends the live line."""
+        metrics = read_metrics(self._path)
+        if metrics and metrics[-1].step != self._shown_step:
+            self._show(metrics)
+        if self._live and self._shown_step >= 0:
+            print(flush=True)
+
+    def say(self, text: str) -> None:
+        """Prints a line of its own."""
+        print(f"\n{self._name}  {text}" if self._live else f"{self._name}  {text}", flush=True)
+
+    def _show(self, metrics: list[StepMetrics]) -> None:
+        self._shown_step = metrics[-1].step
+        self._next_line = time.monotonic() + _LINE_EVERY_S
+        line = progress_line(self._name, metrics)
+        print(
+            f"\r\x1b[2K{line}" if self._live else line, end="" if self._live else "\n", flush=True
+        )
+
+
+def progress_line(name: str, metrics: list[StepMetrics]) -> str:
+    """Returns one line about the latest step, with speeds over the latest 20."""
+    last, recent = metrics[-1], metrics[-_RECENT:]
+    seconds = sum(m.step_s for m in recent)
+    tokens = sum(m.num_tokens for m in recent) / seconds
+    wait = sum(m.data_wait_s for m in recent) / seconds
+    return (
+        f"{name}  step {last.step + 1}/{last.num_steps}  loss {last.loss:.4f}  "
+        f"{tokens:,.0f} tokens/s  data wait {wait:.1%}  {duration(eta_s(metrics))} left"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Writes seconds as people do: 45 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,148 @@
+"""What one training stage is: which parameters learn, from which samples, how fast, and where."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from palo.model.lora import LoraSettings
+
+Trains = Literal["projector", "lora", "full"]
+Dtype = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerSettings:
+    """AdamW with linear warm-up and cosine decay (reference: LLaVA-1.5's training scripts).
+
+    Attributes:
+        lr_projector: Peak learning rate of the projector.
+        lr_language: Peak learning rate of the LoRA weights, or of the whole language model.
+        betas: AdamW's decay rates of the first and second moment.
+        eps: AdamW's term against division by zero.
+        weight_decay: Decoupled weight decay; biases and norms have none.
+        warmup_ratio: Share of all steps in which the learning rate rises.
+        max_grad_norm: Gradients are scaled down to this global L2 norm; 0 turns clipping off.
+    """
+
+    lr_projector: float
+    lr_language: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    warmup_ratio: float = 0.03
+    max_grad_norm: float = 1.0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        for name in ("lr_projector", "lr_language", "weight_decay", "max_grad_norm"):
+            if getattr(self, name) < 0:
+                yield f"{name} is {getattr(self, name)} but can't be negative"
+        if not 0 <= self.warmup_ratio < 1:
+            yield f"warmup_ratio is {self.warmup_ratio} but must be at least 0 and below 1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ZeroSettings:
+    """How DeepSpeed shares the training state among workers.
+
+    Attributes:
+        stage: 1 optimizer states, 2 gradients too, 3 parameters too.
+        offload: Keep optimizer states and, at stage 3, parameters in CPU memory.
+        partition_at_load: Split the weights among workers while they are loaded, so that no worker
+            ever holds the whole model. Only for stage 3.
+        persistence_threshold: Parameters with fewer elements stay whole on every worker.
+        bucket_elements: Elements per collective operation.
+        live_parameters: Elements that may be gathered at once.
+    """
+
+    stage: Literal[1, 2, 3] = 3
+    offload: bool = False
+    partition_at_load: bool = False
+    persistence_threshold: int = 100_000
+    bucket_elements: int = 50_000_000
+    live_parameters: int = 1_000_000_000
+
+    def faults(self) -> Iterator[str]:
+        """Yields what contradicts itself."""
+        if self.partition_at_load and self.stage != 3:
+            yield f"partition_at_load needs stage 3, not {self.stage}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSettings:
+    """The workers that Ray Train starts.
+
+    Attributes:
+        count: Number of workers; each holds one GPU, or CPU cores only.
+        use_gpu: Whether a worker needs a GPU.
+        cpus: Logical CPUs that each worker reserves.
+        max_failures: How many lost workers are replaced before the stage gives up.
+        wait_s: How long a cluster may take to bring up missing nodes, in seconds.
+    """
+
+    count: int = 2
+    use_gpu: bool = False
+    cpus: float = 1.0
+    max_failures: int = 3
+    wait_s: float = 0.0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.count < 1:
+            yield f"count is {self.count} but at least one worker is needed"
+        if self.cpus <= 0:
+            yield f"cpus is {self.cpus} but each worker needs some"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageConfig:
+    """One stage of training, complete but for the model and the corpus.
+
+    Attributes:
+        template: Conversation template that the corpus was encoded with.
+        trains: The projector alone, LoRA weights and the projector, or the whole language model
+            and the projector. The image tower never learns.
+        optimizer: Learning rates and the like.
+        global_batch: Samples per optimizer step, over all workers.
+        token_budget: Most tokens, image tokens included, that one worker lays into one row.
+        epochs: How often each sample is seen.
+        max_steps: Stops after this many steps, with the learning rate decayed by then.
+        lora: Adapter sizes; only when `trains` is "lora".
+        dtype: Number format of weights and activations; the optimizer always keeps float32.
+        attention: "palo_segments" runs everywhere; "flash_attention_2" needs its kernels.
+        activation_checkpointing: Recompute activations in the backward pass to save memory.
+        zero: DeepSpeed's settings.
+        workers: Ray Train's workers.
+        checkpoint_every: Steps between checkpoints.
+        keep_checkpoints: How many of the newest checkpoints stay.
+        seed: Seed of the order of samples, of new weights and of dropout.
+    """
+
+    template: str
+    trains: Trains
+    optimizer: OptimizerSettings
+    global_batch: int = 128
+    token_budget: int = 8192
+    epochs: int = 1
+    max_steps: int | None = None
+    lora: LoraSettings | None = None
+    dtype: Dtype = "bfloat16"
+    attention: Literal["palo_segments", "flash_attention_2"] = "palo_segments"
+    activation_checkpointing: bool = False
+    zero: ZeroSettings = field(default_factory=ZeroSettings)
+    workers: WorkerSettings = field(default_factory=WorkerSettings)
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    seed: int = 42
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range or contradicts itself."""
+        for name in ("global_batch", "token_budget", "epochs", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)} but must be at least 1"
+        if self.keep_checkpoints < 1:
+            yield f"keep_checkpoints is {self.keep_checkpoints}, which would leave none to resume"
+        if (self.trains == "lora") != (self.lora is not None):
+            yield f"lora settings go with trains=lora, not with trains={self.trains}"
+        if self.trains != "projector" and self.optimizer.lr_language == 0:
+            yield f"optimizer.lr_language is 0 but trains={self.trains} needs it"

@@ -1,0 +1,227 @@
+"""What every worker does: build the model, take over a checkpoint, train, leave the results."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from palo import config
+from palo.checkpoint import trainable
+from palo.checkpoint.finished import StageResult, read_projector, write_stage
+from palo.checkpoint.parts import ModelParts, weights_fingerprint
+from palo.data.corpus import Corpus, open_corpus
+from palo.data.loader import PackLoader
+from palo.data.manifest import code_version
+from palo.data.plan import Plan, PlanConfig
+from palo.errors import MismatchError
+from palo.model.assemble import assemble
+from palo.model.lora import attach_lora
+from palo.text.tokenizer import load_tokenizer
+from palo.train.deepspeed_config import deepspeed_config
+from palo.train.engine import Engine
+from palo.train.job import StageJob
+from palo.train.loop import Hooks, LoopSettings, train
+from palo.train.metrics import MetricsLog
+from palo.train.parameter_groups import choose_trainable
+from palo.train.stages import StageConfig
+
+if TYPE_CHECKING:
+    from palo.model.palo import PaloForConditionalGeneration
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+# Settings that may change when a run is continued: they don't change what is learned.
+_FREE = ("workers", "zero", "checkpoint_every", "keep_checkpoints", "token_budget")
+
+
+def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -> Any:  # noqa: ANN401
+    """Builds the model of a stage, with its trainable parameters chosen.
+
+    Args:
+        parts: The pretrained parts.
+        stage: The stage's settings.
+        projector: Finished stage whose projector is the start, or None.
+
+    Returns:
+        A PaloForConditionalGeneration, wrapped by PEFT if the stage trains LoRA weights.
+    """
+    model: Any = assemble(
+        parts.tower,
+        parts.language,
+        parts.projector_type,
+        image_size=parts.image_size,
+        seed=stage.seed,
+        dtype=_DTYPES[stage.dtype],
+        loading=partitioned(stage) if stage.zero.partition_at_load else None,
+    )
+    model.language_model.set_attn_implementation(stage.attention)
+    if projector is not None:
+        load_projector(model, projector)
+    if stage.activation_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if stage.lora is not None:
+        torch.manual_seed(stage.seed)
+        model = attach_lora(model, stage.lora)
+    choose_trainable(model, stage.trains)
+    return model
+
+
+@contextmanager
+def partitioned(stage: StageConfig) -> Iterator[None]:
+    """Splits the weights that the block loads among the workers, piece by piece."""
+    from transformers.integrations import HfDeepSpeedConfig
+
+    # transformers partitions every model that it builds while this object lives.
+    alive = HfDeepSpeedConfig(deepspeed_config(stage))
+    yield
+    del alive
+
+
+def load_projector(model: "PaloForConditionalGeneration", stage_folder: Path) -> None:
+    """Copies the projector of a finished stage into a model.
+
+    Raises:
+        MismatchError: If it doesn't fit the model.
+    """
+    weights = read_projector(stage_folder)
+    own = dict(model.projector.named_parameters())
+    if {k: tuple(v.shape) for k, v in weights.items()} != {
+        k: tuple(getattr(v, "ds_shape", v.shape)) for k, v in own.items()
+    }:
+        raise MismatchError(
+            f"the projector of {stage_folder} doesn't fit this model",
+            seen=", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in weights.items()),
+            fix="Pretrain a projector for this model.",
+        )
+    for name, parameter in own.items():
+        with _gathered(parameter):
+            parameter.data.copy_(weights[name])
+
+
+def _gathered(parameter: torch.nn.Parameter) -> AbstractContextManager[object]:
+    if not hasattr(parameter, "ds_id"):
+        return nullcontext()
+    import deepspeed
+
+    gathered: AbstractContextManager[object] = deepspeed.zero.GatheredParameters(
+        [parameter], modifier_rank=0
+    )
+    return gathered
+
+
+def make_plan(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> Plan:
+    """Returns the plan of a stage over a corpus."""
+    settings = PlanConfig(
+        global_batch=stage.global_batch,
+        token_budget=stage.token_budget,
+        tokens_per_image=tokens_per_image,
+        seed=stage.seed,
+        max_epochs=stage.epochs,
+    )
+    return Plan(settings, corpus.manifest.fingerprint, corpus.lengths, corpus.has_image)
+
+
+def identity(job: StageJob) -> dict[str, str]:
+    """Returns the fingerprints of everything that decides what a stage learns."""
+    settings = {k: v for k, v in config.to_dict(job.config).items() if k not in _FREE}
+    return {
+        "corpus": open_corpus(job.corpus).manifest.fingerprint,
+        "image tower": weights_fingerprint(job.parts.tower),
+        "language model": weights_fingerprint(job.parts.language),
+        "projector": config.fingerprint([job.parts.projector_type, str(job.projector)]),
+        "settings": config.fingerprint(settings),
+    }
+
+
+def train_stage(
+    job: StageJob, engine_of: Callable[[Any, StageConfig], Engine]
+) -> StageResult | None:
+    """Trains a stage on this worker from its newest checkpoint to its end.
+
+    Args:
+        job: The stage.
+        engine_of: Makes an Engine from (model, stage settings).
+
+    Returns:
+        On rank 0 what was written, on others None; also None when it was stopped before the end.
+    """
+    stage = job.config
+    corpus = open_corpus(job.corpus)
+    corpus.check(
+        tokenizer_fingerprint=load_tokenizer(job.parts.tokenizer).fingerprint,
+        tower_fingerprint=weights_fingerprint(job.parts.tower),
+        template=stage.template,
+    )
+    model = build_model(job.parts, stage, job.projector)
+    tokens_per_image = model.config.tokens_per_image
+    engine = engine_of(model, stage)
+    plan = make_plan(corpus, stage, tokens_per_image)
+    num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
+    # Once: naming the corpus reads columns of all its samples.
+    known = identity(job)
+    start = _resume(job, engine, known)
+    if start == num_steps:
+        return _finish(job, engine, corpus, known)
+    log = MetricsLog(job.metrics, start) if engine.rank == 0 else None
+    hooks = Hooks(
+        on_step=lambda metrics: log.append(metrics) if log else None,
+        save=lambda step: _save(job, engine, step, known),
+        stop_requested=lambda: engine.rank == 0 and job.stop_file.exists(),
+    )
+    loop = LoopSettings(
+        num_steps=num_steps,
+        warmup_ratio=stage.optimizer.warmup_ratio,
+        checkpoint_every=stage.checkpoint_every,
+        seed=stage.seed,
+    )
+    with PackLoader(
+        corpus,
+        plan,
+        rank=engine.rank,
+        world_size=engine.world_size,
+        start_step=start,
+    ) as loader:
+        finished = train(engine, iter(loader), loop, hooks)
+    return _finish(job, engine, corpus, known) if finished else None
+
+
+def _resume(job: StageJob, engine: Engine, known: dict[str, str]) -> int:
+    checkpoints = trainable.every(job.checkpoints)
+    if not checkpoints:
+        return 0
+    cursor = trainable.read_cursor(checkpoints[-1])
+    trainable.check_continues(cursor.identity, known, job.output)
+    engine.restore(trainable.read_states(checkpoints[-1]), cursor.step)
+    return cursor.step
+
+
+def _save(job: StageJob, engine: Engine, step: int, known: dict[str, str]) -> None:
+    states = engine.gather()
+    if engine.rank == 0:
+        cursor = trainable.Cursor(step=step, identity=known, config=config.to_dict(job))
+        trainable.save(job.checkpoints, states, cursor, job.config.keep_checkpoints)
+
+
+def _finish(
+    job: StageJob, engine: Engine, corpus: Corpus, known: dict[str, str]
+) -> StageResult | None:
+    if engine.rank != 0:
+        return None
+    states = trainable.read_states(trainable.every(job.checkpoints)[-1])
+    manifest = corpus.manifest
+    return write_stage(
+        job.output,
+        {name: state.weight for name, state in states.items()},
+        parts=job.parts,
+        lora=job.config.lora,
+        template=job.config.template,
+        preprocessing=config.to_dict(corpus.images.spec.preprocessing) if corpus.images else None,
+        lineage={
+            "identity": known,
+            "settings": config.to_dict(job),
+            "corpus": {"folder": str(job.corpus), "fingerprint": manifest.fingerprint},
+            "sources": dict(manifest.inputs),
+            "code": code_version(),
+        },
+    )

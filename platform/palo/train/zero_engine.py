@@ -1,0 +1,117 @@
+"""DeepSpeed ZeRO behind the Engine seam, with states that any world size can take over."""
+
+from typing import Any
+
+import deepspeed
+import torch
+from deepspeed.utils import (
+    safe_get_full_fp32_param,
+    safe_get_full_optimizer_state,
+    safe_set_full_fp32_param,
+    safe_set_full_optimizer_state,
+)
+from torch import distributed
+
+from palo.checkpoint.trainable import ParameterState
+from palo.train.deepspeed_config import deepspeed_config
+from palo.train.parameter_groups import parameter_groups, trainable_parameters
+from palo.train.stages import StageConfig
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class ZeroEngine:
+    """An Engine on DeepSpeed ZeRO stage 1, 2 or 3.
+
+    Args:
+        model: The model, its trainable parameters already chosen. The process group must exist.
+        stage: The stage's settings.
+    """
+
+    def __init__(self, model: Any, stage: StageConfig) -> None:  # noqa: ANN401 - PEFT or bare model
+        self.rank = distributed.get_rank()
+        self.world_size = distributed.get_world_size()
+        self._stage = stage.zero.stage
+        groups = parameter_groups(trainable_parameters(model).items(), stage.optimizer)
+        self.module, *_ = deepspeed.initialize(
+            model=model,
+            optimizer=_optimizer(groups, stage),
+            config=deepspeed_config(stage),
+        )
+        self.device = self.module.device
+        self._parameters = trainable_parameters(self.module.module)
+        self._offload = stage.zero.offload
+        # DeepSpeed links the moments of all groups after the first group's first step, when those
+        # of the other groups don't exist yet: without this they could never be gathered.
+        self._create_optimizer_state(num_steps=0)
+
+    def backward(self, loss: torch.Tensor, *, last: bool) -> None:
+        """See Engine.backward."""
+        self.module.set_gradient_accumulation_boundary(last)
+        # DeepSpeed averages gradients over the workers; the loop's losses are parts of a sum.
+        self.module.backward(loss * self.world_size)
+
+    def step(self, lr_scale: float) -> float:
+        """See Engine.step."""
+        for group in self.module.optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * lr_scale
+        self.module.step()
+        return float(self.module.get_global_grad_norm())
+
+    def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
+        """See Engine.sum_over_workers."""
+        shared = values.to(self.device)
+        distributed.all_reduce(shared)
+        return shared.cpu()
+
+    def gather(self) -> dict[str, ParameterState]:
+        """See Engine.gather."""
+        states = {}
+        for name, parameter in self._parameters.items():
+            parts = [safe_get_full_fp32_param(parameter)]
+            parts += [safe_get_full_optimizer_state(parameter, moment) for moment in _MOMENTS]
+            if self.rank == 0:
+                states[name] = ParameterState(*(part.float().cpu().clone() for part in parts))
+        return states
+
+    def restore(self, states: dict[str, ParameterState], num_steps: int) -> None:
+        """See Engine.restore."""
+        self._create_optimizer_state(num_steps)
+        for name, parameter in self._parameters.items():
+            state = states[name]
+            safe_set_full_fp32_param(parameter, state.weight.to(self.device))
+            for moment in _MOMENTS:
+                value = getattr(state, moment).to(self.device)
+                safe_set_full_optimizer_state(parameter, value, moment)
+            # The master weight is set; the copy that computes (bfloat16, partitioned) is another.
+            with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0):
+                if self._stage < 3 or self.rank == 0:
+                    parameter.data.copy_(state.weight)
+
+    def _create_optimizer_state(self, num_steps: int) -> None:
+        """Makes the moments that AdamW would only create at its first step."""
+        zero = self.module.optimizer
+        sharded = self._stage == 3
+        flats = (
+            zero.fp32_partitioned_groups_flat if sharded else zero.single_partition_of_fp32_groups
+        )
+        for flat in flats:
+            zero.optimizer.state[flat] = {
+                "step": num_steps if self._offload else torch.tensor(float(num_steps)),
+                "exp_avg": torch.zeros_like(flat),
+                "exp_avg_sq": torch.zeros_like(flat),
+            }
+        if not sharded:
+            zero._hp_optimizer_states_linked = False
+            zero._lazy_init_hp_params_optimizer_state()
+
+
+def _optimizer(groups: list[dict[str, Any]], stage: StageConfig) -> torch.optim.Optimizer:
+    if stage.zero.offload:
+        from deepspeed.ops.adam import DeepSpeedCPUAdam
+
+        offloaded: torch.optim.Optimizer = DeepSpeedCPUAdam(
+            groups, betas=stage.optimizer.betas, eps=stage.optimizer.eps, adamw_mode=True
+        )
+        return offloaded
+    return torch.optim.AdamW(groups, betas=stage.optimizer.betas, eps=stage.optimizer.eps)

@@ -1,0 +1,105 @@
+"""Ray Train and DeepSpeed against one plain process, and what happens when workers die."""
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from palo.checkpoint import trainable
+from palo.errors import ResourceError
+from palo.train.launch import run_stage
+from palo.train.metrics import read_metrics
+from palo.train.plain_engine import PlainEngine
+from palo.train.stages import WorkerSettings, ZeroSettings
+from palo.train.worker import train_stage
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+def losses(job):
+    return [metrics.loss for metrics in read_metrics(job.metrics)]
+
+
+@pytest.fixture
+def plain_losses(make_job):
+    """Losses of two epochs in one process without DeepSpeed."""
+    job = make_job("plain", epochs=2)
+    train_stage(job, PlainEngine)
+    return losses(job)
+
+
+@pytest.mark.parametrize(
+    "zero",
+    [
+        ZeroSettings(stage=2),
+        ZeroSettings(stage=3, persistence_threshold=0),
+        ZeroSettings(stage=3, partition_at_load=True),
+    ],
+    ids=["zero2", "zero3", "zero3-partitioned-at-load"],
+)
+def test_two_zero_workers_equal_one_plain_process(make_job, plain_losses, zero):
+    job = make_job(epochs=2, zero=zero)
+    run_stage(job)
+    assert losses(job) == pytest.approx(plain_losses, abs=1e-5)
+    plain = trainable.read_states(trainable.every(job.output.parent / "plain" / "checkpoints")[-1])
+    for name, state in trainable.read_states(trainable.every(job.checkpoints)[-1]).items():
+        assert state.weight.sub(plain[name].weight).abs().max() < 1e-4, name
+
+
+def train_workers() -> list[psutil.Process]:
+    """Lists the processes of this session's training workers."""
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "RayTrainWorker" in " ".join(process.cmdline())
+    ]
+
+
+def test_a_killed_worker_is_replaced_and_the_losses_stay_the_same_bit_for_bit(make_job):
+    undisturbed = make_job("undisturbed", epochs=30, checkpoint_every=7)
+    run_stage(undisturbed)
+    killed = make_job("killed", epochs=30, checkpoint_every=7)
+    victims = []
+
+    def kill_in_mid_epoch():
+        while len(losses(killed)) < 24:
+            time.sleep(0.01)
+        victims.append(train_workers()[-1])
+        os.kill(victims[0].pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_in_mid_epoch)
+    killer.start()
+    run_stage(killed)
+    killer.join()
+    assert not victims[0].is_running()
+    assert losses(killed) == losses(undisturbed)
+
+
+def test_one_worker_goes_on_where_two_stopped(make_job, plain_losses):
+    job = make_job(epochs=2)
+    stopper = threading.Thread(target=request_stop_after, args=(job, 3))
+    stopper.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(job)
+    stopper.join()
+    num_done = len(losses(job))
+    assert 3 <= num_done < len(plain_losses)
+    alone = dataclasses.replace(job.config, workers=WorkerSettings(count=1))
+    run_stage(dataclasses.replace(job, config=alone))
+    assert losses(job) == pytest.approx(plain_losses, abs=1e-5)
+
+
+def request_stop_after(job, num_steps):
+    while len(losses(job)) < num_steps:
+        time.sleep(0.001)
+    job.stop_file.touch()
+
+
+def test_more_workers_than_cpus_is_said_at_once(make_job):
+    job = make_job(workers=WorkerSettings(count=64))
+    with pytest.raises(ResourceError, match=r"64 training workers: 64 CPU needed, 4 there"):
+        run_stage(job)

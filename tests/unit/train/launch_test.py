@@ -1,0 +1,53 @@
+import ray.exceptions
+import torch
+from ray.train.v2._internal.exceptions import (
+    UserExceptionWithTraceback,
+    WorkerHealthCheckFailedError,
+)
+from ray.train.v2.api.exceptions import WorkerGroupError
+from torch.distributed import DistNetworkError
+
+from palo.errors import MismatchError
+from palo.train.launch import lost_worker, worker_environment
+from palo.train.stages import WorkerSettings
+
+
+def caused_by(cause):
+    error = RuntimeWarning("Ray's wrapper")
+    error.__cause__ = cause
+    return error
+
+
+def test_a_process_that_is_gone_may_be_replaced():
+    assert lost_worker(caused_by(ray.exceptions.ActorDiedError()))
+    assert lost_worker(caused_by(ray.exceptions.NodeDiedError("gone")))
+    assert lost_worker(caused_by(DistNetworkError("connection closed by peer")))
+
+
+def test_a_worker_that_ray_train_finds_dead_may_be_replaced():
+    dead = WorkerHealthCheckFailedError("gone", failure=ray.exceptions.ActorDiedError())
+    assert lost_worker(WorkerGroupError("one failed", worker_failures={1: dead}))
+
+
+def test_our_own_error_is_found_inside_what_ray_train_wraps_it_in():
+    own = UserExceptionWithTraceback(MismatchError("another corpus"), "a traceback")
+    assert not lost_worker(WorkerGroupError("one failed", worker_failures={0: own}))
+
+
+def test_an_error_that_every_attempt_would_meet_is_not_repeated():
+    assert not lost_worker(caused_by(MismatchError("another corpus")))
+    assert not lost_worker(caused_by(KeyError("x")))
+    assert not lost_worker(caused_by(NotImplementedError()))
+    assert not lost_worker(caused_by(torch.OutOfMemoryError()))
+
+
+def test_our_own_error_counts_even_where_other_workers_lost_their_peer():
+    error = caused_by(DistNetworkError("connection closed by peer"))
+    error.worker_failures = {0: MismatchError("another corpus")}
+    assert not lost_worker(error)
+
+
+def test_cpu_workers_share_out_the_threads():
+    assert worker_environment(WorkerSettings(cpus=2.0))["OMP_NUM_THREADS"] == "2"
+    assert worker_environment(WorkerSettings(cpus=0.5))["OMP_NUM_THREADS"] == "1"
+    assert "DS_ACCELERATOR" not in worker_environment(WorkerSettings(use_gpu=True))

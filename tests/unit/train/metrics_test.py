@@ -1,0 +1,63 @@
+import pytest
+
+from palo.train.metrics import MetricsLog, StepMetrics, eta_s, read_metrics
+from palo.train.progress import duration, progress_line
+
+
+def metrics(step, **changes):
+    values = {
+        "step": step,
+        "num_steps": 100,
+        "loss": 1.5,
+        "grad_norm": 0.5,
+        "lr_scale": 1.0,
+        "num_samples": 8,
+        "num_tokens": 400,
+        "num_target_tokens": 40,
+        "step_s": 2.0,
+        "data_wait_s": 0.1,
+        "time": 0.0,
+    }
+    return StepMetrics(**(values | changes))
+
+
+def test_a_continued_run_neither_repeats_nor_skips_a_step(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path, 0)
+    for step in range(5):
+        log.append(metrics(step, loss=float(step)))
+    log = MetricsLog(path, 3)
+    log.append(metrics(3, loss=0.1))
+    assert [(m.step, m.loss) for m in read_metrics(path)] == [(0, 0), (1, 1), (2, 2), (3, 0.1)]
+
+
+def test_a_line_that_is_being_written_is_left_out(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    MetricsLog(path, 0).append(metrics(0))
+    with path.open("a") as file:
+        file.write('{"step": 1, "num_st')
+    assert [m.step for m in read_metrics(path)] == [0]
+
+
+def test_losses_come_back_bit_for_bit(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.jsonl", 0)
+    log.append(metrics(0, loss=0.1 + 0.2))
+    assert read_metrics(tmp_path / "metrics.jsonl")[0].loss == 0.1 + 0.2
+
+
+def test_the_time_left_follows_the_latest_steps():
+    slow_start = [metrics(0, step_s=60.0), *(metrics(step) for step in range(1, 10))]
+    assert eta_s(slow_start) == pytest.approx(90 * 2.0)
+
+
+def test_the_line_tells_speed_wait_and_time_left():
+    line = progress_line("finetune", [metrics(step) for step in range(50)])
+    for word in ("step 50/100", "loss 1.5000", "200 tokens/s", "data wait 5.0%", "1 min 40 s left"):
+        assert word in line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(4.4, "4 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_durations_read_as_people_write_them(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,97 @@
+import dataclasses
+
+import pytest
+
+from palo.checkpoint import trainable
+from palo.checkpoint.finished import is_finished
+from palo.checkpoint.load import load_trained
+from palo.errors import MismatchError, TrainingError
+from palo.train.metrics import read_metrics
+from palo.train.plain_engine import PlainEngine
+from palo.train.worker import train_stage
+
+
+def losses(job):
+    return [metrics.loss for metrics in read_metrics(job.metrics)]
+
+
+def test_a_stage_learns_and_leaves_a_model_that_loads(make_job):
+    job = make_job(epochs=6)
+    result = train_stage(job, PlainEngine)
+    assert result is not None
+    assert losses(job)[-1] < losses(job)[0] - 0.1
+    assert (job.output / "adapter" / "adapter_config.json").is_file()
+    trained = load_trained(job.output)
+    assert trained.stage.fingerprints == result.fingerprints
+    assert trained.template.name == "vicuna_v1"
+
+
+def test_a_stopped_stage_goes_on_bit_for_bit(make_job):
+    whole = make_job("whole", epochs=2)
+    train_stage(whole, PlainEngine)
+    stopped = make_job("stopped", epochs=2)
+    stopped.output.mkdir()
+    stopped.stop_file.touch()
+    assert train_stage(stopped, PlainEngine) is None
+    assert not is_finished(stopped.output)
+    assert len(losses(stopped)) == 1
+    stopped.stop_file.unlink()
+    assert train_stage(stopped, PlainEngine) is not None
+    assert losses(stopped) == losses(whole)
+
+
+def test_steps_after_the_last_checkpoint_are_done_again_once(make_job):
+    job = make_job(epochs=2)
+    train_stage(job, PlainEngine)
+    before = losses(job)
+    newest = trainable.every(job.checkpoints)[-1]
+    for path in newest.iterdir():
+        path.unlink()
+    newest.rmdir()
+    train_stage(job, PlainEngine)
+    assert losses(job) == before
+
+
+def test_only_the_newest_checkpoints_stay(make_job):
+    job = make_job(epochs=2, keep_checkpoints=1)
+    train_stage(job, PlainEngine)
+    assert [path.name for path in trainable.every(job.checkpoints)] == ["step-00000010"]
+
+
+def test_another_learning_rate_does_not_continue_a_run(make_job):
+    job = make_job()
+    train_stage(job, PlainEngine)
+    optimizer = dataclasses.replace(job.config.optimizer, lr_language=1e-4)
+    with pytest.raises(MismatchError, match="another settings"):
+        train_stage(make_job(optimizer=optimizer), PlainEngine)
+
+
+def test_another_corpus_template_is_refused(make_job):
+    with pytest.raises(MismatchError, match="another template"):
+        train_stage(make_job(template="plain"), PlainEngine)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights_change(make_job):
+    optimizer = dataclasses.replace(make_job().config.optimizer, lr_language=1e30, max_grad_norm=0)
+    job = make_job(optimizer=optimizer, epochs=20)
+    with pytest.raises(TrainingError, match="not finite at step"):
+        train_stage(job, PlainEngine)
+
+
+@pytest.mark.parametrize("trains", ["projector", "full"])
+def test_other_parts_train_too(make_job, trains):
+    job = make_job(trains=trains, lora=None, epochs=4)
+    train_stage(job, PlainEngine)
+    assert losses(job)[-1] < losses(job)[0]
+    assert (job.output / "language").is_dir() == (trains == "full")
+    load_trained(job.output)
+
+
+def test_a_stage_starts_from_the_projector_of_another(make_job):
+    first = make_job("first", trains="projector", lora=None, epochs=4)
+    train_stage(first, PlainEngine)
+    second = dataclasses.replace(make_job("second"), projector=first.output)
+    train_stage(second, PlainEngine)
+    fresh = make_job("fresh")
+    train_stage(fresh, PlainEngine)
+    assert losses(second)[0] < losses(fresh)[0]
