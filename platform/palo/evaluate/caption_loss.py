@@ -1,0 +1,185 @@
+"""How much a picture helps to foretell its caption: the loss with the right and a wrong one.
+
+A model that doesn't look has the same loss with both; one that looks is lower with the right one.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from palo.errors import DataError
+from palo.evaluate.intervals import percentile_interval, resampling_weights
+from palo.evaluate.padding import padded
+from palo.evaluate.pictures import picture_features
+from palo.text.encoding import (
+    EncodingLimits,
+    encode_conversation,
+    encode_prompt,
+    expand_sentinels,
+)
+from palo.text.messages import Conversation, Turn
+
+if TYPE_CHECKING:
+    from palo.data.preprocessing import Preprocessing
+    from palo.model import PaloForConditionalGeneration
+    from palo.text.templates import Template
+    from palo.text.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionLoss:
+    """Mean next-token loss of captions in nats, over all their tokens.
+
+    Attributes:
+        right_image: With the caption's own picture.
+        wrong_image: With another picture.
+        difference: `wrong_image` - `right_image`.
+        difference_low: Low end of its 95 % interval, by a paired bootstrap over pictures.
+        difference_high: High end of that interval.
+        num_images: Pictures.
+        num_captions: Captions.
+        num_tokens: Tokens that were foretold, the one that ends a caption included.
+    """
+
+    right_image: float
+    wrong_image: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    num_images: int
+    num_captions: int
+    num_tokens: int
+
+
+def caption_loss(
+    model: "PaloForConditionalGeneration",
+    tokenizer: "TextTokenizer",
+    template: "Template",
+    preprocessing: "Preprocessing",
+    captions: Sequence[tuple[Path, str]],
+    *,
+    question: str = "",
+    seed: int = 0,
+) -> CaptionLoss:
+    """Measures the loss of captions with their own and with another picture.
+
+    Args:
+        model: The model, in evaluation mode; it may be untrained.
+        tokenizer: Its tokenizer.
+        template: Layout of the conversation.
+        preprocessing: What happens to a picture first.
+        captions: Picture files, at least two different ones, each with a caption.
+        question: What the user asks, where the template has a place for it.
+        seed: Seed of the wrong pictures and of the bootstrap.
+
+    Raises:
+        DataError: If there are fewer than two pictures.
+        ImageError: If a picture can't be used.
+    """
+    by_image: dict[Path, list[str]] = {}
+    for image, caption in captions:
+        by_image.setdefault(image, []).append(caption)
+    if len(by_image) < 2:
+        raise DataError(
+            "a wrong picture needs at least two pictures", seen=len(by_image), fix="Give more."
+        )
+    user = Turn("user", question, 1)
+    prompt = expand_sentinels(
+        encode_prompt(Conversation((user,)), template, tokenizer), model.config.tokens_per_image
+    )
+    features = picture_features(model, preprocessing, list(by_image))
+    sums = np.zeros((len(by_image), 3))  # right nats, wrong nats, tokens
+    wrong = derangement(len(by_image), seed)
+    for row, texts in enumerate(by_image.values()):
+        answers = [_answer_ids(user, text, template, tokenizer) for text in texts]
+        sums[row] = (
+            answers_nats(model, prompt, features[row], answers),
+            answers_nats(model, prompt, features[wrong[row]], answers),
+            sum(map(len, answers)),
+        )
+    right_nats, wrong_nats, tokens = sums.sum(axis=0)
+    resampled = resampling_weights(len(by_image), seed) @ sums
+    low, high = percentile_interval((resampled[:, 1] - resampled[:, 0]) / resampled[:, 2])
+    return CaptionLoss(
+        right_image=right_nats / tokens,
+        wrong_image=wrong_nats / tokens,
+        difference=(wrong_nats - right_nats) / tokens,
+        difference_low=low,
+        difference_high=high,
+        num_images=len(by_image),
+        num_captions=len(captions),
+        num_tokens=int(tokens),
+    )
+
+
+def derangement(length: int, seed: int) -> list[int]:
+    """Returns a permutation of one single cycle, which leaves nothing in its place.
+
+    Args:
+        length: At least 2.
+        seed: Seed of the order.
+    """
+    order = list(range(length))
+    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+    following = dict(zip(order, order[1:] + order[:1], strict=True))
+    return [following[position] for position in range(length)]
+
+
+def _answer_ids(
+    user: Turn, text: str, template: "Template", tokenizer: "TextTokenizer"
+) -> list[int]:
+    conversation = Conversation((user, Turn("assistant", text)))
+    limits = EncodingLimits(max_text_tokens=1 << 20)
+    samples = encode_conversation(conversation, template, tokenizer, limits).samples
+    if not samples:
+        raise DataError("a caption has no words", seen=repr(text), fix="Take it out.")
+    ((start, end),) = samples[0].label_spans
+    return list(samples[0].input_ids[start:end])
+
+
+@torch.inference_mode()
+def answers_nats(
+    model: "PaloForConditionalGeneration",
+    prompt: Sequence[int],
+    features: Tensor,
+    answers: Sequence[Sequence[int]],
+) -> float:
+    """Returns the summed next-token loss of several answers to one prompt about one picture.
+
+    The prompt with the picture runs once, however many answers there are.
+
+    Args:
+        model: The model.
+        prompt: Token ids, the sentinel at each place of the image.
+        features: (P, D) floats of the picture.
+        answers: Token ids of each answer, none of them empty.
+
+    Returns:
+        Nats, summed over all tokens of all answers.
+    """
+    device = model.device
+    start = model(
+        input_ids=torch.tensor([prompt], device=device),
+        features=features[None],
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    start.past_key_values.batch_repeat_interleave(len(answers))
+    ids, mask = (tensor.to(device) for tensor in padded(answers, "right"))
+    following = model(
+        input_ids=ids,
+        attention_mask=torch.cat([mask.new_ones(len(answers), len(prompt)), mask], dim=1),
+        past_key_values=start.past_key_values,
+        use_cache=True,
+    )
+    # The prompt's last position foretells the first token, and each token the one after it.
+    first = start.logits[:, -1:].expand(len(answers), -1, -1)
+    logits = torch.cat([first, following.logits[:, :-1]], dim=1).float()
+    nats = torch.nn.functional.cross_entropy(logits[mask.bool()], ids[mask.bool()], reduction="sum")
+    return float(nats)

@@ -1,0 +1,88 @@
+"""Held-out questions about pictures, read from JSON lines."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palo import languages, storage
+from palo.errors import DataError
+
+_FIELDS = ("id", "image", "language", "kind", "question", "answer")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """One question about one picture, with its one right answer.
+
+    Attributes:
+        id: Its name, unique in its file.
+        image: File of the picture.
+        language: ISO 639-1 code.
+        kind: What is asked for, as a group of its own in the scores.
+        question: The words of the question.
+        answer: The words of the right answer.
+    """
+
+    id: str
+    image: Path
+    language: str
+    kind: str
+    question: str
+    answer: str
+
+
+def read_questions(path: Path, image_folder: Path) -> list[Question]:
+    """Reads questions; each line is an object with exactly the fields of `Question`, as text.
+
+    Args:
+        path: The JSON lines.
+        image_folder: Folder that the lines' `image` is relative to.
+
+    Raises:
+        StorageError: If the file can't be read or is not UTF-8.
+        DataError: If there is no question, or a line is wrong; its number is in the message.
+    """
+    questions = list(_read(path, image_folder))
+    if not questions:
+        raise DataError("there are no questions", seen=path, fix="Name a file with JSON lines.")
+    return questions
+
+
+def _read(path: Path, image_folder: Path) -> Iterator[Question]:
+    seen: set[str] = set()
+    # Not splitlines: it would also split at U+2028, which may stand inside a JSON text.
+    for number, line in enumerate(storage.read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        row = _row(line, path, number)
+        question = Question(**{**row, "image": image_folder / row["image"]})
+        if question.id in seen:
+            raise _bad(path, number, "repeats an id", question.id)
+        if not languages.known(question.language):
+            raise _bad(path, number, "has an unknown language", repr(question.language))
+        if not question.image.is_file():
+            raise _bad(path, number, "names a missing picture", question.image)
+        seen.add(question.id)
+        yield question
+
+
+def _row(line: str, path: Path, number: int) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise _bad(path, number, "is not JSON", error.msg) from error
+    if not isinstance(row, dict):
+        raise _bad(path, number, "is not an object", line[:60])
+    if missing := [name for name in _FIELDS if not isinstance(row.get(name), str)]:
+        raise _bad(path, number, "lacks text for a field", ", ".join(missing))
+    if unknown := sorted(set(row) - set(_FIELDS)):
+        raise _bad(path, number, "has an unknown field", ", ".join(unknown))
+    return row
+
+
+def _bad(path: Path, number: int, fact: str, seen: object) -> DataError:
+    return DataError(
+        f"line {number} of {path} {fact}", seen=seen, fix="Correct the line or take it out."
+    )

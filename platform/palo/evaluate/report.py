@@ -1,0 +1,93 @@
+"""The report of a run: its figures, and what they were measured with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from palo import storage
+from palo.evaluate.exact_match import Accuracy, Share
+from palo.machine import hardware, versions
+
+PACKAGES = ("palo", "torch", "transformers", "peft", "deepspeed", "ray")
+_DIGITS = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFacts:
+    """What the figures of a run depend on, or cost.
+
+    Attributes:
+        seeds: Every seed of the run, by what it decides.
+        wall_s: Seconds on the clock, by stage.
+        peak_memory_gib: Most memory that all processes held together, in GiB.
+    """
+
+    seeds: Mapping[str, int]
+    wall_s: Mapping[str, float]
+    peak_memory_gib: float
+
+
+def report_values(
+    accuracy: Accuracy, without_image: Accuracy | None, facts: RunFacts
+) -> dict[str, Any]:
+    """Returns a report as JSON values; shares are from 0 to 1, intervals are of 95 %.
+
+    Args:
+        accuracy: Exact match with the picture.
+        without_image: Exact match of the same questions without it, if they were asked.
+        facts: What else belongs into it.
+    """
+    values = _accuracy_values("accuracy", accuracy)
+    for resource, share in accuracy.by_resource.items():
+        values |= _share_values(f"accuracy_{resource}_resource", share)
+    values |= _group_values("accuracy_by_kind", accuracy.by_kind)
+    if without_image is not None:
+        values |= _share_values("accuracy_without_image", without_image.average)
+        by_language = without_image.by_language
+        values |= _group_values("accuracy_without_image_by_language", by_language)
+    return values | {
+        "num_questions": accuracy.average.num_questions,
+        "num_questions_by_language": {
+            code: share.num_questions for code, share in accuracy.by_language.items()
+        },
+        "num_images": accuracy.num_images,
+        "seeds": dict(facts.seeds),
+        "wall_s": {stage: round(seconds, 1) for stage, seconds in facts.wall_s.items()},
+        "wall_s_total": round(sum(facts.wall_s.values()), 1),
+        "peak_memory_gib": round(facts.peak_memory_gib, 2),
+        "hardware": hardware(),
+        "versions": versions(PACKAGES),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write_report(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes a report as JSON.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
+    storage.write_json(path, dict(values))
+
+
+def _accuracy_values(name: str, accuracy: Accuracy) -> dict[str, Any]:
+    return _group_values(name, accuracy.by_language) | _share_values(
+        f"{name}_average", accuracy.average
+    )
+
+
+def _share_values(name: str, share: Share) -> dict[str, Any]:
+    return {name: round(share.value, _DIGITS), f"{name}_interval": _interval(share)}
+
+
+def _group_values(name: str, shares: Mapping[str, Share]) -> dict[str, Any]:
+    return {
+        name: {group: round(share.value, _DIGITS) for group, share in shares.items()},
+        f"{name}_interval": {group: _interval(share) for group, share in shares.items()},
+    }
+
+
+def _interval(share: Share) -> list[float]:
+    return [round(share.low, _DIGITS), round(share.high, _DIGITS)]

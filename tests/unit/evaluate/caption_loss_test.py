@@ -1,0 +1,106 @@
+import pytest
+import torch
+
+from palo.checkpoint.load import load_trained
+from palo.errors import DataError
+from palo.evaluate.caption_loss import answers_nats, caption_loss, derangement
+from palo.evaluate.pictures import picture_features, preprocessing_of
+from palo.text.encoding import EncodingLimits, encode_conversation, expand_sentinels
+from palo.text.messages import Conversation, Turn
+from palo.text.templates import TEMPLATES
+
+TEXTS = ("a red circle", "two blue squares", "один круг", "a", "一つの円", "दो")
+
+
+@pytest.fixture
+def captions(picture_files):
+    return [(picture_files[number % 3], text) for number, text in enumerate(TEXTS)]
+
+
+def loss_of(trained, captions, template="plain", **changes):
+    return caption_loss(
+        trained.model,
+        trained.tokenizer,
+        TEMPLATES[template],
+        preprocessing_of(trained),
+        captions,
+        **changes,
+    )
+
+
+def nats_with_labels(trained, template, question, image, text):
+    """The model's own loss over a whole padded row, times the number of labels."""
+    turns = (Turn("user", question, 1), Turn("assistant", text))
+    limits = EncodingLimits(max_text_tokens=200)
+    (sample,) = encode_conversation(
+        Conversation(turns), TEMPLATES[template], trained.tokenizer, limits
+    ).samples
+    ids = expand_sentinels(sample.input_ids, trained.model.config.tokens_per_image)
+    ((start, end),) = sample.label_spans
+    labels = torch.full((1, len(ids)), -100)
+    labels[0, len(ids) - (end - start) :] = torch.tensor(sample.input_ids[start:end])
+    features = picture_features(trained.model, preprocessing_of(trained), [image])
+    with torch.no_grad():
+        output = trained.model(torch.tensor([ids]), features=features, labels=labels)
+    return float(output.loss) * (end - start), end - start
+
+
+@pytest.mark.parametrize(("template", "question"), [("plain", ""), ("vicuna_v1", "what is it?")])
+def test_the_loss_is_that_of_whole_rows(trained, captions, template, question):
+    found = loss_of(trained, captions, template, question=question)
+    images = list(dict.fromkeys(image for image, _ in captions))
+    wrong = derangement(3, seed=0)
+    sums = {"right": 0.0, "wrong": 0.0, "tokens": 0}
+    for image, text in captions:
+        nats, count = nats_with_labels(trained, template, question, image, text)
+        other = images[wrong[images.index(image)]]
+        sums["right"] += nats
+        sums["wrong"] += nats_with_labels(trained, template, question, other, text)[0]
+        sums["tokens"] += count
+    assert found.right_image == pytest.approx(sums["right"] / sums["tokens"], rel=1e-5)
+    assert found.wrong_image == pytest.approx(sums["wrong"] / sums["tokens"], rel=1e-5)
+    assert found.difference == pytest.approx(found.wrong_image - found.right_image)
+    assert (found.num_images, found.num_captions, found.num_tokens) == (3, 6, sums["tokens"])
+
+
+def test_the_interval_holds_the_difference_of_a_model_that_looks(trained, captions):
+    found = loss_of(trained, captions)
+    assert found.difference != 0
+    assert found.difference_low < found.difference < found.difference_high
+    assert found == loss_of(trained, captions)
+
+
+def test_a_model_that_does_not_look_has_no_difference(finished_stage, captions):
+    blind = load_trained(finished_stage)
+    with torch.no_grad():
+        for parameter in blind.model.projector.parameters():
+            parameter.zero_()
+    found = loss_of(blind, captions)
+    assert (found.difference, found.difference_low, found.difference_high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("length", [2, 3, 17])
+def test_every_picture_is_replaced_by_another(length):
+    wrong = derangement(length, seed=5)
+    assert sorted(wrong) == list(range(length))
+    assert all(position != other for position, other in enumerate(wrong))
+    assert wrong == derangement(length, seed=5)
+
+
+def test_answers_do_not_see_one_another(trained, picture_files):
+    (features,) = picture_features(trained.model, preprocessing_of(trained), picture_files[:1])
+    prompt = [1, *[-200] * trained.model.config.tokens_per_image]
+    answers = [[5, 6, 7], [8], [9, 10]]
+    together = answers_nats(trained.model, prompt, features, answers)
+    alone = [answers_nats(trained.model, prompt, features, [answer]) for answer in answers]
+    assert together == pytest.approx(sum(alone), rel=1e-5)
+
+
+def test_one_picture_has_no_wrong_one(trained, captions):
+    with pytest.raises(DataError, match="at least two pictures"):
+        loss_of(trained, captions[::3])
+
+
+def test_a_caption_without_words_is_refused(trained, captions):
+    with pytest.raises(DataError, match="no words"):
+        loss_of(trained, [*captions, (captions[0][0], "")])
