@@ -1,0 +1,25 @@
+"""Makes the base weights of the nano scale anew: `python jobs/build_nano_base.py [FOLDER]`.
+
+Takes about half an hour on one quiet core. Without a folder it replaces the package's own weights.
+"""
+
+from pathlib import Path
+
+import torch
+
+import palo
+from palo.command import run_job
+from palo.data.nano_base.build import NanoBase, build_nano_base
+
+
+def main(arguments: list[str]) -> None:
+    """Builds the weights with one thread, so that a second run gives the same ones."""
+    torch.set_num_threads(1)
+    own = Path(palo.__file__).parent / "data" / "nano_base"
+    folder = Path(arguments[0]) if arguments else own
+    command = " ".join(("python jobs/build_nano_base.py", *arguments))
+    build_nano_base(folder, NanoBase(), command, print)
+
+
+if __name__ == "__main__":
+    run_job(main)

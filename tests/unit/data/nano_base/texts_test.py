@@ -1,0 +1,54 @@
+import itertools
+import random
+
+from palo import languages
+from palo.data.nano_base.texts import description, lessons, tokenizer_sentences
+from palo.data.scenes.phrase_book import phrase_book
+from palo.data.scenes.scene import PLACES, Scene, Thing
+
+
+def test_lessons_repeat_with_their_seed():
+    assert list(lessons(40, 1)) == list(lessons(40, 1))
+    assert list(lessons(40, 1)) != list(lessons(40, 2))
+
+
+def test_a_lesson_has_words_in_the_place_of_a_picture_or_in_its_first_turn():
+    described = 0
+    for lesson in lessons(400, 0):
+        conversation = lesson.conversation
+        assert conversation.is_answered
+        assert conversation.num_images == bool(lesson.cells)
+        assert len(lesson.cells) in (0, len(PLACES))
+        assert lesson.template in ("plain", "vicuna_v1")
+        described += not lesson.cells
+    assert 0 < described < 40
+
+
+def test_the_words_of_a_cell_name_its_row_and_its_column():
+    cells = {cell for lesson in lessons(300, 0) for cell in lesson.cells if cell}
+    assert {len(cell.split()) for cell in cells} == {4}
+    rows_and_columns = {tuple(cell.split()[2:]) for cell in cells}
+    assert len(rows_and_columns) == len(PLACES)
+
+
+def test_a_description_may_repeat_but_never_invents():
+    things = (
+        Thing(cell=0, shape="star", colour="red"),
+        Thing(cell=4, shape="moon", colour="blue"),
+    )
+    book = phrase_book("en")
+    sentences = {book.caption(Scene(things=(thing,))) for thing in things}
+    seen = set()
+    for seed in range(30):
+        text = description(Scene(things=things), book, random.Random(seed))
+        parts = [f"{part}." for part in text.removesuffix(".").split(". ")]
+        assert set(parts) <= sentences
+        seen.add(text)
+    assert len(seen) > 1
+
+
+def test_the_tokenizer_reads_every_language_and_the_system_text():
+    sentences = list(itertools.islice(tokenizer_sentences(2, 0), 1 + 3 * len(languages.codes())))
+    assert sentences[0].startswith("A chat between")
+    for language in languages.every():
+        assert any(text.endswith(language.question_mark) for text in sentences)
