@@ -1,0 +1,192 @@
+"""The steps of a run, each done once: scenes, corpora, pretrain, finetune, with time and memory."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from palo import storage
+from palo.checkpoint import trainable
+from palo.checkpoint.finished import StageResult, is_finished, read_stage
+from palo.config import to_dict
+from palo.data.build import build_corpus
+from palo.data.corpus_config import CorpusConfig, SourceConfig
+from palo.data.scenes.corpus import write_scenes
+from palo.errors import ConfigError
+from palo.evaluate.memory import PeakMemory
+from palo.recipes.recipe import Recipe
+from palo.text.encoding import EncodingLimits
+from palo.train.job import StageJob
+from palo.train.launch import run_stage
+from palo.train.loss_plot import plot_loss
+from palo.train.progress import duration
+from palo.train.worker import identity
+
+StageName = Literal["pretrain", "finetune"]
+
+
+def draw_scenes(recipe: Recipe) -> None:
+    """Draws the recipe's scenes, if it has any and they are not there yet."""
+    if recipe.scenes is None:
+        return
+    folder = recipe.output / "scenes"
+    wanted = to_dict(recipe.scenes)
+    marker = folder / "scenes.json"
+    if marker.is_file() and storage.read_json(marker)["config"] == wanted:
+        print(f"scenes    already drawn in {folder}")
+        return
+    with measured(recipe, "scenes"):
+        corpus = write_scenes(folder, recipe.scenes)
+    print(f"scenes    {corpus.num_records:,} conversations, {corpus.num_captions:,} captions")
+
+
+def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
+    """Returns how the corpus of a stage is built; both stages share one image store if they can.
+
+    Raises:
+        ConfigError: If the recipe has no such stage.
+    """
+    data = recipe.data
+    settings = recipe.pretrain if stage == "pretrain" else recipe.finetune
+    if settings is None:
+        raise ConfigError(
+            "the recipe has no pretrain stage",
+            fix=f"It starts from the projector in {recipe.projector}.",
+        )
+    captions = stage == "pretrain"
+    aspect = data.pretrain_aspect if captions else data.aspect
+    return CorpusConfig(
+        sources=(
+            SourceConfig(
+                name="captions" if captions else "instructions",
+                path=recipe.source(data.captions if captions else data.instructions),
+                images=recipe.source(
+                    data.captions_images if captions else data.instructions_images
+                ),
+                language=data.language,
+            ),
+        ),
+        output=recipe.output / "corpus" / stage,
+        tokenizer=recipe.parts.tokenizer,
+        tower=recipe.parts.tower,
+        template=settings.template,
+        limits=EncodingLimits(max_text_tokens=data.max_text_tokens, overflow=data.overflow),
+        image_size=recipe.parts.image_size,
+        aspect=aspect,
+        image_store=recipe.output / "corpus" / f"images-{aspect}",
+        max_bad_share=data.max_bad_share,
+    )
+
+
+def build_corpora(recipe: Recipe) -> None:
+    """Builds the corpus of each stage with Ray Data; does nothing where one is there already."""
+    recipe.parts.require()
+    stages: tuple[StageName, ...] = ("pretrain", "finetune") if recipe.pretrain else ("finetune",)
+    for stage in stages:
+        with measured(recipe, f"{stage}_corpus"):
+            build_corpus(corpus_config(recipe, stage), say=_speaker(f"{stage}_corpus"))
+
+
+def _speaker(step: str) -> Callable[[str], None]:
+    return lambda line: print(f"{step}  {line}", flush=True)
+
+
+def stage_job(recipe: Recipe, stage: StageName) -> StageJob:
+    """Returns the training job of a stage."""
+    config = corpus_config(recipe, stage)
+    if stage == "pretrain":
+        assert recipe.pretrain is not None
+        return StageJob(
+            name="pretrain",
+            config=recipe.pretrain,
+            parts=recipe.parts,
+            corpus=config.output,
+            output=recipe.pretrain_folder,
+        )
+    return StageJob(
+        name="finetune",
+        config=recipe.finetune,
+        parts=recipe.parts,
+        corpus=config.output,
+        output=recipe.finetune_folder,
+        projector=recipe.pretrain_folder if recipe.pretrain else recipe.projector,
+    )
+
+
+def pretrain(recipe: Recipe) -> None:
+    """Trains the projector, unless the recipe starts from a trained one."""
+    if recipe.pretrain is None:
+        print(f"pretrain  left out: the projector of {recipe.projector} is the start")
+        return
+    _train(recipe, "pretrain")
+
+
+def finetune(recipe: Recipe) -> None:
+    """Trains the projector with LoRA weights or with the whole language model."""
+    _train(recipe, "finetune")
+
+
+def _train(recipe: Recipe, stage: StageName) -> StageResult:
+    """Trains a stage with Ray Train, from its last checkpoint; does nothing if it is finished.
+
+    Raises:
+        MismatchError: If its folder holds a run with other settings or other data.
+    """
+    recipe.parts.require()
+    job = _absolute(stage_job(recipe, stage))
+    checkpoints = trainable.every(job.checkpoints)
+    if checkpoints:
+        cursor = trainable.read_cursor(checkpoints[-1])
+        trainable.check_continues(cursor.identity, identity(job), job.output)
+    if is_finished(job.output):
+        print(f"{stage}  already finished in {job.output}")
+        return read_stage(job.output)
+    if checkpoints:
+        print(f"{stage}  goes on from {checkpoints[-1].name}")
+    with measured(recipe, stage):
+        result = run_stage(job)
+        plot_loss(job.metrics, title=stage)
+    return result
+
+
+def _absolute(job: StageJob) -> StageJob:
+    """Makes every path absolute: Ray's workers run in another folder."""
+    parts = replace(
+        job.parts,
+        tower=job.parts.tower.resolve(),
+        language=job.parts.language.resolve(),
+        tokenizer=job.parts.tokenizer.resolve(),
+    )
+    return replace(
+        job,
+        parts=parts,
+        corpus=job.corpus.resolve(),
+        output=job.output.resolve(),
+        projector=job.projector.resolve() if job.projector else None,
+    )
+
+
+@contextmanager
+def measured(recipe: Recipe, step: str) -> Iterator[None]:
+    """Records how long a step took and how much memory all its processes held at most."""
+    storage.ensure_folder(recipe.output)
+    started = time.monotonic()
+    with PeakMemory() as memory:
+        yield
+    seconds = time.monotonic() - started
+    values = {"wall_s": round(seconds, 1), "peak_memory_gib": round(memory.peak_gib, 2)}
+    storage.write_json(_timings(recipe), {**read_timings(recipe), step: values})
+    print(f"{step}  done in {duration(seconds)}", flush=True)
+
+
+def read_timings(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Reads wall time in seconds and peak memory in GiB of the steps that were run, by step."""
+    path = _timings(recipe)
+    values: dict[str, dict[str, float]] = storage.read_json(path) if path.is_file() else {}
+    return values
+
+
+def _timings(recipe: Recipe) -> Path:
+    return recipe.output / "timings.json"

@@ -1,0 +1,24 @@
+"""Named, typed runs: functions that return a full configuration."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from palo.recipes import paper
+from palo.recipes.mini import mini
+from palo.recipes.nano import nano
+from palo.recipes.recipe import Recipe
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
+    {
+        "nano": nano,
+        "mini": mini,
+        "mobile-1.7b": paper.mobile_1_7b,
+        "7b": paper.palo_7b,
+        "13b": paper.palo_13b,
+        "mobile-1.7b-scripts": paper.mobile_1_7b_scripts,
+        "7b-scripts": paper.palo_7b_scripts,
+        "13b-scripts": paper.palo_13b_scripts,
+    }
+)
+
+__all__ = ["RECIPES", "Recipe"]

@@ -1,0 +1,59 @@
+"""Real photos and real pretrained weights on two CPU cores: DINOv2-small and SmolLM2-135M.
+
+`make mini` prepares the folders that this recipe names.
+"""
+
+from pathlib import Path
+
+from palo.checkpoint.parts import ModelParts
+from palo.model.lora import LoraSettings
+from palo.recipes.recipe import DataSettings, Recipe
+from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings
+
+_MODELS = Path("models") / "mini"
+
+
+def mini() -> Recipe:
+    """DINOv2-small, a two-layer MLP and SmolLM2-135M on 89 COCO photos with captions."""
+    workers = WorkerSettings(count=2, cpus=1.0)
+    return Recipe(
+        scale="mini",
+        output=Path("runs") / "mini",
+        parts=ModelParts(
+            tower=_MODELS / "tower",
+            language=_MODELS / "language",
+            tokenizer=_MODELS / "language",
+            image_size=112,
+        ),
+        data=DataSettings(
+            captions=_MODELS / "data" / "captions.jsonl",
+            captions_images=_MODELS / "data" / "images",
+            instructions=_MODELS / "data" / "instructions.jsonl",
+            instructions_images=_MODELS / "data" / "images",
+            photos=_MODELS / "data" / "heldout.jsonl",
+            photos_images=_MODELS / "data" / "images",
+            max_text_tokens=512,
+        ),
+        pretrain=StageConfig(
+            template="plain",
+            trains="projector",
+            optimizer=OptimizerSettings(lr_projector=1e-3),
+            global_batch=16,
+            token_budget=2048,
+            dtype="float32",
+            workers=workers,
+            checkpoint_every=20,
+        ),
+        finetune=StageConfig(
+            template="chatml",
+            trains="lora",
+            lora=LoraSettings(rank=32, alpha=64, dropout=0.05),
+            optimizer=OptimizerSettings(lr_projector=1e-3, lr_language=1e-3),
+            global_batch=8,
+            epochs=3,
+            token_budget=2048,
+            dtype="float32",
+            workers=workers,
+            checkpoint_every=20,
+        ),
+    )

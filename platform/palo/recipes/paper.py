@@ -1,0 +1,120 @@
+"""The paper's three scales, and variants as its authors' scripts ran them.
+
+Where the paper (arXiv 2402.14818v2) and the released scripts differ, the paper is the default:
+LoRA's alpha (128 there, 256 in the scripts), the pretrain learning rate (2e-3; 1e-3 in LLaVA-1.5's
+and MobileVLM's scripts), LoRA for the 1.7B model (the script trains all of it under ZeRO-2). The
+scripts cut long conversations off and crop the pictures of the pretrain stage; we split and pad.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from palo.checkpoint.parts import ModelParts
+from palo.model.lora import LoraSettings
+from palo.recipes.recipe import DataSettings, Recipe
+from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, ZeroSettings
+
+_CAPTIONS = 595_375
+_INSTRUCTIONS = 665_298 + 9 * 157_712
+_CONTEXT = 2048
+_EIGHT_GPUS = WorkerSettings(count=8, use_gpu=True, cpus=8.0, wait_s=1800.0)
+
+
+def palo_7b() -> Recipe:
+    """PALO-7B: Vicuna-7B v1.5 with a two-layer MLP, LoRA under ZeRO-3 on eight GPUs."""
+    return _paper("palo-7b", "7b", language="vicuna-7b-v1.5", image_tokens=576)
+
+
+def palo_13b() -> Recipe:
+    """PALO-13B: Vicuna-13B v1.5 with a two-layer MLP, LoRA under ZeRO-3 on eight GPUs."""
+    return _paper("palo-13b", "13b", language="vicuna-13b-v1.5", image_tokens=576)
+
+
+def mobile_1_7b() -> Recipe:
+    """MobilePALO-1.7B: MobileLLaMA-1.4B-Chat with the LDP projector, LoRA on eight GPUs."""
+    recipe = _paper(
+        "palo-mobile-1.7b", "mobile-1.7b", language="MobileLLaMA-1.4B-Chat", image_tokens=144
+    )
+    return replace(recipe, parts=replace(recipe.parts, projector_type="ldp"))
+
+
+def palo_7b_scripts() -> Recipe:
+    """PALO-7B as finetune_lora_palo.sh and LLaVA-1.5's pretrain.sh ran it."""
+    return _as_scripts(palo_7b(), "palo-7b-scripts")
+
+
+def palo_13b_scripts() -> Recipe:
+    """PALO-13B as finetune_lora_palo.sh and LLaVA-1.5's pretrain.sh ran it."""
+    return _as_scripts(palo_13b(), "palo-13b-scripts")
+
+
+def mobile_1_7b_scripts() -> Recipe:
+    """MobilePALO-1.7B as finetune_palo.sh ran it: the whole language model, under ZeRO-2."""
+    recipe = _as_scripts(mobile_1_7b(), "palo-mobile-1.7b-scripts")
+    finetune = replace(
+        recipe.finetune,
+        trains="full",
+        lora=None,
+        optimizer=OptimizerSettings(lr_projector=2e-5, lr_language=2e-5),
+        zero=ZeroSettings(stage=2),
+    )
+    return replace(recipe, finetune=finetune)
+
+
+def _paper(name: str, scale: str, language: str, image_tokens: int) -> Recipe:
+    models, data = Path("models"), Path("data")
+    zero = ZeroSettings(stage=3, partition_at_load=True)
+    return Recipe(
+        scale=scale,
+        output=Path("runs") / name,
+        parts=ModelParts(
+            tower=models / "clip-vit-large-patch14-336",
+            language=models / language,
+            tokenizer=models / language,
+        ),
+        data=DataSettings(
+            captions=data / "LLaVA-CC3M-Pretrain-595K" / "chat.json",
+            captions_images=data / "LLaVA-CC3M-Pretrain-595K" / "images",
+            instructions=data / "palo_multilingual_dataset.json",
+            instructions_images=data,
+            max_text_tokens=_CONTEXT - image_tokens,
+            expected_captions=_CAPTIONS,
+            expected_instructions=_INSTRUCTIONS,
+        ),
+        pretrain=StageConfig(
+            template="plain",
+            trains="projector",
+            optimizer=OptimizerSettings(lr_projector=2e-3),
+            global_batch=256,
+            token_budget=8 * _CONTEXT,
+            activation_checkpointing=True,
+            zero=zero,
+            workers=_EIGHT_GPUS,
+        ),
+        finetune=StageConfig(
+            template="vicuna_v1",
+            trains="lora",
+            lora=LoraSettings(rank=128, alpha=128, dropout=0.05),
+            optimizer=OptimizerSettings(lr_projector=2e-5, lr_language=2e-4),
+            global_batch=128,
+            token_budget=8 * _CONTEXT,
+            activation_checkpointing=True,
+            zero=zero,
+            workers=_EIGHT_GPUS,
+        ),
+    )
+
+
+def _as_scripts(recipe: Recipe, name: str) -> Recipe:
+    assert recipe.pretrain is not None
+    return replace(
+        recipe,
+        output=recipe.output.with_name(name),
+        data=replace(recipe.data, overflow="truncate", pretrain_aspect="crop"),
+        pretrain=replace(
+            recipe.pretrain,
+            optimizer=OptimizerSettings(lr_projector=1e-3),
+            zero=ZeroSettings(stage=2),
+        ),
+        finetune=replace(recipe.finetune, lora=LoraSettings(rank=128, alpha=256, dropout=0.05)),
+    )

@@ -1,0 +1,113 @@
+"""A recipe: everything that one run needs, from source files to a finished model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from palo import languages
+from palo.checkpoint.parts import ModelParts
+from palo.data.scenes.corpus import SceneCorpusConfig
+from palo.train.stages import StageConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSettings:
+    """The source files of a run, in LLaVA's format, and how they become samples.
+
+    Attributes:
+        captions: JSON or JSON lines for the pretrain stage.
+        captions_images: Folder that its image paths start from.
+        instructions: JSON or JSON lines for the finetune stage.
+        instructions_images: Folder that its image paths start from.
+        language: ISO 639-1 code of rows that name none.
+        questions: Held-out questions with short answers, as JSON lines, to score exact match.
+        questions_images: Folder that their image paths start from.
+        max_answer_tokens: Longest answer to a held-out question.
+        photos: Held-out photos with captions, as JSON lines, to compare right and wrong photos.
+        photos_images: Folder that their image paths start from.
+        aspect: How a picture that is not square becomes square in the finetune stage.
+        pretrain_aspect: The same in the pretrain stage.
+        max_text_tokens: Longest sample, image tokens not counted.
+        overflow: What happens to longer conversations: split between rounds, or LLaVA's cut.
+        max_bad_share: Largest share of bad rows that a build accepts.
+        expected_captions: Rows that a dry run assumes before the pretrain corpus is built.
+        expected_instructions: Rows that a dry run assumes before the finetune corpus is built.
+    """
+
+    captions: Path
+    captions_images: Path
+    instructions: Path
+    instructions_images: Path
+    language: str = "en"
+    questions: Path | None = None
+    questions_images: Path | None = None
+    max_answer_tokens: int = 64
+    photos: Path | None = None
+    photos_images: Path | None = None
+    aspect: Literal["pad", "crop"] = "pad"
+    pretrain_aspect: Literal["pad", "crop"] = "pad"
+    max_text_tokens: int = 1472
+    overflow: Literal["split", "truncate"] = "split"
+    max_bad_share: float = 0.05
+    expected_captions: int | None = None
+    expected_instructions: int | None = None
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if not languages.known(self.language):
+            yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
+        if self.max_text_tokens < 1:
+            yield f"max_text_tokens is {self.max_text_tokens} but must be at least 1"
+        if self.max_answer_tokens < 1:
+            yield f"max_answer_tokens is {self.max_answer_tokens} but must be at least 1"
+        if not 0 <= self.max_bad_share <= 1:
+            yield f"max_bad_share is {self.max_bad_share} but must be from 0 to 1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """One run, complete.
+
+    Attributes:
+        scale: nano, mini, mobile-1.7b, 7b or 13b.
+        output: The run folder.
+        parts: The model's pretrained parts.
+        data: Source files.
+        pretrain: The projector's stage; None to start from `projector`.
+        finetune: The language model's stage.
+        projector: A finished stage whose projector the finetune stage starts from, in place of
+            a pretrain stage.
+        scenes: The scenes that are drawn as source files first, for the embedded default.
+    """
+
+    scale: str
+    output: Path
+    parts: ModelParts
+    data: DataSettings
+    pretrain: StageConfig | None
+    finetune: StageConfig
+    projector: Path | None = None
+    scenes: SceneCorpusConfig | None = field(default=None)
+
+    def faults(self) -> Iterator[str]:
+        """Yields what contradicts itself."""
+        for name in ("questions", "photos"):
+            if (getattr(self.data, name) is None) != (getattr(self.data, f"{name}_images") is None):
+                yield f"data.{name} and data.{name}_images go together"
+        if self.pretrain is None and self.projector is None:
+            yield "without a pretrain stage a projector to start from is needed"
+
+    def source(self, path: Path) -> Path:
+        """Returns where a source file lies: drawn scenes lie in the run folder."""
+        return self.output / path if self.scenes is not None else path
+
+    @property
+    def pretrain_folder(self) -> Path:
+        """Folder of the pretrain stage."""
+        return self.output / "pretrain"
+
+    @property
+    def finetune_folder(self) -> Path:
+        """Folder of the finetune stage."""
+        return self.output / "finetune"
