@@ -1,0 +1,154 @@
+"""Chat with a finished model on the terminal, in any of its languages.
+
+    python jobs/chat.py [stage or run folder] [--image PATH] [--temperature 0] [--max-tokens 256]
+
+Questions may also come from a pipe: echo "How many?" | python jobs/chat.py --image scene.png
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from palo import command, config
+from palo.errors import PaloError
+from palo.session import lasting_path
+
+if TYPE_CHECKING:
+    from palo.evaluate.chat_session import ChatSession
+
+_COMMANDS = "/image PATH shows a picture, /new starts anew, /quit ends"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatSettings:
+    """Chats with a finished model about a picture.
+
+    Attributes:
+        model: Folder of a finished stage, or of a run that has finished its finetune stage.
+        image: Picture to start with.
+        temperature: 0 always gives the likeliest words; higher values vary them.
+        max_tokens: Most tokens of an answer.
+    """
+
+    model: Positional[Path] = Path("runs/quickstart")
+    image: Path | None = None
+    temperature: float = 0.0
+    max_tokens: int = 256
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.temperature < 0:
+            yield f"temperature is {self.temperature} but can't be negative"
+        if self.max_tokens < 1:
+            yield f"max_tokens is {self.max_tokens} but must be at least 1"
+
+
+def main(arguments: list[str]) -> None:
+    """Loads the model and talks until the user ends it."""
+    settings = command.override(ChatSettings(), arguments, "chat.py")
+    config.check(settings)
+    # The one signal that stops an answer is Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    session = _open_session(settings)
+    interactive = sys.stdin.isatty()
+    if interactive:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - gives input() a history and keys that edit
+        print(f"A PALO from {settings.model}. {_COMMANDS}.")
+    for line in _lines("you   " if interactive else ""):
+        if line == "/quit":
+            return
+        try:
+            _obey(session, line, "PALO  " if interactive else "")
+        except PaloError as error:
+            if not interactive:
+                raise
+            print(f"error: {error}")
+
+
+def _open_session(settings: ChatSettings) -> "ChatSession":
+    import torch
+
+    if not torch.cuda.is_available():
+        # Else DeepSpeed, which transformers imports, warns that it finds no GPU.
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    from transformers.utils import logging
+
+    from palo.checkpoint.finished import is_finished
+    from palo.evaluate.answering import load_for_answers
+    from palo.evaluate.chat_session import ChatSession
+    from palo.evaluate.decoding import sampler
+
+    logging.disable_progress_bar()
+    folder = settings.model if settings.model.exists() else lasting_path(settings.model)
+    finetuned = folder / "finetune"
+    session = ChatSession(
+        load_for_answers(finetuned if is_finished(finetuned) else folder),
+        max_new_tokens=settings.max_tokens,
+        choose=sampler(settings.temperature),
+    )
+    if settings.image is not None:
+        session.show(settings.image)
+    return session
+
+
+def _lines(prompt: str) -> Iterator[str]:
+    """Yields what the user enters, until Ctrl-D, Ctrl-C or the end of the pipe."""
+    while True:
+        try:
+            line = input(prompt).strip()
+        except (EOFError, KeyboardInterrupt):
+            if prompt:
+                print()
+            return
+        if line:
+            yield line
+
+
+def _obey(session: "ChatSession", line: str, prefix: str) -> None:
+    name, _, rest = line.partition(" ")
+    if name == "/new":
+        session.restart()
+    elif name == "/image":
+        image = Path(rest.strip().strip("'\"")).expanduser()
+        session.show(image)
+        if prefix:
+            print(f"{prefix}I see {image.name}.")
+    elif name.startswith("/"):
+        print(f"{name} is no command: {_COMMANDS}.", file=sys.stderr)
+    else:
+        _print_answer(session, line, prefix)
+
+
+def _print_answer(session: "ChatSession", question: str, prefix: str) -> None:
+    """Prints an answer as it comes; Ctrl-C ends the answer, not the chat."""
+    print(prefix, end="", flush=True)
+    try:
+        with contextlib.closing(session.ask(question)) as pieces:
+            for piece in pieces:
+                print(_printable(piece), end="", flush=True)
+    except KeyboardInterrupt:
+        print(" …", end="")
+        if not prefix:
+            raise
+    finally:
+        print(flush=True)
+
+
+def _printable(text: str) -> str:
+    """Leaves out control characters, with which an answer could take over the terminal."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
+
+
+if __name__ == "__main__":
+    command.run_job(main)

@@ -1,0 +1,23 @@
+"""Trains a PALO from source files to a report: `python jobs/finetune.py RECIPE [--field value]`.
+
+Steps that are finished are not repeated, so the same command continues a run that was stopped.
+"""
+
+from palo.command import run_job
+from palo.pipeline.job import recipe_job
+from palo.recipes import Recipe
+
+
+def run(recipe: Recipe) -> None:
+    """Builds the corpora, trains both stages, and scores the model where there is held-out data."""
+    from palo.pipeline import scoring, steps
+
+    steps.draw_scenes(recipe)
+    steps.build_corpora(recipe)
+    steps.pretrain(recipe)
+    steps.finetune(recipe)
+    scoring.evaluate_if_possible(recipe)
+
+
+if __name__ == "__main__":
+    run_job(recipe_job("jobs/finetune.py", run))
