@@ -1,0 +1,104 @@
+"""The bare loop: batches in memory, forward, backward, torch's AdamW, and nothing else.
+
+No DeepSpeed, no Ray, no communication: every process of it is alone with its part of the batches.
+"""
+
+import multiprocessing
+import time
+from multiprocessing.connection import Connection
+from types import TracebackType
+
+import torch
+
+from palo.data.corpus import open_corpus
+from palo.data.loader import Batch, PackLoader
+from palo.train.job import StageJob
+from palo.train.loss import token_losses
+from palo.train.parameter_groups import parameter_groups, trainable_parameters
+from palo.train.worker import build_model, make_plan
+
+
+class BareLoops:
+    """As many processes as the job has workers, which wait until they are told to run.
+
+    Args:
+        job: The stage whose model and batches they take.
+    """
+
+    def __init__(self, job: StageJob) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._ends: list[Connection] = []
+        self._processes = []
+        for rank in range(job.config.workers.count):
+            own, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, job, rank), daemon=True)
+            process.start()
+            theirs.close()
+            self._ends.append(own)
+            self._processes.append(process)
+        for end in self._ends:
+            end.recv()
+
+    def run(self) -> list[tuple[float, ...]]:
+        """Runs all steps in all processes at once; returns each step's seconds in each process."""
+        for end in self._ends:
+            end.send("run")
+        return list(zip(*(end.recv() for end in self._ends), strict=True))
+
+    def __enter__(self) -> "BareLoops":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for end in self._ends:
+            end.close()
+        for process in self._processes:
+            process.join()
+
+
+def _serve(end: Connection, job: StageJob, rank: int) -> None:
+    stage = job.config
+    device = torch.device("cuda", rank) if stage.workers.use_gpu else torch.device("cpu")
+    torch.set_num_threads(1)
+    model = build_model(job.parts, stage, None).to(device).train()
+    batches = _batches(job, rank, model.config.tokens_per_image, device)
+    groups = parameter_groups(trainable_parameters(model).items(), stage.optimizer)
+    optimizer = torch.optim.AdamW(groups, betas=stage.optimizer.betas, eps=stage.optimizer.eps)
+    end.send("ready")
+    while True:
+        try:
+            end.recv()
+        except EOFError:
+            return
+        end.send([_timed_step(model, optimizer, *batch) for batch in batches])
+
+
+def _batches(
+    job: StageJob, rank: int, tokens_per_image: int, device: torch.device
+) -> list[tuple[list[Batch], int]]:
+    """Returns the rows of each step, and the number that its loss is divided by."""
+    corpus = open_corpus(job.corpus)
+    plan = make_plan(corpus, job.config, tokens_per_image)
+    world_size = job.config.workers.count
+    with PackLoader(corpus, plan, rank=rank, world_size=world_size) as loader:
+        return [
+            ([row.to(device) for row in step.micro_batches], step.num_target_tokens)
+            for step in loader
+        ]
+
+
+def _timed_step(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: list[Batch], divisor: int
+) -> float:
+    started = time.perf_counter()
+    for row in rows:
+        (token_losses(model, row).sum() / divisor).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    if row.input_ids.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - started

@@ -1,0 +1,51 @@
+"""A packed row against its samples one by one: forward and backward, in one process."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+from training.settings import TrainBench
+
+from palo.benchmark import Figure, resampled
+from palo.data.corpus import open_corpus
+from palo.data.loader import Batch, Collator
+from palo.train.job import StageJob
+from palo.train.loss import token_losses
+from palo.train.worker import build_model, make_plan
+
+_TARGET = 1.10
+
+
+def measure_packing(settings: TrainBench, job: StageJob) -> Figure:
+    """Computes both in turn and compares their seconds."""
+    torch.set_num_threads(1)
+    device = torch.device(settings.device)
+    model = build_model(job.parts, job.config, None).to(device).train()
+    corpus = open_corpus(job.corpus)
+    tokens_per_image = model.config.tokens_per_image
+    collator = Collator(corpus.images, tokens_per_image)
+    first = make_plan(corpus, job.config, tokens_per_image).step(0)
+    samples = corpus.read(first[: settings.packing_samples])
+    packed = [collator.collate(samples).to(device)]
+    singles = [collator.collate([sample]).to(device) for sample in samples]
+    _seconds(model, packed)
+    _seconds(model, singles)
+    times = [
+        (_seconds(model, packed), _seconds(model, singles)) for _ in range(settings.packing_repeats)
+    ]
+    return resampled("packed_row_cost_ratio", _ratio, times, "1", target=_TARGET, better="lower")
+
+
+def _ratio(times: Sequence[tuple[float, float]]) -> float:
+    packed, singles = map(sum, zip(*times, strict=True))
+    return packed / singles
+
+
+def _seconds(model: torch.nn.Module, rows: list[Batch]) -> float:
+    started = time.perf_counter()
+    for row in rows:
+        token_losses(model, row).sum().backward()
+    model.zero_grad()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started

@@ -1,0 +1,72 @@
+"""What the training bench measures, and on what."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+_PACKING = ("packing_samples", "packing_repeats")
+
+Part = Literal["all", "job", "lengths", "packing"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainBench:
+    """Settings of the training bench.
+
+    Attributes:
+        part: What to run: the whole job against a bare loop, the lengths of packs and padded
+            batches, a packed row against its samples, or all three.
+        output: Folder of the result file; the repository's own by default, for whole runs only.
+        device: Where workers train; on cuda each takes one GPU and computes in bfloat16.
+        workers: Workers of the job, and processes of the bare loop.
+        layers: Layers of the language model, 30 being SmolLM2-135M's; fewer for a trial.
+        image_size: Side of the images in pixels; 224 gives 256 image tokens.
+        samples_per_step: Samples of an optimizer step over all workers; 16 as in the mini recipe.
+            ZeRO-3 gathers the weights once a step, so smaller steps make the job look worse.
+        warmup_steps: First steps of each run, which don't count.
+        steps: Steps of each run that count.
+        repeats: Runs of each side, in turn.
+        packing_samples: Samples of the packed row, at most those of a step.
+        packing_repeats: Times that a packed row and its samples are computed, in turn.
+        conversations: Conversations of each seed, all languages together, to measure lengths.
+        length_seeds: How many seeds measure lengths.
+        seed: First seed.
+    """
+
+    part: Part = "all"
+    output: Path | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
+    workers: int = 2
+    layers: int = 30
+    image_size: int = 224
+    samples_per_step: int = 16
+    warmup_steps: int = 2
+    steps: int = 3
+    repeats: int = 2
+    packing_samples: int = 4
+    packing_repeats: int = 4
+    conversations: int = 4000
+    length_seeds: int = 5
+    seed: int = 0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        for name in ("workers", "layers", "steps", "repeats", *_PACKING, "length_seeds"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)} but must be at least 1"
+        if self.samples_per_step < self.workers:
+            yield f"samples_per_step is {self.samples_per_step}, less than one for each worker"
+        if self.warmup_steps < 1:
+            yield "warmup_steps must be at least 1: the first step also compiles and allocates"
+        if self.part != "all" and self.output is None:
+            yield f"part {self.part} alone makes no result to keep: name another output folder"
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of one run."""
+        return self.warmup_steps + self.steps
+
+    def runs(self, part: Part) -> bool:
+        """Returns whether a part is wanted."""
+        return self.part in ("all", part)

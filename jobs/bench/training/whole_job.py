@@ -1,0 +1,79 @@
+"""The whole job against the bare loop: the same batches, in turn, on the same cores."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from training.bare_loop import BareLoops
+from training.settings import TrainBench
+
+from palo.benchmark import Figure, resampled, spread
+from palo.session import ray_session
+from palo.train.job import StageJob
+from palo.train.launch import run_stage
+from palo.train.metrics import StepMetrics, read_metrics
+
+_TARGET = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step as both sides did it: seconds of the job, and of each process of the bare loop."""
+
+    num_samples: int
+    job_s: float
+    wait_s: float
+    bare_s: tuple[float, ...]
+
+
+def measure_job(settings: TrainBench, job: StageJob) -> list[Figure]:
+    """Runs both sides in turn and compares samples a second."""
+    steps: list[_Step] = []
+    start_ups = []
+    with ray_session(num_cpus=settings.workers), BareLoops(job) as loops:
+        for repeat in range(settings.repeats):
+            run = replace(job, output=job.output / str(repeat))
+            launched = time.time()
+            run_stage(run)
+            metrics = read_metrics(run.metrics)
+            start_ups.append(metrics[0].time - metrics[0].step_s - launched)
+            both = list(zip(_job_seconds(metrics), loops.run(), strict=True))
+            steps += [
+                _Step(m.num_samples, seconds, m.data_wait_s, bare)
+                for m, (seconds, bare) in zip(metrics, both, strict=True)
+            ][settings.warmup_steps :]
+    return [*_figures(steps), spread("job_start_up_s", start_ups, "s")]
+
+
+def _job_seconds(metrics: list[StepMetrics]) -> list[float]:
+    """Returns the seconds from the end of each step to the end of the next: nothing is left out."""
+    between = [after.time - before.time for before, after in pairwise(metrics)]
+    return [metrics[0].step_s, *between]
+
+
+def _job_rate(steps: Sequence[_Step]) -> float:
+    return sum(s.num_samples for s in steps) / sum(s.job_s for s in steps)
+
+
+def _bare_rate(steps: Sequence[_Step]) -> float:
+    # Its processes don't wait for one another: it is done when the last of them is.
+    seconds = max(map(sum, zip(*(s.bare_s for s in steps), strict=True)))
+    return sum(s.num_samples for s in steps) / seconds
+
+
+def _ratio(steps: Sequence[_Step]) -> float:
+    return _job_rate(steps) / _bare_rate(steps)
+
+
+def _wait_share(steps: Sequence[_Step]) -> float:
+    return sum(s.wait_s for s in steps) / sum(s.job_s for s in steps)
+
+
+def _figures(steps: Sequence[_Step]) -> list[Figure]:
+    return [
+        resampled("whole_job_ratio", _ratio, steps, "1", target=_TARGET, better="higher"),
+        resampled("whole_job_samples_per_s", _job_rate, steps, "samples/s"),
+        resampled("bare_loop_samples_per_s", _bare_rate, steps, "samples/s"),
+        resampled("data_wait_share", _wait_share, steps, "1"),
+    ]

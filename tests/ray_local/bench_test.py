@@ -1,0 +1,45 @@
+"""The benches run, on settings that measure nothing, so that they work when they are needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from palo import benchmark
+
+pytestmark = pytest.mark.ray
+
+_TRIAL = {
+    "layers": 1,
+    "image-size": 28,
+    "samples-per-step": 2,
+    "warmup-steps": 1,
+    "steps": 1,
+    "repeats": 1,
+    "packing-repeats": 1,
+    "conversations": 60,
+    "length-seeds": 1,
+}
+
+
+@pytest.mark.timeout(1800)
+def test_the_training_bench_measures_every_target(request, tmp_path):
+    root = request.config.rootpath
+    flags = [text for name, value in _TRIAL.items() for text in (f"--{name}", str(value))]
+    command = [sys.executable, "jobs/bench/train.py", *flags, "--output", str(tmp_path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = benchmark.read_results(tmp_path)["train"]
+    goals = {figure.name for figure in result.figures if figure.target is not None}
+    assert {"whole_job_ratio", "packed_row_cost_ratio"} <= goals
+    assert any(figure.name.startswith("packs_useful_share") for figure in result.figures)
+    assert result.configuration["layers"] == 1
+
+
+def test_a_trial_of_one_part_needs_its_own_folder(request):
+    command = [sys.executable, "jobs/bench/train.py", "--part", "lengths"]
+    done = subprocess.run(
+        command, cwd=request.config.rootpath, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "name another output folder" in done.stderr
