@@ -1,0 +1,158 @@
+"""The cluster files pass Ray's own validation, and what Ray lets through is checked here."""
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import jsonschema
+import pytest
+import yaml
+from botocore.model import Shape, StructureShape
+
+_CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
+_FILES = ("ray_cluster.yaml", "local.yaml")
+# Ray takes these out again before it calls EC2.
+_RAYS_OWN_PARAMETERS = {"SubnetIds"}
+
+
+def _read(name: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((_CLUSTER / name).read_text(encoding="utf-8"))
+    return values
+
+
+def _validate(values: dict[str, Any]) -> dict[str, Any]:
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    prepared: dict[str, Any] = prepare_config(copy.deepcopy(values))
+    validate_config(prepared)
+    return prepared
+
+
+@pytest.fixture(scope="module")
+def aws() -> dict[str, Any]:
+    return _read("ray_cluster.yaml")
+
+
+@pytest.fixture(scope="module")
+def run_instances() -> Shape:
+    service = botocore.session.Session().get_service_model("ec2")
+    return service.operation_model("RunInstances").input_shape
+
+
+def _unknown_keys(values: Any, shape: Shape, path: str) -> Iterator[str]:
+    if isinstance(values, list):
+        for index, value in enumerate(values):
+            yield from _unknown_keys(value, shape.member, f"{path}[{index}]")
+    elif isinstance(shape, StructureShape) and not isinstance(values, dict):
+        yield f"{path} must be a mapping"
+    elif isinstance(shape, StructureShape):
+        for key, value in values.items():
+            if key in shape.members:
+                yield from _unknown_keys(value, shape.members[key], f"{path}.{key}")
+            elif key not in _RAYS_OWN_PARAMETERS:
+                yield f"{path}.{key}"
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_ray_accepts_the_file(name: str) -> None:
+    assert _validate(_read(name))["cluster_name"].startswith("palo")
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_ray_refuses_a_typo_at_the_top(name: str) -> None:
+    with pytest.raises(jsonschema.ValidationError, match="max_wrokers"):
+        _validate({**_read(name), "max_wrokers": 3})
+
+
+def test_ray_refuses_a_head_that_is_no_node_type(aws: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="head_node_type"):
+        _validate({**aws, "head_node_type": "haed"})
+
+
+def test_every_node_parameter_is_one_of_ec2s(aws: dict[str, Any], run_instances: Shape) -> None:
+    for name, kind in aws["available_node_types"].items():
+        assert not list(_unknown_keys(kind["node_config"], run_instances, name))
+
+
+@pytest.mark.parametrize(
+    ("typo", "path"),
+    [
+        ({"InstanceTyp": "x"}, "data.InstanceTyp"),
+        ({"BlockDeviceMappings": [{"Ebs": {"Size": 1}}]}, "data.BlockDeviceMappings[0].Ebs.Size"),
+        ({"IamInstanceProfile": "palo-head"}, "data.IamInstanceProfile must be a mapping"),
+    ],
+)
+def test_a_typo_in_a_node_is_found(run_instances: Shape, typo: dict[str, Any], path: str) -> None:
+    assert list(_unknown_keys(typo, run_instances, "data")) == [path]
+
+
+def test_every_instance_type_is_known_and_offers_what_we_say(aws: dict[str, Any]) -> None:
+    service = botocore.session.Session().get_service_model("ec2")
+    known = set(service.shape_for("InstanceType").enum)
+    kinds = aws["available_node_types"]
+    assert {kind["node_config"]["InstanceType"] for kind in kinds.values()} <= known
+    gpus = {name: kind["resources"].get("GPU", 0) for name, kind in kinds.items()}
+    assert gpus == {"head": 0, "data": 0, "train": 8, "serve": 1}
+
+
+def test_nothing_is_scheduled_on_the_head(aws: dict[str, Any]) -> None:
+    assert aws["available_node_types"][aws["head_node_type"]]["resources"] == {"CPU": 0}
+
+
+def test_no_worker_costs_anything_before_it_is_asked_for(aws: dict[str, Any]) -> None:
+    workers = {n: k for n, k in aws["available_node_types"].items() if n != aws["head_node_type"]}
+    assert {kind["min_workers"] for kind in workers.values()} == {0}
+    assert sum(kind["max_workers"] for kind in workers.values()) == aws["max_workers"]
+    assert 0 < aws["idle_timeout_minutes"] <= 30
+    assert aws["provider"]["cache_stopped_nodes"] is False
+
+
+def test_only_data_workers_may_be_taken_away(aws: dict[str, Any]) -> None:
+    spot = {
+        name
+        for name, kind in aws["available_node_types"].items()
+        if "InstanceMarketOptions" in kind["node_config"]
+    }
+    assert spot == {"data"}
+
+
+def test_disks_are_encrypted_and_go_with_their_node(aws: dict[str, Any]) -> None:
+    for kind in aws["available_node_types"].values():
+        for mapping in kind["node_config"]["BlockDeviceMappings"]:
+            assert mapping["Ebs"]["Encrypted"]
+            assert mapping["Ebs"]["DeleteOnTermination"]
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_every_start_of_ray_demands_the_token(name: str) -> None:
+    values = _read(name)
+    environment = (_CLUSTER / "node_env.sh").read_text(encoding="utf-8")
+    assert "export RAY_AUTH_MODE=token\n" in environment
+    assert "export RAY_AUTH_TOKEN_PATH=" in environment
+    assert values["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    starts = values["head_start_ray_commands"] + values["worker_start_ray_commands"]
+    assert len([start for start in starts if "ray start" in start]) == 2
+    assert all(start.startswith(". ~/palo/cluster/node_env.sh && ") for start in starts)
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_the_dashboard_answers_on_loopback_only(name: str) -> None:
+    (start,) = [s for s in _read(name)["head_start_ray_commands"] if "ray start" in s]
+    assert re.search(r"--dashboard-host=127\.0\.0\.1\b", start)
+
+
+def test_the_local_file_ends_nobody_elses_ray() -> None:
+    values = _read("local.yaml")
+    starts = values["head_start_ray_commands"] + values["worker_start_ray_commands"]
+    assert not [start for start in starts if "ray stop" in start]
+
+
+def test_mounts_exist_and_none_is_the_whole_checkout(aws: dict[str, Any]) -> None:
+    for remote, local in aws["file_mounts"].items():
+        if local.startswith("./"):
+            assert (_CLUSTER.parent / local).exists()
+            assert remote == f"~/palo/{local.removeprefix('./')}"
+    assert not {".", "./"} & set(aws["file_mounts"].values())
