@@ -1,0 +1,65 @@
+"""Every recipe is sound and can be tried without weights or data."""
+
+import math
+
+import pytest
+
+from palo import config
+from palo.recipes import RECIPES, Recipe
+
+
+@pytest.fixture(params=list(RECIPES))
+def recipe(request: pytest.FixtureRequest) -> Recipe:
+    return RECIPES[request.param]()
+
+
+def test_it_has_no_fault_and_survives_being_written(recipe: Recipe) -> None:
+    config.check(recipe)
+    assert config.from_dict(Recipe, config.to_dict(recipe)) == recipe
+
+
+def test_no_two_recipes_share_a_run_folder() -> None:
+    folders = [make().output for make in RECIPES.values()]
+    assert len(set(folders)) == len(folders)
+
+
+def test_its_dry_run_says_what_each_stage_costs(recipe: Recipe, capsys) -> None:
+    from palo.model.sizes import SIZES
+    from palo.pipeline.dry_run import dry_run
+
+    if recipe.parts.missing() and recipe.scale not in SIZES:
+        pytest.skip(f"the parts of {recipe.scale} are not here")
+    dry_run(recipe)
+    printed = capsys.readouterr().out
+    for word in ("pretrain\n", "finetune\n", "parameters", "memory"):
+        assert word in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "num_pretrain_steps", "num_finetune_steps"),
+    [("mobile-1.7b", 2326, 16287), ("7b", 2326, 16287), ("13b-scripts", 2326, 16287)],
+)
+def test_the_papers_steps_follow_from_its_counts(name, num_pretrain_steps, num_finetune_steps):
+    recipe = RECIPES[name]()
+    assert recipe.pretrain is not None
+    data = recipe.data
+    for rows, stage, steps in (
+        (data.expected_captions, recipe.pretrain, num_pretrain_steps),
+        (data.expected_instructions, recipe.finetune, num_finetune_steps),
+    ):
+        assert rows is not None
+        assert math.ceil(rows / stage.global_batch) == steps
+
+
+def test_paper_and_scripts_differ_where_the_paper_and_its_code_do() -> None:
+    paper, scripts = RECIPES["7b"](), RECIPES["7b-scripts"]()
+    assert paper.finetune.lora is not None
+    assert scripts.finetune.lora is not None
+    assert paper.pretrain is not None
+    assert scripts.pretrain is not None
+    assert (paper.finetune.lora.alpha, scripts.finetune.lora.alpha) == (128, 256)
+    assert paper.pretrain.optimizer.lr_projector == 2e-3
+    assert scripts.pretrain.optimizer.lr_projector == 1e-3
+    assert (paper.data.overflow, scripts.data.overflow) == ("split", "truncate")
+    whole = RECIPES["mobile-1.7b-scripts"]().finetune
+    assert (whole.trains, whole.zero.stage) == ("full", 2)
