@@ -121,6 +121,26 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON values
         ) from error
 
 
+def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yields the number of each line that is not blank, from 1, and its JSON value.
+
+    Raises:
+        StorageError: If the file can't be read, is not UTF-8, or a line is not JSON.
+    """
+    # Not splitlines: it would also split at U+2028, which may stand inside a JSON text.
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except json.JSONDecodeError as error:
+            raise StorageError(
+                f"line {number} of {path} is not JSON",
+                seen=f"{error.msg} in {line[:60]!r}",
+                fix="Correct the line or take it out.",
+            ) from error
+
+
 def file_hash(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with explained("read", path):

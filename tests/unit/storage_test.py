@@ -195,6 +195,15 @@ def test_an_empty_file_is_not_json(tmp_path: Path) -> None:
         storage.read_json(path)
 
 
+def test_json_lines_keep_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": "x\u2028y"}\n\n[1]\n', encoding="utf-8")
+    assert list(storage.read_json_lines(path)) == [(1, {"a": "x\u2028y"}), (3, [1])]
+    path.write_text('1\n{"id": "b", "ima', encoding="utf-8")
+    with pytest.raises(StorageError, match=r'line 2 of .* is not JSON: .*"ima.*take it out'):
+        list(storage.read_json_lines(path))
+
+
 @pytest.mark.parametrize("read", [storage.read_text, storage.read_json, storage.file_hash])
 def test_a_missing_file_and_a_folder_are_explained(tmp_path: Path, read) -> None:
     with pytest.raises(StorageError, match=r"No such file or directory\. Check the path"):

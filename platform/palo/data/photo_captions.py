@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from palo import storage
 from palo.config import check
@@ -131,16 +132,15 @@ def write_photo_sources(path: Path, folder: Path, settings: PhotoSettings) -> Ph
 
 
 def _read(path: Path) -> list[_Photo]:
-    lines = enumerate(storage.read_text(path).splitlines(), start=1)
-    return [_photo(line, f"{path}, line {number}") for number, line in lines if line.strip()]
+    rows = storage.read_json_lines(path)
+    return [_photo(row, f"{path}, line {number}") for number, row in rows]
 
 
-def _photo(line: str, place: str) -> _Photo:
+def _photo(row: Any, place: str) -> _Photo:  # noqa: ANN401 - JSON values
     try:
-        row = json.loads(line)
         captions = tuple(" ".join(text.split()) for text in row["captions"])
         photo = _Photo(str(row["id"]), row["image"], captions)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise DataError(
             "a line is no captioned photo",
             seen=f"{place}: {type(error).__name__} {error}",

@@ -38,10 +38,11 @@ class CaptionLoss:
 
     Attributes:
         right_image: With the caption's own picture.
-        wrong_image: With another picture.
+        wrong_image: With other pictures, the mean over `num_wrong` of them for each caption.
         difference: `wrong_image` - `right_image`.
         difference_low: Low end of its 95 % interval, by a paired bootstrap over pictures.
         difference_high: High end of that interval.
+        num_wrong: Wrong pictures for each caption.
         num_images: Pictures.
         num_captions: Captions.
         num_tokens: Tokens that were foretold, the one that ends a caption included.
@@ -52,6 +53,7 @@ class CaptionLoss:
     difference: float
     difference_low: float
     difference_high: float
+    num_wrong: int
     num_images: int
     num_captions: int
     num_tokens: int
@@ -65,6 +67,7 @@ def caption_loss(
     captions: Sequence[tuple[Path, str]],
     *,
     question: str = "",
+    num_wrong: int = 4,
     seed: int = 0,
 ) -> CaptionLoss:
     """Measures the loss of captions with their own and with another picture.
@@ -76,6 +79,8 @@ def caption_loss(
         preprocessing: What happens to a picture first.
         captions: Picture files, at least two different ones, each with a caption.
         question: What the user asks, where the template has a place for it.
+        num_wrong: Wrong pictures for each caption, fewer where there are fewer. More make the
+            difference less a matter of which picture chance chose.
         seed: Seed of the wrong pictures and of the bootstrap.
 
     Raises:
@@ -95,12 +100,12 @@ def caption_loss(
     )
     features = picture_features(model, preprocessing, list(by_image))
     sums = np.zeros((len(by_image), 3))  # right nats, wrong nats, tokens
-    wrong = derangement(len(by_image), seed)
+    wrong = other_places(len(by_image), num_wrong, seed)
     for row, texts in enumerate(by_image.values()):
         answers = [_answer_ids(user, text, template, tokenizer) for text in texts]
         sums[row] = (
             answers_nats(model, prompt, features[row], answers),
-            answers_nats(model, prompt, features[wrong[row]], answers),
+            np.mean([answers_nats(model, prompt, features[w], answers) for w in wrong[row]]),
             sum(map(len, answers)),
         )
     right_nats, wrong_nats, tokens = sums.sum(axis=0)
@@ -112,23 +117,30 @@ def caption_loss(
         difference=(wrong_nats - right_nats) / tokens,
         difference_low=low,
         difference_high=high,
+        num_wrong=len(wrong[0]),
         num_images=len(by_image),
         num_captions=len(captions),
         num_tokens=int(tokens),
     )
 
 
-def derangement(length: int, seed: int) -> list[int]:
-    """Returns a permutation of one single cycle, which leaves nothing in its place.
+def other_places(length: int, count: int, seed: int) -> list[list[int]]:
+    """Returns for each place the ones that follow it in a shuffled circle.
+
+    Every place is therefore as often another's as any other.
 
     Args:
-        length: At least 2.
+        length: Places, at least 2.
+        count: How many others, at most; there are `length` - 1.
         seed: Seed of the order.
     """
     order = list(range(length))
     random.Random(seed).shuffle(order)  # noqa: S311 - no secret
-    following = dict(zip(order, order[1:] + order[:1], strict=True))
-    return [following[position] for position in range(length)]
+    steps = range(1, min(count, length - 1) + 1)
+    following = {
+        place: [order[(at + step) % length] for step in steps] for at, place in enumerate(order)
+    }
+    return [following[place] for place in range(length)]
 
 
 def _answer_ids(

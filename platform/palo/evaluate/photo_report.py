@@ -28,7 +28,8 @@ def caption_loss_table(losses: Mapping[str, CaptionLoss]) -> str:
     last = list(losses.values())[-1]
     lines.append(
         f"Mean loss of {last.num_captions} captions of {last.num_images} held-out photos, in nats "
-        f"a token ({last.num_tokens:,} tokens)."
+        f"a token ({last.num_tokens:,} tokens), with the right photo and with {last.num_wrong} "
+        "wrong ones in turn."
     )
     return "\n".join(lines)
 

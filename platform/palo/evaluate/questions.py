@@ -1,6 +1,5 @@
 """Held-out questions about pictures, read from JSON lines."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +40,7 @@ def read_questions(path: Path, image_folder: Path) -> list[Question]:
         image_folder: Folder that the lines' `image` is relative to.
 
     Raises:
-        StorageError: If the file can't be read or is not UTF-8.
+        StorageError: If the file can't be read or is not JSON lines.
         DataError: If there is no question, or a line is wrong; its number is in the message.
     """
     questions = list(_read(path, image_folder))
@@ -52,37 +51,31 @@ def read_questions(path: Path, image_folder: Path) -> list[Question]:
 
 def _read(path: Path, image_folder: Path) -> Iterator[Question]:
     seen: set[str] = set()
-    # Not splitlines: it would also split at U+2028, which may stand inside a JSON text.
-    for number, line in enumerate(storage.read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        row = _row(line, path, number)
+    for number, value in storage.read_json_lines(path):
+        row = _row(value, path, number)
         question = Question(**{**row, "image": image_folder / row["image"]})
         if question.id in seen:
-            raise _bad(path, number, "repeats an id", question.id)
+            raise bad_line(path, number, "repeats an id", question.id)
         if not languages.known(question.language):
-            raise _bad(path, number, "has an unknown language", repr(question.language))
+            raise bad_line(path, number, "has an unknown language", repr(question.language))
         if not question.image.is_file():
-            raise _bad(path, number, "names a missing picture", question.image)
+            raise bad_line(path, number, "names a missing picture", question.image)
         seen.add(question.id)
         yield question
 
 
-def _row(line: str, path: Path, number: int) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise _bad(path, number, "is not JSON", error.msg) from error
+def _row(row: object, path: Path, number: int) -> Mapping[str, Any]:
     if not isinstance(row, dict):
-        raise _bad(path, number, "is not an object", line[:60])
+        raise bad_line(path, number, "is not an object", str(row)[:60])
     if missing := [name for name in _FIELDS if not isinstance(row.get(name), str)]:
-        raise _bad(path, number, "lacks text for a field", ", ".join(missing))
+        raise bad_line(path, number, "lacks text for a field", ", ".join(missing))
     if unknown := sorted(set(row) - set(_FIELDS)):
-        raise _bad(path, number, "has an unknown field", ", ".join(unknown))
+        raise bad_line(path, number, "has an unknown field", ", ".join(unknown))
     return row
 
 
-def _bad(path: Path, number: int, fact: str, seen: object) -> DataError:
+def bad_line(path: Path, number: int, fact: str, seen: object) -> DataError:
+    """Returns the error that says what is wrong with a line."""
     return DataError(
         f"line {number} of {path} {fact}", seen=seen, fix="Correct the line or take it out."
     )

@@ -97,8 +97,9 @@ def encode_prompt(
 
 def stop_ids(template: Template, tokenizer: TextTokenizer) -> tuple[int, ...]:
     """Returns the ids that end an answer: the template's last one and the tokenizer's end."""
-    last = segment_encoder(template, tokenizer).answer("")[-1]
-    return (last,) if last == tokenizer.eos_id else (last, tokenizer.eos_id)
+    # Empty where the template ends with a text that the tokenizer drops, as some do a line break.
+    last = segment_encoder(template, tokenizer).answer("")[-1:]
+    return tuple(dict.fromkeys((*last, tokenizer.eos_id)))
 
 
 def expand_sentinels(ids: Sequence[int], tokens_per_image: int) -> list[int]:

@@ -88,7 +88,6 @@ def test_the_seed_alone_decides(captions: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "not json",
         '["a list"]',
         '{"id": 1, "image": "a.jpg"}',
         '{"id": 1, "image": "a.jpg", "captions": [3]}',

@@ -1,9 +1,11 @@
+from collections import Counter
+
 import pytest
 import torch
 
 from palo.checkpoint.load import load_trained
 from palo.errors import DataError
-from palo.evaluate.caption_loss import answers_nats, caption_loss, derangement
+from palo.evaluate.caption_loss import answers_nats, caption_loss, other_places
 from palo.evaluate.pictures import picture_features, preprocessing_of
 from palo.text.encoding import EncodingLimits, encode_conversation, expand_sentinels
 from palo.text.messages import Conversation, Turn
@@ -49,18 +51,20 @@ def nats_with_labels(trained, template, question, image, text):
 def test_the_loss_is_that_of_whole_rows(trained, captions, template, question):
     found = loss_of(trained, captions, template, question=question)
     images = list(dict.fromkeys(image for image, _ in captions))
-    wrong = derangement(3, seed=0)
+    wrong = other_places(3, 2, seed=0)
     sums = {"right": 0.0, "wrong": 0.0, "tokens": 0}
     for image, text in captions:
         nats, count = nats_with_labels(trained, template, question, image, text)
-        other = images[wrong[images.index(image)]]
         sums["right"] += nats
-        sums["wrong"] += nats_with_labels(trained, template, question, other, text)[0]
+        for place in wrong[images.index(image)]:
+            nats, _ = nats_with_labels(trained, template, question, images[place], text)
+            sums["wrong"] += nats / 2
         sums["tokens"] += count
     assert found.right_image == pytest.approx(sums["right"] / sums["tokens"], rel=1e-5)
     assert found.wrong_image == pytest.approx(sums["wrong"] / sums["tokens"], rel=1e-5)
     assert found.difference == pytest.approx(found.wrong_image - found.right_image)
     assert (found.num_images, found.num_captions, found.num_tokens) == (3, 6, sums["tokens"])
+    assert found.num_wrong == 2
 
 
 def test_the_interval_holds_the_difference_of_a_model_that_looks(trained, captions):
@@ -79,12 +83,14 @@ def test_a_model_that_does_not_look_has_no_difference(finished_stage, captions):
     assert (found.difference, found.difference_low, found.difference_high) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("length", [2, 3, 17])
-def test_every_picture_is_replaced_by_another(length):
-    wrong = derangement(length, seed=5)
-    assert sorted(wrong) == list(range(length))
-    assert all(position != other for position, other in enumerate(wrong))
-    assert wrong == derangement(length, seed=5)
+@pytest.mark.parametrize(("length", "count"), [(2, 4), (3, 1), (17, 4)])
+def test_every_picture_is_replaced_by_others_and_as_often_as_any(length, count):
+    wrong = other_places(length, count, seed=5)
+    used = Counter(place for places in wrong for place in places)
+    assert set(used.values()) == {min(count, length - 1)}
+    assert all(own not in places for own, places in enumerate(wrong))
+    assert all(len(set(places)) == len(places) for places in wrong)
+    assert wrong == other_places(length, count, seed=5)
 
 
 def test_answers_do_not_see_one_another(trained, picture_files):

@@ -1,4 +1,7 @@
+import shutil
+
 import pytest
+from tokenizers import Tokenizer, normalizers
 
 from palo import languages
 from palo.config import check
@@ -14,6 +17,7 @@ from palo.text.encoding import (
 )
 from palo.text.messages import Conversation
 from palo.text.templates import TEMPLATES
+from palo.text.tokenizer import load_tokenizer
 
 CHAT_TEMPLATES = ["vicuna_v1", "chatml"]
 ROOMY = EncodingLimits(max_text_tokens=100_000)
@@ -131,6 +135,15 @@ def test_stop_ids_end_answers(pieces, byte_pairs):
     (newline, end) = stop_ids(TEMPLATES["plain"], pieces)
     assert pieces.token_bytes(newline) == b"\n"
     assert end == pieces.eos_id
+
+
+def test_where_the_last_line_break_is_dropped_the_end_token_ends_an_answer(json_folder, tmp_path):
+    shutil.copytree(json_folder, tmp_path, dirs_exist_ok=True)
+    content = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    content.normalizer = normalizers.Strip()
+    content.save(str(tmp_path / "tokenizer.json"))
+    stripping = load_tokenizer(tmp_path)
+    assert stop_ids(TEMPLATES["plain"], stripping) == (stripping.eos_id,)
 
 
 @pytest.mark.parametrize("tokens_per_image", [1, 4, 144])
