@@ -6,7 +6,6 @@ Collection stays light: nothing here imports torch or ray.
 import functools
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +25,6 @@ pytest_plugins = [
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
-_INDEX_HOST = ("pypi.org", 443)
-_NETWORK_TIMEOUT_S = 3.0
 
 
 @pytest.fixture(scope="session")
@@ -103,10 +100,8 @@ def tiny_model(
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips, with the reason, what needs a device or a network that isn't there."""
+    """Skips, with the reason, what needs a device that isn't there."""
     if item.get_closest_marker("gpu") and (reason := _no_gpu()):
-        pytest.skip(reason)
-    if item.get_closest_marker("network") and (reason := _no_network()):
         pytest.skip(reason)
 
 
@@ -121,12 +116,3 @@ def _no_gpu() -> str:
     import torch  # only where a driver is present, so that other runs never pay for it
 
     return "" if torch.cuda.is_available() else "needs a CUDA device: this torch sees none"
-
-
-@functools.cache
-def _no_network() -> str:
-    try:
-        socket.create_connection(_INDEX_HOST, timeout=_NETWORK_TIMEOUT_S).close()
-    except OSError as error:
-        return f"needs the network: {_INDEX_HOST[0]} can't be reached ({error})"
-    return ""

@@ -16,6 +16,8 @@ _OBJECT_STORE_BYTES = 300 << 20
 _ANSWER_TIMEOUT_S = 5.0
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray's core reports each actor pool of Ray Data as an error, for a restart that may fail.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",

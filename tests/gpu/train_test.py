@@ -1,0 +1,25 @@
+"""Training on a CUDA device under Ray Train and ZeRO-3, against one plain process on the CPU."""
+
+import pytest
+
+from palo.session import ray_session
+from palo.train.launch import run_stage
+from palo.train.metrics import read_metrics
+from palo.train.plain_engine import PlainEngine
+from palo.train.stages import WorkerSettings
+from palo.train.worker import train_stage
+
+pytestmark = [pytest.mark.gpu, pytest.mark.ray]
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-3), ("bfloat16", 5e-2)])
+def test_a_worker_with_a_gpu_learns_what_a_plain_process_learns(make_job, dtype, bound):
+    plain = make_job("plain", epochs=2)
+    train_stage(plain, PlainEngine)
+    on_gpu = make_job("gpu", epochs=2, dtype=dtype, workers=WorkerSettings(count=1, use_gpu=True))
+    with ray_session():
+        run_stage(on_gpu)
+    expected = [metrics.loss for metrics in read_metrics(plain.metrics)]
+    assert [metrics.loss for metrics in read_metrics(on_gpu.metrics)] == pytest.approx(
+        expected, abs=bound
+    )
