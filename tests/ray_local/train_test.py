@@ -81,22 +81,23 @@ def test_a_killed_worker_is_replaced_and_the_losses_stay_the_same_bit_for_bit(ma
 
 def test_one_worker_goes_on_where_two_stopped(make_job, plain_losses):
     job = make_job(epochs=2)
-    stopper = threading.Thread(target=request_stop_after, args=(job, 3))
+    stopper = threading.Thread(target=press_ctrl_c_after, args=(job, 3))
     stopper.start()
     with pytest.raises(KeyboardInterrupt):
         run_stage(job)
     stopper.join()
     num_done = len(losses(job))
     assert 3 <= num_done < len(plain_losses)
+    assert trainable.read_cursor(trainable.every(job.checkpoints)[-1]).step == num_done
     alone = dataclasses.replace(job.config, workers=WorkerSettings(count=1))
     run_stage(dataclasses.replace(job, config=alone))
     assert losses(job) == pytest.approx(plain_losses, abs=1e-5)
 
 
-def request_stop_after(job, num_steps):
+def press_ctrl_c_after(job, num_steps):
     while len(losses(job)) < num_steps:
         time.sleep(0.001)
-    job.stop_file.touch()
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_more_workers_than_cpus_is_said_at_once(make_job):

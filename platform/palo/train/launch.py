@@ -42,9 +42,11 @@ def run_stage(job: StageJob) -> StageResult:
     fit.thread.start()
     progress = Progress(job.name, job.metrics)
     interrupted = False
-    while fit.thread.is_alive():
+    ended = False
+    while not ended:
         try:
-            fit.thread.join(_POLL_S)
+            # Not thread.join: in Python 3.11 a Ctrl-C there marks a running thread as ended.
+            ended = fit.ended.wait(_POLL_S)
             progress.update()
         except KeyboardInterrupt:
             if interrupted:
@@ -67,12 +69,19 @@ class _Fit:
 
     job: StageJob
     error: Exception | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self._run, name="palo-train", daemon=True)
 
     def _run(self) -> None:
+        try:
+            self._attempts()
+        finally:
+            self.ended.set()
+
+    def _attempts(self) -> None:
         for attempt in range(self.job.config.workers.max_failures + 1):
             try:
                 _trainer(self.job, attempt).fit()
