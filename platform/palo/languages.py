@@ -25,6 +25,7 @@ class Language:
         question_mark: Mark that ends a question.
         quotes: Opening and closing quotation mark.
         digits: Its ten digits in ascending order, as its everyday text writes them.
+        own_letters: Letters that no other language of its script here writes; they tell it apart.
     """
 
     code: str
@@ -37,6 +38,7 @@ class Language:
     question_mark: str = "?"
     quotes: tuple[str, str] = ("“", "”")
     digits: str = "0123456789"
+    own_letters: str = ""
 
     def __post_init__(self) -> None:
         if not (self.code.isascii() and self.code.isalpha() and self.code.islower()):
@@ -121,6 +123,7 @@ _ENTRIES = (
         full_stop="۔",
         question_mark="؟",
         digits="۰۱۲۳۴۵۶۷۸۹",
+        own_letters="ٹڈڑںےۓہھ",
     ),
 )
 

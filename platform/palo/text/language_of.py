@@ -1,0 +1,147 @@
+"""Which of some languages a text is in, judged on its letters alone.
+
+The script decides, then letters that only one language of a script writes, then, among languages
+that still can't be told apart, py3langid. Code, mathematics, addresses and digits don't count.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from palo.languages import Language
+from palo.text.normal_form import CODE_OR_MATHEMATICS
+from palo.text.scripts import letters_by_script
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+_FEWEST_LETTERS = 12
+_FEWEST_WORDS = 4
+# Below this an answer of py3langid is a guess; it is calibrated for short texts too.
+_LEAST_CONFIDENCE = 0.9
+# py3langid takes about a microsecond a character, so a text that seems right is looked at briefly.
+_FIRST_LOOK, _SECOND_LOOK = 60, 240
+_PIECES = 3
+# Urdu's own letters make up an eighth of its text, and none of Arabic's but in names.
+_LEAST_OWN_SHARE = 0.03
+_FEWEST_LETTERS_WITHOUT_OWN = 40
+# Japanese text is about half kana, Chinese text has none but in names.
+_LEAST_KANA_SHARE = 0.1
+# One Han character says about as much as three Latin letters.
+_WEIGHTS = {"Hani": 3, "Hang": 3, "Kana": 2}
+_WRITTEN_WITH = {"Hans": "Hani", "Hant": "Hani", "Kore": "Hang"}
+
+_ASIDE = re.compile(CODE_OR_MATHEMATICS.pattern + r"|(?:https?://|www\.)\S+|<[^<>]*>", re.DOTALL)
+_SIGNS_OF_ASIDE = ("`", "$", "\\", "<", "http", "www.")
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_NAME = re.compile(r"\b[A-Z\u00c0-\u00de][^\W_]*")
+
+
+class LanguageFinder:
+    """Finds the language of texts.
+
+    Args:
+        known: The languages that a text may be in.
+    """
+
+    def __init__(self, known: Sequence[Language]) -> None:
+        self._scripts = {language.code: _key(language.script) for language in known}
+        self._written: defaultdict[str, list[Language]] = defaultdict(list)
+        for language in known:
+            self._written[_key(language.script)].append(language)
+
+    def find(self, text: str, expected: str) -> str | None:
+        """Returns the language that a text is mostly in.
+
+        Args:
+            text: Any text.
+            expected: ISO 639-1 code of the language that it should be in. Latin names in a text
+                that should be in another script don't count.
+
+        Returns:
+            An ISO 639-1 code; the ISO 15924 code of a script that no known language is written in;
+            None if the text is too short to tell, or could be in the expected language.
+        """
+        has_aside = any(sign in text for sign in _SIGNS_OF_ASIDE)
+        words = _ASIDE.sub(" ", text) if has_aside else text
+        own = self._scripts[expected]
+        letters = letters_by_script(words)
+        script = _main_script(letters)
+        if script == "Latn" and own != "Latn":
+            words = _NAME.sub(" ", words)
+            letters = letters_by_script(words)
+            script = _main_script(letters)
+        if script is None or sum(letters.values()) < _FEWEST_LETTERS:
+            return None
+        candidates = self._written.get(script)
+        if candidates is None:
+            return script
+        if script == "Latn" and len(_WORD.findall(words, 0, 200)) < _FEWEST_WORDS:
+            return None
+        return _among(candidates, words, letters.get(script, 0), expected)
+
+
+def _key(script: str) -> str:
+    return _WRITTEN_WITH.get(script, script)
+
+
+def _main_script(letters: dict[str, int]) -> str | None:
+    """Returns the script of most of a text, None if no script has more than half of it."""
+    weights = {name: count * _WEIGHTS.get(name, 1) for name, count in letters.items()}
+    han, kana = letters.get("Hani", 0), letters.get("Kana", 0)
+    if kana and kana >= _LEAST_KANA_SHARE * (han + kana):
+        weights["Jpan"] = weights.pop("Kana") + weights.pop("Hani", 0)
+    total = sum(weights.values())
+    return next((name for name, weight in weights.items() if 2 * weight > total), None)
+
+
+def _among(
+    candidates: Sequence[Language], words: str, num_letters: int, expected: str
+) -> str | None:
+    """Tells apart languages of one script."""
+    own = {
+        language.code: sum(words.count(letter) for letter in language.own_letters)
+        for language in candidates
+        if language.own_letters
+    }
+    if own:
+        best = max(own, key=lambda code: own[code])
+        if own[best] >= _LEAST_OWN_SHARE * num_letters:
+            return best
+        if expected in own and num_letters < _FEWEST_LETTERS_WITHOUT_OWN:
+            return None
+    left = tuple(language.code for language in candidates if language.code not in own)
+    return left[0] if len(left) == 1 else _identified(words, left, expected)
+
+
+def _identified(words: str, codes: tuple[str, ...], expected: str) -> str | None:
+    identifier, known = _identifier(codes)
+    if not known or (expected in codes and expected not in known):
+        return None
+    for part in (_spread(words, _FIRST_LOOK), _spread(words, _SECOND_LOOK)):
+        found, confidence = identifier.classify(part)
+        if found == expected and confidence >= _LEAST_CONFIDENCE:
+            break
+    return str(found) if confidence >= _LEAST_CONFIDENCE else None
+
+
+def _spread(words: str, num_characters: int) -> str:
+    """Returns some characters of a text, in pieces from all over it."""
+    size = num_characters // _PIECES
+    if len(words) <= num_characters:
+        return words
+    starts = [number * (len(words) - size) // (_PIECES - 1) for number in range(_PIECES)]
+    return " ".join(words[start : start + size] for start in starts)
+
+
+@cache
+def _identifier(codes: tuple[str, ...]) -> "tuple[LanguageIdentifier, frozenset[str]]":
+    """Returns py3langid for some of the languages that it knows, and which it knows."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    known = frozenset(codes) & frozenset(identifier.labels)
+    identifier.set_languages(sorted(known))
+    return identifier, known
