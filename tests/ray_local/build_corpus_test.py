@@ -14,6 +14,7 @@ from tests.fixtures.training import write_tokenizer
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from palo.data.build import build_corpus
+from palo.data.cleaning import AS_IT_IS, CleaningSettings
 from palo.data.corpus import open_corpus
 from palo.data.corpus_config import CorpusConfig, SourceConfig
 from palo.data.image_store import DTYPES
@@ -92,6 +93,7 @@ def make_config(tmp_path, parts, pictures):
             "tower": parts / "tower",
             "limits": EncodingLimits(max_text_tokens=256),
             "images_per_shard": 3,
+            "cleaning": CleaningSettings(other_language="off"),  # rows() speaks English always
             "image_store": parts / "store",  # filled by the first test that needs it
         }
         return CorpusConfig(**(values | changes))
@@ -104,7 +106,7 @@ def test_a_corpus_holds_every_row_and_every_picture_once(make_config, pictures):
     config = make_config(good_rows(), image_store=None)
     report = build_corpus(config, said.append)
     corpus = open_corpus(config.output)
-    assert [stage.rows_in for stage in corpus.manifest.stages] == [30, 30, 30]
+    assert [stage.rows_in for stage in corpus.manifest.stages] == [30] * 5
     assert len(corpus) == corpus.manifest.num_samples == 30
     assert not report.reused
     samples = corpus.read(range(30))
@@ -294,6 +296,61 @@ def test_bad_rows_are_counted_and_quarantined(make_config, pictures):
         assert entry["reason"] == reason
         assert entry["source"] == "made"
         assert entry["file"] == str(config.sources[0].path)
+
+
+def dirty_rows():
+    """Ten distinct rows in two languages; a third of them is said three times in all."""
+    answers = {
+        "en": "A red circle is beside two blue squares.",
+        "ur": "ایک سرخ دائرہ دو نیلے مربعوں کے پاس ہے۔",
+    }
+    rows = []
+    for number in range(10):
+        code = ("en", "ur")[number % 2]
+        value = row(number, image=number % 3 == 0, language=code)
+        value["conversations"][1]["value"] = f"{answers[code]} &quot;{number}&quot;"
+        rows.append(value)
+    return [*rows, *rows[::3], *rows[::3]]
+
+
+def test_what_is_cleaned_and_left_out_is_accounted_for(make_config, pictures):
+    rows = dirty_rows()
+    same = row(7, image=True) | {"conversations": rows[0]["conversations"]}
+    (pictures / "again.png").write_bytes((pictures / "0.png").read_bytes())
+    rows.append(same | {"image": "again.png"})
+    foreign = row(50, language="ur")
+    foreign["conversations"][1]["value"] = "nobody has translated this answer"
+    config = make_config([*rows, foreign], max_bad_share=0.06, cleaning=CleaningSettings())
+    manifest = build_corpus(config).manifest
+    stages = {stage.name: stage for stage in manifest.stages}
+    assert stages["clean"].dropped == {Reason.NOT_IN_LANGUAGE: {"ur": 1}}
+    assert stages["duplicate"].dropped == {Reason.DUPLICATE: {"en": 5, "ur": 4}}
+    assert manifest.num_samples == stages["encode"].rows_out == 10
+    assert {count.language: count.num_rewritten_turns for count in manifest.languages} == {
+        "en": 10,
+        "ur": 9,
+    }
+    samples = open_corpus(config.output).read(range(10))
+    assert [s.record_id.split("@")[0] for s in samples] == [f"made/{n}" for n in range(10)]
+    said = []
+    as_it_is = build_corpus(dataclasses.replace(config, cleaning=AS_IT_IS), said.append).manifest
+    assert as_it_is.num_samples == len(rows) + 1
+    assert "cleaning.duplicates, cleaning.normal_form, cleaning.other_language" in said[0]
+    assert [stage.num_dropped for stage in as_it_is.stages] == [0] * 5
+
+
+def test_which_duplicate_stays_depends_on_the_order_of_rows_alone(make_config):
+    lines = make_config(dirty_rows())
+    array = make_config(
+        dirty_rows(), name="array", lines=False, output=lines.output.with_name("two")
+    )
+    fingerprint = build_corpus(lines).manifest.fingerprint
+    build_corpus(array)
+    for config in (lines, array):
+        names = [sample.record_id for sample in open_corpus(config.output).read(range(10))]
+        assert [name.split("@")[0].split("/")[1] for name in names] == [str(n) for n in range(10)]
+    (lines.output / "manifest.json").unlink()
+    assert build_corpus(lines).manifest.fingerprint == fingerprint
 
 
 def test_too_many_bad_rows_stop_the_build_before_the_tower_runs(make_config, pictures):

@@ -10,7 +10,11 @@ import numpy.typing as npt
 from palo import languages
 from palo.data.corpus import open_samples, read_columns
 from palo.data.manifest import LanguageCount, StageCount
+from palo.data.reasons import Reason
 from palo.errors import DataError
+
+STAGES = ("parse", "clean", "image", "duplicate", "encode")
+"""What happens to rows, in this order."""
 
 _Counts = Mapping[str, Mapping[str, int]]
 
@@ -41,7 +45,7 @@ class Accounts:
         self._example = min(filter(None, (self._example, example)), default="")
 
     def require_few_bad(self, expected: Mapping[str, int] | None = None, example: str = "") -> None:
-        """Stops a build with too many bad rows.
+        """Stops a build with too many bad rows. What was said before is not bad.
 
         Args:
             expected: Rows that a later step will leave out, by reason.
@@ -53,7 +57,8 @@ class Accounts:
         total = Counter(expected or {})
         for reasons in self._dropped.values():
             for reason, counts in reasons.items():
-                total[reason] += sum(counts.values())
+                if reason != Reason.DUPLICATE:
+                    total[reason] += sum(counts.values())
         rows = self.rows_in["parse"]
         if sum(total.values()) <= self._max_bad_share * rows:
             return
@@ -77,7 +82,7 @@ class Accounts:
                     for reason, counts in sorted(self._dropped[step].items())
                 },
             )
-            for step in ("parse", "image", "encode")
+            for step in STAGES
         )
 
 
@@ -88,7 +93,8 @@ def language_counts(
 
     Args:
         corpus: Folder of the corpus, with its samples written.
-        counts: Records, split, cut and dropped_parts by language, as the encoding counted them.
+        counts: By language what the encoding counted (records, split, cut, dropped_parts), and
+            what the cleaning did (normal_form, other_language).
     """
     lengths: defaultdict[str, list[npt.NDArray[np.int32]]] = defaultdict(list)
     num_targets: Counter[str] = Counter()
@@ -115,6 +121,8 @@ def _language_count(
         num_split=counts["split"],
         num_cut=counts["cut"],
         num_dropped_parts=counts["dropped_parts"],
+        num_rewritten_turns=counts.get("normal_form", 0),
+        num_in_other_language=counts.get("other_language", 0),
         num_text_tokens=int(lengths.sum(dtype=np.int64)),
         num_target_tokens=num_targets,
         median_text_tokens=float(np.median(lengths)),

@@ -1,4 +1,4 @@
-"""Building a corpus: sources to records, pictures into the image store, records to samples.
+"""Building a corpus: sources to clean records, pictures to the image store, records to samples.
 
 The steps hand on files, named so that their order is that of the sources' rows. What is built
 therefore doesn't depend on how many workers built it, and has the same fingerprint.
@@ -86,6 +86,7 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
         make_room(config, spec)
         steps.parse(pieces)
         steps.pictures()
+        steps.duplicates()
         manifest = _manifest(config, spec, settings, steps, steps.encode())
         write_manifest(config.output / "manifest.json", manifest)
     return BuildReport(

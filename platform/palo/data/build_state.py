@@ -17,7 +17,7 @@ from palo.data.picture_step import stamp_of
 from palo.data.store_spec import StoreSpec, read_spec
 from palo.errors import StorageError
 
-CORPUS_VERSION = 1
+CORPUS_VERSION = 2
 """Goes up whenever the same sources and settings give other samples."""
 
 _PARTS = ("manifest.json", "pictures.parquet", "records", "samples", "quarantine")
@@ -51,6 +51,7 @@ def settings_of(config: CorpusConfig, tokenizer: str, spec: StoreSpec) -> dict[s
             "tokenizer": tokenizer,
             "image_store": spec,
             "image_limits": config.image_limits,
+            "cleaning": config.cleaning,
         }
     )
     return settings

@@ -13,6 +13,7 @@ from palo import languages, storage
 from palo.config import fingerprint
 from palo.data.accounts import Accounts
 from palo.data.corpus_config import CorpusConfig
+from palo.data.duplicates import DigestTask, Duplicate, DuplicateFinder, digest_records
 from palo.data.encode_step import EncodeTask, encode_records
 from palo.data.image_store import commit_store, prepare_store
 from palo.data.parse_step import ParseTask, parse_piece
@@ -52,13 +53,14 @@ class BuildSteps:
         self._config = config
         self._spec = spec
         self._say = say
+        self._duplicates: Mapping[str, tuple[Duplicate, ...]] = {}
         self._sources = [
             SourceFile(number=number, name=source.name, path=source.path)
             for number, source in enumerate(config.sources)
         ]
 
     def parse(self, pieces: list[list[Piece]]) -> None:
-        """Makes records of each source's pieces."""
+        """Makes records of each source's pieces, and cleans them."""
         tasks = [
             ParseTask(
                 corpus=self._config.output,
@@ -71,6 +73,8 @@ class BuildSteps:
                     image_folder=None if settings.images is None else str(settings.images),
                     languages=languages.codes(),
                 ),
+                cleaning=self._config.cleaning,
+                known=tuple(languages.every()),
             )
             for source, settings, own in zip(
                 self._sources, self._config.sources, pieces, strict=True
@@ -79,9 +83,14 @@ class BuildSteps:
         ]
         meter = _Meter("parse", "rows", self._say)
         for result in run_tasks(parse_piece, tasks):
-            self.accounts.add(
-                "parse", result["rows"], result["records"], result["dropped"], result["example"]
+            num_rows, num_parsed, num_records = (
+                result[name] for name in ("rows", "parsed", "records")
             )
+            self.accounts.add(
+                "parse", num_rows, num_parsed, result["parse_drops"], result["example"]
+            )
+            self.accounts.add("clean", num_parsed, num_records, result["clean_drops"], "")
+            self._add_counts(result["counts"])
             meter.add(result["rows"])
         meter.finish()
         self.accounts.require_few_bad()
@@ -145,6 +154,18 @@ class BuildSteps:
         self.num_encoded = len(new) - len(faults)
         return faults
 
+    def duplicates(self) -> None:
+        """Finds the records that an earlier one equals, if they are to be left out."""
+        if self._config.cleaning.duplicates == "keep":
+            return
+        tasks = [DigestTask(corpus=self._config.output, name=name) for name in self._names()]
+        meter = _Meter("duplicates", "records", self._say, self.accounts.rows_out["clean"])
+        finder = DuplicateFinder()
+        for result in run_tasks(digest_records, tasks):
+            meter.add(finder.add(result))
+        meter.finish()
+        self._duplicates = finder.duplicates()
+
     def encode(self) -> str:
         """Makes samples of all records.
 
@@ -154,9 +175,9 @@ class BuildSteps:
         Raises:
             DataError: If too many rows are bad, or none is left.
         """
-        names = sorted(path.name for path in (self._config.output / "records").glob("*.parquet"))
+        names = self._names()
         tasks = [self._encode_task(name) for name in names]
-        meter = _Meter("encode", "records", self._say, self.accounts.rows_out["parse"])
+        meter = _Meter("encode", "records", self._say, self.accounts.rows_out["clean"])
         digests: dict[str, str] = {}
         for result in run_tasks(encode_records, tasks):
             digests[result["name"]] = result["digest"]
@@ -168,6 +189,10 @@ class BuildSteps:
             raise DataError("no row is left to train on", fix="Check the sources.")
         return fingerprint([digests[name] for name in names])
 
+    def _names(self) -> list[str]:
+        """Returns the files of records, in the order of the sources' rows."""
+        return sorted(path.name for path in (self._config.output / "records").glob("*.parquet"))
+
     def _encode_task(self, name: str) -> EncodeTask:
         return EncodeTask(
             corpus=self._config.output,
@@ -176,16 +201,21 @@ class BuildSteps:
             template=self._config.template,
             tokenizer=self._config.tokenizer,
             limits=self._config.limits,
+            duplicates=self._duplicates.get(name, ()),
         )
 
     def _count(self, result: Mapping[str, Any]) -> None:
-        num_after_images = result["records"] - _total(result["image_drops"])
-        self.accounts.add(
-            "image", result["records"], num_after_images, result["image_drops"], result["example"]
-        )
         num_encoded = sum(counts["records"] for counts in result["counts"].values())
-        self.accounts.add("encode", num_after_images, num_encoded, result["encode_drops"], "")
-        for language, counts in result["counts"].items():
+        num_left, example = result["records"], result["example"]
+        for step, drops in result["drops"].items():
+            num_before, num_left = num_left, num_left - _total(drops)
+            num_out = num_encoded if step == "encode" else num_left
+            self.accounts.add(step, num_before, num_out, drops, example)
+            example = ""
+        self._add_counts(result["counts"])
+
+    def _add_counts(self, by_language: Mapping[str, Mapping[str, int]]) -> None:
+        for language, counts in by_language.items():
             self.counts[language].update(counts)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from palo import languages
+from palo.data.cleaning import CleaningSettings
 from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES
 
@@ -80,6 +81,7 @@ class CorpusConfig:
         image_store: Folder of an image store to share with other corpora; None keeps one in
             `output`.
         image_limits: How much one image file may ask for.
+        cleaning: How records are cleaned, and which are left out.
         max_bad_share: Largest share of rows that may be left out before the build stops.
         num_encoders: Processes that run the tower.
         gpus_per_encoder: GPUs of each of them.
@@ -99,6 +101,7 @@ class CorpusConfig:
     feature_dtype: Literal["bf16", "fp16", "fp32"] = "bf16"
     image_store: Path | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)
+    cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     max_bad_share: float = 0.02
     num_encoders: int = 1
     gpus_per_encoder: float = 0.0

@@ -1,4 +1,4 @@
-"""Third step of a build: from records and the pictures' ids to samples."""
+"""Last step of a build: from records, the pictures' ids and known duplicates to samples."""
 
 import hashlib
 import json
@@ -6,11 +6,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from palo.data.duplicates import Duplicate, offset_of
+from palo.data.known_pictures import KnownPicture, known_pictures
 from palo.data.quarantine import Quarantine, SourceFile
 from palo.data.reasons import Reason
 from palo.data.records import Record, record_of
@@ -39,6 +41,7 @@ class EncodeTask:
         template: Name of the template.
         tokenizer: Folder of the tokenizer.
         limits: Length of samples.
+        duplicates: The file's records that equal an earlier one.
     """
 
     corpus: Path
@@ -47,44 +50,26 @@ class EncodeTask:
     template: str
     tokenizer: Path
     limits: EncodingLimits
+    duplicates: tuple[Duplicate, ...] = ()
 
 
 def encode_records(task: EncodeTask) -> dict[str, Any]:
     """Writes the samples of one file of records, and its quarantine.
 
     Returns:
-        name; records; image_drops and encode_drops by reason and language; counts by language;
-        digest of the samples; example of a bad record.
+        name; records; drops by step, reason and language; counts by language; digest of the
+        samples; example of a bad record.
     """
     table = pq.read_table(task.corpus / "records" / task.name)
-    pictures = _pictures(task.corpus, table.column("image").unique().drop_null().to_pylist())
+    pictures = known_pictures(task.corpus, table.column("image").unique().drop_null().to_pylist())
     step = _EncodeStep(task, pictures)
     for row in table.to_pylist():
         step.add(record_of(row))
     return step.finish(len(table))
 
 
-class _Picture(NamedTuple):
-    image_id: str | None
-    reason: str | None
-    detail: str
-
-
-_NO_PICTURE = _Picture(None, None, "")
-
-
-def _pictures(corpus: Path, paths: list[str]) -> dict[str | None, _Picture]:
-    """Returns what is known of these pictures, and of none."""
-    found: dict[str | None, _Picture] = {None: _NO_PICTURE}
-    if paths:
-        table = pq.read_table(corpus / "pictures.parquet", filters=[("path", "in", paths)])
-        for row in table.to_pylist():
-            found[row["path"]] = _Picture(row["image_id"], row["reason"], row["detail"])
-    return found
-
-
 class _EncodeStep:
-    def __init__(self, task: EncodeTask, pictures: dict[str | None, _Picture]) -> None:
+    def __init__(self, task: EncodeTask, pictures: dict[str | None, KnownPicture]) -> None:
         self._task = task
         self._pictures = pictures
         self._tokenizer: TextTokenizer = _tokenizer(task.tokenizer)
@@ -92,13 +77,20 @@ class _EncodeStep:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._digest = hashlib.sha256()
         self._bad = {
-            step: Quarantine(task.corpus, step, task.source) for step in ("image", "encode")
+            step: Quarantine(task.corpus, step, task.source)
+            for step in ("image", "duplicate", "encode")
         }
+        self._first = {duplicate.offset: duplicate.first for duplicate in task.duplicates}
 
     def add(self, record: Record) -> None:
         picture = self._pictures[record.image]
         if picture.reason is not None:
             self._drop("image", record, Reason(picture.reason), picture.detail)
+            return
+        first = self._first.get(offset_of(record.record_id))
+        if first is not None:
+            detail = f"of the record at {first[1]} in source {first[0]}"
+            self._drop("duplicate", record, Reason.DUPLICATE, detail)
             return
         template = TEMPLATES[self._task.template]
         clause = misfit(record.conversation, template)
@@ -142,9 +134,8 @@ class _EncodeStep:
         self._digest.update(np.asarray(sample.label_spans, "<i4").tobytes())
 
     def _drop(self, step: str, record: Record, reason: Reason, detail: str) -> None:
-        offset = int(record.record_id.rsplit("@", 1)[1])
         text = json.dumps(record.to_llava(), ensure_ascii=False)
-        self._bad[step].add(offset, reason, detail, record.language, text)
+        self._bad[step].add(offset_of(record.record_id), reason, detail, record.language, text)
 
     def finish(self, num_records: int) -> dict[str, Any]:
         if self._rows:
@@ -154,8 +145,7 @@ class _EncodeStep:
         return {
             "name": self._task.name,
             "records": num_records,
-            "image_drops": self._bad["image"].counts,
-            "encode_drops": self._bad["encode"].counts,
+            "drops": {step: quarantine.counts for step, quarantine in self._bad.items()},
             "counts": self._counts,
             "digest": self._digest.hexdigest(),
             "example": self._bad["image"].example or self._bad["encode"].example,

@@ -53,6 +53,8 @@ class LanguageCount:
         p95_text_tokens: Text tokens that 95 % of samples don't exceed.
         max_text_tokens: Text tokens of the longest sample.
         truncation_rate: Share of samples whose text was cut.
+        num_rewritten_turns: Turns of all its records that were put into normal form.
+        num_in_other_language: Records that were kept though their answers are in another language.
     """
 
     language: str
@@ -67,6 +69,8 @@ class LanguageCount:
     p95_text_tokens: float
     max_text_tokens: int
     truncation_rate: float
+    num_rewritten_turns: int = 0
+    num_in_other_language: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,14 +1,17 @@
-"""First step of a build: from a piece of a source to checked records."""
+"""First steps of a build: from a piece of a source to checked records, and those cleaned."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from palo.data.clean_step import Cleaner
+from palo.data.cleaning import CleaningSettings
 from palo.data.quarantine import Quarantine, RowFiles, SourceFile
 from palo.data.reasons import Reason
 from palo.data.records import RECORD_SCHEMA, Origin, Record, Rejected, parse_llava
 from palo.data.sources import Piece, RawRow, read_piece
+from palo.languages import Language
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,40 +23,54 @@ class ParseTask:
         source: The source.
         piece: The piece.
         origin: What the source's rows have in common.
+        cleaning: How the records are cleaned.
+        known: The languages that they may be in.
     """
 
     corpus: Path
     source: SourceFile
     piece: Piece
     origin: Origin
+    cleaning: CleaningSettings
+    known: tuple[Language, ...]
 
 
 def parse_piece(task: ParseTask) -> dict[str, Any]:
     """Writes a piece's records and its quarantine.
 
     Returns:
-        rows, records, dropped by reason and language, files with records, example of a bad row.
+        rows; parsed and records, what was left of them after each step; parse_drops and clean_drops
+        by reason and language; counts of the cleaning by language; files with records; example of
+        a bad row.
     """
     files = RowFiles(task.corpus / "records", f"{task.source.number:03d}", RECORD_SCHEMA)
-    quarantine = Quarantine(task.corpus, "parse", task.source)
-    num_rows = num_records = 0
+    bad = {step: Quarantine(task.corpus, step, task.source) for step in ("parse", "clean")}
+    cleaner = Cleaner(task.cleaning, task.known)
+    num_rows = num_parsed = num_records = 0
     for raw in read_piece(task.piece):
         num_rows += 1
-        outcome = parse_row(raw, task.origin)
+        step, outcome = "parse", parse_row(raw, task.origin)
+        if isinstance(outcome, Record):
+            num_parsed += 1
+            step, outcome = "clean", cleaner.clean(outcome)
         if isinstance(outcome, Record):
             num_records += 1
             files.add(raw.offset, outcome.to_row(), len(raw.data))
         else:
             text = raw.data.decode(errors="replace")
-            quarantine.add(raw.offset, outcome.reason, outcome.detail, outcome.language, text)
+            bad[step].add(raw.offset, outcome.reason, outcome.detail, outcome.language, text)
     files.flush()
-    quarantine.flush()
+    for quarantine in bad.values():
+        quarantine.flush()
     return {
         "rows": num_rows,
+        "parsed": num_parsed,
         "records": num_records,
-        "dropped": quarantine.counts,
+        "parse_drops": bad["parse"].counts,
+        "clean_drops": bad["clean"].counts,
+        "counts": cleaner.counts,
         "files": files.names,
-        "example": quarantine.example,
+        "example": bad["parse"].example or bad["clean"].example,
     }
 
 

@@ -24,6 +24,8 @@ class Reason(StrEnum):
     WRONG_IMAGE_FIELD = "image field is not a path"
     IMAGE_OUTSIDE = "image path leaves its folder"
     NO_IMAGE_FOLDER = "source has no image folder"
+    NOT_IN_LANGUAGE = "not in its language"
+    DUPLICATE = "duplicate of an earlier record"
     IMAGE_MISSING = "image is missing"
     IMAGE_UNREADABLE = "image can't be read"
     IMAGE_FILE_TOO_LARGE = "image file too large"

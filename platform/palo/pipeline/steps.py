@@ -76,6 +76,7 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         image_size=recipe.parts.image_size,
         aspect=aspect,
         image_store=recipe.output / "corpus" / f"images-{aspect}",
+        cleaning=data.cleaning,
         max_bad_share=data.max_bad_share,
     )
 

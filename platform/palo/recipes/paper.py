@@ -3,13 +3,15 @@
 Where the paper (arXiv 2402.14818v2) and the released scripts differ, the paper is the default:
 LoRA's alpha (128 there, 256 in the scripts), the pretrain learning rate (2e-3; 1e-3 in LLaVA-1.5's
 and MobileVLM's scripts), LoRA for the 1.7B model (the script trains all of it under ZeRO-2). The
-scripts cut long conversations off and crop the pictures of the pretrain stage; we split and pad.
+scripts cut long conversations off, crop the pictures of the pretrain stage and take the text as it
+is; we split, pad and clean.
 """
 
 from dataclasses import replace
 from pathlib import Path
 
 from palo.checkpoint.parts import ModelParts
+from palo.data.cleaning import AS_IT_IS
 from palo.model.lora import LoraSettings
 from palo.recipes.recipe import DataSettings, Recipe
 from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, ZeroSettings
@@ -110,7 +112,7 @@ def _as_scripts(recipe: Recipe, name: str) -> Recipe:
     return replace(
         recipe,
         output=recipe.output.with_name(name),
-        data=replace(recipe.data, overflow="truncate", pretrain_aspect="crop"),
+        data=replace(recipe.data, overflow="truncate", pretrain_aspect="crop", cleaning=AS_IT_IS),
         pretrain=replace(
             recipe.pretrain,
             optimizer=OptimizerSettings(lr_projector=1e-3),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from palo import languages
 from palo.checkpoint.parts import ModelParts
+from palo.data.cleaning import CleaningSettings
 from palo.data.scenes.corpus import SceneCorpusConfig
 from palo.train.stages import StageConfig
 
@@ -30,6 +31,7 @@ class DataSettings:
         pretrain_aspect: The same in the pretrain stage.
         max_text_tokens: Longest sample, image tokens not counted.
         overflow: What happens to longer conversations: split between rounds, or LLaVA's cut.
+        cleaning: How records are cleaned, and which are left out.
         max_bad_share: Largest share of bad rows that a build accepts.
         expected_captions: Rows that a dry run assumes before the pretrain corpus is built.
         expected_instructions: Rows that a dry run assumes before the finetune corpus is built.
@@ -49,6 +51,7 @@ class DataSettings:
     pretrain_aspect: Literal["pad", "crop"] = "pad"
     max_text_tokens: int = 1472
     overflow: Literal["split", "truncate"] = "split"
+    cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     max_bad_share: float = 0.05
     expected_captions: int | None = None
     expected_instructions: int | None = None

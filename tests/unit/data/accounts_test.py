@@ -7,7 +7,8 @@ from palo.errors import DataError
 def add(accounts, number):
     dropped = {"no turns": {"en": 2, "ur": 1}}
     accounts.add("parse", 10, 7, dropped, f"no turns at byte {number}")
-    accounts.add("image", 7, 7, {}, "")
+    for step in ("clean", "image", "duplicate"):
+        accounts.add(step, 7, 7, {}, "")
     accounts.add("encode", 7, 7, {}, "")
 
 
@@ -15,10 +16,11 @@ def test_counts_add_up_over_tasks():
     accounts = Accounts(max_bad_share=0.5)
     add(accounts, 2)
     add(accounts, 1)
-    parse, image, encode = accounts.stages()
+    parse, clean, _, duplicate, encode = accounts.stages()
     assert (parse.rows_in, parse.rows_out, parse.num_dropped) == (20, 14, 6)
     assert parse.dropped == {"no turns": {"en": 4, "ur": 2}}
-    assert (image.name, encode.name, encode.rows_in) == ("image", "encode", 14)
+    assert [stage.name for stage in (clean, duplicate, encode)] == ["clean", "duplicate", "encode"]
+    assert encode.rows_in == 14
     accounts.require_few_bad()
 
 

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.fixtures.training import write_tokenizer
 
+from palo.data.duplicates import Duplicate
 from palo.data.encode_step import EncodeTask, encode_records
 from palo.data.picture_step import PICTURE_SCHEMA
 from palo.data.quarantine import SourceFile
@@ -39,7 +40,7 @@ def record(number, image=None, rounds=1, place=0, words="two blue squares"):
 
 @pytest.fixture
 def encode(tmp_path, tokenizer):
-    def run(records, limit=512, template="vicuna_v1"):
+    def run(records, limit=512, template="vicuna_v1", duplicates=()):
         (tmp_path / "records").mkdir(exist_ok=True)
         rows = [value.to_row() for value in records]
         table = pa.Table.from_pylist(rows, schema=RECORD_SCHEMA)
@@ -58,6 +59,7 @@ def encode(tmp_path, tokenizer):
             template=template,
             tokenizer=tokenizer,
             limits=EncodingLimits(max_text_tokens=limit),
+            duplicates=duplicates,
         )
         result = encode_records(task)
         path = tmp_path / "samples" / task.name
@@ -88,15 +90,27 @@ def test_bad_pictures_and_misfits_are_counted_and_kept_for_repair(encode, tmp_pa
     long = record(3, "good", words="x" * 3000)
     result, samples = encode([record(0), record(1, "gone"), long], limit=16)
     assert samples == []
-    assert result["image_drops"] == {"image is missing": {"ur": 1}}
-    assert result["encode_drops"] == {"no trained token fits in": {"ur": 2}}
+    assert result["drops"]["image"] == {"image is missing": {"ur": 1}}
+    assert result["drops"]["encode"] == {"no trained token fits in": {"ur": 2}}
     result, samples = encode([record(0), record(1, "good")], template="plain")
     assert [sample["sample_id"] for sample in samples] == ["test/1@1/0"]
-    assert result["encode_drops"] == {"doesn't fit the template": {"ur": 1}}
+    assert result["drops"]["encode"] == {"doesn't fit the template": {"ur": 1}}
     assert "a caption needs an image" in result["example"]
     (row,) = pq.read_table(tmp_path / "quarantine" / "image-000-00000000000001.parquet").to_pylist()
     assert row["reason"] == Reason.IMAGE_MISSING
     assert json.loads(row["text"])["image"] == "gone"
+
+
+def test_a_duplicate_is_left_out_unless_its_picture_is_bad(encode, tmp_path):
+    repeated = tuple(Duplicate(offset=offset, first=(2, 77)) for offset in (1, 2))
+    result, samples = encode([record(0), record(1), record(2, "gone")], duplicates=repeated)
+    assert [sample["sample_id"] for sample in samples] == ["test/0@0/0"]
+    assert result["drops"]["image"] == {"image is missing": {"ur": 1}}
+    assert result["drops"]["duplicate"] == {"duplicate of an earlier record": {"ur": 1}}
+    (row,) = pq.read_table(
+        tmp_path / "quarantine" / "duplicate-000-00000000000001.parquet"
+    ).to_pylist()
+    assert row["detail"] == "of the record at 77 in source 2"
 
 
 def test_the_digest_names_the_samples(encode):

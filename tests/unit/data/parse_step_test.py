@@ -1,7 +1,11 @@
+import json
+
 import pyarrow.parquet as pq
 import pytest
 
+from palo import languages
 from palo.data import quarantine
+from palo.data.cleaning import CleaningSettings
 from palo.data.parse_step import ParseTask, parse_piece, parse_row
 from palo.data.quarantine import SourceFile
 from palo.data.reasons import Reason
@@ -9,6 +13,7 @@ from palo.data.records import Origin, Record, record_of
 from palo.data.sources import RawRow, split_source
 
 ORIGIN = Origin(source="test", language="en", languages=("en",))
+CLEANING = {"cleaning": CleaningSettings(), "known": tuple(languages.every())}
 TURNS = '[{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]'
 GOOD = '{"id": %d, "conversations": ' + TURNS + "}"
 
@@ -46,10 +51,12 @@ def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatc
     path.write_text("\n".join(lines))
     (piece,) = split_source(path)
     source = SourceFile(number=2, name="test", path=path)
-    task = ParseTask(corpus=tmp_path / "corpus", source=source, piece=piece, origin=ORIGIN)
+    task = ParseTask(
+        corpus=tmp_path / "corpus", source=source, piece=piece, origin=ORIGIN, **CLEANING
+    )
     result = parse_piece(task)
-    assert (result["rows"], result["records"]) == (12, 10)
-    assert result["dropped"] == {"not JSON": {"unknown": 1}, "not a record": {"unknown": 1}}
+    assert (result["rows"], result["parsed"], result["records"]) == (12, 10, 10)
+    assert result["parse_drops"] == {"not JSON": {"unknown": 1}, "not a record": {"unknown": 1}}
     assert "at byte" in result["example"]
     files = sorted((task.corpus / "records").iterdir())
     assert [file.name for file in files] == sorted(result["files"])
@@ -59,3 +66,29 @@ def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatc
     assert [len(pq.read_table(file)) for file in files] == [4, 4, 2]
     assert parse_piece(task) == result
     assert sorted((task.corpus / "records").iterdir()) == files
+
+
+def test_records_are_cleaned_and_those_left_out_are_accounted_for(tmp_path):
+    turns = [{"from": "human", "value": "<image>\nQue voyez-vous ?"}, {"from": "gpt"}]
+    answers = ["Un chat noir dort sur le canapé.", "A black cat is asleep on the sofa.", "&nbsp;"]
+    rows = [{"conversations": [turns[0], turns[1] | {"value": value}]} for value in answers]
+    rows.append(
+        {"conversations": [turns[0], turns[1] | {"value": "Le chat &amp; le chien jouent.\r\n"}]}
+    )
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row | {"image": "1.jpg"}) for row in rows))
+    origin = Origin(source="test", language="fr", languages=("fr",), image_folder="pictures")
+    source = SourceFile(number=0, name="test", path=path)
+    task = ParseTask(
+        corpus=tmp_path, source=source, piece=split_source(path)[0], origin=origin, **CLEANING
+    )
+    result = parse_piece(task)
+    assert (result["rows"], result["parsed"], result["records"]) == (4, 4, 2)
+    assert result["clean_drops"] == {"not in its language": {"fr": 1}, "empty turn": {"fr": 1}}
+    assert result["counts"] == {"fr": {"normal_form": 2}}
+    records = pq.read_table(tmp_path / "records" / result["files"][0]).to_pylist()
+    assert records[1]["turns"][1]["text"] == "Le chat & le chien jouent."
+    (file,) = (tmp_path / "quarantine").iterdir()
+    bad = pq.read_table(file).to_pylist()
+    assert [row["detail"] for row in bad] == ["in en", "but for residue"]
+    assert json.loads(bad[0]["text"])["conversations"][1]["value"] == answers[1]

@@ -1,0 +1,26 @@
+"""What happens to records on their way from source to sample."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CleaningSettings:
+    """What is cleaned, and what is left out.
+
+    Attributes:
+        normal_form: Write every turn in one way: composed characters, LF, no residue of scraping or
+            translation. Off for the very text of LLaVA.
+        other_language: A record whose answers are mostly in another language than it says is
+            dropped, or kept and counted; off doesn't look.
+        duplicates: Of records with the same language, picture and turns only the first stays, or
+            all of them.
+    """
+
+    normal_form: bool = True
+    other_language: Literal["drop", "keep", "off"] = "drop"
+    duplicates: Literal["drop", "keep"] = "drop"
+
+
+AS_IT_IS = CleaningSettings(normal_form=False, other_language="off", duplicates="keep")
+"""Nothing is cleaned: what LLaVA's own scripts would train on."""
