@@ -85,7 +85,7 @@ def _digest(row: Mapping[str, Any], picture: str | None) -> bytes:
 
 
 class DuplicateFinder:
-    """Collects the digests of a corpus's records: 24 bytes a record, and twice that at the end."""
+    """Collects the digests of a corpus's records: 24 bytes a record, a hundred at the end."""
 
     def __init__(self) -> None:
         self._digests: dict[str, npt.NDArray[np.uint64]] = {}

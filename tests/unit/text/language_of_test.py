@@ -131,4 +131,4 @@ def test_answers_left_in_english_are_found(finder, data_folder):
     english = [json.loads(line)["en"] for line in path.read_text().splitlines()]
     for code in languages.codes():
         num_found = sum(finder.find(text, code) == "en" for text in english)
-        assert num_found >= 950, code  # measured: 968
+        assert num_found >= 950, code  # measured: 965

@@ -105,5 +105,6 @@ def test_newspaper_text_keeps_its_letters(data_folder):
         print(f"{language.code}: {microseconds:.1f} µs a sentence")
         assert [normal_form(text, language.script) for text in clean] == clean
         changed = sum(new != old for new, old in zip(clean, texts, strict=True))
-        # Measured: Hindi and Bengali write letters with a dot below in one character.
-        assert changed <= (700 if language.script in ("Deva", "Beng") else 60)
+        # Measured: 463 in Hindi and 534 in Bengali, which write letters with a dot below in one
+        # character where the composed form has two; 4 at most elsewhere.
+        assert changed <= (600 if language.script in ("Deva", "Beng") else 10)
