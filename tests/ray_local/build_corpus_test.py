@@ -3,7 +3,9 @@
 import dataclasses
 import itertools
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -174,6 +176,32 @@ def test_arrays_and_lines_give_the_same_samples_but_for_their_names(make_config,
         strict=True,
     )
     assert all(np.array_equal(one.input_ids, two.input_ids) for one, two in pairs)
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_an_archive_gives_the_same_corpus_as_its_folder(make_config, pictures, tmp_path, form):
+    config = make_config(good_rows())
+    fingerprint = build_corpus(config).manifest.fingerprint
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), form, pictures))
+    (source,) = config.sources
+    packed = dataclasses.replace(
+        config,
+        sources=(dataclasses.replace(source, images=archive),),
+        output=tmp_path / "other",
+        image_store=None,
+    )
+    report = build_corpus(packed)
+    assert report.manifest.fingerprint == fingerprint
+    assert report.num_images_encoded == 8
+    assert build_corpus(packed).reused
+    os.utime(archive)
+    said = []
+    assert build_corpus(packed, said.append).num_images_encoded == 0
+    assert "9 image files" in said[0]
+    assert len(list((packed.output / "archives").iterdir())) == 1
+    archive.write_bytes(archive.read_bytes()[:1000])
+    with pytest.raises(DataError, match="the archive of pictures can't be read"):
+        build_corpus(packed)
 
 
 def test_a_second_run_does_nothing_and_says_so(make_config):

@@ -63,7 +63,8 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
 
     Raises:
         ConfigError: If the configuration is wrong.
-        DataError: If a source can't be used as a whole, too many rows are bad, or none is left.
+        DataError: If a source or archive can't be used as a whole, too many rows are bad, or none
+            is left.
         MismatchError: If tokenizer and template, or a shared image store and tower, don't fit.
         ResourceError: If there are too few CPUs or GPUs for the encoders.
         StorageError: If a file can't be read or written.
@@ -84,6 +85,7 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
         if changed:
             say(f"{config.output} is built anew, since these changed: {', '.join(changed)}")
         make_room(config, spec)
+        steps.archives()
         steps.parse(pieces)
         steps.pictures()
         steps.duplicates()

@@ -13,13 +13,14 @@ from palo.data.corpus import open_samples
 from palo.data.corpus_config import CorpusConfig
 from palo.data.image_store import commit_store
 from palo.data.manifest import Manifest, read_manifest
-from palo.data.picture_step import stamp_of
+from palo.data.picture_files import stamp_of
 from palo.data.store_spec import StoreSpec, read_spec
 from palo.errors import StorageError
 
 CORPUS_VERSION = 2
 """Goes up whenever the same sources and settings give other samples."""
 
+_KEPT = ("images", "archives")  # content and archives name them: they outlive a build
 _PARTS = ("manifest.json", "pictures.parquet", "records", "samples", "quarantine")
 
 
@@ -110,7 +111,7 @@ def make_room(config: CorpusConfig, spec: StoreSpec) -> None:
     """
     folder = config.output
     storage.ensure_folder(folder)
-    foreign = sorted(p.name for p in folder.iterdir() if p.name not in {*_PARTS, "images"})
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in {*_PARTS, *_KEPT})
     marker = folder / "records"
     if foreign or (any(folder.iterdir()) and not marker.is_dir()):
         raise StorageError(

@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 from palo import languages, storage
 from palo.config import fingerprint
 from palo.data.accounts import Accounts
+from palo.data.archives import IndexTask, index_archive
 from palo.data.corpus_config import CorpusConfig
 from palo.data.duplicates import DigestTask, Duplicate, DuplicateFinder, digest_records
 from palo.data.encode_step import EncodeTask, encode_records
 from palo.data.image_store import commit_store, prepare_store
 from palo.data.parse_step import ParseTask, parse_piece
+from palo.data.picture_files import image_root
 from palo.data.picture_step import PICTURE_SCHEMA, IdentifyTask, ShardTask, identify_pictures
 from palo.data.picture_tasks import encode_shards
 from palo.data.quarantine import SourceFile
@@ -53,11 +55,31 @@ class BuildSteps:
         self._config = config
         self._spec = spec
         self._say = say
+        self._indexes = config.output / "archives"
         self._duplicates: Mapping[str, tuple[Duplicate, ...]] = {}
         self._sources = [
             SourceFile(number=number, name=source.name, path=source.path)
             for number, source in enumerate(config.sources)
         ]
+
+    def archives(self) -> None:
+        """Indexes the archives of pictures, so that their members can be reached one by one.
+
+        Raises:
+            DataError: If one is damaged, or is none.
+        """
+        folders = {source.images for source in self._config.sources if source.images is not None}
+        paths = sorted(str(path) for path in folders if path.is_file())
+        tasks = [IndexTask(archive=path, indexes=self._indexes) for path in paths]
+        meter = _Meter("archives", "archives", self._say, len(tasks))
+        current: set[str] = set()
+        for result in run_tasks(index_archive, tasks):
+            current.add(result["name"])
+            meter.add(1)
+        meter.finish()
+        for path in self._indexes.glob("*.arrow"):
+            if path.name not in current:
+                path.unlink()
 
     def parse(self, pieces: list[list[Piece]]) -> None:
         """Makes records of each source's pieces, and cleans them."""
@@ -70,8 +92,9 @@ class BuildSteps:
                     source=settings.name,
                     licence=settings.licence,
                     language=settings.language,
-                    image_folder=None if settings.images is None else str(settings.images),
+                    image_folder=None if settings.images is None else image_root(settings.images),
                     languages=languages.codes(),
+                    names=tuple(languages.get(code).name for code in languages.codes()),
                 ),
                 cleaning=self._config.cleaning,
                 known=tuple(languages.every()),
@@ -118,6 +141,7 @@ class BuildSteps:
         tasks = [
             IdentifyTask(
                 paths=tuple(paths[start : start + _PATHS_PER_TASK]),
+                indexes=self._indexes,
                 limits=self._config.image_limits,
             )
             for start in range(0, len(paths), _PATHS_PER_TASK)
@@ -137,7 +161,12 @@ class BuildSteps:
         new = sorted(paths.keys() - present)
         size = self._config.images_per_shard
         tasks = [
-            ShardTask(image_ids=tuple(ids), paths=tuple(paths[image_id] for image_id in ids))
+            ShardTask(
+                image_ids=tuple(ids),
+                paths=tuple(paths[image_id] for image_id in ids),
+                indexes=self._indexes,
+                limits=self._config.image_limits,
+            )
             for ids in (new[start : start + size] for start in range(0, len(new), size))
         ]
         if len(new) < len(paths):

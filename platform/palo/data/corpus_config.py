@@ -12,17 +12,19 @@ from palo.data.cleaning import CleaningSettings
 from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES
 
+_LONGEST_DECODE_S = 86_400
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceConfig:
-    """One file of conversations in LLaVA's format, with the folder of its pictures.
+    """One file of conversations in LLaVA's format, with the folder or archive of its pictures.
 
     Attributes:
         name: Short name; it appears in sample ids, counts and file names.
         path: JSON array or JSON lines.
-        images: Folder that the rows' image paths start from; None for text only.
+        images: Folder that the rows' image paths start from, or a zip or uncompressed tar of
+            it, which is read in place; None for text only.
         language: ISO 639-1 code of rows that don't name theirs.
         licence: Licence of the rows, kept with each record.
         format: auto looks at the first bytes.
@@ -50,16 +52,20 @@ class ImageLimits:
     Attributes:
         max_file_bytes: Largest file that is read.
         max_pixels: Most pixels that are decoded.
+        max_decode_s: Longest time that a build spends on decoding one.
     """
 
     max_file_bytes: int = 64 << 20
     max_pixels: int = 64_000_000
+    max_decode_s: float = 30.0
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is out of range."""
         for name in ("max_file_bytes", "max_pixels"):
             if getattr(self, name) < 1:
                 yield f"{name} must be at least 1, not {getattr(self, name)}"
+        if not 0 < self.max_decode_s <= _LONGEST_DECODE_S:
+            yield f"max_decode_s must be above 0, at most a day, not {self.max_decode_s}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

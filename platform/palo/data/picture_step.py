@@ -3,14 +3,14 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from palo.data.corpus_config import ImageLimits
-from palo.data.images import decode_image, to_pixels
+from palo.data.picture_files import read_picture, stamp_of
 from palo.data.reasons import Reason
 from palo.data.store_spec import StoreSpec
 from palo.errors import ImageError
@@ -32,40 +32,33 @@ class IdentifyTask:
     """Pictures to identify.
 
     Attributes:
-        paths: Their files.
+        paths: Their paths, in folders or archives.
+        indexes: Folder of the archives' indexes.
         limits: How much one of them may ask for.
     """
 
     paths: tuple[str, ...]
+    indexes: Path
     limits: ImageLimits
 
 
 def identify_pictures(task: IdentifyTask) -> dict[str, Any]:
     """Returns rows of PICTURE_SCHEMA under "pictures"."""
-    return {"pictures": [identify(path, task.limits) for path in task.paths]}
+    return {"pictures": [identify(path, task.indexes, task.limits) for path in task.paths]}
 
 
-def identify(path: str, limits: ImageLimits) -> dict[str, Any]:
-    """Returns a row of PICTURE_SCHEMA: the picture's id, or why it has none."""
+def identify(path: str, indexes: Path, limits: ImageLimits) -> dict[str, Any]:
+    """Returns a row of PICTURE_SCHEMA: the picture's id, or why it has none.
+
+    Size and time of change are those of the file, or of the archive that the picture is in.
+    """
     row: dict[str, Any] = {"path": path, "image_id": None, "reason": None, "detail": ""}
     row["num_bytes"], row["modified_ns"] = stamp_of(path)
-    if row["num_bytes"] > limits.max_file_bytes:
-        return row | {"reason": Reason.IMAGE_FILE_TOO_LARGE, "detail": f"{row['num_bytes']} bytes"}
     try:
-        return row | {"image_id": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
-    except FileNotFoundError:
-        return row | {"reason": Reason.IMAGE_MISSING, "detail": path}
-    except OSError as error:
-        return row | {"reason": Reason.IMAGE_UNREADABLE, "detail": f"{path}: {error.strerror}"}
-
-
-def stamp_of(path: str) -> tuple[int, int]:
-    """Returns size and time of change of a file, -1 and -1 if there is none."""
-    try:
-        stat = Path(path).stat()
-    except OSError:
-        return -1, -1
-    return stat.st_size, stat.st_mtime_ns
+        data = read_picture(path, indexes, limits)
+    except ImageError as error:
+        return row | {"reason": error.fact, "detail": error.seen}
+    return row | {"image_id": hashlib.sha256(data).hexdigest()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,11 +67,22 @@ class ShardTask:
 
     Attributes:
         image_ids: Their ids.
-        paths: Their files.
+        paths: Their paths, in folders or archives.
+        indexes: Folder of the archives' indexes.
+        limits: How much one of them may ask for.
     """
 
     image_ids: tuple[str, ...]
     paths: tuple[str, ...]
+    indexes: Path
+    limits: ImageLimits
+
+
+class PictureDecoder(Protocol):
+    """Makes pixels of a picture's bytes, or raises ImageError."""
+
+    def decode(self, data: bytes) -> npt.NDArray[np.uint8]:
+        """Returns (3, side, side)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,23 +100,22 @@ class Decoded:
     faults: dict[str, tuple[str, str]]
 
 
-def decode_shard(task: ShardTask, spec: StoreSpec, limits: ImageLimits) -> Decoded:
+def decode_shard(task: ShardTask, spec: StoreSpec, decoder: PictureDecoder) -> Decoded:
     """Decodes and preprocesses the pictures of a shard."""
     good: list[str] = []
     pixels: list[npt.NDArray[np.uint8]] = []
     faults: dict[str, tuple[str, str]] = {}
     for image_id, path in zip(task.image_ids, task.paths, strict=True):
         try:
-            data = Path(path).read_bytes()
+            data = read_picture(path, task.indexes, task.limits)
             if hashlib.sha256(data).hexdigest() != image_id:
                 faults[image_id] = (Reason.IMAGE_UNREADABLE, f"{path} changed during the build")
                 continue
-            pixels.append(to_pixels(decode_image(data, limits), spec.preprocessing))
+            pixels.append(decoder.decode(data))
             good.append(image_id)
         except ImageError as error:
-            faults[image_id] = (error.fact, f"{path}: {error.seen}")
-        except OSError as error:
-            faults[image_id] = (Reason.IMAGE_UNREADABLE, f"{path}: {error.strerror}")
+            seen = error.seen if path in error.seen else f"{path}: {error.seen}"
+            faults[image_id] = (error.fact, seen)
     side = spec.preprocessing.image_size
     stacked = np.stack(pixels) if pixels else np.zeros((0, 3, side, side), np.uint8)
     return Decoded(image_ids=tuple(good), pixels=stacked, faults=faults)

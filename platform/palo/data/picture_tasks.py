@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palo.config import from_dict
-from palo.data.corpus_config import CorpusConfig, ImageLimits
+from palo.data.corpus_config import CorpusConfig
+from palo.data.decoder import shared_decoder
 from palo.data.picture_step import ShardTask, decode_shard
 from palo.data.ray_errors import own_errors
 from palo.data.ray_tasks import TASK_CPUS, as_row, dataset, results
@@ -41,10 +42,9 @@ def encode_shards(
     import ray
 
     _require_resources(config)
-    limits = config.image_limits
 
     def decode(row: dict[str, Any]) -> dict[str, Any]:
-        return _decoded_row(from_dict(ShardTask, json.loads(row["task"])), spec, limits)
+        return _decoded_row(from_dict(ShardTask, json.loads(row["task"])), spec)
 
     with own_errors():
         decoded = dataset(tasks).map(decode, num_cpus=TASK_CPUS)
@@ -58,8 +58,8 @@ def encode_shards(
         yield from results(encoded)
 
 
-def _decoded_row(task: ShardTask, spec: StoreSpec, limits: ImageLimits) -> dict[str, Any]:
-    decoded = decode_shard(task, spec, limits)
+def _decoded_row(task: ShardTask, spec: StoreSpec) -> dict[str, Any]:
+    decoded = decode_shard(task, spec, shared_decoder(spec.preprocessing, task.limits))
     return {
         "image_ids": json.dumps(decoded.image_ids),
         "pixels": decoded.pixels.tobytes(),

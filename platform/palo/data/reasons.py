@@ -32,6 +32,8 @@ class Reason(StrEnum):
     IMAGE_UNKNOWN = "not an image"
     IMAGE_DAMAGED = "image is damaged or cut off"
     IMAGE_TOO_LARGE = "image has too many pixels"
+    IMAGE_TOO_SLOW = "image takes too long to decode"
+    IMAGE_CRASHES = "image crashes the decoder"
     MISFIT = "doesn't fit the template"
     NO_ROOM = "no trained token fits in"
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from palo.data import images
 from palo.data.corpus_config import ImageLimits
+from palo.data.decoder import shared_decoder
 from palo.data.images import decode_image, preprocess, to_pixels
 from palo.data.preprocessing import Preprocessing
 from palo.data.reasons import Reason
@@ -67,6 +68,19 @@ def test_an_animation_shows_its_first_frame():
     frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert decode_image(data).getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_of_an_animation_only_the_first_frame_is_decoded(form, monkeypatch):
+    frames = [picture(64, 64).rotate(angle) for angle in range(12)]
+    data = saved(frames[0], form, save_all=True, append_images=frames[1:])
+    assert Image.open(io.BytesIO(data)).n_frames == len(frames)
+    sought = []
+    plugin = type(Image.open(io.BytesIO(data)))
+    seek = plugin.seek
+    monkeypatch.setattr(plugin, "seek", lambda im, frame: sought.append(frame) or seek(im, frame))
+    assert decode_image(data).size == (64, 64)
+    assert not any(sought)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
@@ -149,5 +163,9 @@ def test_hostile_files_end_as_a_picture_or_a_reason(data_folder):
             seen[path.name] = Reason(error.fact)
         else:
             assert image.mode == "RGB"
-            assert to_pixels(image, SMALL).shape == (3, 28, 28)
+            in_child = shared_decoder(SMALL, ImageLimits()).decode(path.read_bytes())
+            assert np.array_equal(in_child, to_pixels(image, SMALL))
+            continue
+        with pytest.raises(ImageError, match=seen[path.name]):
+            shared_decoder(SMALL, ImageLimits()).decode(path.read_bytes())
     assert seen == EXPECTED

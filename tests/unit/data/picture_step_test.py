@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from palo.data.corpus_config import ImageLimits
-from palo.data.picture_step import ShardTask, decode_shard, identify, stamp_of
+from palo.data.images import decode_image, to_pixels
+from palo.data.picture_files import stamp_of
+from palo.data.picture_step import ShardTask, decode_shard, identify
 from palo.data.preprocessing import Preprocessing
 from palo.data.reasons import Reason
 from palo.data.store_spec import StoreSpec
@@ -25,8 +27,15 @@ def picture(tmp_path):
     return path
 
 
+class InPlace:
+    """Decodes in this process, which a build never does."""
+
+    def decode(self, data):
+        return to_pixels(decode_image(data), SPEC.preprocessing)
+
+
 def test_a_picture_is_named_by_its_bytes(picture):
-    row = identify(str(picture), ImageLimits())
+    row = identify(str(picture), picture.parent, ImageLimits())
     assert row["image_id"] == hashlib.sha256(picture.read_bytes()).hexdigest()
     assert row["reason"] is None
     assert (row["num_bytes"], row["modified_ns"]) == stamp_of(str(picture))
@@ -37,12 +46,12 @@ def test_a_picture_is_named_by_its_bytes(picture):
     [("gone.png", Reason.IMAGE_MISSING), (".", Reason.IMAGE_UNREADABLE)],
 )
 def test_what_can_not_be_read_has_a_reason(tmp_path, name, reason):
-    row = identify(str(tmp_path / name), ImageLimits())
+    row = identify(str(tmp_path / name), tmp_path, ImageLimits())
     assert (row["image_id"], row["reason"]) == (None, reason)
 
 
 def test_a_huge_file_is_not_read(picture):
-    row = identify(str(picture), ImageLimits(max_file_bytes=10))
+    row = identify(str(picture), picture.parent, ImageLimits(max_file_bytes=10))
     assert row["reason"] is Reason.IMAGE_FILE_TOO_LARGE
 
 
@@ -55,11 +64,13 @@ def test_a_shard_holds_the_good_pictures_and_names_the_others(picture, tmp_path)
     task = ShardTask(
         image_ids=(*ids, "0" * 64, "1" * 64),
         paths=(str(picture), str(broken), str(changed), str(tmp_path / "gone.png")),
+        indexes=tmp_path,
+        limits=ImageLimits(),
     )
-    decoded = decode_shard(task, SPEC, ImageLimits())
+    decoded = decode_shard(task, SPEC, InPlace())
     assert decoded.image_ids == (ids[0],)
     assert decoded.pixels.shape == (1, 3, 8, 8)
     assert decoded.pixels.dtype == np.uint8
     assert decoded.faults[ids[1]][0] == Reason.IMAGE_UNKNOWN
     assert "changed during the build" in decoded.faults["0" * 64][1]
-    assert decoded.faults["1" * 64][0] == Reason.IMAGE_UNREADABLE
+    assert decoded.faults["1" * 64][0] == Reason.IMAGE_MISSING

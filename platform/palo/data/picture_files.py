@@ -1,0 +1,90 @@
+"""Reads picture files, from folders and out of archives.
+
+A picture in an archive has the path `archive//member`. No other path has two slashes within: those
+of folders and rows are normalised before they are joined by one.
+"""
+
+import stat
+from pathlib import Path
+
+from palo.data.archives import open_archive
+from palo.data.corpus_config import ImageLimits
+from palo.data.reasons import Reason
+from palo.errors import ImageError
+
+_IN_ARCHIVE = "//"
+
+
+def image_root(images: Path) -> str:
+    """Returns what the paths of a source's pictures begin with; one more slash comes behind it.
+
+    Args:
+        images: A folder, or a file: an archive.
+    """
+    return f"{images}/" if images.is_file() else str(images)
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """Returns the file that a picture is in, and the member's name if that is an archive."""
+    start = path.find(_IN_ARCHIVE, 1)
+    return (path, "") if start < 0 else (path[:start], path[start + len(_IN_ARCHIVE) :])
+
+
+def stamp_of(path: str) -> tuple[int, int]:
+    """Returns size and time of change of a picture's file or archive, -1 and -1 without one."""
+    try:
+        found = Path(_parts(path)[0]).stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
+    """Reads a picture's bytes.
+
+    Args:
+        path: Its path, in a folder or an archive.
+        indexes: Folder of the archives' indexes.
+        limits: How much it may ask for.
+
+    Raises:
+        ImageError: If there is none, it can't be read, or its file is too large.
+    """
+    file, member = _parts(path)
+    try:
+        if member:
+            return _from_archive(file, member, indexes, limits)
+        return _from_file(Path(file), limits)
+    except FileNotFoundError as error:
+        raise ImageError(Reason.IMAGE_MISSING, seen=path, fix="Check the path.") from error
+    except OSError as error:
+        seen = f"{path}: {error.strerror or error}"
+        raise ImageError(Reason.IMAGE_UNREADABLE, seen=seen, fix="Check the file.") from error
+    except ImageError as error:
+        seen = f"{path}: {error.seen}" if error.seen else path
+        raise ImageError(error.fact, seen=seen, fix=error.fix) from error
+
+
+def _from_archive(file: str, member: str, indexes: Path, limits: ImageLimits) -> bytes:
+    try:
+        archive = open_archive(file, stamp_of(file), indexes)
+    except FileNotFoundError as error:
+        raise ImageError(
+            Reason.IMAGE_UNREADABLE,
+            seen="the archive changed during the build",
+            fix="Build the corpus again.",
+        ) from error
+    return archive.read(member, limits)
+
+
+def _from_file(file: Path, limits: ImageLimits) -> bytes:
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device might never end
+        raise ImageError(Reason.IMAGE_UNREADABLE, seen="it is no file", fix="Check the path.")
+    if found.st_size > limits.max_file_bytes:
+        raise ImageError(
+            Reason.IMAGE_FILE_TOO_LARGE,
+            seen=f"{found.st_size} bytes",
+            fix=f"Use one of at most {limits.max_file_bytes} bytes.",
+        )
+    return file.read_bytes()

@@ -1,0 +1,95 @@
+"""Lists what lies where in a zip by its central directory, and reads members of it."""
+
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+from palo.data.archive_index import Form, Member
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_ENCRYPTED = 0x1 | 0x40
+_UTF8 = 0x800
+_LARGEST = 1 << 62  # a damaged directory may tell numbers that an index can't hold
+
+
+class BrokenMemberError(Exception):
+    """A member can't be read; the text says why."""
+
+
+def zip_members(file: BinaryIO) -> Iterator[tuple[str, Member]]:
+    """Yields the files of a zip under the names that it gives them, in the directory's order.
+
+    Raises:
+        Exception: Of many kinds, whatever zipfile raises for a damaged directory.
+    """
+    with ZipFile(file) as archive:
+        for info in archive.infolist():
+            if not info.is_dir():
+                sizes = (info.header_offset, info.compress_size, info.file_size)
+                offset, stored, size = (min(number, _LARGEST) for number in sizes)
+                yield _name(info), Member(_form(info), offset, stored, size, info.CRC)
+
+
+def _form(info: ZipInfo) -> Form:
+    if info.flag_bits & _ENCRYPTED:
+        return "encrypted"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "link"
+    forms: dict[int, Form] = {ZIP_STORED: "stored", ZIP_DEFLATED: "deflated"}
+    return forms.get(info.compress_type, "unsupported")
+
+
+def _name(info: ZipInfo) -> str:
+    """Undoes zipfile's reading as code page 437, where a name is UTF-8 and doesn't say so."""
+    if info.flag_bits & _UTF8 or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
+
+
+def read_member(fd: int, member: Member) -> bytes:
+    """Reads a member of a zip or tar; takes no more memory than it stores and says it has.
+
+    Args:
+        fd: The open archive.
+        member: Where it lies; its form must be plain, stored or deflated.
+
+    Raises:
+        BrokenMemberError: If it is damaged, cut off, or larger than it says.
+    """
+    if member.form == "plain":
+        return _exactly(fd, member.offset, member.num_bytes)
+    header = _exactly(fd, member.offset, _LOCAL_HEADER.size)
+    magic, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(header)
+    if magic != b"PK\3\4":
+        raise BrokenMemberError("its header in the archive is damaged")
+    start = member.offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
+    data = _exactly(fd, start, member.stored_bytes)
+    if member.form == "deflated":
+        data = _inflated(data, member.num_bytes)
+    if len(data) != member.num_bytes or zlib.crc32(data) != member.checksum:
+        raise BrokenMemberError("its bytes are not those that the archive's directory tells")
+    return data
+
+
+def _exactly(fd: int, offset: int, count: int) -> bytes:
+    data = os.pread(fd, count, offset)
+    if len(data) != count:
+        raise BrokenMemberError("the archive ends before it does")
+    return data
+
+
+def _inflated(data: bytes, num_bytes: int) -> bytes:
+    try:
+        inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, num_bytes + 1)
+    except zlib.error as error:
+        raise BrokenMemberError(str(error)) from error
+    if len(inflated) > num_bytes:
+        raise BrokenMemberError(f"it is larger than the {num_bytes} bytes that it says")
+    return inflated
