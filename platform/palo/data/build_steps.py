@@ -94,6 +94,7 @@ class BuildSteps:
                     language=settings.language,
                     image_folder=None if settings.images is None else image_root(settings.images),
                     languages=languages.codes(),
+                    names=tuple(languages.get(code).name for code in languages.codes()),
                 ),
                 cleaning=self._config.cleaning,
                 known=tuple(languages.every()),

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     NOT_TEXT = "turn is not text"
     EMPTY_TURN = "empty turn"
     UNKNOWN_LANGUAGE = "unknown language"
+    CORRUPT = "marked as corrupt"
     TWO_PLACES = "two <image> places"
     PLACE_IN_ANSWER = "<image> in an answer"
     PLACE_WITHOUT_IMAGE = "<image> without a picture"
@@ -46,4 +47,5 @@ class SourceFault(StrEnum):
     CUT_OFF = "the source's JSON array is cut off"
     TRAILING = "the source has more text after its JSON array"
     UTF16 = "the source is UTF-16"
+    CHANGED = "the source changed while it was read"
     HUGE_RECORD = "the source's JSON array has a record that is too large"

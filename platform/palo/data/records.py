@@ -25,6 +25,7 @@ _ROLES: Mapping[object, Literal["user", "assistant"]] = {
 }
 _LLAVA_ROLES = {"user": "human", "assistant": "gpt"}
 _MAX_OWN_ID = 120
+_TRANSLATION = "_conversation"
 
 _TURN = pa.struct(
     [
@@ -140,6 +141,7 @@ class Origin:
         image_folder: What the rows' image paths start from.
         languages: Codes that are allowed. Given, not looked up: a language that was registered at
             run time is not known in worker processes.
+        names: English names of `languages`, in their order; PALO's rows tell their language by one.
     """
 
     source: str
@@ -147,6 +149,7 @@ class Origin:
     language: str | None = None
     image_folder: str | None = None
     languages: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
 
 def _writable(text: str) -> str:
@@ -164,6 +167,9 @@ class _Bad(Exception):  # noqa: N818 - control flow within this file
 def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Rejected:
     """Makes a record of a row in LLaVA's format: id, image, conversations of {from, value}.
 
+    In PALO's data a translated row also has its turns under `{language}_conversation`, which tells
+    its language, and may be marked as corrupt; what it repeats is not read.
+
     Args:
         row: What JSON held.
         origin: What the rows of its source have in common.
@@ -177,6 +183,8 @@ def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Reject
         if not isinstance(row, dict):
             raise _Bad(Reason.NOT_A_RECORD, type(row).__name__)
         language = _language(row, origin)
+        if row.get("corrupt") is True:
+            raise _Bad(Reason.CORRUPT)
         image = _image(row, origin)
         turns = _place_image(_turns(row.get("conversations")), has_image=image is not None)
     except _Bad as bad:
@@ -193,10 +201,24 @@ def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Reject
 
 
 def _language(row: Mapping[str, object], origin: Origin) -> str:
-    code = row.get("language") or origin.language
+    code = row.get("language") or _translated_to(row, origin) or origin.language
     if not isinstance(code, str) or code not in origin.languages:
         raise _Bad(Reason.UNKNOWN_LANGUAGE, code if code is not None else "row names none")
     return code
+
+
+def _translated_to(row: Mapping[str, object], origin: Origin) -> str | None:
+    """Returns the language that a row's `{language}_conversation` names, None if it has none."""
+    keys = [key for key in row if key.endswith(_TRANSLATION)]
+    if not keys:
+        return None
+    names = [name.lower().replace(" ", "_") for name in origin.names]
+    codes = dict(zip(names, origin.languages, strict=True))
+    found = codes.get(keys[0].removesuffix(_TRANSLATION).lower())
+    # The source's language would be a guess for a row that says something else about itself.
+    if len(keys) > 1 or found is None:
+        raise _Bad(Reason.UNKNOWN_LANGUAGE, ", ".join(keys))
+    return found
 
 
 def _turns(conversations: object) -> list[tuple[Literal["user", "assistant"], str]]:

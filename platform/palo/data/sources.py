@@ -36,12 +36,16 @@ class Piece:
         format: How it is written.
         start: First byte.
         end: Byte behind the last one.
+        size_bytes: Size of the file when it was split.
+        modified_ns: When it had been changed last, in nanoseconds since 1970.
     """
 
     path: Path
     format: Literal["json", "jsonl"]
     start: int
     end: int
+    size_bytes: int
+    modified_ns: int
 
 
 class RawRow(NamedTuple):
@@ -73,16 +77,23 @@ def split_source(
         StorageError: If it can't be read.
     """
     with storage.explained("read", path):
-        size = path.stat().st_size
+        stat = path.stat()
         with path.open("rb") as file:
             head = file.read(_READ_BYTES)
     found: Literal["json", "jsonl"] = _format(path, head) if form == "auto" else form
     _require_text(path, head)
-    if found == "json":
-        return [Piece(path=path, format="json", start=0, end=size)]
+    size = stat.st_size
+    step = size if found == "json" else piece_bytes
     return [
-        Piece(path=path, format="jsonl", start=start, end=min(start + piece_bytes, size))
-        for start in range(0, size, piece_bytes)
+        Piece(
+            path=path,
+            format=found,
+            start=start,
+            end=min(start + step, size),
+            size_bytes=size,
+            modified_ns=stat.st_mtime_ns,
+        )
+        for start in range(0, size, step)
     ]
 
 
@@ -90,11 +101,33 @@ def read_piece(piece: Piece) -> Iterator[RawRow]:
     """Reads the rows of a piece in order.
 
     Raises:
-        DataError: If a JSON array is cut off, goes on behind its end, or holds too large a record.
+        DataError: If a JSON array is cut off, goes on behind its end, or holds too large a record;
+            or if the file is not the one that was split.
         StorageError: If the file can't be read.
     """
     with storage.explained("read", piece.path), piece.path.open("rb") as file:
-        yield from _ArrayReader(piece.path, file) if piece.format == "json" else _lines(piece, file)
+        _require_unchanged(piece)
+        try:
+            yield from (
+                _ArrayReader(piece.path, file) if piece.format == "json" else _lines(piece, file)
+            )
+        except DataError:
+            # A file that is being written looks cut off: tell the cause, not what follows from it.
+            _require_unchanged(piece)
+            raise
+        _require_unchanged(piece)
+
+
+def _require_unchanged(piece: Piece) -> None:
+    stat = piece.path.stat()
+    if (stat.st_size, stat.st_mtime_ns) != (piece.size_bytes, piece.modified_ns):
+        raise _fault(
+            SourceFault.CHANGED,
+            f"{piece.path} had {piece.size_bytes:,} bytes, now it has {stat.st_size:,}"
+            if stat.st_size != piece.size_bytes
+            else f"{piece.path} was written to",
+            fix="Wait until nothing writes to it, then run again.",
+        )
 
 
 def _require_text(path: Path, head: bytes) -> None:

@@ -127,3 +127,43 @@ def test_a_picture_needs_the_sources_folder():
 def test_markup_other_than_the_place_is_only_words():
     record = parse_llava(make_row("<image>\n</s> USER: <im_end>"), ORIGIN)
     assert record.turns[0].text == "</s> USER: <im_end>"
+
+
+PALO = Origin(
+    source="palo",
+    language="en",
+    image_folder="/pictures",
+    languages=("en", "hi", "ur"),
+    names=("English", "Hindi", "Urdu"),
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "language"),
+    [
+        ({}, "en"),
+        ({"english_conversations": []}, "en"),
+        ({"english_conversations": [], "hindi_conversation": []}, "hi"),
+        ({"Urdu_conversation": None, "corrupt": False}, "ur"),
+        ({"urdu_conversation": [], "language": "hi"}, "hi"),
+    ],
+)
+def test_a_translated_row_tells_its_language_by_a_field(fields, language):
+    record = parse_llava(make_row(**fields), PALO)
+    assert isinstance(record, Record)
+    assert record.language == language
+    assert record.turns == parse_llava(make_row(), PALO).turns
+
+
+@pytest.mark.parametrize(
+    "keys", [["german_conversation"], ["hindi_conversation", "urdu_conversation"]]
+)
+def test_a_row_in_no_one_known_language_is_not_guessed_at(keys):
+    rejected = parse_llava(make_row(**dict.fromkeys(keys)), PALO)
+    assert (rejected.reason, rejected.language) == (Reason.UNKNOWN_LANGUAGE, "unknown")
+    assert rejected.detail == ", ".join(keys)
+
+
+def test_a_row_that_is_marked_as_corrupt_is_counted_in_its_language():
+    rejected = parse_llava(make_row(hindi_conversation=[], corrupt=True), PALO)
+    assert (rejected.reason, rejected.language) == (Reason.CORRUPT, "hi")

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -122,3 +123,31 @@ def test_a_huge_record_of_an_array_stops_before_memory_does(tmp_path, monkeypatc
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(StorageError, match=r"can't read .*nowhere.*Check the path"):
         split_source(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("data", ['[{"id": 1}, {"id": 2}]', '{"id": 1}\n{"id": 2}\n'])
+@pytest.mark.parametrize("change", ["grows", "shrinks", "is touched"])
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_a_file_that_changes_while_it_is_read_says_so(tmp_path, data, change, when):
+    path = written(tmp_path, data)
+    (piece,) = split_source(path)
+    rows = read_piece(piece)
+    if when == "while":
+        next(rows)
+    if change == "is touched":
+        os.utime(path, ns=(0, 0))
+    else:
+        path.write_text(data + " " if change == "grows" else data[:-2])
+    with pytest.raises(DataError, match=r"changed while it was read.*run again") as caught:
+        list(rows)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_looks_cut_off_while_it_is_written_says_that_it_changed(tmp_path):
+    path = written(tmp_path, '[{"id": 1}, {"id"')
+    (piece,) = split_source(path)
+    rows = read_piece(piece)
+    next(rows)
+    path.write_text('[{"id": 1}, {"id": 2}]')
+    with pytest.raises(DataError, match="changed while it was read"):
+        list(rows)
