@@ -23,7 +23,7 @@ def nano() -> Recipe:
         parts=ModelParts(
             tower=BASE / "tower", language=BASE / "language", tokenizer=BASE / "tokenizer"
         ),
-        scenes=SceneCorpusConfig(num_train_scenes=2_000),
+        scenes=SceneCorpusConfig(num_train_scenes=3_000),
         data=DataSettings(
             captions=_SCENES / "captions.jsonl",
             captions_images=_SCENES,

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from palo.data.nano_base.texts import lessons
+from palo.data.nano_base.texts import Lesson, lessons
 from palo.data.scenes.scene import PLACES
 from palo.text.encoding import EncodingLimits, encode_conversation, expand_sentinels
 from palo.text.templates import TEMPLATES
@@ -37,10 +37,13 @@ class LanguageTraining:
         intermediate_size: Width of the feed-forward layers.
         num_layers: Blocks.
         num_heads: Attention heads.
-        num_conversations: Conversations to read, each once.
+        num_conversations: Conversations of the first course, each read once.
+        num_counting_conversations: Conversations of the second course, in which a cell's words also
+            say how many are alike.
         batch_size: Conversations in one step.
-        learning_rate: Peak of the cosine schedule.
-        num_warmup_steps: Steps of linear rise before it.
+        learning_rate: Peak of the first course's cosine schedule.
+        counting_learning_rate: Peak of the second course's.
+        num_warmup_steps: Steps of linear rise before a peak.
         embedding_std: Spread of the token embeddings at the start.
         compile: Whether to compile the blocks, which saves two fifths of a long run.
         seed: Of the weights and the texts.
@@ -51,8 +54,10 @@ class LanguageTraining:
     num_layers: int = 4
     num_heads: int = 4
     num_conversations: int = 360_000
+    num_counting_conversations: int = 80_000
     batch_size: int = 32
     learning_rate: float = 3e-3
+    counting_learning_rate: float = 2e-3
     num_warmup_steps: int = 100
     embedding_std: float = 0.5
     compile: bool = True
@@ -100,7 +105,7 @@ def train_language(
     settings: LanguageTraining,
     report: Callable[[int, int, float], None],
 ) -> float:
-    """Trains the language model and writes config.json and model.safetensors in bfloat16.
+    """Gives the first course and writes config.json and model.safetensors in bfloat16.
 
     Args:
         folder: Where to write.
@@ -118,11 +123,44 @@ def train_language(
     model = LlamaForCausalLM._from_config(config, attn_implementation="eager")
     # As wide as what a fresh projector gives, so that pictures can later stand among the words.
     torch.nn.init.normal_(model.model.embed_tokens.weight, std=settings.embedding_std)
+    course = lessons(settings.num_conversations, settings.seed)
+    schedule = (settings.num_conversations, settings.learning_rate)
+    return _take(model, folder, _batches(course, settings, tokenizer), schedule, settings, report)
+
+
+def teach_counting(
+    folder: Path,
+    tokenizer_folder: Path,
+    settings: LanguageTraining,
+    report: Callable[[int, int, float], None],
+) -> float:
+    """Gives the second course to what the first one wrote; arguments and result are the same.
+
+    Counting what a question names has not emerged by itself: the features must hold how many things
+    are alike, and the language model must know how to read that.
+    """
+    tokenizer = load_tokenizer(tokenizer_folder)
+    model = LlamaForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
+    course = lessons(settings.num_counting_conversations, settings.seed, counting=True)
+    schedule = (settings.num_counting_conversations, settings.counting_learning_rate)
+    return _take(model, folder, _batches(course, settings, tokenizer), schedule, settings, report)
+
+
+def _take(
+    model: LlamaForCausalLM,
+    folder: Path,
+    batches: Iterable[_Batch],
+    schedule: tuple[int, float],
+    settings: LanguageTraining,
+    report: Callable[[int, int, float], None],
+) -> float:
+    """Takes a course of (conversations, peak learning rate) and writes the model."""
     if settings.compile:
         for layer in model.model.layers:
             layer.compile(dynamic=True)
-    batches = _batches(settings, tokenizer)
-    losses = _fit(model, batches, settings, report)
+    losses = _fit(model, batches, schedule, settings, report)
     model.to(torch.bfloat16).save_pretrained(folder)
     return float(np.mean(losses[-max(1, len(losses) // 50) :]))
 
@@ -130,11 +168,13 @@ def train_language(
 def _fit(
     model: LlamaForCausalLM,
     batches: Iterable[_Batch],
+    schedule: tuple[int, float],
     settings: LanguageTraining,
     report: Callable[[int, int, float], None],
 ) -> list[float]:
-    optimizers = _optimizers(model, settings)
-    num_steps = -(-settings.num_conversations // settings.batch_size)
+    num_conversations, learning_rate = schedule
+    optimizers = _optimizers(model, learning_rate)
+    num_steps = -(-num_conversations // settings.batch_size)
     schedules = [cosine(each, settings.num_warmup_steps, num_steps) for each in optimizers]
     noise = torch.Generator().manual_seed(settings.seed)
     losses = []
@@ -148,9 +188,9 @@ def _fit(
         model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+        for optimizer, rate in zip(optimizers, schedules, strict=True):
             optimizer.step()
-            schedule.step()
+            rate.step()
         losses.append(loss.item())
         if time.monotonic() - last_report > 10 or step == num_steps:
             last_report = time.monotonic()
@@ -176,7 +216,7 @@ def _embedded(model: LlamaForCausalLM, batch: _Batch, noise: torch.Generator) ->
 
 
 def _optimizers(
-    model: LlamaForCausalLM, settings: LanguageTraining
+    model: LlamaForCausalLM, learning_rate: float
 ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Returns Muon for the blocks' matrices, which learn faster with it, and Adam for the rest."""
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
@@ -184,13 +224,11 @@ def _optimizers(
     rest = [p for p in model.parameters() if id(p) not in inside]
     muon = torch.optim.Muon(
         matrices,
-        lr=2 * settings.learning_rate,
+        lr=2 * learning_rate,
         weight_decay=0.01,
         adjust_lr_fn="match_rms_adamw",
     )
-    return muon, torch.optim.AdamW(
-        rest, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0
-    )
+    return muon, torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
 
 
 def cosine(
@@ -206,8 +244,10 @@ def cosine(
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
-def _batches(settings: LanguageTraining, tokenizer: TextTokenizer) -> Iterator[_Batch]:
-    examples = _examples(settings, tokenizer)
+def _batches(
+    course: Iterable[Lesson], settings: LanguageTraining, tokenizer: TextTokenizer
+) -> Iterator[_Batch]:
+    examples = _examples(course, tokenizer)
     size, near = settings.batch_size, settings.batch_size * _NEAR
     order = np.random.default_rng(settings.seed)
     # Neighbours in length share a batch, but only among a few batches, so that each stays mixed.
@@ -216,9 +256,9 @@ def _batches(settings: LanguageTraining, tokenizer: TextTokenizer) -> Iterator[_
         yield from (_padded(groups[index]) for index in order.permutation(len(groups)))
 
 
-def _examples(settings: LanguageTraining, tokenizer: TextTokenizer) -> Iterator[_Example]:
+def _examples(course: Iterable[Lesson], tokenizer: TextTokenizer) -> Iterator[_Example]:
     limits = EncodingLimits(max_text_tokens=_MAX_TOKENS, overflow="truncate")
-    for lesson in lessons(settings.num_conversations, settings.seed):
+    for lesson in course:
         template = TEMPLATES[lesson.template]
         (sample,) = encode_conversation(lesson.conversation, template, tokenizer, limits).samples
         trained = [index for span in sample.label_spans for index in range(*span)]

@@ -1,13 +1,21 @@
 """The text that the base language model reads: scenes in words, never a picture."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from string import ascii_lowercase
 
 from palo import languages
 from palo.data.scenes.phrase_book import PhraseBook, phrase_book
-from palo.data.scenes.questions import BalancedChoice, Facts, all_facts, thing_at
-from palo.data.scenes.scene import PLACES, Scene, sample_scene_of
+from palo.data.scenes.questions import (
+    SHARES,
+    BalancedChoice,
+    Facts,
+    Kind,
+    all_facts,
+    thing_at,
+)
+from palo.data.scenes.scene import PLACES, Scene, Thing, sample_scene_of
 from palo.text.messages import Conversation, Turn
 from palo.text.templates import TEMPLATES
 
@@ -17,6 +25,17 @@ _SHARE_WITH_SYSTEM_TEXT = 0.3
 _SHARE_OF_CAPTIONS = 0.1
 _SHARE_OF_DESCRIPTIONS = 0.03
 _SHARE_SMALL, _SMALL = 0.9, 2
+# The second course asks more of what the first one teaches least.
+_COUNTING_SHARES: Mapping[Kind, float] = {
+    "colour": 0.5,
+    "shape": 2.0,
+    "place": 1.5,
+    "at": 1.5,
+    "count_shape": 1.0,
+    "count_colour": 1.5,
+    "count_all": 0.3,
+    "beside": 1.5,
+}
 _SHARE_IN_ONE_LANGUAGE = 0.6
 _SHARE_SHUFFLED = 0.3
 _ROWS, _COLUMNS = ("top", "centre", "bottom"), ("left", "centre", "right")
@@ -63,7 +82,8 @@ class Lesson:
         conversation: What is said; where it has `cells`, its first turn counts one image.
         template: How it is laid out, a key of TEMPLATES.
         cells: What stands for the picture: for each cell of the grid the colour, the shape and the
-            place in plain words, empty where the cell is. No cells if words describe the scene.
+            place in plain words, and in the course of counting how many are alike; empty where the
+            cell is. No cells if words describe the scene.
     """
 
     conversation: Conversation
@@ -71,7 +91,7 @@ class Lesson:
     cells: tuple[str, ...] = ()
 
 
-def lessons(num: int, seed: int) -> Iterator[Lesson]:
+def lessons(num: int, seed: int, *, counting: bool = False) -> Iterator[Lesson]:
     """Yields conversations in which words stand where a picture would.
 
     A part of the conversations begins with a description, in the same language or in the registry's
@@ -80,12 +100,16 @@ def lessons(num: int, seed: int) -> Iterator[Lesson]:
     Args:
         num: How many.
         seed: Equal seeds give equal lessons.
+        counting: Whether a cell also says how many things have its shape and how many its colour.
+            Without it the scenes are small at first.
     """
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(f"{seed}:counting" if counting else seed)  # noqa: S311
     codes = languages.codes()
-    choices = {code: BalancedChoice() for code in codes}
+    shares = _COUNTING_SHARES if counting else SHARES
+    choices = {code: BalancedChoice(shares) for code in codes}
     for index in range(num):
-        scene = _scene(rng, share_small=_SHARE_SMALL * (1 - index / num))
+        scene = _scene(rng, share_small=0 if counting else _SHARE_SMALL * (1 - index / num))
+        all_cells = _cells(scene, counting=counting)
         book = phrase_book(codes[index % len(codes)])
         draw = rng.random()
         if draw < _SHARE_OF_CAPTIONS:
@@ -93,9 +117,9 @@ def lessons(num: int, seed: int) -> Iterator[Lesson]:
                 Turn("user", book.ask_description(), num_images=1),
                 Turn("assistant", book.caption(scene)),
             )
-            yield Lesson(conversation=Conversation(turns), template="plain", cells=_cells(scene))
+            yield Lesson(conversation=Conversation(turns), template="plain", cells=all_cells)
             continue
-        described, cells = "", _cells(scene)
+        described, cells = "", all_cells
         if draw < _SHARE_OF_CAPTIONS + _SHARE_OF_DESCRIPTIONS:
             words = book if rng.random() < _SHARE_IN_ONE_LANGUAGE else phrase_book(codes[0])
             described, cells = description(scene, words, rng), ()
@@ -125,14 +149,21 @@ def _scene(rng: random.Random, *, share_small: float) -> Scene:
     return scene
 
 
-def _cells(scene: Scene) -> tuple[str, ...]:
+def _cells(scene: Scene, *, counting: bool) -> tuple[str, ...]:
+    words = {thing.place: _words(thing, scene, counting=counting) for thing in scene.things}
+    return tuple(words.get(place, "") for place in PLACES)
+
+
+def _words(thing: Thing, scene: Scene, *, counting: bool) -> str:
     # Every cell has a word for its row and one for its column. With "top left", "top" and "left"
     # the words of one place would be part of another's, and attention confuses the two.
-    words = {
-        thing.place: f"{thing.colour} {thing.shape} {_ROWS[thing.row]} {_COLUMNS[thing.column]}"
-        for thing in scene.things
-    }
-    return tuple(words.get(place, "") for place in PLACES)
+    words = f"{thing.colour} {thing.shape} {_ROWS[thing.row]} {_COLUMNS[thing.column]}"
+    if not counting:
+        return words
+    same_shape = sum(other.shape == thing.shape for other in scene.things)
+    same_colour = sum(other.colour == thing.colour for other in scene.things)
+    # The pieces are pooled without an order, so the two counts need signs of their own.
+    return f"{words}{same_shape}{ascii_lowercase[same_colour - 1]}"
 
 
 def _chat(

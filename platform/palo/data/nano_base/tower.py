@@ -16,7 +16,15 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from palo.data.nano_base.language import cosine
 from palo.data.preprocessing import Preprocessing
 from palo.data.scenes.draw import IMAGE_SIDE, draw_scene
-from palo.data.scenes.scene import COLOURS, NUM_COLUMNS, PLACES, SHAPES, Scene, sample_scene_of
+from palo.data.scenes.scene import (
+    COLOURS,
+    MAX_THINGS,
+    NUM_COLUMNS,
+    PLACES,
+    SHAPES,
+    Scene,
+    sample_scene_of,
+)
 from palo.storage import write_json
 
 _FEATURE_LAYER = -2
@@ -54,7 +62,7 @@ class TowerTraining:
 
 
 class _Probes(nn.Module):
-    """What training asks of the features: for each patch what is in its cell, and how much of all.
+    """What training asks of the features: for each patch what is in its cell and how many alike.
 
     Args:
         width: Width of the features.
@@ -62,9 +70,8 @@ class _Probes(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.shape = nn.Linear(width, len(SHAPES) + 1)
-        self.colour = nn.Linear(width, len(COLOURS) + 1)
-        self.place = nn.Linear(width, len(PLACES))
+        sizes = (len(SHAPES) + 1, len(COLOURS) + 1, len(PLACES), MAX_THINGS + 1, MAX_THINGS + 1)
+        self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes)
         self.counts = nn.Linear(width, len(SHAPES) + len(COLOURS))
 
     def loss(self, patches: Tensor, pooled: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
@@ -73,11 +80,12 @@ class _Probes(nn.Module):
         Args:
             patches: (B, P, D) features of the patches.
             pooled: (B, D) summary of the last block.
-            labels: (B, P, 3) int64: shape, colour and place of each patch's cell.
+            labels: (B, P, 5) int64: shape, colour and place of each patch's cell, and how many
+                things of the scene have that shape, and that colour.
             counts: (B, S + C) float32: how many things have each shape and each colour.
         """
         total = functional.mse_loss(self.counts(pooled), counts)
-        for index, head in enumerate((self.shape, self.colour, self.place)):
+        for index, head in enumerate(self.heads):
             logits = head(patches).flatten(0, 1)
             total = total + functional.cross_entropy(logits, labels[..., index].flatten())
         return total
@@ -107,7 +115,7 @@ def train_tower(
         report: Called now and then with the step, the number of steps, and the loss.
 
     Returns:
-        The share of held-out patches whose shape and colour can both be read off.
+        The share of held-out patches of which all five labels can be read off.
     """
     torch.manual_seed(settings.seed)
     model = CLIPVisionModel._from_config(tower_config(settings), attn_implementation="eager")
@@ -146,10 +154,11 @@ def _accuracy(model: CLIPVisionModel, probes: _Probes, settings: TowerTraining) 
     pixels, labels, _ = _drawn(settings, 500, held_out=True)
     with torch.no_grad():
         patches, _ = _features(model, pixels)
-        right = (probes.shape(patches).argmax(-1) == labels[..., 0]) & (
-            probes.colour(patches).argmax(-1) == labels[..., 1]
-        )
-    return float(right.float().mean())
+        right = [
+            head(patches).argmax(-1) == labels[..., index]
+            for index, head in enumerate(probes.heads)
+        ]
+    return float(torch.stack(right).all(dim=0).float().mean())
 
 
 def _drawn(
@@ -165,11 +174,13 @@ def _drawn(
 
 
 def _patch_labels(scene: Scene, side: int) -> npt.NDArray[np.int64]:
-    """Returns (P, 3) int64: shape and colour (0 for none) and place of each patch's cell."""
-    cells = np.zeros((len(PLACES), 3), np.int64)
+    """Returns (P, 5) int64: for each patch the labels of its cell; 0 where nothing is there."""
+    cells = np.zeros((len(PLACES), 5), np.int64)
     cells[:, 2] = np.arange(len(PLACES))
     for thing in scene.things:
         cells[thing.cell, :2] = SHAPES.index(thing.shape) + 1, COLOURS.index(thing.colour) + 1
+        cells[thing.cell, 3] = sum(other.shape == thing.shape for other in scene.things)
+        cells[thing.cell, 4] = sum(other.colour == thing.colour for other in scene.things)
     near = np.arange(side) * NUM_COLUMNS // side
     return cells.take((near[:, None] * NUM_COLUMNS + near[None, :]).ravel(), axis=0)
 

@@ -1,7 +1,7 @@
 """Questions about a scene with exactly one right answer, and a choice that balances answers."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -22,8 +22,7 @@ SIDES = ("left", "right", "above", "below")
 FIGURE = "figure"
 """Stands for a shape of any kind, where a question names none."""
 
-# The share of questions of each kind: a plain count is guessed most easily and asked least.
-_WEIGHTS: dict[Kind, float] = {
+SHARES: Mapping[Kind, float] = {
     "colour": 1.0,
     "shape": 1.0,
     "place": 1.0,
@@ -33,6 +32,7 @@ _WEIGHTS: dict[Kind, float] = {
     "count_all": 0.6,
     "beside": 0.7,
 }
+"""Shares of the kinds of question: a plain count is guessed most easily and asked least."""
 _NUM_ANSWERS: dict[Kind, int] = {
     "colour": len(COLOURS),
     "shape": len(SHAPES),
@@ -139,9 +139,13 @@ class BalancedChoice:
 
     It remembers what it gave and gives what it gave least, so that a model which does not look at
     the picture can't profit from a frequent answer.
+
+    Args:
+        shares: How often each kind is asked, in relation to the others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Mapping[Kind, float] = SHARES) -> None:
+        self._shares = shares
         self._given: Counter[tuple[str, ...]] = Counter()
 
     def choose(self, candidates: Sequence[Facts], num_questions: int) -> list[Facts]:
@@ -165,4 +169,4 @@ class BalancedChoice:
 
     def _share(self, facts: Facts) -> float:
         given = self._given[facts.kind, *facts.answer]
-        return given * _NUM_ANSWERS[facts.kind] / _WEIGHTS[facts.kind]
+        return given * _NUM_ANSWERS[facts.kind] / self._shares[facts.kind]

@@ -30,6 +30,7 @@ TINY = NanoBase(
         num_layers=1,
         num_heads=2,
         num_conversations=64,
+        num_counting_conversations=64,
         compile=False,
     ),
 )

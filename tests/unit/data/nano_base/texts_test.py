@@ -1,10 +1,13 @@
 import itertools
 import random
+from collections import Counter
 
 from palo import languages
 from palo.data.nano_base.texts import description, lessons, tokenizer_sentences
 from palo.data.scenes.phrase_book import phrase_book
 from palo.data.scenes.scene import PLACES, Scene, Thing
+from palo.recipes.nano import BASE
+from palo.text.tokenizer import load_tokenizer
 
 
 def test_lessons_repeat_with_their_seed():
@@ -29,6 +32,30 @@ def test_the_words_of_a_cell_name_its_row_and_its_column():
     assert {len(cell.split()) for cell in cells} == {4}
     rows_and_columns = {tuple(cell.split()[2:]) for cell in cells}
     assert len(rows_and_columns) == len(PLACES)
+
+
+def test_in_the_course_of_counting_a_cell_says_how_many_are_alike():
+    counted = Counter()
+    for lesson in lessons(200, 0, counting=True):
+        cells = [cell.split() for cell in lesson.cells if cell]
+        for colour, shape, _, place in cells:
+            same_shape = sum(other[1] == shape for other in cells)
+            same_colour = sum(other[0] == colour for other in cells)
+            assert place[-2:] == f"{same_shape}{'abcd'[same_colour - 1]}"
+            counted[place[-2:]] += 1
+    assert len(counted) > 4
+
+
+def test_the_courses_teach_different_scenes():
+    assert [lesson.conversation for lesson in lessons(20, 0)] != [
+        lesson.conversation for lesson in lessons(20, 0, counting=True)
+    ]
+
+
+def test_the_signs_of_a_cell_are_as_many_in_every_cell():
+    tokenizer = load_tokenizer(BASE / "tokenizer")
+    cells = {cell for lesson in lessons(300, 0, counting=True) for cell in lesson.cells if cell}
+    assert {len(tokenizer.encode(cell)) for cell in cells} == {6}
 
 
 def test_a_description_may_repeat_but_never_invents():

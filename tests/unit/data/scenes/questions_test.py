@@ -71,3 +71,12 @@ def test_answers_of_a_kind_are_even():
 def test_a_scene_gives_no_more_questions_than_it_has():
     facts = list(all_facts(scene((4, "star", "red"))))
     assert len(BalancedChoice().choose(facts, 99)) == len(facts)
+
+
+def test_a_kind_with_a_larger_share_is_asked_more_often():
+    rng, choice = random.Random(3), BalancedChoice(dict.fromkeys(KINDS, 0.1) | {"shape": 1.0})
+    given: Counter[str] = Counter()
+    for _ in range(300):
+        facts = list(all_facts(sample_scene(rng)))
+        given.update(fact.kind for fact in choice.choose(facts, 1))
+    assert given["shape"] > 3 * max(n for kind, n in given.items() if kind != "shape")
