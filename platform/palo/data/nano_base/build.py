@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from palo.config import to_dict
-from palo.data.nano_base.language import LanguageTraining, teach_counting, train_language
+from palo.data.nano_base.language import LanguageTraining, train_language
 from palo.data.nano_base.tokenizer import train_tokenizer
 from palo.data.nano_base.tower import TowerTraining, train_tower
 from palo.storage import file_hash, write_json
@@ -53,11 +53,9 @@ def build_nano_base(
 
     train_tokenizer(folder / "tokenizer", config.vocab_size)
     tower_accuracy = train_tower(folder / "tower", config.tower, told("tower"))
-    paths = (folder / "language", folder / "tokenizer")
-    losses = {
-        "words": train_language(*paths, config.language, told("language")),
-        "counting": teach_counting(*paths, config.language, told("counting")),
-    }
+    losses = train_language(
+        folder / "language", folder / "tokenizer", config.language, told("language")
+    )
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".model", ".safetensors"))
     write_json(
         folder / "build.json",
@@ -65,7 +63,7 @@ def build_nano_base(
             "command": command,
             "config": to_dict(config),
             "tower_accuracy_on_held_out_patches": round(tower_accuracy, 4),
-            "language_final_losses": {name: round(loss, 4) for name, loss in losses.items()},
+            "language_final_losses": [round(loss, 4) for loss in losses],
             "wall_s": round(time.monotonic() - started),
             "versions": {"python": platform.python_version()}
             | {package: version(package) for package in _PACKAGES},

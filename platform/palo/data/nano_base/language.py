@@ -29,6 +29,23 @@ _NUM_PATCHES = len(PLACES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """Conversations to read, each once, with a schedule of their own.
+
+    Attributes:
+        num_conversations: How many.
+        learning_rate: Peak of the cosine schedule.
+        counting: Whether a cell's words also say how many are alike.
+        rehearsed: Language of every second conversation; None for all languages alike.
+    """
+
+    num_conversations: int
+    learning_rate: float
+    counting: bool = False
+    rehearsed: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LanguageTraining:
     """How the base language model is made.
 
@@ -37,13 +54,9 @@ class LanguageTraining:
         intermediate_size: Width of the feed-forward layers.
         num_layers: Blocks.
         num_heads: Attention heads.
-        num_conversations: Conversations of the first course, each read once.
-        num_counting_conversations: Conversations of the second course, in which a cell's words also
-            say how many are alike.
+        courses: What it reads, one after the other.
         batch_size: Conversations in one step.
-        learning_rate: Peak of the first course's cosine schedule.
-        counting_learning_rate: Peak of the second course's.
-        num_warmup_steps: Steps of linear rise before a peak.
+        num_warmup_steps: Steps of linear rise before a course's peak.
         embedding_std: Spread of the token embeddings at the start.
         compile: Whether to compile the blocks, which saves two fifths of a long run.
         seed: Of the weights and the texts.
@@ -53,11 +66,13 @@ class LanguageTraining:
     intermediate_size: int = 384
     num_layers: int = 4
     num_heads: int = 4
-    num_conversations: int = 360_000
-    num_counting_conversations: int = 80_000
+    courses: tuple[Course, ...] = (
+        Course(num_conversations=360_000, learning_rate=3e-3),
+        Course(num_conversations=80_000, learning_rate=2e-3, counting=True),
+        # The words of the cells are English, which makes English questions about them the hardest.
+        Course(num_conversations=24_000, learning_rate=1e-3, counting=True, rehearsed="en"),
+    )
     batch_size: int = 32
-    learning_rate: float = 3e-3
-    counting_learning_rate: float = 2e-3
     num_warmup_steps: int = 100
     embedding_std: float = 0.5
     compile: bool = True
@@ -104,17 +119,17 @@ def train_language(
     tokenizer_folder: Path,
     settings: LanguageTraining,
     report: Callable[[int, int, float], None],
-) -> float:
-    """Gives the first course and writes config.json and model.safetensors in bfloat16.
+) -> list[float]:
+    """Gives the courses in turn and writes config.json and model.safetensors in bfloat16.
 
     Args:
         folder: Where to write.
         tokenizer_folder: Folder of tokenizer.model.
-        settings: Size and schedule.
-        report: Called now and then with the step, the number of steps, and the loss.
+        settings: Size and courses.
+        report: Called now and then with the step, the number of steps of the course, and the loss.
 
     Returns:
-        The mean loss of the last fiftieth of the steps, in nats a token.
+        For each course the mean loss of the last fiftieth of its steps, in nats a token.
     """
     torch.manual_seed(settings.seed)
     tokenizer = load_tokenizer(tokenizer_folder)
@@ -123,58 +138,30 @@ def train_language(
     model = LlamaForCausalLM._from_config(config, attn_implementation="eager")
     # As wide as what a fresh projector gives, so that pictures can later stand among the words.
     torch.nn.init.normal_(model.model.embed_tokens.weight, std=settings.embedding_std)
-    course = lessons(settings.num_conversations, settings.seed)
-    schedule = (settings.num_conversations, settings.learning_rate)
-    return _take(model, folder, _batches(course, settings, tokenizer), schedule, settings, report)
-
-
-def teach_counting(
-    folder: Path,
-    tokenizer_folder: Path,
-    settings: LanguageTraining,
-    report: Callable[[int, int, float], None],
-) -> float:
-    """Gives the second course to what the first one wrote; arguments and result are the same.
-
-    Counting what a question names has not emerged by itself: the features must hold how many things
-    are alike, and the language model must know how to read that.
-    """
-    tokenizer = load_tokenizer(tokenizer_folder)
-    model = LlamaForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager"
-    )
-    course = lessons(settings.num_counting_conversations, settings.seed, counting=True)
-    schedule = (settings.num_counting_conversations, settings.counting_learning_rate)
-    return _take(model, folder, _batches(course, settings, tokenizer), schedule, settings, report)
-
-
-def _take(
-    model: LlamaForCausalLM,
-    folder: Path,
-    batches: Iterable[_Batch],
-    schedule: tuple[int, float],
-    settings: LanguageTraining,
-    report: Callable[[int, int, float], None],
-) -> float:
-    """Takes a course of (conversations, peak learning rate) and writes the model."""
-    if settings.compile:
-        for layer in model.model.layers:
-            layer.compile(dynamic=True)
-    losses = _fit(model, batches, schedule, settings, report)
-    model.to(torch.bfloat16).save_pretrained(folder)
-    return float(np.mean(losses[-max(1, len(losses) // 50) :]))
+    final_losses: list[float] = []
+    for course in settings.courses:
+        if final_losses:
+            model = LlamaForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, attn_implementation="eager"
+            )
+        if settings.compile:
+            for layer in model.model.layers:
+                layer.compile(dynamic=True)
+        losses = _fit(model, _batches(course, settings, tokenizer), course, settings, report)
+        model.to(torch.bfloat16).save_pretrained(folder)
+        final_losses.append(float(np.mean(losses[-max(1, len(losses) // 50) :])))
+    return final_losses
 
 
 def _fit(
     model: LlamaForCausalLM,
     batches: Iterable[_Batch],
-    schedule: tuple[int, float],
+    course: Course,
     settings: LanguageTraining,
     report: Callable[[int, int, float], None],
 ) -> list[float]:
-    num_conversations, learning_rate = schedule
-    optimizers = _optimizers(model, learning_rate)
-    num_steps = -(-num_conversations // settings.batch_size)
+    optimizers = _optimizers(model, course.learning_rate)
+    num_steps = -(-course.num_conversations // settings.batch_size)
     schedules = [cosine(each, settings.num_warmup_steps, num_steps) for each in optimizers]
     noise = torch.Generator().manual_seed(settings.seed)
     losses = []
@@ -188,9 +175,9 @@ def _fit(
         model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, rate in zip(optimizers, schedules, strict=True):
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
-            rate.step()
+            schedule.step()
         losses.append(loss.item())
         if time.monotonic() - last_report > 10 or step == num_steps:
             last_report = time.monotonic()
@@ -245,9 +232,15 @@ def cosine(
 
 
 def _batches(
-    course: Iterable[Lesson], settings: LanguageTraining, tokenizer: TextTokenizer
+    course: Course, settings: LanguageTraining, tokenizer: TextTokenizer
 ) -> Iterator[_Batch]:
-    examples = _examples(course, tokenizer)
+    given = lessons(
+        course.num_conversations,
+        settings.seed,
+        counting=course.counting,
+        rehearsed=course.rehearsed,
+    )
+    examples = _examples(given, tokenizer)
     size, near = settings.batch_size, settings.batch_size * _NEAR
     order = np.random.default_rng(settings.seed)
     # Neighbours in length share a batch, but only among a few batches, so that each stays mixed.
@@ -256,9 +249,9 @@ def _batches(
         yield from (_padded(groups[index]) for index in order.permutation(len(groups)))
 
 
-def _examples(course: Iterable[Lesson], tokenizer: TextTokenizer) -> Iterator[_Example]:
+def _examples(given: Iterable[Lesson], tokenizer: TextTokenizer) -> Iterator[_Example]:
     limits = EncodingLimits(max_text_tokens=_MAX_TOKENS, overflow="truncate")
-    for lesson in course:
+    for lesson in given:
         template = TEMPLATES[lesson.template]
         (sample,) = encode_conversation(lesson.conversation, template, tokenizer, limits).samples
         trained = [index for span in sample.label_spans for index in range(*span)]

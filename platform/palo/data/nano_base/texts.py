@@ -91,7 +91,9 @@ class Lesson:
     cells: tuple[str, ...] = ()
 
 
-def lessons(num: int, seed: int, *, counting: bool = False) -> Iterator[Lesson]:
+def lessons(
+    num: int, seed: int, *, counting: bool = False, rehearsed: str | None = None
+) -> Iterator[Lesson]:
     """Yields conversations in which words stand where a picture would.
 
     A part of the conversations begins with a description, in the same language or in the registry's
@@ -102,15 +104,18 @@ def lessons(num: int, seed: int, *, counting: bool = False) -> Iterator[Lesson]:
         seed: Equal seeds give equal lessons.
         counting: Whether a cell also says how many things have its shape and how many its colour.
             Without it the scenes are small at first.
+        rehearsed: Language of every second conversation; None for all languages alike.
     """
-    rng = random.Random(f"{seed}:counting" if counting else seed)  # noqa: S311
+    course = f":{rehearsed}" * bool(rehearsed)
+    rng = random.Random(f"{seed}:counting{course}" if counting else seed)  # noqa: S311
     codes = languages.codes()
+    turn = codes if rehearsed is None else [c for code in codes for c in (code, rehearsed)]
     shares = _COUNTING_SHARES if counting else SHARES
     choices = {code: BalancedChoice(shares) for code in codes}
     for index in range(num):
         scene = _scene(rng, share_small=0 if counting else _SHARE_SMALL * (1 - index / num))
         all_cells = _cells(scene, counting=counting)
-        book = phrase_book(codes[index % len(codes)])
+        book = phrase_book(turn[index % len(turn)])
         draw = rng.random()
         if draw < _SHARE_OF_CAPTIONS:
             turns = (

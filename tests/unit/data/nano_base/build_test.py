@@ -10,7 +10,7 @@ import palo
 from palo import languages, storage
 from palo.config import to_dict
 from palo.data.nano_base.build import NanoBase, build_nano_base
-from palo.data.nano_base.language import LanguageTraining
+from palo.data.nano_base.language import Course, LanguageTraining
 from palo.data.nano_base.tower import TowerTraining
 from palo.data.preprocessing import read_preprocessing
 from palo.data.scenes.draw import IMAGE_SIDE
@@ -29,8 +29,10 @@ TINY = NanoBase(
         intermediate_size=16,
         num_layers=1,
         num_heads=2,
-        num_conversations=64,
-        num_counting_conversations=64,
+        courses=(
+            Course(num_conversations=64, learning_rate=1e-3),
+            Course(num_conversations=32, learning_rate=1e-3, counting=True, rehearsed="en"),
+        ),
         compile=False,
     ),
 )

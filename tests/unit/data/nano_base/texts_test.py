@@ -52,6 +52,14 @@ def test_the_courses_teach_different_scenes():
     ]
 
 
+def test_a_rehearsed_language_has_every_second_conversation():
+    given = list(lessons(40, 0, counting=True, rehearsed="ar"))
+    mark = languages.get("ar").question_mark
+    asked = [mark in lesson.conversation.turns[0].text for lesson in given]
+    assert sum(asked[1::2]) > 12
+    assert sum(asked[::2]) < 8  # Arabic and Urdu, which share the mark
+
+
 def test_the_signs_of_a_cell_are_as_many_in_every_cell():
     tokenizer = load_tokenizer(BASE / "tokenizer")
     cells = {cell for lesson in lessons(300, 0, counting=True) for cell in lesson.cells if cell}
