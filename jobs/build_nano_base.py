@@ -1,6 +1,6 @@
 """Makes the base weights of the nano scale anew: `python jobs/build_nano_base.py [FOLDER]`.
 
-Takes about an hour and three quarters on one core. Without a folder it replaces the package's own weights.
+Takes about two hours on one core. Without a folder it replaces the package's own weights.
 """
 
 from pathlib import Path
