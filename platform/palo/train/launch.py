@@ -143,9 +143,6 @@ def worker_environment(workers: WorkerSettings) -> dict[str, str]:
         "DS_ACCELERATOR": "cpu",
         # More threads than cores make each of them several times slower.
         "OMP_NUM_THREADS": str(max(1, int(workers.cpus))),
-        # Rows differ in length: giving memory back after each costs more than computing with it.
-        "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-        "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
     }
 
 
