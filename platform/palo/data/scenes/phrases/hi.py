@@ -1,42 +1,26 @@
 """Scenes in Hindi: nouns and colours in -ā change for number, case and gender."""
 
-from typing import NamedTuple
-
 from palo.data.scenes.phrase_book import PhraseBook
-from palo.data.scenes.questions import FIGURE, Facts
-
-
-class _Noun(NamedTuple):
-    direct: str
-    oblique: str
-    plural: str
-    feminine: bool = False
-
-
-class _Colour(NamedTuple):
-    masculine: str
-    oblique: str
-    feminine: str
-
+from palo.data.scenes.phrases.hindustani import Colour, Noun, Words, slots_of
+from palo.data.scenes.questions import FIGURE
 
 _NOUNS = {
-    FIGURE: _Noun("आकृति", "आकृति", "आकृतियाँ", feminine=True),
-    "circle": _Noun("वृत्त", "वृत्त", "वृत्त"),
-    "square": _Noun("वर्ग", "वर्ग", "वर्ग"),
-    "star": _Noun("तारा", "तारे", "तारे"),
-    "heart": _Noun("दिल", "दिल", "दिल"),
-    "moon": _Noun("चाँद", "चाँद", "चाँद"),
-    "arrow": _Noun("तीर", "तीर", "तीर"),
+    FIGURE: Noun("आकृति", "आकृति", "आकृतियाँ", feminine=True),
+    "circle": Noun("वृत्त", "वृत्त", "वृत्त"),
+    "square": Noun("वर्ग", "वर्ग", "वर्ग"),
+    "star": Noun("तारा", "तारे", "तारे"),
+    "heart": Noun("दिल", "दिल", "दिल"),
+    "moon": Noun("चाँद", "चाँद", "चाँद"),
+    "arrow": Noun("तीर", "तीर", "तीर"),
 }
 _COLOURS = {
-    "red": _Colour("लाल", "लाल", "लाल"),
-    "blue": _Colour("नीला", "नीले", "नीली"),
-    "green": _Colour("हरा", "हरे", "हरी"),
-    "yellow": _Colour("पीला", "पीले", "पीली"),
-    "black": _Colour("काला", "काले", "काली"),
-    "purple": _Colour("बैंगनी", "बैंगनी", "बैंगनी"),
+    "red": Colour("लाल", "लाल", "लाल"),
+    "blue": Colour("नीला", "नीले", "नीली"),
+    "green": Colour("हरा", "हरे", "हरी"),
+    "yellow": Colour("पीला", "पीले", "पीली"),
+    "black": Colour("काला", "काले", "काली"),
+    "purple": Colour("बैंगनी", "बैंगनी", "बैंगनी"),
 }
-_NO_COLOUR = _Colour("", "", "")
 _PLACES = {
     "top_left": "ऊपर बाईं ओर",
     "top": "ऊपर बीच में",
@@ -57,31 +41,20 @@ _SIDES = {
 _NUMBERS = ("शून्य", "एक", "दो", "तीन", "चार")
 
 
-def _slots(facts: Facts) -> dict[str, str]:
-    noun = _NOUNS[facts.shape]
-    colour = _COLOURS.get(facts.colour, _NO_COLOUR)
-    anchor = _NOUNS[facts.anchor_shape or FIGURE]
-    anchor_colour = _COLOURS.get(facts.anchor_colour, _NO_COLOUR)
-    one = facts.count == 1
-    return {
-        "noun": noun.direct,
-        "noun_obl": noun.oblique,
-        "nouns": noun.plural,
-        "how_many": "कितनी" if noun.feminine else "कितने",
-        "colour": colour.feminine if noun.feminine else colour.masculine,
-        "colour_f": colour.feminine,
-        "number": _NUMBERS[facts.count],
-        "counted": noun.direct if one else noun.plural,
-        "are": "है" if one else "हैं",
-        "place": _PLACES.get(facts.place, ""),
-        "side": _SIDES.get(facts.side, ""),
-        "anchor": f"{anchor_colour.oblique} {anchor.oblique}",
-    }
+_WORDS = Words(
+    nouns=_NOUNS,
+    colours=_COLOURS,
+    places=_PLACES,
+    sides=_SIDES,
+    numbers=_NUMBERS,
+    how_many=("कितने", "कितनी"),
+    are=("है", "हैं"),
+)
 
 
 BOOK = PhraseBook(
     language="hi",
-    slots=_slots,
+    slots=slots_of(_WORDS),
     questions={
         "colour": ("{noun} किस रंग का है", "{noun_obl} का रंग क्या है"),
         "shape": ("कौन सी आकृति {colour_f} है", "{colour_f} आकृति क्या है"),

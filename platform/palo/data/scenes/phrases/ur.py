@@ -1,42 +1,26 @@
 """Scenes in Urdu: nouns in -ہ and colours in -ا change for number, case and gender."""
 
-from typing import NamedTuple
-
 from palo.data.scenes.phrase_book import PhraseBook
-from palo.data.scenes.questions import FIGURE, Facts
-
-
-class _Noun(NamedTuple):
-    direct: str
-    oblique: str
-    plural: str
-    feminine: bool = False
-
-
-class _Colour(NamedTuple):
-    masculine: str
-    oblique: str
-    feminine: str
-
+from palo.data.scenes.phrases.hindustani import Colour, Noun, Words, slots_of
+from palo.data.scenes.questions import FIGURE
 
 _NOUNS = {
-    FIGURE: _Noun("شکل", "شکل", "شکلیں", feminine=True),
-    "circle": _Noun("دائرہ", "دائرے", "دائرے"),
-    "square": _Noun("مربع", "مربع", "مربع"),
-    "star": _Noun("ستارہ", "ستارے", "ستارے"),
-    "heart": _Noun("دل", "دل", "دل"),
-    "moon": _Noun("چاند", "چاند", "چاند"),
-    "arrow": _Noun("تیر", "تیر", "تیر"),
+    FIGURE: Noun("شکل", "شکل", "شکلیں", feminine=True),
+    "circle": Noun("دائرہ", "دائرے", "دائرے"),
+    "square": Noun("مربع", "مربع", "مربع"),
+    "star": Noun("ستارہ", "ستارے", "ستارے"),
+    "heart": Noun("دل", "دل", "دل"),
+    "moon": Noun("چاند", "چاند", "چاند"),
+    "arrow": Noun("تیر", "تیر", "تیر"),
 }
 _COLOURS = {
-    "red": _Colour("سرخ", "سرخ", "سرخ"),
-    "blue": _Colour("نیلا", "نیلے", "نیلی"),
-    "green": _Colour("سبز", "سبز", "سبز"),
-    "yellow": _Colour("پیلا", "پیلے", "پیلی"),
-    "black": _Colour("کالا", "کالے", "کالی"),
-    "purple": _Colour("جامنی", "جامنی", "جامنی"),
+    "red": Colour("سرخ", "سرخ", "سرخ"),
+    "blue": Colour("نیلا", "نیلے", "نیلی"),
+    "green": Colour("سبز", "سبز", "سبز"),
+    "yellow": Colour("پیلا", "پیلے", "پیلی"),
+    "black": Colour("کالا", "کالے", "کالی"),
+    "purple": Colour("جامنی", "جامنی", "جامنی"),
 }
-_NO_COLOUR = _Colour("", "", "")
 _PLACES = {
     "top_left": "اوپر بائیں طرف",
     "top": "اوپر درمیان میں",
@@ -57,31 +41,20 @@ _SIDES = {
 _NUMBERS = ("صفر", "ایک", "دو", "تین", "چار")
 
 
-def _slots(facts: Facts) -> dict[str, str]:
-    noun = _NOUNS[facts.shape]
-    colour = _COLOURS.get(facts.colour, _NO_COLOUR)
-    anchor = _NOUNS[facts.anchor_shape or FIGURE]
-    anchor_colour = _COLOURS.get(facts.anchor_colour, _NO_COLOUR)
-    one = facts.count == 1
-    return {
-        "noun": noun.direct,
-        "noun_obl": noun.oblique,
-        "nouns": noun.plural,
-        "how_many": "کتنی" if noun.feminine else "کتنے",
-        "colour": colour.feminine if noun.feminine else colour.masculine,
-        "colour_f": colour.feminine,
-        "number": _NUMBERS[facts.count],
-        "counted": noun.direct if one else noun.plural,
-        "are": "ہے" if one else "ہیں",
-        "place": _PLACES.get(facts.place, ""),
-        "side": _SIDES.get(facts.side, ""),
-        "anchor": f"{anchor_colour.oblique} {anchor.oblique}",
-    }
+_WORDS = Words(
+    nouns=_NOUNS,
+    colours=_COLOURS,
+    places=_PLACES,
+    sides=_SIDES,
+    numbers=_NUMBERS,
+    how_many=("کتنے", "کتنی"),
+    are=("ہے", "ہیں"),
+)
 
 
 BOOK = PhraseBook(
     language="ur",
-    slots=_slots,
+    slots=slots_of(_WORDS),
     questions={
         "colour": ("{noun} کس رنگ کا ہے", "{noun_obl} کا رنگ کیا ہے"),
         "shape": ("کون سی شکل {colour_f} ہے", "{colour_f} شکل کیا ہے"),
