@@ -151,6 +151,7 @@ def worker_main(settings: dict[str, Any]) -> None:
     import deepspeed
     import torch
 
+    from palo.train.build_locks import free_build_locks
     from palo.train.worker import train_stage
     from palo.train.zero_engine import ZeroEngine
 
@@ -158,6 +159,7 @@ def worker_main(settings: dict[str, Any]) -> None:
     workers = job.config.workers
     if not workers.use_gpu:
         torch.set_num_threads(max(1, int(workers.cpus)))
+        free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
     # Ray has made the process group; DeepSpeed wraps it.
     deepspeed.init_distributed(dist_backend="nccl" if workers.use_gpu else "gloo")
     train_stage(job, ZeroEngine)

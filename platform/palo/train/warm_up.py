@@ -6,6 +6,8 @@ Run it as `python -m palo.train.warm_up`; `make setup` does. It needs a C++ comp
 import os
 import sys
 
+from palo.train.build_locks import free_build_locks
+
 
 def main() -> int:
     """Builds the kernel for CPU workers; a machine with GPUs needs none."""
@@ -14,6 +16,8 @@ def main() -> int:
 
     if torch.cuda.is_available():
         return 0
+    for lock in free_build_locks():
+        print(f"{lock} was left by a process that was killed: removed", flush=True)
     print("Compiling DeepSpeed's communication kernel (once, about a minute) ...", flush=True)
     from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder
 
