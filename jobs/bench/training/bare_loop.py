@@ -5,8 +5,8 @@ No DeepSpeed, no Ray, no communication: every process of it is alone with its pa
 
 import multiprocessing
 import time
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from types import TracebackType
 
 import torch
 
@@ -18,46 +18,32 @@ from palo.train.parameter_groups import parameter_groups, trainable_parameters
 from palo.train.worker import build_model, make_plan
 
 
-class BareLoops:
-    """As many processes as the job has workers, which wait until they are told to run.
+def run_bare_loops(job: StageJob) -> list[tuple[float, ...]]:
+    """Runs all steps in as many processes as the job has workers, at once.
+
+    The processes live for this run alone: beside the job's own workers they need too much memory.
 
     Args:
         job: The stage whose model and batches they take.
-    """
 
-    def __init__(self, job: StageJob) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._ends: list[Connection] = []
-        self._processes = []
+    Returns:
+        Each step's seconds in each process.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as ended:
+        ends = []
         for rank in range(job.config.workers.count):
             own, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, job, rank), daemon=True)
             process.start()
             theirs.close()
-            self._ends.append(own)
-            self._processes.append(process)
-        for end in self._ends:
+            ends.append(own)
+            ended.callback(process.join)
+        for end in ends:
             end.recv()
-
-    def run(self) -> list[tuple[float, ...]]:
-        """Runs all steps in all processes at once; returns each step's seconds in each process."""
-        for end in self._ends:
+        for end in ends:
             end.send("run")
-        return list(zip(*(end.recv() for end in self._ends), strict=True))
-
-    def __enter__(self) -> "BareLoops":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for end in self._ends:
-            end.close()
-        for process in self._processes:
-            process.join()
+        return list(zip(*(end.recv() for end in ends), strict=True))
 
 
 def _serve(end: Connection, job: StageJob, rank: int) -> None:
@@ -69,12 +55,8 @@ def _serve(end: Connection, job: StageJob, rank: int) -> None:
     groups = parameter_groups(trainable_parameters(model).items(), stage.optimizer)
     optimizer = torch.optim.AdamW(groups, betas=stage.optimizer.betas, eps=stage.optimizer.eps)
     end.send("ready")
-    while True:
-        try:
-            end.recv()
-        except EOFError:
-            return
-        end.send([_timed_step(model, optimizer, *batch) for batch in batches])
+    end.recv()
+    end.send([_timed_step(model, optimizer, *batch) for batch in batches])
 
 
 def _batches(

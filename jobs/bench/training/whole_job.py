@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from training.bare_loop import BareLoops
+from training.bare_loop import run_bare_loops
 from training.settings import TrainBench
 
 from palo.benchmark import Figure, resampled, spread
@@ -31,14 +31,14 @@ def measure_job(settings: TrainBench, job: StageJob) -> list[Figure]:
     """Runs both sides in turn and compares samples a second."""
     steps: list[_Step] = []
     start_ups = []
-    with ray_session(num_cpus=settings.workers), BareLoops(job) as loops:
+    with ray_session(num_cpus=settings.workers):
         for repeat in range(settings.repeats):
             run = replace(job, output=job.output / str(repeat))
             launched = time.time()
             run_stage(run)
             metrics = read_metrics(run.metrics)
             start_ups.append(metrics[0].time - metrics[0].step_s - launched)
-            both = list(zip(_job_seconds(metrics), loops.run(), strict=True))
+            both = list(zip(_job_seconds(metrics), run_bare_loops(job), strict=True))
             steps += [
                 _Step(m.num_samples, seconds, m.data_wait_s, bare)
                 for m, (seconds, bare) in zip(metrics, both, strict=True)
