@@ -26,7 +26,7 @@ def _light_modules(library: list[Path], root: Path) -> list[str]:
         parts = path.relative_to(root / "platform").with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         ground_floor = path.parent.name == "palo"
-        if ground_floor or (len(parts) > 1 and parts[1] in ("text", "recipes")):
+        if ground_floor or (len(parts) > 1 and parts[1] in ("text", "recipes", "storage")):
             names.append(".".join(parts))
     return sorted(names)
 

@@ -225,3 +225,40 @@ def test_the_hash_of_a_file_longer_than_a_chunk(tmp_path: Path) -> None:
     content = os.urandom(3 * 1024 * 1024 + 17)
     path.write_bytes(content)
     assert storage.file_hash(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_bytes_come_back_whole_and_in_part(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.bin"
+    storage.write_bytes(path, memoryview(b"0123456789"))
+    assert storage.read_bytes(path) == b"0123456789"
+    assert storage.read_range(path, 2, 3) == b"234"
+    assert storage.read_range(path, 8, 10) == b"89"
+    with pytest.raises(StorageError, match="No such file"):
+        storage.read_range(tmp_path / "absent", 0, 1)
+
+
+def test_removing_takes_files_and_whole_folders_and_never_what_a_link_points_to(
+    tmp_path: Path,
+) -> None:
+    storage.write_text(tmp_path / "folder" / "below" / "a.txt", "a")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "folder")
+    storage.remove(link)
+    assert (tmp_path / "folder" / "below" / "a.txt").exists()
+    storage.remove(tmp_path / "folder" / "below" / "a.txt")
+    storage.remove(tmp_path / "folder")
+    storage.remove(tmp_path / "absent")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sizes_of_a_folders_own_files(tmp_path: Path) -> None:
+    storage.write_text(tmp_path / "a.txt", "abc")
+    storage.write_text(tmp_path / "below" / "b.txt", "abc")
+    assert storage.file_sizes(tmp_path) == {"a.txt": 3}
+    assert storage.file_sizes(tmp_path / "absent") == {}
+
+
+def test_a_path_named_from_a_folder_is_found_from_it(tmp_path: Path) -> None:
+    text = storage.relative_text(tmp_path / "store", tmp_path / "corpus")
+    assert text == "../store"
+    assert storage.follow(tmp_path / "corpus", text) == tmp_path / "store"

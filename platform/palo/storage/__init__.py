@@ -1,0 +1,49 @@
+"""Files and folders: whole writes or none, and errors that say what to do.
+
+Every module goes through here for what it writes, and for Parquet files. Light: pyarrow is loaded
+where it is used.
+"""
+
+from palo.storage.explained import explained
+from palo.storage.paths import follow, path_of, relative_text
+from palo.storage.reading import (
+    file_hash,
+    file_sizes,
+    read_bytes,
+    read_json,
+    read_json_lines,
+    read_range,
+    read_text,
+)
+from palo.storage.tables import open_parquet, read_table, write_table
+from palo.storage.writing import (
+    ensure_folder,
+    remove,
+    replacing,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+__all__ = [
+    "ensure_folder",
+    "explained",
+    "file_hash",
+    "file_sizes",
+    "follow",
+    "open_parquet",
+    "path_of",
+    "read_bytes",
+    "read_json",
+    "read_json_lines",
+    "read_range",
+    "read_table",
+    "read_text",
+    "relative_text",
+    "remove",
+    "replacing",
+    "write_bytes",
+    "write_json",
+    "write_table",
+    "write_text",
+]
