@@ -131,7 +131,7 @@ def _row(number: int, generator: random.Random) -> dict[str, object]:
         "source": "bench",
         "image_id": _image_id(number % _NUM_IMAGES),
         "input_ids": ids,
-        "label_spans": [{"start": first, "end": len(ids)}],
+        "label_spans": [(first, len(ids))],
         "num_text_tokens": num_text,
         "truncated": False,
     }

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from palo import storage
 from palo.data.duplicates import Duplicate, offset_of
 from palo.data.known_pictures import KnownPicture, known_pictures
 from palo.data.quarantine import Quarantine, SourceFile
 from palo.data.reasons import Reason
-from palo.data.records import Record, record_of
+from palo.data.record_tables import records_of
+from palo.data.records import Record
 from palo.data.samples import write_samples
 from palo.text.encoding import (
     IMAGE_SENTINEL,
@@ -60,11 +61,11 @@ def encode_records(task: EncodeTask) -> dict[str, Any]:
         name; records; drops by step, reason and language; counts by language; digest of the
         samples; example of a bad record.
     """
-    table = pq.read_table(task.corpus / "records" / task.name)
+    table = storage.read_table(task.corpus / "records" / task.name)
     pictures = known_pictures(task.corpus, table.column("image").unique().drop_null().to_pylist())
     step = _EncodeStep(task, pictures)
-    for row in table.to_pylist():
-        step.add(record_of(row))
+    for record in records_of(table):
+        step.add(record)
     return step.finish(len(table))
 
 
@@ -117,21 +118,25 @@ class _EncodeStep:
     ) -> None:
         # A part of a conversation may end before its picture comes.
         shown = image_id if IMAGE_SENTINEL in sample.input_ids else None
-        row: dict[str, object] = {
-            "sample_id": f"{record.record_id}/{number}",
-            "record_id": record.record_id,
-            "language": record.language,
-            "source": record.source,
-            "image_id": shown,
-            "input_ids": sample.input_ids,
-            "label_spans": [{"start": start, "end": end} for start, end in sample.label_spans],
-            "num_text_tokens": sample.num_text_tokens,
-            "truncated": sample.truncated,
-        }
-        self._rows.append(row)
-        self._digest.update(f"{row['sample_id']}\n{record.language}\n{shown}\n".encode())
-        self._digest.update(np.asarray(sample.input_ids, "<i4").tobytes())
-        self._digest.update(np.asarray(sample.label_spans, "<i4").tobytes())
+        sample_id = f"{record.record_id}/{number}"
+        ids = np.array(sample.input_ids, "<i4")
+        spans = np.array(sample.label_spans, "<i4")
+        self._rows.append(
+            {
+                "sample_id": sample_id,
+                "record_id": record.record_id,
+                "language": record.language,
+                "source": record.source,
+                "image_id": shown,
+                "input_ids": ids,
+                "label_spans": spans,
+                "num_text_tokens": sample.num_text_tokens,
+                "truncated": sample.truncated,
+            }
+        )
+        self._digest.update(f"{sample_id}\n{record.language}\n{shown}\n".encode())
+        self._digest.update(ids.tobytes())
+        self._digest.update(spans.tobytes())
 
     def _drop(self, step: str, record: Record, reason: Reason, detail: str) -> None:
         text = json.dumps(record.to_llava(), ensure_ascii=False)

@@ -5,12 +5,12 @@ on which worker wrote them or how often it was tried.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from palo import storage
 from palo.data.reasons import Reason
@@ -27,8 +27,14 @@ QUARANTINE_SCHEMA = pa.schema(
     ]
 )
 
+R = TypeVar("R")
+
 _ROWS_PER_FILE = 4096
 _BYTES_PER_FILE = 64 << 20
+
+
+def _bad_rows(rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=QUARANTINE_SCHEMA)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,29 +52,31 @@ class SourceFile:
     path: Path
 
 
-class RowFiles:
+class RowFiles(Generic[R]):
     """Writes rows to files of bounded size, each named after its first row.
 
     Args:
         folder: Where the files go.
         prefix: What their names begin with.
-        schema: Columns of the rows.
+        to_table: Makes a table of rows.
     """
 
-    def __init__(self, folder: Path, prefix: str, schema: pa.Schema) -> None:
+    def __init__(
+        self, folder: Path, prefix: str, to_table: Callable[[Sequence[R]], pa.Table]
+    ) -> None:
         self.names: list[str] = []
         self._folder = folder
         self._prefix = prefix
-        self._schema = schema
-        self._rows: list[Mapping[str, object]] = []
+        self._to_table = to_table
+        self._rows: list[R] = []
         self._first = self._num_bytes = 0
 
-    def add(self, offset: int, row: Mapping[str, object], num_bytes: int) -> None:
+    def add(self, offset: int, row: R, num_bytes: int) -> None:
         """Adds a row.
 
         Args:
             offset: Its place in the source.
-            row: Its values.
+            row: It.
             num_bytes: About how much memory it takes.
         """
         if not self._rows:
@@ -83,9 +91,7 @@ class RowFiles:
         if not self._rows:
             return
         name = f"{self._prefix}-{self._first:014d}.parquet"
-        table = pa.Table.from_pylist(self._rows, schema=self._schema)
-        with storage.replacing(self._folder / name) as partial:
-            pq.write_table(table, partial, compression="zstd")
+        storage.write_table(self._folder / name, self._to_table(self._rows))
         self.names.append(name)
         self._rows, self._num_bytes = [], 0
 
@@ -102,9 +108,7 @@ class Quarantine:
     def __init__(self, corpus: Path, step: str, source: SourceFile) -> None:
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.example = ""
-        self._files = RowFiles(
-            corpus / "quarantine", f"{step}-{source.number:03d}", QUARANTINE_SCHEMA
-        )
+        self._files = RowFiles(corpus / "quarantine", f"{step}-{source.number:03d}", _bad_rows)
         self._source = source
 
     def add(self, offset: int, reason: Reason, detail: str, language: str, text: str) -> None:

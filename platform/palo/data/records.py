@@ -8,8 +8,9 @@ it as if there were none.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 
@@ -76,16 +77,6 @@ class Record:
     translator: str | None = None
     gates: Mapping[str, str] | None = None
 
-    def to_row(self) -> dict[str, object]:
-        """Returns the record as a row of RECORD_SCHEMA."""
-        row: dict[str, object] = {name: getattr(self, name) for name in RECORD_SCHEMA.names}
-        row["turns"] = [
-            {"role": turn.role, "text": turn.text, "num_images": turn.num_images}
-            for turn in self.turns
-        ]
-        row["gates"] = None if self.gates is None else list(self.gates.items())
-        return row
-
     def to_llava(self) -> dict[str, object]:
         """Returns the record in LLaVA's format, for people to repair and feed back."""
         turns = [
@@ -106,13 +97,6 @@ class Record:
     def conversation(self) -> Conversation:
         """The turns as the text package takes them."""
         return Conversation(self.turns)
-
-
-def record_of(row: Mapping[str, Any]) -> Record:
-    """Returns the record of a row of RECORD_SCHEMA."""
-    turns = tuple(Turn(turn["role"], turn["text"], turn["num_images"]) for turn in row["turns"])
-    gates = None if row["gates"] is None else dict(row["gates"])
-    return Record(**(dict(row) | {"turns": turns, "gates": gates}))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +139,13 @@ class Origin:
 def _writable(text: str) -> str:
     """Replaces halves of surrogate pairs, which JSON can hold and UTF-8 can't."""
     return text.encode(errors="replace").decode()
+
+
+def _is_writable(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 class _Bad(Exception):  # noqa: N818 - control flow within this file
@@ -212,13 +203,17 @@ def _translated_to(row: Mapping[str, object], origin: Origin) -> str | None:
     keys = [key for key in row if key.endswith(_TRANSLATION)]
     if not keys:
         return None
-    names = [name.lower().replace(" ", "_") for name in origin.names]
-    codes = dict(zip(names, origin.languages, strict=True))
+    codes = _codes_by_name(origin.names, origin.languages)
     found = codes.get(keys[0].removesuffix(_TRANSLATION).lower())
     # The source's language would be a guess for a row that says something else about itself.
     if len(keys) > 1 or found is None:
         raise _Bad(Reason.UNKNOWN_LANGUAGE, ", ".join(keys))
     return found
+
+
+@lru_cache(maxsize=8)
+def _codes_by_name(names: tuple[str, ...], codes: tuple[str, ...]) -> dict[str, str]:
+    return {name.lower().replace(" ", "_"): code for name, code in zip(names, codes, strict=True)}
 
 
 def _turns(conversations: object) -> list[tuple[Literal["user", "assistant"], str]]:
@@ -241,9 +236,9 @@ def _turn(value: object) -> tuple[Literal["user", "assistant"], str]:
         raise _Bad(Reason.WRONG_ROLE, speaker)
     if not isinstance(text, str):
         raise _Bad(Reason.NOT_TEXT, type(text).__name__)
-    if not text.strip():
+    if not text or text.isspace():
         raise _Bad(Reason.EMPTY_TURN)
-    if _writable(text) != text:
+    if not _is_writable(text):
         raise _Bad(Reason.NOT_TEXT, "half a surrogate pair")
     return _ROLES[speaker], text
 
@@ -252,22 +247,31 @@ def _image(row: Mapping[str, object], origin: Origin) -> str | None:
     path = row.get("image")
     if path is None:
         return None
-    if not isinstance(path, str) or not path or "\0" in path or _writable(path) != path:
+    if not isinstance(path, str) or not path or "\0" in path or not _is_writable(path):
         raise _Bad(Reason.WRONG_IMAGE_FIELD, repr(path))
     if origin.image_folder is None:
         raise _Bad(Reason.NO_IMAGE_FOLDER, path)
+    if _is_plain(path):
+        return f"{origin.image_folder}/{path}"
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts:
         raise _Bad(Reason.IMAGE_OUTSIDE, repr(path))
     return f"{origin.image_folder}/{pure}"
 
 
+def _is_plain(path: str) -> bool:
+    """Tells whether a path is surely relative, without a part that leads elsewhere or nowhere."""
+    ends = path[0] not in "./" and path[-1] != "/"
+    return ends and "//" not in path and "/." not in path
+
+
 def _place_image(
     turns: Sequence[tuple[Literal["user", "assistant"], str]], *, has_image: bool
 ) -> tuple[Turn, ...]:
-    if any(role == "assistant" and _PLACE in text for role, text in turns):
+    counts = [text.count(_PLACE) for _, text in turns]
+    if any(counts[1::2]):
         raise _Bad(Reason.PLACE_IN_ANSWER)
-    num_places = sum(text.count(_PLACE) for _, text in turns)
+    num_places = sum(counts)
     if num_places > 1:
         raise _Bad(Reason.TWO_PLACES, num_places)
     if num_places and not has_image:
@@ -275,6 +279,6 @@ def _place_image(
     if has_image and not num_places:
         raise _Bad(Reason.IMAGE_WITHOUT_PLACE)
     return tuple(
-        Turn(role, text.replace(_PLACE, "").strip(), 1) if _PLACE in text else Turn(role, text)
-        for role, text in turns
+        Turn(role, text.replace(_PLACE, "").strip(), 1) if count else Turn(role, text)
+        for (role, text), count in zip(turns, counts, strict=True)
     )

@@ -6,12 +6,13 @@ projectors with 576 and with 144 tokens an image.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from palo import storage
 
@@ -59,7 +60,7 @@ class Sample:
     label_spans: npt.NDArray[np.int32]
 
 
-def write_samples(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+def write_samples(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes one file of samples, whole or not at all.
 
     Row groups are small, because training reads samples in random order and a group is the least
@@ -67,11 +68,37 @@ def write_samples(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
     Args:
         path: The file; files of a corpus are read in the order of their names.
-        rows: Samples as SAMPLE_SCHEMA has them.
+        rows: Samples with the fields of `Sample`, and num_text_tokens and truncated.
 
     Raises:
         StorageError: If it can't be written.
     """
-    table = pa.Table.from_pylist(list(rows), schema=SAMPLE_SCHEMA)
-    with storage.replacing(path) as partial:
-        pq.write_table(table, partial, row_group_size=_ROWS_PER_GROUP, compression="zstd")
+    storage.write_table(path, sample_table(rows), rows_per_group=_ROWS_PER_GROUP)
+
+
+def sample_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Returns samples as a table of SAMPLE_SCHEMA; `rows` as in `write_samples`."""
+    columns: dict[str, pa.Array] = {}
+    for field in SAMPLE_SCHEMA:
+        values = [row[field.name] for row in rows]
+        if field.name == "input_ids":
+            columns[field.name] = _lists(values, pa.array(_flat(values)), field.type)
+        elif field.name == "label_spans":
+            ends = _flat(values).reshape(-1, 2)
+            spans = pa.StructArray.from_arrays(
+                [pa.array(ends[:, 0]), pa.array(ends[:, 1])], fields=list(field.type.value_type)
+            )
+            columns[field.name] = _lists(values, spans, field.type)
+        else:
+            columns[field.name] = pa.array(values, field.type)
+    return pa.table(columns, schema=SAMPLE_SCHEMA)
+
+
+def _flat(values: Sequence[Sequence[Any]]) -> npt.NDArray[np.int32]:
+    empty = np.empty(0, np.int32)
+    return np.concatenate([empty, *(np.asarray(value, np.int32).reshape(-1) for value in values)])
+
+
+def _lists(values: Sequence[Sequence[Any]], flat: pa.Array, kind: pa.DataType) -> pa.Array:
+    ends = accumulate(map(len, values), initial=0)
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat, type=kind)

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from palo.languages import Language
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 _FEWEST_LETTERS = 12
-_FEWEST_WORDS = 4
+_FEWEST_WORDS, _FIRST_CHARACTERS = 4, 200
 # Below this an answer of py3langid is a guess; it is calibrated for short texts too.
 _LEAST_CONFIDENCE = 0.9
 # py3langid takes about a microsecond a character, so a text that seems right is looked at briefly.
@@ -78,13 +79,18 @@ class LanguageFinder:
         candidates = self._written.get(script)
         if candidates is None:
             return script
-        if script == "Latn" and len(_WORD.findall(words, 0, 200)) < _FEWEST_WORDS:
+        if script == "Latn" and not _has_words(words):
             return None
         return _among(candidates, words, letters.get(script, 0), expected)
 
 
 def _key(script: str) -> str:
     return _WRITTEN_WITH.get(script, script)
+
+
+def _has_words(words: str) -> bool:
+    found = islice(_WORD.finditer(words, 0, _FIRST_CHARACTERS), _FEWEST_WORDS)
+    return sum(1 for _ in found) == _FEWEST_WORDS
 
 
 def _main_script(letters: dict[str, int]) -> str | None:

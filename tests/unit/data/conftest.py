@@ -43,7 +43,7 @@ def sample_row(number):
         "source": "test",
         "image_id": image_id(number % 4) if number % 2 == 0 else None,
         "input_ids": [*prompt, 100 + number, 200 + number, 2],
-        "label_spans": [{"start": len(prompt), "end": len(prompt) + 3}],
+        "label_spans": [(len(prompt), len(prompt) + 3)],
         "num_text_tokens": number + 6,
         "truncated": False,
     }

@@ -9,7 +9,8 @@ import pytest
 
 from palo.data.duplicates import DigestTask, Duplicate, DuplicateFinder, digest_records
 from palo.data.picture_step import PICTURE_SCHEMA
-from palo.data.records import RECORD_SCHEMA, Record
+from palo.data.record_tables import record_table
+from palo.data.records import Record
 from palo.text.messages import Turn
 
 
@@ -41,8 +42,7 @@ def digest(tmp_path):
     )
 
     def run(name, *records):
-        rows = [value.to_row() for value in records]
-        pq.write_table(pa.Table.from_pylist(rows, schema=RECORD_SCHEMA), folder / name)
+        pq.write_table(record_table(records), folder / name)
         return digest_records(DigestTask(corpus=tmp_path, name=name))
 
     return run

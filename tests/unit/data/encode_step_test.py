@@ -10,7 +10,8 @@ from palo.data.encode_step import EncodeTask, encode_records
 from palo.data.picture_step import PICTURE_SCHEMA
 from palo.data.quarantine import SourceFile
 from palo.data.reasons import Reason
-from palo.data.records import RECORD_SCHEMA, Record
+from palo.data.record_tables import record_table
+from palo.data.records import Record
 from palo.text.encoding import IMAGE_SENTINEL, EncodingLimits
 from palo.text.messages import Turn
 
@@ -42,9 +43,7 @@ def record(number, image=None, rounds=1, place=0, words="two blue squares"):
 def encode(tmp_path, tokenizer):
     def run(records, limit=512, template="vicuna_v1", duplicates=()):
         (tmp_path / "records").mkdir(exist_ok=True)
-        rows = [value.to_row() for value in records]
-        table = pa.Table.from_pylist(rows, schema=RECORD_SCHEMA)
-        pq.write_table(table, tmp_path / "records" / "000-0.parquet")
+        pq.write_table(record_table(records), tmp_path / "records" / "000-0.parquet")
         common = {"num_bytes": 1, "modified_ns": 1, "detail": ""}
         pictures = [
             {"path": "good", "image_id": "0" * 64, "reason": None, **common},

@@ -9,7 +9,8 @@ from palo.data.cleaning import CleaningSettings
 from palo.data.parse_step import ParseTask, parse_piece, parse_row
 from palo.data.quarantine import SourceFile
 from palo.data.reasons import Reason
-from palo.data.records import Origin, Record, record_of
+from palo.data.record_tables import records_of
+from palo.data.records import Origin, Record, Rejected
 from palo.data.sources import RawRow, split_source
 
 ORIGIN = Origin(source="test", language="en", languages=("en",))
@@ -32,6 +33,49 @@ GOOD = '{"id": %d, "conversations": ' + TURNS + "}"
 )
 def test_bytes_that_are_no_record_have_a_reason(data, reason):
     assert parse_row(RawRow(5, data), ORIGIN).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("number", "own_id"),
+    [
+        ("12345678901234567890123", "12345678901234567890123"),
+        ("-9223372036854775809", "-9223372036854775809"),
+        ("18446744073709551616", "18446744073709551616"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("-0", "0"),
+        ("1e3", "1000.0"),
+        ("NaN", "nan"),
+        ("-Infinity", "-inf"),
+        ("null", "None"),
+        ("true", "True"),
+        ("[1e400]", "[inf]"),
+        ('"\\ud800"', "?"),
+        ('"\\u0000"', "\0"),
+        ('1, "id": 2', "2"),
+    ],
+)
+def test_numbers_and_names_are_read_as_pythons_parser_reads_them(number, own_id):
+    data = f'{{"id": {number}, "conversations": {TURNS}}}'.encode()
+    assert str(json.loads(data)["id"]).encode(errors="replace").decode() == own_id
+    assert parse_row(RawRow(0, data), ORIGIN).record_id == f"test/{own_id}@0"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (r'"\ud83d"', Reason.NOT_TEXT),
+        (r'"\ud83d\ude00"', None),
+        ('"a\tb"', Reason.NOT_JSON),
+        (r'"a\x"', Reason.NOT_JSON),
+        ("01", Reason.NOT_JSON),
+        ("1" * 30, Reason.NOT_TEXT),
+        (r'"\u2028"', Reason.EMPTY_TURN),
+    ],
+)
+def test_two_parsers_accept_the_same_words(value, reason):
+    data = (GOOD % 1).replace('"Ho"', value).encode()
+    outcome = parse_row(RawRow(0, data), ORIGIN)
+    assert (outcome.reason if isinstance(outcome, Rejected) else None) is reason
 
 
 def test_a_reason_of_the_reader_stands():
@@ -60,7 +104,7 @@ def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatc
     assert "at byte" in result["example"]
     files = sorted((task.corpus / "records").iterdir())
     assert [file.name for file in files] == sorted(result["files"])
-    records = [record_of(row) for file in files for row in pq.read_table(file).to_pylist()]
+    records = [record for file in files for record in records_of(pq.read_table(file))]
     names = [record.record_id.split("@")[0] for record in records]
     assert names == [f"test/{number}" for number in range(10)]
     assert [len(pq.read_table(file)) for file in files] == [4, 4, 2]

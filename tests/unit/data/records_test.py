@@ -1,8 +1,7 @@
-import pyarrow as pa
 import pytest
 
 from palo.data.reasons import Reason
-from palo.data.records import RECORD_SCHEMA, Origin, Record, Rejected, parse_llava, record_of
+from palo.data.records import Origin, Record, Rejected, parse_llava
 
 ORIGIN = Origin(
     source="test", licence="CC0", language="en", image_folder="/pictures", languages=("en", "ur")
@@ -48,12 +47,6 @@ def test_text_only_rows_need_no_picture():
     record = parse_llava(row, ORIGIN)
     assert record.image is None
     assert parse_llava(make_row("Question", image=None), ORIGIN).image is None
-
-
-def test_a_record_survives_its_table():
-    record = parse_llava(make_row(), ORIGIN)
-    table = pa.Table.from_pylist([record.to_row()], schema=RECORD_SCHEMA)
-    assert record_of(table.to_pylist()[0]) == record
 
 
 def test_a_record_goes_back_to_llavas_format():
