@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 pytest_plugins = [
     "tests.fixtures.finished",
     "tests.fixtures.metrics",
+    "tests.fixtures.s3",
     "tests.fixtures.training",
 ]
 

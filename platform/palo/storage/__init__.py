@@ -1,11 +1,13 @@
 """Files and folders: whole writes or none, and errors that say what to do.
 
-Every module goes through here for what it writes, and for Parquet files. Light: pyarrow is loaded
-where it is used.
+A path is local or, as s3://bucket/key, on S3 or a store that speaks its protocol; `path_of` makes
+one of a text. Every module goes through here for what it writes, and for Parquet files. Light:
+pyarrow and boto3 are loaded where they are used.
 """
 
 from palo.storage.explained import explained
 from palo.storage.paths import follow, path_of, relative_text
+from palo.storage.ranges import Ranges, open_mapped, open_ranges
 from palo.storage.reading import (
     file_hash,
     file_sizes,
@@ -15,6 +17,7 @@ from palo.storage.reading import (
     read_range,
     read_text,
 )
+from palo.storage.s3_path import S3Path
 from palo.storage.tables import open_parquet, read_table, write_table
 from palo.storage.writing import (
     ensure_folder,
@@ -26,12 +29,16 @@ from palo.storage.writing import (
 )
 
 __all__ = [
+    "Ranges",
+    "S3Path",
     "ensure_folder",
     "explained",
     "file_hash",
     "file_sizes",
     "follow",
+    "open_mapped",
     "open_parquet",
+    "open_ranges",
     "path_of",
     "read_bytes",
     "read_json",

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from palo.errors import StorageError
+from palo.storage import s3_objects
 from palo.storage.explained import explained
+from palo.storage.s3_path import S3Path
 
 _CHUNK_BYTES = 1 << 20
 
@@ -91,14 +93,24 @@ def read_range(path: Path, start: int, size: int) -> bytes:
         start: Place of the first byte.
         size: Number of bytes.
     """
-    with explained("read", path), path.open("rb", buffering=0) as file:
-        return os.pread(file.fileno(), size, start)
+    with explained("read", path):
+        if isinstance(path, S3Path):
+            return s3_objects.read(path.place, start, size)
+        with path.open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), size, start)
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
     """Returns name and size in bytes of each file that lies right in a folder; {} without one."""
+    if isinstance(folder, S3Path):
+        entries = s3_objects.below(folder.place)
+        return {
+            entry.key.rpartition("/")[2]: entry.size_bytes
+            for entry in entries
+            if entry.size_bytes is not None
+        }
     with explained("list", folder):
         if not folder.is_dir():
             return {}
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        with os.scandir(folder) as found:
+            return {entry.name: entry.stat().st_size for entry in found if entry.is_file()}

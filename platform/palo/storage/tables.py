@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from palo.errors import MismatchError, StorageError
 from palo.storage.explained import explained
+from palo.storage.s3_file import S3File
+from palo.storage.s3_path import S3Path
 from palo.storage.writing import replacing
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def write_table(path: Path, table: "pa.Table", *, rows_per_group: int | None = N
 
 
 def open_parquet(path: Path, schema: "pa.Schema | None" = None) -> "pq.ParquetFile":
-    """Opens a Parquet file, a local one mapped into memory.
+    """Opens a Parquet file, a local one mapped into memory; one on S3 is read in ranges.
 
     Args:
         path: The file.
@@ -51,7 +53,10 @@ def open_parquet(path: Path, schema: "pa.Schema | None" = None) -> "pq.ParquetFi
     import pyarrow.parquet as pq
 
     with _readable(path):
-        file = pq.ParquetFile(path, memory_map=True)
+        if isinstance(path, S3Path):
+            file = pq.ParquetFile(S3File(path.place), pre_buffer=True)
+        else:
+            file = pq.ParquetFile(path, memory_map=True)
     if schema is not None and not file.schema_arrow.equals(schema):
         raise MismatchError(
             f"{path} has other columns than it should",
@@ -85,7 +90,8 @@ def read_table(
     names = None if columns is None else list(columns)
     if filters is not None:
         with _readable(path):
-            return pq.read_table(path, columns=names, filters=filters, partitioning=None)
+            source = S3File(path.place) if isinstance(path, S3Path) else path
+            return pq.read_table(source, columns=names, filters=filters, partitioning=None)
     with open_parquet(path, schema) as file, _readable(path):
         return file.read(columns=names)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import threading
@@ -9,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from palo.storage import s3_objects, s3_upload
 from palo.storage.explained import explained
+from palo.storage.s3_path import S3Path
 
 
 def ensure_folder(path: Path) -> Path:
@@ -18,6 +21,11 @@ def ensure_folder(path: Path) -> Path:
     Raises:
         StorageError: If it can't be created or written.
     """
+    if isinstance(path, S3Path):
+        probe = path / f".probe-{secrets.token_hex(8)}"
+        probe.write_bytes(b"")
+        probe.unlink(missing_ok=True)
+        return path
     with explained("write to the folder", path):
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path, prefix=".probe-"):
@@ -27,12 +35,18 @@ def ensure_folder(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary sibling to write; it takes the path's place only if the block succeeds.
+    """Gives a temporary local file to write; it takes the path's place only if the block succeeds.
 
     Raises:
         StorageError: If it can't be written; the path then holds what it held before.
     """
     with explained("write", path):
+        if isinstance(path, S3Path):
+            with tempfile.TemporaryDirectory(prefix="palo-") as folder:
+                partial = Path(folder) / path.name
+                yield partial
+                s3_upload.upload(path.place, partial)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
         try:
@@ -46,14 +60,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Writes a whole file or none."""
+    if isinstance(path, S3Path):
+        path.write_bytes(data)
+        return
     with replacing(path) as partial:
         partial.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes a whole text file or none."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, values: object) -> None:
@@ -67,6 +83,10 @@ def remove(path: Path) -> None:
     Raises:
         StorageError: If it can't be deleted.
     """
+    if isinstance(path, S3Path):
+        s3_objects.delete_below(path.place)
+        s3_objects.delete(path.place)
+        return
     with explained("delete", path):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

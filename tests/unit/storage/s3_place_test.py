@@ -1,0 +1,42 @@
+"""What an s3:// URI names, however it was joined."""
+
+import pytest
+
+from palo.errors import StorageError
+from palo.storage.s3_place import Place, is_uri, parse
+
+_LOCAL = Place("b1", "a/b", "127.0.0.1:9000", "http")
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("s3://b1", Place("b1")),
+        ("s3://b1/", Place("b1")),
+        ("s3://b1/a//b/./c/", Place("b1", "a/b/c")),
+        ("s3:/b1/a", Place("b1", "a")),
+        ("s3://b1/a/b?endpoint_override=127.0.0.1:9000&scheme=http", _LOCAL),
+        ("s3://b1/a?endpoint_override=127.0.0.1:9000&scheme=http/b", _LOCAL),
+        ("s3://b1/a/b?scheme=http&endpoint_override=127.0.0.1%3A9000", _LOCAL),
+        ("s3://b1/a?region=eu-west-1", Place("b1", "a", region="eu-west-1")),
+        ("s3://b1/what?.jpg", Place("b1", "what?.jpg")),
+        ("s3://b1/what?/now?region=eu-west-1", Place("b1", "what?/now", region="eu-west-1")),
+        ("s3://b1/ein Bild/ä.jpg", Place("b1", "ein Bild/ä.jpg")),
+    ],
+)
+def test_a_uri_names_a_place(uri: str, place: Place) -> None:
+    assert is_uri(uri)
+    assert parse(uri) == place
+    assert parse(place.uri) == place
+
+
+@pytest.mark.parametrize("text", ["s3://", "s3:", "a/s3://b", "/s3://b", "http://b/a", ""])
+def test_other_texts_do_not(text: str) -> None:
+    assert not is_uri(text)
+    with pytest.raises(StorageError, match=r"not a place on S3.*Write s3://bucket/folder"):
+        parse(text)
+
+
+def test_a_way_up_is_refused() -> None:
+    with pytest.raises(StorageError, match="keys on S3 have no"):
+        parse("s3://b1/a/../b")
