@@ -73,7 +73,9 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
     check(config)
     tokenizer = _fitting_tokenizer(config)
     spec = spec_of(config)
-    pieces = [split_source(source.path, source.format) for source in config.sources]
+    pieces = [
+        split_source(source.path, source.format, piece_bytes=1 << 62) for source in config.sources
+    ]
     settings = settings_of(config, tokenizer, spec)
     manifest = read_finished(config.output)
     changed = [] if manifest is None else what_changed(config, manifest, settings)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from palo.data.clean_step import Cleaner
 from palo.data.cleaning import CleaningSettings
 from palo.data.quarantine import Quarantine, RowFiles, SourceFile
@@ -81,9 +79,8 @@ def parse_row(raw: RawRow, origin: Origin) -> Record | Rejected:
     """Makes a record of a row's bytes, or says why there is none."""
     if raw.reason is not None:
         return Rejected(reason=raw.reason)
-    quick = _quickly(raw, origin)
-    if quick is not None:
-        return quick
+    if raw.value is not None:
+        return parse_llava(raw.value, origin, str(raw.offset))
     try:
         row = json.loads(raw.data.decode())
     except UnicodeDecodeError as error:
@@ -94,18 +91,3 @@ def parse_row(raw: RawRow, origin: Origin) -> Record | Rejected:
     except ValueError as error:  # a number with thousands of digits
         return Rejected(reason=Reason.NOT_JSON, detail=str(error)[:200])
     return parse_llava(row, origin, str(raw.offset))
-
-
-def _quickly(raw: RawRow, origin: Origin) -> Record | None:
-    """Makes a record with a parser that is faster than Python's, and stricter.
-
-    What it refuses, or may read in another way (numbers of more than 64 bits), Python's decides.
-    """
-    try:
-        row = orjson.loads(raw.data)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(row, dict) or not isinstance(row.get("id"), str | int | None):
-        return None
-    outcome = parse_llava(row, origin, str(raw.offset))
-    return outcome if isinstance(outcome, Record) else None

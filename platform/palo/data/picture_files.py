@@ -1,18 +1,14 @@
-"""Reads picture files, from folders and out of archives.
-
-A picture in an archive has the path `archive//member`. No other path has two slashes within: those
-of folders and rows are normalised before they are joined by one.
-"""
+"""Reads picture files: from folders, out of archives and out of Parquet files."""
 
 import stat
 from pathlib import Path
 
 from palo.data.archives import open_archive
 from palo.data.corpus_config import ImageLimits
+from palo.data.picture_paths import PARQUET, parts_of
+from palo.data.picture_rows import open_rows
 from palo.data.reasons import Reason
 from palo.errors import ImageError
-
-_IN_ARCHIVE = "//"
 
 
 def image_root(images: Path) -> str:
@@ -24,16 +20,10 @@ def image_root(images: Path) -> str:
     return f"{images}/" if images.is_file() else str(images)
 
 
-def _parts(path: str) -> tuple[str, str]:
-    """Returns the file that a picture is in, and the member's name if that is an archive."""
-    start = path.find(_IN_ARCHIVE, 1)
-    return (path, "") if start < 0 else (path[:start], path[start + len(_IN_ARCHIVE) :])
-
-
 def stamp_of(path: str) -> tuple[int, int]:
     """Returns size and time of change of a picture's file or archive, -1 and -1 without one."""
     try:
-        found = Path(_parts(path)[0]).stat()
+        found = Path(parts_of(path)[0]).stat()
     except OSError:
         return -1, -1
     return found.st_size, found.st_mtime_ns
@@ -50,7 +40,7 @@ def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
     Raises:
         ImageError: If there is none, it can't be read, or its file is too large.
     """
-    file, member = _parts(path)
+    file, member = parts_of(path)
     try:
         if member:
             return _from_archive(file, member, indexes, limits)
@@ -66,6 +56,8 @@ def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
 
 
 def _from_archive(file: str, member: str, indexes: Path, limits: ImageLimits) -> bytes:
+    if file.endswith(PARQUET):
+        return open_rows(file, stamp_of(file)).read(int(member), limits)
     try:
         archive = open_archive(file, stamp_of(file), indexes)
     except FileNotFoundError as error:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from palo.data.picture_paths import PicturePath, host_of
 from palo.data.reasons import Reason
 from palo.text.messages import Conversation, Turn
 
@@ -123,6 +124,7 @@ class Origin:
         licence: Its licence.
         language: Language of rows that don't name theirs.
         image_folder: What the rows' image paths start from.
+        allowed_hosts: Servers and buckets that a row's image may be a URI of.
         languages: Codes that are allowed. Given, not looked up: a language that was registered at
             run time is not known in worker processes.
         names: English names of `languages`, in their order; PALO's rows tell their language by one.
@@ -132,6 +134,7 @@ class Origin:
     licence: str = ""
     language: str | None = None
     image_folder: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
     languages: tuple[str, ...]
     names: tuple[str, ...] = ()
 
@@ -158,6 +161,9 @@ class _Bad(Exception):  # noqa: N818 - control flow within this file
 def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Rejected:
     """Makes a record of a row in LLaVA's format: id, image, conversations of {from, value}.
 
+    Also of the chat format of others: images, messages of {role, content}; content may be a list of
+    parts, each a text or the place of an image.
+
     In PALO's data a translated row also has its turns under `{language}_conversation`, which tells
     its language, and may be marked as corrupt; what it repeats is not read.
 
@@ -177,7 +183,8 @@ def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Reject
         if row.get("corrupt") is True:
             raise _Bad(Reason.CORRUPT)
         image = _image(row, origin)
-        turns = _place_image(_turns(row.get("conversations")), has_image=image is not None)
+        conversations = row.get("conversations", row.get("messages"))
+        turns = _place_image(_turns(conversations), has_image=image is not None)
     except _Bad as bad:
         return Rejected(reason=bad.reason, detail=bad.detail, language=language)
     own_id = _writable(str(row.get("id", ""))[:_MAX_OWN_ID])
@@ -231,7 +238,10 @@ def _turns(conversations: object) -> list[tuple[Literal["user", "assistant"], st
 def _turn(value: object) -> tuple[Literal["user", "assistant"], str]:
     if not isinstance(value, dict):
         raise _Bad(Reason.NO_TURNS, f"a turn is {type(value).__name__}")
-    speaker, text = value.get("from"), value.get("value")
+    speaker = value.get("from", value.get("role"))
+    text = value.get("value", value.get("content"))
+    if isinstance(text, list):
+        text = "\n".join(map(_part, text))
     if not isinstance(speaker, str) or speaker not in _ROLES:
         raise _Bad(Reason.WRONG_ROLE, speaker)
     if not isinstance(text, str):
@@ -243,12 +253,31 @@ def _turn(value: object) -> tuple[Literal["user", "assistant"], str]:
     return _ROLES[speaker], text
 
 
+def _part(part: object) -> str:
+    """Returns a part of a turn as text."""
+    kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+    text = part.get("text") if isinstance(part, dict) else None
+    if kind == "image":
+        return _PLACE
+    if kind != "text" or not isinstance(text, str):
+        raise _Bad(Reason.NOT_TEXT, f"a part is {kind}")
+    return text
+
+
 def _image(row: Mapping[str, object], origin: Origin) -> str | None:
     path = row.get("image")
+    if path is None and isinstance(images := row.get("images"), list):
+        if len(images) > 1:
+            raise _Bad(Reason.WRONG_IMAGE_FIELD, f"{len(images)} images")
+        path = images[0] if images else None
     if path is None:
         return None
+    if isinstance(path, PicturePath):
+        return str(path)
     if not isinstance(path, str) or not path or "\0" in path or not _is_writable(path):
         raise _Bad(Reason.WRONG_IMAGE_FIELD, repr(path))
+    if "://" in path and _is_allowed_uri(path, origin):
+        return path
     if origin.image_folder is None:
         raise _Bad(Reason.NO_IMAGE_FOLDER, path)
     if _is_plain(path):
@@ -263,6 +292,16 @@ def _is_plain(path: str) -> bool:
     """Tells whether a path is surely relative, without a part that leads elsewhere or nowhere."""
     ends = path[0] not in "./" and path[-1] != "/"
     return ends and "//" not in path and "/." not in path
+
+
+def _is_allowed_uri(path: str, origin: Origin) -> bool:
+    try:
+        host = host_of(path)
+    except ValueError:
+        raise _Bad(Reason.WRONG_IMAGE_FIELD, repr(path)) from None
+    if host is not None and host not in origin.allowed_hosts:
+        raise _Bad(Reason.IMAGE_HOST, host)
+    return host is not None
 
 
 def _place_image(
