@@ -52,6 +52,24 @@ def _model_config(folder: Path, image_size: int | None, layer: int) -> PaloConfi
     )
 
 
+def load_tower(folder: Path, spec: StoreSpec) -> VisionTower:
+    """Loads a tower in single precision, on the CPU.
+
+    Args:
+        folder: Folder of the tower.
+        spec: What is wanted of it.
+
+    Raises:
+        MismatchError: If its weights are not those of its configuration.
+    """
+    config = _model_config(folder, spec.preprocessing.image_size, spec.layer)
+    model = load_part(AutoModel, folder, config.vision_config, torch.float32)
+    with torch.device("meta"):
+        tower = VisionTower(config)
+    tower.attach(model)
+    return tower
+
+
 class TowerEncoder:
     """Encodes pictures in single precision, on a GPU where there is one.
 
@@ -64,11 +82,7 @@ class TowerEncoder:
     """
 
     def __init__(self, folder: Path, spec: StoreSpec) -> None:
-        config = _model_config(folder, spec.preprocessing.image_size, spec.layer)
-        model = load_part(AutoModel, folder, config.vision_config, torch.float32)
-        with torch.device("meta"):
-            self._tower = VisionTower(config)
-        self._tower.attach(model)
+        self._tower = load_tower(folder, spec)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._tower.to(self._device)
         self._spec = spec

@@ -4,7 +4,7 @@ Readers that imitate it differ from it on double and leading spaces, and release
 with SentencePiece's own ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sentencepiece import SentencePieceProcessor
 
 from palo.errors import MismatchError
 from palo.text.tokenizer_files import fingerprint, no_control, parse, read, repaired
+from palo.text.word_cache import WordCache, words_are_apart
 
 
 class SentencePieceTokenizer:
@@ -26,6 +27,8 @@ class SentencePieceTokenizer:
         model = read(self.files[0])
         processor = parse(lambda: _load(model), RuntimeError, self.files[0])
         self._processor = processor
+        encode: Callable[[str], list[int]] = processor.encode
+        self._encode = WordCache(encode).encode if words_are_apart(model) else encode
         self.fingerprint = fingerprint(self.files)
         self.bos_id: int | None = processor.bos_id() if processor.bos_id() >= 0 else None
         if processor.eos_id() < 0:
@@ -46,10 +49,9 @@ class SentencePieceTokenizer:
     def encode(self, text: str) -> list[int]:
         """See TextTokenizer."""
         try:
-            ids: list[int] = self._processor.encode(text)
-        except RuntimeError:
-            ids = self._processor.encode(repaired(text))
-        return ids
+            return self._encode(text)
+        except (AttributeError, RuntimeError):  # half a surrogate pair, or no text at all
+            return self._encode(repaired(text))
 
     def decode(self, ids: Sequence[int]) -> str:
         """See TextTokenizer."""
