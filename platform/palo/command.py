@@ -8,10 +8,14 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import NoReturn, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from palo import config
+from palo import config, storage
 from palo.errors import ConfigError, PaloError
+
+if TYPE_CHECKING:
+    from tyro.constructors import ConstructorRegistry
 
 R = TypeVar("R")
 
@@ -94,12 +98,34 @@ def override(default: R, arguments: list[str], program: str) -> R:
                 args=arguments,
                 prog=program,
                 config=(tyro.conf.AvoidSubcommands,),
+                registry=_registry(),
             )
     except SystemExit as end:
         if not end.code:  # --help
             raise
         fact, hint = _condensed(printed.getvalue())
         raise ConfigError(fact, fix=f"{hint}See {program} --help.") from None
+
+
+def _registry() -> "ConstructorRegistry":
+    """Returns how values are read from the command line: paths may lie on S3."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+        if info.type is not Path:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="PATH",
+            instance_from_str=lambda texts: storage.path_of(texts[0]),
+            is_instance=lambda value: isinstance(value, Path),
+            str_from_instance=lambda path: [str(path)],
+        )
+
+    return registry
 
 
 def _condensed(message: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from typing import (
     get_type_hints,
 )
 
+from palo import storage
 from palo.errors import ConfigError
 
 T = TypeVar("T")
@@ -104,7 +105,7 @@ def _parse(hint: Any, value: Any, name: str) -> Any:  # noqa: ANN401 - any annot
         if value in args:
             return value
     elif hint is Path and isinstance(value, str):
-        return Path(value)
+        return storage.path_of(value)
     elif hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     elif isinstance(value, origin or hint) and not (hint is int and isinstance(value, bool)):

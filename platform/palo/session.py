@@ -1,5 +1,6 @@
 """One Ray for a job: the running cluster where there is one, else a private one on this machine."""
 
+import json
 import logging
 import os
 import secrets
@@ -14,6 +15,17 @@ from palo.errors import ResourceError
 
 _OBJECT_STORE_BYTES = 300 << 20
 _ANSWER_TIMEOUT_S = 5.0
+_JOB_SETTINGS = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+_S3_SETTINGS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION",
+    "PALO_S3_ATTEMPTS",
+    "PALO_S3_TIMEOUT_S",
+)
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Ray's core reports each actor pool of Ray Data as an error, for a restart that may fail.
@@ -58,7 +70,7 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
             address=address or "local",
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **({} if address else _private_settings(num_cpus)),
+            **(_cluster_settings() if address else _private_settings(num_cpus)),
         )
     except (ConnectionError, RuntimeError) as error:
         raise _unreachable(address or "a private Ray", error) from error
@@ -102,6 +114,19 @@ def lasting_path(path: Path) -> Path:
     if home is None and "runtime_resources" in Path.cwd().parts:
         home = str(Path.home() / "palo")
     return Path(home) / path if home is not None else path
+
+
+def _cluster_settings() -> dict[str, object]:
+    """Returns what makes this process's settings of S3 those of its workers on a cluster.
+
+    Credentials are not among them: Ray shows such settings to everybody who sees its dashboard.
+    """
+    job = json.loads(os.environ.get(_JOB_SETTINGS, "{}")).get("runtime_env") or {}
+    given = job.get("env_vars") or {}  # Ray refuses what it was told twice
+    names = [name for name in _S3_SETTINGS if name in os.environ and name not in given]
+    return (
+        {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}} if names else {}
+    )
 
 
 def _private_settings(num_cpus: int | None) -> dict[str, object]:

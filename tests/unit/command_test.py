@@ -2,13 +2,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from palo.command import override, parse_recipe, run_job
-from palo.errors import ConfigError, DataError
+from palo.errors import ConfigError, DataError, StorageError
 from palo.model.lora import LoraSettings
 from palo.recipes import RECIPES
+from palo.storage import S3Path
 from palo.train.stages import OptimizerSettings, StageConfig
 
 STAGE = StageConfig(
@@ -41,6 +43,30 @@ def test_overrides_reach_every_depth():
     assert changed.workers.use_gpu
     assert changed.optimizer.betas == (0.8, 0.9)
     assert changed.global_batch == STAGE.global_batch
+
+
+def test_paths_on_s3_reach_a_recipe():
+    arguments = [
+        *("mini", "--corpora", "s3://b/corpora", "--data.captions", "s3://b/a.json?region=here"),
+        *("--data.questions", "s3://b/q.jsonl", "--data.questions-images", "questions"),
+    ]
+    recipe, _ = parse_recipe(arguments, RECIPES, "x")
+    assert recipe.corpora_folder == recipe.corpora == S3Path("s3://b/corpora")
+    assert recipe.data.captions == S3Path("s3://b/a.json?region=here")
+    assert recipe.data.questions == S3Path("s3://b/q.jsonl")
+    assert type(recipe.data.questions_images) is type(Path("questions"))
+    again, _ = parse_recipe(["mini"], {"mini": lambda: recipe}, "x")
+    assert again == recipe
+
+
+def test_what_must_lie_on_a_disk_is_told():
+    arguments = ["mini", "--output", "s3://b/runs", "--parts.tower", "s3://b/tower"]
+    with pytest.raises(
+        ConfigError, match=r"output must be a folder on a disk.*parts\.tower must b"
+    ):
+        parse_recipe(arguments, RECIPES, "x")
+    with pytest.raises(StorageError, match=r"not a place on S3: 's3://'\. Write s3://bucket"):
+        parse_recipe(["mini", "--output", "s3://"], RECIPES, "x")
 
 
 def test_an_unknown_recipe_is_told_with_the_nearest_one():

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import pytest
 
-from palo import config
-from palo.errors import ConfigError
+from palo import config, storage
+from palo.errors import ConfigError, StorageError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +81,15 @@ def test_a_configuration_without_faults_passes() -> None:
 def test_a_trip_through_json_changes_nothing(stage: Stage) -> None:
     values = json.loads(json.dumps(config.to_dict(stage)))
     assert config.from_dict(Stage, values) == stage
+
+
+def test_a_path_on_s3_survives_json() -> None:
+    stage = Stage(output=storage.path_of("s3://bucket/runs?region=eu-west-1"))
+    rebuilt = config.from_dict(Stage, json.loads(json.dumps(config.to_dict(stage))))
+    assert rebuilt == stage
+    assert isinstance(rebuilt.output, storage.S3Path)
+    with pytest.raises(StorageError, match=r"Write s3://bucket/folder"):
+        config.from_dict(Stage, {"output": "s3://"})
 
 
 def test_fields_left_out_keep_their_defaults() -> None:

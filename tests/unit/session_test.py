@@ -1,7 +1,9 @@
+import json
 from pathlib import Path
 
 import pytest
 
+from palo import storage
 from palo.errors import ResourceError
 from palo.session import lasting_path, ray_session
 
@@ -15,6 +17,7 @@ def test_a_home_moves_relative_outputs_only(monkeypatch):
     monkeypatch.setenv("PALO_HOME", "/lasting")
     assert lasting_path(Path("runs/x")) == Path("/lasting/runs/x")
     assert lasting_path(Path("/tmp/x")) == Path("/tmp/x")
+    assert str(lasting_path(storage.path_of("s3://b/x"))) == "s3://b/x"
 
 
 def test_a_submitted_jobs_output_leaves_rays_copy_of_the_checkout(monkeypatch, tmp_path):
@@ -30,3 +33,39 @@ def test_a_cluster_that_does_not_answer_is_told(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(ResourceError, match=r"127\.0\.0\.1:1.*RAY_ADDRESS"), ray_session():
         pass
+
+
+@pytest.fixture
+def ray_start(monkeypatch):
+    """What a session on a cluster starts Ray with, without a cluster."""
+    import ray
+
+    given = {}
+    monkeypatch.setattr("palo.session._require_answer", lambda address: None)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **options: given.update(options))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    return given
+
+
+@pytest.mark.usefixtures("s3_environment")
+def test_settings_of_s3_reach_a_clusters_workers_and_secrets_do_not(monkeypatch, ray_start):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store:9000")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with ray_session():
+        pass
+    assert ray_start["runtime_env"] == {
+        "env_vars": {"AWS_ENDPOINT_URL": "http://store:9000", "AWS_REGION": "eu-west-1"}
+    }
+
+
+@pytest.mark.usefixtures("s3_environment")
+def test_what_a_submitted_job_was_given_is_not_given_again(monkeypatch, ray_start):
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    job = {"runtime_env": {"env_vars": {"AWS_REGION": "eu-west-1"}}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
+    with ray_session():
+        pass
+    assert "runtime_env" not in ray_start

@@ -1,12 +1,14 @@
 """The pretrained parts that a model is made of, and what proves which ones they were."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from palo import storage
 from palo.errors import DataError
+from palo.storage import S3Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +28,12 @@ class ModelParts:
     tokenizer: Path
     projector_type: str = "mlp2x_gelu"
     image_size: int | None = None
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is not on a disk: the libraries that load parts read files only."""
+        for name in ("tower", "language", "tokenizer"):
+            if isinstance(getattr(self, name), S3Path):
+                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
 
     def missing(self) -> list[str]:
         """Lists the folders that are not there, each with what it should hold."""

@@ -1,7 +1,7 @@
 """What lies where in an archive of pictures: an index that is made once and searched in place.
 
 It is a sorted Arrow file, mapped into memory: a process opens it in milliseconds however many
-members there are, and all processes of a machine share its pages.
+members there are, and all processes of a machine share its pages. From S3 it is read as a whole.
 """
 
 import hashlib
@@ -96,7 +96,7 @@ class ArchiveIndex:
     """
 
     def __init__(self, path: Path) -> None:
-        with pa.memory_map(str(path)) as file:
+        with storage.open_mapped(path) as file:
             self._table = pa.ipc.open_file(file).read_all()
 
     def find(self, name: str) -> Member | None:

@@ -3,7 +3,6 @@
 Of several members with one name the last counts, as it does for every program that unpacks them.
 """
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +21,7 @@ from palo.data.corpus_config import ImageLimits
 from palo.data.reasons import Reason
 from palo.data.tar_members import BLOCK_BYTES, BrokenTarError, TarScan, is_header
 from palo.data.zip_members import BrokenMemberError, read_member, zip_members
-from palo.errors import DataError, ImageError
+from palo.errors import DataError, ImageError, PaloError
 
 _COMPRESSED = {
     b"\x1f\x8b": "gunzip",
@@ -31,6 +30,7 @@ _COMPRESSED = {
     b"\x28\xb5\x2f\xfd": "unzstd",
     b"\x04\x22\x4d\x18": "unlz4",
 }
+_AHEAD_BYTES = 4 << 20
 _ZIP_STARTS = (b"PK\3\4", b"PK\5\6")
 
 
@@ -57,17 +57,17 @@ def index_archive(task: IndexTask) -> dict[str, Any]:
         DataError: If the file is no archive, is damaged, or is compressed as a whole.
         StorageError: If it can't be read, or the index not be written.
     """
-    path = Path(task.archive)
-    with storage.explained("read", path), path.open("rb") as file:
-        stat = os.fstat(file.fileno())
+    path = storage.path_of(task.archive)
+    with storage.explained("read", path):
+        stat = path.stat()
         index = index_path(task.indexes, task.archive, (stat.st_size, stat.st_mtime_ns))
         if not index.exists():
-            write_index(index, _members(path, file, stat.st_size))
+            write_index(index, _members(path, stat.st_size))
     return {"name": index.name}
 
 
-def _members(path: Path, file: BinaryIO, size: int) -> dict[str, Member]:
-    head = file.read(BLOCK_BYTES)
+def _members(path: Path, size: int) -> dict[str, Member]:
+    head = storage.read_range(path, 0, BLOCK_BYTES)
     for magic, command in _COMPRESSED.items():
         if head.startswith(magic):
             raise DataError(
@@ -78,9 +78,11 @@ def _members(path: Path, file: BinaryIO, size: int) -> dict[str, Member]:
             )
     members = _Members(path)
     if is_header(head) or (size >= BLOCK_BYTES and not any(head)):
-        _list_tar(file, size, members)
+        with storage.open_ranges(path, _AHEAD_BYTES) as file:
+            _list_tar(file, size, members)
     elif head.startswith(_ZIP_STARTS):
-        _list_zip(file, members)
+        with path.open("rb") as opened:
+            _list_zip(opened, members)
     else:
         members.refuse(f"it begins with {head[:8]!r}", "Name a folder, a zip or a tar.")
     return members.found
@@ -105,9 +107,9 @@ class _Members:
         )
 
 
-def _list_tar(file: BinaryIO, size: int, members: _Members) -> None:
+def _list_tar(file: storage.Ranges, size: int, members: _Members) -> None:
     try:
-        for entry in TarScan(file.fileno(), size).entries():
+        for entry in TarScan(file, size).entries():
             target = member_name(entry.target) or ""
             member = entry.member or members.found.get(target, Member("link"))
             members.add(member_name(entry.name), member)
@@ -119,7 +121,7 @@ def _list_zip(file: BinaryIO, members: _Members) -> None:
     try:
         for name, member in zip_members(file):
             members.add(member_name(name), member)
-    except DataError:
+    except PaloError:
         raise
     except Exception as error:  # zipfile raises a dozen kinds for damaged directories
         members.refuse(str(error) or type(error).__name__)
@@ -135,7 +137,7 @@ class Archive:
 
     def __init__(self, path: str, index: Path) -> None:
         self._index = ArchiveIndex(index)
-        self._file = Path(path).open("rb")  # noqa: SIM115 - stays open as long as the object
+        self._file = storage.open_ranges(storage.path_of(path))
 
     def read(self, name: str, limits: ImageLimits) -> bytes:
         """Reads a member.
@@ -153,7 +155,7 @@ class Archive:
         if size > limits.max_file_bytes:
             raise ImageError(Reason.IMAGE_FILE_TOO_LARGE, seen=f"{size} bytes")
         try:
-            return read_member(self._file.fileno(), member)
+            return read_member(self._file, member)
         except BrokenMemberError as error:
             raise ImageError(Reason.IMAGE_UNREADABLE, seen=error) from error
 

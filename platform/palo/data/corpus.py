@@ -45,7 +45,7 @@ class Corpus:
         self.manifest = manifest
         self.images: ImageStore | None = None
         if manifest.image_store is not None:
-            self.images = ImageStore((folder / manifest.image_store).resolve())
+            self.images = ImageStore(storage.follow(folder, manifest.image_store))
         self._files = open_samples(folder)
         self._groups = [
             (file, group) for file in self._files for group in range(file.num_row_groups)

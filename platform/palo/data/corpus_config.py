@@ -9,6 +9,7 @@ from typing import Literal
 
 from palo import languages
 from palo.data.cleaning import CleaningSettings
+from palo.storage import S3Path
 from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES
 
@@ -126,6 +127,9 @@ class CorpusConfig:
         for name in ("num_encoders", "images_per_shard"):
             if getattr(self, name) < 1:
                 yield f"{name} must be at least 1, not {getattr(self, name)}"
+        for name in ("tokenizer", "tower"):
+            if isinstance(getattr(self, name), S3Path):
+                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
         if self.gpus_per_encoder < 0:
             yield f"gpus_per_encoder must not be negative, not {self.gpus_per_encoder}"
 

@@ -212,7 +212,7 @@ class Collator:
             targets.append(expanded[labels])
             owners.append(np.full(len(labels), number))
             starts.append(starts[-1] + len(expanded))
-        images = [self._image(sample.image_id) for sample in samples if sample.image_id is not None]
+        images = self._read([s.image_id for s in samples if s.image_id is not None])
         features, pixels = self._stack(images)
         return Batch(
             input_ids=_joined(ids)[None],
@@ -234,15 +234,18 @@ class Collator:
         labels = np.concatenate(spans) if spans else np.zeros(0, np.int64)
         return np.repeat(sample.input_ids.astype(np.int64), repeats), moved[labels]
 
-    def _image(self, image_id: str) -> torch.Tensor:
-        if self._images is None:
-            raise ValueError(f"a sample needs image {image_id}, but there is no image store")
-        if image_id not in self._recent:
-            self._recent[image_id] = self._images.read(image_id)
-        self._recent.move_to_end(image_id)
-        if len(self._recent) > _CACHED_IMAGES:
+    def _read(self, image_ids: list[str]) -> list[torch.Tensor]:
+        if image_ids and self._images is None:
+            raise ValueError(f"a sample needs image {image_ids[0]}, but there is no image store")
+        if self._images is not None:
+            new = [name for name in dict.fromkeys(image_ids) if name not in self._recent]
+            self._recent.update(zip(new, self._images.read_all(new), strict=True))
+        images = [self._recent[image_id] for image_id in image_ids]
+        for image_id in image_ids:
+            self._recent.move_to_end(image_id)
+        while len(self._recent) > _CACHED_IMAGES:
             self._recent.popitem(last=False)
-        return self._recent[image_id]
+        return images
 
     def _stack(self, images: list[torch.Tensor]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         if not images or self._images is None:

@@ -3,6 +3,7 @@
 import stat
 from pathlib import Path
 
+from palo import storage
 from palo.data.archives import open_archive
 from palo.data.corpus_config import ImageLimits
 from palo.data.picture_paths import PARQUET, parts_of
@@ -23,7 +24,7 @@ def image_root(images: Path) -> str:
 def stamp_of(path: str) -> tuple[int, int]:
     """Returns size and time of change of a picture's file or archive, -1 and -1 without one."""
     try:
-        found = Path(parts_of(path)[0]).stat()
+        found = storage.path_of(parts_of(path)[0]).stat()
     except OSError:
         return -1, -1
     return found.st_size, found.st_mtime_ns
@@ -44,7 +45,7 @@ def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
     try:
         if member:
             return _from_archive(file, member, indexes, limits)
-        return _from_file(Path(file), limits)
+        return _from_file(storage.path_of(file), limits)
     except FileNotFoundError as error:
         raise ImageError(Reason.IMAGE_MISSING, seen=path, fix="Check the path.") from error
     except OSError as error:
@@ -56,7 +57,7 @@ def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
 
 
 def _from_archive(file: str, member: str, indexes: Path, limits: ImageLimits) -> bytes:
-    if file.endswith(PARQUET):
+    if storage.path_of(file).suffix == PARQUET:
         return open_rows(file, stamp_of(file)).read(int(member), limits)
     try:
         archive = open_archive(file, stamp_of(file), indexes)

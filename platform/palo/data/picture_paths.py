@@ -51,6 +51,6 @@ def host_of(uri: str) -> str | None:
     wrong = not uri.startswith((*_WEB, _BUCKET)) or split.hostname is None or port == 0
     if wrong or split.username is not None or not uri.isascii() or not uri.isprintable():
         raise ValueError("malformed")
-    if " " in uri or (uri.startswith(_BUCKET) and _WITHIN in split.path):
+    if " " in uri or (uri.startswith(_BUCKET) and (_WITHIN in split.path or "?" in uri)):
         raise ValueError("malformed")
     return split.netloc if uri.startswith(_BUCKET) else split.hostname

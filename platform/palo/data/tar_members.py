@@ -7,12 +7,12 @@ Source:
     POSIX pax interchange format; GNU tar manual, "Basic Tar Format".
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from palo.data.archive_index import Member
+from palo.storage import Ranges
 
 BLOCK_BYTES = 512
 _MAX_HEADER_BYTES = 1 << 20
@@ -53,11 +53,11 @@ class TarScan:
     """Goes once through a tar.
 
     Attributes:
-        fd: The open file.
+        file: It, open for reading.
         size: Its size in bytes.
     """
 
-    fd: int
+    file: Ranges
     size: int
     _offset: int = 0
     _extra: _Extra = field(default_factory=_Extra)
@@ -91,7 +91,7 @@ class TarScan:
                 yield entry
 
     def _take(self, count: int) -> bytes:
-        data = os.pread(self.fd, count, self._offset)
+        data = self.file.read(self._offset, count)
         if len(data) < count:
             raise BrokenTarError(f"it is cut off at byte {self.size}")
         self._offset += count

@@ -1,6 +1,5 @@
 """Lists what lies where in a zip by its central directory, and reads members of it."""
 
-import os
 import stat
 import struct
 import zlib
@@ -9,10 +8,13 @@ from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from palo.data.archive_index import Form, Member
+from palo.storage import Ranges
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1 | 0x40
 _UTF8 = 0x800
+_NAME_BYTES = 512
+_ENDS_BEFORE = "the archive ends before it does"
 _LARGEST = 1 << 62  # a damaged directory may tell numbers that an index can't hold
 
 
@@ -53,24 +55,29 @@ def _name(info: ZipInfo) -> str:
         return info.filename
 
 
-def read_member(fd: int, member: Member) -> bytes:
+def read_member(file: Ranges, member: Member) -> bytes:
     """Reads a member of a zip or tar; takes no more memory than it stores and says it has.
 
     Args:
-        fd: The open archive.
+        file: The open archive.
         member: Where it lies; its form must be plain, stored or deflated.
 
     Raises:
         BrokenMemberError: If it is damaged, cut off, or larger than it says.
     """
     if member.form == "plain":
-        return _exactly(fd, member.offset, member.num_bytes)
-    header = _exactly(fd, member.offset, _LOCAL_HEADER.size)
-    magic, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(header)
+        return _exactly(file, member.offset, member.num_bytes)
+    # Names and extra fields are short: one read nearly always gets all.
+    read = file.read(member.offset, _LOCAL_HEADER.size + _NAME_BYTES + member.stored_bytes)
+    if len(read) < _LOCAL_HEADER.size:
+        raise BrokenMemberError(_ENDS_BEFORE)
+    magic, name_bytes, extra_bytes = _LOCAL_HEADER.unpack_from(read)
     if magic != b"PK\3\4":
         raise BrokenMemberError("its header in the archive is damaged")
-    start = member.offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
-    data = _exactly(fd, start, member.stored_bytes)
+    start = _LOCAL_HEADER.size + name_bytes + extra_bytes
+    data = read[start : start + member.stored_bytes]
+    if len(data) < member.stored_bytes:
+        data = _exactly(file, member.offset + start, member.stored_bytes)
     if member.form == "deflated":
         data = _inflated(data, member.num_bytes)
     if len(data) != member.num_bytes or zlib.crc32(data) != member.checksum:
@@ -78,10 +85,10 @@ def read_member(fd: int, member: Member) -> bytes:
     return data
 
 
-def _exactly(fd: int, offset: int, count: int) -> bytes:
-    data = os.pread(fd, count, offset)
+def _exactly(file: Ranges, offset: int, count: int) -> bytes:
+    data = file.read(offset, count)
     if len(data) != count:
-        raise BrokenMemberError("the archive ends before it does")
+        raise BrokenMemberError(_ENDS_BEFORE)
     return data
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palo import config
+from palo import config, storage
 from palo.checkpoint.finished import read_stage
 from palo.data.ray_errors import own_errors
 from palo.errors import ResourceError
@@ -142,7 +142,7 @@ def _rows(batch: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[Any,
 
 def _question(row: tuple[str, ...]) -> Question:
     values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-    return Question(**{**values, "image": Path(values["image"])})
+    return Question(**{**values, "image": storage.path_of(values["image"])})
 
 
 def _blocks(

@@ -9,6 +9,7 @@ from palo import languages
 from palo.checkpoint.parts import ModelParts
 from palo.data.cleaning import CleaningSettings
 from palo.data.scenes.corpus import SceneCorpusConfig
+from palo.storage import S3Path
 from palo.train.stages import StageConfig
 
 
@@ -74,7 +75,9 @@ class Recipe:
 
     Attributes:
         scale: nano, mini, mobile-1.7b, 7b or 13b.
-        output: The run folder.
+        output: The run folder, on a disk that all machines share if there are several.
+        corpora: Folder of the corpora and image stores, which may lie on S3; None keeps them in the
+            run folder.
         parts: The model's pretrained parts.
         data: Source files.
         pretrain: The projector's stage; None to start from `projector`.
@@ -91,10 +94,14 @@ class Recipe:
     pretrain: StageConfig | None
     finetune: StageConfig
     projector: Path | None = None
+    corpora: Path | None = None
     scenes: SceneCorpusConfig | None = field(default=None)
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
+        for name in ("output", "projector"):
+            if isinstance(getattr(self, name), S3Path):
+                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
         for name in ("questions", "photos"):
             if (getattr(self.data, name) is None) != (getattr(self.data, f"{name}_images") is None):
                 yield f"data.{name} and data.{name}_images go together"
@@ -104,6 +111,11 @@ class Recipe:
     def source(self, path: Path) -> Path:
         """Returns where a source file lies: drawn scenes lie in the run folder."""
         return self.output / path if self.scenes is not None else path
+
+    @property
+    def corpora_folder(self) -> Path:
+        """Folder of the corpora and image stores."""
+        return self.output / "corpus" if self.corpora is None else self.corpora
 
     @property
     def pretrain_folder(self) -> Path:

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PosixPath
 from typing import IO, Any, Never
@@ -102,9 +102,22 @@ class S3Path(PosixPath):
         """Returns the path with another suffix."""
         return self.with_name(f"{self.stem}{suffix}")
 
-    def relative_to(self, *other: Any) -> Never:  # noqa: ANN401 - as Path has it
-        """Refuses: `storage.relative_text` knows both kinds of paths."""
-        raise NotImplementedError("use storage.relative_text")
+    @property
+    def parents(self) -> Sequence["S3Path"]:
+        """The folders that it lies in, up to the bucket."""
+        parts = _parts(self.place.key)
+        return [self._at("/".join(parts[:count])) for count in range(len(parts) - 1, -1, -1)]
+
+    def relative_to(self, *other: Any) -> PosixPath:  # type: ignore[override]  # noqa: ANN401
+        """Returns how to get here from a folder above, as a path without a bucket.
+
+        Raises:
+            ValueError: If it doesn't lie below that folder.
+        """
+        (folder,) = other
+        if not isinstance(folder, S3Path) or (folder != self and folder not in self.parents):
+            raise ValueError(f"{self} is not below {folder}")
+        return PosixPath(*_parts(self.place.key)[len(_parts(folder.place.key)) :])
 
     def is_absolute(self) -> bool:
         """Returns True."""

@@ -7,8 +7,7 @@ from urllib.parse import unquote
 from palo.errors import StorageError
 
 SCHEME = "s3://"
-# `Path` makes one slash of two: what was meant is still to be seen.
-_START = re.compile(r"s3:/{1,2}(?=[^/])")
+_START = "s3:/"  # `Path` makes one slash of two: what was meant is still to be seen
 _OPTION = r"(?:endpoint_override|scheme|region)=[^&/]*"
 # A key may have question marks too. Behind the options a key may go on, as texts are joined.
 _OPTIONS = re.compile(rf"\?({_OPTION}(?:&{_OPTION})*)(?=/|$)")
@@ -46,7 +45,7 @@ class Place(NamedTuple):
 
 def is_uri(text: str) -> bool:
     """Tells whether a text names a place on S3."""
-    return _START.match(text) is not None
+    return text.startswith(_START)
 
 
 def parse(uri: str) -> Place:
@@ -55,16 +54,15 @@ def parse(uri: str) -> Place:
     Raises:
         StorageError: If it names no bucket.
     """
-    start = _START.match(uri)
-    if start is None:
-        raise StorageError("not a place on S3", seen=repr(uri), fix="Write s3://bucket/folder.")
-    text = uri[start.end() :]
+    text = uri[len(_START) :] if is_uri(uri) else ""
     options: dict[str, str] = {}
     if found := _OPTIONS.search(text):
         pairs = (pair.split("=", 1) for pair in found[1].split("&"))
         options = {name: unquote(value) for name, value in pairs}
         text = text[: found.start()] + text[found.end() :]
-    bucket, *parts = (part for part in text.split("/") if part not in ("", "."))
+    bucket, *parts = [part for part in text.split("/") if part not in ("", ".")] or [""]
+    if not bucket:
+        raise StorageError("not a place on S3", seen=repr(uri), fix="Write s3://bucket/folder.")
     if ".." in parts:
         raise StorageError("keys on S3 have no ..", seen=repr(uri), fix="Write the whole path.")
     return Place(

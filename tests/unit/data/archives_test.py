@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 
+from palo import storage
 from palo.data import archives
 from palo.data.archive_index import ArchiveIndex
 from palo.data.archives import IndexTask, index_archive
@@ -16,7 +17,7 @@ from palo.data.picture_files import image_root, read_picture, stamp_of
 from palo.data.picture_step import identify
 from palo.data.reasons import Reason
 from palo.data.records import Origin, Record, parse_llava
-from palo.errors import DataError, ImageError
+from palo.errors import DataError, ImageError, StorageError
 
 LONG = "deep/" * 60 + "long.png"
 FILES = {"a.png": b"first", "coco/train/b.png": b"second" * 999, "नमस्ते/ж.png": b"third", LONG: b"4"}
@@ -323,3 +324,41 @@ def test_a_pipe_is_not_read(tmp_path):
     with pytest.raises(ImageError, match="it is no file") as caught:
         read_picture(str(tmp_path / "pipe.png"), tmp_path, ImageLimits())
     assert caught.value.fact == Reason.IMAGE_UNREADABLE
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_archive_on_s3_is_read_in_place(bucket, kind):
+    files = list(FILES.items())
+    files.append(("large.png", bytes(range(256)) * 20_000))
+    with storage.replacing(bucket / "pictures" / kind) as partial:
+        WRITERS[kind](partial, files)
+    archive = indexed(bucket / "pictures" / kind)
+    for name, data in files:
+        assert read(archive, name) == data
+    assert fault_of(archive, "absent.png") == Reason.IMAGE_MISSING
+    row = identify(f"{image_root(archive)}/a.png", archive.parent / "indexes", ImageLimits())
+    assert row["image_id"] == hashlib.sha256(b"first").hexdigest()
+    stat = archive.stat()
+    assert (row["num_bytes"], row["modified_ns"]) == (stat.st_size, stat.st_mtime_ns)
+
+
+def test_pictures_in_a_folder_on_s3(bucket, tmp_path):
+    (bucket / "photos" / "coco" / "ein Bild.png").write_bytes(b"picture")
+    folder = image_root(bucket / "photos")
+    limits = ImageLimits(max_file_bytes=7)
+    assert read_picture(f"{folder}/coco/ein Bild.png", tmp_path, limits) == b"picture"
+    for name, reason in (("absent.png", Reason.IMAGE_MISSING), ("coco", Reason.IMAGE_UNREADABLE)):
+        with pytest.raises(ImageError) as caught:
+            read_picture(f"{folder}/{name}", tmp_path, limits)
+        assert caught.value.fact == reason
+    (bucket / "photos" / "large.png").write_bytes(b"12345678")
+    with pytest.raises(ImageError, match="8 bytes"):
+        read_picture(f"{folder}/large.png", tmp_path, limits)
+
+
+def test_a_missing_bucket_is_no_fault_of_a_picture(bucket, tmp_path):
+    folder = str(bucket).replace("bucket-", "gone-")
+    with pytest.raises(StorageError, match="no such bucket"):
+        read_picture(f"{folder}/a.png", tmp_path, ImageLimits())
+    with pytest.raises(StorageError, match="no such bucket"):
+        identify(f"{folder}/a.png", tmp_path, ImageLimits())

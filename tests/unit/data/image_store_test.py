@@ -129,3 +129,19 @@ def test_a_missing_image_is_named(tmp_path):
 def test_rows_of_another_shape_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"\(1, 4, 6\) of bf16"):
         write_shard(tmp_path, make_spec(), IDS[:1], torch.zeros(1, 4, 7, dtype=torch.bfloat16))
+
+
+def test_a_store_on_s3_holds_the_same_rows(bucket):
+    spec = make_spec()
+    folder = bucket / "images"
+    rows = filled(folder, spec)
+    more = filled(folder, spec, IDS[3:5], seed=1)
+    assert prepare_store(folder, spec) == frozenset(IDS[:5])
+    store = ImageStore(folder, expected=spec)
+    for image, row in zip(store.read_all(IDS[:5]), (*rows, *more), strict=True):
+        assert torch.equal(image, row)
+    (shard, *_) = (folder / "shards").iterdir()
+    shard.write_bytes(shard.read_bytes()[: spec.row_bytes])
+    assert len(commit_store(folder)) < 5
+    with pytest.raises(DataError, match="lacks an image"):
+        ImageStore(folder).read_all([IDS[7], IDS[0]])

@@ -24,6 +24,10 @@ def test_names_are_those_of_a_path_and_keep_the_store() -> None:
     assert str(PATH.with_suffix(".zst")) == f"s3://b1/a/b.tar.zst{QUERY}"
     assert str(PATH.parent.parent.parent) == f"s3://b1{QUERY}"
     assert PATH.joinpath("c", Path("d")) == PATH / "c/d"
+    assert [path.place.key for path in PATH.parents] == ["a", ""]
+    assert PATH.relative_to(PATH.parents[1]) == Path("a/b.tar.gz")
+    with pytest.raises(ValueError, match="is not below"):
+        PATH.relative_to(Path("a"))
     assert PATH.resolve() == PATH.absolute() == PATH
     assert PATH.is_absolute()
     assert isinstance(PATH, Path)

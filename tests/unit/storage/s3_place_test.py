@@ -30,9 +30,13 @@ def test_a_uri_names_a_place(uri: str, place: Place) -> None:
     assert parse(place.uri) == place
 
 
-@pytest.mark.parametrize("text", ["s3://", "s3:", "a/s3://b", "/s3://b", "http://b/a", ""])
+@pytest.mark.parametrize("text", ["s3:", "a/s3://b", "/s3://b", "http://b/a", ""])
 def test_other_texts_do_not(text: str) -> None:
     assert not is_uri(text)
+
+
+@pytest.mark.parametrize("text", ["s3://", "s3:/", "s3:///", "s3://?region=here", "b/a"])
+def test_a_uri_without_a_bucket_is_refused(text: str) -> None:
     with pytest.raises(StorageError, match=r"not a place on S3.*Write s3://bucket/folder"):
         parse(text)
 
