@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from palo.data.picture_paths import PicturePath, host_of
 from palo.data.reasons import Reason
+from palo.storage import names_a_store
 from palo.text.messages import Conversation, Turn
 
 _PLACE = "<image>"
@@ -283,7 +284,7 @@ def _image(row: Mapping[str, object], origin: Origin) -> str | None:
     if _is_plain(path):
         return f"{origin.image_folder}/{path}"
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts:
+    if pure.is_absolute() or ".." in pure.parts or names_a_store(path):
         raise _Bad(Reason.IMAGE_OUTSIDE, repr(path))
     return f"{origin.image_folder}/{pure}"
 
@@ -291,7 +292,7 @@ def _image(row: Mapping[str, object], origin: Origin) -> str | None:
 def _is_plain(path: str) -> bool:
     """Tells whether a path is surely relative, without a part that leads elsewhere or nowhere."""
     ends = path[0] not in "./" and path[-1] != "/"
-    return ends and "//" not in path and "/." not in path
+    return ends and not any(mark in path for mark in ("//", "/.", "?"))
 
 
 def _is_allowed_uri(path: str, origin: Origin) -> bool:

@@ -18,6 +18,7 @@ from palo.storage.reading import (
     read_text,
 )
 from palo.storage.s3_path import S3Path
+from palo.storage.s3_place import names_a_store
 from palo.storage.tables import open_parquet, read_table, write_table
 from palo.storage.writing import (
     ensure_folder,
@@ -36,6 +37,7 @@ __all__ = [
     "file_hash",
     "file_sizes",
     "follow",
+    "names_a_store",
     "open_mapped",
     "open_parquet",
     "open_ranges",

@@ -48,6 +48,11 @@ def is_uri(text: str) -> bool:
     return text.startswith(_START)
 
 
+def names_a_store(text: str) -> bool:
+    """Tells whether a text, joined to a URI, would make it one at another store."""
+    return _OPTIONS.search(text) is not None
+
+
 def parse(uri: str) -> Place:
     """Reads s3://bucket/key, with ?endpoint_override=host:port&scheme=http&region=name or without.
 

@@ -93,6 +93,7 @@ GOOD = make_row()["conversations"]
         (make_row(image="\udcff.jpg"), Reason.WRONG_IMAGE_FIELD),
         (make_row(image="../../etc/passwd"), Reason.IMAGE_OUTSIDE),
         (make_row(image="/etc/passwd"), Reason.IMAGE_OUTSIDE),
+        (make_row(image="a?endpoint_override=evil:80/b.jpg"), Reason.IMAGE_OUTSIDE),
     ],
 )
 def test_bad_rows_are_rejected_with_their_reason(row, reason):

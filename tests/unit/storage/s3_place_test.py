@@ -3,7 +3,7 @@
 import pytest
 
 from palo.errors import StorageError
-from palo.storage.s3_place import Place, is_uri, parse
+from palo.storage.s3_place import Place, is_uri, names_a_store, parse
 
 _LOCAL = Place("b1", "a/b", "127.0.0.1:9000", "http")
 
@@ -44,3 +44,10 @@ def test_a_uri_without_a_bucket_is_refused(text: str) -> None:
 def test_a_way_up_is_refused() -> None:
     with pytest.raises(StorageError, match="keys on S3 have no"):
         parse("s3://b1/a/../b")
+
+
+def test_what_a_row_says_names_no_other_store() -> None:
+    for text in ("a?endpoint_override=evil:80/b", "?region=x", "a?scheme=http&region=y"):
+        assert names_a_store(text)
+    for text in ("a?.jpg", "what?/region=x", "scheme=http", ""):
+        assert not names_a_store(text)

@@ -60,18 +60,17 @@ def source_files(path: Path) -> list[Path]:
         DataError: If there is none in the folder, or the pattern names none.
         StorageError: If the folder can't be read.
     """
-    text = str(path)
-    wildcard = _WILDCARD.search(text)
-    if wildcard is None or path.exists():
+    parts = path.parts
+    first = next((n for n, part in enumerate(parts) if _WILDCARD.search(part)), None)
+    if first is None or path.exists():
         with storage.explained("read", path):
             if not path.is_dir():
                 return [path]
-            files = _visible((f for f in path.rglob("*") if f.suffix in _ENDINGS), text)
+            files = _visible((f for f in path.rglob("*") if f.suffix in _ENDINGS), path)
     else:
-        root, _, _ = text[: wildcard.start()].rpartition("/")
-        folder = storage.path_of(root or ("/" if text.startswith("/") else "."))
+        folder = path.parents[len(parts) - 1 - first]
         with storage.explained("read", folder):
-            files = _visible(folder.glob(text.removeprefix(root).lstrip("/")), root)
+            files = _visible(folder.glob("/".join(parts[first:])), folder)
     if not files:
         raise source_error(
             SourceFault.NO_FILES, path, fix=f"It must hold {', '.join(_ENDINGS)} files."
@@ -79,9 +78,9 @@ def source_files(path: Path) -> list[Path]:
     return files
 
 
-def _visible(found: Iterable[Path], root: str) -> list[Path]:
+def _visible(found: Iterable[Path], root: Path) -> list[Path]:
     hidden = ("/.", "/_")
-    names = {f"/{str(file).removeprefix(root).lstrip('/')}": file for file in found}
+    names = {f"/{file.relative_to(root)}": file for file in found}
     shown = [names[name] for name in sorted(names) if not any(mark in name for mark in hidden)]
     return [file for file in shown if file.is_file()]
 

@@ -62,3 +62,27 @@ def test_no_files_are_one_clear_error(tmp_path, name):
 def test_a_missing_folder_says_so(tmp_path):
     with pytest.raises(StorageError, match=r"can't read .*nowhere.*Check the path"):
         split_source(tmp_path / "nowhere")
+
+
+def test_sources_on_s3_are_found_and_split_as_on_a_disk(shards, bucket):
+    for path in shards.rglob("*.json*"):
+        (bucket / "shards" / str(path.relative_to(shards))).write_bytes(path.read_bytes())
+    folder = bucket / "shards"
+    assert names(folder, folder) == ["a.jsonl", "a/2.json", "b/1.jsonl"]
+    assert names(folder / "*.jsonl", folder) == ["a.jsonl"]
+    assert names(folder / "*" / "*.json*", folder) == ["a/2.json", "b/1.jsonl"]
+    local = [row for piece in split_source(shards) for row in read_piece(piece)]
+    assert [row for piece in split_source(folder) for row in read_piece(piece)] == local
+    with pytest.raises(DataError, match="the source has no files"):
+        split_source(folder / "*.parquet")
+    with pytest.raises(StorageError, match="can't read s3://"):
+        split_source(folder / "absent.jsonl")
+
+
+def test_a_source_on_s3_that_changes_is_noticed(bucket):
+    path = bucket / "a.jsonl"
+    path.write_text('{"a": 1}\n')
+    (piece,) = split_source(path)
+    path.write_text('{"a": 2}\n')
+    with pytest.raises(DataError, match="changed"):
+        list(read_piece(piece))
