@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.fixtures.metrics",
     "tests.fixtures.s3",
     "tests.fixtures.training",
+    "tests.fixtures.corpora",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -86,10 +86,12 @@ def _write_corpus(settings: TrainBench, folder: Path, parts: ModelParts, templat
     )
     commit_store(folder / "images")
     counts: dict[str, object] = {field.name: 0 for field in fields(LanguageCount)}
-    language = LanguageCount(**(counts | {"language": "en", "num_samples": num_samples}))  # type: ignore[arg-type]
+    counts |= {"language": "en", "num_samples": num_samples, "lengths": ()}
+    language = LanguageCount(**counts)  # type: ignore[arg-type]
     manifest = Manifest(
         stages=(StageCount(name="draw", rows_in=num_samples, rows_out=num_samples),),
         languages=(language,),
+        files={"samples/000.parquet": (folder / "samples" / "000.parquet").stat().st_size},
         num_samples=num_samples,
         num_images=_NUM_IMAGES,
         inputs={},

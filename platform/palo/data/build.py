@@ -1,28 +1,37 @@
 """Building a corpus: sources to clean records, pictures to the image store, records to samples.
 
-The steps hand on files, named so that their order is that of the sources' rows. What is built
-therefore doesn't depend on how many workers built it, and has the same fingerprint.
+The steps hand on files, named after the places of their rows. What is built therefore doesn't
+depend on how many workers built it, nor on how often it was killed: it has the same fingerprint.
 """
 
 import logging
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from palo import storage
 from palo.config import check, fingerprint, to_dict
-from palo.data.accounts import language_counts
-from palo.data.build_state import make_room, read_finished, settings_of, what_changed
-from palo.data.build_steps import BuildSteps
-from palo.data.corpus import open_samples
+from palo.data.build_parse import ParseSteps
+from palo.data.build_pictures import PictureSteps
+from palo.data.build_run import BuildRun
+from palo.data.build_state import (
+    changes,
+    make_room,
+    read_begun,
+    read_finished,
+    settings_of,
+    what_changed,
+)
+from palo.data.build_steps import SampleSteps
 from palo.data.corpus_config import CorpusConfig
+from palo.data.fates import used_pictures
 from palo.data.manifest import Manifest, code_version, write_manifest
-from palo.data.sources import split_source
-from palo.data.store_spec import StoreSpec
+from palo.data.sources import Piece, split_source
 from palo.data.tower_encoder import spec_of
 from palo.text.encoding import encode_prompt
 from palo.text.messages import Conversation, Turn
@@ -41,6 +50,8 @@ class BuildReport:
         manifest: What is in it.
         reused: True if it was up to date and nothing was done.
         num_images_encoded: Images that were added to the image store.
+        num_run: Tasks that ran, by step.
+        num_reused: Tasks that an earlier build had done, by step.
         wall_s: How long it took, in seconds.
     """
 
@@ -48,6 +59,8 @@ class BuildReport:
     manifest: Manifest
     reused: bool
     num_images_encoded: int
+    num_run: Mapping[str, int]
+    num_reused: Mapping[str, int]
     wall_s: float
 
 
@@ -73,33 +86,69 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
     check(config)
     tokenizer = _fitting_tokenizer(config)
     spec = spec_of(config)
-    pieces = [
-        split_source(source.path, source.format, piece_bytes=1 << 62) for source in config.sources
-    ]
-    settings = settings_of(config, tokenizer, spec)
+    pieces = [split_source(source.path, source.format) for source in config.sources]
+    settings = settings_of(config, pieces, tokenizer, spec)
     manifest = read_finished(config.output)
     changed = [] if manifest is None else what_changed(config, manifest, settings)
+    run = BuildRun(config, spec, tokenizer, say)
+    num_encoded = 0
     reused = manifest is not None and not changed
-    steps = BuildSteps(config, spec, say)
     if manifest is not None and reused:
         say(f"{config.output} is up to date: {manifest.num_samples:,} samples")
     else:
         if changed:
-            say(f"{config.output} is built anew, since these changed: {', '.join(changed)}")
-        make_room(config, spec)
-        steps.archives()
-        steps.parse(pieces)
-        steps.pictures()
-        steps.duplicates()
-        manifest = _manifest(config, spec, settings, steps, steps.encode())
-        write_manifest(config.output / "manifest.json", manifest)
+            say(
+                f"{config.output} is built anew where these matter, which changed: {_list(changed)}"
+            )
+        else:
+            _say_how_it_goes_on(config, settings, say)
+        make_room(config, spec, settings)
+        manifest, num_encoded = _build(run, pieces, settings)
     return BuildReport(
         folder=config.output,
         manifest=manifest,
         reused=reused,
-        num_images_encoded=steps.num_encoded,
+        num_images_encoded=num_encoded,
+        num_run=dict(run.num_run),
+        num_reused=dict(run.num_reused),
         wall_s=time.monotonic() - start,
     )
+
+
+def _say_how_it_goes_on(
+    config: CorpusConfig, settings: Mapping[str, Any], say: Callable[[str], None]
+) -> None:
+    begun = read_begun(config.output)
+    if begun is None:
+        return
+    changed = changes(begun, settings)
+    if changed:
+        say(f"the build of {config.output} goes on, but these changed: {_list(changed)}")
+    else:
+        say(f"the build of {config.output} goes on where it was stopped")
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _build(
+    run: BuildRun, pieces: Sequence[Sequence[Piece]], settings: Mapping[str, Any]
+) -> tuple[Manifest, int]:
+    """Runs the steps; returns the manifest and how many images were encoded."""
+    rows, images, samples = ParseSteps(run), PictureSteps(run), SampleSteps(run, pieces)
+    images.archives()
+    index = rows.parse(pieces)
+    paths, uses = used_pictures(index, run.config.mixture)
+    pictures = images.pictures(paths, uses)
+    fates = samples.choose(index, pictures)
+    digest = samples.encode(index, fates)
+    run.sweep()
+    manifest = _manifest(
+        run, settings, inputs=rows.inputs, files=samples.files, samples_digest=digest
+    )
+    write_manifest(run.config.output / "manifest.json", manifest)
+    return manifest, images.num_encoded
 
 
 def _fitting_tokenizer(config: CorpusConfig) -> str:
@@ -111,34 +160,39 @@ def _fitting_tokenizer(config: CorpusConfig) -> str:
 
 
 def _manifest(
-    config: CorpusConfig,
-    spec: StoreSpec,
+    run: BuildRun,
     settings: Mapping[str, Any],
-    steps: BuildSteps,
-    samples: str,
+    *,
+    inputs: Mapping[str, str],
+    files: Mapping[str, int],
+    samples_digest: str,
 ) -> Manifest:
-    image_store = os.path.relpath(config.store_folder, config.output) if steps.has_images else None
-    tokenizer = str(settings["tokenizer"])
-    parts = [samples, config.template, tokenizer, to_dict(spec) if steps.has_images else None]
-    counts = language_counts(config.output, steps.counts)
+    config, spec = run.config, run.spec
+    num_images = _num_images(config.output, files)
+    image_store = storage.relative_text(config.store_folder, config.output) if num_images else None
+    parts = [samples_digest, config.template, run.tokenizer, to_dict(spec) if num_images else None]
+    counts = run.accounts.languages()
     return Manifest(
-        stages=steps.accounts.stages(),
+        stages=run.accounts.stages(),
         languages=counts,
+        sources=run.accounts.sources(),
+        files=files,
         num_samples=sum(count.num_samples for count in counts),
-        num_images=_num_images(config.output),
-        inputs={name: str(source["sha256"]) for name, source in settings["sources"].items()},
+        num_images=num_images,
+        inputs=inputs,
         settings=settings,
         template=config.template,
-        tokenizer_fingerprint=tokenizer,
-        tower_fingerprint=spec.tower_fingerprint if steps.has_images else "",
+        tokenizer_fingerprint=run.tokenizer,
+        tower_fingerprint=spec.tower_fingerprint if num_images else "",
         image_store=image_store,
         code_version=code_version(),
         fingerprint=fingerprint(parts),
     )
 
 
-def _num_images(corpus: Path) -> int:
-    found: set[str] = set()
-    for file in open_samples(corpus):
-        found.update(pc.unique(file.read(columns=["image_id"]).column(0)).drop_null().to_pylist())
-    return len(found)
+def _num_images(corpus: Path, files: Iterable[str]) -> int:
+    found: list[pa.Array] = [pa.array([], pa.string())]
+    for name in files:
+        column = storage.read_table(corpus / name, columns=["image_id"]).column("image_id")
+        found.append(column.unique().drop_null())
+    return len(pc.unique(pa.chunked_array(found)))

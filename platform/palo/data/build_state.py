@@ -1,58 +1,71 @@
-"""What changed since a corpus was built, and making room for a new one."""
+"""What changed since a corpus was built or begun, and making room for what is new."""
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from palo import storage
 from palo.config import to_dict
-from palo.data.corpus import open_samples
 from palo.data.corpus_config import CorpusConfig
 from palo.data.image_store import commit_store
+from palo.data.ledger import OUTPUTS
 from palo.data.manifest import Manifest, read_manifest
-from palo.data.picture_files import stamp_of
+from palo.data.picture_table import PICTURE_SCHEMA, table_path, unchanged
+from palo.data.sources import Piece
 from palo.data.store_spec import StoreSpec, read_spec
 from palo.errors import StorageError
 
-CORPUS_VERSION = 2
+CORPUS_VERSION = 3
 """Goes up whenever the same sources and settings give other samples."""
 
-_KEPT = ("images", "archives")  # content and archives name them: they outlive a build
-_PARTS = ("manifest.json", "pictures.parquet", "records", "samples", "quarantine")
+_PARTS = (
+    "manifest.json",
+    "pictures.parquet",
+    "pictures",
+    "done",
+    "images",
+    "archives",
+    *OUTPUTS,
+)
 
 
-def settings_of(config: CorpusConfig, tokenizer: str, spec: StoreSpec) -> dict[str, Any]:
-    """Returns all that decides what is in a corpus; paths count by what lies there.
+def settings_of(
+    config: CorpusConfig, pieces: Sequence[Sequence[Piece]], tokenizer: str, spec: StoreSpec
+) -> dict[str, Any]:
+    """Returns all that decides what is in a corpus; files count by their size and time of change.
 
     Args:
         config: The build's configuration.
+        pieces: The pieces of each source.
         tokenizer: Fingerprint of the tokenizer.
         spec: What the image store holds.
     """
     sources = {
         source.name: {
-            "number": number,
-            "sha256": storage.file_hash(source.path),
+            "files": {
+                str(piece.path.resolve()): [piece.size_bytes, piece.modified_ns] for piece in own
+            },
             "images": None if source.images is None else str(source.images.resolve()),
             "language": source.language,
             "licence": source.licence,
             "format": source.format,
         }
-        for number, source in enumerate(config.sources)
+        for source, own in zip(config.sources, pieces, strict=True)
     }
     settings: dict[str, Any] = to_dict(
         {
             "version": CORPUS_VERSION,
             "sources": sources,
+            "order": [source.name for source in config.sources],
             "template": config.template,
             "limits": config.limits,
             "tokenizer": tokenizer,
             "image_store": spec,
             "image_limits": config.image_limits,
             "cleaning": config.cleaning,
+            "mixture": config.mixture,
         }
     )
     return settings
@@ -76,6 +89,19 @@ def read_finished(corpus: Path) -> Manifest | None:
     return read_manifest(path) if path.exists() else None
 
 
+def read_begun(corpus: Path) -> dict[str, Any] | None:
+    """Returns the settings that the latest build began with; None if there is none."""
+    path = _begun(corpus)
+    if not path.exists():
+        return None
+    settings: dict[str, Any] = storage.read_json(path)
+    return settings
+
+
+def _begun(corpus: Path) -> Path:
+    return corpus / "done" / "settings.json"
+
+
 def what_changed(
     config: CorpusConfig, manifest: Manifest, settings: Mapping[str, Any]
 ) -> list[str]:
@@ -83,19 +109,27 @@ def what_changed(
     found = changes(manifest.settings, settings)
     if found:
         return found
-    num_samples = sum(file.metadata.num_rows for file in open_samples(config.output))
-    if num_samples != manifest.num_samples:
-        found.append("samples files")
-    path = config.output / "pictures.parquet"
-    with storage.explained("read", path):
-        pictures = pq.read_table(path).to_pylist()
-    count = sum((p["num_bytes"], p["modified_ns"]) != stamp_of(p["path"]) for p in pictures)
-    if count:
+    if (count := _num_lost(config.output, manifest)) > 0:
+        found.append(f"{count} samples files")
+    pictures = storage.read_table(table_path(config.output), schema=PICTURE_SCHEMA)
+    if count := int((~unchanged(pictures, with_absent=True)).sum()):
         found.append(f"{count} image files")
-    wanted = {picture["image_id"] for picture in pictures if picture["reason"] is None}
-    if wanted and (count := len(wanted - _stored(config.store_folder))):
+    wanted = pictures.filter(pc.is_null(pictures["reason"]))["image_id"].to_pylist()
+    if wanted and (count := len(set(wanted) - _stored(config.store_folder))):
         found.append(f"{count} images of the store {config.store_folder}")
     return found
+
+
+def _num_lost(corpus: Path, manifest: Manifest) -> int:
+    """Counts samples files that are gone or cut off, by what their folders list."""
+    sizes: dict[Path, dict[str, int]] = {}
+    lost = 0
+    for name, size in manifest.files.items():
+        path = corpus / name
+        if path.parent not in sizes:
+            sizes[path.parent] = storage.file_sizes(path.parent)
+        lost += sizes[path.parent].get(path.name) != size
+    return lost
 
 
 def _stored(store: Path) -> frozenset[str]:
@@ -103,34 +137,32 @@ def _stored(store: Path) -> frozenset[str]:
     return commit_store(store) if (store / "manifest.json").exists() else frozenset()
 
 
-def make_room(config: CorpusConfig, spec: StoreSpec) -> None:
-    """Empties a corpus folder for a new build; images that fit stay.
+def make_room(config: CorpusConfig, spec: StoreSpec, settings: Mapping[str, Any]) -> None:
+    """Makes a corpus folder ready for a build: the corpus there is no longer a finished one.
+
+    What earlier builds did stays until the tasks of this one have been compared with it.
+
+    Args:
+        config: The build's configuration.
+        spec: What the image store holds.
+        settings: All that decides what is in the corpus.
 
     Raises:
         StorageError: If the folder holds something that is no corpus, or can't be written.
     """
     folder = config.output
     storage.ensure_folder(folder)
-    foreign = sorted(p.name for p in folder.iterdir() if p.name not in {*_PARTS, *_KEPT})
-    marker = folder / "records"
-    if foreign or (any(folder.iterdir()) and not marker.is_dir()):
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in _PARTS)
+    has_marker = any((folder / name).is_dir() for name in ("done", "records"))
+    if foreign or (any(folder.iterdir()) and not has_marker):
         raise StorageError(
             f"{folder} holds something that is no corpus",
-            seen=", ".join(foreign[:3]) or "no records folder",
+            seen=", ".join(foreign[:3]) or "no folder of what is done",
             fix="Choose an empty folder for the corpus.",
         )
-    with storage.explained("empty", folder):
-        # The marker goes last and comes first, so that a build that died can always be repeated.
-        for name in _PARTS:
-            path = folder / name
-            if path == marker:
-                continue
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        if marker.is_dir():
-            for path in marker.iterdir():
-                path.unlink()
-        marker.mkdir(exist_ok=True)
-        images = folder / "images"
-        own = config.image_store is None and (images / "manifest.json").exists()
-        if own and read_spec(images) != spec:
-            shutil.rmtree(images)
+    storage.remove(folder / "manifest.json")
+    storage.write_json(_begun(folder), settings)
+    images = folder / "images"
+    own = config.image_store is None and (images / "manifest.json").exists()
+    if own and read_spec(images) != spec:
+        storage.remove(images)

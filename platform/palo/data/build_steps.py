@@ -1,202 +1,101 @@
-"""The steps of a build in turn, each run by Ray Data, with an account of every row."""
+"""The last steps of a build: which records are left out, and samples of the others."""
 
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from palo import languages, storage
 from palo.config import fingerprint
-from palo.data.accounts import Accounts
-from palo.data.archives import IndexTask, index_archive
-from palo.data.corpus_config import CorpusConfig
-from palo.data.duplicates import DigestTask, Duplicate, DuplicateFinder, digest_records
-from palo.data.encode_step import EncodeTask, encode_records
-from palo.data.image_store import commit_store, prepare_store
-from palo.data.parse_step import ParseTask, parse_piece
-from palo.data.picture_files import image_root
-from palo.data.picture_step import PICTURE_SCHEMA, IdentifyTask, ShardTask, identify_pictures
-from palo.data.picture_tasks import encode_shards
+from palo.data.build_run import BuildRun
+from palo.data.build_state import CORPUS_VERSION
+from palo.data.encode_step import EncodeTask, encode_records, samples_name
+from palo.data.fates import Fates
+from palo.data.ledger import Entry
+from palo.data.near_duplicates import SIGNATURE_BYTES, near_groups
+from palo.data.progress import Meter
 from palo.data.quarantine import SourceFile
-from palo.data.ray_tasks import run_tasks
-from palo.data.records import Origin
-from palo.data.sources import Piece
-from palo.data.store_spec import StoreSpec
+from palo.data.ray_tasks import Job, Outcome, Work
+from palo.data.record_index import RecordFile, RecordIndex
+from palo.data.signature_step import SignatureTask, read_signatures, sign_records
+from palo.data.sources import Piece, file_number_of
+from palo.data.steps import StepName
 from palo.errors import DataError
 
-_PATHS_PER_TASK = 256
-_LINE_EVERY_S = 5.0
+T = TypeVar("T")
+
+# What a file of records goes through in one task.
+_OF_ENCODING: tuple[StepName, ...] = (
+    "image",
+    "duplicate",
+    "near_duplicate",
+    "mixture",
+    "encode",
+)
 
 
-class BuildSteps:
-    """Builds what lies in a corpus folder but its manifest.
+class SampleSteps:
+    """Takes records to samples.
 
     Args:
-        config: What to build.
-        spec: What the image store holds.
-        say: Takes lines about progress.
+        run: The build.
+        pieces: The pieces of each source.
 
     Attributes:
-        accounts: Rows in, out and dropped.
-        counts: Records, and what was split, cut and dropped in part, by language.
-        has_images: Whether any record has a picture.
-        num_encoded: Images that were added to the image store.
+        files: Size in bytes of each samples file by its path in the corpus, in order.
     """
 
-    def __init__(self, config: CorpusConfig, spec: StoreSpec, say: Callable[[str], None]) -> None:
-        self.accounts = Accounts(config.max_bad_share)
-        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.has_images = False
-        self.num_encoded = 0
-        self._config = config
-        self._spec = spec
-        self._say = say
-        self._indexes = config.output / "archives"
-        self._duplicates: Mapping[str, tuple[Duplicate, ...]] = {}
-        self._sources = [
-            SourceFile(number=number, name=source.name, path=source.path)
-            for number, source in enumerate(config.sources)
+    def __init__(self, run: BuildRun, pieces: Sequence[Sequence[Piece]]) -> None:
+        self.files: dict[str, int] = {}
+        self._run = run
+        self._config = run.config
+        self._paths = [{piece.file_number: piece.path for piece in own} for own in pieces]
+
+    def choose(self, index: RecordIndex, pictures: pa.Table) -> Fates:
+        """Decides which records are left out: bad pictures, duplicates, not in the mixture."""
+        fates = Fates(index, pictures, self._run.names, self._config.mixture)
+        if self._config.cleaning.duplicates == "drop":
+            fates.drop_duplicates()
+        if self._config.cleaning.near_duplicates is not None:
+            self._drop_near(index, fates, self._config.cleaning.near_duplicates)
+        fates.drop_unchosen()
+        return fates
+
+    def _drop_near(self, index: RecordIndex, fates: Fates, threshold: float) -> None:
+        jobs = [self._signature_job(file) for file in index.files]
+        self._follow("near duplicates", sign_records, jobs, len(index))
+        rows = fates.kept
+        parts = [
+            read_signatures(self._config.output, file.name)[own]
+            for file, own in zip(index.files, index.split(rows), strict=True)
         ]
+        signed = np.concatenate([np.zeros((0, SIGNATURE_BYTES), np.uint8), *parts])
+        groups = near_groups(signed, threshold, fates.scopes()[rows])
+        pairs = [(later, group[0]) for group in groups for later in group[1:]]
+        fates.drop_near_duplicates(rows[np.array(pairs, np.int64).reshape(-1, 2)])
 
-    def archives(self) -> None:
-        """Indexes the archives of pictures, so that their members can be reached one by one.
+    def _signature_job(self, file: RecordFile) -> Job[SignatureTask]:
+        key = fingerprint([CORPUS_VERSION, file.digest])
+        return Job(
+            ticket=self._run.ticket("signatures", _job_name(file.name), key),
+            task=SignatureTask(corpus=self._config.output, name=file.name),
+        )
 
-        Raises:
-            DataError: If one is damaged, or is none.
-        """
-        folders = {source.images for source in self._config.sources if source.images is not None}
-        paths = sorted(str(path) for path in folders if path.is_file())
-        tasks = [IndexTask(archive=path, indexes=self._indexes) for path in paths]
-        meter = _Meter("archives", "archives", self._say, len(tasks))
-        current: set[str] = set()
-        for result in run_tasks(index_archive, tasks):
-            current.add(result["name"])
-            meter.add(1)
+    def _follow(
+        self, step: str, function: Callable[[T], Work], jobs: Sequence[Job[T]], total: int
+    ) -> list[Outcome]:
+        """Runs jobs that each count the records of a file."""
+        meter = Meter(step, "records", self._run.say, total)
+        outcomes: list[Outcome] = []
+        for outcome in self._run.run(function, jobs):
+            count = meter.add if outcome.is_new else meter.skip
+            count(outcome.entry.result["records"])
+            outcomes.append(outcome)
         meter.finish()
-        for path in self._indexes.glob("*.arrow"):
-            if path.name not in current:
-                path.unlink()
+        return outcomes
 
-    def parse(self, pieces: list[list[Piece]]) -> None:
-        """Makes records of each source's pieces, and cleans them."""
-        tasks = [
-            ParseTask(
-                corpus=self._config.output,
-                source=source,
-                piece=piece,
-                origin=Origin(
-                    source=settings.name,
-                    licence=settings.licence,
-                    language=settings.language,
-                    image_folder=None if settings.images is None else image_root(settings.images),
-                    languages=languages.codes(),
-                    names=tuple(languages.get(code).name for code in languages.codes()),
-                ),
-                cleaning=self._config.cleaning,
-                known=tuple(languages.every()),
-            )
-            for source, settings, own in zip(
-                self._sources, self._config.sources, pieces, strict=True
-            )
-            for piece in own
-        ]
-        meter = _Meter("parse", "rows", self._say)
-        for result in run_tasks(parse_piece, tasks):
-            num_rows, num_parsed, num_records = (
-                result[name] for name in ("rows", "parsed", "records")
-            )
-            self.accounts.add(
-                "parse", num_rows, num_parsed, result["parse_drops"], result["example"]
-            )
-            self.accounts.add("clean", num_parsed, num_records, result["clean_drops"], "")
-            self._add_counts(result["counts"])
-            meter.add(result["rows"])
-        meter.finish()
-        self.accounts.require_few_bad()
-
-    def pictures(self) -> None:
-        """Puts every distinct picture into the image store, unless it is there."""
-        uses = _pictures_of(self._config.output)
-        self.has_images = bool(uses)
-        rows = self._identify(sorted(uses))
-        bad = Counter[str]()
-        for row in rows:
-            if row["reason"] is not None:
-                bad[row["reason"]] += uses[row["path"]]
-        example = next((f"{row['reason']} ({row['detail']})" for row in rows if row["reason"]), "")
-        self.accounts.require_few_bad(bad, example)
-        faults = self._encode_pictures(rows) if self.has_images else {}
-        for row in rows:
-            if row["image_id"] in faults:
-                row["reason"], row["detail"] = faults[row["image_id"]]
-        table = pa.Table.from_pylist(rows, schema=PICTURE_SCHEMA)
-        with storage.replacing(self._config.output / "pictures.parquet") as partial:
-            pq.write_table(table, partial)
-
-    def _identify(self, paths: list[str]) -> list[dict[str, Any]]:
-        tasks = [
-            IdentifyTask(
-                paths=tuple(paths[start : start + _PATHS_PER_TASK]),
-                indexes=self._indexes,
-                limits=self._config.image_limits,
-            )
-            for start in range(0, len(paths), _PATHS_PER_TASK)
-        ]
-        meter = _Meter("identify", "images", self._say, len(paths))
-        rows: list[dict[str, Any]] = []
-        for result in run_tasks(identify_pictures, tasks):
-            rows += result["pictures"]
-            meter.add(len(result["pictures"]))
-        meter.finish()
-        return sorted(rows, key=lambda row: str(row["path"]))
-
-    def _encode_pictures(self, rows: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
-        folder = self._config.store_folder
-        present = prepare_store(folder, self._spec)
-        paths = {row["image_id"]: row["path"] for row in reversed(rows) if row["image_id"]}
-        new = sorted(paths.keys() - present)
-        size = self._config.images_per_shard
-        tasks = [
-            ShardTask(
-                image_ids=tuple(ids),
-                paths=tuple(paths[image_id] for image_id in ids),
-                indexes=self._indexes,
-                limits=self._config.image_limits,
-            )
-            for ids in (new[start : start + size] for start in range(0, len(new), size))
-        ]
-        if len(new) < len(paths):
-            self._say(f"images: {len(paths) - len(new):,} of {len(paths):,} are in the store")
-        meter = _Meter("images", "images", self._say, len(new))
-        faults: dict[str, tuple[str, str]] = {}
-        for result in encode_shards(tasks, self._config, self._spec):
-            faults |= {
-                image_id: (fault[0], fault[1]) for image_id, fault in result["faults"].items()
-            }
-            meter.add(result["images"])
-        meter.finish()
-        commit_store(folder)
-        self.num_encoded = len(new) - len(faults)
-        return faults
-
-    def duplicates(self) -> None:
-        """Finds the records that an earlier one equals, if they are to be left out."""
-        if self._config.cleaning.duplicates == "keep":
-            return
-        tasks = [DigestTask(corpus=self._config.output, name=name) for name in self._names()]
-        meter = _Meter("duplicates", "records", self._say, self.accounts.rows_out["clean"])
-        finder = DuplicateFinder()
-        for result in run_tasks(digest_records, tasks):
-            meter.add(finder.add(result))
-        meter.finish()
-        self._duplicates = finder.duplicates()
-
-    def encode(self) -> str:
-        """Makes samples of all records.
+    def encode(self, index: RecordIndex, fates: Fates) -> str:
+        """Makes samples of the records that are kept.
 
         Returns:
             A fingerprint of the samples, in their order.
@@ -204,92 +103,70 @@ class BuildSteps:
         Raises:
             DataError: If too many rows are bad, or none is left.
         """
-        names = self._names()
-        tasks = [self._encode_task(name) for name in names]
-        meter = _Meter("encode", "records", self._say, self.accounts.rows_out["clean"])
-        digests: dict[str, str] = {}
-        for result in run_tasks(encode_records, tasks):
-            digests[result["name"]] = result["digest"]
-            self._count(result)
-            meter.add(result["records"])
-        meter.finish()
-        self.accounts.require_few_bad()
-        if not self.accounts.rows_out["encode"]:
+        jobs = [self._encode_job(index, fates, number) for number in range(len(index.files))]
+        sources = {
+            job.ticket: self._run.names[file.source]
+            for job, file in zip(jobs, index.files, strict=True)
+        }
+        entries: dict[str, Entry] = {}
+        for outcome in self._follow("encode", encode_records, jobs, len(index)):
+            entries[outcome.ticket.name] = outcome.entry
+            self._count(sources[outcome.ticket], outcome.entry.result)
+        self._run.accounts.require_few_bad()
+        digests: list[str] = []
+        for file in index.files:
+            entry, name = entries[_job_name(file.name)], samples_name(file.name)
+            if name in entry.outputs:
+                self.files[name] = entry.outputs[name]
+                digests.append(entry.result["digest"])
+        if not digests:
             raise DataError("no row is left to train on", fix="Check the sources.")
-        return fingerprint([digests[name] for name in names])
+        return fingerprint(digests)
 
-    def _names(self) -> list[str]:
-        """Returns the files of records, in the order of the sources' rows."""
-        return sorted(path.name for path in (self._config.output / "records").glob("*.parquet"))
-
-    def _encode_task(self, name: str) -> EncodeTask:
-        return EncodeTask(
+    def _encode_job(self, index: RecordIndex, fates: Fates, number: int) -> Job[EncodeTask]:
+        file = index.files[number]
+        first = int(index.places[index.starts[number]])
+        path = self._paths[file.source][file_number_of(first)]
+        task = EncodeTask(
             corpus=self._config.output,
-            name=name,
-            source=self._sources[int(name.split("-")[0])],
+            name=file.name,
+            source=SourceFile(name=self._run.names[file.source], path=path),
             template=self._config.template,
             tokenizer=self._config.tokenizer,
             limits=self._config.limits,
-            duplicates=self._duplicates.get(name, ()),
+            fates=fates.packed(number),
+            repeated=fates.repeated(number),
         )
+        key = fingerprint(
+            [
+                CORPUS_VERSION,
+                file.digest,
+                fates.picture_digest(number),
+                task.fates,
+                task.repeated,
+                task.template,
+                self._run.tokenizer,
+                task.limits,
+            ]
+        )
+        return Job(ticket=self._run.ticket("encode", _job_name(file.name), key), task=task)
 
-    def _count(self, result: Mapping[str, Any]) -> None:
+    def _count(self, source: str, result: Mapping[str, Any]) -> None:
         num_encoded = sum(counts["records"] for counts in result["counts"].values())
-        num_left, example = result["records"], result["example"]
-        for step, drops in result["drops"].items():
-            num_before, num_left = num_left, num_left - _total(drops)
+        num_left = result["records"]
+        for step in _OF_ENCODING:
+            drops, num_before = result["drops"][step], num_left
+            num_left -= _total(drops)
             num_out = num_encoded if step == "encode" else num_left
-            self.accounts.add(step, num_before, num_out, drops, example)
-            example = ""
-        self._add_counts(result["counts"])
-
-    def _add_counts(self, by_language: Mapping[str, Mapping[str, int]]) -> None:
-        for language, counts in by_language.items():
-            self.counts[language].update(counts)
+            example = result["example"] if step == "encode" else ""
+            self._run.accounts.add(step, source, num_before, num_out, drops, example)
+        self._run.accounts.add_samples(source, result)
 
 
-def _pictures_of(corpus: Path) -> Counter[str]:
-    """Counts how many records use each picture."""
-    uses: Counter[str] = Counter()
-    for path in sorted((corpus / "records").glob("*.parquet")):
-        with storage.explained("read", path):
-            column = pq.read_table(path, columns=["image"]).column("image")
-        for pair in column.drop_null().value_counts().to_pylist():
-            uses[pair["values"]] += pair["counts"]
-    return uses
+def _job_name(file: str) -> str:
+    """Returns the name of a task for a file of records: source and place."""
+    return file.removeprefix("records/").removesuffix(".parquet")
 
 
 def _total(dropped: Mapping[str, Mapping[str, int]]) -> int:
     return sum(sum(counts.values()) for counts in dropped.values())
-
-
-class _Meter:
-    """Says every few seconds how far a step is and how fast it goes."""
-
-    def __init__(
-        self, step: str, unit: str, say: Callable[[str], None], total: int | None = None
-    ) -> None:
-        self._step = step
-        self._unit = unit
-        self._say = say
-        self._total = total
-        self._done = self._said = 0
-        self._start = self._last = time.monotonic()
-
-    def add(self, count: int) -> None:
-        self._done += count
-        now = time.monotonic()
-        if now - self._last >= _LINE_EVERY_S:
-            self._last = now
-            self._line(now)
-
-    def finish(self) -> None:
-        if self._done > self._said:
-            self._line(time.monotonic())
-
-    def _line(self, now: float) -> None:
-        done = f"{self._done:,}" + (f"/{self._total:,}" if self._total else "")
-        rate = self._done / max(now - self._start, 1e-9)
-        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
-        self._said = self._done
-        self._say(f"{self._step}: {done} {self._unit}, {speed} {self._unit}/s")

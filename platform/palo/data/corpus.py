@@ -1,14 +1,15 @@
 """Reading a finished corpus: what the plan needs of every sample, and samples by number.
 
 <corpus>/manifest.json         account of every row, settings, fingerprint
-<corpus>/samples/*.parquet     samples, in the order of their numbers
-<corpus>/images/               image store, unless the corpus shares another one
-<corpus>/quarantine/*.parquet  dropped rows with reason and origin
+<corpus>/samples/<source>/*.parquet            samples; the manifest lists the files in order
+<corpus>/images/                               image store, unless the corpus shares another one
+<corpus>/quarantine/<step>/<source>/*.parquet  dropped rows with reason and origin
+<corpus>/records/<source>/*.parquet            what the sources held, clean and checked
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class Corpus:
         self.images: ImageStore | None = None
         if manifest.image_store is not None:
             self.images = ImageStore(storage.follow(folder, manifest.image_store))
-        self._files = open_samples(folder)
+        self._files = open_samples(folder, tuple(manifest.files))
         self._groups = [
             (file, group) for file in self._files for group in range(file.num_row_groups)
         ]
@@ -146,25 +147,18 @@ def open_corpus(folder: Path) -> Corpus:
     return Corpus(folder, read_manifest(path))
 
 
-def open_samples(corpus: Path) -> list[pq.ParquetFile]:
-    """Opens the samples files of a corpus in order.
+def open_samples(corpus: Path, files: Sequence[str]) -> list[pq.ParquetFile]:
+    """Opens the samples files of a corpus.
+
+    Args:
+        corpus: Its folder.
+        files: Their paths in it, in order.
 
     Raises:
         MismatchError: If one of them has other columns than samples have.
+        StorageError: If one can't be read.
     """
-    return [_open(path) for path in sorted((corpus / "samples").glob("*.parquet"))]
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    with storage.explained("read", path):
-        file = pq.ParquetFile(path, memory_map=True)
-    if not file.schema_arrow.equals(SAMPLE_SCHEMA):
-        raise MismatchError(
-            f"{path} has other columns than samples have",
-            seen=", ".join(file.schema_arrow.names),
-            fix="Build the corpus again with this version.",
-        )
-    return file
+    return [storage.open_parquet(corpus / name, SAMPLE_SCHEMA) for name in files]
 
 
 class SampleColumns(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from palo import languages
 from palo.data.cleaning import CleaningSettings
+from palo.data.mixture import MixtureSettings
 from palo.storage import S3Path
 from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES
@@ -89,6 +90,7 @@ class CorpusConfig:
             `output`.
         image_limits: How much one image file may ask for.
         cleaning: How records are cleaned, and which are left out.
+        mixture: Which of them the corpus is made of.
         max_bad_share: Largest share of rows that may be left out before the build stops.
         num_encoders: Processes that run the tower.
         gpus_per_encoder: GPUs of each of them.
@@ -109,6 +111,7 @@ class CorpusConfig:
     image_store: Path | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
+    mixture: MixtureSettings = field(default_factory=MixtureSettings)
     max_bad_share: float = 0.02
     num_encoders: int = 1
     gpus_per_encoder: float = 0.0
@@ -120,6 +123,8 @@ class CorpusConfig:
             yield "sources must name at least one source"
         names = Counter(source.name for source in self.sources)
         yield from (f"sources has the name {n!r} twice" for n, count in names.items() if count > 1)
+        for name in self.mixture.per_source.keys() - names.keys():
+            yield f"mixture.per_source has {name!r}, which is no source"
         if self.template not in TEMPLATES:
             yield f"template must be one of {', '.join(TEMPLATES)}, not {self.template!r}"
         if not 0 <= self.max_bad_share <= 1:

@@ -1,10 +1,17 @@
 """What a build knows of the pictures of some records."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from palo import storage
+from palo.data.picture_table import table_path
+
+_COLUMNS = ("path", "image_id", "reason", "detail")
 
 
 class KnownPicture(NamedTuple):
@@ -25,7 +32,17 @@ def known_pictures(corpus: Path, paths: Sequence[str]) -> dict[str | None, Known
     """Returns what is known of pictures by path, and of none."""
     found: dict[str | None, KnownPicture] = {None: KnownPicture(None, None, "")}
     if paths:
-        table = pq.read_table(corpus / "pictures.parquet", filters=[("path", "in", list(paths))])
-        for row in table.to_pylist():
+        path = table_path(corpus)
+        with storage.explained("read", path):
+            stat = path.stat()
+        table = _table(path, stat.st_size, stat.st_mtime_ns)
+        rows = table.filter(pc.is_in(table.column("path"), value_set=pa.array(paths, pa.string())))
+        for row in rows.to_pylist():
             found[row["path"]] = KnownPicture(row["image_id"], row["reason"], row["detail"])
     return found
+
+
+@lru_cache(maxsize=1)
+def _table(path: Path, size_bytes: int, modified_ns: int) -> pa.Table:
+    """Reads the table once in a process: each of its tasks needs some of it."""
+    return storage.read_table(path, columns=_COLUMNS)

@@ -1,10 +1,11 @@
 """The manifest of a corpus: an account of every row, and what made the samples."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import palo
 from palo import storage
 from palo.config import from_dict, to_dict
 from palo.errors import DataError
+
+LENGTH_STEP = 64
+"""Text tokens of one bar of a histogram of lengths."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +59,8 @@ class LanguageCount:
         truncation_rate: Share of samples whose text was cut.
         num_rewritten_turns: Turns of all its records that were put into normal form.
         num_in_other_language: Records that were kept though their answers are in another language.
+        lengths: How many samples have from n * LENGTH_STEP text tokens on, less than
+            (n + 1) * LENGTH_STEP, for n from 0.
     """
 
     language: str
@@ -71,6 +77,26 @@ class LanguageCount:
     truncation_rate: float
     num_rewritten_turns: int = 0
     num_in_other_language: int = 0
+    lengths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceCount:
+    """What a corpus holds of one source.
+
+    Attributes:
+        name: The source.
+        stages: Accounts of the build's stages for its rows alone.
+        num_records: Records that gave at least one sample, by language.
+        num_samples: Samples, by language.
+        num_text_tokens: Text tokens of all samples, by language.
+    """
+
+    name: str
+    stages: tuple[StageCount, ...]
+    num_records: Mapping[str, int]
+    num_samples: Mapping[str, int]
+    num_text_tokens: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,9 +106,12 @@ class Manifest:
     Attributes:
         stages: Accounts of the build's stages, in order.
         languages: Token statistics by language.
+        sources: Accounts of the sources, in order; empty where nothing was built of sources.
+        files: Size in bytes of each samples file by its path in the corpus, in the order of the
+            samples.
         num_samples: Samples.
         num_images: Distinct images that samples use.
-        inputs: SHA-256 of each source file, by source name.
+        inputs: SHA-256 of what the rows of each source are made of, by source name.
         settings: The resolved configuration of the build, as JSON values.
         template: Name of the conversation template.
         tokenizer_fingerprint: Names the tokenizer's files.
@@ -95,6 +124,8 @@ class Manifest:
 
     stages: tuple[StageCount, ...]
     languages: tuple[LanguageCount, ...]
+    sources: tuple[SourceCount, ...] = ()
+    files: Mapping[str, int]
     num_samples: int
     num_images: int
     inputs: Mapping[str, str]
@@ -108,21 +139,36 @@ class Manifest:
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each account that doesn't add up."""
-        for stage in self.stages:
-            if stage.rows_in != stage.rows_out + stage.num_dropped:
-                yield (
-                    f"stage {stage.name}: {stage.rows_in} rows in, "
-                    f"{stage.rows_out} out, {stage.num_dropped} dropped"
-                )
-        for before, after in zip(self.stages, self.stages[1:], strict=False):
-            if before.rows_out != after.rows_in:
-                yield (
-                    f"{before.rows_out} rows left stage {before.name}, "
-                    f"{after.rows_in} reached stage {after.name}"
-                )
+        yield from _stage_faults(self.stages)
+        for source in self.sources:
+            yield from (f"source {source.name}: {fault}" for fault in _stage_faults(source.stages))
+        if self.sources:
+            for stage, *own in zip(
+                self.stages, *(source.stages for source in self.sources), strict=True
+            ):
+                counted = sum(part.rows_in for part in own)
+                if counted != stage.rows_in:
+                    yield (
+                        f"stage {stage.name}: {stage.rows_in} rows in, {counted} over all sources"
+                    )
         counted = sum(language.num_samples for language in self.languages)
         if counted != self.num_samples:
             yield f"{self.num_samples} samples, {counted} over all languages"
+
+
+def _stage_faults(stages: Sequence[StageCount]) -> Iterator[str]:
+    for stage in stages:
+        if stage.rows_in != stage.rows_out + stage.num_dropped:
+            yield (
+                f"stage {stage.name}: {stage.rows_in} rows in, "
+                f"{stage.rows_out} out, {stage.num_dropped} dropped"
+            )
+    for before, after in pairwise(stages):
+        if before.rows_out != after.rows_in:
+            yield (
+                f"{before.rows_out} rows left stage {before.name}, "
+                f"{after.rows_in} reached stage {after.name}"
+            )
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

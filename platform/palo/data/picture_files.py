@@ -1,6 +1,7 @@
 """Reads picture files: from folders, out of archives and out of Parquet files."""
 
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from palo import storage
@@ -28,6 +29,18 @@ def stamp_of(path: str) -> tuple[int, int]:
     except OSError:
         return -1, -1
     return found.st_size, found.st_mtime_ns
+
+
+def stamps_of(paths: Sequence[str]) -> list[tuple[int, int]]:
+    """Returns `stamp_of` of many pictures; looks at each archive once."""
+    archives: dict[str, tuple[int, int]] = {}
+    stamps: list[tuple[int, int]] = []
+    for path in paths:
+        file, member = parts_of(path)
+        if member and file not in archives:
+            archives[file] = stamp_of(file)
+        stamps.append(archives[file] if member else stamp_of(path))
+    return stamps
 
 
 def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:

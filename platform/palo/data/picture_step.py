@@ -11,20 +11,10 @@ import pyarrow as pa
 
 from palo.data.corpus_config import ImageLimits
 from palo.data.picture_files import read_picture, stamp_of
+from palo.data.picture_table import PICTURE_SCHEMA, write_part
 from palo.data.reasons import Reason
 from palo.data.store_spec import StoreSpec
 from palo.errors import ImageError
-
-PICTURE_SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("image_id", pa.string()),
-        pa.field("num_bytes", pa.int64(), nullable=False),
-        pa.field("modified_ns", pa.int64(), nullable=False),
-        pa.field("reason", pa.string()),
-        pa.field("detail", pa.string(), nullable=False),
-    ]
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,19 +22,27 @@ class IdentifyTask:
     """Pictures to identify.
 
     Attributes:
+        corpus: Folder of the corpus.
         paths: Their paths, in folders or archives.
         indexes: Folder of the archives' indexes.
         limits: How much one of them may ask for.
     """
 
+    corpus: Path
     paths: tuple[str, ...]
     indexes: Path
     limits: ImageLimits
 
 
 def identify_pictures(task: IdentifyTask) -> dict[str, Any]:
-    """Returns rows of PICTURE_SCHEMA under "pictures"."""
-    return {"pictures": [identify(path, task.indexes, task.limits) for path in task.paths]}
+    """Writes a part of the table of pictures.
+
+    Returns:
+        pictures, how many they are; name of the part.
+    """
+    rows = [identify(path, task.indexes, task.limits) for path in task.paths]
+    part = write_part(task.corpus, pa.Table.from_pylist(rows, schema=PICTURE_SCHEMA))
+    return {"pictures": len(rows), "part": part}
 
 
 def identify(path: str, indexes: Path, limits: ImageLimits) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from palo.config import from_dict
 from palo.data.corpus_config import CorpusConfig
 from palo.data.decoder import shared_decoder
+from palo.data.picture_faults import faults_folder, write_faults
 from palo.data.picture_step import ShardTask, decode_shard
 from palo.data.ray_errors import own_errors
 from palo.data.ray_tasks import TASK_CPUS, as_row, dataset, results
@@ -50,7 +51,12 @@ def encode_shards(
         decoded = dataset(tasks).map(decode, num_cpus=TASK_CPUS)
         encoded = decoded.map(
             _ShardWriter,
-            fn_constructor_args=(config.store_folder, spec, config.tower),
+            fn_constructor_args=(
+                config.store_folder,
+                spec,
+                config.tower,
+                faults_folder(config.output, config.image_limits),
+            ),
             compute=ray.data.ActorPoolStrategy(size=config.num_encoders),
             num_cpus=_ENCODER_CPUS,
             num_gpus=config.gpus_per_encoder or None,
@@ -70,10 +76,11 @@ def _decoded_row(task: ShardTask, spec: StoreSpec) -> dict[str, Any]:
 class _ShardWriter:
     """An actor: turns decoded pictures into one shard of the image store."""
 
-    def __init__(self, store: Path, spec: StoreSpec, tower: Path) -> None:
+    def __init__(self, store: Path, spec: StoreSpec, tower: Path, faults: Path) -> None:
         self._store = store
         self._spec = spec
         self._tower = tower
+        self._faults = faults
 
     @cached_property
     def _encoder(self) -> "TowerEncoder":
@@ -93,6 +100,7 @@ class _ShardWriter:
         if image_ids:
             self._write_shard(image_ids, row["pixels"])
         faults = json.loads(row["faults"])
+        write_faults(self._faults, faults)
         return {"images": len(image_ids) + len(faults), "faults": faults}
 
     def _write_shard(self, image_ids: list[str], data: bytes) -> None:

@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from palo import storage
 from palo.data.reasons import Reason
+from palo.data.sources import offset_of
+from palo.data.steps import StepName
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -39,59 +41,62 @@ def _bad_rows(rows: Sequence[Mapping[str, object]]) -> pa.Table:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
-    """A source as the steps of a build know it.
+    """A source file as the steps of a build know it.
 
     Attributes:
-        number: Its place among the sources, from 0.
-        name: Its name.
+        name: Name of the source.
         path: The file.
     """
 
-    number: int
     name: str
     path: Path
 
 
 class RowFiles(Generic[R]):
-    """Writes rows to files of bounded size, each named after its first row.
+    """Writes rows to files of bounded size, each named after its first row's place.
 
     Args:
-        folder: Where the files go.
-        prefix: What their names begin with.
+        corpus: Folder of the corpus.
+        folder: Where the files go, as a path in the corpus.
         to_table: Makes a table of rows.
     """
 
     def __init__(
-        self, folder: Path, prefix: str, to_table: Callable[[Sequence[R]], pa.Table]
+        self, corpus: Path, folder: str, to_table: Callable[[Sequence[R]], pa.Table]
     ) -> None:
         self.names: list[str] = []
+        self._corpus = corpus
         self._folder = folder
-        self._prefix = prefix
         self._to_table = to_table
         self._rows: list[R] = []
         self._first = self._num_bytes = 0
 
-    def add(self, offset: int, row: R, num_bytes: int) -> None:
+    def add(self, place: int, row: R, num_bytes: int) -> bool:
         """Adds a row.
 
         Args:
-            offset: Its place in the source.
+            place: Its place in the source.
             row: It.
             num_bytes: About how much memory it takes.
+
+        Returns:
+            Whether the row ended a file.
         """
         if not self._rows:
-            self._first = offset
+            self._first = place
         self._rows.append(row)
         self._num_bytes += num_bytes
-        if len(self._rows) >= _ROWS_PER_FILE or self._num_bytes >= _BYTES_PER_FILE:
+        is_full = len(self._rows) >= _ROWS_PER_FILE or self._num_bytes >= _BYTES_PER_FILE
+        if is_full:
             self.flush()
+        return is_full
 
     def flush(self) -> None:
         """Writes what is left."""
         if not self._rows:
             return
-        name = f"{self._prefix}-{self._first:014d}.parquet"
-        storage.write_table(self._folder / name, self._to_table(self._rows))
+        name = f"{self._folder}/{self._first:018d}.parquet"
+        storage.write_table(self._corpus / name, self._to_table(self._rows))
         self.names.append(name)
         self._rows, self._num_bytes = [], 0
 
@@ -105,14 +110,28 @@ class Quarantine:
         source: The source.
     """
 
-    def __init__(self, corpus: Path, step: str, source: SourceFile) -> None:
+    def __init__(self, corpus: Path, step: StepName, source: SourceFile) -> None:
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.example = ""
-        self._files = RowFiles(corpus / "quarantine", f"{step}-{source.number:03d}", _bad_rows)
+        self._files = RowFiles(corpus, f"quarantine/{step}/{source.name}", _bad_rows)
         self._source = source
 
-    def add(self, offset: int, reason: Reason, detail: str, language: str, text: str) -> None:
-        """Leaves a row out."""
+    @property
+    def names(self) -> list[str]:
+        """The files that were written, as paths in the corpus."""
+        return self._files.names
+
+    def add(self, place: int, reason: Reason, detail: str, language: str, text: str) -> None:
+        """Leaves a row out.
+
+        Args:
+            place: Its place in the source, from `Piece.place_of`.
+            reason: Why.
+            detail: What was seen.
+            language: Its language where it is known, else "unknown".
+            text: The row, as a person can repair it.
+        """
+        offset = offset_of(place)
         self.counts[reason.value][language] += 1
         if not self.example:
             self.example = f"{reason.value} ({detail}) at byte {offset} of {self._source.path}"
@@ -125,7 +144,7 @@ class Quarantine:
             "detail": detail,
             "text": text,
         }
-        self._files.add(offset, row, len(text))
+        self._files.add(place, row, len(text))
 
     def flush(self) -> None:
         """Writes what is left."""

@@ -9,9 +9,12 @@ Light imports only: every worker process pays for them.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from palo.config import from_dict, to_dict
+from palo.data.ledger import Entry, Ticket, begin, finish, finished
 from palo.data.ray_errors import own_errors
 
 if TYPE_CHECKING:
@@ -22,8 +25,90 @@ T = TypeVar("T")
 TASK_CPUS = 0.5
 
 
+class Work(NamedTuple):
+    """What a task returns that is entered in the ledger.
+
+    Attributes:
+        result: What it counted, as JSON values.
+        files: What it wrote, as paths in the corpus.
+    """
+
+    result: Any
+    files: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job(Generic[T]):
+    """A task that is entered in the ledger when it is done.
+
+    Attributes:
+        ticket: Its name, and what it depends on.
+        task: What to do.
+    """
+
+    ticket: Ticket
+    task: T
+
+
+class Outcome(NamedTuple):
+    """What became of a job.
+
+    Attributes:
+        ticket: Its name.
+        entry: What it left.
+        is_new: Whether it ran; False if it was done already.
+    """
+
+    ticket: Ticket
+    entry: Entry
+    is_new: bool
+
+
+def run_jobs(
+    function: Callable[[T], Work], jobs: Sequence[Job[T]], *, again: bool = False
+) -> Iterator[Outcome]:
+    """Runs what is not done yet, in parallel, and enters it in the ledger.
+
+    Args:
+        function: Takes a task, writes its outputs.
+        jobs: What to do; tasks are configurations of one type.
+        again: Run all of them, also those that are done.
+
+    Yields:
+        What was done already, then what is done now in the order in which it gets finished.
+
+    Raises:
+        PaloError: If a task raised one.
+    """
+    missing: dict[Ticket, T] = {}
+    known = repeat(None) if again else finished(job.ticket for job in jobs)
+    for job, entry in zip(jobs, known, strict=False):
+        if entry is None:
+            missing[job.ticket] = job.task
+        else:
+            yield Outcome(job.ticket, entry, is_new=False)
+    if not missing:
+        return
+    tickets, kind = list(missing), type(next(iter(missing.values())))
+
+    def run(row: dict[str, Any]) -> dict[str, Any]:
+        ticket = from_dict(Ticket, json.loads(row["ticket"]))
+        begin(ticket)
+        result, files = function(from_dict(kind, json.loads(row["task"])))
+        entry = finish(ticket, result, files)
+        return as_row({"number": row["number"], "entry": entry})
+
+    rows = [
+        {"number": number, "ticket": _text(ticket), "task": _text(missing[ticket])}
+        for number, ticket in enumerate(tickets)
+    ]
+    with own_errors():
+        for done in results(_dataset(rows).map(run, num_cpus=TASK_CPUS)):
+            yield Outcome(tickets[done["number"]], Entry(*done["entry"]), is_new=True)
+
+
 def run_tasks(function: Callable[[T], dict[str, Any]], tasks: Sequence[T]) -> Iterator[Any]:
-    """Runs a function on many tasks, in parallel.
+    """Runs a function on many tasks, in parallel, whether it was done before or not.
 
     Args:
         function: Takes a task and returns JSON values.
@@ -48,13 +133,20 @@ def run_tasks(function: Callable[[T], dict[str, Any]], tasks: Sequence[T]) -> It
 
 def dataset(tasks: Sequence[object]) -> "Dataset":
     """Returns a dataset with one row, in a block of its own, for each task."""
+    return _dataset([{"task": _text(task)} for task in tasks])
+
+
+def _dataset(rows: Sequence[dict[str, Any]]) -> "Dataset":
     import ray
 
-    rows = [{"task": json.dumps(to_dict(task))} for task in tasks]
-    return ray.data.from_items(rows, override_num_blocks=len(rows))
+    return ray.data.from_items(list(rows), override_num_blocks=len(rows))
 
 
-def as_row(result: dict[str, Any]) -> dict[str, Any]:
+def _text(task: object) -> str:
+    return json.dumps(to_dict(task))
+
+
+def as_row(result: object) -> dict[str, Any]:
     """Packs what a task returns into a row."""
     return {"result": json.dumps(result)}
 

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     NO_IMAGE_FOLDER = "source has no image folder"
     NOT_IN_LANGUAGE = "not in its language"
     DUPLICATE = "duplicate of an earlier record"
+    NEAR_DUPLICATE = "nearly a duplicate"
+    NOT_CHOSEN = "not in the mixture"
     IMAGE_MISSING = "image is missing"
     IMAGE_UNREADABLE = "image can't be read"
     IMAGE_FILE_TOO_LARGE = "image file too large"

@@ -2,14 +2,47 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import pyarrow as pa
 
+from palo.data.duplicates import DIGEST_BYTES
 from palo.data.records import RECORD_SCHEMA, Record
 from palo.text.messages import Turn
 
 _TURNS = RECORD_SCHEMA.field("turns").type
 _PLAIN = [name for name in RECORD_SCHEMA.names if name not in ("turns", "gates")]
+
+
+RECORD_FILE_SCHEMA = pa.schema(
+    [
+        *RECORD_SCHEMA,
+        pa.field("place", pa.int64(), nullable=False),
+        pa.field("digest", pa.binary(DIGEST_BYTES), nullable=False),
+    ]
+)
+
+
+class FiledRecord(NamedTuple):
+    """A record as a file of records holds it.
+
+    Attributes:
+        record: The record.
+        place: Where in its source it is, as `Piece.place_of` numbers it.
+        digest: What tells its language and turns from others.
+    """
+
+    record: Record
+    place: int
+    digest: bytes
+
+
+def file_table(rows: Sequence[FiledRecord]) -> pa.Table:
+    """Returns records as a table of RECORD_FILE_SCHEMA."""
+    columns = record_table([row.record for row in rows]).columns
+    columns.append(pa.array([row.place for row in rows], pa.int64()))
+    columns.append(pa.array([row.digest for row in rows], pa.binary(DIGEST_BYTES)))
+    return pa.table(columns, schema=RECORD_FILE_SCHEMA)
 
 
 def record_table(records: Sequence[Record]) -> pa.Table:

@@ -67,7 +67,7 @@ def write_samples(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     that can be read.
 
     Args:
-        path: The file; files of a corpus are read in the order of their names.
+        path: The file.
         rows: Samples with the fields of `Sample`, and num_text_tokens and truncated.
 
     Raises:

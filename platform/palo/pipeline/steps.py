@@ -13,6 +13,7 @@ from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.config import to_dict
 from palo.data.build import build_corpus
 from palo.data.corpus_config import CorpusConfig, SourceConfig
+from palo.data.progress import duration
 from palo.data.scenes.corpus import write_scenes
 from palo.errors import ConfigError
 from palo.evaluate.memory import PeakMemory
@@ -21,7 +22,6 @@ from palo.text.encoding import EncodingLimits
 from palo.train.job import StageJob
 from palo.train.launch import run_stage
 from palo.train.loss_plot import plot_loss
-from palo.train.progress import duration
 from palo.train.worker import identity
 
 StageName = Literal["pretrain", "finetune"]

@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+from palo.data.progress import duration
 from palo.train.metrics import StepMetrics, eta_s, read_metrics
 
 _LINE_EVERY_S = 15.0
@@ -64,13 +65,3 @@ def progress_line(name: str, metrics: list[StepMetrics]) -> str:
         f"{name}  step {last.step + 1}/{last.num_steps}  loss {last.loss:.4f}  "
         f"{tokens:,.0f} tokens/s  data wait {wait:.1%}  {duration(eta_s(metrics))} left"
     )
-
-
-def duration(seconds: float) -> str:
-    """Writes seconds as people do: 45 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -77,6 +77,10 @@ def write_corpus(folder, *, num_samples=11, spec=FEATURES):
     manifest = Manifest(
         stages=(StageCount(name="parse", rows_in=num_samples, rows_out=num_samples),),
         languages=(language_count("ur", num_ur), language_count("en", num_samples - num_ur)),
+        files={
+            f"samples/{name}.parquet": (folder / "samples" / f"{name}.parquet").stat().st_size
+            for name in ("000", "001")
+        },
         num_samples=num_samples,
         num_images=2,
         inputs={"test": "0" * 64},

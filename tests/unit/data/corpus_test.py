@@ -1,9 +1,11 @@
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from palo.data.corpus import open_corpus
-from palo.errors import DataError, MismatchError
+from palo.errors import DataError, MismatchError, StorageError
 
 
 def test_columns_and_samples_come_in_order(corpus_folder):
@@ -31,7 +33,15 @@ def test_a_corpus_without_an_end_is_refused(corpus_folder):
 
 def test_a_lost_file_is_noticed(corpus_folder):
     (corpus_folder / "samples" / "001.parquet").unlink()
-    with pytest.raises(DataError, match="4 instead of 11"):
+    with pytest.raises(StorageError, match=r"can't read .*001\.parquet"):
+        open_corpus(corpus_folder)
+
+
+def test_a_file_of_another_build_is_noticed(corpus_folder):
+    shutil.copy(
+        corpus_folder / "samples" / "000.parquet", corpus_folder / "samples" / "001.parquet"
+    )
+    with pytest.raises(DataError, match="8 instead of 11"):
         open_corpus(corpus_folder)
 
 

@@ -1,16 +1,18 @@
+import base64
 import json
+import zlib
+from collections import Counter
 
-import pyarrow as pa
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.fixtures.corpora import write_pictures, write_records
 from tests.fixtures.training import write_tokenizer
 
-from palo.data.duplicates import Duplicate
-from palo.data.encode_step import EncodeTask, encode_records
-from palo.data.picture_step import PICTURE_SCHEMA
+from palo.data.encode_step import EncodeTask, encode_records, samples_name
+from palo.data.fates import Fate, Repeated
 from palo.data.quarantine import SourceFile
 from palo.data.reasons import Reason
-from palo.data.record_tables import record_table
 from palo.data.records import Record
 from palo.text.encoding import IMAGE_SENTINEL, EncodingLimits
 from palo.text.messages import Turn
@@ -41,30 +43,32 @@ def record(number, image=None, rounds=1, place=0, words="two blue squares"):
 
 @pytest.fixture
 def encode(tmp_path, tokenizer):
-    def run(records, limit=512, template="vicuna_v1", duplicates=()):
-        (tmp_path / "records").mkdir(exist_ok=True)
-        pq.write_table(record_table(records), tmp_path / "records" / "000-0.parquet")
-        common = {"num_bytes": 1, "modified_ns": 1, "detail": ""}
-        pictures = [
-            {"path": "good", "image_id": "0" * 64, "reason": None, **common},
-            {"path": "gone", "image_id": None, "reason": "image is missing", **common},
-        ]
-        pictures = pa.Table.from_pylist(pictures, schema=PICTURE_SCHEMA)
-        pq.write_table(pictures, tmp_path / "pictures.parquet")
+    def run(records, limit=512, template="vicuna_v1", fates=(), repeated=()):
+        name = "records/test/00.parquet"
+        write_records(tmp_path / name, records)
+        write_pictures(tmp_path, ("gone", None, "image is missing"), ("good", "0" * 64, None))
         task = EncodeTask(
             corpus=tmp_path,
-            name="000-0.parquet",
-            source=SourceFile(number=0, name="test", path=tmp_path / "source"),
+            name=name,
+            source=SourceFile(name="test", path=tmp_path / "source"),
             template=template,
             tokenizer=tokenizer,
             limits=EncodingLimits(max_text_tokens=limit),
-            duplicates=duplicates,
+            fates=packed(fates),
+            repeated=repeated,
         )
-        result = encode_records(task)
-        path = tmp_path / "samples" / task.name
+        path = tmp_path / samples_name(name)
+        path.unlink(missing_ok=True)
+        result, files = encode_records(task)
+        assert all((tmp_path / file).is_file() for file in files)
         return result, pq.read_table(path).to_pylist() if path.exists() else []
 
     return run
+
+
+def packed(fates):
+    data = zlib.compress(np.array(fates, np.uint8).tobytes())
+    return base64.b64encode(data).decode() if fates else ""
 
 
 def test_records_become_samples_with_their_picture(encode):
@@ -95,21 +99,43 @@ def test_bad_pictures_and_misfits_are_counted_and_kept_for_repair(encode, tmp_pa
     assert [sample["sample_id"] for sample in samples] == ["test/1@1/0"]
     assert result["drops"]["encode"] == {"doesn't fit the template": {"ur": 1}}
     assert "a caption needs an image" in result["example"]
-    (row,) = pq.read_table(tmp_path / "quarantine" / "image-000-00000000000001.parquet").to_pylist()
+    (row,) = pq.read_table(
+        tmp_path / "quarantine" / "image" / "test" / "000000000000000001.parquet"
+    ).to_pylist()
     assert row["reason"] == Reason.IMAGE_MISSING
     assert json.loads(row["text"])["image"] == "gone"
 
 
-def test_a_duplicate_is_left_out_unless_its_picture_is_bad(encode, tmp_path):
-    repeated = tuple(Duplicate(offset=offset, first=(2, 77)) for offset in (1, 2))
-    result, samples = encode([record(0), record(1), record(2, "gone")], duplicates=repeated)
+def test_every_record_has_its_fate(encode, tmp_path):
+    records = [record(n) for n in range(5)]
+    records[3] = record(3, "gone")
+    fates = (Fate.KEPT, Fate.DUPLICATE, Fate.MIXTURE, Fate.IMAGE, Fate.NEAR_DUPLICATE)
+    repeated = tuple(Repeated(row=row, source="other", place=77) for row in (1, 4))
+    result, samples = encode(records, fates=fates, repeated=repeated)
     assert [sample["sample_id"] for sample in samples] == ["test/0@0/0"]
-    assert result["drops"]["image"] == {"image is missing": {"ur": 1}}
-    assert result["drops"]["duplicate"] == {"duplicate of an earlier record": {"ur": 1}}
-    (row,) = pq.read_table(
-        tmp_path / "quarantine" / "duplicate-000-00000000000001.parquet"
-    ).to_pylist()
-    assert row["detail"] == "of the record at 77 in source 2"
+    assert result["drops"] == {
+        "image": {"image is missing": {"ur": 1}},
+        "duplicate": {"duplicate of an earlier record": {"ur": 1}},
+        "near_duplicate": {"nearly a duplicate": {"ur": 1}},
+        "mixture": {"not in the mixture": {"ur": 1}},
+        "encode": {},
+    }
+    folder = tmp_path / "quarantine"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "duplicate",
+        "image",
+        "near_duplicate",
+    ]
+    (row,) = pq.read_table(folder / "duplicate" / "test" / "000000000000000001.parquet").to_pylist()
+    assert row["detail"] == "of the record at 77 in source other"
+
+
+def test_lengths_and_trained_tokens_are_counted(encode):
+    result, samples = encode([record(0), record(1), record(2, words="two")])
+    lengths = Counter(sample["num_text_tokens"] for sample in samples)
+    assert result["lengths"] == {"ur": lengths}
+    spans = [span for sample in samples for span in sample["label_spans"]]
+    assert result["targets"] == {"ur": sum(span["end"] - span["start"] for span in spans)}
 
 
 def test_the_digest_names_the_samples(encode):

@@ -10,7 +10,7 @@ from palo.data.parse_step import ParseTask, parse_piece, parse_row
 from palo.data.quarantine import SourceFile
 from palo.data.reasons import Reason
 from palo.data.record_tables import records_of
-from palo.data.records import Origin, Record, Rejected
+from palo.data.records import RECORD_SCHEMA, Origin, Record, Rejected
 from palo.data.sources import RawRow, split_source
 
 ORIGIN = Origin(source="test", language="en", languages=("en",))
@@ -32,7 +32,7 @@ GOOD = '{"id": %d, "conversations": ' + TURNS + "}"
     ],
 )
 def test_bytes_that_are_no_record_have_a_reason(data, reason):
-    assert parse_row(RawRow(5, data), ORIGIN).reason is reason
+    assert parse_row(RawRow(5, data), ORIGIN, 5).reason is reason
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_bytes_that_are_no_record_have_a_reason(data, reason):
 def test_numbers_and_names_are_read_as_pythons_parser_reads_them(number, own_id):
     data = f'{{"id": {number}, "conversations": {TURNS}}}'.encode()
     assert str(json.loads(data)["id"]).encode(errors="replace").decode() == own_id
-    assert parse_row(RawRow(0, data), ORIGIN).record_id == f"test/{own_id}@0"
+    assert parse_row(RawRow(0, data), ORIGIN, 0).record_id == f"test/{own_id}@0"
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_numbers_and_names_are_read_as_pythons_parser_reads_them(number, own_id)
 )
 def test_two_parsers_accept_the_same_words(value, reason):
     data = (GOOD % 1).replace('"Ho"', value).encode()
-    outcome = parse_row(RawRow(0, data), ORIGIN)
+    outcome = parse_row(RawRow(0, data), ORIGIN, 0)
     assert (outcome.reason if isinstance(outcome, Rejected) else None) is reason
 
 
 def test_a_reason_of_the_reader_stands():
-    assert parse_row(RawRow(5, b"{", Reason.TOO_LARGE), ORIGIN).reason is Reason.TOO_LARGE
+    assert parse_row(RawRow(5, b"{", Reason.TOO_LARGE), ORIGIN, 5).reason is Reason.TOO_LARGE
 
 
 def test_good_bytes_become_a_record_named_by_its_place():
-    record = parse_row(RawRow(77, (GOOD % 3).encode()), ORIGIN)
+    record = parse_row(RawRow(77, (GOOD % 3).encode()), ORIGIN, 77)
     assert isinstance(record, Record)
     assert record.record_id == "test/3@77"
 
@@ -94,22 +94,32 @@ def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatc
     lines = [GOOD % number for number in range(10)] + ["{", "[]"]
     path.write_text("\n".join(lines))
     (piece,) = split_source(path)
-    source = SourceFile(number=2, name="test", path=path)
+    source = SourceFile(name="test", path=path)
     task = ParseTask(
         corpus=tmp_path / "corpus", source=source, piece=piece, origin=ORIGIN, **CLEANING
     )
-    result = parse_piece(task)
+    result, written = parse_piece(task)
     assert (result["rows"], result["parsed"], result["records"]) == (12, 10, 10)
     assert result["parse_drops"] == {"not JSON": {"unknown": 1}, "not a record": {"unknown": 1}}
     assert "at byte" in result["example"]
-    files = sorted((task.corpus / "records").iterdir())
-    assert [file.name for file in files] == sorted(result["files"])
-    records = [record for file in files for record in records_of(pq.read_table(file))]
+    files = sorted((task.corpus / "records" / "test").iterdir())
+    names = [f"records/test/{file.name}" for file in files]
+    assert [(name, count) for name, count, _ in result["files"]] == list(
+        zip(names, (4, 4, 2), strict=True)
+    )
+    (bad,) = (task.corpus / "quarantine" / "parse" / "test").iterdir()
+    assert written == [*names, f"quarantine/parse/test/{bad.name}"]
+    records = [
+        record
+        for file in files
+        for record in records_of(pq.read_table(file).select(RECORD_SCHEMA.names))
+    ]
     names = [record.record_id.split("@")[0] for record in records]
     assert names == [f"test/{number}" for number in range(10)]
     assert [len(pq.read_table(file)) for file in files] == [4, 4, 2]
-    assert parse_piece(task) == result
-    assert sorted((task.corpus / "records").iterdir()) == files
+    assert parse_piece(task) == (result, written)
+    assert sorted((task.corpus / "records" / "test").iterdir()) == files
+    assert json.loads(json.dumps(result))["sha256"] == result["sha256"]
 
 
 def test_records_are_cleaned_and_those_left_out_are_accounted_for(tmp_path):
@@ -122,17 +132,17 @@ def test_records_are_cleaned_and_those_left_out_are_accounted_for(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(json.dumps(row | {"image": "1.jpg"}) for row in rows))
     origin = Origin(source="test", language="fr", languages=("fr",), image_folder="pictures")
-    source = SourceFile(number=0, name="test", path=path)
+    source = SourceFile(name="test", path=path)
     task = ParseTask(
         corpus=tmp_path, source=source, piece=split_source(path)[0], origin=origin, **CLEANING
     )
-    result = parse_piece(task)
+    result, _ = parse_piece(task)
     assert (result["rows"], result["parsed"], result["records"]) == (4, 4, 2)
     assert result["clean_drops"] == {"not in its language": {"fr": 1}, "empty turn": {"fr": 1}}
     assert result["counts"] == {"fr": {"normal_form": 2}}
-    records = pq.read_table(tmp_path / "records" / result["files"][0]).to_pylist()
+    records = pq.read_table(tmp_path / result["files"][0][0]).to_pylist()
     assert records[1]["turns"][1]["text"] == "Le chat & le chien jouent."
-    (file,) = (tmp_path / "quarantine").iterdir()
+    (file,) = (tmp_path / "quarantine" / "clean" / "test").iterdir()
     bad = pq.read_table(file).to_pylist()
     assert [row["detail"] for row in bad] == ["in en", "but for residue"]
     assert json.loads(bad[0]["text"])["conversations"][1]["value"] == answers[1]

@@ -53,6 +53,16 @@ class Piece:
         return (self.file_number << _OFFSET_BITS) + offset
 
 
+def offset_of(place: int) -> int:
+    """Returns a row's offset in its file, from what `Piece.place_of` gave."""
+    return place & ((1 << _OFFSET_BITS) - 1)
+
+
+def file_number_of(place: int) -> int:
+    """Returns the number of a row's file in its source, from what `Piece.place_of` gave."""
+    return place >> _OFFSET_BITS
+
+
 class RawRow(NamedTuple):
     """What a source holds in one place.
 

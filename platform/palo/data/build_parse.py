@@ -1,0 +1,114 @@
+"""The first step of a build: sources to records, piece by piece, in files."""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from palo import languages
+from palo.config import fingerprint
+from palo.data.build_run import BuildRun
+from palo.data.build_state import CORPUS_VERSION
+from palo.data.parse_step import ParseTask, parse_piece
+from palo.data.picture_files import image_root
+from palo.data.progress import Meter
+from palo.data.quarantine import SourceFile
+from palo.data.ray_tasks import Job
+from palo.data.record_index import RecordFile, RecordIndex, read_index
+from palo.data.records import Origin
+from palo.data.sources import Handover, Piece, misread
+
+
+class ParseSteps:
+    """Makes records of the sources' rows, and cleans them.
+
+    Args:
+        run: The build.
+
+    Attributes:
+        inputs: SHA-256 of what the rows of each source are made of, by its name.
+    """
+
+    def __init__(self, run: BuildRun) -> None:
+        self.inputs: dict[str, str] = {}
+        self._run = run
+        self._config = run.config
+        self._results: dict[str, Mapping[str, Any]] = {}
+
+    def parse(self, pieces: Sequence[Sequence[Piece]]) -> RecordIndex:
+        """Parses all pieces, those of JSON arrays until neighbours fit each other.
+
+        Args:
+            pieces: The pieces of each source.
+
+        Raises:
+            DataError: If a source can't be used as a whole, or too many rows are bad.
+        """
+        jobs = [self._job(number, piece) for number, own in enumerate(pieces) for piece in own]
+        self._follow(jobs)
+        for number, own in enumerate(pieces):
+            while wrong := misread(own, self._handovers(number, own)):
+                self._follow([self._job(number, piece) for piece in wrong], again=True)
+        files: list[RecordFile] = []
+        for number, own in enumerate(pieces):
+            results = [self._results[self._name(number, piece)] for piece in own]
+            self._account_for(self._run.names[number], results)
+            for result in results:
+                files += [RecordFile(name, number, *rest) for name, *rest in result["files"]]
+        self._run.accounts.require_few_bad()
+        return read_index(self._config.output, files)
+
+    def _follow(self, jobs: Sequence[Job[ParseTask]], *, again: bool = False) -> None:
+        num_pieces = Counter(job.task.piece.path for job in jobs)
+        sizes = {
+            job.ticket: job.task.piece.size_bytes // num_pieces[job.task.piece.path] for job in jobs
+        }
+        step = "parse again" if again else "parse"
+        meter = Meter(step, "rows", self._run.say, sum(sizes.values()), by_effort=True)
+        for outcome in self._run.run(parse_piece, jobs, again=again):
+            result = self._results[outcome.ticket.name] = outcome.entry.result
+            count = meter.add if outcome.is_new else meter.skip
+            count(result["rows"], sizes[outcome.ticket])
+        meter.finish()
+
+    def _handovers(self, number: int, pieces: Sequence[Piece]) -> list[Handover]:
+        results = (self._results[self._name(number, piece)] for piece in pieces)
+        return [Handover(*result["handover"]) for result in results]
+
+    def _name(self, number: int, piece: Piece) -> str:
+        return f"{self._run.names[number]}/{piece.place_of(piece.start):018d}"
+
+    def _job(self, number: int, piece: Piece) -> Job[ParseTask]:
+        settings = self._config.sources[number]
+        task = ParseTask(
+            corpus=self._config.output,
+            source=SourceFile(name=settings.name, path=piece.path),
+            piece=piece,
+            origin=Origin(
+                source=settings.name,
+                licence=settings.licence,
+                language=settings.language,
+                image_folder=None if settings.images is None else image_root(settings.images),
+                languages=languages.codes(),
+                names=tuple(languages.get(code).name for code in languages.codes()),
+            ),
+            cleaning=self._config.cleaning,
+            known=tuple(languages.every()),
+        )
+        # Where a piece begins follows from those before it: whoever found out, the result is one.
+        same = dataclasses.replace(piece, first=None, proven=False)
+        rules = (self._config.cleaning.normal_form, self._config.cleaning.other_language)
+        key = fingerprint([CORPUS_VERSION, same, task.origin, rules, task.known])
+        return Job(ticket=self._run.ticket("parse", self._name(number, piece), key), task=task)
+
+    def _account_for(self, source: str, results: Sequence[Mapping[str, Any]]) -> None:
+        accounts = self._run.accounts
+        for result in results:
+            num_rows, num_parsed, num_records = (result[n] for n in ("rows", "parsed", "records"))
+            drops, example = result["parse_drops"], result["example"]
+            accounts.add("parse", source, num_rows, num_parsed, drops, example)
+            accounts.add("clean", source, num_parsed, num_records, result["clean_drops"])
+            accounts.add_counts(source, result["counts"])
+        joined = "".join(result["sha256"] for result in results)
+        self.inputs[source] = hashlib.sha256(joined.encode()).hexdigest()

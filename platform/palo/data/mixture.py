@@ -1,0 +1,185 @@
+"""Choosing records: which languages, in what shares, how many of each source, always the same ones.
+
+Every record has a rank that depends on the seed and on what it says and shows, on nothing else. Of
+any group those with the lowest ranks are chosen. So the choice is the same however many workers
+build and however the files are cut, and a larger number takes all that a smaller one took. Limits
+of a source don't notice another one that comes along.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from palo import languages
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixtureSettings:
+    """Which records a corpus is made of; all of them unless said otherwise.
+
+    The limits apply in this order: languages, `per_source`, `per_language`, `shares`, `total`.
+
+    Attributes:
+        languages: ISO 639-1 codes; None takes all.
+        per_source: Most records of a source, by its name.
+        per_language: Most records in a language, by its code.
+        shares: Weights of languages, by code; others are left out. There are then as many
+            records as the scarcest language allows.
+        total: Most records in all.
+        seed: Decides which records are chosen where not all are.
+    """
+
+    languages: tuple[str, ...] | None = None
+    per_source: Mapping[str, int] = field(default_factory=dict)
+    per_language: Mapping[str, int] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    total: int | None = None
+    seed: int = 0
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is wrong."""
+        named = {
+            "languages": self.languages or (),
+            "per_language": self.per_language,
+            "shares": self.shares,
+        }
+        for name, codes in named.items():
+            for code in codes:
+                if not languages.known(code):
+                    yield f"{name} has {code!r}, not one of {', '.join(languages.codes())}"
+        if self.languages is not None and not self.languages:
+            yield "languages must name at least one language"
+        for name, counts in (("per_source", self.per_source), ("per_language", self.per_language)):
+            for key, count in counts.items():
+                if count < 0:
+                    yield f"{name} of {key} must not be negative, not {count}"
+        for code, share in self.shares.items():
+            if not 0 < share < float("inf"):
+                yield f"the share of {code} must be above 0, not {share}"
+            if self.languages is not None and code not in self.languages:
+                yield f"shares has {code!r}, which is not among the languages"
+        if self.total is not None and self.total < 1:
+            yield f"total must be at least 1, not {self.total}"
+
+    @property
+    def wanted(self) -> tuple[str, ...] | None:
+        """The languages that any record may be chosen in; None for all."""
+        return tuple(self.shares) if self.shares else self.languages
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every record is chosen."""
+        limits = (self.per_source, self.per_language, self.shares)
+        return self.languages is None and self.total is None and not any(limits)
+
+
+EVERYTHING = MixtureSettings()
+"""No record is left out."""
+
+
+def may_be_chosen(
+    settings: MixtureSettings, codes: Sequence[str], numbers: npt.NDArray[np.int16]
+) -> npt.NDArray[np.bool_]:
+    """Returns which records are in a language that is wanted.
+
+    Args:
+        settings: What is wanted.
+        codes: ISO 639-1 codes.
+        numbers: (records,) language of each record, as its place among the codes.
+    """
+    wanted = settings.wanted
+    allowed = np.array([wanted is None or code in wanted for code in codes], bool)
+    return allowed[numbers]
+
+
+def choose(
+    settings: MixtureSettings,
+    *,
+    digests: npt.NDArray[np.uint64],
+    sources: npt.NDArray[np.int16],
+    names: Sequence[str],
+    numbers: npt.NDArray[np.int16],
+    codes: Sequence[str],
+) -> npt.NDArray[np.bool_]:
+    """Chooses records.
+
+    Args:
+        settings: What is wanted.
+        digests: (records, 2) what each record says and shows.
+        sources: (records,) source of each, as its place among the names.
+        names: Names of the sources.
+        numbers: (records,) language of each, as its place among the codes.
+        codes: ISO 639-1 codes.
+
+    Returns:
+        (records,) whether each is chosen.
+    """
+    chosen = may_be_chosen(settings, codes, numbers)
+    if settings.takes_all:
+        return chosen
+    ranked = _by_rank(digests, settings.seed)
+
+    def limit(group: npt.NDArray[np.bool_], count: int) -> None:
+        rows = ranked[(group & chosen)[ranked]]
+        chosen[rows[count:]] = False
+
+    for number, name in enumerate(names):
+        if name in settings.per_source:
+            limit(sources == number, settings.per_source[name])
+    for number, code in enumerate(codes):
+        if code in settings.per_language:
+            limit(numbers == number, settings.per_language[code])
+    if settings.shares:
+        counts = np.bincount(numbers[chosen], minlength=len(codes))
+        present = {code: int(counts[number]) for number, code in enumerate(codes)}
+        quotas = quotas_of(settings.shares, present, settings.total)
+        for number, code in enumerate(codes):
+            limit(numbers == number, quotas.get(code, 0))
+    elif settings.total is not None:
+        limit(np.ones(len(chosen), bool), settings.total)
+    return chosen
+
+
+def quotas_of(
+    shares: Mapping[str, float], present: Mapping[str, int], total: int | None
+) -> dict[str, int]:
+    """Returns how many records of each language keep the shares, as many as there can be.
+
+    Args:
+        shares: Weights by language.
+        present: Records that there are, by language.
+        total: Most records in all; None for no limit.
+    """
+    weight = sum(shares.values())
+    most = min(present.get(code, 0) * weight / share for code, share in shares.items())
+    size = int(most + 1e-6) if total is None else min(total, int(most + 1e-6))
+    exact = {code: size * share / weight for code, share in shares.items()}
+    quotas = {code: int(value + 1e-9) for code, value in exact.items()}
+    # What rounding left over goes to the largest remainders, by code where they are equal.
+    by_rest = sorted(exact, key=lambda code: (quotas[code] - exact[code], code))
+    for code in by_rest:
+        if sum(quotas.values()) >= size:
+            break
+        quotas[code] += quotas[code] < present.get(code, 0)
+    return quotas
+
+
+def _by_rank(digests: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.int64]:
+    """Returns the records in the order of their ranks; equal ones stay in their order."""
+    key = np.array([seed], np.int64).astype(np.uint64)
+    ranks = _mixed(digests[:, 0] ^ _mixed(key)) + _mixed(digests[:, 1] + key)
+    return np.argsort(_mixed(ranks), kind="stable")
+
+
+def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Spreads each bit of a number over all of them.
+
+    Source:
+        SplitMix64's finalizer: Steele, Lea, Flood, Fast Splittable Pseudorandom Number Generators.
+    """
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

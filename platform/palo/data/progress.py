@@ -1,0 +1,84 @@
+"""What people see of a step while it runs: how far it is, how fast, and how long it will take."""
+
+import time
+from collections.abc import Callable
+
+_LINE_EVERY_S = 5.0
+
+
+def duration(seconds: float) -> str:
+    """Writes seconds as people do: 45 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class Meter:
+    """Says every few seconds how far a step is, how fast it goes and what time it still needs.
+
+    Args:
+        step: What runs.
+        unit: What it counts.
+        say: Takes the lines.
+        total: How much there is to do: units, or whatever `effort` counts in.
+        by_effort: Units are not known beforehand; `total` is an effort, such as bytes to read.
+    """
+
+    def __init__(
+        self,
+        step: str,
+        unit: str,
+        say: Callable[[str], None],
+        total: int,
+        *,
+        by_effort: bool = False,
+    ) -> None:
+        self._step = step
+        self._unit = unit
+        self._say = say
+        self._left = total
+        self._by_effort = by_effort
+        self._told = False
+        self._done = self._said = self._skipped = self._effort = 0
+        self._start = self._last = time.monotonic()
+
+    def skip(self, count: int, effort: int | None = None) -> None:
+        """Counts units that an earlier build did: they cost no time."""
+        self._skipped += count
+        self._left -= count if effort is None else effort
+
+    def add(self, count: int, effort: int | None = None) -> None:
+        """Counts units that are done, and says so now and then."""
+        self._tell_skipped()
+        self._done += count
+        self._effort += count if effort is None else effort
+        now = time.monotonic()
+        if now - self._last >= _LINE_EVERY_S:
+            self._last = now
+            self._line(now)
+
+    def finish(self) -> None:
+        """Says what is not said yet."""
+        self._tell_skipped()
+        if self._done > self._said:
+            self._line(time.monotonic())
+
+    def _tell_skipped(self) -> None:
+        if self._skipped and not self._told:
+            self._say(f"{self._step}: {self._skipped:,} {self._unit} were done before")
+        self._told = True
+
+    def _line(self, now: float) -> None:
+        self._said = self._done
+        elapsed = max(now - self._start, 1e-9)
+        rate = self._done / elapsed
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+        count = f"{self._done:,}" + ("" if self._by_effort else f"/{self._left:,}")
+        line = f"{self._step}: {count} {self._unit}, {speed} {self._unit}/s"
+        if 0 < self._effort < self._left:
+            share = self._effort / self._left
+            line += f", {share:.0%}, {duration(elapsed * (1 - share) / share)} left"
+        self._say(line)
