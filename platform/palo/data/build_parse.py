@@ -90,6 +90,7 @@ class ParseSteps:
                 licence=settings.licence,
                 language=settings.language,
                 image_folder=None if settings.images is None else image_root(settings.images),
+                allowed_hosts=settings.allowed_hosts,
                 languages=languages.codes(),
                 names=tuple(languages.get(code).name for code in languages.codes()),
             ),

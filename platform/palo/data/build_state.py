@@ -48,6 +48,7 @@ def settings_of(
                 str(piece.path.resolve()): [piece.size_bytes, piece.modified_ns] for piece in own
             },
             "images": None if source.images is None else str(source.images.resolve()),
+            "allowed_hosts": source.allowed_hosts,
             "language": source.language,
             "licence": source.licence,
             "format": source.format,

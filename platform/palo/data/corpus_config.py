@@ -20,13 +20,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceConfig:
-    """One file of conversations in LLaVA's format, with the folder or archive of its pictures.
+    """Conversations in LLaVA's format, with the folder or archive of their pictures.
 
     Attributes:
         name: Short name; it appears in sample ids, counts and file names.
-        path: JSON array or JSON lines.
+        path: JSON array, JSON lines or Parquet; a folder of such files, or a pattern that names
+            some (shards/*.jsonl), is read in the order of their paths.
         images: Folder that the rows' image paths start from, or a zip or uncompressed tar of
-            it, which is read in place; None for text only.
+            it, which is read in place; None for text only, or where Parquet files hold them.
+        allowed_hosts: Web servers, and buckets of S3, that rows may name pictures on by http://,
+            https:// and s3:// URIs. A private address must be listed itself, not by a name.
         language: ISO 639-1 code of rows that don't name theirs.
         licence: Licence of the rows, kept with each record.
         format: auto looks at the first bytes.
@@ -35,9 +38,10 @@ class SourceConfig:
     name: str
     path: Path
     images: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
     language: str | None = None
     licence: str = ""
-    format: Literal["auto", "json", "jsonl"] = "auto"
+    format: Literal["auto", "json", "jsonl", "parquet"] = "auto"
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""
@@ -45,6 +49,9 @@ class SourceConfig:
             yield f"name must be of lower-case letters, digits and ._-, not {self.name!r}"
         if self.language is not None and not languages.known(self.language):
             yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
+        for host in self.allowed_hosts:
+            if not host or set(host) & set("/@ ") or host != host.lower():
+                yield f"allowed_hosts has {host!r}; name a server like images.example.org"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

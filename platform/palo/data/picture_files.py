@@ -1,4 +1,4 @@
-"""Reads picture files: from folders, out of archives and out of Parquet files."""
+"""Reads picture files: from folders, archives, Parquet files, S3 and web servers."""
 
 import stat
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from pathlib import Path
 from palo import storage
 from palo.data.archives import open_archive
 from palo.data.corpus_config import ImageLimits
-from palo.data.picture_paths import PARQUET, parts_of
+from palo.data.downloads import downloads_in
+from palo.data.picture_paths import PARQUET, is_web, parts_of
 from palo.data.picture_rows import open_rows
 from palo.data.reasons import Reason
 from palo.errors import ImageError
@@ -23,7 +24,12 @@ def image_root(images: Path) -> str:
 
 
 def stamp_of(path: str) -> tuple[int, int]:
-    """Returns size and time of change of a picture's file or archive, -1 and -1 without one."""
+    """Returns size and time of change of a picture's file or archive, -1 and -1 without one.
+
+    Pictures of web servers have none: they are asked for once.
+    """
+    if is_web(path):
+        return -1, -1
     try:
         found = storage.path_of(parts_of(path)[0]).stat()
     except OSError:
@@ -47,8 +53,8 @@ def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
     """Reads a picture's bytes.
 
     Args:
-        path: Its path, in a folder or an archive.
-        indexes: Folder of the archives' indexes.
+        path: Its path in a folder, an archive or a Parquet file, or its URI.
+        indexes: Folder of the archives' indexes, and of what was downloaded.
         limits: How much it may ask for.
 
     Raises:
@@ -56,6 +62,8 @@ def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
     """
     file, member = parts_of(path)
     try:
+        if is_web(path):
+            return downloads_in(indexes / "downloads").read(path, limits)
         if member:
             return _from_archive(file, member, indexes, limits)
         return _from_file(storage.path_of(file), limits)

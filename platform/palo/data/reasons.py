@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NOT_CHOSEN = "not in the mixture"
     IMAGE_MISSING = "image is missing"
     IMAGE_UNREADABLE = "image can't be read"
+    IMAGE_SERVER_SILENT = "image's server doesn't answer"
     IMAGE_FILE_TOO_LARGE = "image file too large"
     IMAGE_UNKNOWN = "not an image"
     IMAGE_DAMAGED = "image is damaged or cut off"
