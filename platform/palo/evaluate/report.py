@@ -1,13 +1,15 @@
-"""The report of a run: its figures, and what they were measured with."""
+"""The report of a run: its figures, what they were measured with, and the single answers."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from palo import storage
-from palo.evaluate.exact_match import Accuracy, Share
+from palo.evaluate.exact_match import Accuracy, Share, is_match
+from palo.evaluate.questions import Question
 from palo.machine import hardware, versions
 
 PACKAGES = ("palo", "torch", "transformers", "peft", "deepspeed", "ray")
@@ -70,6 +72,41 @@ def write_report(path: Path, values: Mapping[str, Any]) -> None:
         StorageError: If it can't be written.
     """
     storage.write_json(path, dict(values))
+
+
+def write_answers(
+    path: Path, questions: Sequence[Question], answers: Mapping[str, Sequence[str]]
+) -> None:
+    """Writes each question with its answers as one line of JSON, so that people can read why.
+
+    Args:
+        path: The file.
+        questions: What was asked.
+        answers: What was answered, in the order of the questions, by how they were asked.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
+    lines = [
+        json.dumps(
+            {
+                "id": question.id,
+                "language": question.language,
+                "kind": question.kind,
+                "image": question.image.name,
+                "question": question.question,
+                "right_answer": question.answer,
+                "answers": dict(zip(answers, given, strict=True)),
+                "is_right": {
+                    name: is_match(answer, question.answer)
+                    for name, answer in zip(answers, given, strict=True)
+                },
+            },
+            ensure_ascii=False,
+        )
+        for question, *given in zip(questions, *answers.values(), strict=True)
+    ]
+    storage.write_text(path, "\n".join([*lines, ""]))
 
 
 def _accuracy_values(name: str, accuracy: Accuracy) -> dict[str, Any]:

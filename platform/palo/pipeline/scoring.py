@@ -17,7 +17,7 @@ from palo.evaluate.photos import read_photos
 from palo.evaluate.pictures import preprocessing_of
 from palo.evaluate.plots import plot_report
 from palo.evaluate.questions import read_questions
-from palo.evaluate.report import PACKAGES, RunFacts, report_values, write_report
+from palo.evaluate.report import PACKAGES, RunFacts, report_values, write_answers, write_report
 from palo.evaluate.table import accuracy_table
 from palo.machine import hardware, versions
 from palo.model.assemble import assemble
@@ -44,6 +44,8 @@ def evaluate(recipe: Recipe) -> None:
             fix="Give --data.questions or --data.photos.",
         )
     print(f"\nReport: {report} and {report.with_suffix('.png')}")
+    if recipe.data.questions is not None:
+        print(f"Answers: {_answers(recipe)}")
     print(f"Chat:   python jobs/chat.py {recipe.output}", flush=True)
 
 
@@ -69,6 +71,7 @@ def _score_questions(recipe: Recipe) -> dict[str, Any]:
         answers = answer_questions(
             recipe.finetune_folder, questions, variants, num_workers=recipe.finetune.workers.count
         )
+    write_answers(_answers(recipe), questions, answers)
     seed = recipe.finetune.seed
     sighted = accuracy(questions, answers["with image"], seed=seed)
     blind = accuracy(questions, answers["without image"], seed=seed)
@@ -114,6 +117,10 @@ def _score_photos(recipe: Recipe) -> dict[str, Any]:
         "hardware": hardware(),
         "versions": versions(PACKAGES),
     }
+
+
+def _answers(recipe: Recipe) -> Path:
+    return recipe.output / "answers.jsonl"
 
 
 def _metrics(recipe: Recipe) -> dict[str, Path]:

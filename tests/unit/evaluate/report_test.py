@@ -5,7 +5,7 @@ import pytest
 
 from palo.evaluate.exact_match import accuracy
 from palo.evaluate.questions import Question
-from palo.evaluate.report import RunFacts, report_values, write_report
+from palo.evaluate.report import RunFacts, report_values, write_answers, write_report
 
 FACTS = RunFacts(
     seeds={"scenes": 0, "training": 42},
@@ -70,3 +70,21 @@ def test_it_is_written_as_json(asked_twice, tmp_path):
     values = report_values(*asked_twice, FACTS)
     write_report(tmp_path / "run" / "report.json", values)
     assert json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8")) == values
+
+
+def test_each_answer_is_a_line_with_its_question(tmp_path):
+    question = Question(
+        id="q1", image=Path("a/b.png"), language="ur", kind="count", question="کتنے؟", answer="دو"
+    )
+    path = tmp_path / "answers.jsonl"
+    write_answers(path, [question, question], {"with": ["دو ", "x\u2028y"], "without": ["", "دو"]})
+    text = path.read_text(encoding="utf-8")
+    first, second = map(json.loads, text.removesuffix("\n").split("\n"))
+    assert "کتنے" in text
+    assert first["right_answer"] == "دو"
+    assert first["image"] == "b.png"
+    assert first["answers"] == {"with": "دو ", "without": ""}
+    assert first["is_right"] == {"with": True, "without": False}
+    assert second["is_right"] == {"with": False, "without": True}
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        write_answers(path, [question], {"with": []})
