@@ -183,6 +183,7 @@ def _manifest(
         settings=settings,
         template=config.template,
         tokenizer_fingerprint=run.tokenizer,
+        tokenizer=str(config.tokenizer.resolve()),
         tower_fingerprint=spec.tower_fingerprint if num_images else "",
         image_store=image_store,
         code_version=code_version(),

@@ -27,6 +27,7 @@ _PARTS = (
     "done",
     "images",
     "archives",
+    "report",
     *OUTPUTS,
 )
 
@@ -162,6 +163,7 @@ def make_room(config: CorpusConfig, spec: StoreSpec, settings: Mapping[str, Any]
             fix="Choose an empty folder for the corpus.",
         )
     storage.remove(folder / "manifest.json")
+    storage.remove(folder / "report")
     storage.write_json(_begun(folder), settings)
     images = folder / "images"
     own = config.image_store is None and (images / "manifest.json").exists()

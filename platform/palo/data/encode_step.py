@@ -22,7 +22,6 @@ from palo.data.reasons import Reason
 from palo.data.record_tables import records_of
 from palo.data.records import RECORD_SCHEMA, Record
 from palo.data.samples import write_samples
-from palo.data.sources import offset_of
 from palo.data.steps import StepName
 from palo.text.encoding import (
     IMAGE_SENTINEL,
@@ -123,7 +122,7 @@ class _EncodeStep:
         if fate in _REPEATS:
             step, reason = _REPEATS[fate]
             first = self._first[row]
-            detail = f"of the record at {offset_of(first.place)} in source {first.source}"
+            detail = f"of {first.source}@{first.place}"
             self._drop(step, place, record, reason, detail)
             return
         picture = self._pictures[record.image]

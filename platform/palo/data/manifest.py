@@ -120,6 +120,7 @@ class Manifest:
         image_store: Folder of the image store, relative to the corpus; None without images.
         code_version: Version of the code that built it.
         fingerprint: Names the samples and the images' preprocessing: equal corpora, equal name.
+        tokenizer: Folder of the tokenizer when the corpus was built, for who reads its samples.
     """
 
     stages: tuple[StageCount, ...]
@@ -136,6 +137,7 @@ class Manifest:
     image_store: str | None
     code_version: str
     fingerprint: str
+    tokenizer: str = ""
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each account that doesn't add up."""

@@ -13,7 +13,6 @@ one of the signature's places; only places that are still empty are hashed for a
 needs several rounds, and has as good an estimate as with one hash function for each place.
 """
 
-import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -61,26 +60,6 @@ def signatures(texts: Sequence[str]) -> _Bytes:
     return rows
 
 
-def scopes(languages: Sequence[str], pictures: Sequence[str | None]) -> _Hashes:
-    """Returns what tells records apart before their texts do: the language, and the picture.
-
-    Args:
-        languages: Each record's language.
-        pictures: Each record's picture, by any name that is its own; None for text only.
-
-    Returns:
-        (records,) uint64, equal within a scope.
-    """
-    known: dict[tuple[str, str | None], int] = {}
-    for pair in zip(languages, pictures, strict=True):
-        if pair not in known:
-            name = f"{pair[0]}\n{'' if pair[1] is None else pair[1]}"
-            digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-            known[pair] = int.from_bytes(digest, "little")
-    values = (known[pair] for pair in zip(languages, pictures, strict=True))
-    return np.fromiter(values, np.uint64, len(languages))
-
-
 def similarity(first: _Bytes, second: _Bytes) -> npt.NDArray[np.float64]:
     """Estimates what share of all their shingles pairs of texts have in common.
 
@@ -108,7 +87,8 @@ def near_groups(
     Args:
         signed: (records, SIGNATURE_BYTES) from `signatures`, in the order in which they count.
         threshold: Least similarity, from 0.5 to 1.
-        scope: (records,) from `scopes`; records of different ones are never grouped.
+        scope: (records,) uint64 that is equal for records of the same language and picture; those
+            of different scopes are never grouped.
 
     Returns:
         The rows of each group of two or more, ascending; groups by their first row.

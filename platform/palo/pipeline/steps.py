@@ -13,6 +13,7 @@ from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.config import to_dict
 from palo.data.build import build_corpus
 from palo.data.corpus_config import CorpusConfig, SourceConfig
+from palo.data.inspection.report import report_path, write_report
 from palo.data.progress import duration
 from palo.data.scenes.corpus import write_scenes
 from palo.errors import ConfigError
@@ -87,7 +88,17 @@ def build_corpora(recipe: Recipe) -> None:
     stages: tuple[StageName, ...] = ("pretrain", "finetune") if recipe.pretrain else ("finetune",)
     for stage in stages:
         with measured(recipe, f"{stage}_corpus"):
-            build_corpus(corpus_config(recipe, stage), say=_speaker(f"{stage}_corpus"))
+            _build(corpus_config(recipe, stage), f"{stage}_corpus", with_report=recipe.data.report)
+
+
+def _build(config: CorpusConfig, step: str, *, with_report: bool) -> None:
+    say = _speaker(step)
+    built = build_corpus(config, say=say)
+    page = report_path(config.output)
+    if with_report and (not built.reused or not page.exists()):
+        write_report(config.output)
+    if page.exists():
+        say(f"report: {page}")
 
 
 def _speaker(step: str) -> Callable[[str], None]:

@@ -34,6 +34,7 @@ class DataSettings:
         overflow: What happens to longer conversations: split between rounds, or LLaVA's cut.
         cleaning: How records are cleaned, and which are left out.
         max_bad_share: Largest share of bad rows that a build accepts.
+        report: Write a page about each corpus that is built, with pictures.
         expected_captions: Rows that a dry run assumes before the pretrain corpus is built.
         expected_instructions: Rows that a dry run assumes before the finetune corpus is built.
     """
@@ -54,6 +55,7 @@ class DataSettings:
     overflow: Literal["split", "truncate"] = "split"
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     max_bad_share: float = 0.05
+    report: bool = True
     expected_captions: int | None = None
     expected_instructions: int | None = None
 

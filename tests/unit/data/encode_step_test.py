@@ -127,7 +127,7 @@ def test_every_record_has_its_fate(encode, tmp_path):
         "near_duplicate",
     ]
     (row,) = pq.read_table(folder / "duplicate" / "test" / "000000000000000001.parquet").to_pylist()
-    assert row["detail"] == "of the record at 77 in source other"
+    assert row["detail"] == "of other@77"
 
 
 def test_lengths_and_trained_tokens_are_counted(encode):

@@ -11,7 +11,6 @@ from palo import languages
 from palo.data.near_duplicates import (
     SIGNATURE_BYTES,
     near_groups,
-    scopes,
     signatures,
     similarity,
 )
@@ -153,10 +152,10 @@ def test_groups_do_not_depend_on_the_order_of_rows():
         assert groups == sorted(groups)
 
 
-def test_other_languages_and_other_pictures_are_other_scopes():
+def test_records_of_different_scopes_are_never_grouped():
     text = made_texts(1, seed=7)[0]
-    keys = scopes(["en", "en", "fr", "en", "en"], ["a", "b", "a", None, "a"])
-    assert near_groups(signatures([text] * 5), 0.8, keys) == [(0, 4)]
+    scope = np.array([7, 8, 9, 0, 7], np.uint64)
+    assert near_groups(signatures([text] * 5), 0.8, scope) == [(0, 4)]
     assert near_groups(signatures([text] * 5), 0.8) == [(0, 1, 2, 3, 4)]
 
 

@@ -3,17 +3,22 @@ import re
 import pytest
 
 from palo.text.encoding import EncodedSample, EncodingLimits, encode_conversation
-from palo.text.preview import RESET, TRAINED, UNTRAINED, preview
+from palo.text.preview import RESET, TRAINED, UNTRAINED, stretches
+from palo.text.preview import preview as preview_of
 from palo.text.templates import TEMPLATES
 
 LIMITS = EncodingLimits(max_text_tokens=10_000)
 
 
-def stretches(shown):
+def coloured(shown):
     """Pairs of colour and text, line by line; isolates taken away."""
     pattern = re.compile(r"(\x1b\[\d+m)(.*?)\x1b\[0m", re.DOTALL)
     assert pattern.sub("", shown).strip("\n") == ""
-    return [(c, text.strip("\u2068\u2069")) for c, text in pattern.findall(shown)]
+    return [(c, re.sub("[\u2066-\u2069]", "", text)) for c, text in pattern.findall(shown)]
+
+
+def preview(sample, tokenizer):
+    return preview_of(sample.input_ids, sample.label_spans, tokenizer)
 
 
 def encoded(conversation, tokenizer, name="vicuna_v1"):
@@ -24,8 +29,8 @@ def test_answers_are_coloured_and_the_rest_is_dim(tokenizer, talk, sentences):
     for text in sentences.values():
         sample = encoded(talk(text, text, "b", "c", num_images=1, system=""), tokenizer)
         shown = preview(sample, tokenizer)
-        trained = [part for colour, part in stretches(shown) if colour == TRAINED]
-        untrained = "".join(part for colour, part in stretches(shown) if colour == UNTRAINED)
+        trained = [part for colour, part in coloured(shown) if colour == TRAINED]
+        untrained = "".join(part for colour, part in coloured(shown) if colour == UNTRAINED)
         end = tokenizer.token_bytes(tokenizer.eos_id).decode()
         assert trained == [f" {text}{end}", f" c{end}"]
         assert text in untrained
@@ -33,10 +38,21 @@ def test_answers_are_coloured_and_the_rest_is_dim(tokenizer, talk, sentences):
         assert "\ufffd" not in shown
 
 
+def test_stretches_are_the_sample_in_order(tokenizer, talk, sentences):
+    sample = encoded(talk(sentences["bn"], sentences["ja"], num_images=1), tokenizer)
+    parts = list(stretches(sample.input_ids, sample.label_spans, tokenizer))
+    assert [part.is_trained for part in parts] == [False, True]
+    assert sum(part.num_tokens for part in parts) == len(sample.input_ids)
+    assert parts[1].num_tokens == sum(end - start for start, end in sample.label_spans)
+    assert sentences["ja"] in parts[1].text
+
+
 def test_right_to_left_lines_are_isolated(tokenizer, talk, sentences):
     for code in ("ar", "ur"):
         shown = preview(encoded(talk("a", sentences[code]), tokenizer), tokenizer)
-        assert shown.count("\u2068") == shown.count("\u2069") == 1
+        assert shown.count("\u2068") == 1
+        end = tokenizer.token_bytes(tokenizer.eos_id).decode()
+        assert f"{sentences[code]}\u2066{end}\u2069\u2069" in shown
     assert "\u2068" not in preview(encoded(talk("a", sentences["ja"]), tokenizer), tokenizer)
 
 

@@ -1,0 +1,123 @@
+"""Shows what is in a corpus, what was left out, and why.
+
+    python jobs/inspect_corpus.py CORPUS                        the account, and rows left out
+    python jobs/inspect_corpus.py CORPUS --language ur          some samples of a language
+    python jobs/inspect_corpus.py CORPUS --sample 17            one sample, by its number
+    python jobs/inspect_corpus.py CORPUS --record ID            one row, wherever it was left
+    python jobs/inspect_corpus.py CORPUS --shard FILE           rows of one file, of any kind
+    python jobs/inspect_corpus.py CORPUS --report               the report with pictures, anew
+    python jobs/inspect_corpus.py CORPUS --export-quarantine repaired.jsonl [--reason ...]
+
+--html PAGE writes what would be printed as a page with pictures.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from palo import command, config, languages, storage
+
+if TYPE_CHECKING:
+    from palo.data.inspection.show import Inspector
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """Shows what is in a corpus, what was left out, and why.
+
+    Attributes:
+        corpus: Folder of the corpus, on disk or s3://.
+        record: Id of a record or sample, `source@place`, or a row's own id in its source.
+        sample: Number of a sample.
+        shard: A Parquet file of the corpus: of its samples, records or quarantine.
+        language: Show samples of this language only, or rows left out that are in it.
+        reason: Export only rows that were left out for this reason; may be given several times.
+        count: How many samples, rows, or examples for each reason.
+        seed: Decides which samples are shown.
+        html: File to write a page to, in place of printing.
+        report: Write the corpus's report anew.
+        export_quarantine: File to write rows that were left out to, for repair.
+        tokenizer: Where the corpus's tokenizer is now, if not where it was.
+    """
+
+    corpus: Positional[str]
+    record: str | None = None
+    sample: int | None = None
+    shard: str | None = None
+    language: str | None = None
+    reason: tuple[str, ...] = ()
+    count: int = 5
+    seed: int = 0
+    html: str | None = None
+    report: bool = False
+    export_quarantine: str | None = None
+    tokenizer: str | None = None
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is wrong."""
+        if not self.corpus:
+            yield "the folder of the corpus is missing"
+        if self.language is not None and not languages.known(self.language):
+            yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
+        if self.count < 1:
+            yield f"count must be at least 1, not {self.count}"
+        chosen = ("record", "sample", "shard", "export_quarantine")
+        given = [name for name in chosen if getattr(self, name) is not None]
+        if len(given) + self.report > 1:
+            yield f"only one of {', '.join([*given, *['report'] * self.report])} can be shown"
+        if self.reason and self.export_quarantine is None:
+            yield "reason goes with export_quarantine"
+
+
+def main(arguments: list[str]) -> None:
+    """Prints what was asked for, or writes it to a file."""
+    wanted = command.override(Inspection(corpus=""), arguments, "jobs/inspect_corpus.py")
+    config.check(wanted)
+    from palo.data.inspection.show import Inspector
+
+    tokenizer = None if wanted.tokenizer is None else storage.path_of(wanted.tokenizer)
+    inspector = Inspector(storage.path_of(wanted.corpus), tokenizer)
+    if wanted.export_quarantine is not None:
+        _export(inspector, wanted, storage.path_of(wanted.export_quarantine))
+    elif wanted.report:
+        print(f"report: {inspector.write_report(samples=wanted.count, seed=wanted.seed)}")
+    else:
+        _show(inspector, wanted)
+
+
+def _export(inspector: "Inspector", wanted: Inspection, target: Path) -> None:
+    codes = () if wanted.language is None else (wanted.language,)
+    count = inspector.export(target, wanted.reason, codes)
+    print(f"{count:,} rows that were left out: {target}")
+    print("Repair them there, and name the file as one more source of the next build.")
+
+
+def _show(inspector: "Inspector", wanted: Inspection) -> None:
+    from palo.data.inspection.show import lines_of
+
+    title, items, lines = wanted.corpus, None, None
+    if wanted.record is not None:
+        title, items, lines = wanted.record, *inspector.row(wanted.record)
+    elif wanted.sample is not None:
+        title, items = f"Sample {wanted.sample}", inspector.sample(wanted.sample)
+    elif wanted.shard is not None:
+        title = wanted.shard
+        items = inspector.shard(storage.path_of(wanted.shard), wanted.count, wanted.language)
+    elif wanted.language is not None:
+        title = f"Samples in {languages.get(wanted.language).name}"
+        items = inspector.of_language(wanted.language, wanted.count, wanted.seed)
+    if wanted.html is not None:
+        text = inspector.account_page() if items is None else inspector.page(title, items)
+        storage.write_text(storage.path_of(wanted.html), text)
+        print(f"page: {wanted.html}")
+    elif items is None:
+        print(inspector.account(wanted.count))
+    else:
+        print("\n".join(lines or lines_of(items)))
+
+
+if __name__ == "__main__":
+    command.run_job(main)

@@ -1,0 +1,69 @@
+"""What there is to show of one row, before it is known on what it is shown."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from palo import storage
+from palo.data.manifest import Manifest
+from palo.data.samples import Sample
+from palo.errors import MismatchError
+from palo.text.preview import Stretch, stretches
+from palo.text.tokenizer import TextTokenizer, load_tokenizer
+
+_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
+
+
+class ShownSample(NamedTuple):
+    """A sample as the model sees it.
+
+    Attributes:
+        sample: The sample.
+        parts: Its words, read or trained.
+        picture: Where its picture's file lay when the corpus was built, if it has one.
+    """
+
+    sample: Sample
+    parts: tuple[Stretch, ...]
+    picture: str | None
+
+
+def shown(sample: Sample, tokenizer: TextTokenizer, picture: str | None) -> ShownSample:
+    """Returns what there is to show of a sample."""
+    parts = stretches(sample.input_ids.tolist(), sample.label_spans.tolist(), tokenizer)
+    return ShownSample(sample, tuple(parts), picture)
+
+
+def turns_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns who says what in a row that may be anything but a good record."""
+    conversations = row.get("conversations")
+    if not isinstance(conversations, Sequence) or isinstance(conversations, str):
+        return []
+    turns = [turn for turn in conversations if isinstance(turn, Mapping)]
+    return [
+        (_ROLES.get(str(turn.get("from")), str(turn.get("from"))), str(turn.get("value")))
+        for turn in turns
+    ]
+
+
+def tokenizer_of(corpus: Path, manifest: Manifest, folder: Path | None = None) -> TextTokenizer:
+    """Loads the tokenizer that a corpus was made with.
+
+    Args:
+        corpus: Folder of the corpus.
+        manifest: Its manifest.
+        folder: Where the tokenizer is now; None looks where it was.
+
+    Raises:
+        MismatchError: If there is another tokenizer by now.
+        StorageError: If there is none.
+    """
+    path = folder or storage.path_of(manifest.tokenizer)
+    tokenizer = load_tokenizer(path)
+    if tokenizer.fingerprint != manifest.tokenizer_fingerprint:
+        raise MismatchError(
+            f"{corpus} was made with another tokenizer",
+            seen=f"{manifest.tokenizer_fingerprint}, {path} has {tokenizer.fingerprint}",
+            fix="Name the folder of the corpus's own: --tokenizer.",
+        )
+    return tokenizer
