@@ -71,6 +71,8 @@ STEPS: Mapping[StepName, Step] = MappingProxyType(
             drops=(
                 Reason.IMAGE_MISSING,
                 Reason.IMAGE_UNREADABLE,
+                Reason.IMAGE_HOST,
+                Reason.IMAGE_SERVER_SILENT,
                 Reason.IMAGE_FILE_TOO_LARGE,
                 Reason.IMAGE_UNKNOWN,
                 Reason.IMAGE_DAMAGED,

@@ -37,6 +37,22 @@ def test_the_picture_may_come_in_a_later_turn():
     assert record.turns[0].text == " Hi "
 
 
+def test_chat_messages_are_read_too():
+    parts = [{"type": "image"}, {"type": "text", "text": "Was"}]
+    row = {
+        "id": 7,
+        "images": ["a/b.jpg"],
+        "messages": [
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": "An answer"},
+        ],
+    }
+    assert parse_llava(row, ORIGIN) == parse_llava(make_row(), ORIGIN)
+    row["messages"][0]["content"] = [{"type": "video", "video": "x"}]
+    assert parse_llava(row, ORIGIN).detail == "a part is video"
+    assert parse_llava(row | {"images": ["a", "b"]}, ORIGIN).reason is Reason.WRONG_IMAGE_FIELD
+
+
 def test_a_rows_own_language_wins():
     assert parse_llava(make_row(language="ur"), ORIGIN).language == "ur"
 

@@ -35,17 +35,21 @@ def misread(pieces: Sequence[Piece], handovers: Sequence[Handover]) -> list[Piec
     """
     wrong: list[Piece] = []
     expected: int | None = None
+    is_known = True
     for piece, handover in zip(pieces, handovers, strict=True):
         if piece.format != "json":
             continue
         if piece.start == 0:
-            expected = handover.next
+            expected, is_known = handover.next, True
             continue
+        if not is_known and handover.first is not None:
+            expected, is_known = handover.first, True  # as good a guess as any
         begins = expected if expected is not None and expected < piece.end else None
-        if handover.first != begins or handover.in_doubt:
+        if is_known and (handover.first != begins or handover.in_doubt):
             # Behind the array's end no row begins.
             first = piece.size_bytes if expected is None else expected
             wrong.append(dataclasses.replace(piece, first=first, proven=not wrong))
-        if handover.first is not None:
+        if begins is not None:
             expected = handover.next
+            is_known = handover.first is not None and not handover.in_doubt
     return wrong
