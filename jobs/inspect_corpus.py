@@ -92,7 +92,9 @@ def _export(inspector: "Inspector", wanted: Inspection, target: Path) -> None:
     codes = () if wanted.language is None else (wanted.language,)
     count = inspector.export(target, wanted.reason, codes)
     print(f"{count:,} rows that were left out: {target}")
-    print("Repair them there, and name the file as one more source of the next build.")
+    print(
+        "Repair them there, put the file beside its source, and build with their folder as source."
+    )
 
 
 def _show(inspector: "Inspector", wanted: Inspection) -> None:

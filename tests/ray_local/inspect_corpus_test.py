@@ -13,6 +13,7 @@ from palo.data.build import build_corpus
 from palo.data.cleaning import CleaningSettings
 from palo.data.corpus import open_corpus
 from palo.data.corpus_config import SourceConfig
+from palo.data.inspection.report import report_path
 from palo.data.inspection.show import Inspector
 from palo.data.mixture import MixtureSettings
 from palo.errors import ConfigError, DataError
@@ -88,10 +89,12 @@ def test_rows_left_out_are_exported_repaired_and_fed_back(make_config, tmp_path,
     path = tmp_path / "repaired.jsonl"
     path.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")
     source = config.sources[0]
+    main([str(config.output), "--report"])
     more = SourceConfig(name="repaired", path=path, images=source.images, language="en")
     again = dataclasses.replace(config, sources=(source, more))
     second = build_corpus(again).manifest
     assert second.num_samples == first.num_samples + 5
+    assert not report_path(config.output).exists()  # it was about the corpus that was there
     corpus = open_corpus(again.output)
     ids = [sample.record_id.split("@")[0] for sample in corpus.read(range(len(corpus)))]
     assert sorted(ids[-5:]) == [f"repaired/{number}" for number in (30, 31, 32, 33, 50)]

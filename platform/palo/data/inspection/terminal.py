@@ -58,7 +58,8 @@ def _name(code: str) -> str:
 
 
 def _first_words(row: Dropped) -> str:
-    text = " ".join(visible(row.text).split())
+    turns = [text for _, text in turns_of(row.parsed() or {})]
+    text = " ".join(visible(" / ".join(turns) or row.text).split())
     seen = f"{visible(row.detail)}: " if row.detail else ""
     return f"{seen}{text[:100]}{'…' if len(text) > 100 else ''}"
 
