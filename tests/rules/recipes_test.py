@@ -31,8 +31,10 @@ def test_its_dry_run_says_what_each_stage_costs(recipe: Recipe, capsys) -> None:
         pytest.skip(f"the parts of {recipe.scale} are not here")
     dry_run(recipe)
     printed = capsys.readouterr().out
-    for word in ("pretrain\n", "finetune\n", "parameters", "memory"):
+    for word in ("pretrain\n", "finetune\n", "parameters", "memory", "source "):
         assert word in printed
+    for line in recipe.data.mixture.lines():
+        assert line in printed
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,18 @@ def test_the_papers_steps_follow_from_its_counts(name, num_pretrain_steps, num_f
     ):
         assert rows is not None
         assert math.ceil(rows / stage.global_batch) == steps
+
+
+def test_the_papers_mixtures_follow_from_its_counts() -> None:
+    whole = RECIPES["7b"]().data
+    assert whole.expected_instructions == 2_084_706 == sum(whole.mixture.per_language.values())
+    singles = {name: make() for name, make in RECIPES.items() if name.startswith("7b-only-")}
+    assert len(singles) == 10
+    assert singles["7b-only-en"].data.expected_instructions == 665_298
+    urdu = singles["7b-only-ur"].data
+    assert urdu.mixture.languages == ("ur",)
+    assert urdu.mixture.per_language == {"ur": 157_712}
+    assert singles["7b-only-ur"].finetune == RECIPES["7b"]().finetune
 
 
 def test_paper_and_scripts_differ_where_the_paper_and_its_code_do() -> None:

@@ -74,6 +74,21 @@ class MixtureSettings:
         limits = (self.per_source, self.per_language, self.shares)
         return self.languages is None and self.total is None and not any(limits)
 
+    def lines(self) -> Iterator[str]:
+        """Yields what is limited, in words; nothing where every record is chosen."""
+        if self.languages is not None:
+            yield f"languages {', '.join(self.languages)}"
+        for name, limits in (("source", self.per_source), ("language", self.per_language)):
+            if limits:
+                counts = ", ".join(f"{key} {count:,}" for key, count in limits.items())
+                yield f"at most, by {name}: {counts}"
+        if self.shares:
+            weight = sum(self.shares.values())
+            shares = (f"{code} {share / weight:.1%}" for code, share in self.shares.items())
+            yield f"shares {', '.join(shares)}"
+        if self.total is not None:
+            yield f"at most {self.total:,} in all"
+
 
 EVERYTHING = MixtureSettings()
 """No record is left out."""

@@ -34,6 +34,11 @@ def _print_stage(recipe: Recipe, name: StageName, stage: StageConfig, model: Pal
     for line in cost_lines(estimate(model, stage, num_samples, tokens), stage):
         print(line)
     print(f"samples from    {source}")
+    config = corpus_config(recipe, name)
+    for own in config.sources:
+        print(f"source          {own.name}: {own.path}")
+    for line in config.mixture.lines():
+        print(f"mixture         {line}")
 
 
 def _samples(recipe: Recipe, name: StageName) -> tuple[int | None, float, str]:

@@ -14,8 +14,10 @@ from palo.config import to_dict
 from palo.data.build import build_corpus
 from palo.data.corpus_config import CorpusConfig, SourceConfig
 from palo.data.inspection.report import report_path, write_report
+from palo.data.mixture import EVERYTHING
 from palo.data.progress import duration
 from palo.data.scenes.corpus import write_scenes
+from palo.data.source_list import LIST_SUFFIX, read_source_list
 from palo.errors import ConfigError
 from palo.evaluate.memory import PeakMemory
 from palo.recipes.recipe import Recipe
@@ -59,16 +61,7 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
     captions = stage == "pretrain"
     aspect = data.pretrain_aspect if captions else data.aspect
     return CorpusConfig(
-        sources=(
-            SourceConfig(
-                name="captions" if captions else "instructions",
-                path=recipe.source(data.captions if captions else data.instructions),
-                images=recipe.source(
-                    data.captions_images if captions else data.instructions_images
-                ),
-                language=data.language,
-            ),
-        ),
+        sources=_sources(recipe, stage),
         output=recipe.corpora_folder / stage,
         tokenizer=recipe.parts.tokenizer,
         tower=recipe.parts.tower,
@@ -78,8 +71,20 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         aspect=aspect,
         image_store=recipe.corpora_folder / f"images-{aspect}",
         cleaning=data.cleaning,
+        mixture=EVERYTHING if captions else data.mixture,
         max_bad_share=data.max_bad_share,
     )
+
+
+def _sources(recipe: Recipe, stage: StageName) -> tuple[SourceConfig, ...]:
+    data = recipe.data
+    captions = stage == "pretrain"
+    path = recipe.source(data.captions if captions else data.instructions)
+    if path.suffix == LIST_SUFFIX:
+        return read_source_list(path)
+    images = recipe.source(data.captions_images if captions else data.instructions_images)
+    name = "captions" if captions else "instructions"
+    return (SourceConfig(name=name, path=path, images=images, language=data.language),)
 
 
 def build_corpora(recipe: Recipe) -> None:

@@ -1,6 +1,7 @@
 """Named, typed runs: functions that return a full configuration."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from palo.recipes import paper
@@ -18,6 +19,7 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
         "mobile-1.7b-scripts": paper.mobile_1_7b_scripts,
         "7b-scripts": paper.palo_7b_scripts,
         "13b-scripts": paper.palo_13b_scripts,
+        **{f"7b-only-{code}": partial(paper.palo_7b_only, code) for code in paper.PAPER_LANGUAGES},
     }
 )
 

@@ -10,14 +10,18 @@ is; we split, pad and clean.
 from dataclasses import replace
 from pathlib import Path
 
+from palo import languages
 from palo.checkpoint.parts import ModelParts
 from palo.data.cleaning import AS_IT_IS
+from palo.data.mixture import MixtureSettings
 from palo.model.lora import LoraSettings
 from palo.recipes.recipe import DataSettings, Recipe
 from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, ZeroSettings
 
 _CAPTIONS = 595_375
-_INSTRUCTIONS = 665_298 + 9 * 157_712
+_ENGLISH, _TRANSLATED = 665_298, 157_712
+PAPER_LANGUAGES = languages.codes()[:10]
+_COUNTS = {code: _ENGLISH if code == "en" else _TRANSLATED for code in PAPER_LANGUAGES}
 _CONTEXT = 2048
 _EIGHT_GPUS = WorkerSettings(count=8, use_gpu=True, cpus=8.0, wait_s=1800.0)
 
@@ -38,6 +42,24 @@ def mobile_1_7b() -> Recipe:
         "palo-mobile-1.7b", "mobile-1.7b", language="MobileLLaMA-1.4B-Chat", image_tokens=144
     )
     return replace(recipe, parts=replace(recipe.parts, projector_type="ldp"))
+
+
+def palo_7b_only(language: str) -> Recipe:
+    """PALO-7B trained on one language alone, a row of the paper's Table 2.
+
+    English is LLaVA-1.5's mixture (665K), each other language the 150K translated instructions.
+
+    Args:
+        language: ISO 639-1 code of one of the paper's languages.
+    """
+    recipe = palo_7b()
+    count = _COUNTS[language]
+    mixture = MixtureSettings(languages=(language,), per_language={language: count})
+    return replace(
+        recipe,
+        output=recipe.output.with_name(f"palo-7b-only-{language}"),
+        data=replace(recipe.data, mixture=mixture, expected_instructions=count),
+    )
 
 
 def palo_7b_scripts() -> Recipe:
@@ -81,7 +103,8 @@ def _paper(name: str, scale: str, language: str, image_tokens: int) -> Recipe:
             instructions_images=data,
             max_text_tokens=_CONTEXT - image_tokens,
             expected_captions=_CAPTIONS,
-            expected_instructions=_INSTRUCTIONS,
+            expected_instructions=sum(_COUNTS.values()),
+            mixture=MixtureSettings(per_language=_COUNTS),
         ),
         pretrain=StageConfig(
             template="plain",

@@ -8,6 +8,7 @@ from typing import Literal
 from palo import languages
 from palo.checkpoint.parts import ModelParts
 from palo.data.cleaning import CleaningSettings
+from palo.data.mixture import MixtureSettings
 from palo.data.scenes.corpus import SceneCorpusConfig
 from palo.storage import S3Path
 from palo.train.stages import StageConfig
@@ -18,9 +19,10 @@ class DataSettings:
     """The source files of a run, in LLaVA's format, and how they become samples.
 
     Attributes:
-        captions: JSON or JSON lines for the pretrain stage.
+        captions: JSON, JSON lines or Parquet for the pretrain stage; or a list of sources, a .toml
+            file with a table for each, which names their pictures itself.
         captions_images: Folder that its image paths start from.
-        instructions: JSON or JSON lines for the finetune stage.
+        instructions: The same for the finetune stage.
         instructions_images: Folder that its image paths start from.
         language: ISO 639-1 code of rows that name none.
         questions: Held-out questions with short answers, as JSON lines, to score exact match.
@@ -33,6 +35,7 @@ class DataSettings:
         max_text_tokens: Longest sample, image tokens not counted.
         overflow: What happens to longer conversations: split between rounds, or LLaVA's cut.
         cleaning: How records are cleaned, and which are left out.
+        mixture: Which instructions the finetune stage is trained on.
         max_bad_share: Largest share of bad rows that a build accepts.
         report: Write a page about each corpus that is built, with pictures.
         expected_captions: Rows that a dry run assumes before the pretrain corpus is built.
@@ -54,6 +57,7 @@ class DataSettings:
     max_text_tokens: int = 1472
     overflow: Literal["split", "truncate"] = "split"
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
+    mixture: MixtureSettings = field(default_factory=MixtureSettings)
     max_bad_share: float = 0.05
     report: bool = True
     expected_captions: int | None = None
