@@ -16,6 +16,7 @@ from palo import storage
 from palo.config import to_dict
 from palo.data.build import build_corpus
 from palo.data.mixture import MixtureSettings
+from palo.errors import DataError
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -197,3 +198,15 @@ def test_another_language_or_total_costs_no_parsing_and_no_old_picture(make_sour
 def _store_ids(config):
     table = storage.read_table(config.store_folder / "index.parquet", columns=["image_id"])
     return table.column(0).to_pylist()
+
+
+def test_too_many_bad_rows_stop_the_build_which_goes_on_with_a_higher_limit(make_config):
+    rows = [*good_rows(6), *(row(n, language="xx") for n in range(4))]
+    config = make_config(rows, max_bad_share=0.3)
+    with pytest.raises(DataError, match="4 of 10 rows are bad"):
+        build_corpus(config)
+    said = []
+    report = build_corpus(dataclasses.replace(config, max_bad_share=0.4), said.append)
+    assert "goes on where it was stopped" in said[0]
+    assert report.num_reused == {"parse": 1}
+    assert report.manifest.num_samples == 6

@@ -8,6 +8,7 @@ from typing import Any
 
 from palo import languages
 from palo.config import fingerprint
+from palo.data.accounts import Accounts
 from palo.data.build_run import BuildRun
 from palo.data.build_state import CORPUS_VERSION
 from palo.data.parse_step import ParseTask, parse_piece
@@ -53,7 +54,10 @@ class ParseSteps:
         files: list[RecordFile] = []
         for number, own in enumerate(pieces):
             results = [self._results[self._name(number, piece)] for piece in own]
-            self._account_for(self._run.names[number], results)
+            source = self._run.names[number]
+            _account_for(self._run.accounts, source, results)
+            joined = "".join(result["sha256"] for result in results)
+            self.inputs[source] = hashlib.sha256(joined.encode()).hexdigest()
             for result in results:
                 files += [RecordFile(name, number, *rest) for name, *rest in result["files"]]
         self._run.accounts.require_few_bad()
@@ -65,12 +69,27 @@ class ParseSteps:
             job.ticket: job.task.piece.size_bytes // num_pieces[job.task.piece.path] for job in jobs
         }
         step = "parse again" if again else "parse"
-        meter = Meter(step, "rows", self._run.say, sum(sizes.values()), by_effort=True)
+        total = sum(sizes.values())
+        meter = Meter(step, "rows", self._run.say, total, by_effort=True)
+        num_rows = num_bad = effort = 0
         for outcome in self._run.run(parse_piece, jobs, again=again):
             result = self._results[outcome.ticket.name] = outcome.entry.result
             count = meter.add if outcome.is_new else meter.skip
             count(result["rows"], sizes[outcome.ticket])
+            effort += sizes[outcome.ticket]
+            if not result["handover"][2]:  # else it may have begun in a wrong place
+                num_rows += result["rows"]
+                num_bad += result["rows"] - result["records"]
+            if not again and num_bad * effort > self._config.max_bad_share * num_rows * total:
+                self._give_up()
         meter.finish()
+
+    def _give_up(self) -> None:
+        """Stops early: too many rows are bad, even if all those to come are good."""
+        so_far = Accounts(self._config.max_bad_share, self._run.names)
+        for name, result in self._results.items():
+            _account_for(so_far, name.rpartition("/")[0], [result])
+        so_far.require_few_bad()
 
     def _handovers(self, number: int, pieces: Sequence[Piece]) -> list[Handover]:
         results = (self._results[self._name(number, piece)] for piece in pieces)
@@ -103,13 +122,11 @@ class ParseSteps:
         key = fingerprint([CORPUS_VERSION, same, task.origin, rules, task.known])
         return Job(ticket=self._run.ticket("parse", self._name(number, piece), key), task=task)
 
-    def _account_for(self, source: str, results: Sequence[Mapping[str, Any]]) -> None:
-        accounts = self._run.accounts
-        for result in results:
-            num_rows, num_parsed, num_records = (result[n] for n in ("rows", "parsed", "records"))
-            drops, example = result["parse_drops"], result["example"]
-            accounts.add("parse", source, num_rows, num_parsed, drops, example)
-            accounts.add("clean", source, num_parsed, num_records, result["clean_drops"])
-            accounts.add_counts(source, result["counts"])
-        joined = "".join(result["sha256"] for result in results)
-        self.inputs[source] = hashlib.sha256(joined.encode()).hexdigest()
+
+def _account_for(accounts: Accounts, source: str, results: Sequence[Mapping[str, Any]]) -> None:
+    for result in results:
+        num_rows, num_parsed, num_records = (result[n] for n in ("rows", "parsed", "records"))
+        drops, example = result["parse_drops"], result["example"]
+        accounts.add("parse", source, num_rows, num_parsed, drops, example)
+        accounts.add("clean", source, num_parsed, num_records, result["clean_drops"])
+        accounts.add_counts(source, result["counts"])

@@ -127,7 +127,7 @@ class PictureSteps:
         table = table.filter(pc.is_valid(table["image_id"]))
         image_ids = table["image_id"].to_pylist()
         paths = dict(zip(reversed(image_ids), reversed(table["path"].to_pylist()), strict=True))
-        faults = read_faults(self._config)
+        faults = read_faults(self._config.output, self._config.image_limits)
         # By path, since what lies together in a Parquet file is read once if it is read in order.
         new = sorted(paths.keys() - present - faults.keys(), key=paths.__getitem__)
         size = self._config.images_per_shard

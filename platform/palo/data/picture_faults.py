@@ -6,7 +6,7 @@ from pathlib import Path
 
 from palo import storage
 from palo.config import fingerprint
-from palo.data.corpus_config import CorpusConfig, ImageLimits
+from palo.data.corpus_config import ImageLimits
 from palo.data.reasons import Reason
 
 # What may be gone at the next try: the file was missing, or it was not the one that was identified.
@@ -31,10 +31,10 @@ def write_faults(folder: Path, faults: Mapping[str, tuple[str, str]]) -> None:
         storage.write_json(folder / f"{name}.json", lasting)
 
 
-def read_faults(config: CorpusConfig) -> dict[str, tuple[str, str]]:
+def read_faults(corpus: Path, limits: ImageLimits) -> dict[str, tuple[str, str]]:
     """Returns reason and detail by image id of what is remembered."""
     found: dict[str, tuple[str, str]] = {}
-    for path in sorted(faults_folder(config.output, config.image_limits).glob("*.json")):
+    for path in sorted(faults_folder(corpus, limits).glob("*.json")):
         faults = storage.read_json(path)
         found |= {image_id: (reason, detail) for image_id, (reason, detail) in faults.items()}
     return found
