@@ -10,7 +10,12 @@ from palo.data.corpus_config import ImageLimits
 from palo.data.reasons import Reason
 
 # What may be gone at the next try: the file was missing, or it was not the one that was identified.
-_PASSING = (Reason.IMAGE_MISSING, Reason.IMAGE_UNREADABLE)
+_PASSING = (
+    Reason.IMAGE_MISSING,
+    Reason.IMAGE_UNREADABLE,
+    Reason.IMAGE_HOST,
+    Reason.IMAGE_SERVER_SILENT,
+)
 
 
 def faults_folder(corpus: Path, limits: ImageLimits) -> Path:

@@ -30,7 +30,7 @@ def test_sources_come_in_their_order_with_paths_from_the_list(write, tmp_path):
 
         ["palo.ur"]
         path = "s3://bucket/ur.jsonl"
-        images = "/data/images.zip"
+        images = "/shelf/images.zip"
 
         [chat]
         path = "../chat.parquet"
@@ -46,7 +46,7 @@ def test_sources_come_in_their_order_with_paths_from_the_list(write, tmp_path):
         licence="CC-BY-4.0",
     )
     assert second.path == path_of("s3://bucket/ur.jsonl")
-    assert str(second.images) == "/data/images.zip"
+    assert str(second.images) == "/shelf/images.zip"
     assert (third.name, third.images, third.language) == ("chat", None, None)
 
 
