@@ -77,7 +77,7 @@ def hub(folder, pictures):
 
 
 def test_every_layout_gives_the_same_pictures(make_config, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "split_source", functools.partial(split_source, piece_bytes=300))
+    monkeypatch.setattr(build, "split_source", functools.partial(split_source, piece_bytes=1000))
     sources = [make(tmp_path, pictures) for make in (cc3m, lcs, hub)]
     config = make_config([], sources=tuple(sources))
     manifest = build_corpus(config).manifest
