@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from palo.model import PaloConfig, PaloForConditionalGeneration
 
 pytest_plugins = [
+    "tests.fixtures.ceph",
     "tests.fixtures.finished",
     "tests.fixtures.metrics",
     "tests.fixtures.s3",

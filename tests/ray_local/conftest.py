@@ -1,6 +1,7 @@
 """One private Ray for all local-Ray tests: starting one takes seconds."""
 
 import pytest
+from tests.fixtures.s3 import S3_ENVIRONMENT
 
 
 @pytest.fixture(scope="session")
@@ -8,5 +9,8 @@ def local_ray():
     """A private Ray with four logical CPUs, so that trainers leave some for data tasks."""
     from palo.session import ray_session
 
-    with ray_session(num_cpus=4):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in S3_ENVIRONMENT.items():  # workers have what Ray was started with
+            patch.setenv(name, value)
+        with ray_session(num_cpus=4):
+            yield

@@ -119,6 +119,10 @@ class S3Path(PosixPath):
             raise ValueError(f"{self} is not below {folder}")
         return PosixPath(*_parts(self.place.key)[len(_parts(folder.place.key)) :])
 
+    def match(self, path_pattern: str) -> bool:
+        """Tells whether the end of its key fits a pattern, as paths have it."""
+        return PosixPath(self.place.key).match(path_pattern)
+
     def is_absolute(self) -> bool:
         """Returns True."""
         return True
