@@ -41,3 +41,39 @@ def test_control_tokens_and_sentinels_say_nothing(tokenizer):
     stream = TextStream(tokenizer)
     ids = [tokenizer.eos_id, -200, *tokenizer.encode("a")]
     assert "".join(stream.add(token_id) for token_id in ids) == "a"
+
+
+def streamed(tokenizer, text, *stops):
+    stream = TextStream(tokenizer, stops)
+    pieces = [stream.add(token_id) for token_id in tokenizer.encode(text)]
+    return stream, pieces
+
+
+@pytest.mark.parametrize("text", TEXTS[:-1])
+def test_a_stop_text_that_does_not_come_takes_nothing_away(tokenizer, text):
+    stream, pieces = streamed(tokenizer, text, text[-2:] + "!", "never", text[-1] + "?")
+    assert "".join(pieces) == text[:-2]
+    assert not stream.stopped
+    assert stream.end() == text[-2:]
+    assert stream.end() == ""
+
+
+@pytest.mark.parametrize("text", TEXTS[:-1])
+def test_nothing_of_a_stop_text_or_after_it_is_given(tokenizer, text):
+    stream, pieces = streamed(tokenizer, text + "\n\nUSER: more", "xyz", "\n\nUSER:")
+    assert "".join(pieces) == text
+    assert stream.stopped
+    assert stream.end() == ""
+    assert stream.add(tokenizer.encode("a")[0]) == ""
+
+
+def test_the_first_of_several_stop_texts_counts(tokenizer):
+    stream, pieces = streamed(tokenizer, "one, two; three.", "; ", ", ")
+    assert "".join(pieces) == "one"
+    assert stream.stopped
+
+
+def test_a_beginning_that_comes_to_nothing_is_given_as_soon_as_that_is_certain(tokenizer):
+    stream, pieces = streamed(tokenizer, "aab aac", "aac")
+    assert "".join(pieces) == "aab "
+    assert stream.stopped

@@ -1,0 +1,139 @@
+"""What is asked of an engine, and what comes back."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from palo.errors import PaloError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_LOGPROBS = 20
+_MAX_STOPS = 16
+_MAX_STOP_CHARACTERS = 256
+
+FinishReason = Literal["stop", "length", "cancelled", "error"]
+"""Why an answer ended: by itself or at a stop string, at a limit, by wish, or by a fault."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How ids are chosen, and when an answer ends.
+
+    Attributes:
+        temperature: Logits are divided by it; 0 takes the likeliest id.
+        top_p: Draws only among the likeliest ids that together have this share.
+        top_k: Draws only among this many of the likeliest ids; 0 for all.
+        repetition_penalty: Divides the logits of ids that were there before; 1 for none.
+        seed: Equal seeds give equal answers, whatever else runs; None draws a fresh one.
+        max_tokens: Most ids of an answer; None for as many as the context holds.
+        stop: Texts that end an answer and are no part of it.
+        stop_ids: Ids that end an answer and say nothing.
+        num_logprobs: How many likeliest ids are told beside each chosen one; None tells no logprob.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    stop_ids: tuple[int, ...] = ()
+    num_logprobs: int | None = None
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if not 0 <= self.temperature <= 100:
+            yield f"temperature is {self.temperature}, it must be from 0 to 100"
+        if not 0 < self.top_p <= 1:
+            yield f"top_p is {self.top_p}, it must be above 0 and at most 1"
+        if self.top_k < 0:
+            yield f"top_k is {self.top_k}, it can't be negative"
+        if not 0.01 <= self.repetition_penalty <= 100:
+            yield f"repetition_penalty is {self.repetition_penalty}, it must be from 0.01 to 100"
+        if self.max_tokens is not None and self.max_tokens < 1:
+            yield f"max_tokens is {self.max_tokens}, it must be at least 1"
+        if len(self.stop) > _MAX_STOPS:
+            yield f"stop has {len(self.stop)} texts, at most {_MAX_STOPS} are taken"
+        if any(not 0 < len(text) <= _MAX_STOP_CHARACTERS for text in self.stop):
+            yield f"stop texts have from 1 to {_MAX_STOP_CHARACTERS} characters"
+        if self.num_logprobs is not None and not 0 <= self.num_logprobs <= MAX_LOGPROBS:
+            yield f"num_logprobs is {self.num_logprobs}, it must be from 0 to {MAX_LOGPROBS}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Request:
+    """One answer that is wanted.
+
+    Attributes:
+        prompt_ids: Token ids with one sentinel for each image.
+        image_ids: What the sentinels stand for, in order; an id names the content of an image.
+        features: (P, D) floats for each image id: what the vision tower gives.
+        sampling: How ids are chosen.
+        adapter: Name of the adapter to answer with; None for the model's own weights.
+    """
+
+    prompt_ids: Sequence[int]
+    image_ids: tuple[str, ...] = ()
+    features: "Mapping[str, Tensor]" = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Token:
+    """One id of an answer.
+
+    Attributes:
+        id: The id.
+        logprob: Natural logarithm of its share in the model's own distribution, before
+            temperature and penalty; None if nobody asked.
+        top: The likeliest ids with theirs, likeliest first.
+    """
+
+    id: int
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What an answer took.
+
+    Attributes:
+        prompt_tokens: Places of the prompt, each image with all of its tokens.
+        completion_tokens: Ids that were generated, the one that ended the answer included.
+        cached_tokens: Places of the prompt that were known from earlier requests.
+        queue_s: Seconds until a slot was free.
+        first_token_s: Seconds from the request to its first id; None if there was none.
+        total_s: Seconds from the request to its end.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    queue_s: float
+    first_token_s: float | None
+    total_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """What one step of the engine added to an answer.
+
+    Attributes:
+        text: Whole characters that are certain by now; those of a later part of the answer may
+            have come with earlier tokens.
+        tokens: Ids of this step; the one that ends an answer is not among them.
+        finish: Why the answer ended; None while it goes on.
+        usage: What it took, with `finish`.
+        error: What went wrong, where `finish` is "error".
+    """
+
+    text: str = ""
+    tokens: tuple[Token, ...] = ()
+    finish: FinishReason | None = None
+    usage: Usage | None = None
+    error: PaloError | None = None

@@ -1,0 +1,56 @@
+"""The KV cache: one row for each request that is being answered, allocated once."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
+
+
+class SlotCache:
+    """Keys and values of every layer, for a fixed number of requests of bounded length.
+
+    Args:
+        config: The language model's configuration.
+        num_slots: Rows.
+        max_context: Tokens of a row.
+        dtype: Type of the model's weights.
+        device: Device of the model.
+
+    Attributes:
+        kv: (layers, 2, slots, K, max_context, W): keys, then values.
+    """
+
+    def __init__(
+        self,
+        config: "LlamaConfig",
+        num_slots: int,
+        max_context: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        heads = config.num_key_value_heads
+        width = config.head_dim
+        shape = (config.num_hidden_layers, 2, num_slots, heads, max_context, width)
+        self.kv = _zeros(shape, dtype, device)
+        # Views made once: making them in every layer of every step costs as much as attention.
+        self.layers = [(layer[0], layer[1]) for layer in self.kv.unbind()]
+        self.rows = [
+            list(zip(keys.split(1), values.split(1), strict=True)) for keys, values in self.layers
+        ]
+
+    def block(self, slot: int, start: int, length: int) -> Tensor:
+        """Returns a view of some tokens of a slot: (layers, 2, K, length, W)."""
+        return self.kv[:, :, slot, :, start : start + length]
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Returns zeros; on a CPU they take no memory where no request reaches them."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    memory = np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)
+    return torch.from_numpy(memory).view(dtype).view(shape)
