@@ -107,7 +107,7 @@ def _run_until(config, reached):
         env=os.environ | {"RAY_ADDRESS": address},
         stdout=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not reached():
         assert driver.poll() is None, "the build ended before it could be killed"
         assert time.monotonic() < deadline

@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, takewhile
 from typing import Any
 
 from palo import languages
@@ -11,6 +12,7 @@ from palo.config import fingerprint
 from palo.data.accounts import Accounts
 from palo.data.build_run import BuildRun
 from palo.data.build_state import CORPUS_VERSION
+from palo.data.ledger import Ticket
 from palo.data.parse_step import ParseTask, parse_piece
 from palo.data.picture_files import image_root
 from palo.data.progress import Meter
@@ -71,25 +73,39 @@ class ParseSteps:
         step = "parse again" if again else "parse"
         total = sum(sizes.values())
         meter = Meter(step, "rows", self._run.say, total, by_effort=True)
-        num_rows = num_bad = effort = 0
         for outcome in self._run.run(parse_piece, jobs, again=again):
             result = self._results[outcome.ticket.name] = outcome.entry.result
             count = meter.add if outcome.is_new else meter.skip
             count(result["rows"], sizes[outcome.ticket])
-            effort += sizes[outcome.ticket]
-            if not result["handover"][2]:  # else it may have begun in a wrong place
-                num_rows += result["rows"]
-                num_bad += result["rows"] - result["records"]
-            if not again and num_bad * effort > self._config.max_bad_share * num_rows * total:
-                self._give_up()
+            if not again:
+                self._require_hope(jobs, sizes)
         meter.finish()
 
-    def _give_up(self) -> None:
-        """Stops early: too many rows are bad, even if all those to come are good."""
+    def _require_hope(self, jobs: Sequence[Job[ParseTask]], sizes: Mapping[Ticket, int]) -> None:
+        """Stops early if too many rows are bad, even if all those to come are good."""
+        proven = list(self._proven(jobs))
+        results = [self._results[job.ticket.name] for job in proven]
+        num_rows = sum(result["rows"] for result in results)
+        num_bad = num_rows - sum(result["records"] for result in results)
+        done = sum(sizes[job.ticket] for job in proven)
+        if num_bad * done <= self._config.max_bad_share * num_rows * sum(sizes.values()):
+            return
         so_far = Accounts(self._config.max_bad_share, self._run.names)
-        for name, result in self._results.items():
-            _account_for(so_far, name.rpartition("/")[0], [result])
+        for job, result in zip(proven, results, strict=True):
+            _account_for(so_far, job.task.source.name, [result])
         so_far.require_few_bad()
+
+    def _proven(self, jobs: Sequence[Job[ParseTask]]) -> Iterator[Job[ParseTask]]:
+        """Yields the jobs whose rows are sure: a piece of an array may begin in a wrong place."""
+        for _, own in groupby(jobs, key=lambda job: job.task.source.name):
+            done = list(takewhile(lambda job: job.ticket.name in self._results, own))
+            handovers = [Handover(*self._results[job.ticket.name]["handover"]) for job in done]
+            wrong = misread([job.task.piece for job in done], handovers)
+            first = min((piece.place_of(piece.start) for piece in wrong), default=None)
+            for job in done:
+                if first is not None and job.task.piece.place_of(job.task.piece.start) >= first:
+                    break
+                yield job
 
     def _handovers(self, number: int, pieces: Sequence[Piece]) -> list[Handover]:
         results = (self._results[self._name(number, piece)] for piece in pieces)
