@@ -64,7 +64,9 @@ class SegmentAttention:
         row = 0
         for segment in segments:
             end = segment.start + segment.length
-            mask = None if segment.length == 1 else _causal(segment, cache.kv)
+            # The beginning of a prompt needs no mask: sdpa then skips what follows.
+            needs_mask = segment.length > 1 and segment.start > 0
+            mask = _causal(segment, cache.kv) if needs_mask else None
             self._parts.append((segment.slot, row, row + segment.length, end, mask))
             row += segment.length
 
@@ -81,7 +83,7 @@ class SegmentAttention:
         attend = functional.scaled_dot_product_attention
         for slot, start, stop, end, mask in self._parts:
             held_keys, held_values = rows[slot]
-            if mask is None:
+            if stop - start == 1:
                 # Query heads that share a key become the rows of one small attention.
                 shape = (1, num_keys, num_heads // num_keys, width)
                 part = attend(
@@ -94,6 +96,7 @@ class SegmentAttention:
                     held_keys[:, :, :end],
                     held_values[:, :, :end],
                     mask,
+                    is_causal=mask is None,
                     enable_gqa=num_keys != num_heads,
                 )
                 out[start:stop] = part[0].transpose(0, 1)

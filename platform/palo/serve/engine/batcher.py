@@ -63,9 +63,7 @@ class Batcher:
         self._store = PrefixStore(
             cache, self.settings.block_tokens, self.settings.prefix_cache_bytes
         )
-        self._computer = StepComputer(
-            model, cache, self._vocab_size, is_static=self.settings.static_decode
-        )
+        self._computer = StepComputer(model, cache, self._vocab_size, self.settings)
         self._numbers = count(1)
         self._free = list(range(self.settings.num_slots))
         self._waiting: OrderedDict[int, Answer] = OrderedDict()

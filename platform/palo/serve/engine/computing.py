@@ -12,6 +12,7 @@ from palo.serve.engine.attention import Segment, SegmentAttention
 from palo.serve.engine.decoding import StaticDecoder
 from palo.serve.engine.language import AdaptedRows, LanguageRunner
 from palo.serve.engine.planning import Part
+from palo.serve.engine.settings import EngineSettings
 from palo.serve.engine.slots import SlotCache
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class StepComputer:
         model: The model.
         cache: The slots.
         num_ids: Ids that may be chosen: those that the tokenizer knows.
-        is_static: Whether steps without a prompt always have one of few shapes.
+        settings: Which of the ways to compute are taken.
     """
 
     def __init__(
@@ -36,15 +37,18 @@ class StepComputer:
         model: "PaloForConditionalGeneration",
         cache: SlotCache,
         num_ids: int,
-        *,
-        is_static: bool,
+        settings: EngineSettings,
     ) -> None:
         self._cache = cache
-        self._is_static = is_static
+        self._is_static = settings.static_decode
         self._embedding = model.get_input_embeddings()
         self._projector = model.projector
-        self._runner = LanguageRunner(model, cache.kv.shape[4], num_ids)
-        self._decoder = StaticDecoder(self._runner, self._embedding, cache, is_static=is_static)
+        self._runner = LanguageRunner(
+            model, cache.kv.shape[4], num_ids, repack=settings.repack_weights
+        )
+        self._decoder = StaticDecoder(
+            self._runner, self._embedding, cache, is_static=self._is_static
+        )
 
     def compute(
         self, parts: Sequence[Part[Answer]], running: Sequence[Answer]

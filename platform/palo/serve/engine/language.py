@@ -9,7 +9,7 @@ from torch import Tensor
 from palo.errors import MismatchError
 from palo.serve.engine.adapters import Adapter
 from palo.serve.engine.attention import Attention
-from palo.serve.engine.blocks import Linear, Place, block_of, norm_of
+from palo.serve.engine.blocks import Place, block_of, linear_of, norm_of
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
@@ -22,25 +22,31 @@ class LanguageRunner:
     """The language model, row by row: a row is a token, whichever request it belongs to.
 
     Args:
-        model: The model; its weights are shared, not copied.
+        model: The model; its weights are shared.
         max_context: Largest number of places of a request.
         num_ids: Ids that may be chosen, the first ones of the vocabulary (V).
+        repack: Whether to keep a second copy of the weights, for few rows on a CPU.
 
     Raises:
         MismatchError: If the positions' embedding depends on a request's length.
     """
 
     def __init__(
-        self, model: "PaloForConditionalGeneration", max_context: int, num_ids: int
+        self,
+        model: "PaloForConditionalGeneration",
+        max_context: int,
+        num_ids: int,
+        *,
+        repack: bool,
     ) -> None:
         language = model.language_model
         config = language.config
         self._heads = (config.num_attention_heads, config.num_key_value_heads, config.head_dim)
-        self._blocks = [block_of(layer) for layer in language.model.layers]
+        self._blocks = [block_of(layer, repack=repack) for layer in language.model.layers]
         self._norm = norm_of(language.model.norm)
         head = language.lm_head
         bias = None if head.bias is None else head.bias[:num_ids]
-        self._head = Linear(head.weight[:num_ids], bias)
+        self._head = linear_of(head.weight[:num_ids], bias, repack=repack)
         kind = config.rope_parameters.get("rope_type", "default")
         if kind in ("dynamic", "longrope"):
             raise MismatchError(

@@ -18,15 +18,18 @@ class EngineSettings:
         max_waiting: Requests that may wait for a slot.
         static_decode: Gives the steps between prompts shapes that are always the same, and records
             them as CUDA graphs where the model is on a GPU.
+        repack_weights: On a CPU, keeps a second copy of the language model's float32 weights, in an
+            order that makes the steps between prompts up to a quarter faster.
     """
 
     num_slots: int = 8
     max_context: int = 4096
-    prefill_chunk: int = 128
+    prefill_chunk: int = 256
     block_tokens: int = 16
     prefix_cache_bytes: int = 512 * 2**20
     max_waiting: int = 64
     static_decode: bool = False
+    repack_weights: bool = True
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""

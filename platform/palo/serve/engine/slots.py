@@ -1,9 +1,7 @@
 """The KV cache: one row for each request that is being answered, allocated once."""
 
-import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +34,7 @@ class SlotCache:
         heads = config.num_key_value_heads
         width = config.head_dim
         shape = (config.num_hidden_layers, 2, num_slots, heads, max_context, width)
-        self.kv = _zeros(shape, dtype, device)
+        self.kv = torch.zeros(shape, dtype=dtype, device=device)
         # Views made once: making them in every layer of every step costs as much as attention.
         self.layers = [(layer[0], layer[1]) for layer in self.kv.unbind()]
         self.rows = [
@@ -46,11 +44,3 @@ class SlotCache:
     def block(self, slot: int, start: int, length: int) -> Tensor:
         """Returns a view of some tokens of a slot: (layers, 2, K, length, W)."""
         return self.kv[:, :, slot, :, start : start + length]
-
-
-def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Returns zeros; on a CPU they take no memory where no request reaches them."""
-    if device.type != "cpu":
-        return torch.zeros(shape, dtype=dtype, device=device)
-    memory = np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)
-    return torch.from_numpy(memory).view(dtype).view(shape)

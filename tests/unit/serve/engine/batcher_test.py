@@ -113,6 +113,7 @@ def test_random_schedules(make_batcher, make_request, alone, adapters, seed):
         block_tokens=draw.choice((4, 8)),
         prefix_cache_bytes=draw.choice((0, 20_000, 2**20)),
         static_decode=draw.random() < 0.5,
+        repack_weights=draw.random() < 0.5,
     )
     requests = [draw.choice(kinds) for _ in range(16)]
     joins = [draw.randint(0, 25) for _ in requests]

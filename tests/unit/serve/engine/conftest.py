@@ -30,6 +30,15 @@ class Words:
         return f"<{token_id}>".encode()
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny models gain nothing from a second thread, and lose much where cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def images():
     """Features of two images by id, 16 patches each."""
