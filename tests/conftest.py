@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.fixtures.metrics",
     "tests.fixtures.s3",
     "tests.fixtures.training",
+    "tests.fixtures.words",
     "tests.fixtures.corpora",
 ]
 

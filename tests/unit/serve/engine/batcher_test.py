@@ -4,7 +4,8 @@ import random
 
 import pytest
 import torch
-from tests.unit.serve.engine.conftest import SENTINEL, SMALL, Words, generated, ids_of, turn
+from tests.fixtures.words import Words
+from tests.unit.serve.engine.conftest import SENTINEL, SMALL, generated, ids_of, turn
 
 from palo.errors import ConfigError, DataError
 from palo.serve.engine.batcher import Batcher

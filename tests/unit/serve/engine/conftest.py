@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.fixtures.words import Words
 
 from palo.serve.engine.adapters import load_adapter
 from palo.serve.engine.batcher import Batcher
@@ -13,21 +14,7 @@ from palo.serve.engine.request import Request, Sampling
 from palo.serve.engine.settings import EngineSettings
 
 SENTINEL = -200
-NUM_WORDS = 99
 SMALL = EngineSettings(num_slots=3, max_context=160, prefill_chunk=16, block_tokens=8)
-
-
-class Words:
-    """A tokenizer without a file: every id is its number in brackets."""
-
-    bos_id, eos_id, pad_id, vocab_size = None, 1, 0, NUM_WORDS
-    fingerprint, files, dummy_prefix = "words", (), False
-
-    def is_special(self, token_id):
-        return token_id == self.eos_id
-
-    def token_bytes(self, token_id):
-        return f"<{token_id}>".encode()
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +51,7 @@ def make_request(images):
 
     def make(number, length, *names, system=(), adapter=None, **sampling):
         generator = torch.Generator().manual_seed(number)
-        words = torch.randint(2, NUM_WORDS, (length,), generator=generator).tolist()
+        words = torch.randint(2, Words.vocab_size, (length,), generator=generator).tolist()
         return Request(
             prompt_ids=[*system, *[SENTINEL] * len(names), *words],
             image_ids=names,

@@ -1,0 +1,51 @@
+"""How long a running answer waits while a prompt with an image is computed."""
+
+import time
+
+import torch
+from serving.inputs import Prompts, build_batcher, build_model
+from serving.settings import ServeBench
+
+from palo.benchmark import Figure, spread
+from palo.serve.engine.batcher import Batcher
+
+_ALLOWED = 1.0
+_DECODE_STEPS = 3
+
+
+def measure_stalls(settings: ServeBench) -> Figure:
+    """Compares the longest step with two steps of decoding and one chunk of a prompt."""
+    torch.set_num_threads(settings.threads)
+    model = build_model(settings)
+    prompts = Prompts(settings, model, torch.Generator().manual_seed(settings.seed))
+    batcher = build_batcher(settings, model)
+    shares = [_share(prompts, batcher) for _ in range(settings.repeats + 1)][1:]
+    return spread("longest_stall_share", shares, "1", target=_ALLOWED, better="lower")
+
+
+def _share(prompts: Prompts, batcher: Batcher) -> float:
+    chunk_s = max(_prefill_seconds(prompts, batcher))
+    stream = batcher.prepare(prompts.make("short"))
+    batcher.add(stream)
+    batcher.step()
+    decode_s = max(_step_seconds(batcher) for _ in range(_DECODE_STEPS))
+    longest_s = max(_prefill_seconds(prompts, batcher))
+    batcher.cancel(stream.number)
+    return longest_s / (2 * decode_s + chunk_s)
+
+
+def _prefill_seconds(prompts: Prompts, batcher: Batcher) -> list[float]:
+    """Computes one prompt with an image; returns the seconds of each step."""
+    asked = batcher.prepare(prompts.make("image"))
+    batcher.add(asked)
+    seconds = []
+    while not asked.is_answering:
+        seconds.append(_step_seconds(batcher))
+    batcher.cancel(asked.number)
+    return seconds
+
+
+def _step_seconds(batcher: Batcher) -> float:
+    started = time.perf_counter()
+    batcher.step()
+    return time.perf_counter() - started

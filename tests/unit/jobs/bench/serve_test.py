@@ -1,0 +1,45 @@
+"""The serving bench runs, on settings that measure nothing, so that it works when it is needed."""
+
+import subprocess
+import sys
+
+from palo import benchmark
+
+_TRIAL = {
+    "layers": "1",
+    "image-size": "28",
+    "compared-clients": "2",
+    "new-tokens": "3",
+    "repeats": "1",
+    "prefill-chunk": "32",
+}
+
+
+def run(root, *flags):
+    command = [sys.executable, "jobs/bench/serve.py", *flags]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_it_measures_every_target(request, tmp_path):
+    flags = [text for name, value in _TRIAL.items() for text in (f"--{name}", value)]
+    done = run(request.config.rootpath, *flags, "--clients", "1", "2", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    result = benchmark.read_results(tmp_path)["serve"]
+    figures = {figure.name: figure for figure in result.figures}
+    assert {name for name, figure in figures.items() if figure.target is not None} == {
+        "short_engine_to_one_by_one",
+        "image_engine_to_one_by_one",
+        "new_to_known_image_first_token",
+        "longest_stall_share",
+    }
+    for side in ("one_by_one_2", "static_batch_2", "engine_1", "engine_2"):
+        assert figures[f"image_{side}_clients_tokens_per_s"].value > 0
+        mean = figures[f"image_{side}_clients_first_token_s"].value
+        assert 0 < mean <= figures[f"image_{side}_clients_first_token_p95_s"].value
+    assert result.configuration["clients"] == [1, 2]
+
+
+def test_wrong_settings_are_told(request):
+    done = run(request.config.rootpath, "--compared-clients", "5")
+    assert done.returncode == 2
+    assert "compared_clients is 5, none of (1, 8, 32)" in done.stderr
