@@ -43,3 +43,27 @@ def test_a_trial_of_one_part_needs_its_own_folder(request):
     )
     assert done.returncode == 2
     assert "name another output folder" in done.stderr
+
+
+@pytest.mark.timeout(1800)
+def test_the_corpus_bench_measures_every_target_but_kills(request, tmp_path):
+    flags = ["--scale", "0.0002", "--repeats", "1", "--kills", "0", "--image-size", "56"]
+    folders = ["--output", str(tmp_path / "result"), "--cache", str(tmp_path / "cache")]
+    command = [sys.executable, "jobs/bench/corpus.py", *flags, *folders]
+    done = subprocess.run(
+        command, cwd=request.config.rootpath, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result = benchmark.read_results(tmp_path / "result")["corpus"]
+    figures = {figure.name: figure for figure in result.figures}
+    goals = {name for name, figure in figures.items() if figure.target is not None}
+    assert goals == {
+        "build_peak_memory_gib",
+        "build_time_per_row_ratio",
+        "parse_and_tokenise_ratio",
+        "encode_ratio",
+        "encodes_per_picture",
+    }
+    assert figures["encodes_per_picture"].met
+    assert {"array_mb_per_s", "first_batch_s", "first_batch_llava_s"} <= figures.keys()
+    assert not (tmp_path / "cache").exists()

@@ -26,6 +26,7 @@ from palo.data.steps import StepName
 from palo.text.encoding import (
     IMAGE_SENTINEL,
     EncodedSample,
+    Encoding,
     EncodingLimits,
     encode_conversation,
     misfit,
@@ -130,30 +131,35 @@ class _EncodeStep:
             self._drop("image", place, record, Reason(picture.reason), picture.detail)
             return
         template = TEMPLATES[self._task.template]
-        clause = misfit(record.conversation, template)
+        conversation = record.conversation
+        clause = misfit(conversation, template)
         if clause is not None:
             self._drop("encode", place, record, Reason.MISFIT, clause)
             return
-        encoding = encode_conversation(
-            record.conversation, template, self._tokenizer, self._task.limits
-        )
+        encoding = encode_conversation(conversation, template, self._tokenizer, self._task.limits)
         if not encoding.samples:
             self._drop("encode", place, record, Reason.NO_ROOM, "")
             return
-        self._counts[record.language] += Counter(
-            records=1,
-            split=int(encoding.num_split > 0),
-            cut=encoding.num_cut,
-            dropped_parts=encoding.num_dropped,
-        )
+        self._count(self._counts[record.language], encoding)
         for number, sample in enumerate(encoding.samples):
             self._keep(record, number, sample, picture.image_id)
+
+    def _count(self, counts: Counter[str], encoding: Encoding) -> None:
+        counts["records"] += 1
+        for name, count in (
+            ("split", encoding.num_split > 0),
+            ("cut", encoding.num_cut),
+            ("dropped_parts", encoding.num_dropped),
+        ):
+            if count:
+                counts[name] += int(count)
 
     def _keep(
         self, record: Record, number: int, sample: EncodedSample, image_id: str | None
     ) -> None:
         # A part of a conversation may end before its picture comes.
-        shown = image_id if IMAGE_SENTINEL in sample.input_ids else None
+        has_image = image_id is not None and IMAGE_SENTINEL in sample.input_ids
+        shown = image_id if has_image else None
         sample_id = f"{record.record_id}/{number}"
         ids = np.array(sample.input_ids, "<i4")
         spans = np.array(sample.label_spans, "<i4")

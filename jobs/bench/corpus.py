@@ -1,0 +1,102 @@
+"""Measures building corpora: `make bench NAME=corpus`, or `python jobs/bench/corpus.py [--part X]`.
+
+1. build: a corpus with the paper's counts, and a tenth of it: speed, memory, time per row.
+2. tokenise: parsing plus tokenising against the bare tokenizer.
+3. array: one 5 GB JSON array read by all cores at once.
+4. encode: pictures through a real tower against a bare loop.
+5. kills: builds that are killed and go on.
+6. llava: time to the first batch and memory, the way LLaVA loads and ours.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from corpus_parts.sentences import read_sentences
+from corpus_parts.settings import CorpusBench, Part, say
+
+from palo import config, storage
+from palo.benchmark import Conditions, Figure, publish
+from palo.command import override, run_job
+from palo.machine import command_lines, hardware
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGES = ("palo", "ray", "pyarrow", "orjson", "sentencepiece", "torch", "transformers")
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the bench."""
+    settings = override(CorpusBench(), arguments, "jobs/bench/corpus.py")
+    config.check(settings)
+    machine = hardware()
+    figures = _figures(settings)
+    conditions = Conditions(
+        hardware=machine,
+        packages=_PACKAGES,
+        configuration=dataclasses.replace(settings, output=None, cache=Path()),
+        seeds=[settings.seed],
+        counts={
+            "records": settings.scaled(settings.records),
+            "pictures": settings.scaled(settings.pictures),
+            "text_records": settings.scaled(settings.text_records),
+            "encoded_pictures": settings.scaled(settings.encoded_pictures),
+            "kills": settings.kills,
+            "rank_records": settings.scaled(settings.rank_records),
+            "repeats": settings.repeats,
+        },
+    )
+    publish("corpus", figures, conditions, root=_ROOT, folder=settings.output)
+
+
+def _figures(settings: CorpusBench) -> list[Figure]:
+    """Measures the wanted parts, on inputs that are gone afterwards unless they are to be kept."""
+    from corpus_parts.encoding import measure_encoding
+    from corpus_parts.kills import measure_kills
+    from corpus_parts.large_array import measure_array
+    from corpus_parts.llava_way import measure_llava
+    from corpus_parts.sizes import measure_sizes
+    from corpus_parts.tokenising import measure_tokenising
+
+    sentences = read_sentences(_ROOT)
+    parts: dict[Part, Callable[[], list[Figure]]] = {
+        "tokenise": lambda: measure_tokenising(settings, sentences, _ROOT),
+        "array": lambda: measure_array(settings, sentences),
+        "encode": lambda: measure_encoding(settings, sentences, _ROOT),
+        "llava": lambda: measure_llava(settings, sentences, _ROOT),
+        "kills": lambda: measure_kills(settings, sentences, _ROOT) if settings.kills else [],
+        "build": lambda: measure_sizes(settings, sentences, _ROOT),
+    }
+    figures: list[Figure] = []
+    for part, measure in parts.items():
+        if settings.runs(part):
+            figures += _measured(settings, part, measure)
+    # A part that ran alone leaves its figures for a whole run.
+    used = [settings.cache] if settings.part == "all" else settings.cache.glob("inputs-*")
+    for folder in () if settings.keep else used:
+        shutil.rmtree(folder, ignore_errors=True)
+    return figures
+
+
+def _measured(
+    settings: CorpusBench, part: Part, measure: Callable[[], list[Figure]]
+) -> list[Figure]:
+    """Returns a part's figures, which a run that was stopped leaves for the next one.
+
+    They are taken up only with the same settings, at the same commit, from a clean checkout.
+    """
+    commit = command_lines("git", "-C", str(_ROOT), "rev-parse", "HEAD")
+    is_clean = commit and not command_lines("git", "-C", str(_ROOT), "status", "--porcelain")
+    same = dataclasses.replace(settings, part="all", output=None, keep=False)
+    path = settings.cache / f"figures-{config.fingerprint([commit, same])}-{part}.json"
+    if is_clean and path.exists():
+        say(f"{part} was measured before: {path}")
+        return [config.from_dict(Figure, values) for values in storage.read_json(path)]
+    figures = measure()
+    if is_clean:
+        storage.write_json(path, config.to_dict(figures))
+    return figures
+
+
+if __name__ == "__main__":
+    run_job(main)
