@@ -87,7 +87,6 @@ def _open_session(settings: ChatSettings) -> "ChatSession":
     from palo.checkpoint.finished import is_finished
     from palo.evaluate.answering import load_for_answers
     from palo.evaluate.chat_session import ChatSession
-    from palo.evaluate.decoding import sampler
 
     logging.disable_progress_bar()
     folder = settings.model if settings.model.exists() else lasting_path(settings.model)
@@ -95,7 +94,7 @@ def _open_session(settings: ChatSettings) -> "ChatSession":
     session = ChatSession(
         load_for_answers(finetuned if is_finished(finetuned) else folder),
         max_new_tokens=settings.max_tokens,
-        choose=sampler(settings.temperature),
+        temperature=settings.temperature,
     )
     if settings.image is not None:
         session.show(settings.image)

@@ -1,4 +1,4 @@
-"""Greedy answers to questions, in batches of prompts of like length, in this process."""
+"""Greedy answers to questions, many at once, in this process."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 
 from palo.checkpoint.load import TrainedModel, load_trained
-from palo.evaluate.decoding import decode
 from palo.evaluate.pictures import picture_features, preprocessing_of
 from palo.evaluate.questions import Question
-from palo.text.encoding import encode_prompt, expand_sentinels, stop_ids
+from palo.serve.engine.batcher import Batcher
+from palo.serve.engine.request import Request, Sampling
+from palo.serve.engine.settings import EngineSettings
+from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
 
 _BATCHES_A_CHUNK = 16
@@ -22,7 +24,7 @@ class AnswerSettings:
 
     Attributes:
         max_new_tokens: Most tokens of an answer.
-        batch_size: Prompts that go through the model together.
+        batch_size: Questions that are answered at once.
         withhold_image: Asks the same words without the picture.
     """
 
@@ -68,11 +70,23 @@ def answer_here(
         ImageError: If a picture can't be used.
         DataError: If a question is too long for the model.
     """
+    if not questions:
+        return []
+    prompts = [prompt_ids(trained, _conversation(question, settings)) for question in questions]
+    batcher = _batcher(trained, prompts, settings)
     answers = [""] * len(questions)
     for chunk in chunks_by_image(questions, _BATCHES_A_CHUNK * settings.batch_size):
-        found = _answer_chunk(trained, [questions[position] for position in chunk], settings)
-        for position, answer in zip(chunk, found, strict=True):
-            answers[position] = answer
+        asked = [questions[position] for position in chunk]
+        images = {} if settings.withhold_image else _features_of(trained, asked)
+        requests = [
+            _request(trained, prompts[position], questions[position], images, settings)
+            for position in chunk
+        ]
+        ids: list[list[int]] = [[] for _ in chunk]
+        for place, output in batcher.run(requests):
+            ids[place] += [token.id for token in output.tokens]
+        for position, answer in zip(chunk, ids, strict=True):
+            answers[position] = trained.tokenizer.decode(answer)
     return answers
 
 
@@ -97,28 +111,35 @@ def chunks_by_image(questions: Sequence[Question], num_questions: int) -> list[l
     return chunks
 
 
-def _answer_chunk(
-    trained: TrainedModel, questions: Sequence[Question], settings: AnswerSettings
-) -> list[str]:
-    images = {} if settings.withhold_image else _features_of(trained, questions)
-    prompts = [prompt_ids(trained, _conversation(question, settings)) for question in questions]
-    stops = stop_ids(trained.template, trained.tokenizer)
-    answers = [""] * len(questions)
-    # Longest first: if memory runs out, it does so at once.
-    order = sorted(range(len(questions)), key=lambda position: -len(prompts[position]))
-    for start in range(0, len(order), settings.batch_size):
-        batch = order[start : start + settings.batch_size]
-        shown = [images[questions[position].image] for position in batch] if images else []
-        steps = decode(
-            trained.model,
-            [prompts[position] for position in batch],
-            torch.stack(shown) if shown else None,
-            stop_ids=stops,
-            max_new_tokens=settings.max_new_tokens,
-        )
-        for position, ids in zip(batch, zip(*steps, strict=True), strict=False):
-            answers[position] = trained.tokenizer.decode([i for i in ids if i is not None])
-    return answers
+def _batcher(
+    trained: TrainedModel, prompts: Sequence[Sequence[int]], settings: AnswerSettings
+) -> Batcher:
+    """Returns an engine that is no larger than these prompts need."""
+    longest = max(map(len, prompts)) + trained.model.config.tokens_per_image
+    sizes = EngineSettings(
+        num_slots=min(settings.batch_size, len(prompts)),
+        max_context=longest + settings.max_new_tokens,
+    )
+    return Batcher(trained.model, trained.tokenizer, sizes)
+
+
+def _request(
+    trained: TrainedModel,
+    prompt: Sequence[int],
+    question: Question,
+    images: dict[Path, torch.Tensor],
+    settings: AnswerSettings,
+) -> Request:
+    name = str(question.image)
+    return Request(
+        prompt_ids=prompt,
+        image_ids=(name,) if images else (),
+        features={name: images[question.image]} if images else {},
+        sampling=Sampling(
+            max_tokens=settings.max_new_tokens,
+            stop_ids=stop_ids(trained.template, trained.tokenizer),
+        ),
+    )
 
 
 def _features_of(trained: TrainedModel, questions: Sequence[Question]) -> dict[Path, torch.Tensor]:
@@ -140,7 +161,6 @@ def prompt_ids(trained: TrainedModel, conversation: Conversation) -> list[int]:
         conversation: Ends with the user's turn.
 
     Returns:
-        Token ids, the sentinel at each place of an image.
+        Token ids, one sentinel for each image.
     """
-    ids = encode_prompt(conversation, trained.template, trained.tokenizer)
-    return expand_sentinels(ids, trained.model.config.tokens_per_image)
+    return encode_prompt(conversation, trained.template, trained.tokenizer)

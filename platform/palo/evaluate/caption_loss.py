@@ -183,7 +183,7 @@ def answers_nats(
         logits_to_keep=1,
     )
     start.past_key_values.batch_repeat_interleave(len(answers))
-    ids, mask = (tensor.to(device) for tensor in padded(answers, "right"))
+    ids, mask = (tensor.to(device) for tensor in padded(answers))
     following = model(
         input_ids=ids,
         attention_mask=torch.cat([mask.new_ones(len(answers), len(prompt)), mask], dim=1),

@@ -6,32 +6,42 @@ from pathlib import Path
 
 import torch
 
+from palo import storage
 from palo.checkpoint.load import TrainedModel
 from palo.errors import DataError
 from palo.evaluate.answering import prompt_ids
-from palo.evaluate.decoding import Choice, decode, greedy
 from palo.evaluate.pictures import picture_features, preprocessing_of
+from palo.serve.engine.batcher import Batcher
+from palo.serve.engine.request import Request, Sampling
+from palo.serve.engine.settings import EngineSettings
 from palo.text.encoding import stop_ids
 from palo.text.messages import Conversation, Turn
-from palo.text.streaming import TextStream
+
+# Or what the model takes, if less: the memory for it is taken at the start.
+_MAX_CONTEXT = 8192
 
 
 class ChatSession:
-    """One conversation at a time, with or without a picture.
+    """One conversation at a time, with or without a picture; what was said is computed once.
 
     Args:
         trained: The model.
         max_new_tokens: Most tokens of an answer.
-        choose: How ids come from logits.
+        temperature: 0 always takes the likeliest words; higher values vary them.
     """
 
     def __init__(
-        self, trained: TrainedModel, *, max_new_tokens: int = 256, choose: Choice = greedy
+        self, trained: TrainedModel, *, max_new_tokens: int = 256, temperature: float = 0.0
     ) -> None:
         self._trained = trained
-        self._max_new_tokens = max_new_tokens
-        self._choose = choose
-        self._features: torch.Tensor | None = None
+        self._sampling = Sampling(
+            max_tokens=max_new_tokens,
+            temperature=temperature,
+            stop_ids=stop_ids(trained.template, trained.tokenizer),
+        )
+        sizes = EngineSettings(num_slots=1, max_context=_MAX_CONTEXT)
+        self._batcher = Batcher(trained.model, trained.tokenizer, sizes)
+        self._features: dict[str, torch.Tensor] = {}
         self._turns: list[Turn] = []
 
     def show(self, image: Path) -> None:
@@ -42,7 +52,8 @@ class ChatSession:
             StorageError: If it can't be read; the old one then stays.
         """
         preprocessing = preprocessing_of(self._trained)
-        self._features = picture_features(self._trained.model, preprocessing, [image])
+        features = picture_features(self._trained.model, preprocessing, [image])
+        self._features = {storage.file_hash(image): features[0]}
         self.restart()
 
     def restart(self) -> None:
@@ -65,9 +76,9 @@ class ChatSession:
         """
         if self._trained.template.caption:
             self.restart()
-            if self._features is None:
+            if not self._features:
                 raise DataError("this stage only describes pictures", fix="Show it one.")
-        num_images = 1 if self._features is not None and not self._turns else 0
+        num_images = 1 if self._features and not self._turns else 0
         user = Turn("user", question, num_images)
         said = ""
         try:
@@ -79,17 +90,14 @@ class ChatSession:
                 self._turns += [user, Turn("assistant", said)]
 
     def _pieces(self, turns: tuple[Turn, ...]) -> Generator[str]:
-        trained = self._trained
-        stream = TextStream(trained.tokenizer)
-        steps = decode(
-            trained.model,
-            [prompt_ids(trained, Conversation(turns))],
-            self._features,
-            stop_ids=stop_ids(trained.template, trained.tokenizer),
-            max_new_tokens=self._max_new_tokens,
-            choose=self._choose,
+        conversation = Conversation(turns)
+        request = Request(
+            prompt_ids=prompt_ids(self._trained, conversation),
+            image_ids=tuple(self._features)[: conversation.num_images],
+            features=self._features,
+            sampling=self._sampling,
         )
-        with closing(steps):
-            for (token_id,) in steps:
-                if token_id is not None and (piece := stream.add(token_id)):
-                    yield piece
+        with closing(self._batcher.run([request])) as steps:
+            for _, output in steps:
+                if output.text:
+                    yield output.text

@@ -8,7 +8,7 @@ from palo.errors import ConfigError, DataError, ImageError
 from palo.evaluate import answering
 from palo.evaluate.answering import AnswerSettings, answer_here, chunks_by_image, prompt_ids
 from palo.evaluate.pictures import picture_features, preprocessing_of
-from palo.text.encoding import stop_ids
+from palo.text.encoding import expand_sentinels, stop_ids
 from palo.text.messages import Conversation, Turn
 
 
@@ -28,6 +28,7 @@ def test_answers_equal_those_of_generate(trained, asked):
     preprocessing = preprocessing_of(trained)
     for question, answer in zip(asked, answers(trained, asked), strict=True):
         ids = prompt_ids(trained, Conversation((Turn("user", question.question, 1),)))
+        ids = expand_sentinels(ids, trained.model.config.tokens_per_image)
         row = trained.model.generate(
             torch.tensor([ids]),
             features=picture_features(trained.model, preprocessing, [question.image]),

@@ -79,7 +79,7 @@ class StepComputer:
     def _can_decode_apart(self, decoding: Sequence[Part[Answer]], *, alone: bool) -> bool:
         if not decoding or any(part.answer.adapter for part in decoding):
             return False
-        if self._is_static:
+        if self._is_static or self._cache.kv.is_cuda:
             return True
         # On a CPU one pass for both is cheaper, and so are exact lengths if they differ much.
         lengths = [part.answer.num_computed for part in decoding]
