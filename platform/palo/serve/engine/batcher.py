@@ -214,7 +214,8 @@ class Batcher:
 
     def expected_wait_s(self, num_waiting: int) -> float:
         """Returns after how many seconds so many waiting requests will likely have slots."""
-        typical = sum(self._service_s) / len(self._service_s) if self._service_s else 1.0
+        known = list(self._service_s)  # a copy: the loop may add to it meanwhile
+        typical = sum(known) / len(known) if known else 1.0
         return min(60.0, max(1.0, typical * num_waiting / self.settings.num_slots))
 
     def stats(self) -> EngineStats:

@@ -9,8 +9,12 @@ import pytest
 from tests.unit.serve.engine.conftest import ids_of
 
 from palo.errors import DataError
+from palo.serve.engine.batcher import Batcher
 from palo.serve.engine.local_engine import LocalEngine
 from palo.serve.engine.refusals import EngineClosedError, EngineFailedError, EngineFullError
+from palo.serve.engine.request import Request, Sampling
+from palo.text.encoding import encode_prompt, stop_ids
+from palo.text.messages import Conversation, Turn
 
 WAIT_S = 60
 
@@ -171,6 +175,36 @@ def test_a_listener_that_fails_costs_only_its_own_request(make_engine, make_requ
     assert ids_of(collector.outputs) == alone(request)[0]
     engine.close()
     assert engine.stats().num_finished == {"cancelled": 1, "length": 1}
+
+
+def test_a_finished_model_speaks_in_whole_characters(trained, asked):
+    questions = [Conversation((Turn("user", question.question),)) for question in asked[:6]]
+    requests = [
+        Request(
+            prompt_ids=encode_prompt(question, trained.template, trained.tokenizer),
+            sampling=Sampling(
+                max_tokens=40,
+                stop_ids=stop_ids(trained.template, trained.tokenizer),
+                seed=n,
+                temperature=1.0,
+            ),
+        )
+        for n, question in enumerate(questions)
+    ]
+
+    async def ask(engine, request):
+        return [output async for output in engine.stream(request)]
+
+    async def ask_all(engine):
+        return await asyncio.gather(*[ask(engine, request) for request in requests])
+
+    with LocalEngine(Batcher(trained.model, trained.tokenizer)) as engine:
+        answers = asyncio.run(ask_all(engine))
+    for outputs in answers:
+        whole = trained.tokenizer.decode(ids_of(outputs))
+        assert "".join(output.text for output in outputs) == whole.replace("\ufffd", "")
+        assert not any("\ufffd" in output.text for output in outputs)
+    assert any(len(output.tokens) and not output.text for outputs in answers for output in outputs)
 
 
 def test_a_request_that_is_too_long_is_refused_at_once(make_engine, make_request):
