@@ -46,8 +46,16 @@ def test_a_trial_of_one_part_needs_its_own_folder(request):
 
 
 @pytest.mark.timeout(1800)
-def test_the_corpus_bench_measures_every_target_but_kills(request, tmp_path):
-    flags = ["--scale", "0.0002", "--repeats", "1", "--kills", "0", "--image-size", "56"]
+@pytest.mark.parametrize(
+    ("part", "goals"),
+    [
+        ("tokenise", {"parse_and_tokenise_ratio"}),
+        ("encode", {"encode_ratio", "encodes_per_picture"}),
+    ],
+)
+def test_a_part_of_the_corpus_bench_measures_its_targets(request, tmp_path, part, goals):
+    # The other parts start Ray a dozen times: `jobs/bench/corpus.py --scale 0.0002` tries all.
+    flags = ["--part", part, "--scale", "0.0002", "--repeats", "1", "--image-size", "56"]
     folders = ["--output", str(tmp_path / "result"), "--cache", str(tmp_path / "cache")]
     command = [sys.executable, "jobs/bench/corpus.py", *flags, *folders]
     done = subprocess.run(
@@ -56,14 +64,6 @@ def test_the_corpus_bench_measures_every_target_but_kills(request, tmp_path):
     assert done.returncode == 0, done.stderr
     result = benchmark.read_results(tmp_path / "result")["corpus"]
     figures = {figure.name: figure for figure in result.figures}
-    goals = {name for name, figure in figures.items() if figure.target is not None}
-    assert goals == {
-        "build_peak_memory_gib",
-        "build_time_per_row_ratio",
-        "parse_and_tokenise_ratio",
-        "encode_ratio",
-        "encodes_per_picture",
-    }
-    assert figures["encodes_per_picture"].met
-    assert {"array_mb_per_s", "first_batch_s", "first_batch_llava_s"} <= figures.keys()
+    assert {name for name, figure in figures.items() if figure.target is not None} == goals
+    assert part != "encode" or figures["encodes_per_picture"].met
     assert not (tmp_path / "cache").exists()
