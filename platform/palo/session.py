@@ -52,6 +52,7 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    keep_extensions_apart()
     if shutil.which("nvidia-smi") is None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns wherever it is loaded
     address = os.environ.get("RAY_ADDRESS")
@@ -79,6 +80,16 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def keep_extensions_apart() -> None:
+    """Keeps what torch compiles with the virtual environment that it was compiled for.
+
+    In torch's own folder, which all environments of a user share, two of them compile the same
+    extension again and again, each for its own headers.
+    """
+    if sys.prefix != sys.base_prefix:
+        os.environ.setdefault("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions"))
 
 
 def _require_answer(address: str) -> None:

@@ -1,11 +1,13 @@
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from palo import storage
 from palo.errors import ResourceError
-from palo.session import lasting_path, ray_session
+from palo.session import keep_extensions_apart, lasting_path, ray_session
 
 
 def test_outputs_stay_where_they_are_asked_for(monkeypatch):
@@ -69,3 +71,30 @@ def test_what_a_submitted_job_was_given_is_not_given_again(monkeypatch, ray_star
     with ray_session():
         pass
     assert "runtime_env" not in ray_start
+
+
+@pytest.fixture
+def no_chosen_folder(monkeypatch):
+    """Takes the variable away, and brings back what it was, or that there was none."""
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", "")
+    monkeypatch.delenv("TORCH_EXTENSIONS_DIR")
+
+
+@pytest.mark.usefixtures("no_chosen_folder")
+def test_each_environment_keeps_its_own_compiled_extensions(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", "/some/venv")
+    keep_extensions_apart()
+    assert os.environ["TORCH_EXTENSIONS_DIR"] == "/some/venv/torch_extensions"
+
+
+def test_a_folder_for_extensions_that_was_chosen_stays(monkeypatch):
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", "/chosen")
+    keep_extensions_apart()
+    assert os.environ["TORCH_EXTENSIONS_DIR"] == "/chosen"
+
+
+@pytest.mark.usefixtures("no_chosen_folder")
+def test_python_without_an_environment_keeps_torchs_folder(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    keep_extensions_apart()
+    assert "TORCH_EXTENSIONS_DIR" not in os.environ

@@ -6,12 +6,14 @@ Run it as `python -m palo.train.warm_up`; `make setup` does. It needs a C++ comp
 import os
 import sys
 
+from palo.session import keep_extensions_apart
 from palo.train.build_locks import free_build_locks
 
 
 def main() -> int:
     """Builds the kernel for CPU workers; a machine with GPUs needs none."""
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    keep_extensions_apart()
     import torch
 
     if torch.cuda.is_available():
