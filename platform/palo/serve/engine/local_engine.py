@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from palo.serve.engine.answer import Answer
 from palo.serve.engine.batcher import Batcher
 from palo.serve.engine.interface import Listener
-from palo.serve.engine.refusals import EngineClosedError, EngineFailedError, EngineFullError
+from palo.serve.engine.refusals import EngineClosedError, EngineFailedError, queue_full
 from palo.serve.engine.request import Output, Request
 from palo.serve.engine.stats import EngineStats
 
@@ -48,7 +48,7 @@ class LocalEngine:
                 )
             num_waiting = len(self._asked) + self._batcher.num_waiting
             if num_waiting >= self._batcher.settings.max_waiting:
-                raise EngineFullError(num_waiting, self._batcher.expected_wait_s(num_waiting))
+                raise queue_full(num_waiting, self._batcher.expected_wait_s(num_waiting))
             self._listeners[answer.number] = listener
             self._asked.append(answer)
             self._changed.notify()

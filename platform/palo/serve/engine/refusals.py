@@ -1,5 +1,8 @@
 """What an engine answers when it can't take a request or can't finish one."""
 
+from functools import partial
+from typing import Any
+
 from palo.errors import PaloError, ResourceError
 
 
@@ -7,21 +10,35 @@ class EngineFullError(ResourceError):
     """The queue is full; the same request can be taken later.
 
     Args:
-        num_waiting: Requests that wait.
+        fact: See `PaloError`.
+        seen: See `PaloError`.
+        fix: See `PaloError`.
         retry_after_s: Seconds after which another try is sensible.
     """
 
-    def __init__(self, num_waiting: int, retry_after_s: float) -> None:
-        super().__init__(
-            "too many requests wait for this model",
-            seen=f"{num_waiting} waiting",
-            fix=f"Try again in {retry_after_s:.0f} s.",
-        )
-        self.num_waiting = num_waiting
+    def __init__(
+        self, fact: str, *, seen: object = "", fix: str = "", retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(fact, seen=seen, fix=fix)
         self.retry_after_s = retry_after_s
 
     def __reduce__(self) -> tuple[object, ...]:
-        return EngineFullError, (self.num_waiting, self.retry_after_s)
+        settings: dict[str, Any] = {
+            "seen": self.seen,
+            "fix": self.fix,
+            "retry_after_s": self.retry_after_s,
+        }
+        return partial(EngineFullError, **settings), (self.fact,)
+
+
+def queue_full(num_waiting: int, retry_after_s: float) -> EngineFullError:
+    """Returns the error for a request that finds so many others waiting."""
+    return EngineFullError(
+        "too many requests wait for this model",
+        seen=f"{num_waiting} waiting",
+        fix=f"Try again in {retry_after_s:.0f} s.",
+        retry_after_s=retry_after_s,
+    )
 
 
 class EngineFailedError(PaloError):

@@ -11,7 +11,12 @@ from tests.unit.serve.engine.conftest import ids_of
 from palo.errors import DataError
 from palo.serve.engine.batcher import Batcher
 from palo.serve.engine.local_engine import LocalEngine
-from palo.serve.engine.refusals import EngineClosedError, EngineFailedError, EngineFullError
+from palo.serve.engine.refusals import (
+    EngineClosedError,
+    EngineFailedError,
+    EngineFullError,
+    queue_full,
+)
 from palo.serve.engine.request import Request, Sampling
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
@@ -113,12 +118,11 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(make_engine, make_reque
 
 
 def test_refusals_survive_pickling():
-    again = pickle.loads(pickle.dumps(EngineFullError(3, 2.5)))
-    assert (again.num_waiting, again.retry_after_s, str(again)) == (
-        3,
-        2.5,
-        str(EngineFullError(3, 2.5)),
-    )
+    full = queue_full(3, 2.5)
+    again = pickle.loads(pickle.dumps(full))
+    assert type(again) is EngineFullError
+    assert (again.retry_after_s, str(again)) == (2.5, str(full))
+    assert "3 waiting" in str(again)
     failed = EngineFailedError("a", seen="b", fix="C.")
     assert str(pickle.loads(pickle.dumps(failed))) == "a: b. C."
     assert str(copy.copy(failed)) == str(failed)
