@@ -1,0 +1,121 @@
+"""Why a request is refused: the codes, each with its HTTP status and OpenAI's type of error.
+
+Clients tell refusals apart by the code; the chat page has words for each in every language.
+"""
+
+import math
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from palo.errors import PaloError
+
+
+class RefusalCode(StrEnum):
+    """What clients read as `error.code`."""
+
+    INVALID_API_KEY = "invalid_api_key"
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+    OVERLOADED = "overloaded"
+    MODEL_NOT_FOUND = "model_not_found"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    INVALID_REQUEST = "invalid_request"
+    BODY_TOO_LARGE = "body_too_large"
+    IMAGE_UNREADABLE = "image_unreadable"
+    IMAGE_TOO_LARGE = "image_too_large"
+    TOO_MANY_IMAGES = "too_many_images"
+    REMOTE_IMAGE_FORBIDDEN = "remote_image_forbidden"
+    REMOTE_IMAGE_FAILED = "remote_image_failed"
+    REPLICA_LOST = "replica_lost"
+    TIMEOUT = "timeout"
+    INTERNAL = "internal"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of such a refusal."""
+        return _STATUS.get(self, 400)
+
+    @property
+    def type(self) -> str:
+        """OpenAI's type of such an error."""
+        return _TYPE.get(self, "server_error" if self.status >= 500 else "invalid_request_error")
+
+
+_STATUS = {
+    RefusalCode.INVALID_API_KEY: 401,
+    RefusalCode.RATE_LIMIT_EXCEEDED: 429,
+    RefusalCode.OVERLOADED: 503,
+    RefusalCode.MODEL_NOT_FOUND: 404,
+    RefusalCode.BODY_TOO_LARGE: 413,
+    RefusalCode.REPLICA_LOST: 502,
+    RefusalCode.TIMEOUT: 504,
+    RefusalCode.INTERNAL: 500,
+}
+_TYPE = {
+    RefusalCode.INVALID_API_KEY: "authentication_error",
+    RefusalCode.RATE_LIMIT_EXCEEDED: "rate_limit_error",
+    RefusalCode.OVERLOADED: "overloaded_error",
+}
+
+
+class Refusal(PaloError):  # noqa: N818 - not an error of ours, but an answer
+    """A request that isn't answered, with what its client should know.
+
+    Args:
+        fact: See `PaloError`; nothing in it may be secret.
+        seen: See `PaloError`.
+        fix: See `PaloError`.
+        code: Which of the reasons.
+        param: Field of the request that it is about, as `messages[0].content[1].image_url`.
+        retry_after_s: Seconds after which another try is sensible; None if it isn't.
+    """
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        seen: object = "",
+        fix: str = "",
+        code: RefusalCode = RefusalCode.INTERNAL,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(fact, seen=seen, fix=fix)
+        self.code = code
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        settings: dict[str, Any] = {
+            "seen": self.seen,
+            "fix": self.fix,
+            "code": self.code,
+            "param": self.param,
+            "retry_after_s": self.retry_after_s,
+        }
+        return partial(Refusal, **settings), (self.fact,)
+
+    @property
+    def message(self) -> str:
+        """What people read."""
+        return str(self)
+
+    def body(self, request_id: str | None = None) -> dict[str, Any]:
+        """Returns the body of the answer, as OpenAI's clients read it.
+
+        Args:
+            request_id: Names the request in the server's log.
+        """
+        error: dict[str, Any] = {
+            "message": self.message,
+            "type": self.code.type,
+            "param": self.param,
+            "code": self.code.value,
+        }
+        return {"error": error | ({"request_id": request_id} if request_id else {})}
+
+    def headers(self) -> dict[str, str]:
+        """Returns the headers that belong to the answer."""
+        if self.retry_after_s is None:
+            return {}
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
