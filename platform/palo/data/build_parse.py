@@ -73,22 +73,31 @@ class ParseSteps:
         step = "parse again" if again else "parse"
         total = sum(sizes.values())
         meter = Meter(step, "rows", self._run.say, total, by_effort=True)
+        num_rows = num_bad = done = 0
         for outcome in self._run.run(parse_piece, jobs, again=again):
             result = self._results[outcome.ticket.name] = outcome.entry.result
             count = meter.add if outcome.is_new else meter.skip
             count(result["rows"], sizes[outcome.ticket])
-            if not again:
+            num_rows += result["rows"]
+            num_bad += result["rows"] - result["records"]
+            done += sizes[outcome.ticket]
+            # Looking at every piece after each one would cost the square of their number.
+            if not again and self._is_hopeless(num_bad, num_rows, done, total):
                 self._require_hope(jobs, sizes)
         meter.finish()
 
+    def _is_hopeless(self, num_bad: int, num_rows: int, done: int, total: int) -> bool:
+        """Returns whether too many rows are bad, even if all in the bytes to come are good."""
+        return num_bad * done > self._config.max_bad_share * num_rows * total
+
     def _require_hope(self, jobs: Sequence[Job[ParseTask]], sizes: Mapping[Ticket, int]) -> None:
-        """Stops early if too many rows are bad, even if all those to come are good."""
+        """Stops if too many of the rows that are sure are bad."""
         proven = list(self._proven(jobs))
         results = [self._results[job.ticket.name] for job in proven]
         num_rows = sum(result["rows"] for result in results)
         num_bad = num_rows - sum(result["records"] for result in results)
         done = sum(sizes[job.ticket] for job in proven)
-        if num_bad * done <= self._config.max_bad_share * num_rows * sum(sizes.values()):
+        if not self._is_hopeless(num_bad, num_rows, done, sum(sizes.values())):
             return
         so_far = Accounts(self._config.max_bad_share, self._run.names)
         for job, result in zip(proven, results, strict=True):
