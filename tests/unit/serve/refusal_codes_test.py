@@ -14,8 +14,8 @@ def test_every_code_has_a_status_and_a_type(code):
 
 def test_a_refusal_becomes_a_body_of_openai():
     refusal = Refusal(
-        RefusalCode.OVERLOADED,
         "too many wait",
+        code=RefusalCode.OVERLOADED,
         seen=7,
         fix="Wait.",
         param="model",
