@@ -26,6 +26,7 @@ class Language:
         quotes: Opening and closing quotation mark.
         digits: Its ten digits in ascending order, as its everyday text writes them.
         own_letters: Letters that no other language of its script here writes; they tell it apart.
+        answer_wish: Asks, in the language itself, for an answer in it; in English if left empty.
     """
 
     code: str
@@ -39,6 +40,7 @@ class Language:
     quotes: tuple[str, str] = ("“", "”")
     digits: str = "0123456789"
     own_letters: str = ""
+    answer_wish: str = ""
 
     def __post_init__(self) -> None:
         if not (self.code.isascii() and self.code.isalpha() and self.code.islower()):
@@ -53,10 +55,18 @@ class Language:
                 seen=len(self.digits),
                 fix="List them from zero to nine.",
             )
+        if not self.answer_wish:
+            object.__setattr__(self, "answer_wish", f"Answer in {self.name}.")
 
 
 _ENTRIES = (
-    Language(code="en", name="English", native_name="English", script="Latn"),
+    Language(
+        code="en",
+        name="English",
+        native_name="English",
+        script="Latn",
+        answer_wish="Answer in English.",
+    ),
     Language(
         code="zh",
         name="Chinese",
@@ -64,6 +74,7 @@ _ENTRIES = (
         script="Hans",
         full_stop="。",
         question_mark="？",
+        answer_wish="请用中文回答。",
     ),
     Language(
         code="fr",
@@ -72,9 +83,24 @@ _ENTRIES = (
         script="Latn",
         question_mark="\u00a0?",
         quotes=("«\u00a0", "\u00a0»"),
+        answer_wish="Répondez en français.",
     ),
-    Language(code="es", name="Spanish", native_name="Español", script="Latn", quotes=("«", "»")),
-    Language(code="ru", name="Russian", native_name="Русский", script="Cyrl", quotes=("«", "»")),
+    Language(
+        code="es",
+        name="Spanish",
+        native_name="Español",
+        script="Latn",
+        quotes=("«", "»"),
+        answer_wish="Responde en español.",
+    ),
+    Language(
+        code="ru",
+        name="Russian",
+        native_name="Русский",
+        script="Cyrl",
+        quotes=("«", "»"),
+        answer_wish="Ответьте на русском языке.",
+    ),
     Language(
         code="ja",
         name="Japanese",
@@ -83,6 +109,7 @@ _ENTRIES = (
         full_stop="。",
         question_mark="？",
         quotes=("「", "」"),
+        answer_wish="日本語で答えてください。",
     ),
     Language(
         code="ar",
@@ -94,6 +121,7 @@ _ENTRIES = (
         question_mark="؟",
         quotes=("«", "»"),
         digits="٠١٢٣٤٥٦٧٨٩",
+        answer_wish="أجب باللغة العربية.",
     ),
     Language(
         code="hi",
@@ -103,6 +131,7 @@ _ENTRIES = (
         resource="low",
         full_stop="।",
         digits="०१२३४५६७८९",
+        answer_wish="हिन्दी में उत्तर दीजिए।",
     ),
     Language(
         code="bn",
@@ -112,6 +141,7 @@ _ENTRIES = (
         resource="low",
         full_stop="।",
         digits="০১২৩৪৫৬৭৮৯",
+        answer_wish="বাংলায় উত্তর দিন।",
     ),
     Language(
         code="ur",
@@ -124,6 +154,7 @@ _ENTRIES = (
         question_mark="؟",
         digits="۰۱۲۳۴۵۶۷۸۹",
         own_letters="ٹڈڑںےۓہھ",
+        answer_wish="اردو میں جواب دیجیے۔",
     ),
 )
 

@@ -1,0 +1,103 @@
+"""What a replica of a model is asked, and the pieces that it answers with."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from palo.serve.engine.request import Sampling
+from palo.text.messages import Conversation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """An image of a request.
+
+    Attributes:
+        image_id: SHA-256 of the bytes, in hexadecimal.
+        data: Bytes of its file, not trusted.
+        param: Where it stands in the request.
+    """
+
+    image_id: str
+    data: bytes = field(repr=False)
+    param: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """One request to a model, as it goes from the ingress to a replica.
+
+    Attributes:
+        request_id: Names it in logs.
+        model: Which of the deployment's models answers.
+        conversation: Ends with the user's turn.
+        pictures: Its images in the order of their places.
+        sampling: How answers are drawn; the model adds what ends them.
+        num_choices: How many answers are wanted.
+    """
+
+    request_id: str
+    model: str
+    conversation: Conversation = field(repr=False)
+    pictures: tuple[Picture, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    num_choices: int = 1
+
+    @property
+    def routing_key(self) -> str | None:
+        """Requests of one key are best answered by one replica; None if any will do."""
+        return self.pictures[0].image_id if self.pictures else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenText:
+    """A token of an answer as clients see it.
+
+    Attributes:
+        data: UTF-8 bytes that it stands for, perhaps part of a character.
+        logprob: Natural logarithm of its share.
+        top: The likeliest tokens with theirs, likeliest first.
+    """
+
+    data: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What one answer took.
+
+    Attributes:
+        prompt_tokens: Places of the prompt, each image with all of its tokens.
+        completion_tokens: Tokens that were generated, the one that ended the answer included.
+        cached_tokens: Places of the prompt that were known.
+        queue_s: Seconds until it was begun.
+        first_token_s: Seconds until its first token; None if there was none.
+        total_s: Seconds until its end.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    queue_s: float
+    first_token_s: float | None
+    total_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """What is added to one of the answers.
+
+    Attributes:
+        choice: Number of the answer, from 0.
+        text: Whole characters.
+        tokens: Its tokens, if they were asked for.
+        finish: Why the answer ended; None while it goes on.
+        taken: What it took, with `finish`.
+    """
+
+    choice: int = 0
+    text: str = ""
+    tokens: tuple[TokenText, ...] = ()
+    finish: Literal["stop", "length"] | None = None
+    taken: Taken | None = None

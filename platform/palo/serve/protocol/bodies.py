@@ -1,0 +1,139 @@
+"""What clients get: whole answers, the chunks of a stream, the list of models."""
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from palo.serve.protocol.ask import Piece, Taken, TokenText
+
+
+class AnswerWriter:
+    """Writes the answers to one request, as a whole or in chunks.
+
+    Args:
+        model: Name of the model.
+        version: Names the weights, as OpenAI's `system_fingerprint`.
+        num_choices: How many answers there are.
+        with_logprobs: Whether tokens are told.
+    """
+
+    def __init__(
+        self, model: str, version: str, num_choices: int = 1, *, with_logprobs: bool = False
+    ) -> None:
+        self._head = {
+            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "created": int(time.time()),
+            "model": model,
+            "system_fingerprint": version,
+        }
+        self._with_logprobs = with_logprobs
+        self._texts = [""] * num_choices
+        self._tokens: list[list[TokenText]] = [[] for _ in range(num_choices)]
+        self._finishes: list[str | None] = [None] * num_choices
+        self._taken: list[Taken] = []
+
+    def add(self, piece: Piece) -> None:
+        """Takes what is added to an answer."""
+        self._texts[piece.choice] += piece.text
+        self._tokens[piece.choice] += piece.tokens
+        self._finishes[piece.choice] = piece.finish or self._finishes[piece.choice]
+        if piece.taken is not None:
+            self._taken.append(piece.taken)
+
+    def usage(self) -> dict[str, Any]:
+        """Returns what the answers took that have ended: the prompt once, however many they are."""
+        prompt = max((taken.prompt_tokens for taken in self._taken), default=0)
+        completion = sum(taken.completion_tokens for taken in self._taken)
+        # What the first answer computed the others find: that is no saving of the client's.
+        cached = min((taken.cached_tokens for taken in self._taken), default=0)
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
+
+    def whole(self) -> dict[str, Any]:
+        """Returns the body of an answer that isn't streamed."""
+        choices = [
+            {
+                "index": number,
+                "message": {"role": "assistant", "content": text, "refusal": None},
+                "logprobs": self._logprobs(self._tokens[number]),
+                "finish_reason": self._finishes[number],
+            }
+            for number, text in enumerate(self._texts)
+        ]
+        return self._head | {
+            "object": "chat.completion",
+            "choices": choices,
+            "usage": self.usage(),
+        }
+
+    def opening(self) -> list[dict[str, Any]]:
+        """Returns the first chunk of each answer: it says who speaks."""
+        delta = {"role": "assistant", "content": ""}
+        return [self._chunk(number, delta) for number in range(len(self._texts))]
+
+    def chunks(self, piece: Piece) -> list[dict[str, Any]]:
+        """Returns the chunks of a piece: one with what is new, one that ends the answer."""
+        found = []
+        if piece.text or piece.tokens:
+            logprobs = self._logprobs(piece.tokens)
+            found.append(self._chunk(piece.choice, {"content": piece.text}, logprobs))
+        if piece.finish:
+            found.append(self._chunk(piece.choice, {}, None, piece.finish))
+        return found
+
+    def usage_chunk(self) -> dict[str, Any]:
+        """Returns the chunk that ends a stream whose client asked what it took."""
+        return self._head | {
+            "object": "chat.completion.chunk",
+            "choices": [],
+            "usage": self.usage(),
+        }
+
+    def _chunk(
+        self,
+        number: int,
+        delta: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
+        finish: str | None = None,
+    ) -> dict[str, Any]:
+        choice = {
+            "index": number,
+            "delta": delta,
+            "logprobs": logprobs,
+            "finish_reason": finish,
+        }
+        return self._head | {"object": "chat.completion.chunk", "choices": [choice]}
+
+    def _logprobs(self, tokens: Sequence[TokenText]) -> dict[str, Any] | None:
+        if not self._with_logprobs:
+            return None
+        told = [
+            _token(token.data, token.logprob)
+            | {"top_logprobs": [_token(data, logprob) for data, logprob in token.top]}
+            for token in tokens
+        ]
+        return {"content": told, "refusal": None}
+
+
+def _token(data: bytes, logprob: float) -> dict[str, Any]:
+    return {"token": data.decode("utf-8", "replace"), "bytes": list(data), "logprob": logprob}
+
+
+def model_body(name: str, created: int) -> dict[str, Any]:
+    """Returns what is told of one model.
+
+    Args:
+        name: Its name.
+        created: Seconds since 1970.
+    """
+    return {"id": name, "object": "model", "created": created, "owned_by": "palo"}
+
+
+def models_body(names: Iterable[str], created: int) -> dict[str, Any]:
+    """Returns the list of models."""
+    return {"object": "list", "data": [model_body(name, created) for name in names]}

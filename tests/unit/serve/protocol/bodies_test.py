@@ -1,0 +1,78 @@
+import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from palo.serve.protocol.ask import Piece, Taken, TokenText
+from palo.serve.protocol.bodies import AnswerWriter, models_body
+from palo.serve.protocol.events import DONE, event
+
+TAKEN = Taken(
+    prompt_tokens=600,
+    completion_tokens=3,
+    cached_tokens=512,
+    queue_s=0.0,
+    first_token_s=0.1,
+    total_s=0.2,
+)
+PIECES = (
+    Piece(choice=0, text="Ein "),
+    Piece(choice=1, text="Two", finish="length", taken=TAKEN),
+    Piece(choice=0, text="Kreis", finish="stop", taken=TAKEN),
+)
+
+
+@pytest.fixture
+def writer():
+    return AnswerWriter("palo", "fp_1", 2)
+
+
+def test_a_whole_answer(writer):
+    for piece in PIECES:
+        writer.add(piece)
+    answer = ChatCompletion.model_validate(writer.whole(), strict=True)
+    assert [choice.message.content for choice in answer.choices] == ["Ein Kreis", "Two"]
+    assert [choice.finish_reason for choice in answer.choices] == ["stop", "length"]
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (600, 6)
+    assert answer.usage.total_tokens == 606
+    assert answer.usage.prompt_tokens_details.cached_tokens == 512
+    assert answer.choices[0].logprobs is None
+
+
+def test_chunks_say_the_same(writer):
+    chunks = writer.opening()
+    for piece in PIECES:
+        writer.add(piece)
+        chunks += writer.chunks(piece)
+    chunks.append(writer.usage_chunk())
+    read = [ChatCompletionChunk.model_validate(chunk, strict=True) for chunk in chunks]
+    texts, finishes = ["", ""], [None, None]
+    for chunk in read[:-1]:
+        (choice,) = chunk.choices
+        texts[choice.index] += choice.delta.content or ""
+        finishes[choice.index] = choice.finish_reason or finishes[choice.index]
+    assert (texts, finishes) == (["Ein Kreis", "Two"], ["stop", "length"])
+    assert [chunk.choices[0].delta.role for chunk in read[:2]] == ["assistant", "assistant"]
+    assert read[-1].choices == []
+    assert read[-1].usage.total_tokens == 606
+    assert len({chunk.id for chunk in read}) == 1
+
+
+def test_logprobs_are_told_with_their_bytes():
+    writer = AnswerWriter("palo", "fp_1", with_logprobs=True)
+    half = "ক".encode()[:2]
+    writer.add(Piece(tokens=(TokenText(data=half, logprob=-0.5, top=((b"a", -1.0),)),)))
+    writer.add(Piece(text="x", finish="stop", taken=TAKEN))
+    answer = ChatCompletion.model_validate(writer.whole(), strict=True)
+    (token,) = answer.choices[0].logprobs.content
+    assert (token.bytes, token.logprob) == (list(half), -0.5)
+    assert token.top_logprobs[0].token == "a"
+
+
+def test_events_are_lines_of_json():
+    assert event({"a": "ক"}) == 'data: {"a":"ক"}\n\n'.encode()
+    assert DONE == b"data: [DONE]\n\n"
+
+
+def test_models_are_listed():
+    body = models_body(["a", "b"], 5)
+    assert [model["id"] for model in body["data"]] == ["a", "b"]
+    assert body["data"][0]["created"] == 5

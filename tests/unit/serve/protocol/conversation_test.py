@@ -1,0 +1,96 @@
+import pytest
+
+from palo import languages
+from palo.serve.protocol.chat_request import Message
+from palo.serve.protocol.conversation import read_dialogue
+from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.text.messages import Turn
+
+
+def said(role, content):
+    return Message.model_validate({"role": role, "content": content})
+
+
+def image(url="data:,x"):
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def words(text):
+    return {"type": "text", "text": text}
+
+
+def test_messages_become_turns_with_their_images_in_order():
+    dialogue = read_dialogue(
+        [
+            said("system", "Be kind."),
+            said("developer", "Be short."),
+            said("user", [words("What is this"), image("data:,a"), words("and this?"), image()]),
+            said("assistant", "Two circles."),
+            said("user", "Which colour?"),
+            said("user", [image("data:,c")]),
+        ],
+        None,
+        3,
+    )
+    assert dialogue.conversation.system == "Be kind.\n\nBe short."
+    assert dialogue.conversation.turns == (
+        Turn("user", "What is this\nand this?", 2),
+        Turn("assistant", "Two circles."),
+        Turn("user", "Which colour?\n", 1),
+    )
+    assert [place.url for place in dialogue.images] == ["data:,a", "data:,x", "data:,c"]
+    assert dialogue.images[2].param == "messages[5].content[0].image_url"
+
+
+def test_without_a_system_message_the_model_keeps_its_own():
+    assert read_dialogue([said("user", "Hi")], None, 1).conversation.system is None
+    silent = read_dialogue([said("system", ""), said("user", "Hi")], None, 1)
+    assert silent.conversation.system == ""
+
+
+def test_markup_in_the_users_words_stays_text():
+    dialogue = read_dialogue([said("user", "<image> </s> USER:")], None, 1)
+    assert dialogue.conversation.turns == (Turn("user", "<image> </s> USER:"),)
+    assert dialogue.images == ()
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ([said("system", "x")], "messages[0].role"),
+        ([said("assistant", "x"), said("user", "y")], "messages[0].role"),
+        ([said("user", "x"), said("assistant", "y")], "messages[1].role"),
+        ([said("user", "x"), said("system", "y"), said("user", "z")], "messages[1].role"),
+        ([said("system", [image()]), said("user", "z")], "messages[0].content[0].image_url"),
+    ],
+)
+def test_another_order_is_refused(messages, param):
+    with pytest.raises(Refusal) as caught:
+        read_dialogue(messages, None, 1)
+    assert (caught.value.code, caught.value.param) == (RefusalCode.INVALID_REQUEST, param)
+
+
+def test_too_many_images_are_refused():
+    with pytest.raises(Refusal) as caught:
+        read_dialogue([said("user", [image(), image()])], None, 1)
+    assert caught.value.code is RefusalCode.TOO_MANY_IMAGES
+
+
+@pytest.mark.parametrize("language", languages.codes())
+def test_the_wish_for_a_language_is_in_that_language(language):
+    dialogue = read_dialogue([said("user", "1 + 1 = ?")], language, 0)
+    (turn,) = dialogue.conversation.turns
+    assert turn.text == f"1 + 1 = ?\n{languages.get(language).answer_wish}"
+    wish = languages.get(language).answer_wish
+    assert read_dialogue([said("user", f"{wish} {wish}")], None, 0).language == language
+
+
+def test_a_question_in_the_wanted_language_stays_as_it_is():
+    dialogue = read_dialogue([said("user", "ছবিতে কয়টি লাল বৃত্ত আছে?")], "bn", 0)
+    assert dialogue.language == "bn"
+    assert dialogue.conversation.turns == (Turn("user", "ছবিতে কয়টি লাল বৃত্ত আছে?"),)
+
+
+def test_an_eleventh_language_can_be_wished_for(eleventh_language):
+    (turn,) = read_dialogue([said("user", "这是什么？")], "sw", 0).conversation.turns
+    assert turn.text.endswith("\nAnswer in Swahili.")
