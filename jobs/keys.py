@@ -1,0 +1,73 @@
+"""Adds, lists and revokes API keys of the endpoint; a running one notices within a second.
+
+python jobs/keys.py add NAME                           prints a fresh key, once
+python jobs/keys.py add NAME --limits.tokens-per-minute 100000
+python jobs/keys.py list
+python jobs/keys.py revoke ID
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from palo import command, config
+from palo.serve.guard.key_file import KEY_FILE, add_key, read_keys, revoke_key
+from palo.serve.guard.keys import ApiKey, KeyLimits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyJob:
+    """Adds, lists and revokes API keys of the endpoint.
+
+    Attributes:
+        action: What to do.
+        name: Whom or what a new key is for, or the id of the key to revoke.
+        file: Where keys are kept.
+        limits: How much a new key may ask for.
+    """
+
+    action: Positional[Literal["add", "list", "revoke"]] = "list"
+    name: Positional[str] = ""
+    file: Path = KEY_FILE
+    limits: KeyLimits = field(default_factory=KeyLimits)
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is wrong."""
+        if (self.action == "list") == bool(self.name):
+            yield "add takes a name, revoke an id, list none"
+
+
+def main(arguments: list[str]) -> None:
+    """Does what was asked for and prints the outcome."""
+    wanted = command.override(KeyJob(), arguments, "jobs/keys.py")
+    config.check(wanted)
+    if wanted.action == "add":
+        secret, key = add_key(wanted.file, wanted.name, wanted.limits)
+        print(f"key {key.id} for {key.name}, in {wanted.file}; it is shown only now:\n{secret}")
+    elif wanted.action == "revoke":
+        key = revoke_key(wanted.file, wanted.name)
+        print(f"key {key.id} for {key.name} is revoked")
+    else:
+        for key in read_keys(wanted.file):
+            print(_line(key))
+
+
+def _line(key: ApiKey) -> str:
+    limits = key.limits
+    allowed = (
+        f"{_number(limits.requests_per_minute)} requests and "
+        f"{_number(limits.tokens_per_minute)} tokens a minute, {_number(limits.concurrent)} at once"
+    )
+    state = f"revoked {key.revoked}" if key.revoked else allowed
+    return f"{key.id}  {key.created}  {key.name}: {state}"
+
+
+def _number(limit: int | None) -> str:
+    return "any" if limit is None else f"{limit:,}"
+
+
+if __name__ == "__main__":
+    command.run_job(main)

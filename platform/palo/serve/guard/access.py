@@ -1,0 +1,96 @@
+"""Who may reach the endpoint, decided by where it listens and by keys."""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from palo.serve.guard.key_file import KEY_FILE
+from palo.serve.guard.key_ring import KeyRing
+from palo.serve.guard.keys import UNKEYED, ApiKey
+from palo.serve.refusal_codes import Refusal, RefusalCode
+
+_NAMES = ("localhost", "ip6-localhost")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessSettings:
+    """Where the endpoint listens and who may ask.
+
+    Attributes:
+        host: Address to listen on; only this machine's own by default.
+        key_file: File of API keys.
+        no_keys: Asks nobody for a key. Then it must listen on loopback.
+        num_ingresses: Processes that let requests in and share the keys' limits.
+    """
+
+    host: str = "127.0.0.1"
+    key_file: Path = KEY_FILE
+    no_keys: bool = False
+    num_ingresses: int = 1
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is wrong."""
+        if self.no_keys and not is_loopback(self.host):
+            yield (
+                f"no_keys needs a loopback host like 127.0.0.1, not {self.host!r}: "
+                "everybody who reaches it could ask"
+            )
+        if self.num_ingresses < 1:
+            yield f"num_ingresses must be at least 1, not {self.num_ingresses}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tells whether a host is this machine itself, reached from nowhere else."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() in _NAMES
+
+
+class Access:
+    """Finds out who asks.
+
+    Args:
+        settings: Where the endpoint listens and who may ask.
+
+    Raises:
+        ConfigError: If keys are asked for and none is good; see `KeyRing`.
+        StorageError: If the file of keys can't be read.
+    """
+
+    def __init__(self, settings: AccessSettings) -> None:
+        self._ring = None if settings.no_keys else KeyRing(settings.key_file)
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether a request needs a key."""
+        return self._ring is not None
+
+    def of(self, authorization: str | None, host: str | None) -> ApiKey:
+        """Returns the key of a request; the same for all where none is asked for.
+
+        Args:
+            authorization: Its header of that name.
+            host: Its header of that name. Where no key is asked for it must be loopback too, or a
+                page of the web could reach us by a name of its own that leads here.
+
+        Raises:
+            Refusal: If it may not ask.
+        """
+        if self._ring is not None:
+            return self._ring.find(authorization)
+        if not is_loopback(_without_port(host or "")):
+            raise Refusal(
+                "without API keys this endpoint answers on its own address only",
+                seen=(host or "")[:80],
+                fix="Use http://127.0.0.1 or http://localhost, or start it with keys.",
+                code=RefusalCode.INVALID_API_KEY,
+            )
+        return UNKEYED
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]

@@ -1,0 +1,48 @@
+import pytest
+
+from palo import config
+from palo.errors import ConfigError
+from palo.serve.guard.access import Access, AccessSettings
+from palo.serve.guard.key_file import add_key
+from palo.serve.guard.keys import UNKEYED
+from palo.serve.refusal_codes import Refusal, RefusalCode
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.9", "::1", "[::1]", "localhost"])
+def test_keys_are_off_on_loopback_alone(host):
+    config.check(AccessSettings(host=host, no_keys=True))
+    config.check(AccessSettings(host="0.0.0.0", no_keys=False))
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "", "192.168.1.7", "8.8.8.8", "example.org", "localhost.example.org"]
+)
+def test_keys_are_not_off_anywhere_else(host):
+    with pytest.raises(ConfigError, match="no_keys needs a loopback host"):
+        config.check(AccessSettings(host=host, no_keys=True))
+
+
+def test_by_default_it_asks_for_keys_and_listens_on_loopback():
+    settings = AccessSettings()
+    assert (settings.host, settings.no_keys) == ("127.0.0.1", False)
+
+
+def test_with_keys_the_key_decides(tmp_path):
+    secret, key = add_key(tmp_path / "keys.json", "laptop")
+    access = Access(AccessSettings(key_file=tmp_path / "keys.json"))
+    assert access.asks_for_keys
+    assert access.of(f"Bearer {secret}", "palo.example.org") == key
+    with pytest.raises(Refusal) as caught:
+        access.of(None, "127.0.0.1:8000")
+    assert caught.value.code is RefusalCode.INVALID_API_KEY
+
+
+def test_without_keys_a_name_that_leads_here_is_not_enough():
+    access = Access(AccessSettings(no_keys=True))
+    assert not access.asks_for_keys
+    for host in ("127.0.0.1:8000", "localhost", "LOCALHOST:80", "[::1]:8000"):
+        assert access.of(None, host) is UNKEYED
+        assert access.of("Bearer anything", host) is UNKEYED
+    for host in (None, "", "rebound.example.org:8000", "127.0.0.1.nip.io", "[::]:80", "0.0.0.0"):
+        with pytest.raises(Refusal, match="on its own address only"):
+            access.of(None, host)
