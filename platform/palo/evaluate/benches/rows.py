@@ -1,0 +1,148 @@
+"""Rows of published bench files, with errors that name the line."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from palo import languages, storage
+from palo.errors import DataError
+
+# Released translations keep the English text and put their own beside it, under these endings.
+_OTHER_NAMES: Mapping[str, str] = {"ja": "jp"}
+
+
+class Row(NamedTuple):
+    """One JSON object of a file.
+
+    Attributes:
+        path: The file.
+        number: Its line, from 1.
+        values: What it holds.
+    """
+
+    path: Path
+    number: int
+    values: Mapping[str, Any]
+
+    def text(self, name: str) -> str:
+        """Returns a field as text; numbers count as text.
+
+        Raises:
+            DataError: If it is missing, empty, or something else.
+        """
+        value = self.values.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        if not isinstance(value, str) or not value.strip():
+            raise self.wrong(f"lacks text for {name}", value)
+        return value
+
+    def own_text(self, name: str, code: str) -> str:
+        """Returns a field in a language: that of the language's own name if there is one.
+
+        Args:
+            name: Field of the English text.
+            code: ISO 639-1 code.
+        """
+        endings = [code, code.upper()]
+        endings += [_OTHER_NAMES[code]] if code in _OTHER_NAMES else []
+        for ending in endings:
+            for field in (f"{name}_{ending}", ending):
+                if isinstance(self.values.get(field), str):
+                    return self.text(field)
+        return self.text(name)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Returns a field that holds one text or a list of them.
+
+        Raises:
+            DataError: If it is anything else.
+        """
+        value = self.values.get(name)
+        found = [value] if isinstance(value, str) else value
+        if not isinstance(found, Sequence) or not all(isinstance(part, str) for part in found):
+            raise self.wrong(f"has no texts in {name}", value)
+        return tuple(part for part in found if part.strip())
+
+    def wrong(self, fact: str, seen: object) -> DataError:
+        """Returns the error that says what is wrong with the row."""
+        return DataError(
+            f"line {self.number} of {self.path} {fact}",
+            seen=repr(seen)[:80],
+            fix="Correct the line, or fetch the file again.",
+        )
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Reads JSON lines that are objects.
+
+    Raises:
+        StorageError: If the file can't be read or is not JSON lines.
+        DataError: If a line is no object.
+    """
+    rows = []
+    for number, value in storage.read_json_lines(path):
+        row = Row(path, number, value if isinstance(value, Mapping) else {})
+        if not isinstance(value, Mapping):
+            raise row.wrong("is not an object", value)
+        rows.append(row)
+    return rows
+
+
+def rows_by(path: Path, name: str) -> dict[str, Row]:
+    """Reads JSON lines by one of their fields.
+
+    Raises:
+        StorageError: If the file can't be read or is not JSON lines.
+        DataError: If a line is no object or lacks the field, or two have the same value there.
+    """
+    found: dict[str, Row] = {}
+    for row in read_rows(path):
+        value = row.text(name)
+        if value in found:
+            raise row.wrong(f"repeats the {name} of line {found[value].number}", value)
+        found[value] = row
+    return found
+
+
+def language_folder(folder: Path, code: str) -> Path | None:
+    """Returns where a bench keeps a language: a folder with its English name or its code.
+
+    Args:
+        folder: Folder of the bench.
+        code: ISO 639-1 code.
+    """
+    names = (languages.get(code).name.lower(), code)
+    return next((folder / name for name in names if (folder / name).is_dir()), None)
+
+
+def first_file(folder: Path, code: str, *stems: str) -> Path | None:
+    """Returns the first of some JSON lines files that exists, with or without a language's ending.
+
+    Args:
+        folder: Where to look; files in a folder `corrected` in it come first.
+        code: ISO 639-1 code.
+        stems: Names without ending, the most wanted first.
+    """
+    for place in (folder / "corrected", folder):
+        for stem in stems:
+            for name in (f"{stem}_{code}.jsonl", f"{stem}.jsonl"):
+                if (place / name).is_file():
+                    return place / name
+    return None
+
+
+def required_file(folder: Path, code: str, *stems: str) -> Path:
+    """Returns the first of some JSON lines files that exists.
+
+    Raises:
+        DataError: If there is none.
+    """
+    found = first_file(folder, code, *stems)
+    if found is None:
+        raise DataError(
+            f"{folder} has no file of this name",
+            seen=" or ".join(f"{stem}.jsonl" for stem in stems),
+            fix="Fetch the bench again, with all its files.",
+        )
+    return found

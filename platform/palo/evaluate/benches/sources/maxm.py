@@ -1,0 +1,52 @@
+"""MaXM: questions with several right answers, about pictures of Crossmodal-3600."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from palo import storage
+from palo.errors import DataError
+from palo.evaluate.benches.bench import BenchSource
+from palo.evaluate.benches.item import BenchItem
+
+
+def _read(folder: Path, code: str) -> Iterable[BenchItem] | None:
+    path = folder / f"maxm_v1_{code}.json"
+    return _items(folder, path, code, storage.read_json(path)) if path.is_file() else None
+
+
+def _items(
+    folder: Path,
+    path: Path,
+    code: str,
+    values: Any,  # noqa: ANN401 - JSON values
+) -> Iterator[BenchItem]:
+    try:
+        for picture in values["annotations"]:
+            for pair in picture["qa_pairs"]:
+                yield BenchItem(
+                    question_id=str(pair["question_id"]),
+                    language=code,
+                    image=folder / "images" / f"{picture['image_id']}.jpg",
+                    category="collection" if pair.get("is_collection") else "question",
+                    question=pair["question"],
+                    references=tuple(pair["answers"]),
+                )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is not a file of MaXM",
+            seen=repr(error),
+            fix="Each of its annotations has image_id and qa_pairs with question_id, question "
+            "and answers.",
+        ) from error
+
+
+SOURCE = BenchSource(
+    name="maxm",
+    title="MaXM",
+    licence="see the repository; pictures CC BY (Open Images)",
+    origin="https://github.com/google-research-datasets/maxm",
+    task="short_answer",
+    layout="images/ and maxm_v1_<code>.json",
+    read=_read,
+)

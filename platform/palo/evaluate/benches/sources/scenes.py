@@ -1,0 +1,38 @@
+"""The embedded scenes: short answers about drawn pictures in every language."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from palo.evaluate.benches.bench import BenchSource
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.questions import read_questions
+
+
+def _read(folder: Path, code: str) -> Iterable[BenchItem] | None:
+    questions = [
+        question
+        for question in read_questions(folder / "heldout" / "questions.jsonl", folder)
+        if question.language == code
+    ]
+    return [
+        BenchItem(
+            question_id=question.id,
+            language=code,
+            image=question.image,
+            category=question.kind,
+            question=question.question,
+            references=(question.answer,),
+        )
+        for question in questions
+    ] or None
+
+
+SOURCE = BenchSource(
+    name="scenes",
+    title="Held-out scenes",
+    licence="Apache-2.0",
+    origin="drawn by palo.data.scenes",
+    task="short_answer",
+    layout="heldout/questions.jsonl and heldout/images/, as the nano recipe draws them",
+    read=_read,
+)
