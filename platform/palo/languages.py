@@ -27,6 +27,7 @@ class Language:
         digits: Its ten digits in ascending order, as its everyday text writes them.
         own_letters: Letters that no other language of its script here writes; they tell it apart.
         answer_wish: Asks, in the language itself, for an answer in it; in English if left empty.
+        usual_letters: Letters of its everyday text that the others use in foreign names at most.
     """
 
     code: str
@@ -41,6 +42,7 @@ class Language:
     digits: str = "0123456789"
     own_letters: str = ""
     answer_wish: str = ""
+    usual_letters: str = ""
 
     def __post_init__(self) -> None:
         if not (self.code.isascii() and self.code.isalpha() and self.code.islower()):
@@ -155,6 +157,7 @@ _ENTRIES = (
         digits="۰۱۲۳۴۵۶۷۸۹",
         own_letters="ٹڈڑںےۓہھ",
         answer_wish="اردو میں جواب دیجیے۔",
+        usual_letters="یکگپچ",
     ),
 )
 

@@ -22,12 +22,16 @@ _FEWEST_LETTERS = 12
 _FEWEST_WORDS, _FIRST_CHARACTERS = 4, 200
 # Below this an answer of py3langid is a guess; it is calibrated for short texts too.
 _LEAST_CONFIDENCE = 0.9
+# A guess that a text isn't in the expected language must be at least so sure.
+_LEAST_GUESS = 0.7
 # py3langid takes about a microsecond a character, so a text that seems right is looked at briefly.
 _FIRST_LOOK, _SECOND_LOOK = 60, 240
 _PIECES = 3
 # Urdu's own letters make up an eighth of its text, and none of Arabic's but in names.
 _LEAST_OWN_SHARE = 0.03
 _FEWEST_LETTERS_WITHOUT_OWN = 40
+# With its usual letters they are a quarter of Urdu's text.
+_LEAST_USUAL_SHARE = 0.06
 # Japanese text is about half kana, Chinese text has none but in names.
 _LEAST_KANA_SHARE = 0.1
 # One Han character says about as much as three Latin letters.
@@ -82,6 +86,44 @@ class LanguageFinder:
         if script == "Latn" and not _has_words(words):
             return None
         return _among(candidates, words, letters.get(script, 0), expected)
+
+    def guess(self, text: str, expected: str) -> str | None:
+        """Returns the most likely language of a text, however short it is.
+
+        Args:
+            text: Any text, such as an answer of a model.
+            expected: ISO 639-1 code of the language that it should be in. Latin names in a text
+                that should be in another script don't count.
+
+        Returns:
+            An ISO 639-1 code; the ISO 15924 code of a script that no known language is written in;
+            None if there are no letters but of such names, those of several scripts, or too few to
+            speak against the expected language.
+        """
+        words = _ASIDE.sub(" ", text)
+        letters = letters_by_script(words)
+        if self._scripts[expected] != "Latn" and "Latn" in letters:
+            words = _NAME.sub(" ", words)
+            letters = letters_by_script(words)
+        script = _main_script(letters)
+        if script is None or script not in self._written:
+            return script
+        candidates = self._written[script]
+        own = {
+            language.code: sum(
+                words.count(letter) for letter in language.own_letters + language.usual_letters
+            )
+            for language in candidates
+            if language.own_letters
+        }
+        best = max(own, key=lambda code: own[code], default="")
+        if best and own[best] >= _LEAST_USUAL_SHARE * letters.get(script, 0):
+            return best
+        left = tuple(language.code for language in candidates if language.code not in own)
+        if len(left) == 1:
+            return left[0]
+        found, confidence = _identifier(left)[0].classify(words)
+        return str(found) if found == expected or confidence >= _LEAST_GUESS else None
 
 
 def _key(script: str) -> str:

@@ -43,7 +43,8 @@ def read_question_files(
             question=row.own_text("text", code),
             references=(_answer(row, answered[question_id], code),),
             context=_captions(about, code),
-            objects=_objects(about),
+            # The names of objects are English words, which other languages don't say.
+            objects=_objects(about) if code == "en" else None,
         )
 
 

@@ -1,0 +1,21 @@
+"""One answer of one model."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a model answered.
+
+    Attributes:
+        key: The question's, within its bench.
+        text: Its words.
+        finish_reason: stop: the model ended by itself; length: it was cut off; unknown.
+    """
+
+    key: str
+    text: str
+    finish_reason: FinishReason = "unknown"

@@ -1,0 +1,29 @@
+"""chrF of answers, as sacrebleu computes it: characters, so that it needs no words."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.chrf import CHRF
+
+
+def chrf(answer: str, references: Sequence[str]) -> float:
+    """Returns the chrF2 of an answer, from 0 to 100; the best of its references counts.
+
+    Source: M. Popović, chrF: character n-gram F-score for automatic MT evaluation (2015).
+    """
+    return float(_metric().sentence_score(answer, list(references)).score)
+
+
+def signature() -> str:
+    """Returns sacrebleu's own words for how chrF was computed."""
+    _metric().sentence_score("a", ["a"])
+    return str(_metric().get_signature())
+
+
+@cache
+def _metric() -> "CHRF":
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()

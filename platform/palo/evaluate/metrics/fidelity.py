@@ -1,0 +1,42 @@
+"""Did a model answer in the language that it was asked in?"""
+
+from functools import cache
+from typing import Literal, NamedTuple
+
+from palo import languages
+from palo.text.language_of import LanguageFinder
+
+Fidelity = Literal["right", "wrong", "unsure", "empty"]
+
+
+class Spoken(NamedTuple):
+    """The language of an answer.
+
+    Attributes:
+        language: ISO 639-1 code, ISO 15924 code of a script of none of the languages, or None.
+        fidelity: right or wrong; unsure where the answer has too few letters of its own to tell,
+            as names and numbers have; empty without any word.
+    """
+
+    language: str | None
+    fidelity: Fidelity
+
+
+def spoken(answer: str, expected: str) -> Spoken:
+    """Tells in which language an answer is, and whether that is the one wanted.
+
+    Args:
+        answer: The answer.
+        expected: ISO 639-1 code of the language wanted.
+    """
+    if not answer.strip():
+        return Spoken(None, "empty")
+    found = _finder(tuple(languages.codes())).guess(answer, expected)
+    if found is None:
+        return Spoken(None, "unsure")
+    return Spoken(found, "right" if found == expected else "wrong")
+
+
+@cache
+def _finder(codes: tuple[str, ...]) -> LanguageFinder:
+    return LanguageFinder([languages.get(code) for code in codes])

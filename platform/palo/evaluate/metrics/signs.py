@@ -1,0 +1,75 @@
+"""Signs that an answer went wrong: it repeats itself, refuses, or breaks off."""
+
+import re
+
+from palo import languages
+from palo.evaluate.answers.answer import Answer
+
+_LENGTH = 4
+_FEWEST = 12
+_REPETITIVE = 0.5
+_SHORT = 40
+_BEGINNING = 160
+
+# Han, kana and Thai are written without spaces: each of their characters counts as a word.
+_UNIT = re.compile(
+    r"[\u0e00-\u0e7f\u3041-\u30ff\u3400-\u9fff]|[^\s\u0e00-\u0e7f\u3041-\u30ff\u3400-\u9fff]+"
+)
+_CLOSING = "!…)]}»”\"'’」』*`>|:：！）"
+_REFUSALS = re.compile(
+    "|".join(
+        (
+            r"\bi(?:'|’)?m sorry\b",
+            r"\bi (?:am sorry|cannot|can(?:'|’)t|am unable|am not able)\b",
+            r"\bas an ai\b",
+            r"\blo siento\b",
+            r"\bno (?:puedo|me es posible)\b",
+            r"\bje suis désolé",
+            r"\bje ne (?:peux pas|suis pas (?:en mesure|capable))\b",
+            r"\b(?:извините|простите|к сожалению, я не|я не могу)\b",
+            "抱歉|对不起|我无法|我不能",
+            "申し訳|すみません|お答えできません|できかねます",
+            "عذر[ًا]+|آسف|لا أستطيع|لا يمكنني",
+            "क्षमा करें|माफ़ करें|मैं .{0,60}नहीं (?:कर|दे|देख|बता) सक",
+            "দুঃখিত|আমি .{0,60}(?:পারি না|পারছি না)",
+            "معذرت|معاف کیج|میں .{0,60}نہیں (?:کر|دے|دیکھ|بتا) سک",
+        )
+    ),
+    re.IGNORECASE,
+)
+
+
+def repetition(text: str) -> float:
+    """Returns the share of an answer's four-word pieces that occurred in it before.
+
+    0.0 for answers too short to repeat themselves. Characters of scripts without spaces count as
+    words.
+    """
+    units = _UNIT.findall(text.casefold())
+    pieces = [tuple(units[i : i + _LENGTH]) for i in range(len(units) - _LENGTH + 1)]
+    if len(pieces) < _FEWEST:
+        return 0.0
+    return 1 - len(set(pieces)) / len(pieces)
+
+
+def repeats_itself(text: str) -> bool:
+    """Tells whether at least half of an answer is repetition."""
+    return repetition(text) >= _REPETITIVE
+
+
+def refuses(text: str) -> bool:
+    """Tells whether an answer begins with an apology or says that it can't, in any language."""
+    return bool(_REFUSALS.search(text[:_BEGINNING]))
+
+
+def is_cut_off(answer: Answer) -> bool:
+    """Tells whether an answer broke off: as its engine says, else as its last character does."""
+    if answer.finish_reason != "unknown":
+        return answer.finish_reason == "length"
+    text = answer.text.rstrip()
+    return len(text) >= _SHORT and text[-1] not in _ends()
+
+
+def _ends() -> str:
+    known = languages.every()
+    return _CLOSING + "".join(f"{one.full_stop}{one.question_mark}" for one in known)

@@ -1,0 +1,1 @@
+"""From judged answers to scores with their intervals, comparisons, and the paper's tables."""

@@ -1,0 +1,158 @@
+"""The paper's relative score: 100 times a model's mean score over the reference answers' mean."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from palo import languages
+from palo.evaluate.intervals import percentile_interval, resampling_weights
+from palo.evaluate.statistics.averages import AVERAGES, codes_of
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoredItem:
+    """A judge's scores for one question.
+
+    Attributes:
+        key: The question's, within its bench.
+        language: ISO 639-1 code.
+        category: The question's category.
+        image: Name of its picture.
+        reference: Score of the reference answer.
+        candidate: Score of the model's answer.
+    """
+
+    key: str
+    language: str
+    category: str
+    image: str
+    reference: float
+    candidate: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Relative:
+    """A relative score with its 95 % interval.
+
+    Attributes:
+        value: 100 means as good as the reference answers.
+        low: Low end of the interval.
+        high: High end of the interval.
+        num_questions: How many questions it counts.
+    """
+
+    value: float
+    low: float
+    high: float
+    num_questions: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelativeScores:
+    """All scores of one model.
+
+    Attributes:
+        by_language: By ISO 639-1 code, in the registry's order.
+        by_category: By language, then by category.
+        averages: By high, low and all, for those classes that have a language.
+        num_images: Distinct pictures, over which the intervals are drawn.
+    """
+
+    by_language: Mapping[str, Relative]
+    by_category: Mapping[str, Mapping[str, Relative]]
+    averages: Mapping[str, Relative]
+    num_images: int
+
+
+def relative_scores(items: Sequence[ScoredItem], seed: int = 0) -> RelativeScores:
+    """Scores a model.
+
+    Pictures are resampled, not questions, since questions about one picture stand or fall
+    together; and all languages with the same draws, since they share their pictures.
+
+    Args:
+        items: At least one question, with positive reference scores.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        ValueError: If there is no question.
+    """
+    if not items:
+        raise ValueError("there are no scores")
+    present = {item.language for item in items}
+    codes = [code for code in languages.codes() if code in present]
+    images = sorted({item.image for item in items})
+    weights = resampling_weights(len(images), seed)
+    sums = {code: Sums([i for i in items if i.language == code], images) for code in codes}
+    by_category = {}
+    for code in codes:
+        own = [item for item in items if item.language == code]
+        names = dict.fromkeys(item.category for item in own)
+        by_category[code] = {
+            name: Sums([i for i in own if i.category == name], images).relative(weights)
+            for name in names
+        }
+    return RelativeScores(
+        by_language={code: sums[code].relative(weights) for code in codes},
+        by_category=by_category,
+        averages=_averages(sums, weights),
+        num_images=len(images),
+    )
+
+
+class Sums:
+    """Scores of some questions, added up by picture.
+
+    Args:
+        items: The questions.
+        images: All pictures.
+    """
+
+    def __init__(self, items: Sequence[ScoredItem], images: Sequence[str]) -> None:
+        self.num_questions = len(items)
+        self.candidate = self._added(images, dict.fromkeys(images, 0.0), items, "candidate")
+        self.reference = self._added(images, dict.fromkeys(images, 0.0), items, "reference")
+
+    @staticmethod
+    def _added(
+        images: Sequence[str], sums: dict[str, float], items: Sequence[ScoredItem], name: str
+    ) -> Array:
+        for item in items:
+            sums[item.image] += getattr(item, name)
+        return np.array([sums[image] for image in images])
+
+    @property
+    def value(self) -> float:
+        """The relative score: the ratio of the means is that of the sums."""
+        return float(100 * self.candidate.sum() / self.reference.sum())
+
+    def resampled(self, weights: Array) -> Array:
+        """Returns the score of each resample; NaN where it has no question."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values: Array = 100 * (weights @ self.candidate) / (weights @ self.reference)
+        return np.where(np.isfinite(values), values, np.nan)
+
+    def relative(self, weights: Array) -> Relative:
+        """Returns the score with its interval."""
+        low, high = percentile_interval(self.resampled(weights))
+        return Relative(value=self.value, low=low, high=high, num_questions=self.num_questions)
+
+
+def _averages(sums: Mapping[str, Sums], weights: Array) -> dict[str, Relative]:
+    resampled = {code: one.resampled(weights) for code, one in sums.items()}
+    found = {}
+    for name in AVERAGES:
+        codes = codes_of(name, sums)
+        if codes:
+            low, high = percentile_interval(np.mean([resampled[code] for code in codes], axis=0))
+            found[name] = Relative(
+                value=float(np.mean([sums[code].value for code in codes])),
+                low=low,
+                high=high,
+                num_questions=sum(sums[code].num_questions for code in codes),
+            )
+    return found
