@@ -60,13 +60,13 @@ def train_workers() -> list[psutil.Process]:
 
 
 def test_a_killed_worker_is_replaced_and_the_losses_stay_the_same_bit_for_bit(make_job):
-    undisturbed = make_job("undisturbed", epochs=30, checkpoint_every=7)
+    undisturbed = make_job("undisturbed", epochs=10, checkpoint_every=4)
     run_stage(undisturbed)
-    killed = make_job("killed", epochs=30, checkpoint_every=7)
+    killed = make_job("killed", epochs=10, checkpoint_every=4)
     victims = []
 
     def kill_in_mid_epoch():
-        while len(losses(killed)) < 24:
+        while len(losses(killed)) < 13:
             time.sleep(0.01)
         victims.append(train_workers()[-1])
         os.kill(victims[0].pid, signal.SIGKILL)

@@ -1,11 +1,14 @@
 """The bare loop: batches in memory, forward, backward, torch's AdamW, and nothing else.
 
 No DeepSpeed, no Ray, no communication: every process of it is alone with its part of the batches.
+It has the environment of the job's workers, so that threads and memory settings are no difference.
 """
 
 import multiprocessing
+import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 
 import torch
@@ -13,6 +16,7 @@ import torch
 from palo.data.corpus import open_corpus
 from palo.data.loader import Batch, PackLoader
 from palo.train.job import StageJob
+from palo.train.launch import worker_environment
 from palo.train.loss import token_losses
 from palo.train.parameter_groups import parameter_groups, trainable_parameters
 from palo.train.worker import build_model, make_plan
@@ -35,7 +39,8 @@ def run_bare_loops(job: StageJob) -> list[tuple[float, ...]]:
         for rank in range(job.config.workers.count):
             own, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, job, rank), daemon=True)
-            process.start()
+            with _environment(worker_environment(job.config.workers)):
+                process.start()
             theirs.close()
             ends.append(own)
             ended.callback(process.join)
@@ -44,6 +49,18 @@ def run_bare_loops(job: StageJob) -> list[tuple[float, ...]]:
         for end in ends:
             end.send("run")
         return list(zip(*(end.recv() for end in ends), strict=True))
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Gives a process that starts within the block other environment variables."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _serve(end: Connection, job: StageJob, rank: int) -> None:

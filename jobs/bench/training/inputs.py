@@ -44,8 +44,12 @@ def write_inputs(settings: TrainBench, folder: Path) -> StageJob:
 
 def _stage(settings: TrainBench) -> StageConfig:
     on_gpu = settings.device == "cuda"
+    stage = mini_recipe().finetune
+    threshold = settings.persistence_threshold
+    if threshold is not None:
+        stage = replace(stage, zero=replace(stage.zero, persistence_threshold=threshold))
     return replace(
-        mini_recipe().finetune,
+        stage,
         global_batch=settings.samples_per_step,
         epochs=1,
         dtype="bfloat16" if on_gpu else "float32",

@@ -24,6 +24,8 @@ class TrainBench:
         image_size: Side of the images in pixels; 112, as in the mini recipe, gives 64 image tokens.
         samples_per_step: Samples of an optimizer step over all workers; 16 as in the mini recipe.
             ZeRO-3 gathers the weights once a step, so smaller steps make the job look worse.
+        persistence_threshold: Parameters with fewer elements stay whole on every worker; the mini
+            recipe's by default. 100000 divides nearly all weights, as the large recipes do.
         warmup_steps: First steps of each run, which don't count.
         steps: Steps of each run that count.
         repeats: Runs of each side, in turn.
@@ -41,6 +43,7 @@ class TrainBench:
     layers: int = 30
     image_size: int = 112
     samples_per_step: int = 16
+    persistence_threshold: int | None = None
     warmup_steps: int = 2
     steps: int = 3
     repeats: int = 2

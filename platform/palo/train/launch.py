@@ -14,6 +14,13 @@ from palo.train.progress import Progress
 from palo.train.stages import WorkerSettings
 
 _POLL_S = 0.5
+# Memory that a step frees stays with a worker on a CPU: its kernel would clear each page of it anew
+# for the next step, a sixth of the time.
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
 _MOST_SHOWN = 200
 # Where Ray's and Ray Train's errors keep what they were raised for.
 _WRAPPED = ("__cause__", "cause", "health_check_failure", "controller_failure", "_base_exc")
@@ -143,6 +150,7 @@ def worker_environment(workers: WorkerSettings) -> dict[str, str]:
         "DS_ACCELERATOR": "cpu",
         # More threads than cores make each of them several times slower.
         "OMP_NUM_THREADS": str(max(1, int(workers.cpus))),
+        **_KEEP_MEMORY,
     }
 
 

@@ -47,7 +47,8 @@ def test_our_own_error_counts_even_where_other_workers_lost_their_peer():
     assert not lost_worker(error)
 
 
-def test_cpu_workers_share_out_the_threads():
+def test_cpu_workers_share_out_the_threads_and_keep_their_memory():
+    assert worker_environment(WorkerSettings())["MALLOC_MMAP_MAX_"] == "0"
     assert worker_environment(WorkerSettings(cpus=2.0))["OMP_NUM_THREADS"] == "2"
     assert worker_environment(WorkerSettings(cpus=0.5))["OMP_NUM_THREADS"] == "1"
     assert worker_environment(WorkerSettings(use_gpu=True)) == {}
