@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -30,6 +31,25 @@ Decode = Callable[[bytes], npt.NDArray[np.uint8]]
 REQUEST = struct.Struct("<Q")
 REPLY = struct.Struct("<cQ")
 READY, PIXELS, FAULT = b"R", b"P", b"F"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confinement:
+    """How much of the machine the child may take.
+
+    Attributes:
+        niceness: How far it stands back for other processes, from 0 to 19.
+        max_bytes: Memory it may write to; None for as much as there is.
+    """
+
+    niceness: int = 0
+    max_bytes: int | None = None
+
+    def take_effect(self) -> None:
+        """Confines this process, for good."""
+        os.nice(self.niceness)
+        if self.max_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (self.max_bytes, self.max_bytes))
 
 
 def serve(decode: Decode, max_decode_s: float) -> None:
@@ -74,6 +94,7 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     limits = from_dict(ImageLimits, settings["limits"])
     preprocessing = from_dict(Preprocessing, settings["preprocessing"])
+    from_dict(Confinement, settings["confinement"]).take_effect()
     serve(lambda data: to_pixels(decode_image(data, limits), preprocessing), limits.max_decode_s)
 
 

@@ -16,12 +16,14 @@ import numpy.typing as npt
 
 from palo.config import to_dict
 from palo.data.corpus_config import ImageLimits
-from palo.data.decode_child import FAULT, PIXELS, READY, REPLY, REQUEST
+from palo.data.decode_child import FAULT, PIXELS, READY, REPLY, REQUEST, Confinement
 from palo.data.preprocessing import Preprocessing
 from palo.data.reasons import Reason
 from palo.errors import ImageError, ResourceError
 
-_CHILD = (sys.executable, "-P", "-m", "palo.data.decode_child")
+CHILD = (sys.executable, "-P", "-m", "palo.data.decode_child")
+"""Starts the child."""
+
 _START_S = 120.0
 _PIPE_BYTES = 1 << 20
 _MAX_FAULT_BYTES = 1 << 16
@@ -34,15 +36,23 @@ class Decoder:
         preprocessing: How a picture becomes the tower's input.
         limits: How much a picture may ask for.
         command: Starts a child that speaks as `palo.data.decode_child` does.
+        confinement: How much the child may take; as much as it likes by default.
     """
 
     def __init__(
         self,
         preprocessing: Preprocessing,
         limits: ImageLimits,
-        command: Sequence[str] = _CHILD,
+        command: Sequence[str] = CHILD,
+        confinement: Confinement | None = None,
     ) -> None:
-        settings = to_dict({"preprocessing": preprocessing, "limits": limits})
+        settings = to_dict(
+            {
+                "preprocessing": preprocessing,
+                "limits": limits,
+                "confinement": confinement or Confinement(),
+            }
+        )
         self._command = (*command, json.dumps(settings))
         self._shape = (3, preprocessing.image_size, preprocessing.image_size)
         self._max_s = limits.max_decode_s

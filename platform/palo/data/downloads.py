@@ -4,22 +4,19 @@ Which servers may be asked is settled when rows are parsed. A name that leads to
 is refused all the same: only an address, or localhost, that a person listed may be one.
 """
 
-import contextlib
 import hashlib
 import http.client
 import ipaddress
-import socket
-import ssl
-import threading
 import time
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from palo import storage
 from palo.data.corpus_config import ImageLimits
 from palo.data.reasons import Reason
+from palo.data.web_asking import Asking, ask
 from palo.errors import ImageError
 
 CONNECT_S = 5.0
@@ -28,10 +25,6 @@ PAUSE_S = 1.0
 _ATTEMPTS = 3
 _REDIRECTS = 3
 _SILENT_AFTER = 3
-_READ_BYTES = 1 << 16
-_GONE = (404, 410)
-_MOVED = (301, 302, 303, 307, 308)
-_AGAIN = (408, 429, 500, 502, 503, 504)
 
 
 class Downloads:
@@ -100,7 +93,14 @@ def _fetch(uri: str, limits: ImageLimits) -> bytes:
     """
     deadline = time.monotonic() + TOTAL_S
     for _ in range(_REDIRECTS + 1):
-        answer = _ask(urlsplit(uri), limits, deadline)
+        address = urlsplit(uri)
+        asking = Asking(
+            limits=limits,
+            connect_s=CONNECT_S,
+            deadline=deadline,
+            may_be_private=_is_named(address.hostname or ""),
+        )
+        answer = ask(address, asking)
         if isinstance(answer, bytes):
             return answer
         target = urlsplit(urljoin(uri, answer))
@@ -113,49 +113,6 @@ def _fetch(uri: str, limits: ImageLimits) -> bytes:
     raise ImageError(Reason.IMAGE_UNREADABLE, seen=seen, fix="Check the address.")
 
 
-def _ask(address: SplitResult, limits: ImageLimits, deadline: float) -> bytes | str:
-    """Returns a picture, or the address that the server sends to."""
-    connection = _connect(address)
-    # Ends whatever a slow server does: a time-out of a socket begins anew with each byte.
-    watch = threading.Timer(deadline - time.monotonic(), _hang_up, (connection.sock,))
-    watch.daemon = True
-    watch.start()
-    try:
-        path = (address.path or "/") + (f"?{address.query}" if address.query else "")
-        connection.request("GET", path, headers={"Accept-Encoding": "identity"})
-        response = connection.getresponse()
-        if response.status in _MOVED:
-            return response.headers.get("Location", "")
-        data = _body(response, limits)
-    finally:
-        watch.cancel()
-        connection.close()
-    if time.monotonic() > deadline:  # what was hung up looks like a picture's end
-        raise TimeoutError(f"no whole picture within {TOTAL_S:g} s")
-    return data
-
-
-def _connect(address: SplitResult) -> http.client.HTTPConnection:
-    host = address.hostname or ""
-    secure = address.scheme == "https"
-    port = address.port or (443 if secure else 80)
-    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    if not _is_named(host):
-        for one in found:
-            if not ipaddress.ip_address(one).is_global:
-                raise ImageError(
-                    Reason.IMAGE_HOST,
-                    seen=f"{host} is the private address {one}",
-                    fix="List the address itself in allowed_hosts.",
-                )
-    # The address that was checked, whatever the name leads to a moment later.
-    connection = http.client.HTTPConnection(host, port, timeout=CONNECT_S)
-    plain = socket.create_connection((found[0], port), timeout=CONNECT_S)
-    context = ssl.create_default_context()
-    connection.sock = context.wrap_socket(plain, server_hostname=host) if secure else plain
-    return connection
-
-
 def _is_named(host: str) -> bool:
     """Tells whether a host is an address, or localhost: then a person has listed just that."""
     try:
@@ -163,30 +120,3 @@ def _is_named(host: str) -> bool:
     except ValueError:
         return host == "localhost"
     return True
-
-
-def _hang_up(connected: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it may be closed by now
-        connected.shutdown(socket.SHUT_RDWR)
-
-
-def _body(response: http.client.HTTPResponse, limits: ImageLimits) -> bytes:
-    if response.status in _AGAIN:
-        raise http.client.HTTPException(f"status {response.status}")
-    if response.status != http.client.OK:
-        reason = Reason.IMAGE_MISSING if response.status in _GONE else Reason.IMAGE_UNREADABLE
-        raise ImageError(reason, seen=f"status {response.status}", fix="Check the address.")
-    size = response.length or 0
-    data = bytearray()
-    while size <= limits.max_file_bytes and (part := response.read(_READ_BYTES)):
-        data += part
-        size = max(size, len(data))
-    if size > limits.max_file_bytes:
-        raise ImageError(
-            Reason.IMAGE_FILE_TOO_LARGE,
-            seen=f"{size} bytes or more",
-            fix=f"Use one of at most {limits.max_file_bytes} bytes.",
-        )
-    if len(data) < size:
-        raise http.client.IncompleteRead(bytes(data), size - len(data))
-    return bytes(data)
