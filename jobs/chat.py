@@ -1,7 +1,9 @@
-"""Chat with a finished model on the terminal, in any of its languages.
+"""Chat on the terminal in any language: with a finished model, or with one behind an endpoint.
 
     python jobs/chat.py [stage or run folder] [--image PATH] [--temperature 0] [--max-tokens 256]
+    python jobs/chat.py --endpoint http://127.0.0.1:8000 [--name MODEL] [--language ur]
 
+An endpoint is any server that speaks OpenAI's protocol; its key comes from PALO_API_KEY.
 Questions may also come from a pipe: echo "How many?" | python jobs/chat.py --image scene.png
 """
 
@@ -17,13 +19,17 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from palo import command, config
+from palo import command, config, languages
 from palo.errors import PaloError
 from palo.session import lasting_path
 
 if TYPE_CHECKING:
     from palo.evaluate.chat_session import ChatSession
+    from palo.serve.client.session import EndpointSession
 
+    Session = ChatSession | EndpointSession
+
+_KEY = "PALO_API_KEY"
 _COMMANDS = "/image PATH shows a picture, /new starts anew, /quit ends"
 
 
@@ -36,12 +42,18 @@ class ChatSettings:
         image: Picture to start with.
         temperature: 0 always gives the likeliest words; higher values vary them.
         max_tokens: Most tokens of an answer.
+        endpoint: Address of a server to ask instead of a folder's model.
+        name: The endpoint's model; its first one by default.
+        language: ISO code of the language that the endpoint should answer in.
     """
 
     model: Positional[Path] = Path("runs/quickstart")
     image: Path | None = None
     temperature: float = 0.0
     max_tokens: int = 256
+    endpoint: str | None = None
+    name: str | None = None
+    language: str | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
@@ -49,6 +61,10 @@ class ChatSettings:
             yield f"temperature is {self.temperature} but can't be negative"
         if self.max_tokens < 1:
             yield f"max_tokens is {self.max_tokens} but must be at least 1"
+        if self.endpoint is None and (self.name or self.language):
+            yield "name and language are said to an endpoint but none is given"
+        if self.language is not None and not languages.known(self.language):
+            yield f"language is {self.language!r} but must be one of {', '.join(languages.codes())}"
 
 
 def main(arguments: list[str]) -> None:
@@ -59,12 +75,12 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    session = _open_session(settings)
+    session = _open_session(settings) if settings.endpoint is None else _connect(settings)
     interactive = sys.stdin.isatty()
     if interactive:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives input() a history and keys that edit
-        print(f"A PALO from {settings.model}. {_COMMANDS}.")
+        print(f"A PALO from {settings.endpoint or settings.model}. {_COMMANDS}.")
     for line in _lines("you   " if interactive else ""):
         if line == "/quit":
             return
@@ -101,6 +117,24 @@ def _open_session(settings: ChatSettings) -> "ChatSession":
     return session
 
 
+def _connect(settings: ChatSettings) -> "EndpointSession":
+    from palo.serve.client import Endpoint
+    from palo.serve.client.session import EndpointSession
+
+    endpoint = Endpoint(url=settings.endpoint or "", api_key=os.environ.get(_KEY))
+    config.check(endpoint)
+    session = EndpointSession(
+        endpoint,
+        model=settings.name,
+        language=settings.language,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+    )
+    if settings.image is not None:
+        session.show(settings.image)
+    return session
+
+
 def _lines(prompt: str) -> Iterator[str]:
     """Yields what the user enters, until Ctrl-D, Ctrl-C or the end of the pipe."""
     while True:
@@ -114,7 +148,7 @@ def _lines(prompt: str) -> Iterator[str]:
             yield line
 
 
-def _obey(session: "ChatSession", line: str, prefix: str) -> None:
+def _obey(session: "Session", line: str, prefix: str) -> None:
     name, _, rest = line.partition(" ")
     if name == "/new":
         session.restart()
@@ -129,7 +163,7 @@ def _obey(session: "ChatSession", line: str, prefix: str) -> None:
         _print_answer(session, line, prefix)
 
 
-def _print_answer(session: "ChatSession", question: str, prefix: str) -> None:
+def _print_answer(session: "Session", question: str, prefix: str) -> None:
     """Prints an answer as it comes; Ctrl-C ends the answer, not the chat."""
     print(prefix, end="", flush=True)
     try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = [
     "tests.fixtures.ceph",
+    "tests.fixtures.chat_server",
     "tests.fixtures.finished",
     "tests.fixtures.metrics",
     "tests.fixtures.s3",

@@ -1,5 +1,6 @@
 import importlib.util
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,9 @@ def test_control_characters_of_an_answer_do_not_reach_the_terminal(talk):
         (["--max-tokens", "0"], "max_tokens is 0"),
         (["--max-tokens", "x"], "max-tokens"),
         (["--colour", "red"], "--colour"),
+        (["--name", "palo"], "none is given"),
+        (["--endpoint", "http://127.0.0.1", "--language", "xx"], "language is 'xx'"),
+        (["--endpoint", "127.0.0.1"], "url is '127.0.0.1'"),
     ],
 )
 def test_wrong_arguments_are_told(talk, arguments, fault):
@@ -163,3 +167,22 @@ def test_without_a_model_the_folder_and_the_remedy_are_told(job, monkeypatch, tm
     monkeypatch.setattr(sys, "stdout", Lines())
     with pytest.raises(DataError, match=f"no finished model here: {tmp_path}.*make finetune"):
         job.main([str(tmp_path)])
+
+
+def test_an_endpoint_answers_in_place_of_a_folder(chat_server, tmp_path):
+    chat_server.key = "sk-secret"
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
+    command = [sys.executable, str(_JOB), "--endpoint", chat_server.url, "--name", "palo-mobile"]
+    result = subprocess.run(
+        [*command, "--image", str(tmp_path / "a.png"), "--language", "ur"],
+        input="say دو دائرے\nrefuse overloaded\n".encode(),
+        env=os.environ | {"PALO_API_KEY": "sk-secret"},
+        capture_output=True,
+        check=False,
+    )
+    assert result.stdout.decode().splitlines()[0] == "دو دائرے"
+    assert result.returncode == 2
+    assert result.stderr.decode() == "error: the server refuses the request: said so.\n"
+    first = chat_server.asked[0]
+    assert (first["model"], first["language"]) == ("palo-mobile", "ur")
+    assert first["messages"][0]["content"][0]["type"] == "image_url"

@@ -1,0 +1,101 @@
+"""The client for programs with an event loop; cancelling a task that reads ends the answer."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Self
+
+import httpx
+import orjson
+
+from palo.serve.client.answers import Reading, model_names
+from palo.serve.client.endpoint import Endpoint
+from palo.serve.client.failures import failed, refused
+from palo.serve.client.questions import Question
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class AsyncAnswer:
+    """An answer that comes piece by piece; iterating gives its text.
+
+    Attributes:
+        reading: What is known of it so far.
+    """
+
+    def __init__(self, response: httpx.Response, url: str) -> None:
+        self.reading = Reading()
+        self.reading.begin(response.headers)
+        self._response = response
+        self._url = url
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            async for data in self._response.aiter_bytes():
+                for text in self.reading.feed(data):
+                    yield text
+                if self.reading.done:
+                    return
+        except httpx.HTTPError as error:
+            raise failed(error, self._url, begun=True) from error
+        self.reading.require_end()
+
+
+class AsyncChatClient:
+    """Asks a server; an asynchronous context manager.
+
+    Args:
+        endpoint: Where it is.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._http = httpx.AsyncClient(**endpoint.client_settings())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def models(self) -> list[str]:
+        """Returns the names of the models that can be asked.
+
+        Raises:
+            EndpointError: If the server can't be reached or refuses.
+        """
+        address = self._endpoint.address("models")
+        async with self._sent("GET", address) as response:
+            return model_names(await self._body(response), address)
+
+    @contextlib.asynccontextmanager
+    async def stream(self, question: Question) -> AsyncIterator[AsyncAnswer]:
+        """Asks, and gives the answer as it comes; leaving the block ends it, also on the server.
+
+        Raises:
+            EndpointError: If the question is refused, or later, the answer fails.
+        """
+        content = orjson.dumps(question.payload(stream=True))
+        address = self._endpoint.address("chat/completions")
+        async with self._sent("POST", address, content) as response:
+            yield AsyncAnswer(response, self._endpoint.url)
+
+    @contextlib.asynccontextmanager
+    async def _sent(
+        self, method: str, address: str, content: bytes | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        try:
+            request = self._http.build_request(method, address, content=content, headers=_JSON)
+            response = await self._http.send(request, stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise failed(error, self._endpoint.url, begun=False) from error
+        async with contextlib.aclosing(response):
+            if response.status_code >= 300:
+                body = await self._body(response)
+                raise refused(response.status_code, response.headers, body)
+            yield response
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        try:
+            return await response.aread()
+        except httpx.HTTPError as error:
+            raise failed(error, self._endpoint.url, begun=True) from error
