@@ -1,0 +1,90 @@
+"""The chat page alone, in front of any server that speaks OpenAI's protocol.
+
+    python apps/chat_page.py --endpoint http://127.0.0.1:8000 [--port 7860]
+
+If the server asks for keys, so does the page; with PALO_API_KEY, it uses that one for everybody.
+"""
+
+import ipaddress
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from palo import command, config
+from palo.errors import ConfigError
+from palo.serve.client import ChatClient, Endpoint, EndpointError
+from palo.serve.page.settings import PageSettings
+from palo.serve.refusal_codes import RefusalCode
+from palo.session import lasting_path
+
+_KEY = "PALO_API_KEY"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatPage:
+    """The chat page in front of a server.
+
+    Attributes:
+        endpoint: Address of the server.
+        host: Address to listen on; only this machine can reach the default.
+        port: Port to listen on.
+        feedback: Folder for the answers that people found good or bad.
+    """
+
+    endpoint: str = "http://127.0.0.1:8000"
+    host: str = "127.0.0.1"
+    port: int = 7860
+    feedback: Path = Path("runs/feedback")
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if not 0 < self.port < 65536:
+            yield f"port is {self.port} but must be from 1 to 65535"
+
+
+def main(arguments: list[str]) -> None:
+    """Looks whether the server wants keys, and serves the page until it is stopped."""
+    chosen = command.override(ChatPage(), arguments, "chat_page.py")
+    config.check(chosen)
+    endpoint = Endpoint(url=chosen.endpoint, api_key=os.environ.get(_KEY) or None)
+    config.check(endpoint)
+    if endpoint.api_key and not _is_loopback(chosen.host):
+        raise ConfigError(
+            f"the key of {_KEY} would be lent to everybody who reaches this page",
+            seen=chosen.host,
+            fix=f"Unset {_KEY}, so that people log in with keys of their own, or use 127.0.0.1.",
+        )
+    login = _asks_for_keys(endpoint)
+    # Imported late: Gradio takes seconds.
+    from palo.serve.page.mount import serve_page
+
+    feedback = lasting_path(chosen.feedback)
+    print(f"The chat page is at http://{chosen.host}:{chosen.port}", flush=True)
+    serve_page(
+        PageSettings(endpoint=endpoint, login=login, feedback=feedback),
+        host=chosen.host,
+        port=chosen.port,
+    )
+
+
+def _asks_for_keys(endpoint: Endpoint) -> bool:
+    with ChatClient(endpoint) as client:
+        try:
+            client.models()
+        except EndpointError as error:
+            if error.code is not RefusalCode.INVALID_API_KEY or endpoint.api_key:
+                raise
+            return True
+    return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    command.run_job(main)

@@ -1,0 +1,146 @@
+"""Answers as they come: their text so far, how fast they are, and an end at any moment."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from palo.errors import PaloError
+from palo.serve.client import AsyncChatClient, Endpoint, EndpointError, Question
+from palo.serve.client.answers import Reading
+from palo.serve.refusal_codes import RefusalCode
+
+# Showing every token would cost the page more than the tokens themselves.
+_SHOW_EVERY_S = 0.08
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """An answer so far.
+
+    Attributes:
+        text: Its text.
+        reading: What the server told about it; None before it began.
+        first_s: Seconds until its first words; None before them.
+        last_s: Seconds until its latest words.
+        stopped: Whether somebody stopped it.
+        error: What it failed with.
+    """
+
+    text: str = ""
+    reading: Reading | None = None
+    first_s: float | None = None
+    last_s: float = 0.0
+    stopped: bool = False
+    error: EndpointError | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the answer; pieces of text where the server doesn't count."""
+        if self.reading is None:
+            return 0
+        usage = self.reading.usage
+        return usage.completion_tokens if usage is not None else self.reading.num_pieces
+
+    @property
+    def tokens_per_s(self) -> float:
+        """How fast the tokens behind the first one came."""
+        if self.first_s is None or self.last_s <= self.first_s:
+            return 0.0
+        return max(0, self.num_tokens - 1) / (self.last_s - self.first_s)
+
+    @property
+    def at_limit(self) -> bool:
+        """Whether the answer ended because it was long enough."""
+        return self.reading is not None and self.reading.finish_reason == "length"
+
+
+async def progress_of(
+    endpoint: Endpoint, question: Question, stop: asyncio.Event
+) -> AsyncIterator[Progress]:
+    """Asks, and yields the answer's progress whenever there is some; the last one is its end.
+
+    Closing the iterator, as setting `stop` does, ends the answer on the server.
+
+    Args:
+        endpoint: Whom to ask.
+        question: What.
+        stop: Is set when the answer should end.
+    """
+    progress = Progress()
+    news = asyncio.Event()
+    reader = asyncio.create_task(_read(endpoint, question, progress, news))
+    reader.add_done_callback(lambda _: news.set())
+    stopper = asyncio.create_task(stop.wait())
+    try:
+        while not reader.done() and not stop.is_set():
+            waiter = asyncio.create_task(news.wait())
+            await asyncio.wait({waiter, stopper}, return_when=asyncio.FIRST_COMPLETED)
+            waiter.cancel()
+            news.clear()
+            if not reader.done() and not stop.is_set():
+                yield progress
+                await asyncio.wait({reader, stopper}, timeout=_SHOW_EVERY_S)
+        progress.stopped = not reader.done()
+    finally:
+        stopper.cancel()
+        reader.cancel()
+        await asyncio.wait({reader})
+    if not reader.cancelled():
+        reader.result()  # raises what nobody foresaw
+    yield progress
+
+
+async def _read(
+    endpoint: Endpoint, question: Question, progress: Progress, news: asyncio.Event
+) -> None:
+    started = time.monotonic()
+    try:
+        async with AsyncChatClient(endpoint) as client, client.stream(question) as answer:
+            progress.reading = answer.reading
+            async for text in answer:
+                progress.text += text
+                progress.last_s = time.monotonic() - started
+                if progress.first_s is None:
+                    progress.first_s = progress.last_s
+                news.set()
+    except EndpointError as error:
+        progress.error = error
+
+
+def as_endpoint_error(error: PaloError) -> EndpointError:
+    """Returns the error for a picture that can't be sent, as if a server had refused it."""
+    if isinstance(error, EndpointError):
+        return error
+    return EndpointError(
+        error.fact, seen=error.seen, fix=error.fix, code=RefusalCode.IMAGE_UNREADABLE
+    )
+
+
+class RunningAnswers:
+    """Which answers run, by whose page they are for."""
+
+    def __init__(self) -> None:
+        self._stops: dict[str, set[asyncio.Event]] = {}
+
+    def begin(self, page: str) -> asyncio.Event:
+        """Returns what ends a new answer when it is set."""
+        stop = asyncio.Event()
+        self._stops.setdefault(page, set()).add(stop)
+        return stop
+
+    def end(self, page: str, stop: asyncio.Event) -> None:
+        """Forgets an answer."""
+        stops = self._stops.get(page, set())
+        stops.discard(stop)
+        if not stops:
+            self._stops.pop(page, None)
+
+    def stop(self, page: str) -> None:
+        """Ends all answers of a page."""
+        for stop in self._stops.get(page, ()):
+            stop.set()
+
+    def busy(self, page: str) -> bool:
+        """Tells whether a page has an answer that runs."""
+        return page in self._stops

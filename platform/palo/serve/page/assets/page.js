@@ -1,0 +1,164 @@
+// What the page does in the browser by itself: its language, pictures from anywhere, files to keep.
+(() => {
+  const texts = window.paloTexts;
+  // The parts of the page name their own buttons in the browser's language, and not in all of ours:
+  // they are made to say these English words, which are then replaced.
+  const inner = {
+    "Copy message": "copy", "Copied message": "copied", "Copy": "copy", "Copied": "copied",
+    "Edit": "edit", "Cancel": "cancel", "Submit": "save", "Retry": "regenerate",
+    "Like": "good", "Dislike": "bad", "Clear": "clear", "Close": "close",
+    "Upload a file": "add_picture", "File upload": "add_picture", "Remove file": "remove_picture",
+    "Click to upload or drop files": "add_picture", "Multimedia input field": "question",
+    "chatbot conversation": "conversation", "Loading response": "waiting", "Loading": "loading",
+  };
+  const speakers = { "user's message: ": "you", "bot's message: ": "answer" };
+  Object.defineProperty(navigator, "language", { get: () => "en" });
+  Object.defineProperty(navigator, "languages", { get: () => ["en"] });
+
+  let code = (document.cookie.match(/(?:^|; )palo_language=(\w+)/) || [])[1];
+  if (!(code in texts)) code = null;
+  const say = (name) => texts[code || "en"][name];
+  const named = new WeakMap();
+  const attributes = ["aria-label", "title", "alt"];
+
+  function nameOf(element, value) {
+    return value === "Submit" && element.closest("#question") ? "send" : inner[value];
+  }
+
+  function translate(element) {
+    direct(element);
+    for (const attribute of attributes) {
+      const value = element.getAttribute(attribute);
+      if (value === null) continue;
+      const known = named.get(element) || {};
+      const speaker = Object.keys(speakers).find((start) => value.startsWith(start));
+      if (speaker) {
+        element.setAttribute(attribute, `${say(speakers[speaker])}: ${value.slice(speaker.length)}`);
+        continue;
+      }
+      if (value in inner) known[attribute] = nameOf(element, value);
+      else if (value !== known.shown?.[attribute]) delete known[attribute];
+      if (!(attribute in known)) continue;
+      const wanted = say(known[attribute]);
+      known.shown = { ...known.shown, [attribute]: wanted };
+      named.set(element, known);
+      if (value !== wanted) element.setAttribute(attribute, wanted);
+    }
+  }
+
+  // Every part says that it runs from left to right; the page knows better, and words know best.
+  function direct(element) {
+    if (element === document.documentElement || element.getAttribute("dir") !== "ltr") return;
+    if (element.matches("textarea, [data-testid=user], [data-testid=bot]")) element.dir = "auto";
+    else element.removeAttribute("dir");
+  }
+
+  function translateAll(root) {
+    if (root.nodeType !== Node.ELEMENT_NODE) return;
+    translate(root);
+    root.querySelectorAll("[aria-label], [title], [alt], [dir]").forEach(translate);
+  }
+
+  function face() {
+    const page = document.documentElement;
+    page.lang = code || "en";
+    page.dir = say("direction");
+  }
+
+  function addPicture(file) {
+    const field = document.querySelector("#question input[type=file]");
+    if (!field || !file || !file.type.startsWith("image/")) return;
+    const files = new DataTransfer();
+    files.items.add(file);
+    field.files = files.files;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  function element(name, properties, ...children) {
+    const made = Object.assign(document.createElement(name), properties);
+    made.append(...children);
+    return made;
+  }
+
+  async function takePicture() {
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    } catch {
+      notify(say("camera_failed"));
+      return;
+    }
+    const video = element("video", { srcObject: stream, autoplay: true, playsInline: true, muted: true });
+    const take = element("button", { textContent: say("take_picture"), className: "take" });
+    const close = element("button", { textContent: say("close") });
+    const dialog = element("dialog", { id: "camera-dialog", ariaLabel: say("camera") }, video,
+      element("div", {}, take, close));
+    dialog.addEventListener("close", () => {
+      stream.getTracks().forEach((track) => track.stop());
+      dialog.remove();
+    });
+    close.onclick = () => dialog.close();
+    take.onclick = () => {
+      const canvas = element("canvas", { width: video.videoWidth, height: video.videoHeight });
+      canvas.getContext("2d").drawImage(video, 0, 0);
+      canvas.toBlob((blob) => {
+        addPicture(new File([blob], "camera.jpg", { type: "image/jpeg" }));
+        dialog.close();
+      }, "image/jpeg", 0.92);
+    };
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  function notify(text) {
+    const place = document.querySelector("#notice .prose") || document.querySelector("#notice");
+    place?.replaceChildren(element("p", { role: "alert", className: "problem", textContent: text }));
+  }
+
+  window.palo = {
+    speak(chosen) {
+      if (chosen in texts) code = chosen;
+      document.cookie = `palo_language=${code}; path=/; max-age=31536000; samesite=lax`;
+      face();
+      translateAll(document.body);
+      document.documentElement.dataset.palo = "ready";
+    },
+    save(text) {
+      const address = URL.createObjectURL(new Blob([text], { type: "text/markdown;charset=utf-8" }));
+      element("a", { href: address, download: "palo.md" }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 10000);
+    },
+    takePicture,
+    logOut() {
+      const form = element("form", { method: "post", action: "logout" });
+      document.body.append(form);
+      form.submit();
+    },
+  };
+
+  face();
+  // Shown in any case, if the server should be slow to say the language.
+  setTimeout(() => { document.documentElement.dataset.palo = "ready"; }, 5000);
+  new MutationObserver((changes) => {
+    for (const change of changes) {
+      if (change.type === "attributes") translate(change.target);
+      else change.addedNodes.forEach(translateAll);
+    }
+    const page = document.documentElement;
+    if (page.lang !== (code || "en") || page.dir !== say("direction")) face();
+  }).observe(document.documentElement, {
+    subtree: true, childList: true, attributes: true, attributeFilter: [...attributes, "dir", "lang"],
+  });
+  document.addEventListener("paste", (event) => {
+    if (event.target.closest?.("#question")) return;
+    const [file] = event.clipboardData?.files || [];
+    if (file) addPicture(file);
+  });
+  for (const kind of ["dragover", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      if (kind === "drop") addPicture(event.dataTransfer.files[0]);
+    });
+  }
+})();

@@ -1,0 +1,217 @@
+"""What happens on the page: each method is what one of its parts does, and returns updates."""
+
+import html
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from palo.errors import PaloError
+from palo.serve.client import AsyncChatClient, Endpoint, EndpointError, Question
+from palo.serve.page.answering import Progress, RunningAnswers, as_endpoint_error, progress_of
+from palo.serve.page.examples import Example
+from palo.serve.page.feedback import FeedbackFolder, Opinion
+from palo.serve.page.gate import COOKIE, Visitors
+from palo.serve.page.settings import PageSettings
+from palo.serve.page.talk import Talk
+from palo.serve.page.words import Words, words_of
+
+_OPINIONS: dict[object, Opinion] = {True: "good", "Like": "good", False: "bad", "Dislike": "bad"}
+_SAVED = {"good": "saved_good", "bad": "saved_bad", None: "taken_back"}
+Updates = tuple[Any, ...]
+
+
+class Handlers:
+    """The page's behaviour; what belongs to one visitor is passed in and out.
+
+    Args:
+        settings: Of the page.
+        visitors: Who has logged in.
+        examples: What can be clicked on.
+    """
+
+    def __init__(
+        self, settings: PageSettings, visitors: Visitors, examples: tuple[Example, ...]
+    ) -> None:
+        self._settings = settings
+        self._visitors = visitors
+        self._examples = examples
+        self._running = RunningAnswers()
+        self._feedback = FeedbackFolder(settings.feedback)
+
+    async def models(self, code: str, request: gr.Request) -> Updates:
+        """Returns the updates of both lists of models and of the notice."""
+        try:
+            async with AsyncChatClient(self._endpoint(request)) as client:
+                names = await client.models()
+        except EndpointError as error:
+            return gr.update(), gr.update(), problem(words_of(code).error(error))
+        if not names:
+            return gr.update(), gr.update(), problem(words_of(code)["no_models"])
+        first = gr.update(choices=names, value=names[0])
+        return first, gr.update(choices=names, value=names[-1]), ""
+
+    def ask(
+        self, written: dict[str, Any], first: Talk, second: Talk, code: str, request: gr.Request
+    ) -> Updates:
+        """Takes a question from its field: both talks, the field, the notice."""
+        text, files = written["text"].strip(), written["files"]
+        if not text:
+            return first, second, gr.update(), problem(words_of(code)["ask_first"])
+        if self._running.busy(str(request.session_hash)):
+            return first, second, gr.update(), ""
+        picture = Path(files[0]) if files else None
+        return first.asked(text, picture), second.asked(text, picture), None, ""
+
+    def ask_example(self, number: int, code: str) -> Updates:
+        """Begins a talk with an example: both talks."""
+        example = self._examples[number]
+        talk = Talk().asked(example.question(code), example.picture)
+        return talk, talk
+
+    def reopen(self, first: Talk, second: Talk, request: gr.Request) -> Updates:
+        """Makes the last answers be given again: both talks."""
+        if self._running.busy(str(request.session_hash)):
+            return first, second
+        return first.reopened(), second.reopened()
+
+    def edit(self, first: Talk, second: Talk, request: gr.Request, event: gr.EditData) -> Updates:
+        """Asks an earlier question in other words: both talks."""
+        text = str(event.value).strip()
+        if not text or self._running.busy(str(request.session_hash)):
+            return first, second
+        index = _shown_index(event)
+        return first.edited(index, text), second.edited(index, text)
+
+    def start_anew(self, request: gr.Request) -> Updates:
+        """Forgets everything: both talks, both chats, both speeds, the field, the notice."""
+        self._running.stop(str(request.session_hash))
+        return Talk(), Talk(), [], [], "", "", None, ""
+
+    def stop(self, request: gr.Request) -> None:
+        """Ends the answers that run."""
+        self._running.stop(str(request.session_hash))
+
+    def settle(self, first: Talk, request: gr.Request) -> Updates:
+        """Returns the updates of the stop button and of the examples."""
+        busy = self._running.busy(str(request.session_hash))
+        return gr.update(interactive=busy), gr.update(visible=not first.said)
+
+    async def answer(
+        self,
+        talk: Talk,
+        model: str,
+        language: str,
+        temperature: float,
+        length: int,
+        code: str,
+        request: gr.Request,
+    ) -> AsyncIterator[Updates]:
+        """Answers a talk's open question: the talk, its chat, its speed, the notice."""
+        words = words_of(code)
+        if not talk.is_open:
+            yield talk, talk.shown(words), gr.update(), gr.update()
+            return
+        page = str(request.session_hash)
+        stop = self._running.begin(page)
+        try:
+            yield talk, talk.shown(words, ""), "", ""
+            question = Question(
+                model=model or "",
+                messages=tuple(talk.messages()),
+                language=language or None,
+                temperature=temperature,
+                max_tokens=int(length),
+            )
+            progress = Progress()
+            async for progress in progress_of(self._endpoint(request), question, stop):
+                yield talk, talk.shown(words, progress.text), _speed(words, progress), gr.update()
+            said = talk.answered(progress.text, model, _language_of(progress))
+            yield said, said.shown(words), _speed(words, progress), _ending(words, progress)
+        except PaloError as error:
+            told = words.error(as_endpoint_error(error))
+            yield talk, talk.shown(words), "", problem(told)
+        finally:
+            self._running.end(page, stop)
+
+    async def answer_beside(
+        self,
+        compare: bool,
+        talk: Talk,
+        model: str,
+        language: str,
+        temperature: float,
+        length: int,
+        code: str,
+        request: gr.Request,
+    ) -> AsyncIterator[Updates]:
+        """Does as `answer` if two models are compared."""
+        if not compare:
+            yield talk, gr.update(), gr.update(), gr.update()
+            return
+        updates = self.answer(talk, model, language, temperature, length, code, request)
+        async for update in updates:
+            yield update
+
+    def compare(self, compare: bool, first: Talk, second: Talk, code: str) -> Updates:
+        """Shows the second model with the same talk: its talk, its chat, its column, its list."""
+        talk = first if compare else second
+        shown = gr.update(visible=compare)
+        return talk, talk.shown(words_of(code)), shown, shown
+
+    def judge(self, talk: Talk, language: str, code: str, event: gr.LikeData) -> str:
+        """Keeps an opinion; returns the notice."""
+        words = words_of(code)
+        opinion = _OPINIONS.get(event.liked)
+        position = talk.position(_shown_index(event))
+        spoken = talk.said[position].language or language or code
+        try:
+            self._feedback.keep(talk, position, spoken, opinion)
+        except PaloError as error:
+            return problem(words.error(as_endpoint_error(error)))
+        return news(words[_SAVED[opinion]])
+
+    def write(self, first: Talk, code: str) -> str:
+        """Returns the talk as a file's text."""
+        return first.written(words_of(code))
+
+    def _endpoint(self, request: gr.Request) -> Endpoint:
+        if not self._settings.login:
+            return self._settings.endpoint
+        return self._visitors.endpoint(request.cookies.get(COOKIE))
+
+
+def _shown_index(event: gr.EditData | gr.LikeData) -> int:
+    return event.index if isinstance(event.index, int) else event.index[0]
+
+
+def _language_of(progress: Progress) -> str | None:
+    return progress.reading.language if progress.reading is not None else None
+
+
+def _speed(words: Words, progress: Progress) -> str:
+    if progress.first_s is None:
+        return ""
+    line = words.speed(
+        speed=progress.tokens_per_s, first_s=progress.first_s, count=progress.num_tokens
+    )
+    return html.escape(line)
+
+
+def _ending(words: Words, progress: Progress) -> str:
+    if progress.error is not None:
+        return problem(words.error(progress.error))
+    if progress.stopped:
+        return news(words["stopped"])
+    return news(words["at_limit"]) if progress.at_limit else ""
+
+
+def problem(text: str) -> str:
+    """Returns a notice that screen readers say at once."""
+    return f'<p role="alert" class="problem">{html.escape(text)}</p>'
+
+
+def news(text: str) -> str:
+    """Returns a notice that screen readers say when they have time."""
+    return f'<p role="status">{html.escape(text)}</p>'

@@ -1,0 +1,36 @@
+"""What a chat page is made with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from palo.serve.client import Endpoint
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageSettings:
+    """A chat page.
+
+    Attributes:
+        endpoint: The server that answers. Its key, if it has one, is used for everybody who can
+            open the page.
+        login: Asks everybody for a key of their own.
+        feedback: Folder for the answers that people found good or bad.
+        max_picture_bytes: Largest file that can be added.
+        max_length: Most tokens that people can ask for.
+    """
+
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    login: bool = False
+    feedback: Path = Path("runs/feedback")
+    max_picture_bytes: int = 20 << 20
+    max_length: int = 1024
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.login and self.endpoint.api_key:
+            yield "login asks for keys but the endpoint has one for everybody: give one of the two"
+        if self.max_picture_bytes < 1:
+            yield f"max_picture_bytes is {self.max_picture_bytes} but must be at least 1"
+        if self.max_length < 1:
+            yield f"max_length is {self.max_length} but must be at least 1"

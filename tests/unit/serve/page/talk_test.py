@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from palo.errors import ImageError
+from palo.serve.page.talk import Talk
+from palo.serve.page.words import words_of
+
+_WORDS = words_of("bn")
+_PNG = b"\x89PNG\r\n\x1a\nrest"
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(_PNG)
+    return path
+
+
+@pytest.fixture
+def talk(picture):
+    begun = Talk().asked("এটি কী?", picture).answered("একটি বৃত্ত।", "palo", "bn")
+    return begun.asked("রং?", None).answered("লাল।", "palo", "bn")
+
+
+def test_a_picture_and_a_text_are_two_messages_on_the_page_and_one_for_the_server(talk, picture):
+    shown = talk.shown(_WORDS)
+    assert [message["role"] for message in shown] == ["user", "user", "assistant"] * 1 + [
+        "user",
+        "assistant",
+    ]
+    assert shown[0]["content"] == {"path": str(picture), "alt_text": "ছবি"}
+    messages = list(talk.messages())
+    assert [(message.role, len(message.pictures)) for message in messages] == [
+        ("user", 1),
+        ("assistant", 0),
+        ("user", 0),
+        ("assistant", 0),
+    ]
+    assert [talk.position(index) for index in range(5)] == [0, 0, 1, 2, 3]
+
+
+def test_an_answer_is_shown_while_it_comes(talk):
+    asked = talk.asked("আর?", None)
+    assert asked.shown(_WORDS, "")[-1] == {"role": "assistant", "content": "…"}
+    assert asked.shown(_WORDS, "হ্যাঁ")[-1] == {"role": "assistant", "content": "হ্যাঁ"}
+    assert asked.is_open
+    assert not talk.is_open
+
+
+def test_answering_again_drops_the_last_answer_alone(talk):
+    again = talk.reopened()
+    assert (again.is_open, len(again.said)) == (True, 3)
+    assert again.reopened() == again
+    assert Talk().reopened() == Talk()
+
+
+def test_a_question_in_other_words_drops_what_came_after_it_and_keeps_its_picture(talk, picture):
+    edited = talk.edited(1, "কয়টি?")
+    (question,) = edited.said
+    assert (question.text, question.picture, edited.is_open) == ("কয়টি?", picture, True)
+    assert len(talk.edited(3, "রং কী?").said) == 3
+
+
+def test_a_question_without_an_answer_gives_way_to_the_next(talk):
+    assert talk.asked("ক?", None).asked("খ?", None) == talk.asked("খ?", None)
+
+
+def test_an_answer_without_words_is_none(talk):
+    assert talk.asked("ক?", None).answered("", "palo", None) == talk.asked("ক?", None)
+
+
+def test_a_file_that_is_no_picture_is_told(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"<svg onload=alert(1)>")
+    with pytest.raises(ImageError):
+        list(Talk().asked("?", tmp_path / "a.png").messages())
+
+
+def test_a_talk_can_be_kept_as_a_file(talk):
+    written = talk.written(_WORDS)
+    assert written.startswith("**আপনি**\n\n[ছবি]\n\nএটি কী?\n\n---\n\n**palo**\n\nএকটি বৃত্ত।")
+    assert written.endswith("লাল।\n")
+    assert Talk().asked("x", Path("none.png")).written(_WORDS).count("[ছবি]") == 1
