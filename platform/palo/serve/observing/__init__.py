@@ -1,0 +1,1 @@
+"""What operators see of an endpoint: logs of single requests, and metrics of all of them."""

@@ -1,0 +1,97 @@
+"""The edge of the application: every request has a name, and no fault of ours is seen beyond it."""
+
+import logging
+import re
+import secrets
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from palo.serve.observing.logs import request_named
+from palo.serve.refusal_codes import Refusal, RefusalCode
+
+_LOG = logging.getLogger(__name__)
+_NAME = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+
+
+class Boundary:
+    """ASGI middleware that names requests and answers for what goes wrong within.
+
+    The name is in `scope["state"]["request_id"]`, in every line of the log, and in the answer's
+    header unless the application wrote it there.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _name_of(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        answer = _Answer(send, request_id)
+        with request_named(request_id):
+            try:
+                await self._app(scope, receive, answer.send)
+            except Refusal as refusal:
+                await answer.refuse(refusal)
+            except Exception:
+                _LOG.exception("a request failed")
+                await answer.refuse(
+                    Refusal("the server failed", fix="Ask again.", code=RefusalCode.INTERNAL)
+                )
+
+
+class _Answer:
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._is_begun = False
+        self._is_whole = False
+        self._is_stream = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            names = {name.lower(): value for name, value in headers}
+            if b"x-request-id" not in names:
+                headers.append((b"x-request-id", self._request_id.encode()))
+            self._is_begun = True
+            self._is_stream = names.get(b"content-type", b"").startswith(b"text/event-stream")
+            message = {**message, "headers": headers}
+        elif message["type"] == "http.response.body":
+            self._is_whole = not message.get("more_body", False)
+        await self._send(message)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answers with a refusal as far as that is still possible."""
+        body = orjson.dumps(refusal.body(self._request_id))
+        if not self._is_begun:
+            headers = {"content-type": "application/json", **refusal.headers()}
+            await self.send(
+                {
+                    "type": "http.response.start",
+                    "status": refusal.code.status,
+                    "headers": [(n.lower().encode(), v.encode()) for n, v in headers.items()],
+                }
+            )
+            await self.send({"type": "http.response.body", "body": body})
+        elif self._is_stream and not self._is_whole:
+            event = b"data: " + body + b"\n\ndata: [DONE]\n\n"
+            await self.send({"type": "http.response.body", "body": event})
+        elif not self._is_whole:
+            # Half an answer can't be taken back: without its end, its client knows.
+            raise ConnectionAbortedError(f"request {self._request_id} failed in its answer")
+
+
+def _name_of(scope: Scope) -> str:
+    """Returns the request's own name if it has a plain one, else a fresh one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _NAME.fullmatch(value):
+            return str(value.decode())
+    return f"req_{secrets.token_hex(12)}"

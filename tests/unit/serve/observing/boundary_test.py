@@ -1,0 +1,111 @@
+import asyncio
+import json
+
+import pytest
+from starlette.responses import PlainTextResponse, StreamingResponse
+
+from palo.serve.observing.boundary import Boundary
+from palo.serve.refusal_codes import Refusal, RefusalCode
+
+SECRET = "secret of /etc/palo"
+
+
+def ask(app, headers=()):
+    sent = []
+
+    async def receive():
+        await asyncio.Event().wait()  # the client waits for its answer
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": list(headers)}
+    asyncio.run(Boundary(app)(scope, receive, send))
+    start, *rest = sent
+    body = b"".join(message.get("body", b"") for message in rest)
+    return start["status"], dict(start["headers"]), body, scope["state"]["request_id"]
+
+
+def test_a_request_is_named_once():
+    status, headers, body, name = ask(PlainTextResponse("hello"))
+    assert (status, body) == (200, b"hello")
+    assert headers[b"x-request-id"].decode() == name
+    assert name.startswith("req_")
+    given = [(b"x-request-id", b"my-own.1")]
+    assert ask(PlainTextResponse("hello"), given)[3] == "my-own.1"
+
+
+@pytest.mark.parametrize("name", [b"", b"a b", b"a\nb", b"x" * 65, "ü".encode(), b"<script>"])
+def test_an_odd_name_is_not_taken_over(name):
+    _, headers, _, taken = ask(PlainTextResponse("hello"), [(b"x-request-id", name)])
+    assert taken.startswith("req_")
+    assert headers[b"x-request-id"] == taken.encode()
+
+
+def test_an_application_that_names_it_itself_is_not_overridden():
+    response = PlainTextResponse("hello", headers={"x-request-id": "own"})
+    assert ask(response)[1][b"x-request-id"] == b"own"
+
+
+def test_what_goes_wrong_is_seen_by_nobody_but_the_log(caplog):
+    async def app(scope, receive, send):
+        raise RuntimeError(SECRET)
+
+    status, headers, body, name = ask(app)
+    assert status == 500
+    error = json.loads(body)["error"]
+    assert error["code"] == "internal"
+    assert error["request_id"] == name == headers[b"x-request-id"].decode()
+    assert SECRET not in body.decode()
+    assert b"Traceback" not in body
+    assert SECRET in caplog.text
+
+
+def test_a_refusal_is_answered_as_it_is():
+    async def app(scope, receive, send):
+        raise Refusal("slow down", code=RefusalCode.RATE_LIMIT_EXCEEDED, retry_after_s=7)
+
+    status, headers, body, _ = ask(app)
+    assert (status, headers[b"retry-after"]) == (429, b"7")
+    assert json.loads(body)["error"]["code"] == "rate_limit_exceeded"
+
+
+def test_in_a_stream_it_becomes_an_event():
+    async def events():
+        yield b'data: {"first": 1}\n\n'
+        raise RuntimeError(SECRET)
+
+    app = StreamingResponse(events(), media_type="text/event-stream")
+    status, _, body, _ = ask(app)
+    first, failed, done, end = body.decode().split("\n\n")
+    assert (status, first, done, end) == (200, 'data: {"first": 1}', "data: [DONE]", "")
+    assert json.loads(failed.removeprefix("data: "))["error"]["code"] == "internal"
+    assert SECRET not in body.decode()
+
+
+def test_half_an_answer_has_no_end():
+    async def parts():
+        yield b"half"
+        raise RuntimeError(SECRET)
+
+    with pytest.raises(ConnectionAbortedError) as caught:
+        ask(StreamingResponse(parts(), media_type="application/json"))
+    assert SECRET not in str(caught.value)
+
+
+def test_a_fault_behind_a_whole_answer_changes_nothing():
+    async def app(scope, receive, send):
+        await PlainTextResponse("whole")(scope, receive, send)
+        raise RuntimeError(SECRET)
+
+    assert ask(app)[:3:2] == (200, b"whole")
+
+
+def test_other_kinds_of_connections_pass():
+    passed = []
+
+    async def app(scope, receive, send):
+        passed.append(scope["type"])
+
+    asyncio.run(Boundary(app)({"type": "lifespan"}, None, None))
+    assert passed == ["lifespan"]
