@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 from palo.config import to_dict
 from palo.data.nano_base.language import LanguageTraining, train_language
 from palo.data.nano_base.tokenizer import train_tokenizer
@@ -65,6 +67,8 @@ def build_nano_base(
             "tower_accuracy_on_held_out_patches": round(tower_accuracy, 4),
             "language_final_losses": [round(loss, 4) for loss in losses],
             "wall_s": round(time.monotonic() - started),
+            # Another set of instructions rounds otherwise, and gives other weights.
+            "instructions": torch.backends.cpu.get_cpu_capability(),
             "versions": {"python": platform.python_version()}
             | {package: version(package) for package in _PACKAGES},
             "sha256": {str(path.relative_to(folder)): file_hash(path) for path in files},
