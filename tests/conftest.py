@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.fixtures.s3",
     "tests.fixtures.training",
     "tests.fixtures.words",
+    "tests.fixtures.completion_server",
     "tests.fixtures.corpora",
 ]
 

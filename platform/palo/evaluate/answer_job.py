@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ def answer_questions(
     variants: Mapping[str, AnswerSettings],
     *,
     num_workers: int = 1,
+    on_answer: Callable[[str, int, str], None] = lambda variant, position, answer: None,
 ) -> dict[str, list[str]]:
     """Answers questions with several copies of a finished stage's model, and shows the progress.
 
@@ -45,6 +46,7 @@ def answer_questions(
         variants: How they are answered, by name: all of them by the same workers, whose start
             costs more than many answers.
         num_workers: Copies of the model. Ray must be running.
+        on_answer: Takes each answer as it comes: variant, position of the question, words.
 
     Returns:
         For each variant the answers, in the order of the questions.
@@ -72,6 +74,7 @@ def answer_questions(
             for batch in _map(from_arrow(blocks), stage, variants, num_workers, resources):
                 for name, position, answer in _rows(batch, ("variant", "position", "answer")):
                     answers[name][position] = answer
+                    on_answer(name, position, answer)
                 bar.update(len(batch["answer"]))
     except RayError as error:
         raise ResourceError(

@@ -1,0 +1,122 @@
+"""Answers over HTTP, from any OpenAI-compatible server: ours, or a baseline's."""
+
+import asyncio
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from palo import config, storage
+from palo.errors import ImageError
+from palo.evaluate.answers.answered import AnswerBook, Answered
+from palo.evaluate.answers.model_id import Answerer
+from palo.evaluate.benches.bench import Bench
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.endpoint.caller import Caller, each
+from palo.evaluate.endpoint.replies import Failure
+from palo.evaluate.endpoint.settings import Endpoint
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpAnswers:
+    """How a server is asked for answers.
+
+    Attributes:
+        endpoint: The server and the model.
+        max_tokens: Most tokens of an answer.
+        temperature: 0 is greedy.
+        name_language: Tells the server the language wanted in its request field `language`, as
+            our own server takes it; others may refuse a field that they don't know.
+    """
+
+    endpoint: Endpoint
+    max_tokens: int = 1024
+    temperature: float = 0.0
+    name_language: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.max_tokens < 1:
+            yield f"max_tokens must be at least 1, not {self.max_tokens}"
+        if self.temperature < 0:
+            yield f"temperature must not be negative, as {self.temperature} is"
+
+
+def answer_over_http(
+    bench: Bench,
+    name: str,
+    settings: HttpAnswers,
+    kept: Path,
+    *,
+    on_answer: Callable[[], None] = lambda: None,
+) -> Answered:
+    """Asks a server all questions that have no answer yet.
+
+    Args:
+        bench: The questions.
+        name: What reports call the model.
+        settings: The server.
+        kept: File of the model's answers.
+        on_answer: Called after each answer, to show how far it is.
+
+    Raises:
+        ConfigError: If a setting is wrong, or the server refuses the key or the model.
+        DataError: If the file of answers was damaged.
+        ImageError: If pictures are missing or are none.
+        ResourceError: If the server can't be reached.
+    """
+    config.check(settings)
+    identity = [
+        settings.endpoint.url,
+        settings.endpoint.model,
+        settings.max_tokens,
+        settings.temperature,
+        settings.name_language,
+    ]
+    with AnswerBook(bench, Answerer(name=name, identity=identity), kept) as book:
+        asyncio.run(_ask_all(book, settings, on_answer))
+        return book.answered()
+
+
+async def _ask_all(book: AnswerBook, settings: HttpAnswers, on_answer: Callable[[], None]) -> None:
+    async with Caller(settings.endpoint) as caller:
+
+        async def one(item: BenchItem) -> None:
+            reply = await caller.ask(_body(item, settings))
+            if isinstance(reply, Failure):
+                book.fail(item, reply.kind)
+            else:
+                book.add(item, reply.text, reply.finish_reason)
+            on_answer()
+
+        await each(book.open, one, in_flight=settings.endpoint.in_flight)
+
+
+def _body(item: BenchItem, settings: HttpAnswers) -> dict[str, Any]:
+    picture = {"type": "image_url", "image_url": {"url": _data_uri(item.image)}}
+    body: dict[str, Any] = {
+        "messages": [
+            {"role": "user", "content": [picture, {"type": "text", "text": item.question}]}
+        ],
+        "max_tokens": settings.max_tokens,
+        "temperature": settings.temperature,
+    }
+    if settings.name_language:
+        body["language"] = item.expected_language
+    return body
+
+
+def _data_uri(path: Path) -> str:
+    data = storage.read_bytes(path)
+    try:
+        with Image.open(BytesIO(data)) as image:
+            kind = Image.MIME[image.format or ""]
+    except (UnidentifiedImageError, KeyError) as error:
+        raise ImageError(
+            f"{path} is no picture", seen=repr(data[:8]), fix="Fetch the bench again."
+        ) from error
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

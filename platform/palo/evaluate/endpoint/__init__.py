@@ -1,0 +1,1 @@
+"""Asking any OpenAI-compatible server, many questions at once."""

@@ -1,0 +1,162 @@
+"""Sends chat requests: some at a time, with retries, within a budget."""
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from palo.errors import ConfigError, PaloError, ResourceError
+from palo.evaluate.endpoint.replies import Failure, Reply, failure_of, read_reply
+from palo.evaluate.endpoint.settings import Endpoint
+
+T = TypeVar("T")
+
+_MAX_REPLY_BYTES = 2 << 20
+_LONGEST_WAIT_S = 60.0
+_PASSING = ("timeout", "connection", "busy", "server_error", "bad_response")
+
+
+class Caller:
+    """Sends requests to one server, as an asynchronous context.
+
+    Attributes:
+        num_calls: Requests that were sent, attempts included.
+        num_tokens: Tokens that the server counted.
+
+    Args:
+        endpoint: The server and its model.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.num_calls = 0
+        self.num_tokens = 0
+        self._endpoint = endpoint
+        self._answered = False
+        key = os.environ.get(endpoint.key_env, "")
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=endpoint.timeout_s,
+            limits=httpx.Limits(max_connections=endpoint.in_flight),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def ask(self, body: Mapping[str, Any]) -> Reply | Failure:
+        """Sends one request, again if what went wrong may pass.
+
+        Args:
+            body: A chat completion's, without the model.
+
+        Raises:
+            ConfigError: If the server refuses the key or doesn't know the model.
+            ResourceError: If it can't be reached at all.
+        """
+        wait_s = self._endpoint.first_wait_s
+        spent = Failure(kind="budget", detail="the budget is spent")
+        failure = spent
+        for attempt in range(1, self._endpoint.attempts + 1):
+            if self._is_spent():
+                return spent
+            found, asked_s = await self._send({"model": self._endpoint.model, **body})
+            if isinstance(found, Reply):
+                self._answered = True
+                self.num_tokens += found.num_tokens
+                return found
+            failure = found
+            if failure.kind not in _PASSING or attempt == self._endpoint.attempts:
+                break
+            # Many requests that failed together must not come back together.
+            pause_s = asked_s or wait_s * random.uniform(0.5, 1.5)  # noqa: S311
+            await asyncio.sleep(min(pause_s, _LONGEST_WAIT_S))
+            wait_s *= 2
+        if failure.kind == "connection" and not self._answered:
+            raise ResourceError(
+                f"{self._endpoint.url} can't be reached",
+                seen=failure.detail,
+                fix="Start the server, or correct the url.",
+            )
+        return failure
+
+    def _is_spent(self) -> bool:
+        calls, tokens = self._endpoint.max_calls, self._endpoint.max_total_tokens
+        return (calls is not None and self.num_calls >= calls) or (
+            tokens is not None and self.num_tokens >= tokens
+        )
+
+    async def _send(self, body: Mapping[str, Any]) -> tuple[Reply | Failure, float | None]:
+        """Returns the reply, and how long the server asks to wait before the next attempt."""
+        self.num_calls += 1
+        url = f"{self._endpoint.url.rstrip('/')}/chat/completions"
+        try:
+            async with self._client.stream("POST", url, json=body) as response:
+                received = bytearray()
+                async for part in response.aiter_bytes():
+                    received += part
+                    if len(received) > _MAX_REPLY_BYTES:
+                        return Failure(kind="bad_response", detail="the reply is too long"), None
+        except httpx.TimeoutException as error:
+            return Failure(kind="timeout", detail=repr(error)), None
+        except httpx.TransportError as error:
+            return Failure(kind="connection", detail=repr(error)), None
+        if response.is_success:
+            return read_reply(bytes(received)), None
+        self._require_access(response.status_code, bytes(received))
+        return failure_of(response.status_code, bytes(received)), _seconds(response)
+
+    def _require_access(self, status: int, body: bytes) -> None:
+        """Raises ConfigError where every further request would be refused as this one is."""
+        said = body[:200].decode("utf-8", "replace")
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise ConfigError(
+                f"{self._endpoint.url} refuses the API key",
+                seen=said,
+                fix=f"Put the key into the environment variable {self._endpoint.key_env}.",
+            )
+        if status == HTTPStatus.NOT_FOUND:
+            raise ConfigError(
+                f"{self._endpoint.url} has no model {self._endpoint.model}",
+                seen=said,
+                fix="Correct the model's name, or the url, which must end in /v1.",
+            )
+
+
+def _seconds(response: httpx.Response) -> float | None:
+    text = response.headers.get("retry-after", "")
+    return float(text) if text.isdigit() else None
+
+
+async def each(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], *, in_flight: int) -> None:
+    """Does jobs, so many at a time; the first error ends all of them.
+
+    Args:
+        jobs: What is to be done; taken one by one, so that there may be millions.
+        work: Does one job.
+        in_flight: How many at a time.
+    """
+    waiting = iter(jobs)
+
+    async def worker() -> None:
+        for job in waiting:
+            await work(job)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(in_flight):
+                group.create_task(worker())
+    except* PaloError as errors:
+        raise errors.exceptions[0] from None

@@ -1,0 +1,152 @@
+"""Has answers judged: nothing twice, failures counted and never averaged in."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palo import config
+from palo.evaluate.answers.answer import Answer
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.endpoint.caller import Caller, each
+from palo.evaluate.endpoint.replies import Failure
+from palo.evaluate.judging.calls import Call, calls_for
+from palo.evaluate.judging.judged import Judged, Judgment, combined
+from palo.evaluate.judging.settings import JudgeSettings
+from palo.evaluate.judging.verdict import Fault, read_verdict
+from palo.evaluate.kept import KeptResults
+
+_SHOWN = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeRun:
+    """What one run of a judge came to.
+
+    Attributes:
+        judged: Scores, and what has none.
+        num_known: Judgments that an earlier run had made.
+        num_asked: Judgments that this run asked for.
+        num_calls: Requests that were sent for them, attempts included.
+        num_tokens: Tokens that the server counted.
+        failures: How many of those that were asked for came to nothing, by reason.
+    """
+
+    judged: Judged
+    num_known: int
+    num_asked: int
+    num_calls: int
+    num_tokens: int
+    failures: Mapping[str, int]
+
+
+def judge(
+    items: Sequence[BenchItem],
+    answers: Mapping[str, Answer],
+    settings: JudgeSettings,
+    kept: Path,
+    *,
+    on_judgment: Callable[[], None] = lambda: None,
+) -> JudgeRun:
+    """Has the answers of one model judged, beside the reference answers.
+
+    Args:
+        items: The questions.
+        answers: By the questions' keys; questions without one are counted as such.
+        settings: The judge.
+        kept: File of the judgments, for any number of benches, models and judges.
+        on_judgment: Called after each judgment, to show how far it is.
+
+    Raises:
+        ConfigError: If a setting is wrong, or the server refuses the key or the model.
+        DataError: If the file of judgments was damaged.
+        ResourceError: If the server can't be reached.
+        StorageError: If the file can't be written.
+    """
+    config.check(settings)
+    answered = [item for item in items if item.key in answers]
+    calls = {item.key: list(calls_for(item, answers[item.key], settings)) for item in answered}
+    # Two questions of the same words and answers need one judgment.
+    wanted = {call.key: call for own in calls.values() for call in own}
+    with KeptResults(kept) as results:
+        todo = [call for call in wanted.values() if _is_open(call, results, settings)]
+        run = _Run(settings, results, on_judgment)
+        asyncio.run(run.all(todo))
+    judgments = {key: _judgment(values) for key, values in results.known.items() if key in wanted}
+    judgments |= {
+        key: Judgment(fault=failure.kind, detail=failure.detail)
+        for key, failure in run.lost.items()
+    }
+    return JudgeRun(
+        judged=combined(items, calls, judgments),
+        num_known=len(wanted) - len(todo),
+        num_asked=len(todo),
+        num_calls=run.num_calls,
+        num_tokens=run.num_tokens,
+        failures=Counter(
+            str(judgments[call.key].fault) for call in todo if judgments[call.key].fault
+        ),
+    )
+
+
+def _is_open(call: Call, results: KeptResults, settings: JudgeSettings) -> bool:
+    values = results.known.get(call.key)
+    return values is None or (settings.ask_again and "fault" in values)
+
+
+class _Run:
+    """One run's requests."""
+
+    def __init__(
+        self, settings: JudgeSettings, results: KeptResults, on_judgment: Callable[[], None]
+    ) -> None:
+        self.num_calls = 0
+        self.num_tokens = 0
+        self.lost: dict[str, Failure] = {}
+        self._settings = settings
+        self._results = results
+        self._on_judgment = on_judgment
+
+    async def all(self, todo: Sequence[Call]) -> None:
+        endpoint = self._settings.endpoint
+        async with Caller(endpoint) as caller:
+
+            async def one(call: Call) -> None:
+                await self._one(caller, call)
+                self._on_judgment()
+
+            await each(todo, one, in_flight=endpoint.in_flight)
+            self.num_calls, self.num_tokens = caller.num_calls, caller.num_tokens
+
+    async def _one(self, caller: Caller, call: Call) -> None:
+        fault, words = Fault.EMPTY, ""
+        for _ in range(self._settings.tries):
+            reply = await caller.ask(call.body)
+            if isinstance(reply, Failure):
+                # Not kept: another day the server may answer. A refusal is for good.
+                if reply.kind == "refused":
+                    self._keep_fault(call, reply.kind, reply.detail)
+                else:
+                    self.lost[call.key] = reply
+                return
+            verdict = read_verdict(reply, self._settings.form)
+            if not isinstance(verdict, Fault):
+                self._results.add(call.key, {**verdict._asdict(), **self._origin()})
+                return
+            fault, words = verdict, reply.text
+        self._keep_fault(call, fault, words)
+
+    def _keep_fault(self, call: Call, fault: str, detail: str) -> None:
+        values = {"fault": str(fault), "detail": detail[:_SHOWN]}
+        self._results.add(call.key, {**values, **self._origin()})
+
+    def _origin(self) -> dict[str, str]:
+        return {"judge": self._settings.endpoint.model}
+
+
+def _judgment(values: Mapping[str, Any]) -> Judgment:
+    if "fault" in values:
+        return Judgment(fault=values["fault"], detail=values["detail"])
+    return Judgment(first=values["first"], second=values["second"], detail=values["reason"])

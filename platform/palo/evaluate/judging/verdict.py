@@ -1,0 +1,79 @@
+"""Reading what a judge says: strictly, since a score that was guessed is worse than none."""
+
+import json
+import re
+from enum import StrEnum
+from typing import NamedTuple
+
+from palo.evaluate.endpoint.replies import Reply
+from palo.evaluate.judging.scheme import HIGHEST, LOWEST, Form
+
+_FIELDS = {"first", "second", "reason"}
+_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
+_TWO_NUMBERS = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ ,]+([0-9]+(?:\.[0-9]+)?)")
+
+
+class Verdict(NamedTuple):
+    """Two scores.
+
+    Attributes:
+        first: Score of the answer that was read first.
+        second: Score of the other.
+        reason: The judge's words.
+    """
+
+    first: float
+    second: float
+    reason: str
+
+
+class Fault(StrEnum):
+    """Why a judge's reply is no verdict."""
+
+    EMPTY = "empty"
+    CUT_OFF = "cut off"
+    NOT_THE_FORM = "not in the form asked for"
+    OUT_OF_RANGE = "score out of range"
+
+
+def read_verdict(reply: Reply, form: Form) -> Verdict | Fault:
+    """Reads a judge's reply.
+
+    Args:
+        reply: The reply.
+        form: The form that was asked for.
+    """
+    if not reply.text.strip():
+        return Fault.EMPTY
+    if reply.finish_reason == "length":
+        return Fault.CUT_OFF
+    found = _from_json(reply.text) if form == "json" else _from_lines(reply.text)
+    if isinstance(found, Verdict) and not all(
+        LOWEST <= score <= HIGHEST for score in (found.first, found.second)
+    ):
+        return Fault.OUT_OF_RANGE
+    return found
+
+
+def _from_json(text: str) -> Verdict | Fault:
+    fenced = _FENCE.match(text)
+    try:
+        values = json.loads(fenced[1] if fenced else text)
+    except ValueError:
+        return Fault.NOT_THE_FORM
+    if not isinstance(values, dict) or set(values) != _FIELDS:
+        return Fault.NOT_THE_FORM
+    scores = [values["first"], values["second"]]
+    if any(isinstance(score, bool) or not isinstance(score, int | float) for score in scores):
+        return Fault.NOT_THE_FORM
+    if not isinstance(values["reason"], str):
+        return Fault.NOT_THE_FORM
+    return Verdict(float(scores[0]), float(scores[1]), values["reason"])
+
+
+def _from_lines(text: str) -> Verdict | Fault:
+    first, _, rest = text.strip().partition("\n")
+    match = _TWO_NUMBERS.fullmatch(first.strip())
+    if match is None:
+        return Fault.NOT_THE_FORM
+    return Verdict(float(match[1]), float(match[2]), rest.strip())

@@ -1,0 +1,153 @@
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.unit.evaluate.benches.conftest import write_lines
+
+from palo.errors import DataError, ImageError
+from palo.evaluate.answers.answered import AnswerBook
+from palo.evaluate.answers.from_file import read_answer_file
+from palo.evaluate.answers.model_id import Answerer
+from palo.evaluate.answers.over_http import HttpAnswers, answer_over_http
+from palo.evaluate.benches.bench import read_bench
+from palo.evaluate.benches.registry import bench_source
+from palo.evaluate.endpoint.settings import Endpoint
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Two questions in Urdu and one in English about two pictures."""
+    for number, colour in enumerate(("red", "blue")):
+        path = tmp_path / "images" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4), colour).save(path)
+    rows = [
+        {"id": "1", "language": "ur", "image": "0.png", "question": "کیا؟", "answer": "گھر"},
+        {"id": "2", "language": "ur", "image": "1.png", "question": "کہاں؟", "answer": "یہاں"},
+        {"id": "1", "language": "en", "image": "1.png", "question": "What?", "answer": "a"},
+    ]
+    write_lines(tmp_path / "questions.jsonl", rows)
+    return read_bench(bench_source("own"), tmp_path)
+
+
+def server_settings(server, endpoint=None, **changes):
+    own = {"url": server.url, "model": "m", "first_wait_s": 0.0, "attempts": 1}
+    return HttpAnswers(endpoint=Endpoint(**(own | (endpoint or {}))), **changes)
+
+
+def test_a_server_gets_picture_and_words_and_its_answers_are_kept(completions, bench, tmp_path):
+    completions.answer = lambda body, number: f"to {body['messages'][0]['content'][1]['text']}"
+    kept = tmp_path / "answers.jsonl"
+    settings = server_settings(completions, name_language=True)
+    found = answer_over_http(bench, "a model", settings, kept)
+    assert {key: answer.text for key, answer in found.answers.items()} == {
+        "en/1": "to What?",
+        "ur/1": "to کیا؟",
+        "ur/2": "to کہاں؟",
+    }
+    assert found.answers["ur/1"].finish_reason == "stop"
+    body = next(b for b in completions.bodies if "کیا؟" in json.dumps(b, ensure_ascii=False))
+    uri = body["messages"][0]["content"][0]["image_url"]["url"]
+    kind, _, data = uri.partition(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(data) == (tmp_path / "images" / "0.png").read_bytes()
+    assert (body["language"], body["temperature"]) == ("ur", 0.0)
+    again = answer_over_http(bench, "a model", settings, kept)
+    assert (again.num_known, again.num_asked, again.answers) == (3, 0, found.answers)
+    assert len(completions.bodies) == 3
+
+
+def test_what_failed_is_asked_again_and_nothing_else(completions, bench, tmp_path):
+    kept = tmp_path / "answers.jsonl"
+    completions.answer = lambda body, number: (500, {}) if number == 1 else "x"
+    settings = server_settings(completions, {"in_flight": 1})
+    first = answer_over_http(bench, "m", settings, kept)
+    assert first.unanswered == {"ur/1": "server_error"}
+    second = answer_over_http(bench, "m", settings, kept)
+    assert (second.num_asked, len(second.answers), second.unanswered) == (1, 3, {})
+    assert "language" not in completions.bodies[0]
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_tokens": 5}, {"temperature": 1.0}, {"endpoint": {"model": "n"}}]
+)
+def test_another_model_or_setting_answers_anew(completions, bench, tmp_path, change):
+    kept = tmp_path / "answers.jsonl"
+    answer_over_http(bench, "m", server_settings(completions), kept)
+    other = answer_over_http(bench, "m", server_settings(completions, **change), kept)
+    assert other.num_asked == 3
+
+
+def test_another_picture_under_the_same_name_is_another_question(bench, tmp_path):
+    answerer = Answerer(name="m", identity=["a"])
+    with AnswerBook(bench, answerer, tmp_path / "k") as book:
+        for item in book.open:
+            book.add(item, "x")
+    Image.new("RGB", (4, 4), "green").save(tmp_path / "images" / "0.png")
+    assert [item.key for item in AnswerBook(bench, answerer, tmp_path / "k").open] == ["ur/1"]
+
+
+def test_missing_pictures_and_files_that_are_none_are_told(completions, bench, tmp_path):
+    (tmp_path / "images" / "1.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match="is no picture"):
+        answer_over_http(bench, "m", server_settings(completions), tmp_path / "k")
+    (tmp_path / "images" / "1.png").unlink()
+    with pytest.raises(ImageError, match="1 of 2 pictures are missing"):
+        answer_over_http(bench, "m", server_settings(completions), tmp_path / "k")
+
+
+def urdu(bench):
+    return [item for item in bench.items if item.language == "ur"]
+
+
+def lines(path: Path, *rows):
+    write_lines(path, [{"model_id": "llava", **row} for row in rows])
+    return path
+
+
+def test_a_shuffled_file_of_answers_is_read_by_id(bench, tmp_path):
+    path = lines(
+        tmp_path / "a.jsonl",
+        {"question_id": 2, "prompt": "<image>\nکہاں؟", "text": "وہاں"},
+        {"question_id": "1", "text": "گھر"},
+    )
+    found = read_answer_file(path, urdu(bench))
+    assert {key: answer.text for key, answer in found.answers.items()} == {
+        "ur/2": "وہاں",
+        "ur/1": "گھر",
+    }
+    assert found.defects == {}
+
+
+def test_stale_and_foreign_lines_are_counted(bench, tmp_path):
+    path = lines(
+        tmp_path / "a.jsonl",
+        {"question_id": 1, "prompt": "کیا؟", "text": "گھر"},
+        {"question_id": 2, "prompt": "کون؟", "text": "x"},
+        {"question_id": 9, "text": "x"},
+    )
+    found = read_answer_file(path, urdu(bench))
+    assert list(found.answers) == ["ur/1"]
+    assert found.defects == {
+        "answers to other words than the question's": 1,
+        "ids of no question": 1,
+        "questions without an answer": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"question_id": 1, "text": "x"}] * 2, "for the second time"),
+        ([{"question_id": 1, "text": "x", "model_id": "b"}, {"question_id": 2, "text": "x"}],
+         "more than one model: b, llava"),
+        ([{"question_id": 7, "text": "x"}], "has no answer to this bench"),
+        ([{"question_id": 1, "text": None}], "has no answer to this bench"),
+        ([{"text": "x"}], "lacks text for question_id"),
+    ],
+)  # fmt: skip
+def test_files_that_can_not_be_scored_are_told(bench, tmp_path, rows, message):
+    with pytest.raises(DataError, match=message):
+        read_answer_file(lines(tmp_path / "a.jsonl", *rows), urdu(bench))

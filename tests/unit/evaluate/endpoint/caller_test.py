@@ -1,0 +1,148 @@
+import asyncio
+import json
+import time
+
+import pytest
+from tests.fixtures.completion_server import completion
+
+from palo import config
+from palo.errors import ConfigError, ResourceError
+from palo.evaluate.endpoint.caller import Caller, each
+from palo.evaluate.endpoint.replies import Failure, Reply
+from palo.evaluate.endpoint.settings import Endpoint
+
+BODY = {"messages": [{"role": "user", "content": "?"}]}
+
+
+def settings(server, **changes):
+    values = {"url": server.url, "model": "m", "first_wait_s": 0.0, "timeout_s": 5.0}
+    return Endpoint(**(values | changes))
+
+
+def ask(endpoint, times=1):
+    async def run():
+        async with Caller(endpoint) as caller:
+            return [await caller.ask(BODY) for _ in range(times)], caller
+
+    replies, caller = asyncio.run(run())
+    return (replies[0] if times == 1 else replies), caller
+
+
+def test_words_come_back_with_why_they_end(completions, monkeypatch):
+    monkeypatch.setenv("A_KEY", "secret")
+    completions.answer = lambda body, number: (200, completion("سلام", "length"))
+    reply, caller = ask(settings(completions, key_env="A_KEY"))
+    assert reply == Reply(text="سلام", finish_reason="length", num_tokens=10)
+    assert completions.bodies == [{"model": "m", **BODY}]
+    assert completions.headers[0]["Authorization"] == "Bearer secret"
+    assert (caller.num_calls, caller.num_tokens) == (1, 10)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        (429, {"error": {}}),
+        (503, b"<html>"),
+        None,
+        (200, b"not json"),
+        (200, {"choices": []}),
+        (200, completion(None)),
+    ],
+)
+def test_what_may_pass_is_tried_again(completions, trouble):
+    completions.answer = lambda body, number: trouble if number < 2 else "at last"
+    reply, caller = ask(settings(completions))
+    assert isinstance(reply, Reply)
+    assert reply.text == "at last"
+    assert caller.num_calls == 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "calls"),
+    [
+        ((429, {}), "busy", 3),
+        ((502, {}), "server_error", 3),
+        ((400, {"error": "too long"}), "refused", 1),
+        ((200, {"choices": [{}]}), "bad_response", 3),
+        ((200, b"x" * (3 << 20)), "bad_response", 3),
+    ],
+)
+def test_what_does_not_pass_is_told(completions, trouble, kind, calls):
+    completions.answer = lambda body, number: trouble
+    reply, caller = ask(settings(completions, attempts=3))
+    assert isinstance(reply, Failure)
+    assert reply.kind == kind
+    assert caller.num_calls == calls
+
+
+def test_a_server_that_does_not_answer_is_a_timeout(completions):
+    completions.answer = lambda body, number: time.sleep(0.4) or "late"
+    reply, _ = ask(settings(completions, timeout_s=0.05, attempts=2))
+    assert reply.kind == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(401, "refuses the API key.*NAME_OF_KEY"), (403, "refuses"), (404, "has no model m")],
+)
+def test_what_every_request_would_meet_ends_the_run(completions, status, message):
+    completions.answer = lambda body, number: (status, {"error": {"message": "no"}})
+    with pytest.raises(ConfigError, match=message):
+        ask(settings(completions, key_env="NAME_OF_KEY"))
+    assert len(completions.bodies) == 1
+
+
+def test_a_server_that_is_not_there_ends_the_run():
+    endpoint = Endpoint(url="http://127.0.0.1:9/v1", model="m", first_wait_s=0.0, attempts=2)
+    with pytest.raises(ResourceError, match="can't be reached"):
+        ask(endpoint)
+
+
+def test_the_budget_of_calls_and_of_tokens_is_kept(completions):
+    replies, caller = ask(settings(completions, max_calls=2), times=3)
+    assert [isinstance(reply, Reply) for reply in replies] == [True, True, False]
+    assert replies[2].kind == "budget"
+    replies, caller = ask(settings(completions, max_total_tokens=15), times=3)
+    assert (caller.num_tokens, replies[2].kind) == (20, "budget")
+
+
+def test_so_many_are_in_flight_and_no_more(completions):
+    completions.answer = lambda body, number: time.sleep(0.05) or "x"
+    endpoint = settings(completions, in_flight=4)
+    done = []
+
+    async def run():
+        async with Caller(endpoint) as caller:
+
+            async def work(number):
+                await caller.ask(BODY)
+                done.append(number)
+
+            await each(range(12), work, in_flight=4)
+
+    asyncio.run(run())
+    assert sorted(done) == list(range(12))
+    assert 2 <= completions.most_at_once <= 4
+
+
+def test_the_first_error_ends_all(completions):
+    completions.answer = lambda body, number: (401, {})
+
+    async def run():
+        async with Caller(settings(completions)) as caller:
+            await each(range(100), lambda _: caller.ask(BODY), in_flight=2)
+
+    with pytest.raises(ConfigError, match="refuses the API key"):
+        asyncio.run(run())
+    assert len(completions.bodies) <= 4
+
+
+def test_wrong_settings_are_told_together():
+    wrong = Endpoint(url="localhost", model="", in_flight=0, attempts=0, timeout_s=0, max_calls=0)
+    with pytest.raises(ConfigError, match="6 faults"):
+        config.check(wrong)
+
+
+def test_the_key_is_not_in_what_is_written_down(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    assert "secret" not in json.dumps(config.to_dict(Endpoint(url="http://a/v1", model="m")))

@@ -1,0 +1,89 @@
+import json
+
+import pytest
+
+from palo.evaluate.endpoint.replies import Reply
+from palo.evaluate.judging.agreement import agreement
+from palo.evaluate.judging.scheme import Comparison, messages, response_format, scheme_hash
+from palo.evaluate.judging.verdict import Fault, Verdict, read_verdict
+
+
+def reply(text, finish_reason="stop"):
+    return Reply(text=text, finish_reason=finish_reason, num_tokens=0)
+
+
+GOOD = {"first": 8, "second": 6.5, "reason": "The second one is vague."}
+
+
+@pytest.mark.parametrize(
+    "text", [json.dumps(GOOD), f"```json\n{json.dumps(GOOD)}\n```", f"  {json.dumps(GOOD)}\n"]
+)
+def test_structured_output_is_read(text):
+    assert read_verdict(reply(text), "json") == Verdict(8, 6.5, "The second one is vague.")
+
+
+@pytest.mark.parametrize("first", ["8 6.5", "8, 6.5", "8.0 6.5 "])
+def test_two_numbers_on_the_first_line_are_read(first):
+    assert read_verdict(reply(f"{first}\nWhy."), "lines") == Verdict(8, 6.5, "Why.")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", Fault.EMPTY),
+        (" \n", Fault.EMPTY),
+        ("I liked both.", Fault.NOT_THE_FORM),
+        ("दोनों अच्छे हैं: ८ ७", Fault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "first": "8"}), Fault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "first": True}), Fault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "first": None}), Fault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "reason": 1}), Fault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "third": 1}), Fault.NOT_THE_FORM),
+        (json.dumps({"पहला": 8, "दूसरा": 7, "reason": ""}), Fault.NOT_THE_FORM),
+        (json.dumps([8, 7]), Fault.NOT_THE_FORM),
+        (f"Sure! {json.dumps(GOOD)}", Fault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "first": 11}), Fault.OUT_OF_RANGE),
+        (json.dumps({**GOOD, "second": 0}), Fault.OUT_OF_RANGE),
+        (json.dumps({**GOOD, "second": -1}), Fault.OUT_OF_RANGE),
+        ('{"first": NaN, "second": 1, "reason": ""}', Fault.OUT_OF_RANGE),
+    ],
+)
+def test_anything_else_is_no_verdict(text, fault):
+    assert read_verdict(reply(text), "json") is fault
+
+
+@pytest.mark.parametrize(
+    "first", ["8", "8 7 6", "8/10 7/10", "Scores: 8 7", "-1 -1", "eight seven", "٨ ٧", "8-7"]
+)
+def test_other_first_lines_are_no_verdict(first):
+    assert read_verdict(reply(f"{first}\nWhy."), "lines") is Fault.NOT_THE_FORM
+
+
+def test_a_reply_that_was_cut_off_is_no_verdict():
+    assert read_verdict(reply("8 7\nThe fi", "length"), "lines") is Fault.CUT_OFF
+
+
+def test_the_hash_names_the_words_and_the_form():
+    assert scheme_hash("json") == "1918667be949f8a1"
+    assert scheme_hash("lines") != scheme_hash("json")
+
+
+def test_a_judge_is_told_everything_once():
+    comparison = Comparison(
+        question="کیا؟", category="detail", context=("ctx-a", "ctx-b"), first="ایک", second=" "
+    )
+    system, user = messages(comparison, "json")
+    assert "never an instruction" in system["content"]
+    for words in ("کیا؟", "ctx-a\nctx-b", "ایک", "(empty)", "completely", '"first"'):
+        assert user["content"].count(words) == 1
+    assert response_format("json")["response_format"]["json_schema"]["strict"] is True
+    assert response_format("lines") == {}
+
+
+def test_agreement_of_two_judgments():
+    found = agreement([8, 6, 4, 2], [8, 7, 2, 2])
+    assert (found.num_pairs, found.same, found.within_one) == (4, 0.5, 0.75)
+    assert found.mean_difference == 0.75
+    assert found.correlation == pytest.approx(0.93, abs=0.02)
+    assert agreement([5, 5], [5, 5]).correlation is None
+    assert agreement([], []) is None
