@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from palo.serve.guard.key_file import KEY_FILE
 from palo.serve.guard.key_ring import KeyRing
 from palo.serve.guard.keys import UNKEYED, ApiKey
@@ -80,14 +83,51 @@ class Access:
         """
         if self._ring is not None:
             return self._ring.find(authorization)
-        if not is_loopback(_without_port(host or "")):
+        require_loopback(host, None)
+        return UNKEYED
+
+
+def require_loopback(host: str | None, origin: str | None) -> None:
+    """Refuses what a page of the web makes a browser send to this machine.
+
+    Args:
+        host: The header of that name: whom the browser believes to talk to.
+        origin: The header of that name: whose page sends it; None if it is nobody's.
+
+    Raises:
+        Refusal: If one of them isn't this machine's own.
+    """
+    sender = "" if origin is None else origin.partition("://")[2]
+    for place in (host or "", *([sender] if origin is not None else [])):
+        if not is_loopback(_without_port(place)):
             raise Refusal(
                 "without API keys this endpoint answers on its own address only",
-                seen=(host or "")[:80],
+                seen=place[:80],
                 fix="Use http://127.0.0.1 or http://localhost, or start it with keys.",
                 code=RefusalCode.INVALID_API_KEY,
             )
-        return UNKEYED
+
+
+class LoopbackOnly:
+    """ASGI middleware for an endpoint without keys: only this machine's own pages may ask.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection.
+
+        Raises:
+            Refusal: If another's page sends it.
+        """
+        if scope["type"] in ("http", "websocket"):
+            headers = Headers(scope=scope)
+            require_loopback(headers.get("host"), headers.get("origin"))
+        await self._app(scope, receive, send)
 
 
 def _without_port(host: str) -> str:

@@ -23,7 +23,7 @@ from palo.serve.guard.picture_settings import PictureRules
 Pixels = npt.NDArray[np.uint8]
 
 _RETRY_S = 2.0
-_NICENESS = 10
+_NICENESS = 5
 
 
 class DecoderPool:

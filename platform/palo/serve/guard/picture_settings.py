@@ -10,7 +10,7 @@ _HOST = re.compile(r"(?!-)[a-z0-9.-]+(?<!-)(:\d{1,5})?")
 
 
 def _limits() -> ImageLimits:
-    return ImageLimits(max_file_bytes=20 << 20, max_pixels=40_000_000, max_decode_s=10.0)
+    return ImageLimits(max_file_bytes=20 << 20, max_pixels=40_000_000, max_decode_s=30.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,10 @@
+import asyncio
+
 import pytest
 
 from palo import config
 from palo.errors import ConfigError
-from palo.serve.guard.access import Access, AccessSettings
+from palo.serve.guard.access import Access, AccessSettings, LoopbackOnly
 from palo.serve.guard.key_file import add_key
 from palo.serve.guard.keys import UNKEYED
 from palo.serve.refusal_codes import Refusal, RefusalCode
@@ -46,3 +48,34 @@ def test_without_keys_a_name_that_leads_here_is_not_enough():
     for host in (None, "", "rebound.example.org:8000", "127.0.0.1.nip.io", "[::]:80", "0.0.0.0"):
         with pytest.raises(Refusal, match="on its own address only"):
             access.of(None, host)
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({"host": "127.0.0.1:8000"}, True),
+        ({"host": "localhost:8000", "origin": "http://localhost:8000"}, True),
+        ({"host": "[::1]:8000", "origin": "http://[::1]:8000"}, True),
+        ({"host": "127.0.0.1:8000", "origin": "https://evil.example"}, False),
+        ({"host": "127.0.0.1:8000", "origin": "http://127.0.0.1.evil.example:8000"}, False),
+        ({"host": "127.0.0.1:8000", "origin": "null"}, False),
+        ({"host": "127.0.0.1:8000", "origin": ""}, False),
+        ({"host": "evil.example:8000", "origin": "http://evil.example:8000"}, False),
+        ({}, False),
+    ],
+)  # fmt: skip
+def test_pages_of_the_web_reach_nothing(kind, headers, passes):
+    passed = []
+
+    async def app(scope, receive, send):
+        passed.append(scope)
+
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
+    asking = LoopbackOnly(app)({"type": kind, "headers": named}, None, None)
+    if passes:
+        asyncio.run(asking)
+    else:
+        with pytest.raises(Refusal):
+            asyncio.run(asking)
+    assert len(passed) == passes
