@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 WARM   := .cache/.warm
 MINI   := $(VENV)/.mini
+CHROME := .cache/.chromium
 RECIPE ?= nano
 ARGS   ?=
 
@@ -39,7 +40,15 @@ mini: setup $(MINI)
 	$(BIN)/python jobs/prepare_mini.py
 	$(BIN)/python jobs/finetune.py mini $(ARGS)
 
-test: setup lint types
+# For the tests in a browser, which are skipped without it.
+$(CHROME):
+	@mkdir -p $(@D)
+	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && timeout 300 apt-get install --yes --quiet \
+		-o Acquire::http::Timeout=20 chromium fonts-noto-core fonts-noto-cjk > /dev/null; } \
+		|| echo "chromium isn't installed and can't be: the tests in a browser will be skipped"
+	@touch $@
+
+test: setup lint types $(CHROME)
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY)

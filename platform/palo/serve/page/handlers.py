@@ -53,7 +53,13 @@ class Handlers:
         return first, gr.update(choices=names, value=names[-1]), ""
 
     def ask(
-        self, written: dict[str, Any], first: Talk, second: Talk, code: str, request: gr.Request
+        self,
+        written: dict[str, Any],
+        compare: bool,
+        first: Talk,
+        second: Talk,
+        code: str,
+        request: gr.Request,
     ) -> Updates:
         """Takes a question from its field: both talks, the field, the notice."""
         text, files = written["text"].strip(), written["files"]
@@ -62,7 +68,8 @@ class Handlers:
         if self._running.busy(str(request.session_hash)):
             return first, second, gr.update(), ""
         picture = Path(files[0]) if files else None
-        return first.asked(text, picture), second.asked(text, picture), None, ""
+        beside = second.asked(text, picture) if compare else second
+        return first.asked(text, picture), beside, None, ""
 
     def ask_example(self, number: int, code: str) -> Updates:
         """Begins a talk with an example: both talks."""
@@ -70,19 +77,28 @@ class Handlers:
         talk = Talk().asked(example.question(code), example.picture)
         return talk, talk
 
-    def reopen(self, first: Talk, second: Talk, request: gr.Request) -> Updates:
+    def reopen(self, compare: bool, first: Talk, second: Talk, request: gr.Request) -> Updates:
         """Makes the last answers be given again: both talks."""
         if self._running.busy(str(request.session_hash)):
             return first, second
-        return first.reopened(), second.reopened()
+        return first.reopened(), second.reopened() if compare else second
 
-    def edit(self, first: Talk, second: Talk, request: gr.Request, event: gr.EditData) -> Updates:
-        """Asks an earlier question in other words: both talks."""
+    def edit(
+        self, compare: bool, first: Talk, second: Talk, request: gr.Request, event: gr.EditData
+    ) -> Updates:
+        """Asks an earlier question of the first chat in other words: both talks."""
         text = str(event.value).strip()
         if not text or self._running.busy(str(request.session_hash)):
             return first, second
-        index = _shown_index(event)
-        return first.edited(index, text), second.edited(index, text)
+        edited = first.edited(_shown_index(event), text)
+        return edited, second.beside(edited) if compare else second
+
+    def edit_beside(
+        self, compare: bool, first: Talk, second: Talk, request: gr.Request, event: gr.EditData
+    ) -> Updates:
+        """Asks an earlier question of the second chat in other words: both talks."""
+        second, first = self.edit(compare, second, first, request, event)
+        return first, second
 
     def start_anew(self, request: gr.Request) -> Updates:
         """Forgets everything: both talks, both chats, both speeds, the field, the notice."""

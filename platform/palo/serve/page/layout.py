@@ -78,7 +78,6 @@ def lay_out(settings: PageSettings, words: Words, examples: tuple[Example, ...])
     make = _Names(words)
     with gr.Row(elem_id="head"):
         gr.HTML("<h1>PALO</h1>", elem_id="title", padding=False)
-        make(gr.HTML, {"value": "about"}, elem_id="about", padding=False)
         language = make(
             gr.Dropdown,
             {"label": "interface_language"},
@@ -152,8 +151,9 @@ def _chats(
         # Plain text: an answer, or a question, is nobody's markup.
         chatbot = make(
             gr.Chatbot,
-            {"label": label},
+            {"label": label, "placeholder": "about"},
             show_label=False,
+            allow_file_downloads=False,
             height="max(16rem, calc(100dvh - 25rem))",
             editable="user",
             buttons=["copy"],

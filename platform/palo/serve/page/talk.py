@@ -70,6 +70,18 @@ class Talk:
         question = replace(self.said[position], text=text)
         return Talk(said=(*self.said[:position], question))
 
+    def beside(self, edited: "Talk") -> "Talk":
+        """Returns the talk with the other model after an edit: as far as it went, its own answers.
+
+        Args:
+            edited: The talk in which a question was edited; the question is its last part.
+        """
+        *before, question = edited.said
+        own = self.said[: len(before)]
+        if [part.text for part in own[::2]] != [part.text for part in before[::2]]:
+            return edited  # one model answered what the other didn't: go on from the same talk
+        return Talk(said=(*own, question))
+
     def position(self, index: int) -> int:
         """Returns which part of the talk a shown message belongs to."""
         positions = [

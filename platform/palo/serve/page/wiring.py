@@ -69,7 +69,8 @@ def _wire_opening(
     opened = _on(blocks.load, open_page, None, [layout.language, *spoken])
     shown = _on(opened.then, None, layout.language, None, js="code => palo.speak(code)")
     lists = [layout.model, layout.second_model, layout.notice]
-    _on(shown.then, handlers.models, layout.language, lists)
+    listed = _on(shown.then, handlers.models, layout.language, lists)
+    _on(listed.then, None, None, None, js="() => palo.ready()")
     _on(
         layout.language.input,
         speak,
@@ -104,17 +105,18 @@ def _wire_talk(layout: Layout, handlers: Handlers, talks: tuple[gr.State, gr.Sta
     asked = _on(
         layout.question.submit,
         handlers.ask,
-        [layout.question, *both, layout.language],
+        [layout.question, layout.compare, *both, layout.language],
         [*both, *field],
     )
     answers_after(asked)
     for number, button in enumerate(layout.examples):
         handler = functools.partial(handlers.ask_example, number)
         answers_after(_on(button.click, handler, layout.language, both))
-    answers_after(_on(layout.regenerate.click, handlers.reopen, both, both))
-    for chat in layout.chats:
-        answers_after(_on(chat.retry, handlers.reopen, both, both))
-        answers_after(_on(chat.edit, handlers.edit, both, both))
+    compared = [layout.compare, *both]
+    answers_after(_on(layout.regenerate.click, handlers.reopen, compared, both))
+    for chat, edit in zip(layout.chats, (handlers.edit, handlers.edit_beside), strict=True):
+        answers_after(_on(chat.retry, handlers.reopen, compared, both))
+        answers_after(_on(chat.edit, edit, compared, both))
     _on(layout.stop.click, handlers.stop, None, None)
     anew = [*both, *layout.chats, *layout.speeds, *field]
     cleared = _on(layout.new_chat.click, handlers.start_anew, None, anew)

@@ -62,6 +62,15 @@ def test_a_question_in_other_words_drops_what_came_after_it_and_keeps_its_pictur
     assert len(talk.edited(3, "রং কী?").said) == 3
 
 
+def test_an_edit_keeps_what_each_model_had_said_before_it(talk):
+    edited = talk.edited(3, "রং কী?")
+    other = Talk().asked("এটি কী?", None).answered("একটি তারা।", "other", "bn")
+    beside = other.asked("রং?", None).answered("নীল।", "other", "bn").beside(edited)
+    assert [said.text for said in beside.said] == ["এটি কী?", "একটি তারা।", "রং কী?"]
+    assert Talk().asked("রং?", None).beside(edited) == edited
+    assert Talk().beside(edited) == edited
+
+
 def test_a_question_without_an_answer_gives_way_to_the_next(talk):
     assert talk.asked("ক?", None).asked("খ?", None) == talk.asked("খ?", None)
 

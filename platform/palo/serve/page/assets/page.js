@@ -11,6 +11,7 @@
     "Click to upload or drop files": "add_picture", "Multimedia input field": "question",
     "chatbot conversation": "conversation", "Loading response": "waiting", "Loading": "loading",
   };
+  const kinds = ["number input for ", "range slider for "];
   const speakers = { "user's message: ": "you", "bot's message: ": "answer" };
   Object.defineProperty(navigator, "language", { get: () => "en" });
   Object.defineProperty(navigator, "languages", { get: () => ["en"] });
@@ -31,6 +32,15 @@
       const value = element.getAttribute(attribute);
       if (value === null) continue;
       const known = named.get(element) || {};
+      if (attribute === "alt" && value.endsWith(" icon")) {
+        element.alt = "";  // the button's text says it already
+        continue;
+      }
+      const kind = kinds.find((start) => value.startsWith(start));
+      if (kind) {
+        element.setAttribute(attribute, value.slice(kind.length));
+        continue;
+      }
       const speaker = Object.keys(speakers).find((start) => value.startsWith(start));
       if (speaker) {
         element.setAttribute(attribute, `${say(speakers[speaker])}: ${value.slice(speaker.length)}`);
@@ -121,6 +131,9 @@
       document.cookie = `palo_language=${code}; path=/; max-age=31536000; samesite=lax`;
       face();
       translateAll(document.body);
+      document.documentElement.dataset.palo ||= "spoken";
+    },
+    ready() {
       document.documentElement.dataset.palo = "ready";
     },
     save(text) {
@@ -138,7 +151,7 @@
 
   face();
   // Shown in any case, if the server should be slow to say the language.
-  setTimeout(() => { document.documentElement.dataset.palo = "ready"; }, 5000);
+  setTimeout(() => { document.documentElement.dataset.palo ||= "late"; }, 5000);
   new MutationObserver((changes) => {
     for (const change of changes) {
       if (change.type === "attributes") translate(change.target);
