@@ -1,8 +1,20 @@
-"""Scores a finished run on held-out data: `python jobs/evaluate.py RECIPE [--field value ...]`."""
+"""Scores models on held-out data.
 
-from palo.command import run_job
+    python jobs/evaluate.py RECIPE [--field value ...]               a run, on its recipe's data
+    python jobs/evaluate.py BENCH FOLDER --models NAME=SOURCE ...    any models, on a bench
+
+A source is the folder of a run, a server (http://host:port/v1#model), or a file of answers. With
+--judge-url and --judge-model, another model judges them. --require "avg_low>=55 fidelity>=0.98"
+ends the job with an error where a model stays below.
+"""
+
+import sys
+from pathlib import Path
+
+from palo import command, config
 from palo.pipeline.job import recipe_job
-from palo.recipes import Recipe
+from palo.recipes import RECIPES, Recipe
+from palo.session import ray_session
 
 
 def run(recipe: Recipe) -> None:
@@ -12,5 +24,33 @@ def run(recipe: Recipe) -> None:
     scoring.evaluate(recipe)
 
 
+def main(arguments: list[str]) -> None:
+    """Scores a recipe's run, or models on a bench if the first word is the name of one."""
+    from palo.evaluate.benches.registry import bench_sources
+
+    if arguments and arguments[0] in bench_sources():
+        score_bench(arguments)
+        return
+    if not arguments or arguments[0] not in RECIPES:
+        print(f"benches: {', '.join(bench_sources())}", file=sys.stderr)
+    recipe_job("jobs/evaluate.py", run)(arguments)
+
+
+def score_bench(arguments: list[str]) -> None:
+    """Scores models on a bench; Ray is started only if a checkpoint answers."""
+    from palo.pipeline.bench_config import BenchRun
+
+    default = BenchRun(bench="", folder=Path())
+    wanted = command.override(default, arguments, "jobs/evaluate.py")
+    config.check(wanted)
+    from palo.pipeline.bench_scoring import score_on_bench
+
+    if any(model.kind == "checkpoint" for model in wanted.named_models()):
+        with ray_session():
+            score_on_bench(wanted)
+    else:
+        score_on_bench(wanted)
+
+
 if __name__ == "__main__":
-    run_job(recipe_job("jobs/evaluate.py", run))
+    command.run_job(main)

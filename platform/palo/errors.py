@@ -58,3 +58,7 @@ class MismatchError(PaloError):
 
 class TrainingError(PaloError):
     """Training can't go on, for example after a loss that is not finite."""
+
+
+class GateError(PaloError):
+    """A model's scores are below what was required of them."""

@@ -9,14 +9,24 @@ from pathlib import Path
 import pytest
 
 _LAYERS = (
-    {"errors", "languages", "storage", "config", "command", "session", "benchmark", "machine"},
+    {
+        "errors",
+        "languages",
+        "storage",
+        "config",
+        "command",
+        "session",
+        "benchmark",
+        "machine",
+        "hypertext",
+    },
     {"model", "text"},
     {"data", "checkpoint"},
     {"train", "translate", "evaluate", "serve"},
     {"recipes"},
     {"pipeline"},
     {"jobs", "apps"},
-)
+)  # fmt: skip
 _RANK = {package: rank for rank, layer in enumerate(_LAYERS) for package in layer}
 _NEVER = {
     ("model", "ray"),

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from palo import languages
-from palo.data.inspection.charts import language_label
 from palo.data.inspection.items import ShownSample, turns_of
-from palo.data.inspection.markup import Markup, element, joined
 from palo.data.inspection.shards import Dropped
 from palo.data.records import Record
+from palo.hypertext.language_label import language_label
+from palo.hypertext.markup import Markup, element, joined
 from palo.text.preview import visible
 
 _MOST_CHARACTERS = 4000

@@ -2,21 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from palo import languages
-from palo.data.inspection.markup import Markup, element, joined
+from palo.hypertext.language_label import language_label
+from palo.hypertext.markup import Markup, element
 
 _WIDTH, _HEIGHT = 260, 72
-
-
-def language_label(code: str) -> Markup:
-    """Returns a language's names, its own in its own script."""
-    if not languages.known(code):
-        return Markup.text(code)
-    known = languages.get(code)
-    if known.native_name == known.name:
-        return Markup.text(known.name)
-    own = element("span", known.native_name, lang=code, dir=known.direction, class_="own")
-    return joined(known.name, " ", own)
 
 
 def bars(title: str, values: Mapping[str, tuple[int, str]], low: frozenset[str]) -> Markup:

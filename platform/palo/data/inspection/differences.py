@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from palo import languages
 from palo.data.inspection.cards import card_of_turns, dropped_card
 from palo.data.inspection.items import turns_of
-from palo.data.inspection.markup import Markup, element, joined
 from palo.data.inspection.shards import Dropped
 from palo.data.records import Record
+from palo.hypertext.markup import Markup, element, joined
 from palo.text.preview import visible
 
 _PLACE = "<image>\n"

@@ -1,9 +1,7 @@
 """The pictures of samples as the tower sees them."""
 
-import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +14,7 @@ from palo.data.corpus_config import ImageLimits
 from palo.data.images import decode_image, to_pixels
 from palo.data.picture_files import read_picture
 from palo.errors import PaloError
-
-_SMALL = 160
-"""Pictures of at most so many pixels a side are kept exactly; larger ones as JPEG."""
+from palo.hypertext.picture_uri import picture_uri
 
 
 class PictureViewer:
@@ -42,12 +38,7 @@ class PictureViewer:
         pixels = self._pixels(image_id)
         if pixels is None:
             return None
-        picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-        form = "PNG" if max(picture.size) <= _SMALL else "JPEG"
-        buffer = BytesIO()
-        picture.save(buffer, form, quality=82, optimize=True)
-        data = base64.b64encode(buffer.getvalue()).decode()
-        return f"data:image/{form.lower()};base64,{data}"
+        return picture_uri(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))))
 
     def _pixels(self, image_id: str) -> npt.NDArray[np.uint8] | None:
         store = self._corpus.images

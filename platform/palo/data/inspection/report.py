@@ -8,7 +8,6 @@ from palo import storage
 from palo.data.corpus import Corpus, open_corpus
 from palo.data.inspection import sections
 from palo.data.inspection.cards import dropped_card, record_card, sample_card
-from palo.data.inspection.charts import language_label
 from palo.data.inspection.differences import marked
 from palo.data.inspection.examples import (
     NearGroup,
@@ -17,10 +16,11 @@ from palo.data.inspection.examples import (
     sample_numbers,
 )
 from palo.data.inspection.items import shown, tokenizer_of
-from palo.data.inspection.markup import Markup, element, joined
-from palo.data.inspection.page import Section, page
 from palo.data.inspection.pictures import PictureViewer
 from palo.data.inspection.shards import Dropped
+from palo.hypertext.language_label import language_label
+from palo.hypertext.markup import Markup, element, joined
+from palo.hypertext.page import Section, page
 from palo.text.tokenizer import TextTokenizer
 
 

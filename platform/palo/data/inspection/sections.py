@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from palo import languages
-from palo.data.inspection.charts import bars, histogram, language_label
+from palo.data.inspection.charts import bars, histogram
 from palo.data.inspection.examples import in_order
-from palo.data.inspection.markup import Markup, element, joined, table
 from palo.data.manifest import LENGTH_STEP, LanguageCount, Manifest, StageCount
+from palo.hypertext.language_label import language_label
+from palo.hypertext.markup import Markup, element, joined, table
 
 _NOTHING = element("span", "0", class_="none")
 

@@ -13,8 +13,6 @@ from palo.data.inspection.cards import dropped_card, record_card, sample_card
 from palo.data.inspection.examples import dropped_examples, sample_numbers
 from palo.data.inspection.items import ShownSample, shown, tokenizer_of
 from palo.data.inspection.lookup import find
-from palo.data.inspection.markup import Markup, element
-from palo.data.inspection.page import Section, page
 from palo.data.inspection.pictures import PictureViewer
 from palo.data.inspection.repair import export_quarantine
 from palo.data.inspection.report import ReportSettings, report_page, write_report
@@ -30,6 +28,8 @@ from palo.data.manifest import StageCount
 from palo.data.records import Record
 from palo.data.samples import Sample
 from palo.errors import DataError
+from palo.hypertext.markup import Markup, element
+from palo.hypertext.page import Section, page
 from palo.text.tokenizer import TextTokenizer
 
 Item = ShownSample | Record | Dropped

@@ -48,9 +48,12 @@ class Difference:
             return f"{self.value:+.1f} points, more than noise (p = {self.p_value:.3f})"
         if self.num_questions_needed is None:
             return "no difference"
+        noise = f"{self.value:+.1f} points, within noise (p = {self.p_value:.2f})"
+        if self.num_questions_needed <= self.num_questions:
+            return f"{noise}: too few pictures to tell"
         return (
-            f"{self.value:+.1f} points, within noise (p = {self.p_value:.2f}); it would take "
-            f"about {self.num_questions_needed:,} questions to see it, not {self.num_questions:,}"
+            f"{noise}; it would take about {self.num_questions_needed:,} questions to see it, "
+            f"not {self.num_questions:,}"
         )
 
 

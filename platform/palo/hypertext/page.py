@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
-from palo.data.inspection.markup import Markup, element, joined
+from palo.hypertext.markup import Markup, element, joined
 
 # Texts of a corpus are anybody's: even if one became markup, no browser would run or load it.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'"
@@ -32,7 +32,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
         subtitle: A line below it.
         sections: Its parts.
     """
-    style = files("palo.data.inspection").joinpath("report.css").read_text(encoding="utf-8")
+    style = files("palo.hypertext").joinpath("page.css").read_text(encoding="utf-8")
     links = [
         element("li", element("a", section.title, href=f"#{section.name}")) for section in sections
     ]

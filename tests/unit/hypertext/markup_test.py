@@ -1,4 +1,4 @@
-from palo.data.inspection.markup import Markup, element, joined, table
+from palo.hypertext.markup import Markup, element, joined, table
 
 
 def test_texts_and_attributes_are_escaped_and_markup_is_not():

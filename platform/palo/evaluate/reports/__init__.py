@@ -1,0 +1,1 @@
+"""Reports on benches: tables in the paper's form, charts, and pages with every answer."""

@@ -1,0 +1,145 @@
+"""What to score on a bench: the models, the judge, what is required."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from tyro.conf import Positional
+
+from palo import languages
+from palo.errors import ConfigError
+from palo.evaluate.endpoint.settings import Endpoint
+from palo.evaluate.gate import Requirement, read_requirements
+from palo.evaluate.judging.scheme import Form
+from palo.evaluate.judging.settings import JudgeSettings
+
+Kind = Literal["server", "file", "checkpoint"]
+
+
+class NamedModel(NamedTuple):
+    """A model that answers.
+
+    Attributes:
+        name: What reports call it.
+        source: Where its answers come from.
+        kind: What that is.
+    """
+
+    name: str
+    source: str
+    kind: Kind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchRun:
+    """Scores models on a bench, beside one another and beside the paper.
+
+    Attributes:
+        bench: Name of the bench.
+        folder: Where its files lie.
+        models: NAME=SOURCE each. A source is the folder of a run or stage; a server and its model,
+            http://host:port/v1#model; or a file of answers in LLaVA's form, with {language} or
+            {code} in its path where there is one for each language.
+        output: Where the report, answers and judgments go; runs/scores/BENCH by default.
+        languages: ISO 639-1 codes; all that the folder has by default.
+        max_tokens: Most tokens of an answer.
+        name_language: Tells servers the language wanted in the request field `language`.
+        key_env: Environment variable with the API key of servers that answer.
+        num_workers: Copies of each checkpoint.
+        in_flight: Requests to a server at a time.
+        judge_url: Server of the judge, up to and with /v1; nothing is judged without it.
+        judge_model: Name of the judge there, the dated version and not an alias.
+        judge_key_env: Environment variable with the judge's API key.
+        judge_form: json for structured output, lines for judges without it.
+        judge_repeats: How often each order is asked, to see how far the judge agrees with itself.
+        judge_max_calls: Most requests to the judge in this run.
+        judge_ask_again: Asks once more where an earlier run got no verdict.
+        require: What every model must reach, such as "avg_low>=55 fidelity>=0.98".
+        seed: Seed of intervals and tests.
+    """
+
+    bench: Positional[str]
+    folder: Positional[Path]
+    models: tuple[str, ...] = ()
+    output: Path | None = None
+    languages: tuple[str, ...] = ()
+    max_tokens: int = 1024
+    name_language: bool = False
+    key_env: str = "OPENAI_API_KEY"
+    num_workers: int = 1
+    in_flight: int = 64
+    judge_url: str = ""
+    judge_model: str = ""
+    judge_key_env: str = "OPENAI_API_KEY"
+    judge_form: Form = "json"
+    judge_repeats: int = 1
+    judge_max_calls: int | None = None
+    judge_ask_again: bool = False
+    require: str = ""
+    seed: int = 0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is wrong or contradicts itself."""
+        if not self.models:
+            yield "models is empty: give at least one NAME=SOURCE"
+        names = [text.partition("=")[0] for text in self.models]
+        for text in self.models:
+            name, sign, source = text.partition("=")
+            if not (name.strip() and sign and source):
+                yield f"model {text!r} must be written NAME=SOURCE"
+            elif source.startswith("http") and "#" not in source:
+                yield f"model {name} needs its name on the server behind #: {source}#model"
+            if not set(name).isdisjoint('/\\:*?"<>|'):
+                yield f"the name of model {name!r} can't be that of a file"
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            yield f"two models have one name: {', '.join(twice)}"
+        for code in self.languages:
+            if not languages.known(code):
+                yield f"language {code!r} is not one of {', '.join(languages.codes())}"
+        if bool(self.judge_url) != bool(self.judge_model):
+            yield "judge_url and judge_model go together"
+        if (judge := self.judge()) is not None:
+            yield from judge.endpoint.faults()
+            yield from judge.faults()
+        for name in ("max_tokens", "num_workers", "in_flight"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, not {getattr(self, name)}"
+        try:
+            self.requirements()
+        except ConfigError as error:
+            yield str(error)
+
+    def judge(self) -> JudgeSettings | None:
+        """Returns the judge, if one is named."""
+        if not (self.judge_url and self.judge_model):
+            return None
+        return JudgeSettings(
+            endpoint=Endpoint(
+                url=self.judge_url,
+                model=self.judge_model,
+                key_env=self.judge_key_env,
+                in_flight=self.in_flight,
+                max_calls=self.judge_max_calls,
+            ),
+            form=self.judge_form,
+            repeats=self.judge_repeats,
+            ask_again=self.judge_ask_again,
+        )
+
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Returns what every model must reach."""
+        return read_requirements(self.require) if self.require.strip() else ()
+
+    def named_models(self) -> list[NamedModel]:
+        """Returns the models."""
+        found = []
+        for text in self.models:
+            name, _, source = text.partition("=")
+            kind: Kind = "checkpoint"
+            if source.startswith(("http://", "https://")):
+                kind = "server"
+            elif source.endswith(".jsonl"):
+                kind = "file"
+            found.append(NamedModel(name, source, kind))
+        return found

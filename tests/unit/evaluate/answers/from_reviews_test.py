@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+from tests.unit.evaluate.benches.conftest import write_lines
+
+from palo.errors import DataError
+from palo.evaluate.answers import from_reviews
+from palo.evaluate.answers.from_reviews import read_reviews
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.statistics.relative import relative_scores
+
+
+def item(number):
+    return BenchItem(
+        question_id=str(number),
+        language="ur",
+        image=Path(f"{number // 2}.jpg"),
+        category="conv",
+        question="کیا؟",
+        references=("گھر",),
+    )
+
+
+def review(number, scores, **changes):
+    first = " ".join(str(score) for score in scores)
+    values = {
+        "id": number,
+        "question_id": number,
+        "answer2_id": f"a{number}",
+        "category": "llava_bench_conv",
+        "content": f"{first}\nThe second one is shorter.",
+        "tuple": scores,
+    }
+    return values | changes
+
+
+ITEMS = [item(n) for n in range(4)]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def lines(*rows):
+        write_lines(tmp_path / "review.jsonl", rows)
+        return tmp_path / "review.jsonl"
+
+    return lines
+
+
+def test_sound_reviews_give_the_published_score_in_any_order(write):
+    path = write(review(3, [8, 8]), review(0, [8, 4]), review(2, [10, 5]), review(1, [9, 7.5]))
+    found = read_reviews(path, ITEMS)
+    assert found.defects == {}
+    assert found.as_published == pytest.approx(100 * 24.5 / 35)
+    value = relative_scores(found.scored).by_language["ur"].value
+    assert value == pytest.approx(found.as_published)
+    assert {one.image for one in found.scored} == {"0.jpg", "1.jpg"}
+
+
+def test_what_the_script_counts_as_minus_one_is_left_out_and_told(write):
+    path = write(
+        review(0, [8, 4]),
+        review(1, [-1, -1], content="I can't tell."),
+        review(2, [8, 4]),
+        review(3, [-1], content=""),
+    )
+    found = read_reviews(path, ITEMS)
+    assert found.defects == {from_reviews.UNREADABLE: 2}
+    assert found.as_published == pytest.approx(100 * 6 / 14)  # not the 50 that it should be
+    assert relative_scores(found.scored).by_language["ur"].value == 50
+
+
+@pytest.mark.parametrize(
+    ("rows", "defect"),
+    [
+        ([review(1, [80, 40])], from_reviews.OUT_OF_RANGE),
+        ([review(1, [8, 4], content="7 4\nx")], from_reviews.CONTRADICTS),
+        ([review(0, [8, 5])], from_reviews.TWICE),
+        ([review(99, [8, 4])], from_reviews.UNKNOWN),
+        ([review(1, [8, 4], category="llava_bench_detail")], from_reviews.OTHER_CATEGORY),
+        ([review(1, [8, 4], answer2_id="old")], from_reviews.STALE),
+        ([review(1, [8, 4], tuple=None)], from_reviews.UNREADABLE),
+        ([review(1, [True, 4])], from_reviews.UNREADABLE),
+    ],
+)
+def test_every_known_defect_is_counted_and_scored_by_nobody(write, rows, defect):
+    ids = {str(n): f"a{n}" for n in range(4)}
+    found = read_reviews(write(review(0, [8, 4]), *rows), ITEMS, ids)
+    assert found.defects[defect] == 1
+    assert [(one.key, one.candidate) for one in found.scored] == [("ur/0", 4)]
+    assert found.defects[from_reviews.MISSING] in (2, 3)
+
+
+def test_without_answer_ids_stale_reviews_can_not_be_told(write):
+    assert read_reviews(write(review(0, [8, 4], answer2_id="old")), ITEMS).scored
+
+
+def test_a_file_of_another_bench_is_told(write):
+    with pytest.raises(DataError, match="has no review of this bench"):
+        read_reviews(write(review(50, [8, 4])), ITEMS)
+
+
+def test_reviews_of_nothing_but_failures_have_no_published_score(write):
+    assert read_reviews(write(review(0, [-1, -1])), ITEMS).as_published is None
