@@ -12,6 +12,8 @@ from palo.serve.refusal_codes import RefusalCode
 
 # Showing every token would cost the page more than the tokens themselves.
 _SHOW_EVERY_S = 0.08
+# Words that come together, as a proxy may send them, say nothing about how fast they were made.
+_SHORTEST_SPAN_S = 0.05
 
 
 @dataclass(kw_only=True, slots=True)
@@ -44,9 +46,11 @@ class Progress:
 
     @property
     def tokens_per_s(self) -> float:
-        """How fast the tokens behind the first one came."""
-        if self.first_s is None or self.last_s <= self.first_s:
+        """How fast the tokens behind the first one came, or all of them if they came together."""
+        if self.first_s is None or self.last_s <= 0:
             return 0.0
+        if self.last_s - self.first_s < _SHORTEST_SPAN_S:
+            return self.num_tokens / self.last_s
         return max(0, self.num_tokens - 1) / (self.last_s - self.first_s)
 
     @property

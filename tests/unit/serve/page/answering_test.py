@@ -3,7 +3,8 @@ import itertools
 
 import pytest
 
-from palo.serve.client import Endpoint, Question, user
+from palo.serve.client import Endpoint, Question, Usage, user
+from palo.serve.client.answers import Reading
 from palo.serve.page.answering import Progress, RunningAnswers, progress_of
 from palo.serve.refusal_codes import RefusalCode
 
@@ -79,9 +80,11 @@ def test_an_error_keeps_what_came_before_it(follow):
     assert (last.text, last.error.code, last.first_s) == ("", RefusalCode.OVERLOADED, None)
 
 
-def test_an_answer_of_one_moment_has_no_speed():
+def test_an_answer_that_comes_in_one_moment_is_as_fast_as_its_whole_time():
     assert Progress().tokens_per_s == 0
-    assert Progress(first_s=1.0, last_s=1.0).tokens_per_s == 0
+    reading = Reading(usage=Usage(prompt_tokens=1, completion_tokens=8))
+    assert Progress(first_s=2.0, last_s=2.01, reading=reading).tokens_per_s == 8 / 2.01
+    assert Progress(first_s=2.0, last_s=2.5, reading=reading).tokens_per_s == 14
 
 
 def test_the_answers_of_a_page_are_stopped_together():
