@@ -44,12 +44,13 @@ mini: setup $(MINI)
 $(CHROME):
 	@mkdir -p $(@D)
 	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && timeout 300 apt-get install --yes --quiet \
-		-o Acquire::http::Timeout=20 chromium fonts-noto-core fonts-noto-cjk > /dev/null; } \
+		-o Acquire::http::Timeout=20 -o Acquire::Retries=0 chromium fonts-noto-core fonts-noto-cjk > /dev/null; } \
 		|| echo "chromium isn't installed and can't be: the tests in a browser will be skipped"
 	@touch $@
 
+# Tests that wait for Ray run in one process, all others in a second one.
 test: setup lint types $(CHROME)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -105,6 +105,13 @@ def tiny_model(
     return make
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the tests that start Ray in one process, so that they share one Ray."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips, with the reason, what needs a device that isn't there."""
     if item.get_closest_marker("gpu") and (reason := _no_gpu()):
