@@ -20,7 +20,7 @@ _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
 _AVERAGES = {"avg": "all", "avg_high": "high", "avg_low": "low"}
 _SHARES = (
     "exact", "relaxed", "chrf", "fidelity", "empty", "repeats", "refuses", "cut_off",
-    "hallucinated",
+    "hallucinated", "offline",
 )  # fmt: skip
 _MOST_UNSCORED = 0.05
 
@@ -31,8 +31,8 @@ class Requirement:
 
     Attributes:
         name: avg, avg_high, avg_low, a language's code (relative scores); exact, relaxed, chrf,
-            fidelity, empty, repeats, refuses, cut_off, hallucinated (means over the languages,
-            or of one, as in fidelity_ur); unanswered, unscored (shares of the questions).
+            fidelity, empty, repeats, refuses, cut_off, hallucinated, offline (means over the
+            languages, or of one, as in fidelity_ur); unanswered, unscored (shares of questions).
         sign: >=, <=, > or <.
         bound: What it is compared with.
     """

@@ -70,7 +70,8 @@ def score_on_bench(run: BenchRun) -> None:
 def _result(bench: Bench, run: BenchRun, model: NamedModel, output: Path) -> ModelResult:
     answered = _answers(bench, run, model, output / "answers" / f"{model.name}.jsonl")
     items = [item for item in bench.items if item.key in answered.answers]
-    measured = measure(items, [answered.answers[item.key] for item in items])
+    given = [answered.answers[item.key] for item in items]
+    measured = measure(items, given, offline=bench.source.task == "judged")
     judged = _judged(bench, run, model.name, answered.answers, output)
     return ModelResult(
         name=model.name,

@@ -6,6 +6,7 @@ from statistics import fmean
 
 from palo.evaluate.answers.answer import Answer
 from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.judging.offline import Calibration, kept_calibration
 from palo.evaluate.metrics.chrf import chrf
 from palo.evaluate.metrics.fidelity import Fidelity, spoken
 from palo.evaluate.metrics.matching import exact, relaxed
@@ -30,6 +31,7 @@ class Measures:
         refuses: Whether it apologises or says that it can't.
         cut_off: Whether it broke off.
         mentions: Objects that it speaks of; None where it isn't known what the picture shows.
+        offline: What the offline judge gives it, from 1 to 5; None if that wasn't asked for.
     """
 
     item: BenchItem
@@ -44,27 +46,34 @@ class Measures:
     refuses: bool
     cut_off: bool
     mentions: Mentions | None
+    offline: float | None
 
 
-def measure(items: Sequence[BenchItem], answers: Sequence[Answer]) -> list[Measures]:
+def measure(
+    items: Sequence[BenchItem], answers: Sequence[Answer], *, offline: bool = False
+) -> list[Measures]:
     """Measures answers.
 
     Args:
         items: The questions.
         answers: One for each, in the same order.
+        offline: Asks the offline judge too, which was made for open answers.
 
     Raises:
         ValueError: If an answer belongs to another question.
     """
     codes = {item.language for item in items}
     names = {code: vocabulary(items, code) for code in codes}
+    judge = kept_calibration() if offline else None
     return [
-        _measured(item, answer, names[item.language])
+        _measured(item, answer, names[item.language], judge)
         for item, answer in zip(items, answers, strict=True)
     ]
 
 
-def _measured(item: BenchItem, answer: Answer, names: Sequence[str]) -> Measures:
+def _measured(
+    item: BenchItem, answer: Answer, names: Sequence[str], judge: Calibration | None
+) -> Measures:
     if answer.key != item.key:
         raise ValueError(f"{answer.key} is no answer to {item.key}")
     language, fidelity = spoken(answer.text, item.expected_language)
@@ -81,6 +90,9 @@ def _measured(item: BenchItem, answer: Answer, names: Sequence[str]) -> Measures
         refuses=refuses(answer.text),
         cut_off=is_cut_off(answer),
         mentions=mentions(answer.text, item, names),
+        offline=(
+            None if judge is None else judge.score(item.question, answer.text, item.references[0])
+        ),
     )
 
 
@@ -104,6 +116,7 @@ class Summary:
         hallucinated: Of the objects that answers speak of, the share that isn't there (CHAIRi);
             None where it isn't known what the pictures show.
         answers_hallucinating: Share of answers that speak of such an object (CHAIRs); None alike.
+        offline: Mean of the offline judge's scores, from 1 to 5; None if it wasn't asked.
     """
 
     num_answers: int
@@ -119,12 +132,14 @@ class Summary:
     cut_off: float
     hallucinated: float | None
     answers_hallucinating: float | None
+    offline: float | None
 
 
 def summary(measured: Sequence[Measures]) -> Summary:
     """Sums up the measures of at least one answer."""
     decided = [one.fidelity == "right" for one in measured if one.fidelity != "unsure"]
     known = [one.mentions for one in measured if one.mentions is not None]
+    offline = [one.offline for one in measured if one.offline is not None]
     num_mentioned = sum(len(one.mentioned) for one in known)
     num_missing = sum(len(one.hallucinated) for one in known)
     return Summary(
@@ -141,6 +156,7 @@ def summary(measured: Sequence[Measures]) -> Summary:
         cut_off=fmean(one.cut_off for one in measured),
         hallucinated=num_missing / num_mentioned if num_mentioned else (0.0 if known else None),
         answers_hallucinating=fmean(bool(one.hallucinated) for one in known) if known else None,
+        offline=fmean(offline) if offline else None,
     )
 
 

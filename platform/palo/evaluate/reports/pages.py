@@ -16,7 +16,7 @@ from palo.hypertext.page import Section, page
 
 _MEASURES = (
     "answers", "exact", "relaxed", "chrF", "letters", "fidelity", "unsure", "empty",
-    "repeats", "refuses", "cut off", "hallucinated",
+    "repeats", "refuses", "cut off", "hallucinated", "offline judge (1-5)",
 )  # fmt: skip
 
 
@@ -136,6 +136,7 @@ def _cells(one: Summary) -> tuple[str, ...]:
         f"{one.chrf:.1f}",
         f"{one.mean_characters:.0f}",
         *("" if share is None else f"{share:.1%}" for share in (*shares, one.hallucinated)),
+        "" if one.offline is None else f"{one.offline:.2f}",
     )
 
 

@@ -53,6 +53,9 @@ def test_measures_are_summed_up_by_language():
     assert sums["ur"].hallucinated is None
     assert summary(measured).num_answers == 3
     assert measured[0].chrf == pytest.approx(100)
+    assert measured[0].offline is None
+    judged = summary(measure([ITEM, OTHER, urdu], answers, offline=True))
+    assert 1 < judged.offline < 5
 
 
 def test_answers_of_other_questions_are_refused():
