@@ -127,6 +127,7 @@ def test_the_report_holds_every_answer_and_nothing_runs_in_it(run):
     first = (run.output / "report.html").read_text("utf-8")
     assert "PALO-7B (paper)" in first
     assert "57.7" in first
+    assert "PALO-13B Avg. 61.9 (is 61.97)" in first
     assert first.count("data:image/png") == 2
     urdu = (run.output / "language-ur.html").read_text("utf-8")
     assert 'lang="ur" dir="auto"' in urdu

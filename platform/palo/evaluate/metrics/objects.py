@@ -1,4 +1,4 @@
-"""Objects that an answer speaks of and that the picture doesn't have (CHAIR), and yes/no (POPE)."""
+"""Objects that an answer speaks of and that the picture doesn't have (CHAIR)."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -51,52 +51,3 @@ def _says(text: str, name: str) -> bool:
     """Tells whether a text has a name as a word of its own, or in the plural that English forms."""
     words = re.escape(folded(name))
     return re.search(rf"(?<!\w){words}(?:e?s)?(?!\w)", folded(text)) is not None
-
-
-class YesNo(NamedTuple):
-    """Answers to questions whether something is in the picture.
-
-    Attributes:
-        accuracy: Share of right answers; what is neither yes nor no is wrong.
-        precision: Of those that say yes, the share where it is there; 0.0 if none says yes.
-        recall: Of those where it is there, the share that says yes; 0.0 if it is nowhere.
-        f1: Harmonic mean of both.
-        yes_share: Share that says yes.
-    """
-
-    accuracy: float
-    precision: float
-    recall: float
-    f1: float
-    yes_share: float
-
-
-def yes_no(answers: Sequence[str], right: Sequence[str], yes: str) -> YesNo:
-    """Scores yes/no answers by their first word.
-
-    Args:
-        answers: At least one answer.
-        right: The right answer to each.
-        yes: The word for yes in this language.
-
-    Source: Y. Li et al., Evaluating object hallucination in large vision-language models (2023).
-    """
-    said = [_first_word(answer) for answer in answers]
-    truth = [_first_word(answer) for answer in right]
-    word = _first_word(yes)
-    says = [one == word for one in said]
-    there = [one == word for one in truth]
-    both = sum(a and b for a, b in zip(says, there, strict=True))
-    precision = both / sum(says) if any(says) else 0.0
-    recall = both / sum(there) if any(there) else 0.0
-    return YesNo(
-        accuracy=sum(a == b for a, b in zip(said, truth, strict=True)) / len(said),
-        precision=precision,
-        recall=recall,
-        f1=2 * precision * recall / (precision + recall) if both else 0.0,
-        yes_share=sum(says) / len(says),
-    )
-
-
-def _first_word(text: str) -> str:
-    return folded(text).partition(" ")[0]

@@ -89,7 +89,8 @@ def _figures(
 ) -> Iterator[Section]:
     for name, one in tables.items():
         rows = [(row, *cells) for row, cells in one.rows.items()]
-        yield Section(name, one.title, table(one.title, ("", *one.columns), rows))
+        body = table(one.title, ("", *one.columns), rows)
+        yield Section(name, one.title, joined(body, element("p", one.note, class_="soft")))
     for title, path in charts.items():
         image = element("img", src=_png(path), alt=title, class_="chart")
         yield Section(path.stem, title, image)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from palo import languages
 from palo.evaluate.statistics.averages import AVERAGES, averages
-from palo.evaluate.statistics.paper import PrintedRow
+from palo.evaluate.statistics.paper import PrintedRow, cut_off_averages
 from palo.evaluate.statistics.relative import RelativeScores
 
 _LATEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$",
@@ -23,11 +23,13 @@ class Table:
         title: What they are.
         columns: Names of the columns, without that of the rows' names.
         rows: By name, the text of each cell; empty where there is no number.
+        note: What is to be known of them.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[str, ...]]
+    note: str = ""
 
 
 def paper_table(
@@ -56,7 +58,9 @@ def paper_table(
             *printed,
         )
     heads = [languages.get(code).name for code in codes]
-    return Table(title=title, columns=(*heads, *AVERAGES.values()), rows=rows)
+    cut_off = cut_off_averages(papers)
+    note = f"Cut off in the paper, not rounded: {'; '.join(cut_off)}." if cut_off else ""
+    return Table(title=title, columns=(*heads, *AVERAGES.values()), rows=rows, note=note)
 
 
 def _is_wanted(code: str, ours: Mapping[str, RelativeScores], papers: Sequence[PrintedRow]) -> bool:
@@ -86,7 +90,7 @@ def as_markdown(table: Table) -> str:
     heads = ("", *table.columns)
     rule = line([":---", *["---:"] * len(table.columns)])
     rows = [line((name, *cells)) for name, cells in table.rows.items()]
-    return "\n".join([f"**{table.title}**", "", line(heads), rule, *rows, ""])
+    return "\n".join([f"**{table.title}**", "", line(heads), rule, *rows, "", table.note])
 
 
 def as_latex(table: Table) -> str:

@@ -1,11 +1,11 @@
 """The numbers of the PALO paper (arXiv 2402.14818, Tables 1 and 2), to stand beside ours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from palo import languages
-from palo.evaluate.statistics.averages import Averages
+from palo.evaluate.statistics.averages import AVERAGES, Averages, averages
 
 # Each line: the languages in the registry's order, then the averages as the paper prints them.
 _TABLE_1 = """
@@ -49,7 +49,7 @@ class PrintedRow:
 def _rows(table: str) -> tuple[PrintedRow, ...]:
     rows = []
     for line in table.strip().splitlines():
-        scores, averages = line.split("|")
+        scores, printed = line.split("|")
         name, *values = scores.split()
         codes = languages.codes()[: len(values)]
         rows.append(
@@ -57,7 +57,7 @@ def _rows(table: str) -> tuple[PrintedRow, ...]:
                 name=name,
                 by_language=dict(zip(codes, map(float, values), strict=True)),
                 printed=Averages(
-                    *(None if word == "-" else float(word) for word in averages.split())
+                    *(None if word == "-" else float(word) for word in printed.split())
                 ),
             )
         )
@@ -89,3 +89,23 @@ def printed_how(value: float, printed: float) -> Rounding:
     if rounded and truncated:
         return "either"
     return "rounded" if rounded else ("truncated" if truncated else "neither")
+
+
+def cut_off_averages(rows: Sequence[PrintedRow]) -> list[str]:
+    """Returns the averages that the paper cut off after one decimal where it rounds others.
+
+    Args:
+        rows: Rows of its tables.
+
+    Returns:
+        For each, in words: row, average, what is printed, and what it is.
+    """
+    found = []
+    for row in rows:
+        own = averages(row.by_language)
+        for name, value, printed in zip(AVERAGES.values(), own, row.printed, strict=True):
+            if value is None or printed is None:
+                continue
+            if printed_how(value, printed) == "truncated":
+                found.append(f"{row.name} {name} {printed} (is {value:.2f})")
+    return found

@@ -6,7 +6,7 @@ import pytest
 from palo.evaluate.answers.answer import Answer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.metrics.measures import by_language, measure, summary
-from palo.evaluate.metrics.objects import mentions, vocabulary, yes_no
+from palo.evaluate.metrics.objects import mentions, vocabulary
 
 ITEM = BenchItem(
     question_id="1",
@@ -61,14 +61,3 @@ def test_measures_are_summed_up_by_language():
 def test_answers_of_other_questions_are_refused():
     with pytest.raises(ValueError, match="en/2 is no answer to en/1"):
         measure([ITEM], [Answer(key="en/2", text="x")])
-
-
-def test_yes_and_no_as_pope_counts_them():
-    scored = yes_no(["Yes, it is.", "yes", "No.", "maybe"], ["yes", "no", "no", "yes"], "Yes")
-    assert scored.accuracy == 0.5
-    assert scored.precision == 0.5
-    assert scored.recall == 0.5
-    assert scored.f1 == 0.5
-    assert scored.yes_share == 0.5
-    never = yes_no(["No", "No"], ["yes", "no"], "Yes")
-    assert (never.precision, never.recall, never.f1, never.accuracy) == (0, 0, 0, 0.5)

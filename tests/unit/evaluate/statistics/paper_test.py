@@ -4,7 +4,7 @@ import pytest
 
 from palo import languages
 from palo.evaluate.statistics.averages import averages
-from palo.evaluate.statistics.paper import TABLE_1, TABLE_2, printed_how
+from palo.evaluate.statistics.paper import TABLE_1, TABLE_2, cut_off_averages, printed_how
 
 
 def _compared():
@@ -26,6 +26,14 @@ def test_our_averages_of_the_papers_columns_are_the_papers():
         ("PALO-13B", "all"),
         ("150K-Hindi", "all"),
     }
+
+
+def test_averages_that_the_paper_cut_off_are_told():
+    assert cut_off_averages(TABLE_1) == [
+        "LLaVA-13B Avg. 49.9 (is 49.96)",
+        "PALO-13B Avg. 61.9 (is 61.97)",
+    ]
+    assert cut_off_averages(TABLE_2) == ["150K-Hindi Avg. 37.9 (is 37.96)"]
 
 
 def test_every_language_has_its_column(eleventh_language):

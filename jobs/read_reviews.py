@@ -1,0 +1,58 @@
+"""Tells what a review file of LLaVA's or PALO's scripts is worth.
+
+    python jobs/read_reviews.py BENCH FOLDER LANGUAGE REVIEWS
+
+Prints the score as the script computes it, the score of the sound reviews, and what is wrong with
+the others.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from palo import command
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewJob:
+    """Tells what a review file is worth.
+
+    Attributes:
+        bench: Name of the bench that it is of.
+        folder: Where the bench's files lie.
+        language: ISO 639-1 code.
+        reviews: The review file.
+    """
+
+    bench: Positional[str]
+    folder: Positional[Path]
+    language: Positional[str]
+    reviews: Positional[Path]
+
+
+def main(arguments: list[str]) -> None:
+    """Prints both scores and the defects."""
+    default = ReviewJob(bench="", folder=Path(), language="", reviews=Path())
+    wanted = command.override(default, arguments, "jobs/read_reviews.py")
+    from palo.evaluate.answers.from_reviews import read_reviews
+    from palo.evaluate.benches.bench import read_bench
+    from palo.evaluate.benches.registry import bench_source
+    from palo.evaluate.statistics.relative import relative_scores
+
+    bench = read_bench(bench_source(wanted.bench), wanted.folder, [wanted.language])
+    found = read_reviews(wanted.reviews, bench.items)
+    if found.as_published is not None:
+        print(f"as the script computes it  {found.as_published:.1f}")
+    if found.scored:
+        one = relative_scores(found.scored).by_language[wanted.language]
+        print(
+            f"of the sound reviews       {one.value:.1f} [{one.low:.1f}, {one.high:.1f}], "
+            f"{one.num_questions} of {len(bench.items)} questions"
+        )
+    for what, count in found.defects.items():
+        print(f"{count:6,}  {what}")
+
+
+if __name__ == "__main__":
+    command.run_job(main)
