@@ -12,7 +12,7 @@ ARGS   ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup finetune mini test bench lint types clean
+.PHONY: setup finetune mini serve test bench lint types clean
 .DELETE_ON_ERROR:
 
 setup: $(READY) $(WARM)
@@ -39,6 +39,10 @@ $(MINI): $(READY)
 mini: setup $(MINI)
 	$(BIN)/python jobs/prepare_mini.py
 	$(BIN)/python jobs/finetune.py mini $(ARGS)
+
+# MODEL names runs or stages; the newest run by default.
+serve: setup
+	$(BIN)/python jobs/serve.py $(MODEL) $(ARGS)
 
 # For the tests in a browser, which are skipped without it.
 $(CHROME):

@@ -121,12 +121,12 @@ def is_finished(folder: Path) -> bool:
     return (folder / "model.json").is_file()
 
 
-def read_stage(folder: Path) -> StageResult:
-    """Reads what a finished stage's folder describes, and checks that its parts are still there.
+def describe_stage(folder: Path) -> StageResult:
+    """Reads what a finished stage's folder describes, without a look at any weights.
 
     Raises:
         DataError: If the folder holds no finished stage.
-        MismatchError: If a pretrained part is not the one that it was trained with.
+        MismatchError: If another version wrote it.
     """
     if not is_finished(folder):
         raise DataError(
@@ -141,7 +141,17 @@ def read_stage(folder: Path) -> StageResult:
             seen=f"this version reads format {FORMAT_VERSION}",
             fix="Use the version that wrote it.",
         )
-    result = from_dict(StageResult, {"folder": folder, **values})
+    return from_dict(StageResult, {"folder": folder, **values})
+
+
+def read_stage(folder: Path) -> StageResult:
+    """Reads what a finished stage's folder describes, and checks that its parts are still there.
+
+    Raises:
+        DataError: If the folder holds no finished stage.
+        MismatchError: If a pretrained part is not the one that it was trained with.
+    """
+    result = describe_stage(folder)
     for name, found in part_fingerprints(result.parts).items():
         if found != result.fingerprints[name]:
             raise MismatchError(

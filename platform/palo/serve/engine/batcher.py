@@ -151,6 +151,11 @@ class Batcher:
         """Requests without a slot."""
         return len(self._waiting)
 
+    @property
+    def num_free(self) -> int:
+        """Slots that nobody has."""
+        return len(self._free)
+
     @torch.inference_mode()
     def step(self) -> list[tuple[Answer, Output]]:
         """Gives every answer its next id, and computes a chunk of prompts.

@@ -38,6 +38,11 @@ class LocalEngine:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread still turns the loop."""
+        return self._thread.is_alive() and not self._is_closed
+
     def submit(self, request: Request, listener: Listener) -> int:
         """See Engine."""
         answer = self._batcher.prepare(request)
@@ -46,7 +51,8 @@ class LocalEngine:
                 raise EngineClosedError(
                     "this model takes no more requests", fix="Ask another replica of it."
                 )
-            num_waiting = len(self._asked) + self._batcher.num_waiting
+            # Those who will find a free slot at the next step don't wait.
+            num_waiting = len(self._asked) + self._batcher.num_waiting - self._batcher.num_free
             if num_waiting >= self._batcher.settings.max_waiting:
                 raise queue_full(num_waiting, self._batcher.expected_wait_s(num_waiting))
             self._listeners[answer.number] = listener

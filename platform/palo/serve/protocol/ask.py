@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from palo.serve.engine.request import Sampling
+from palo.serve.engine.request import Sampling, Usage
+from palo.serve.refusal_codes import Refusal
 from palo.text.messages import Conversation
 
 
@@ -33,6 +34,7 @@ class Ask:
         pictures: Its images in the order of their places.
         sampling: How answers are drawn; the model adds what ends them.
         num_choices: How many answers are wanted.
+        owner: Whose request it is; pictures of several owners are decoded in turn.
     """
 
     request_id: str
@@ -41,6 +43,7 @@ class Ask:
     pictures: tuple[Picture, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     num_choices: int = 1
+    owner: str = ""
 
     @property
     def routing_key(self) -> str | None:
@@ -64,27 +67,6 @@ class TokenText:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Taken:
-    """What one answer took.
-
-    Attributes:
-        prompt_tokens: Places of the prompt, each image with all of its tokens.
-        completion_tokens: Tokens that were generated, the one that ended the answer included.
-        cached_tokens: Places of the prompt that were known.
-        queue_s: Seconds until it was begun.
-        first_token_s: Seconds until its first token; None if there was none.
-        total_s: Seconds until its end.
-    """
-
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    queue_s: float
-    first_token_s: float | None
-    total_s: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
     """What is added to one of the answers.
 
@@ -93,11 +75,26 @@ class Piece:
         text: Whole characters.
         tokens: Its tokens, if they were asked for.
         finish: Why the answer ended; None while it goes on.
-        taken: What it took, with `finish`.
+        usage: What it took, with `finish`.
     """
 
     choice: int = 0
     text: str = ""
     tokens: tuple[TokenText, ...] = ()
     finish: Literal["stop", "length"] | None = None
-    taken: Taken | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """The first thing that a replica says: the request is taken.
+
+    Attributes:
+        version: Names the weights that answer.
+    """
+
+    version: str
+
+
+Item = Opened | Piece | Refusal
+"""What comes from a replica: that it has begun, pieces, and perhaps why it can't go on."""

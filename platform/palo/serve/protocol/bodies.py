@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from palo.serve.protocol.ask import Piece, Taken, TokenText
+from palo.serve.engine.request import Usage
+from palo.serve.protocol.ask import Piece, TokenText
 
 
 class AnswerWriter:
@@ -31,15 +32,15 @@ class AnswerWriter:
         self._texts = [""] * num_choices
         self._tokens: list[list[TokenText]] = [[] for _ in range(num_choices)]
         self._finishes: list[str | None] = [None] * num_choices
-        self._taken: list[Taken] = []
+        self._taken: list[Usage] = []
 
     def add(self, piece: Piece) -> None:
         """Takes what is added to an answer."""
         self._texts[piece.choice] += piece.text
         self._tokens[piece.choice] += piece.tokens
         self._finishes[piece.choice] = piece.finish or self._finishes[piece.choice]
-        if piece.taken is not None:
-            self._taken.append(piece.taken)
+        if piece.usage is not None:
+            self._taken.append(piece.usage)
 
     def usage(self) -> dict[str, Any]:
         """Returns what the answers took that have ended: the prompt once, however many they are."""

@@ -117,6 +117,14 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(make_engine, make_reque
     engine.cancel(number)
 
 
+def test_those_who_find_free_slots_do_not_wait(make_engine, make_request):
+    engine = make_engine(num_slots=3, max_waiting=1)
+    collectors = [Collector() for _ in range(4)]
+    for number, collector in enumerate(collectors):
+        engine.submit(make_request(number, 5), collector)
+    assert [collector.finish() for collector in collectors] == ["length"] * 4
+
+
 def test_refusals_survive_pickling():
     full = queue_full(3, 2.5)
     again = pickle.loads(pickle.dumps(full))

@@ -1,11 +1,12 @@
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from palo.serve.protocol.ask import Piece, Taken, TokenText
+from palo.serve.engine.request import Usage
+from palo.serve.protocol.ask import Piece, TokenText
 from palo.serve.protocol.bodies import AnswerWriter, models_body
 from palo.serve.protocol.events import DONE, event
 
-TAKEN = Taken(
+TAKEN = Usage(
     prompt_tokens=600,
     completion_tokens=3,
     cached_tokens=512,
@@ -15,8 +16,8 @@ TAKEN = Taken(
 )
 PIECES = (
     Piece(choice=0, text="Ein "),
-    Piece(choice=1, text="Two", finish="length", taken=TAKEN),
-    Piece(choice=0, text="Kreis", finish="stop", taken=TAKEN),
+    Piece(choice=1, text="Two", finish="length", usage=TAKEN),
+    Piece(choice=0, text="Kreis", finish="stop", usage=TAKEN),
 )
 
 
@@ -60,7 +61,7 @@ def test_logprobs_are_told_with_their_bytes():
     writer = AnswerWriter("palo", "fp_1", with_logprobs=True)
     half = "ক".encode()[:2]
     writer.add(Piece(tokens=(TokenText(data=half, logprob=-0.5, top=((b"a", -1.0),)),)))
-    writer.add(Piece(text="x", finish="stop", taken=TAKEN))
+    writer.add(Piece(text="x", finish="stop", usage=TAKEN))
     answer = ChatCompletion.model_validate(writer.whole(), strict=True)
     (token,) = answer.choices[0].logprobs.content
     assert (token.bytes, token.logprob) == (list(half), -0.5)

@@ -1,0 +1,42 @@
+"""The endpoint as a Ray Serve application, for `serve deploy cluster/serve.yaml`."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palo.config import from_dict
+from palo.serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+
+def build(arguments: dict[str, Any]) -> "Application":
+    """Builds the application from the `args` of a Serve file.
+
+    Args:
+        arguments: Fields of `palo.serve.settings.ServeSettings`. Paths may begin with `~/`, and a
+            model's `folder` may also be a run's.
+
+    Raises:
+        ConfigError: If a field is unknown or a value out of range.
+        DataError: If a folder holds no finished stage.
+    """
+    from palo.serve.application import application
+    from palo.serve.loading import stage_folder
+
+    settings = from_dict(ServeSettings, _expanded(arguments))
+    models = tuple(
+        dataclasses.replace(model, folder=stage_folder(model.folder)) for model in settings.models
+    )
+    return application(dataclasses.replace(settings, models=models))
+
+
+def _expanded(values: Any) -> Any:  # noqa: ANN401 - what YAML holds
+    """Puts the home folder in place of `~` in all paths."""
+    if isinstance(values, dict):
+        return {name: _expanded(value) for name, value in values.items()}
+    if isinstance(values, list):
+        return [_expanded(value) for value in values]
+    is_path = isinstance(values, str) and values.startswith("~/")
+    return str(Path(values).expanduser()) if is_path else values

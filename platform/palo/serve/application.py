@@ -1,0 +1,129 @@
+"""The Ray Serve application: an ingress, and a deployment for each base of models."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ray import serve
+from ray.serve.config import AutoscalingConfig, RequestRouterConfig
+from ray.serve.handle import DeploymentHandle
+
+from palo import config
+from palo.serve.front import Front
+from palo.serve.guard.access import Access
+from palo.serve.guard.allowances import Allowances
+from palo.serve.guard.pictures import PictureReader
+from palo.serve.ingress import build_app
+from palo.serve.loading import ModelSource, grouped
+from palo.serve.relay import Call, Relay
+from palo.serve.replica import ModelReplica
+from palo.serve.routing import ImageRouter
+from palo.serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from ray.serve import Application
+
+_HEALTH_EVERY_S = 2.0
+_HEALTH_TIMEOUT_S = 30.0
+
+
+class Ingress:
+    """Takes requests from the world and passes them to the models.
+
+    Args:
+        settings: The endpoint.
+        handles: The deployments, by name.
+        places: In which of them each model is, by name of the model.
+    """
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        handles: Mapping[str, DeploymentHandle],
+        places: Mapping[str, str],
+    ) -> None:
+        self._settings = settings
+        self._calls = {model: _call(handles[place]) for model, place in places.items()}
+
+    def __serve_build_asgi_app__(self) -> "FastAPI":
+        """Returns the web application; Ray Serve asks for it."""
+        settings = self._settings
+        front = Front(
+            tuple(self._calls),
+            Relay(self._calls, settings.timeout_s),
+            bounds=settings.bounds,
+            access=Access(settings.access),
+            allowances=Allowances(settings.access.num_ingresses),
+            pictures=PictureReader(settings.replica.pictures),
+            max_requests=settings.max_requests,
+        )
+        return build_app(front, None if settings.page is None else self._mount_page)
+
+    def _mount_page(self, app: "FastAPI") -> None:
+        from palo.serve.page.mount import mount_page  # Gradio takes seconds
+
+        assert self._settings.page is not None
+        mount_page(app, self._settings.page)
+
+
+def _call(handle: DeploymentHandle) -> Call:
+    streaming = handle.options(stream=True, method_name="answer")
+    return lambda ask: streaming.remote(ask)
+
+
+def application(settings: ServeSettings) -> "Application":
+    """Builds the application.
+
+    Raises:
+        ConfigError: If a setting is out of range, or models have one name.
+        DataError: If a folder holds no finished stage.
+    """
+    config.check(settings)
+    bound: dict[str, Application] = {}
+    places: dict[str, str] = {}
+    for group in grouped(settings.models):
+        name = f"model-{group[0].name}"
+        bound[name] = _model_deployment(name, group, settings)
+        places |= {source.name: name for source in group}
+    options = {
+        "name": "ingress",
+        "num_replicas": settings.access.num_ingresses,
+        # The page and what is asked beside completions come on top.
+        "max_ongoing_requests": 2 * settings.max_requests,
+        "graceful_shutdown_timeout_s": settings.scale.drain_s,
+        "ray_actor_options": {"num_cpus": 0},
+    }
+    ingress = serve.deployment(serve.ingress()(Ingress), **options)
+    return ingress.bind(settings, bound, places)
+
+
+def _model_deployment(
+    name: str, group: tuple[ModelSource, ...], settings: ServeSettings
+) -> "Application":
+    scale, replica = settings.scale, settings.replica
+    deployment = serve.deployment(
+        ModelReplica,
+        name=name,
+        max_ongoing_requests=replica.capacity,
+        max_queued_requests=scale.max_queued,
+        graceful_shutdown_timeout_s=scale.drain_s,
+        graceful_shutdown_wait_loop_s=0.5,
+        health_check_period_s=_HEALTH_EVERY_S,
+        health_check_timeout_s=_HEALTH_TIMEOUT_S,
+        ray_actor_options={
+            "num_cpus": scale.num_cpus,
+            "num_gpus": scale.num_gpus,
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(replica.num_threads)}},
+        },
+        autoscaling_config=AutoscalingConfig(
+            min_replicas=scale.min_replicas,
+            max_replicas=scale.max_replicas,
+            target_ongoing_requests=replica.engine.num_slots,
+            downscale_delay_s=scale.idle_s,
+        ),
+        request_router_config=RequestRouterConfig(
+            request_router_class=ImageRouter,
+            request_router_kwargs={"num_slots": replica.engine.num_slots},
+        ),
+    )
+    return deployment.bind(group, replica)

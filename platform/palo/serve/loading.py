@@ -1,0 +1,175 @@
+"""Models from the folders of finished stages, as replicas hold them.
+
+Several models that were trained on the same parts share one base: each brings a LoRA adapter and a
+projector of its own, and requests to all of them run in the same steps of one engine. A model that
+stands alone is merged with its adapter, which is faster.
+"""
+
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from palo import storage
+from palo.checkpoint.finished import StageResult, describe_stage, is_finished, read_stage
+from palo.checkpoint.load import load_trained
+from palo.config import from_dict
+from palo.data.preprocessing import Preprocessing, read_preprocessing
+from palo.errors import ConfigError
+from palo.model.assemble import assemble
+from palo.serve.engine.adapters import Adapter, load_adapter
+from palo.text.encoding import stop_ids
+from palo.text.templates import TEMPLATES, Template
+from palo.text.tokenizer import TextTokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    from palo.model import PaloForConditionalGeneration
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSource:
+    """A model that is served.
+
+    Attributes:
+        name: What clients call it.
+        folder: Folder of a finished stage.
+    """
+
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Voice:
+    """How one of the models is spoken to.
+
+    Attributes:
+        template: Layout of its prompts.
+        stop_ids: What ends its answers.
+        adapter: Its adapter in the engine; None if the base's weights are its own.
+        version: Names its weights.
+    """
+
+    template: Template
+    stop_ids: tuple[int, ...]
+    adapter: str | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModels:
+    """Models that share one base.
+
+    Attributes:
+        model: The base, in evaluation mode.
+        tokenizer: Theirs.
+        preprocessing: What happens to a picture before the tower sees it.
+        adapters: What the engine needs beside the base, by name of the model.
+        voices: How each is spoken to, by name of the model.
+    """
+
+    model: "PaloForConditionalGeneration"
+    tokenizer: TextTokenizer
+    preprocessing: Preprocessing
+    adapters: Mapping[str, Adapter]
+    voices: Mapping[str, Voice]
+
+
+def stage_folder(folder: Path) -> Path:
+    """Returns the folder of the stage to serve: of a run, that of its finetune stage."""
+    finetuned = folder / "finetune"
+    return finetuned if is_finished(finetuned) else folder
+
+
+def grouped(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:
+    """Puts models together that can share one base.
+
+    Raises:
+        ConfigError: If two have one name, or one only describes pictures.
+        DataError: If a folder holds no finished stage.
+    """
+    groups: dict[Hashable, list[ModelSource]] = {}
+    names: set[str] = set()
+    for source in sources:
+        if source.name in names:
+            raise ConfigError(
+                "two models have one name", seen=source.name, fix="Give each its own."
+            )
+        names.add(source.name)
+        stage = describe_stage(source.folder)
+        if TEMPLATES[stage.template].caption:
+            raise ConfigError(
+                "this stage only describes pictures and can't talk",
+                seen=source.folder,
+                fix="Serve the finetune stage that was trained on it.",
+            )
+        groups.setdefault(_shared_base(stage) or source.name, []).append(source)
+    return [tuple(group) for group in groups.values()]
+
+
+def _shared_base(stage: StageResult) -> Hashable:
+    """Returns what models on one base have in common; None if this one has a base of its own."""
+    if not stage.has_adapter or stage.has_language:
+        return None
+    preprocessing = tuple(sorted((k, str(v)) for k, v in (stage.preprocessing or {}).items()))
+    return stage.parts, preprocessing
+
+
+def load_models(sources: Sequence[ModelSource], device: str | None = None) -> LoadedModels:
+    """Loads models that share one base, from safetensors only.
+
+    Args:
+        sources: One of the groups that `grouped` makes.
+        device: Where to; None for the GPU if there is one. Weights are bfloat16 on a GPU.
+
+    Raises:
+        DataError: If a folder holds no finished stage.
+        MismatchError: If weights don't fit together, or aren't those that it was trained with.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    stages = {source.name: read_stage(source.folder) for source in sources}
+    first = stages[sources[0].name]
+    adapters: dict[str, Adapter] = {}
+    if len(stages) == 1:
+        model = load_trained(first.folder, dtype).model.to(device)
+    else:
+        parts = first.parts
+        model = assemble(
+            parts.tower,
+            parts.language,
+            parts.projector_type,
+            image_size=parts.image_size,
+            dtype=dtype,
+        )
+        model = model.to(device).eval()
+        adapters = {name: load_adapter(stage.folder, model) for name, stage in stages.items()}
+    tokenizer = load_tokenizer(first.parts.tokenizer)
+    voices = {
+        name: Voice(
+            template=TEMPLATES[stage.template],
+            stop_ids=stop_ids(TEMPLATES[stage.template], tokenizer),
+            adapter=name if name in adapters else None,
+            version=_version(stage),
+        )
+        for name, stage in stages.items()
+    }
+    return LoadedModels(model, tokenizer, _preprocessing(first, model), adapters, voices)
+
+
+def _preprocessing(stage: StageResult, model: "PaloForConditionalGeneration") -> Preprocessing:
+    if stage.preprocessing is None:
+        return read_preprocessing(stage.parts.tower, model.config.input_image_size)
+    return from_dict(Preprocessing, stage.preprocessing)
+
+
+def _version(stage: StageResult) -> str:
+    """Names a model's weights: another training of the same parts has another name."""
+    written = [stage.folder / "model.json", stage.folder / "projector.safetensors"]
+    written += sorted(stage.folder.glob("adapter/*.safetensors"))
+    written += sorted(stage.folder.glob("language/*.safetensors"))
+    hashes = "".join(storage.file_hash(path) for path in written)
+    return f"fp_{hashlib.sha256(hashes.encode()).hexdigest()[:12]}"

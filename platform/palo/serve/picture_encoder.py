@@ -1,0 +1,112 @@
+"""What the tower gives for pictures: once for each, however many ask about it at the same time."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from palo.data.preprocessing import Preprocessing
+from palo.serve.guard.decoder_pool import DecoderPool, Pixels
+from palo.serve.guard.picture_settings import PictureRules
+from palo.serve.protocol.ask import Picture
+
+if TYPE_CHECKING:
+    from palo.model import PaloForConditionalGeneration
+
+
+class PictureEncoder:
+    """Gives features of pictures; to be used from one event loop.
+
+    Args:
+        model: Whose tower.
+        preprocessing: What happens to a picture first.
+        rules: Which pictures are taken.
+        cache_bytes: Memory for the features of pictures that were asked about.
+
+    Attributes:
+        num_found: Pictures whose features were known.
+        num_computed: Pictures that were computed.
+    """
+
+    def __init__(
+        self,
+        model: "PaloForConditionalGeneration",
+        preprocessing: Preprocessing,
+        rules: PictureRules,
+        cache_bytes: int,
+    ) -> None:
+        self.num_found = 0
+        self.num_computed = 0
+        self._model = model
+        self._preprocessing = preprocessing
+        self._cache_bytes = cache_bytes
+        self._decoders = DecoderPool(preprocessing, rules)
+        self._thread = ThreadPoolExecutor(1, "palo-tower")
+        self._known: OrderedDict[str, Tensor] = OrderedDict()
+        self._known_bytes = 0
+        self._coming: dict[str, asyncio.Task[Tensor]] = {}
+
+    async def features_of(self, pictures: Sequence[Picture], owner: str) -> dict[str, Tensor]:
+        """Returns the features (P, D) of each picture by its id.
+
+        Args:
+            pictures: Any number.
+            owner: Who brings them; pictures of several owners are decoded in turn.
+
+        Raises:
+            Refusal: If one can't be decoded, is too large, or too many wait.
+            ResourceError: If no decoder can be started.
+        """
+        found = {}
+        for picture in pictures:
+            if picture.image_id not in found:
+                found[picture.image_id] = await self._one(picture, owner)
+        return found
+
+    async def _one(self, picture: Picture, owner: str) -> Tensor:
+        known = self._known.get(picture.image_id)
+        if known is not None:
+            self._known.move_to_end(picture.image_id)
+            self.num_found += 1
+            return known
+        coming = self._coming.get(picture.image_id)
+        if coming is None:
+            coming = asyncio.create_task(self._compute(picture, owner))
+            self._coming[picture.image_id] = coming
+            coming.add_done_callback(lambda task: self._arrived(picture.image_id, task))
+        else:
+            self.num_found += 1
+        # Others may wait for it too: one who leaves doesn't end it.
+        return await asyncio.shield(coming)
+
+    async def _compute(self, picture: Picture, owner: str) -> Tensor:
+        self.num_computed += 1
+        pixels = await self._decoders.pixels(picture.data, owner, picture.param)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._encoded, pixels)
+
+    @torch.inference_mode()
+    def _encoded(self, pixels: Pixels) -> Tensor:
+        normal = torch.from_numpy(self._preprocessing.normalise(pixels))
+        features: Tensor = self._model.vision_tower(normal[None].to(self._model.device))[0]
+        return features
+
+    def close(self) -> None:
+        """Ends the processes that decode."""
+        self._decoders.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _arrived(self, image_id: str, task: asyncio.Task[Tensor]) -> None:
+        del self._coming[image_id]
+        if task.cancelled() or task.exception() is not None:
+            return
+        features = task.result()
+        self._known[image_id] = features
+        self._known_bytes += features.nbytes
+        while self._known_bytes > self._cache_bytes:
+            _, oldest = self._known.popitem(last=False)
+            self._known_bytes -= oldest.nbytes

@@ -1,0 +1,242 @@
+"""What a replica of a deployment holds: an engine, and the models that it speaks for.
+
+It takes requests only after it has answered one of its own about a picture, so that the first
+client meets warm kernels, caches and graphs.
+"""
+
+import asyncio
+import logging
+import os
+import queue
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+
+import torch
+from PIL import Image
+
+from palo.errors import ConfigError, DataError, PaloError, ResourceError
+from palo.serve.engine.batcher import Batcher
+from palo.serve.engine.local_engine import LocalEngine
+from palo.serve.engine.refusals import EngineClosedError, EngineFullError
+from palo.serve.engine.request import Output, Request, Sampling
+from palo.serve.engine.settings import EngineSettings
+from palo.serve.engine.stats import EngineStats
+from palo.serve.guard.picture_settings import PictureRules
+from palo.serve.loading import LoadedModels, ModelSource, load_models
+from palo.serve.picture_encoder import PictureEncoder
+from palo.serve.protocol.ask import Ask, Item, Opened, Picture
+from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.serve.replica_pieces import piece_of, sampling_for
+from palo.text.encoding import encode_prompt
+
+_LOG = logging.getLogger(__name__)
+_WARM_UP_TIMEOUT_S = 600.0
+_WARM_UP_TOKENS = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplicaSettings:
+    """How a replica computes.
+
+    Attributes:
+        engine: Sizes of its engine.
+        pictures: Which pictures are taken.
+        feature_cache_bytes: Memory for what the tower gave for pictures.
+        num_threads: Threads of one computation on a CPU: more than one help on idle cores only.
+    """
+
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    pictures: PictureRules = field(default_factory=PictureRules)
+    feature_cache_bytes: int = 256 * 2**20
+    num_threads: int = 1
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.feature_cache_bytes < 0:
+            yield f"feature_cache_bytes is {self.feature_cache_bytes}, it can't be negative"
+        if self.num_threads < 1:
+            yield f"num_threads is {self.num_threads}, it must be at least 1"
+
+    @property
+    def capacity(self) -> int:
+        """Requests that it answers or lets wait."""
+        return self.engine.num_slots + self.engine.max_waiting
+
+
+class ModelReplica:
+    """Answers requests to the models of one deployment.
+
+    Args:
+        sources: The models.
+        settings: How it computes.
+    """
+
+    def __init__(self, sources: Sequence[ModelSource], settings: ReplicaSettings) -> None:
+        torch.set_num_threads(settings.num_threads)
+        self._loaded: LoadedModels = load_models(sources)
+        self._encoder = PictureEncoder(
+            self._loaded.model,
+            self._loaded.preprocessing,
+            settings.pictures,
+            settings.feature_cache_bytes,
+        )
+        batcher = Batcher(
+            self._loaded.model, self._loaded.tokenizer, settings.engine, self._loaded.adapters
+        )
+        self._engine = LocalEngine(batcher)
+        self._warm_up()
+
+    async def answer(self, ask: Ask) -> AsyncGenerator[list[Item]]:
+        """Answers a request; closing the generator frees its slots before the next step.
+
+        Yields:
+            What has come since the last time: `Opened` first, then pieces; a `Refusal` ends it.
+        """
+        loop = asyncio.get_running_loop()
+        outputs: asyncio.Queue[tuple[int, Output]] = asyncio.Queue()
+        numbers: list[int] = []
+
+        def pass_on(choice: int, output: Output) -> None:
+            loop.call_soon_threadsafe(outputs.put_nowait, (choice, output))
+
+        try:
+            for choice, request in enumerate(await self._requests(ask)):
+                numbers.append(self._engine.submit(request, partial(pass_on, choice)))
+            yield [Opened(version=self._loaded.voices[ask.model].version)]
+            num_left = len(numbers)
+            while num_left:
+                came = [await outputs.get()]
+                while not outputs.empty():
+                    came.append(outputs.get_nowait())
+                num_left -= sum(output.finish is not None for _, output in came)
+                yield self._items(ask, came)
+        except Refusal as refusal:
+            yield [refusal]
+        except PaloError as error:
+            yield [_refusal_for(error)]
+        finally:
+            for number in numbers:
+                self._engine.cancel(number)
+
+    def stats(self) -> EngineStats:
+        """Returns what its engine has done and holds."""
+        return self._engine.stats()
+
+    def process_id(self) -> int:
+        """Returns the number of its process, by which drills end it."""
+        return os.getpid()
+
+    def close(self) -> None:
+        """Ends its engine and the processes that decode pictures."""
+        self._engine.close()
+        self._encoder.close()
+
+    def __del__(self) -> None:
+        # Ray Serve's way to say that a replica, drained by then, has to go.
+        if hasattr(self, "_engine"):
+            self.close()
+
+    def check_health(self) -> None:
+        """Tells Ray Serve that it can't answer any more.
+
+        Raises:
+            ResourceError: If its engine has stopped.
+        """
+        if not self._engine.is_running:
+            raise ResourceError("the engine of this replica has stopped", fix="Start another.")
+
+    async def _requests(self, ask: Ask) -> list[Request]:
+        voice = self._loaded.voices.get(ask.model)
+        if voice is None:
+            raise Refusal(
+                "this deployment has no such model",
+                seen=ask.model,
+                param="model",
+                code=RefusalCode.MODEL_NOT_FOUND,
+            )
+        # Long texts take a while; the other requests' pieces go on meanwhile.
+        ids = await asyncio.to_thread(
+            encode_prompt, ask.conversation, voice.template, self._loaded.tokenizer
+        )
+        features = await self._encoder.features_of(ask.pictures, ask.owner)
+        return [
+            Request(
+                prompt_ids=ids,
+                image_ids=tuple(picture.image_id for picture in ask.pictures),
+                features=features,
+                sampling=sampling_for(ask.sampling, choice, voice.stop_ids),
+                adapter=voice.adapter,
+            )
+            for choice in range(ask.num_choices)
+        ]
+
+    def _items(self, ask: Ask, came: Sequence[tuple[int, Output]]) -> list[Item]:
+        tells_tokens = ask.sampling.num_logprobs is not None
+        tokenizer = self._loaded.tokenizer if tells_tokens else None
+        return [piece_of(choice, output, tokenizer) for choice, output in came]
+
+    def _warm_up(self) -> None:
+        """Answers a question about a grey picture with each of its models.
+
+        Raises:
+            ResourceError: If that fails or takes too long.
+        """
+        config = self._loaded.model.config
+        file = BytesIO()
+        Image.new("RGB", (32, 32), "grey").save(file, "PNG")
+        picture = Picture(image_id="warm-up", data=file.getvalue(), param="")
+        # In a thread, as Ray Serve constructs replicas on an event loop.
+        with ThreadPoolExecutor(1) as aside:
+            coming = self._encoder.features_of([picture], "")
+            features = aside.submit(asyncio.run, coming).result(_WARM_UP_TIMEOUT_S)
+        ended: queue.SimpleQueue[Output] = queue.SimpleQueue()
+        prompt = [0, config.image_sentinel, 0]
+        for voice in self._loaded.voices.values():
+            request = Request(
+                prompt_ids=prompt,
+                image_ids=("warm-up",),
+                features=features,
+                sampling=Sampling(max_tokens=_WARM_UP_TOKENS),
+                adapter=voice.adapter,
+            )
+            self._engine.submit(
+                request, lambda output: ended.put(output) if output.finish else None
+            )
+            try:
+                output = ended.get(timeout=_WARM_UP_TIMEOUT_S)
+            except queue.Empty:
+                raise ResourceError(
+                    "a first answer took too long",
+                    seen=f"{_WARM_UP_TIMEOUT_S:.0f} s",
+                    fix="Give the replica more of the machine.",
+                ) from None
+            if output.error is not None:
+                raise output.error
+
+
+def _refusal_for(error: PaloError) -> Refusal:
+    """Returns what a client is told about an error of the engine's."""
+    if isinstance(error, EngineFullError):
+        return Refusal(
+            error.fact,
+            fix=error.fix,
+            code=RefusalCode.OVERLOADED,
+            retry_after_s=error.retry_after_s,
+        )
+    if isinstance(error, EngineClosedError):
+        return Refusal(error.fact, fix=error.fix, code=RefusalCode.REPLICA_LOST)
+    if isinstance(error, ConfigError):
+        return Refusal(error.fact, seen=error.seen, fix=error.fix, code=RefusalCode.INVALID_REQUEST)
+    if isinstance(error, DataError):
+        return Refusal(
+            error.fact,
+            seen=error.seen,
+            fix=error.fix,
+            param="messages",
+            code=RefusalCode.CONTEXT_LENGTH_EXCEEDED,
+        )
+    _LOG.error("a request failed", exc_info=error)
+    return Refusal("the model failed", fix="Ask again.", code=RefusalCode.INTERNAL)

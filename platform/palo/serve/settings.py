@@ -1,0 +1,84 @@
+"""What is served, where, and with how much of the machine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from palo.serve.guard.access import AccessSettings
+from palo.serve.loading import ModelSource
+from palo.serve.page.settings import PageSettings
+from palo.serve.protocol.bounds import ProtocolBounds
+from palo.serve.replica import ReplicaSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScaleSettings:
+    """How many replicas each model has, and what each of them gets.
+
+    Attributes:
+        min_replicas: Replicas that are always there.
+        max_replicas: Most replicas under load.
+        num_cpus: Logical CPUs of a replica.
+        num_gpus: GPUs of a replica.
+        idle_s: Seconds of little to do after which a replica is given up.
+        drain_s: Seconds that a replica that has to go gets for the answers it has begun.
+        max_queued: Requests that may wait in the ingress while all replicas are full.
+    """
+
+    min_replicas: int = 1
+    max_replicas: int = 1
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    idle_s: float = 600.0
+    drain_s: float = 300.0
+    max_queued: int = 64
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if not 1 <= self.min_replicas <= self.max_replicas:
+            yield (
+                f"min_replicas is {self.min_replicas}, it must be at least 1 and at most "
+                f"max_replicas, {self.max_replicas}"
+            )
+        for name in ("num_cpus", "num_gpus", "idle_s", "drain_s"):
+            if getattr(self, name) < 0:
+                yield f"{name} is {getattr(self, name)}, it can't be negative"
+        if self.max_queued < 1:
+            yield f"max_queued is {self.max_queued}, it must be at least 1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServeSettings:
+    """An endpoint.
+
+    Attributes:
+        models: What it serves.
+        access: Where it listens and who may ask.
+        bounds: How much one request may ask for.
+        replica: How replicas compute.
+        scale: How many there are.
+        timeout_s: Seconds that one request may take altogether.
+        max_requests: Requests that are in the ingress at once; more are told to come back.
+        page: The chat page at `/`, which reaches this endpoint as its visitors do; None for none.
+    """
+
+    models: tuple[ModelSource, ...]
+    access: AccessSettings = field(default_factory=AccessSettings)
+    bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
+    replica: ReplicaSettings = field(default_factory=ReplicaSettings)
+    scale: ScaleSettings = field(default_factory=ScaleSettings)
+    timeout_s: float = 300.0
+    max_requests: int = 256
+    page: PageSettings | None = None
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if not self.models:
+            yield "models is empty, name at least one"
+        if self.timeout_s <= 0:
+            yield f"timeout_s is {self.timeout_s}, it must be above 0"
+        if self.max_requests < 1:
+            yield f"max_requests is {self.max_requests}, it must be at least 1"
+        if self.page is not None and self.access.num_ingresses > 1:
+            yield "page needs num_ingresses of 1: it remembers who has logged in"
+        if self.page is not None and self.page.login == self.access.no_keys:
+            yield "page.login must be on where keys are asked for, and off where not"

@@ -1,0 +1,191 @@
+"""The endpoint as clients meet it: OpenAI's own package against a running Serve application."""
+
+import base64
+import os
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+
+pytestmark = pytest.mark.ray
+
+WAIT_S = 240.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def endpoint(local_ray, finished_stage, tmp_path_factory):
+    """Address and key of an endpoint with one model on one replica of two slots."""
+    from ray import serve
+
+    from palo.serve.application import application
+    from palo.serve.engine.settings import EngineSettings
+    from palo.serve.guard.access import AccessSettings
+    from palo.serve.guard.key_file import add_key
+    from palo.serve.loading import ModelSource
+    from palo.serve.replica import ReplicaSettings
+    from palo.serve.running import run_application
+    from palo.serve.settings import ServeSettings
+
+    key_file = tmp_path_factory.mktemp("keys") / "keys.json"
+    secret, _ = add_key(key_file, "tests")
+    engine = EngineSettings(num_slots=2, max_context=240, max_waiting=30)
+    settings = ServeSettings(
+        models=(ModelSource(name="palo", folder=finished_stage),),
+        access=AccessSettings(key_file=key_file),
+        replica=ReplicaSettings(engine=engine),
+    )
+    port = _free_port()
+    run_application(application(settings), "127.0.0.1", port)
+    yield f"http://127.0.0.1:{port}/v1", secret
+    serve.shutdown()
+
+
+@pytest.fixture
+def client(endpoint):
+    address, secret = endpoint
+    with openai.OpenAI(base_url=address, api_key=secret, max_retries=0, timeout=WAIT_S) as client:
+        yield client
+
+
+def ask(client, text="a red circle", *images, **values):
+    content = [{"type": "text", "text": text}]
+    for path in images:
+        data = base64.b64encode(path.read_bytes()).decode()
+        url = {"url": f"data:image/png;base64,{data}"}
+        content.append({"type": "image_url", "image_url": url})
+    messages = [{"role": "user", "content": content}]
+    return client.chat.completions.create(model="palo", messages=messages, **values)
+
+
+def replica():
+    from ray import serve
+
+    return serve.get_deployment_handle("model-palo", "palo")
+
+
+def until(holds):
+    ends = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < ends, "it never came about"
+        time.sleep(0.05)
+
+
+def test_models(client):
+    assert [model.id for model in client.models.list()] == ["palo"]
+    assert client.models.retrieve("palo").object == "model"
+
+
+def test_a_question_and_the_next(client):
+    first = ask(client, max_tokens=6, extra_body={"language": "ur"})
+    assert first.choices[0].finish_reason in ("stop", "length")
+    assert 1 <= first.usage.completion_tokens <= 6
+    raw = client.chat.completions.with_raw_response.create(
+        model="palo",
+        messages=[
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": "Что это?"},
+            {"role": "assistant", "content": first.choices[0].message.content},
+            {"role": "user", "content": "А это что такое?"},
+        ],
+        max_completion_tokens=4,
+        extra_body={"top_k": 3, "language": "bn"},
+    )
+    assert raw.headers["x-palo-language"] == "ru"
+    assert raw.headers["x-request-id"]
+    assert "," not in raw.headers["x-request-id"]
+    assert raw.parse().system_fingerprint.startswith("fp_")
+
+
+def test_a_picture_is_part_of_the_prompt_with_its_tokens(client, picture_files, trained):
+    from palo.text.encoding import encode_prompt, expand_sentinels
+    from palo.text.messages import Conversation, Turn
+
+    answer = ask(client, "a red circle", picture_files[0], picture_files[1], max_tokens=3)
+    conversation = Conversation((Turn("user", "a red circle", 2),))
+    ids = encode_prompt(conversation, trained.template, trained.tokenizer)
+    assert answer.usage.prompt_tokens == len(expand_sentinels(ids, 16))
+    again = ask(client, "a red circle", picture_files[0], picture_files[1], max_tokens=3)
+    assert again.usage.prompt_tokens_details.cached_tokens > 16
+    assert again.choices[0].message.content == answer.choices[0].message.content
+
+
+def test_a_stream_says_what_a_whole_answer_says(client, picture_files):
+    wanted = {"max_tokens": 20, "temperature": 0.8, "seed": 3, "n": 2}
+    whole = ask(client, "two", picture_files[0], **wanted)
+    options = {"include_usage": True}
+    texts, usage = ["", ""], None
+    for chunk in ask(
+        client, "two", picture_files[0], stream=True, stream_options=options, **wanted
+    ):
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+    assert texts == [choice.message.content for choice in whole.choices]
+    assert usage.total_tokens == whole.usage.total_tokens
+
+
+def test_logprobs(client):
+    answer = ask(client, max_tokens=3, logprobs=True, top_logprobs=2)
+    tokens = answer.choices[0].logprobs.content
+    assert len(tokens) == answer.usage.completion_tokens
+    assert all(len(token.top_logprobs) == 2 for token in tokens)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "code"),
+    [
+        ({"temperature": 9}, openai.BadRequestError, "invalid_request"),
+        ({"text": "x" * 2000}, openai.BadRequestError, "context_length_exceeded"),
+        ({"extra_body": {"model": "other"}}, openai.NotFoundError, "model_not_found"),
+    ],
+)
+def test_errors_are_those_that_the_package_knows(client, values, error, code):
+    with pytest.raises(error) as caught:
+        ask(client, **values)
+    assert caught.value.code == code
+    assert caught.value.body["request_id"] == caught.value.request_id
+
+
+def test_without_a_key_there_is_no_answer(endpoint):
+    with (
+        openai.OpenAI(base_url=endpoint[0], api_key="sk-wrong", max_retries=0) as stranger,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        ask(stranger)
+
+
+def test_a_client_that_leaves_frees_its_slots(client):
+    before = replica().stats.remote().result().num_finished.get("cancelled", 0)
+    stream = ask(client, max_tokens=200, n=8, stream=True)
+    next(iter(stream))
+    stream.close()
+    with pytest.raises(openai.APITimeoutError):
+        ask(client.with_options(timeout=0.5), max_tokens=200, n=8)
+
+    def is_idle():
+        stats = replica().stats.remote().result()
+        return not (stats.num_running or stats.num_waiting)
+
+    until(is_idle)
+    assert replica().stats.remote().result().num_finished["cancelled"] > before
+
+
+def test_a_killed_replica_is_told_in_a_stream_and_retried_elsewhere(client):
+    stream = ask(client, max_tokens=200, n=8, stream=True)
+    next(iter(stream))
+    with ThreadPoolExecutor(1) as other:
+        whole = other.submit(ask, client, max_tokens=4)
+        os.kill(replica().process_id.remote().result(), signal.SIGKILL)
+        with pytest.raises(openai.APIError) as caught:
+            list(stream)
+        assert caught.value.code == "replica_lost"
+        assert whole.result().choices[0].finish_reason in ("stop", "length")

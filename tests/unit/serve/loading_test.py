@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from palo.checkpoint.load import load_trained
+from palo.errors import ConfigError, DataError
+from palo.serve.engine.batcher import Batcher
+from palo.serve.engine.request import Request, Sampling
+from palo.serve.engine.settings import EngineSettings
+from palo.serve.loading import ModelSource, grouped, load_models, stage_folder
+
+SMALL = EngineSettings(num_slots=4, max_context=96)
+
+
+def sources(folders):
+    return tuple(ModelSource(name=name, folder=folder) for name, folder in folders.items())
+
+
+def answers(model, tokenizer, adapters, names):
+    torch.manual_seed(3)
+    features = {"x": torch.randn(16, 32)}
+    requests = [
+        Request(
+            prompt_ids=[1, -200, 9, 10],
+            image_ids=("x",),
+            features=features,
+            sampling=Sampling(max_tokens=12),
+            adapter=name,
+        )
+        for name in names
+    ]
+    ids = [[] for _ in names]
+    for place, output in Batcher(model, tokenizer, SMALL, adapters).run(requests):
+        ids[place] += [token.id for token in output.tokens]
+    return ids
+
+
+def test_models_on_one_base_answer_as_each_alone(adapted_stages):
+    loaded = load_models(sources(adapted_stages), "cpu")
+    together = answers(loaded.model, loaded.tokenizer, loaded.adapters, list(adapted_stages))
+    assert together[0] != together[1]
+    for name, found in zip(adapted_stages, together, strict=True):
+        alone = load_trained(adapted_stages[name])
+        assert answers(alone.model, alone.tokenizer, {}, [None]) == [found]
+    voices = loaded.voices
+    assert [voices[name].adapter for name in adapted_stages] == ["first", "second"]
+    assert voices["first"].version != voices["second"].version
+
+
+def test_a_model_that_stands_alone_is_merged(adapted_stages):
+    loaded = load_models(sources({"only": adapted_stages["first"]}), "cpu")
+    assert not loaded.adapters
+    assert loaded.voices["only"].adapter is None
+    assert loaded.preprocessing.image_size == 32
+
+
+def test_models_are_put_together_by_their_base(adapted_stages, finished_stage):
+    groups = grouped(sources(adapted_stages | {"plain": finished_stage}))
+    assert [[source.name for source in group] for group in groups] == [
+        ["first", "second"],
+        ["plain"],
+    ]
+
+
+def test_two_models_of_one_name_are_refused(finished_stage):
+    twice = sources({"a": finished_stage}) * 2
+    with pytest.raises(ConfigError, match="two models have one name: a"):
+        grouped(twice)
+
+
+def test_a_stage_that_only_captions_is_refused(caption_stage):
+    with pytest.raises(ConfigError, match="can't talk"):
+        grouped(sources({"a": caption_stage}))
+
+
+def test_a_folder_without_a_model_is_told(tmp_path):
+    with pytest.raises(DataError, match="no finished model here"):
+        grouped(sources({"a": tmp_path}))
+
+
+def test_a_run_leads_to_its_finetune_stage(adapted_stages):
+    folder = adapted_stages["first"]
+    assert stage_folder(folder.parent) == folder
+    assert stage_folder(folder) == folder

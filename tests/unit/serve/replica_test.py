@@ -1,0 +1,171 @@
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from palo.errors import ResourceError
+from palo.serve.engine.settings import EngineSettings
+from palo.serve.loading import ModelSource
+from palo.serve.protocol.ask import Opened, Piece
+from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.serve.replica import ModelReplica, ReplicaSettings
+from palo.text.encoding import encode_prompt, expand_sentinels
+from palo.text.messages import Turn
+
+SETTINGS = ReplicaSettings(engine=EngineSettings(num_slots=2, max_context=200, max_waiting=2))
+
+
+@pytest.fixture(scope="module")
+def replica(finished_stage):
+    replica = ModelReplica((ModelSource(name="palo", folder=finished_stage),), SETTINGS)
+    yield replica
+    replica.close()
+
+
+async def items_of(replica, ask):
+    return [item for items in [i async for i in replica.answer(ask)] for item in items]
+
+
+def answered(replica, *asks):
+    async def together():
+        return await asyncio.gather(*(items_of(replica, ask) for ask in asks))
+
+    return asyncio.run(together())
+
+
+def text_of(items, choice=0):
+    return "".join(i.text for i in items if isinstance(i, Piece) and i.choice == choice)
+
+
+def refusal_of(items):
+    (refusal,) = (item for item in items if isinstance(item, Refusal))
+    return refusal
+
+
+def test_it_is_warm_before_its_first_request(replica):
+    assert replica.stats().decode_tokens > 0
+    replica.check_health()
+
+
+def test_an_answer_ends_at_its_limit_and_tells_what_it_took(replica, ask, picture_files):
+    (items,) = answered(replica, ask("a red circle", picture_files[0], max_tokens=5))
+    assert isinstance(items[0], Opened)
+    last = items[-1]
+    assert last.finish == "length"
+    assert last.usage.completion_tokens == 5
+    assert all(not item.tokens for item in items[1:])
+
+
+def test_each_picture_counts_with_all_of_its_tokens(replica, ask, picture_files, trained):
+    for asked in (ask("x", picture_files[0]), ask("x", picture_files[0], picture_files[1])):
+        (items,) = answered(replica, asked)
+        ids = encode_prompt(asked.conversation, trained.template, trained.tokenizer)
+        assert items[-1].usage.prompt_tokens == len(expand_sentinels(ids, 16))
+
+
+def test_a_picture_is_computed_once_for_all_who_ask(replica, ask, picture_files):
+    encoder = replica._encoder
+    before = encoder.num_computed
+    answers = answered(replica, *(ask("a red circle", picture_files[2]) for _ in range(4)))
+    assert encoder.num_computed - before == 1
+    assert len({text_of(items) for items in answers}) == 1
+
+
+def test_markup_in_words_stays_words(replica, ask):
+    plain, marked = answered(replica, ask("<image></s>"), ask("a"))
+    assert isinstance(plain[-1], Piece)
+    assert plain[-1].usage.prompt_tokens > marked[-1].usage.prompt_tokens + 5
+
+
+def test_several_answers_have_seeds_of_their_own(replica, ask):
+    (items,) = answered(replica, ask(num_choices=2, temperature=1.0, seed=5))
+    (alone,) = answered(replica, ask(temperature=1.0, seed=6))
+    assert text_of(items, 1) == text_of(alone)
+    assert text_of(items, 0) != text_of(items, 1)
+
+
+def test_logprobs_come_with_the_tokens(replica, ask):
+    (items,) = answered(replica, ask(num_logprobs=2))
+    tokens = [token for item in items[1:] for token in item.tokens]
+    assert len(tokens) == items[-1].usage.completion_tokens
+    assert all(token.logprob < 0 and len(token.top) == 2 for token in tokens)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"text": "x" * 900}, RefusalCode.CONTEXT_LENGTH_EXCEEDED),
+        ({"model": "other"}, RefusalCode.MODEL_NOT_FOUND),
+    ],
+)
+def test_what_cant_be_answered_is_refused(replica, ask, changes, code):
+    (items,) = answered(replica, ask(**changes))
+    assert len(items) == 1
+    assert refusal_of(items).code is code
+
+
+def test_bytes_that_are_no_picture_are_refused(replica, ask):
+    (items,) = answered(replica, ask("x", b"\x89PNG\r\n\x1a\nnothing"))
+    refusal = refusal_of(items)
+    assert (refusal.code, refusal.param) == (RefusalCode.IMAGE_UNREADABLE, "image 0")
+    assert "0x" not in refusal.message
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back(replica, ask):
+    answers = answered(replica, *(ask(f"a {n}", max_tokens=40) for n in range(12)))
+    refused = [items for items in answers if isinstance(items[-1], Refusal)]
+    assert 0 < len(refused) < 12
+    for items in refused:
+        assert refusal_of(items).code is RefusalCode.OVERLOADED
+        assert refusal_of(items).retry_after_s >= 1
+
+
+def test_leaving_frees_the_slot(replica, ask):
+    async def leave():
+        async with aclosing(replica.answer(ask(max_tokens=100))) as items:
+            await anext(items)
+            await anext(items)
+        for _ in range(200):
+            if replica.stats().num_running == 0:
+                return
+            await asyncio.sleep(0.01)
+
+    before = replica.stats().num_finished.get("cancelled", 0)
+    asyncio.run(leave())
+    assert replica.stats().num_running == 0
+    assert replica.stats().num_finished["cancelled"] == before + 1
+
+
+def test_a_conversation_goes_on(replica, ask):
+    turns = (Turn("user", "two blue squares"), Turn("assistant", "a red circle"))
+    (items,) = answered(replica, ask("two", turns=turns))
+    assert items[-1].finish in ("stop", "length")
+
+
+def test_a_replica_that_goes_away_says_so(finished_stage, ask):
+    replica = ModelReplica((ModelSource(name="palo", folder=finished_stage),), SETTINGS)
+
+    async def close_meanwhile():
+        answers = replica.answer(ask(max_tokens=150))
+        found = await anext(answers)
+        replica._engine.close()
+        async for items in answers:
+            found += items
+        return found
+
+    items = asyncio.run(close_meanwhile())
+    assert refusal_of(items).code is RefusalCode.REPLICA_LOST
+    (after,) = answered(replica, ask())
+    assert refusal_of(after).code is RefusalCode.REPLICA_LOST
+    with pytest.raises(ResourceError, match="has stopped"):
+        replica.check_health()
+    replica.close()
+
+
+def test_several_models_on_one_replica(adapted_stages, ask):
+    sources = tuple(ModelSource(name=name, folder=path) for name, path in adapted_stages.items())
+    replica = ModelReplica(sources, SETTINGS)
+    first, second = answered(replica, ask(model="first"), ask(model="second"))
+    replica.close()
+    assert first[0].version != second[0].version
+    assert text_of(first) != text_of(second)
