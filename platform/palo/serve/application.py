@@ -12,8 +12,9 @@ from palo.serve.front import Front
 from palo.serve.guard.access import Access
 from palo.serve.guard.allowances import Allowances
 from palo.serve.guard.pictures import PictureReader
-from palo.serve.ingress import build_app
+from palo.serve.ingress import Edge, build_app
 from palo.serve.loading import ModelSource, grouped
+from palo.serve.observing.logs import RequestLog, start_logging
 from palo.serve.relay import Call, Relay
 from palo.serve.replica import ModelReplica
 from palo.serve.routing import ImageRouter
@@ -55,9 +56,14 @@ class Ingress:
             access=Access(settings.access),
             allowances=Allowances(settings.access.num_ingresses),
             pictures=PictureReader(settings.replica.pictures),
+            bodies=settings.bodies,
+            log=RequestLog(with_contents=settings.log_contents),
             max_requests=settings.max_requests,
         )
-        return build_app(front, None if settings.page is None else self._mount_page)
+        start_logging()
+        mount_page = None if settings.page is None else self._mount_page
+        edge = Edge(bodies=settings.bodies, behind_proxy=True, mount_page=mount_page)
+        return build_app(front, edge)
 
     def _mount_page(self, app: "FastAPI") -> None:
         from palo.serve.page.mount import mount_page  # Gradio takes seconds

@@ -10,10 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from palo.serve.accounting import Account
 from palo.serve.guard.access import Access
 from palo.serve.guard.allowances import Allowances, Visit
+from palo.serve.guard.body_limit import BodyBounds, require_few_values
 from palo.serve.guard.pictures import PictureReader
-from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Piece
+from palo.serve.observing.logs import RequestLog
+from palo.serve.observing.metrics import Metrics
+from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Piece, Report
 from palo.serve.protocol.bodies import AnswerWriter
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.protocol.chat_request import ChatRequest
@@ -37,7 +41,13 @@ class Front:
         access: Who may ask.
         allowances: How much each may.
         pictures: Gets images from where requests say that they are.
+        bodies: How many values a body may have.
+        log: Where each request leaves a line.
         max_requests: Requests that are here at once.
+
+    Attributes:
+        models: Names of the models.
+        metrics: What was counted.
     """
 
     def __init__(
@@ -49,16 +59,26 @@ class Front:
         access: Access,
         allowances: Allowances,
         pictures: PictureReader,
+        bodies: BodyBounds,
+        log: RequestLog,
         max_requests: int,
     ) -> None:
         self.models = tuple(models)
+        self.metrics = Metrics(self.models)
         self._relay = relay
         self._bounds = bounds
         self._access = access
         self._allowances = allowances
         self._pictures = pictures
+        self._bodies = bodies
+        self._log = log
         self._max_requests = max_requests
         self._num_requests = 0
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether requests need a key."""
+        return self._access.asks_for_keys
 
     def require_key(self, request: Request) -> None:
         """Refuses a request without a good key.
@@ -81,20 +101,24 @@ class Front:
         headers = request.headers
         key = self._access.of(headers.get("authorization"), headers.get("host"))
         with ExitStack() as stack:
+            account = stack.enter_context(Account(self.metrics, self._log, key.id))
             visit = stack.enter_context(self._allowances.admit(key))
             self._enter()
             stack.callback(self._leave)
-            asked = read_request(await request.body(), self._bounds)
+            body = await request.body()
+            require_few_values(body, self._bodies)
+            asked = read_request(body, self._bounds)
             ask, language = await self._ask(asked, request_id, key.id)
+            account.asked(ask, language)
             told = {"x-palo-language": language or "und"}
             items = self._relay.items(ask, keeps=bool(asked.stream))
             if asked.stream:
                 writer = await _opened(items, ask)
-                events = _events(items, writer, asked, visit, request_id)
+                events = _events(items, writer, asked, visit, account, request_id)
                 ending = stack.pop_all()  # the visit lasts as long as the stream
                 return _AnswerStream(events, items, ending, told)
             async with aclosing(items):
-                return await _whole(items, ask, visit, told)
+                return await _whole(items, ask, visit, account, told)
 
     async def _ask(self, asked: ChatRequest, request_id: str, owner: str) -> tuple[Ask, str | None]:
         """Returns what the replica is asked, and the language of the question."""
@@ -149,6 +173,7 @@ async def _whole(
     items: AsyncGenerator[Item | Attempt],
     ask: Ask,
     visit: Visit,
+    account: Account,
     headers: dict[str, str],
 ) -> Response:
     writer = _writer(ask, "")
@@ -156,9 +181,18 @@ async def _whole(
         if isinstance(item, Opened):  # another try starts an answer anew
             writer = _writer(ask, item.version)
         elif isinstance(item, Piece):
-            writer.add(item)
+            _take(item, writer, account)
+        elif isinstance(item, Report):
+            account.reported(item)
     visit.charge(writer.usage()["total_tokens"])
+    account.answered(writer.text)
     return Response(orjson.dumps(writer.whole()), headers=headers, media_type="application/json")
+
+
+def _take(piece: Piece, writer: AnswerWriter, account: Account) -> None:
+    writer.add(piece)
+    if piece.usage is not None:
+        account.took(piece.usage)
 
 
 async def _opened(items: AsyncGenerator[Item | Attempt], ask: Ask) -> AnswerWriter:
@@ -178,6 +212,7 @@ async def _events(
     writer: AnswerWriter,
     asked: ChatRequest,
     visit: Visit,
+    account: Account,
     request_id: str,
 ) -> AsyncGenerator[bytes]:
     """Yields the events of a stream; what goes wrong becomes one of them."""
@@ -185,13 +220,18 @@ async def _events(
         yield b"".join(event(chunk) for chunk in writer.opening())
         async for item in items:
             if isinstance(item, Piece):
-                writer.add(item)
+                _take(item, writer, account)
                 yield b"".join(event(chunk) for chunk in writer.chunks(item))
+            elif isinstance(item, Report):
+                account.reported(item)
+        account.answered(writer.text)
         if asked.wants_usage_event:
             yield event(writer.usage_chunk())
     except Refusal as refusal:
+        account.failed(refusal)
         yield event(refusal.body(request_id))
-    except Exception:
+    except Exception as error:
+        account.failed(error)
         _LOG.exception("request %s failed in its stream", request_id)
         failed = Refusal("the server failed", fix="Ask again.", code=RefusalCode.INTERNAL)
         yield event(failed.body(request_id))

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import queue
+import secrets
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from palo.serve.engine.stats import EngineStats
 from palo.serve.guard.picture_settings import PictureRules
 from palo.serve.loading import LoadedModels, ModelSource, load_models
 from palo.serve.picture_encoder import PictureEncoder
-from palo.serve.protocol.ask import Ask, Item, Opened, Picture
+from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Report
 from palo.serve.refusal_codes import Refusal, RefusalCode
 from palo.serve.replica_pieces import piece_of, sampling_for
 from palo.text.encoding import encode_prompt
@@ -76,6 +77,8 @@ class ModelReplica:
 
     def __init__(self, sources: Sequence[ModelSource], settings: ReplicaSettings) -> None:
         torch.set_num_threads(settings.num_threads)
+        self._name = sources[0].name
+        self._replica = secrets.token_hex(4)
         self._loaded: LoadedModels = load_models(sources)
         self._encoder = PictureEncoder(
             self._loaded.model,
@@ -113,6 +116,7 @@ class ModelReplica:
                     came.append(outputs.get_nowait())
                 num_left -= sum(output.finish is not None for _, output in came)
                 yield self._items(ask, came)
+            yield [self._report]
         except Refusal as refusal:
             yield [refusal]
         except PaloError as error:
@@ -120,6 +124,10 @@ class ModelReplica:
         finally:
             for number in numbers:
                 self._engine.cancel(number)
+
+    @property
+    def _report(self) -> Report:
+        return Report(model=self._name, replica=self._replica, stats=self.stats())
 
     def stats(self) -> EngineStats:
         """Returns what its engine has done and holds."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from palo.serve.guard.access import AccessSettings
+from palo.serve.guard.body_limit import BodyBounds
 from palo.serve.loading import ModelSource
 from palo.serve.page.settings import PageSettings
 from palo.serve.protocol.bounds import ProtocolBounds
@@ -54,20 +55,24 @@ class ServeSettings:
         models: What it serves.
         access: Where it listens and who may ask.
         bounds: How much one request may ask for.
+        bodies: How large and how slow bodies of requests may be.
         replica: How replicas compute.
         scale: How many there are.
         timeout_s: Seconds that one request may take altogether.
         max_requests: Requests that are in the ingress at once; more are told to come back.
+        log_contents: Writes what is asked and answered to the log too; pictures never.
         page: The chat page at `/`, which reaches this endpoint as its visitors do; None for none.
     """
 
     models: tuple[ModelSource, ...]
     access: AccessSettings = field(default_factory=AccessSettings)
     bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
+    bodies: BodyBounds = field(default_factory=BodyBounds)
     replica: ReplicaSettings = field(default_factory=ReplicaSettings)
     scale: ScaleSettings = field(default_factory=ScaleSettings)
     timeout_s: float = 300.0
     max_requests: int = 256
+    log_contents: bool = False
     page: PageSettings | None = None
 
     def faults(self) -> Iterator[str]:

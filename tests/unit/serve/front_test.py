@@ -10,15 +10,18 @@ from ray.serve.exceptions import BackPressureError
 from starlette.testclient import TestClient
 
 from palo.serve.engine.request import Usage
+from palo.serve.engine.stats import EngineStats
 from palo.serve.front import Front
 from palo.serve.guard.access import Access, AccessSettings
 from palo.serve.guard.allowances import Allowances
+from palo.serve.guard.body_limit import BodyBounds
 from palo.serve.guard.key_file import add_key
 from palo.serve.guard.keys import KeyLimits
 from palo.serve.guard.picture_settings import PictureRules
 from palo.serve.guard.pictures import PictureReader
-from palo.serve.ingress import build_app
-from palo.serve.protocol.ask import Opened, Piece
+from palo.serve.ingress import Edge, build_app
+from palo.serve.observing.logs import RequestLog
+from palo.serve.protocol.ask import Opened, Piece, Report
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.refusal_codes import Refusal, RefusalCode
 from palo.serve.relay import Relay
@@ -32,7 +35,29 @@ USAGE = Usage(
     total_s=0.2,
 )
 OPENED = Opened(version="fp_1")
-ANSWER = ([OPENED], [Piece(text="ein ")], [Piece(text="Kreis", finish="stop", usage=USAGE)])
+STATS = EngineStats(
+    num_waiting=3,
+    num_running=2,
+    num_slots=8,
+    batch_size=2,
+    cached_bytes=0,
+    steps=9,
+    prefill_tokens=20,
+    cached_tokens=16,
+    decode_tokens=4,
+    num_finished={"stop": 1},
+    first_tokens=1,
+    first_token_s=0.1,
+    step_s=0.2,
+)
+REPORT = Report(model="palo", replica="r1", stats=STATS)
+ANSWER = (
+    [OPENED],
+    [Piece(text="ein ")],
+    [Piece(text="Kreis", finish="stop", usage=USAGE)],
+    [REPORT],
+)
+BODIES = BodyBounds(max_bytes=20_000, max_json_values=100)
 LOST = ActorUnavailableError("gone", None)
 
 
@@ -90,9 +115,11 @@ def client(key_file):
             access=Access(AccessSettings(key_file=key_file)),
             allowances=Allowances(),
             pictures=PictureReader(PictureRules()),
+            bodies=BODIES,
+            log=RequestLog(),
             max_requests=max_requests,
         )
-        client = TestClient(build_app(front), raise_server_exceptions=False)
+        client = TestClient(build_app(front, Edge(bodies=BODIES)), raise_server_exceptions=False)
         client.headers["Authorization"] = f"Bearer {secret}"
         client.replica, client.front = replica, front
         return client
@@ -248,6 +275,39 @@ def test_models_are_listed(client):
     assert code_of(post(client, model="other")) == "model_not_found"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_metrics_tell_how_requests_ended(client, stream):
+    client = client(ANSWER, [[OPENED], LOST])
+    assert post(client, stream=stream).status_code == 200
+    assert post(client, stream=stream, n=0).status_code == 400
+    text = client.get("/metrics").text
+    assert 'palo_requests_total{code="ok",language="ar",model="palo"} 1.0' in text
+    assert 'palo_requests_total{code="invalid_request",' in text
+    assert 'palo_engine_waiting{model="palo",replica="r1"} 3.0' in text
+    assert 'palo_answer_tokens_total{language="ar",model="palo"} 4.0' in text
+    assert "palo_open_requests 0.0" in text
+    del client.headers["Authorization"]
+    assert client.get("/metrics").status_code == 401
+
+
+def test_a_body_that_is_too_large_is_refused(client):
+    client = client(ANSWER)
+    assert code_of(post(client, "x" * 30_000)) == "body_too_large"
+    assert code_of(post(client, metadata=list(range(200)))) == "invalid_request"
+    assert not client.replica.asked
+
+
+def test_without_keys_only_this_machines_own_pages_may_ask(client):
+    client = client(ANSWER)
+    client.front._access = Access(AccessSettings(no_keys=True))
+    app = build_app(client.front, Edge())
+    with TestClient(app, base_url="http://localhost") as own:
+        assert own.get("/v1/models").status_code == 200
+        assert own.get("/healthz", headers={"origin": "http://evil.example"}).status_code == 401
+    with TestClient(app, base_url="http://evil.example") as other:
+        assert other.get("/v1/models").status_code == 401
+
+
 def test_what_isnt_there_has_a_body_of_openais_too(client):
     client = client(ANSWER)
     for response in (client.get("/v1/files"), client.get("/v1/chat/completions")):
@@ -260,7 +320,7 @@ def test_what_isnt_there_has_a_body_of_openais_too(client):
 def test_a_client_may_name_its_request(client):
     client = client(ANSWER)
     client.headers["x-request-id"] = "mine-1"
-    assert "x-request-id" not in post(client).headers  # Ray Serve's proxy tells it
+    assert post(client).headers["x-request-id"] == "mine-1"
     assert post(client, n=0).json()["error"]["request_id"] == "mine-1"
     client.headers["x-request-id"] = "x" * 99
     assert post(client).headers["x-request-id"] == client.replica.asked[-1].request_id
@@ -300,3 +360,4 @@ def test_a_client_that_leaves_ends_its_answer(client):
     asyncio.run(leave())
     assert client.replica.num_ended == 1
     assert client.front._num_requests == 0
+    assert 'code="cancelled"' in client.get("/metrics").text

@@ -6,7 +6,7 @@ import pytest
 from palo.errors import ResourceError
 from palo.serve.engine.settings import EngineSettings
 from palo.serve.loading import ModelSource
-from palo.serve.protocol.ask import Opened, Piece
+from palo.serve.protocol.ask import Opened, Piece, Report
 from palo.serve.refusal_codes import Refusal, RefusalCode
 from palo.serve.replica import ModelReplica, ReplicaSettings
 from palo.text.encoding import encode_prompt, expand_sentinels
@@ -23,7 +23,9 @@ def replica(finished_stage):
 
 
 async def items_of(replica, ask):
-    return [item for items in [i async for i in replica.answer(ask)] for item in items]
+    """Returns what a replica says about the answer, without its last word about the engine."""
+    said = [item for items in [i async for i in replica.answer(ask)] for item in items]
+    return said[:-1] if isinstance(said[-1], Report) else said
 
 
 def answered(replica, *asks):
@@ -82,6 +84,15 @@ def test_several_answers_have_seeds_of_their_own(replica, ask):
     (alone,) = answered(replica, ask(temperature=1.0, seed=6))
     assert text_of(items, 1) == text_of(alone)
     assert text_of(items, 0) != text_of(items, 1)
+
+
+def test_its_last_word_is_what_its_engine_has_done(replica, ask):
+    async def last():
+        return [items async for items in replica.answer(ask())][-1]
+
+    (report,) = asyncio.run(last())
+    assert (report.model, report.stats.num_running) == ("palo", 0)
+    assert report.stats.decode_tokens > 0
 
 
 def test_logprobs_come_with_the_tokens(replica, ask):

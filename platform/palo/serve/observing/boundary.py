@@ -18,23 +18,27 @@ class Boundary:
     """ASGI middleware that names requests and answers for what goes wrong within.
 
     The name is in `scope["state"]["request_id"]`, in every line of the log, and in the answer's
-    header unless the application wrote it there.
+    header unless it is there already.
 
     Args:
         app: The application.
+        behind_proxy: Whether a proxy tells clients the names that requests come with, as Ray
+            Serve's does.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, behind_proxy: bool = False) -> None:
         self._app = app
+        self._behind_proxy = behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _name_of(scope)
+        given = _given_name(scope)
+        request_id = given or f"req_{secrets.token_hex(12)}"
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, is_told=self._behind_proxy and given is not None)
         with request_named(request_id):
             try:
                 await self._app(scope, receive, answer.send)
@@ -48,9 +52,10 @@ class Boundary:
 
 
 class _Answer:
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, *, is_told: bool) -> None:
         self._send = send
         self._request_id = request_id
+        self._is_told = is_told
         self._is_begun = False
         self._is_whole = False
         self._is_stream = False
@@ -59,7 +64,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             names = {name.lower(): value for name, value in headers}
-            if b"x-request-id" not in names:
+            if b"x-request-id" not in names and not self._is_told:
                 headers.append((b"x-request-id", self._request_id.encode()))
             self._is_begun = True
             self._is_stream = names.get(b"content-type", b"").startswith(b"text/event-stream")
@@ -89,9 +94,9 @@ class _Answer:
             raise ConnectionAbortedError(f"request {self._request_id} failed in its answer")
 
 
-def _name_of(scope: Scope) -> str:
-    """Returns the request's own name if it has a plain one, else a fresh one."""
+def _given_name(scope: Scope) -> str | None:
+    """Returns the name that a request came with, if it is a plain one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _NAME.fullmatch(value):
             return str(value.decode())
-    return f"req_{secrets.token_hex(12)}"
+    return None

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from palo.serve.engine.request import Sampling, Usage
+from palo.serve.engine.stats import EngineStats
 from palo.serve.refusal_codes import Refusal
 from palo.text.messages import Conversation
 
@@ -96,5 +97,20 @@ class Opened:
     version: str
 
 
-Item = Opened | Piece | Refusal
-"""What comes from a replica: that it has begun, pieces, and perhaps why it can't go on."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """The last thing that a replica says: what its engine has done so far.
+
+    Attributes:
+        model: Names its deployment, as the first of its models does.
+        replica: Names the replica.
+        stats: What its engine counts.
+    """
+
+    model: str
+    replica: str
+    stats: EngineStats
+
+
+Item = Opened | Piece | Refusal | Report
+"""What comes from a replica: it has begun, pieces, why it can't go on, and what it counted."""

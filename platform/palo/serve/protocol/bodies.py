@@ -42,6 +42,11 @@ class AnswerWriter:
         if piece.usage is not None:
             self._taken.append(piece.usage)
 
+    @property
+    def text(self) -> str:
+        """What was answered so far, several answers in lines of their own."""
+        return "\n".join(self._texts)
+
     def usage(self) -> dict[str, Any]:
         """Returns what the answers took that have ended: the prompt once, however many they are."""
         prompt = max((taken.prompt_tokens for taken in self._taken), default=0)

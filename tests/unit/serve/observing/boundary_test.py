@@ -10,7 +10,7 @@ from palo.serve.refusal_codes import Refusal, RefusalCode
 SECRET = "secret of /etc/palo"
 
 
-def ask(app, headers=()):
+def ask(app, headers=(), **settings):
     sent = []
 
     async def receive():
@@ -20,7 +20,7 @@ def ask(app, headers=()):
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": list(headers)}
-    asyncio.run(Boundary(app)(scope, receive, send))
+    asyncio.run(Boundary(app, **settings)(scope, receive, send))
     start, *rest = sent
     body = b"".join(message.get("body", b"") for message in rest)
     return start["status"], dict(start["headers"]), body, scope["state"]["request_id"]
@@ -40,6 +40,14 @@ def test_an_odd_name_is_not_taken_over(name):
     _, headers, _, taken = ask(PlainTextResponse("hello"), [(b"x-request-id", name)])
     assert taken.startswith("req_")
     assert headers[b"x-request-id"] == taken.encode()
+
+
+def test_behind_a_proxy_only_names_of_our_own_are_told():
+    given = [(b"x-request-id", b"my-own.1")]
+    _, headers, _, name = ask(PlainTextResponse("hello"), given, behind_proxy=True)
+    assert name == "my-own.1"
+    assert b"x-request-id" not in headers
+    assert b"x-request-id" in ask(PlainTextResponse("hello"), behind_proxy=True)[1]
 
 
 def test_an_application_that_names_it_itself_is_not_overridden():
