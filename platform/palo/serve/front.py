@@ -12,9 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from palo.serve.accounting import Account
 from palo.serve.guard.access import Access
-from palo.serve.guard.allowances import Allowances, Visit
+from palo.serve.guard.allowances import Allowances
 from palo.serve.guard.body_limit import BodyBounds, require_few_values
 from palo.serve.guard.pictures import PictureReader
+from palo.serve.guard.spending import Spending
 from palo.serve.observing.logs import RequestLog
 from palo.serve.observing.metrics import Metrics
 from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Piece, Report
@@ -112,13 +113,14 @@ class Front:
             account.asked(ask, language)
             told = {"x-palo-language": language or "und"}
             items = self._relay.items(ask, keeps=bool(asked.stream))
+            spending = Spending(visit, ask.num_choices)
             if asked.stream:
-                writer = await _opened(items, ask)
-                events = _events(items, writer, asked, visit, account, request_id)
+                writer = await _opened(items, ask, spending)
+                events = _events(items, writer, asked, spending, account, request_id)
                 ending = stack.pop_all()  # the visit lasts as long as the stream
                 return _AnswerStream(events, items, ending, told)
             async with aclosing(items):
-                return await _whole(items, ask, visit, account, told)
+                return await _whole(items, ask, spending, account, told)
 
     async def _ask(self, asked: ChatRequest, request_id: str, owner: str) -> tuple[Ask, str | None]:
         """Returns what the replica is asked, and the language of the question."""
@@ -172,7 +174,7 @@ def _writer(ask: Ask, version: str) -> AnswerWriter:
 async def _whole(
     items: AsyncGenerator[Item | Attempt],
     ask: Ask,
-    visit: Visit,
+    spending: Spending,
     account: Account,
     headers: dict[str, str],
 ) -> Response:
@@ -180,26 +182,30 @@ async def _whole(
     async for item in items:
         if isinstance(item, Opened):  # another try starts an answer anew
             writer = _writer(ask, item.version)
+            spending.began(item.prompt_tokens)
         elif isinstance(item, Piece):
-            _take(item, writer, account)
+            _take(item, writer, spending, account)
         elif isinstance(item, Report):
             account.reported(item)
-    visit.charge(writer.usage()["total_tokens"])
     account.answered(writer.text)
     return Response(orjson.dumps(writer.whole()), headers=headers, media_type="application/json")
 
 
-def _take(piece: Piece, writer: AnswerWriter, account: Account) -> None:
+def _take(piece: Piece, writer: AnswerWriter, spending: Spending, account: Account) -> None:
     writer.add(piece)
+    spending.said(piece.choice, piece.usage)
     if piece.usage is not None:
         account.took(piece.usage)
 
 
-async def _opened(items: AsyncGenerator[Item | Attempt], ask: Ask) -> AnswerWriter:
+async def _opened(
+    items: AsyncGenerator[Item | Attempt], ask: Ask, spending: Spending
+) -> AnswerWriter:
     """Waits until a replica has taken the request, so that what it refuses has a status of HTTP."""
     try:
         async for item in items:
             if isinstance(item, Opened):
+                spending.began(item.prompt_tokens)
                 return _writer(ask, item.version)
     except BaseException:
         await items.aclose()
@@ -211,7 +217,7 @@ async def _events(
     items: AsyncGenerator[Item | Attempt],
     writer: AnswerWriter,
     asked: ChatRequest,
-    visit: Visit,
+    spending: Spending,
     account: Account,
     request_id: str,
 ) -> AsyncGenerator[bytes]:
@@ -220,7 +226,7 @@ async def _events(
         yield b"".join(event(chunk) for chunk in writer.opening())
         async for item in items:
             if isinstance(item, Piece):
-                _take(item, writer, account)
+                _take(item, writer, spending, account)
                 yield b"".join(event(chunk) for chunk in writer.chunks(item))
             elif isinstance(item, Report):
                 account.reported(item)
@@ -235,8 +241,6 @@ async def _events(
         _LOG.exception("request %s failed in its stream", request_id)
         failed = Refusal("the server failed", fix="Ask again.", code=RefusalCode.INTERNAL)
         yield event(failed.body(request_id))
-    finally:
-        visit.charge(writer.usage()["total_tokens"])
     yield DONE
 
 

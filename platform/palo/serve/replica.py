@@ -106,9 +106,11 @@ class ModelReplica:
             loop.call_soon_threadsafe(outputs.put_nowait, (choice, output))
 
         try:
-            for choice, request in enumerate(await self._requests(ask)):
+            requests = await self._requests(ask)
+            for choice, request in enumerate(requests):
                 numbers.append(self._engine.submit(request, partial(pass_on, choice)))
-            yield [Opened(version=self._loaded.voices[ask.model].version)]
+            version = self._loaded.voices[ask.model].version
+            yield [Opened(version=version, prompt_tokens=self._prompt_tokens(requests[0]))]
             num_left = len(numbers)
             while num_left:
                 came = [await outputs.get()]
@@ -124,6 +126,10 @@ class ModelReplica:
         finally:
             for number in numbers:
                 self._engine.cancel(number)
+
+    def _prompt_tokens(self, request: Request) -> int:
+        per_image = self._loaded.model.config.tokens_per_image
+        return len(request.prompt_ids) + len(request.image_ids) * (per_image - 1)
 
     @property
     def _report(self) -> Report:

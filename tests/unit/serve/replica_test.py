@@ -63,6 +63,7 @@ def test_each_picture_counts_with_all_of_its_tokens(replica, ask, picture_files,
         (items,) = answered(replica, asked)
         ids = encode_prompt(asked.conversation, trained.template, trained.tokenizer)
         assert items[-1].usage.prompt_tokens == len(expand_sentinels(ids, 16))
+        assert items[0].prompt_tokens == items[-1].usage.prompt_tokens
 
 
 def test_a_picture_is_computed_once_for_all_who_ask(replica, ask, picture_files):

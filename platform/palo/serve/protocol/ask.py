@@ -92,9 +92,11 @@ class Opened:
 
     Attributes:
         version: Names the weights that answer.
+        prompt_tokens: Tokens of the prompt, each image with all of its own.
     """
 
     version: str
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
