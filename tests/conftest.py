@@ -105,6 +105,7 @@ def tiny_model(
     return make
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in a hook of this name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps the tests that start Ray in one process, so that they share one Ray."""
     for item in items:
