@@ -54,7 +54,7 @@ $(CHROME):
 
 # Tests that wait for Ray run in one process, all others in a second one.
 test: setup lint types $(CHROME)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
