@@ -107,15 +107,16 @@ def tiny_model(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keeps the tests that start Ray in one process, so that they share one Ray."""
+    """Keeps tests that share one Ray, or one browser, in one process."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class RayTogether(LoadScopeScheduling):
+    class FoldersTogether(LoadScopeScheduling):
         # The marks of --dist loadgroup don't reach pytest-xdist 3.8 under pytest 9.2.
         def _split_scope(self, nodeid: str) -> str:
-            return "ray" if nodeid.startswith("tests/ray_local/") else nodeid
+            folder = nodeid.split("/")[1]
+            return folder if folder in ("browser", "ray_local") else nodeid
 
-    return RayTogether(config, log)
+    return FoldersTogether(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -43,9 +43,9 @@ class Page:
     faults: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Debian's chromium, headless."""
+    """Debian's chromium, headless. Playwright's event loop must not outlive its tests."""
     executable = shutil.which("chromium")
     if executable is None:
         pytest.skip("needs Debian's package chromium")
@@ -60,7 +60,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page, served from a thread of this process."""
     import fastapi
