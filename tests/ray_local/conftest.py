@@ -1,7 +1,17 @@
 """One private Ray for all local-Ray tests: starting one takes seconds."""
 
+import signal
+
 import pytest
 from tests.fixtures.s3 import S3_ENVIRONMENT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Lets tests press Ctrl-C: shells have it ignored in what they run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
