@@ -27,6 +27,7 @@ class PeakMemory:
         self._every_s = every_s
         self._peak_bytes = 0
         self._private_bytes = 0
+        self._sampling = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="palo-peak-memory", daemon=True)
 
@@ -58,11 +59,12 @@ class PeakMemory:
 
     def _sample(self) -> None:
         process = psutil.Process()
-        family = [process, *process.children(recursive=True)]
-        private_bytes = sum(map(_private_bytes, family))
-        if private_bytes >= self._private_bytes * _HIGHER:
-            self._private_bytes = private_bytes
-            self._peak_bytes = max(self._peak_bytes, sum(map(_memory_bytes, family)))
+        with self._sampling:
+            family = [process, *process.children(recursive=True)]
+            private_bytes = sum(map(_private_bytes, family))
+            if private_bytes >= self._private_bytes * _HIGHER:
+                self._private_bytes = private_bytes
+                self._peak_bytes = max(self._peak_bytes, sum(map(_memory_bytes, family)))
 
 
 def _private_bytes(process: psutil.Process) -> int:
