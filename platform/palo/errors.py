@@ -1,8 +1,11 @@
 """The one family of errors that people see: the fact, the value seen, and what to change.
 
-Every class keeps its arguments as the exception's own, so that it survives pickling between actors.
-Callers of the library who pass a wrong argument get ValueError or TypeError instead.
+Every class keeps its arguments in attributes of the same names, and no others, so that it survives
+pickling between actors. Callers of the library who pass a wrong argument get ValueError or
+TypeError instead.
 """
+
+from functools import partial
 
 
 class PaloError(Exception):
@@ -21,15 +24,13 @@ class PaloError(Exception):
         self.fix = fix
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.fact, self.seen, self.fix)
+        # Notes that were added to it aren't arguments.
+        settings = {name: value for name, value in vars(self).items() if name[0] != "_"}
+        return partial(type(self), settings.pop("fact"), **settings), ()
 
     def __str__(self) -> str:
         fact = f"{self.fact}: {self.seen}" if self.seen else self.fact
         return f"{fact}. {self.fix}" if self.fix else f"{fact}."
-
-
-def _rebuild(kind: type[PaloError], fact: str, seen: str, fix: str) -> PaloError:
-    return kind(fact, seen=seen, fix=fix)
 
 
 class ConfigError(PaloError):

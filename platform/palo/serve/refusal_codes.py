@@ -5,7 +5,6 @@ Clients tell refusals apart by the code; the chat page has words for each in eve
 
 import math
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
 from palo.errors import PaloError
@@ -84,16 +83,6 @@ class Refusal(PaloError):  # noqa: N818 - not an error of ours, but an answer
         self.code = code
         self.param = param
         self.retry_after_s = retry_after_s
-
-    def __reduce__(self) -> tuple[object, ...]:
-        settings: dict[str, Any] = {
-            "seen": self.seen,
-            "fix": self.fix,
-            "code": self.code,
-            "param": self.param,
-            "retry_after_s": self.retry_after_s,
-        }
-        return partial(Refusal, **settings), (self.fact,)
 
     @property
     def message(self) -> str:

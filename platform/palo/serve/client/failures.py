@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import partial
-from typing import Any
 
 import httpx
 import orjson
@@ -64,16 +62,6 @@ class EndpointError(PaloError):
         self.code = code
         self.request_id = request_id
         self.retry_after_s = retry_after_s
-
-    def __reduce__(self) -> tuple[object, ...]:
-        settings: dict[str, Any] = {
-            "seen": self.seen,
-            "fix": self.fix,
-            "code": self.code,
-            "request_id": self.request_id,
-            "retry_after_s": self.retry_after_s,
-        }
-        return partial(EndpointError, **settings), (self.fact,)
 
 
 def refused(status: int, headers: Mapping[str, str], body: bytes) -> EndpointError:

@@ -1,8 +1,5 @@
 """What an engine answers when it can't take a request or can't finish one."""
 
-from functools import partial
-from typing import Any
-
 from palo.errors import PaloError, ResourceError
 
 
@@ -21,14 +18,6 @@ class EngineFullError(ResourceError):
     ) -> None:
         super().__init__(fact, seen=seen, fix=fix)
         self.retry_after_s = retry_after_s
-
-    def __reduce__(self) -> tuple[object, ...]:
-        settings: dict[str, Any] = {
-            "seen": self.seen,
-            "fix": self.fix,
-            "retry_after_s": self.retry_after_s,
-        }
-        return partial(EngineFullError, **settings), (self.fact,)
 
 
 def queue_full(num_waiting: int, retry_after_s: float) -> EngineFullError:
