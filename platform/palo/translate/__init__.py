@@ -1,0 +1,1 @@
+"""Translation of instructions: backends, locks, clean-up, gates, review, a learning translator."""
