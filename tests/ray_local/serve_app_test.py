@@ -6,7 +6,9 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
+import httpx
 import openai
 import pytest
 
@@ -70,6 +72,19 @@ def replica():
     from ray import serve
 
     return serve.get_deployment_handle("model-palo", "palo")
+
+
+@contextmanager
+def crowd(client):
+    """So many long answers that whoever asks next waits for a while, however fast the machine is.
+
+    At this temperature words are all but drawn by lot: an answer hardly ends by itself.
+    """
+    with ExitStack() as streams:
+        for seed in range(3):
+            stream = ask(client, max_tokens=200, n=8, temperature=2, seed=seed, stream=True)
+            streams.enter_context(stream)
+        yield
 
 
 def until(holds):
@@ -165,11 +180,9 @@ def test_without_a_key_there_is_no_answer(endpoint):
 
 def test_a_client_that_leaves_frees_its_slots(client):
     before = replica().stats.remote().result().num_finished.get("cancelled", 0)
-    stream = ask(client, max_tokens=200, n=8, stream=True)
-    next(iter(stream))
-    stream.close()
-    with pytest.raises(openai.APITimeoutError):
-        ask(client.with_options(timeout=0.5), max_tokens=200, n=8)
+    impatient = client.with_options(timeout=httpx.Timeout(WAIT_S, read=0.05))
+    with crowd(client), pytest.raises(openai.APITimeoutError):
+        ask(impatient, max_tokens=200)
 
     def is_idle():
         stats = replica().stats.remote().result()
@@ -180,11 +193,12 @@ def test_a_client_that_leaves_frees_its_slots(client):
 
 
 def test_a_killed_replica_is_told_in_a_stream_and_retried_elsewhere(client):
-    stream = ask(client, max_tokens=200, n=8, stream=True)
-    next(iter(stream))
+    process_id = replica().process_id.remote().result()
+    stream = ask(client, max_tokens=200, n=8, temperature=2, stream=True)
     with ThreadPoolExecutor(1) as other:
         whole = other.submit(ask, client, max_tokens=4)
-        os.kill(replica().process_id.remote().result(), signal.SIGKILL)
+        next(chunk for chunk in stream if chunk.choices[0].delta.content)
+        os.kill(process_id, signal.SIGKILL)
         with pytest.raises(openai.APIError) as caught:
             list(stream)
         assert caught.value.code == "replica_lost"
