@@ -19,6 +19,7 @@ _LAYERS = (
         "benchmark",
         "machine",
         "hypertext",
+        "endpoint",
     },
     {"model", "text"},
     {"data", "checkpoint"},

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 from tyro.conf import Positional
 
 from palo import languages
+from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError
-from palo.evaluate.endpoint.settings import Endpoint
 from palo.evaluate.gate import Requirement, read_requirements
 from palo.evaluate.judging.scheme import Form
 from palo.evaluate.judging.settings import JudgeSettings

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from palo import languages, storage
 from palo.checkpoint.finished import is_finished, read_stage
+from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError
 from palo.evaluate.answers.answer import Answer
 from palo.evaluate.answers.answered import Answered
@@ -16,7 +17,6 @@ from palo.evaluate.answers.from_file import read_answer_file
 from palo.evaluate.answers.over_http import HttpAnswers, answer_over_http
 from palo.evaluate.benches.bench import Bench, read_bench
 from palo.evaluate.benches.registry import bench_source
-from palo.evaluate.endpoint.settings import Endpoint
 from palo.evaluate.gate import require
 from palo.evaluate.judging.judge import JudgeRun, judge
 from palo.evaluate.judging.scheme import scheme_hash

@@ -1,9 +1,8 @@
 """One answer of one model."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-FinishReason = Literal["stop", "length", "unknown"]
+from palo.endpoint.replies import FinishReason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from palo.evaluate.answers.answer import Answer, FinishReason
+from palo.endpoint.replies import FinishReason
+from palo.evaluate.answers.answer import Answer
 from palo.evaluate.answers.model_id import Answerer, answer_keys
 from palo.evaluate.benches.bench import Bench, check_pictures
 from palo.evaluate.benches.item import BenchItem

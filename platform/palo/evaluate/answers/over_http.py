@@ -11,14 +11,14 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from palo import config, storage
+from palo.endpoint.caller import Caller, each
+from palo.endpoint.replies import Failure
+from palo.endpoint.settings import Endpoint
 from palo.errors import ImageError
 from palo.evaluate.answers.answered import AnswerBook, Answered
 from palo.evaluate.answers.model_id import Answerer
 from palo.evaluate.benches.bench import Bench
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.endpoint.caller import Caller, each
-from palo.evaluate.endpoint.replies import Failure
-from palo.evaluate.endpoint.settings import Endpoint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

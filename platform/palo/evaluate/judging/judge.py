@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from palo import config
+from palo.endpoint.caller import Caller, each
+from palo.endpoint.replies import Failure
 from palo.evaluate.answers.answer import Answer
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.endpoint.caller import Caller, each
-from palo.evaluate.endpoint.replies import Failure
 from palo.evaluate.judging.calls import Call, calls_for
 from palo.evaluate.judging.judged import Judged, Judgment, combined
 from palo.evaluate.judging.settings import JudgeSettings

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from palo.evaluate.endpoint.settings import Endpoint
+from palo.endpoint.settings import Endpoint
 from palo.evaluate.judging.scheme import Form
 
 

@@ -5,7 +5,7 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from palo.evaluate.endpoint.replies import Reply
+from palo.endpoint.replies import Reply
 from palo.evaluate.judging.scheme import HIGHEST, LOWEST, Form
 
 _FIELDS = {"first", "second", "reason"}

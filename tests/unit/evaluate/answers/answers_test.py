@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from tests.unit.evaluate.benches.conftest import write_lines
 
+from palo.endpoint.settings import Endpoint
 from palo.errors import DataError, ImageError
 from palo.evaluate.answers.answered import AnswerBook
 from palo.evaluate.answers.from_file import read_answer_file
@@ -13,7 +14,6 @@ from palo.evaluate.answers.model_id import Answerer
 from palo.evaluate.answers.over_http import HttpAnswers, answer_over_http
 from palo.evaluate.benches.bench import read_bench
 from palo.evaluate.benches.registry import bench_source
-from palo.evaluate.endpoint.settings import Endpoint
 
 
 @pytest.fixture

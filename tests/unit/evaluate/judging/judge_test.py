@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError
 from palo.evaluate.answers.answer import Answer
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.endpoint.settings import Endpoint
 from palo.evaluate.judging.judge import judge
 from palo.evaluate.judging.settings import JudgeSettings
 from palo.evaluate.statistics.relative import relative_scores

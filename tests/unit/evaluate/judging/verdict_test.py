@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from palo.evaluate.endpoint.replies import Reply
+from palo.endpoint.replies import Reply
 from palo.evaluate.judging.agreement import agreement
 from palo.evaluate.judging.scheme import Comparison, messages, response_format, scheme_hash
 from palo.evaluate.judging.verdict import Fault, Verdict, read_verdict

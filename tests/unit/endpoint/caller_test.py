@@ -6,10 +6,10 @@ import pytest
 from tests.fixtures.completion_server import completion
 
 from palo import config
+from palo.endpoint.caller import Caller, each
+from palo.endpoint.replies import Failure, Reply
+from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError, ResourceError
-from palo.evaluate.endpoint.caller import Caller, each
-from palo.evaluate.endpoint.replies import Failure, Reply
-from palo.evaluate.endpoint.settings import Endpoint
 
 BODY = {"messages": [{"role": "user", "content": "?"}]}
 

@@ -10,9 +10,9 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from palo.endpoint.replies import Failure, Reply, failure_of, read_reply
+from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError, PaloError, ResourceError
-from palo.evaluate.endpoint.replies import Failure, Reply, failure_of, read_reply
-from palo.evaluate.endpoint.settings import Endpoint
 
 T = TypeVar("T")
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
-from palo.evaluate.answers.answer import FinishReason
-
+FinishReason = Literal["stop", "length", "unknown"]
 Kind = Literal["timeout", "connection", "busy", "server_error", "refused", "bad_response", "budget"]
 
 
