@@ -1,0 +1,41 @@
+"""How far reviewers agree."""
+
+from dataclasses import replace
+
+import pytest
+
+from palo.evaluate.metrics.chrf import chrf
+from palo.translate.review.agreement import agreement_of, cohens_kappa
+from palo.translate.review.item import Item, edition_of
+from palo.translate.review.verdict import Verdict
+
+
+def test_kappa_is_cohens():
+    # The textbook's example: 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no give 0.4.
+    pairs = [("accept", "accept")] * 20 + [("accept", "reject")] * 5
+    pairs += [("reject", "accept")] * 10 + [("reject", "reject")] * 15
+    assert cohens_kappa(pairs) == pytest.approx(0.4)
+    assert cohens_kappa([("accept", "accept"), ("reject", "reject")]) == 1
+    assert cohens_kappa([("accept", "accept")]) is None
+
+
+def test_two_reviewers(translation):
+    items = []
+    for number, (mine, yours) in enumerate([("accept", "accept"), ("accept", "reject")]):
+        made = translation(number)
+        said = Verdict(
+            key=made.key,
+            edition=edition_of(made),
+            reviewer="Amina",
+            opinion=mine,
+            texts=made.texts,
+        )
+        other = replace(said, reviewer="Bilal", opinion=yours, texts=("كم تفاحة؟", made.texts[1]))
+        changed_mind = replace(other, opinion="reject", texts=("", ""))
+        items.append(
+            Item(translated=made, edition=said.edition, verdicts=[changed_mind, said, other])
+        )
+    (found,) = agreement_of(items, chrf)
+    assert (found.first, found.second, found.num_items) == ("Amina", "Bilal", 2)
+    assert (found.same, found.kappa) == (0.5, 0.0)
+    assert found.likeness == pytest.approx((100 + chrf("كم تفاحة في الصورة؟", ["كم تفاحة؟"])) / 2)
