@@ -12,7 +12,13 @@ from palo import config, storage
 from palo.checkpoint.finished import read_stage
 from palo.data.ray_errors import own_errors
 from palo.errors import ResourceError
-from palo.evaluate.answering import AnswerSettings, answer_here, chunks_by_image, load_for_answers
+from palo.evaluate.answering import (
+    AnswerSettings,
+    Given,
+    chunks_by_image,
+    given_here,
+    load_for_answers,
+)
 from palo.evaluate.questions import Question
 
 if TYPE_CHECKING:
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from palo.checkpoint.load import TrainedModel
 
 _COLUMNS = tuple(field.name for field in fields(Question))
+_ANSWER_COLUMNS = ("variant", "position", "answer", "finish")
 _CHUNKS_A_WORKER = 8
 _SHOW_EVERY_S = 0.5
 _LOG_EVERY_S = 15.0
@@ -34,7 +41,7 @@ def answer_questions(
     variants: Mapping[str, AnswerSettings],
     *,
     num_workers: int = 1,
-    on_answer: Callable[[str, int, str], None] = lambda variant, position, answer: None,
+    on_answer: Callable[[str, int, Given], None] = lambda variant, position, given: None,
 ) -> dict[str, list[str]]:
     """Answers questions with several copies of a finished stage's model, and shows the progress.
 
@@ -46,7 +53,7 @@ def answer_questions(
         variants: How they are answered, by name: all of them by the same workers, whose start
             costs more than many answers.
         num_workers: Copies of the model. Ray must be running.
-        on_answer: Takes each answer as it comes: variant, position of the question, words.
+        on_answer: Takes each answer as it comes: variant, position of the question, the answer.
 
     Returns:
         For each variant the answers, in the order of the questions.
@@ -72,9 +79,9 @@ def answer_questions(
     try:
         with own_errors(), tqdm(total=total, desc="answers", mininterval=every_s) as bar:
             for batch in _map(from_arrow(blocks), stage, variants, num_workers, resources):
-                for name, position, answer in _rows(batch, ("variant", "position", "answer")):
-                    answers[name][position] = answer
-                    on_answer(name, position, answer)
+                for name, position, *given in _rows(batch, _ANSWER_COLUMNS):
+                    answers[name][position] = given[0]
+                    on_answer(name, position, Given(*given))
                 bar.update(len(batch["answer"]))
     except RayError as error:
         raise ResourceError(
@@ -126,8 +133,13 @@ class _Answerer:
     def __call__(self, batch: "dict[str, npt.NDArray[Any]]") -> dict[str, Any]:
         questions = [_question(row) for row in _rows(batch, _COLUMNS)]
         (name,) = set(batch["variant"].tolist())
-        answers = answer_here(self._trained, questions, self._variants[name])
-        return {"variant": batch["variant"], "position": batch["position"], "answer": answers}
+        given = given_here(self._trained, questions, self._variants[name])
+        return {
+            "variant": batch["variant"],
+            "position": batch["position"],
+            "answer": [one.text for one in given],
+            "finish": [one.finish for one in given],
+        }
 
     # Not in __init__, whose errors reach nobody but as text.
     @cached_property

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -10,7 +11,7 @@ from palo.checkpoint.load import TrainedModel, load_trained
 from palo.evaluate.pictures import picture_features, preprocessing_of
 from palo.evaluate.questions import Question
 from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.request import Request, Sampling
+from palo.serve.engine.request import FinishReason, Request, Sampling
 from palo.serve.engine.settings import EngineSettings
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
@@ -39,6 +40,18 @@ class AnswerSettings:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
 
 
+class Given(NamedTuple):
+    """An answer that was given.
+
+    Attributes:
+        text: Its words.
+        finish: stop: the model ended by itself; length: it was cut off.
+    """
+
+    text: str
+    finish: FinishReason
+
+
 def load_for_answers(stage: Path) -> TrainedModel:
     """Loads a finished stage's model: bfloat16 on a GPU where there is one, else float32 on CPUs.
 
@@ -56,6 +69,13 @@ def load_for_answers(stage: Path) -> TrainedModel:
 def answer_here(
     trained: TrainedModel, questions: Sequence[Question], settings: AnswerSettings
 ) -> list[str]:
+    """Returns the words of `given_here`."""
+    return [given.text for given in given_here(trained, questions, settings)]
+
+
+def given_here(
+    trained: TrainedModel, questions: Sequence[Question], settings: AnswerSettings
+) -> list[Given]:
     """Answers questions in this process, each distinct picture encoded once.
 
     Args:
@@ -74,7 +94,7 @@ def answer_here(
         return []
     prompts = [prompt_ids(trained, _conversation(question, settings)) for question in questions]
     batcher = _batcher(trained, prompts, settings)
-    answers = [""] * len(questions)
+    answers: dict[int, Given] = {}
     for chunk in chunks_by_image(questions, _BATCHES_A_CHUNK * settings.batch_size):
         asked = [questions[position] for position in chunk]
         images = {} if settings.withhold_image else _features_of(trained, asked)
@@ -85,9 +105,10 @@ def answer_here(
         ids: list[list[int]] = [[] for _ in chunk]
         for place, output in batcher.run(requests):
             ids[place] += [token.id for token in output.tokens]
-        for position, answer in zip(chunk, ids, strict=True):
-            answers[position] = trained.tokenizer.decode(answer)
-    return answers
+            if output.finish is not None:
+                text = trained.tokenizer.decode(ids[place])
+                answers[chunk[place]] = Given(text, output.finish)
+    return [answers[position] for position in range(len(questions))]
 
 
 def chunks_by_image(questions: Sequence[Question], num_questions: int) -> list[list[int]]:

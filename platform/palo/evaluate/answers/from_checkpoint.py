@@ -6,10 +6,11 @@ from pathlib import Path
 from palo import config, storage
 from palo.checkpoint.finished import read_stage
 from palo.evaluate.answer_job import answer_questions
-from palo.evaluate.answering import AnswerSettings
+from palo.evaluate.answering import AnswerSettings, Given
 from palo.evaluate.answers.answered import AnswerBook, Answered
 from palo.evaluate.answers.model_id import Answerer
 from palo.evaluate.benches.bench import Bench
+from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.questions import Question
 
 _MAX_NEW_TOKENS = 1024
@@ -53,26 +54,32 @@ def answer_from_checkpoint(
     identity = [_weights_hash(settings.stage), settings.decoding.max_new_tokens]
     with AnswerBook(bench, Answerer(name=name, identity=identity), kept) as book:
         asked = list(book.open)
-        questions = [
-            Question(
-                id=item.key,
-                image=item.image,
-                language=item.language,
-                kind=item.category,
-                question=item.question,
-                answer=item.references[0],
-            )
-            for item in asked
-        ]
+        questions = [as_question(item) for item in asked]
         if questions:
             answer_questions(
                 settings.stage,
                 questions,
                 {name: settings.decoding},
                 num_workers=settings.num_workers,
-                on_answer=lambda _, position, answer: book.add(asked[position], answer),
+                on_answer=lambda _, position, given: _keep(book, asked[position], given),
             )
         return book.answered()
+
+
+def as_question(item: BenchItem) -> Question:
+    """Returns a bench's question as the job that answers takes it."""
+    return Question(
+        id=item.key,
+        image=item.image,
+        language=item.language,
+        kind=item.category,
+        question=item.question,
+        answer=item.references[0],
+    )
+
+
+def _keep(book: AnswerBook, item: BenchItem, given: Given) -> None:
+    book.add(item, given.text, "length" if given.finish == "length" else "stop")
 
 
 def _weights_hash(stage: Path) -> list[str]:

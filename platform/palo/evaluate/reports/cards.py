@@ -11,7 +11,7 @@ from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.metrics.measures import Measures
 from palo.evaluate.reports.board import Board, ModelResult
 from palo.evaluate.statistics.relative import ScoredItem
-from palo.hypertext.markup import Markup, element, joined
+from palo.hypertext.markup import Markup, element
 from palo.hypertext.picture_uri import picture_uri
 
 _WIDTH = 320
@@ -54,14 +54,18 @@ def cards(board: Board, items: Sequence[BenchItem], pictures: Pictures) -> Marku
         model.name: {one.key: one for one in model.judged.scored} if model.judged else {}
         for model in board.models
     }
-    return joined(
+    return element(
+        "div",
         *(
             element(
                 "article",
                 element("h3", f"{item.category} {item.question_id}"),
-                pictures.shown(item.image),
-                _words("question", item.question, item.language),
-                _words(_reference_title(item), "\n".join(item.references), item.expected_language),
+                element(
+                    "div",
+                    pictures.shown(item.image),
+                    element("div", *_asked(item), class_="parts"),
+                    class_="beside",
+                ),
                 element(
                     "div",
                     *(
@@ -74,8 +78,14 @@ def cards(board: Board, items: Sequence[BenchItem], pictures: Pictures) -> Marku
                 id=f"{item.language}-{item.question_id}",
             )
             for item in items
-        )
+        ),
+        class_="stack",
     )
+
+
+def _asked(item: BenchItem) -> Iterator[Markup]:
+    yield _words("question", item.question, item.language)
+    yield _words(_reference_title(item), "\n".join(item.references), item.expected_language)
 
 
 def _reference_title(item: BenchItem) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FULL = 100.0
+FEWEST_AXES = 3
+"""With fewer languages a radar is a line."""
 
 
 def draw_radar(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
@@ -31,7 +33,7 @@ def draw_radar(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
 
     codes = _codes(scores)
     angles = [2 * np.pi * place / len(codes) for place in range(len(codes))]
-    figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
+    figure = Figure(figsize=(7, 7), dpi=120)
     axes = figure.add_subplot(projection="polar")
     for name, values in scores.items():
         ring = [values.get(code, np.nan) for code in codes]
@@ -39,8 +41,9 @@ def draw_radar(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
         axes.fill([*angles, angles[0]], [*ring, ring[0]], alpha=0.08)
     axes.set_xticks(angles, [languages.get(code).name for code in codes])
     axes.set_ylim(0, None)
-    axes.set_title("Relative score (%) by language", pad=24)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.08, 1.05), frameon=False)
+    axes.tick_params(axis="x", pad=14)
+    axes.set_title("Relative score (%) by language", pad=30)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False, ncols=3)
     _save(figure, path)
 
 
@@ -86,4 +89,4 @@ def _codes(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 def _save(figure: "Figure", path: Path) -> None:
     with storage.replacing(path) as partial:
-        figure.savefig(partial, format="png")
+        figure.savefig(partial, format="png", bbox_inches="tight", pad_inches=0.2)

@@ -88,7 +88,7 @@ def _figures(
     board: Board, tables: Mapping[str, Table], charts: Mapping[str, Path]
 ) -> Iterator[Section]:
     for name, one in tables.items():
-        rows = [(row, *cells) for row, cells in one.rows.items()]
+        rows = [(row, *map(_cell, cells)) for row, cells in one.rows.items()]
         body = table(one.title, ("", *one.columns), rows)
         yield Section(name, one.title, joined(body, element("p", one.note, class_="soft")))
     for title, path in charts.items():
@@ -98,6 +98,13 @@ def _figures(
         yield Section("differences", "Is it noise?", _differences(board))
     yield Section("measures", "Without a judge", joined(*map(_measures, board.models)))
     yield Section("defects", "What went wrong", _defects(board))
+
+
+def _cell(text: str) -> Markup:
+    """Returns a number with its interval below it, so that all columns find room."""
+    number, bracket, rest = text.partition(" [")
+    interval = element("span", rest.removesuffix("]").replace(", ", "–"), class_="interval")
+    return joined(number, interval) if bracket else Markup.text(text)
 
 
 def _png(path: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from palo import storage
 from palo.evaluate.reports.board import Board
-from palo.evaluate.reports.charts import draw_heat_map, draw_radar
+from palo.evaluate.reports.charts import FEWEST_AXES, draw_heat_map, draw_radar
 from palo.evaluate.reports.pages import write_pages
 from palo.evaluate.reports.tables import Table, as_csv, as_latex, as_markdown, paper_table
 from palo.evaluate.reports.values import board_values, require_same_bench
@@ -63,7 +63,9 @@ def _charts(folder: Path, scores: Mapping[str, RelativeScores]) -> dict[str, Pat
     }
     if not values:
         return {}
-    radar, heat_map = folder / "radar.png", folder / "heat-map.png"
-    draw_radar(radar, values)
-    draw_heat_map(heat_map, values)
-    return {"Models by language": radar, "Models by test language": heat_map}
+    charts = {"Models by test language": folder / "heat-map.png"}
+    draw_heat_map(folder / "heat-map.png", values)
+    if len({code for scores in values.values() for code in scores}) >= FEWEST_AXES:
+        charts = {"Models by language": folder / "radar.png", **charts}
+        draw_radar(folder / "radar.png", values)
+    return charts

@@ -44,7 +44,8 @@ def _items(
 SOURCE = BenchSource(
     name="maxm",
     title="MaXM",
-    licence="see the repository; pictures CC BY (Open Images)",
+    licence="free for any purpose, Google to be named as the source (the repository's LICENSE); "
+    "pictures CC BY 2.0 (Open Images)",
     origin="https://github.com/google-research-datasets/maxm",
     task="short_answer",
     layout="images/ and maxm_v1_<code>.json",
