@@ -1,0 +1,65 @@
+"""Reads the facts of a language: `facts/<code>.toml`, or what holds for any language.
+
+A file may tell, all of it optional:
+
+    length = 0.13                     # natural logarithm of its characters per character of English
+    length_spread = 0.17              # standard deviation of that from sentence to sentence
+    spoken = ["the answer is"]        # how a translator talks about the work instead of doing it
+    refused = ["I can't"]             # how it refuses
+    afternoon = ["p.m."]              # what follows an hour after noon
+    [magnitudes]                      # words that multiply the number before them
+    million = 6                       # by ten to this power
+    [numbers]                         # words for numbers
+    two = 2
+    [units]                           # how the language writes units, by the symbol
+    km = ["kilometros"]
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+from palo.config import from_dict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What translation needs to know of a language.
+
+    Attributes:
+        length: Natural logarithm of its characters per character of English.
+        length_spread: Standard deviation of that from sentence to sentence.
+        spoken: How a translator talks about the work instead of doing it.
+        refused: How it refuses.
+        afternoon: What follows an hour after noon.
+        magnitudes: Powers of ten by the words that multiply the number before them.
+        numbers: Numbers by the words for them.
+        units: How the language writes units, by their symbol.
+    """
+
+    length: float = 0.0
+    length_spread: float = 0.3
+    spoken: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    afternoon: tuple[str, ...] = ()
+    magnitudes: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@cache
+def facts_of(language: str) -> Facts:
+    """Returns the facts of a language; a language without a file has those of none in particular.
+
+    Args:
+        language: ISO 639-1 code.
+
+    Raises:
+        ConfigError: If its file has a wrong entry.
+    """
+    path = files(__package__) / f"{language}.toml"
+    if not path.is_file():
+        return Facts()
+    return from_dict(Facts, tomllib.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,88 @@
+"""The translator translates, and neither talks about it nor refuses."""
+
+import re
+from collections.abc import Iterator
+
+from palo import languages
+from palo.translate.facts.read import facts_of
+from palo.translate.gates.case import Case, Side
+from palo.translate.translated import Decision, GateResult
+
+_SENTENCE = re.compile(r"[\n.!?。！？۔।؟]+")
+_QUOTES = tuple("\"'“‘«「<*`")
+_WRAPS = (
+    ('"', '"'),
+    ("“", "”"),
+    ("«", "»"),
+    ("「", "」"),
+    ("<", ">"),
+    ("```", "```"),
+    ("**", "**"),
+)
+
+
+def chatter(case: Case) -> Iterator[GateResult]:
+    """Yields each turn that begins or ends with words about the translation, or wraps it."""
+    for side in case.sides:
+        if _says(side.source, case.source_facts.spoken):
+            continue
+        phrase = _spoken(case, side.text)
+        if phrase:
+            yield _against("chatter", side, f'The translator speaks of its work: "{phrase}".')
+        elif _is_wrapped(side.text) and side.source.lstrip()[:1] not in _QUOTES:
+            yield _against("chatter", side, "The translation stands between marks of its own.")
+
+
+def refusal(case: Case) -> Iterator[GateResult]:
+    """Yields each turn that says why it isn't translated."""
+    for side in case.sides:
+        if _says(side.source, case.source_facts.refused):
+            continue
+        phrase = next(
+            (
+                phrase
+                for code in {case.language.code, case.source_language, "en"}
+                if (phrase := _says(side.text, facts_of(code).refused))
+            ),
+            "",
+        )
+        if phrase:
+            yield _against("refusal", side, f'The translator refuses: "{phrase}".')
+
+
+def _spoken(case: Case, text: str) -> str:
+    sentences = [one.strip("*# \"'").lower() for one in _SENTENCE.split(text.replace("’", "'"))]
+    for code in {case.language.code, case.source_language, "en"}:
+        for phrase in facts_of(code).spoken:
+            if any(one.startswith(phrase.rstrip("!")) for one in (sentences[0], *sentences[-2:])):
+                return phrase
+    start = text.lstrip("*# ").lower()
+    for language in (case.language, languages.get(case.source_language)):
+        for name in (language.name, language.native_name):
+            for colon in (":", "：", "\u00a0:", "**:", ":**"):
+                if start.startswith(f"{name.lower()}{colon}"):
+                    return f"{name}{colon}"
+    return ""
+
+
+def _says(text: str, phrases: tuple[str, ...]) -> str:
+    """Returns the first phrase that a text has, "" for none."""
+    lower = text.lower().replace("’", "'")
+    return next((phrase for phrase in phrases if phrase in lower), "")
+
+
+def _is_wrapped(text: str) -> bool:
+    text = text.strip()
+    return any(
+        len(text) > len(first) + len(last)
+        and text.startswith(first)
+        and text.endswith(last)
+        and first not in text[len(first) : -len(last)]
+        for first, last in _WRAPS
+    )
+
+
+def _against(gate: str, side: Side, reason: str) -> GateResult:
+    return GateResult(
+        gate=gate, decision=Decision.RETRY, reason=reason, turn=side.number, doubt=1.0
+    )

@@ -1,0 +1,20 @@
+"""What was locked stands in the translation, and no number that the source hasn't."""
+
+from collections.abc import Iterator
+
+from palo.translate.gates.case import Case
+from palo.translate.locks.proving import prove
+from palo.translate.translated import Decision, GateResult
+
+
+def locks(case: Case) -> Iterator[GateResult]:
+    """Yields each lock that is lost, doubled or changed."""
+    for side in case.sides:
+        for fault in prove(side.locked, side.text, case.language.code, case.source_language):
+            yield GateResult(
+                gate="locks",
+                decision=Decision.RETRY,
+                reason=fault.reason,
+                turn=side.number,
+                doubt=0.9,
+            )

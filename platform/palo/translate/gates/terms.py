@@ -1,0 +1,31 @@
+"""A name is written the same way throughout a conversation."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from palo.translate.gates.case import Case
+from palo.translate.translated import Decision, GateResult
+
+_NAME = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b")
+
+
+def terms(case: Case) -> Iterator[GateResult]:
+    """Yields each name that some turns keep in Latin letters and others write in the language's."""
+    if len(case.sides) < 2 or case.language.script == "Latn":
+        return
+    turns: defaultdict[str, list[int]] = defaultdict(list)
+    for side in case.sides:
+        for name in set(_NAME.findall(side.source)):
+            turns[name].append(side.number)
+    for name, numbers in turns.items():
+        kept = [number for number in numbers if name in case.texts[number]]
+        if kept and len(kept) < len(numbers):
+            others = ", ".join(str(number + 1) for number in numbers if number not in kept)
+            yield GateResult(
+                gate="terms",
+                decision=Decision.REVIEW,
+                reason=f"{name} is kept in some turns but not in turn {others}.",
+                turn=next(number for number in numbers if number not in kept),
+                doubt=0.6,
+            )

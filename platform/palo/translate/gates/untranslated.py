@@ -1,0 +1,46 @@
+"""Nothing of the source is left untranslated."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from palo.translate.gates.case import Case, Side
+from palo.translate.translated import Decision, GateResult
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_LONGEST_NAME = 2
+_SAME_CHARACTERS = 10
+
+
+def untranslated(case: Case) -> Iterator[GateResult]:
+    """Yields each turn that repeats words of its source one after another.
+
+    Names may stay: words with a capital letter don't count.
+    """
+    for side in case.sides:
+        left = _left(side, case.limits.untranslated_words)
+        if left:
+            yield GateResult(
+                gate="untranslated",
+                decision=Decision.RETRY,
+                reason=f'"{left}" is left in the source\'s language.',
+                turn=side.number,
+                doubt=0.9,
+            )
+
+
+def _left(side: Side, most: int) -> str:
+    """Returns the longest run of the source's words in a translation, "" if it is short enough."""
+    source = [match[0] for match in _WORD.finditer(side.source)]
+    runs = set(pairwise(word.lower() for word in source))
+    longest, run = "", list[str]()
+    found = [match[0] for match in _WORD.finditer(side.words)]
+    for word in [*found, ""]:
+        if run and (run[-1].lower(), word.lower()) in runs:
+            run.append(word)
+            continue
+        small = sum(one == one.lower() for one in run)
+        if small > most and len(" ".join(run)) > len(longest):
+            longest = " ".join(run)
+        run = [word]
+    return longest

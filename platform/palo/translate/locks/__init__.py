@@ -1,0 +1,1 @@
+"""Locks: what a translation must not change, found before it and proved intact after it."""

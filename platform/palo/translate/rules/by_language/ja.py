@@ -1,0 +1,25 @@
+"""Japanese: full-width marks and kana, its own comma and quotation marks."""
+
+import re
+import unicodedata
+
+from palo.translate.rules.parts import han
+from palo.translate.rules.parts.quotes import quotes
+from palo.translate.rules.rule import Rule, replacing
+
+_NARROW = re.compile("[\uff61-\uff9f]+")
+
+
+def _full_width(text: str) -> str:
+    return _NARROW.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+
+
+RULES = (
+    Rule(name="full-width kana", apply=_full_width),
+    *han.WIDTHS,
+    han.wide("comma", ",", "、"),
+    replacing("comma", rf"(?<=[{han.SIGNS}{han.CLOSED}])，", "、"),
+    replacing("full stop", rf"(?<=[{han.SIGNS}{han.CLOSED}])．(?!\d)", "。"),
+    *han.MARKS,
+    quotes("ja"),
+)

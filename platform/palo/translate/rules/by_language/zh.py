@@ -1,0 +1,14 @@
+"""Chinese: full-width marks and its own quotation marks."""
+
+from palo.translate.rules.parts import han
+from palo.translate.rules.parts.quotes import quotes
+from palo.translate.rules.rule import replacing
+
+RULES = (
+    *han.WIDTHS,
+    han.wide("comma", ",", "，"),
+    han.wide("colon", ":", "："),
+    *han.MARKS,
+    replacing("ellipsis", rf"(?<=[{han.SIGNS}{han.CLOSED}])(?:\.{{3,}}|。{{2,}})", "……"),
+    quotes("zh"),
+)

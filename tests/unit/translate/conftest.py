@@ -1,0 +1,26 @@
+"""Conversations to translate."""
+
+import pytest
+
+from palo.data.records import Record
+from palo.text.messages import Turn
+from palo.translate.locks.locking import LockSettings, lock_record
+
+
+@pytest.fixture
+def make_unit():
+    """Makes a locked conversation of English texts."""
+
+    def make(*texts, language="fr", settings=None, attempt=0):
+        roles = ("user", "assistant")
+        record = Record(
+            record_id="photos/1@0",
+            language="en",
+            source="photos",
+            licence="CC0",
+            image=None,
+            turns=tuple(Turn(roles[n % 2], text) for n, text in enumerate(texts)),
+        )
+        return lock_record(record, language, settings=settings or LockSettings(), attempt=attempt)
+
+    return make

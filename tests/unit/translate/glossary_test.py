@@ -1,0 +1,67 @@
+import pytest
+
+from palo.errors import ConfigError
+from palo.translate.glossary import Entry, Glossary, read_glossary
+from palo.translate.locks.locking import LockSettings, lock, unlock
+
+_TERMS = """
+["Eiffel Tower"]
+fr = "tour Eiffel"
+ur = "ایفل ٹاور"
+
+[tower]
+fr = "tour"
+
+[PALO]
+"*" = "="
+"""
+
+
+@pytest.fixture
+def glossary(tmp_path):
+    path = tmp_path / "terms.toml"
+    path.write_text(_TERMS, encoding="utf-8")
+    return read_glossary([path])
+
+
+def test_terms_become_what_the_glossary_says(glossary):
+    settings = LockSettings(glossary=glossary)
+    locked = lock("PALO sees the Eiffel Tower, a Tower, towers.", "fr", settings=settings)
+    assert locked.text == "⟦1⟧ sees the ⟦2⟧, a ⟦3⟧, towers."
+    assert unlock(locked.text, locked.locks) == "PALO sees the tour Eiffel, a tour, towers."
+    in_urdu = lock("PALO sees the Eiffel Tower, a tower.", "ur", settings=settings)
+    assert [one.wanted for one in in_urdu.locks] == ["PALO", "ایفل ٹاور"]
+
+
+def test_a_glossary_is_of_one_source_language(glossary):
+    settings = LockSettings(glossary=glossary)
+    assert not lock("PALO voit", "es", source_language="fr", settings=settings).locks
+
+
+def test_files_may_repeat_but_not_contradict_one_another(glossary, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text('[Tower]\nfr = "tour"\n', encoding="utf-8")
+    read_glossary([tmp_path / "terms.toml", other])
+    other.write_text('[tower]\nfr = "pylône"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match='"tower" contradicts itself in fr: "tour" and "pylône"'):
+        read_glossary([tmp_path / "terms.toml", other])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[a]\nfr = "b"\n[a]\nfr = "c"', "no TOML file"),
+        ('a = "b"', "a term without translations"),
+        ('[a]\nxx = "b"', "unknown language xx"),
+        ('[a]\nfr = " "', "is empty"),
+    ],
+)
+def test_what_is_wrong_with_a_glossary_is_told(text, told, tmp_path):
+    path = tmp_path / "terms.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=told):
+        read_glossary([path])
+
+
+def test_an_empty_term_is_a_fault():
+    assert list(Glossary(entries=(Entry(term=" ", translations=()),)).faults())
