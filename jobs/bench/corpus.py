@@ -14,12 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from corpus_parts.sentences import read_sentences
-from corpus_parts.settings import CorpusBench, Part, say
+from corpus_parts.settings import CorpusBench, Part
+from resuming import measured
 
-from palo import config, storage
+from palo import config
 from palo.benchmark import Conditions, Figure, publish
 from palo.command import override, run_job
-from palo.machine import command_lines, hardware
+from palo.machine import hardware
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("palo", "ray", "pyarrow", "orjson", "sentencepiece", "torch", "transformers")
@@ -70,31 +71,11 @@ def _figures(settings: CorpusBench) -> list[Figure]:
     figures: list[Figure] = []
     for part, measure in parts.items():
         if settings.runs(part):
-            figures += _measured(settings, part, measure)
+            figures += measured(settings, part, measure, _ROOT)
     # A part that ran alone leaves its figures for a whole run.
     used = [settings.cache] if settings.part == "all" else settings.cache.glob("inputs-*")
     for folder in () if settings.keep else used:
         shutil.rmtree(folder, ignore_errors=True)
-    return figures
-
-
-def _measured(
-    settings: CorpusBench, part: Part, measure: Callable[[], list[Figure]]
-) -> list[Figure]:
-    """Returns a part's figures, which a run that was stopped leaves for the next one.
-
-    They are taken up only with the same settings, at the same commit, from a clean checkout.
-    """
-    commit = command_lines("git", "-C", str(_ROOT), "rev-parse", "HEAD")
-    is_clean = commit and not command_lines("git", "-C", str(_ROOT), "status", "--porcelain")
-    same = dataclasses.replace(settings, part="all", output=None, keep=False)
-    path = settings.cache / f"figures-{config.fingerprint([commit, same])}-{part}.json"
-    if is_clean and path.exists():
-        say(f"{part} was measured before: {path}")
-        return [config.from_dict(Figure, values) for values in storage.read_json(path)]
-    figures = measure()
-    if is_clean:
-        storage.write_json(path, config.to_dict(figures))
     return figures
 
 

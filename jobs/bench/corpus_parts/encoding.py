@@ -12,10 +12,11 @@ from corpus_parts.builds import BuildOutcome, run_build
 from corpus_parts.inputs import Inputs, scratch
 from corpus_parts.rows import picture_path
 from corpus_parts.sentences import Sentences, data_folder
-from corpus_parts.settings import CorpusBench, say
+from corpus_parts.settings import CorpusBench
 from corpus_parts.sizes import corpus_config
 from corpus_parts.together import run_together
 from PIL import Image
+from resuming import say
 
 from palo import languages
 from palo.benchmark import Figure, spread

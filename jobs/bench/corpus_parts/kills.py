@@ -18,8 +18,9 @@ from corpus_parts.builds import BuildOrder, BuildOutcome, finish_build, run_buil
 from corpus_parts.inputs import scratch, write_inputs
 from corpus_parts.rows import RowSettings
 from corpus_parts.sentences import Sentences
-from corpus_parts.settings import CorpusBench, say
+from corpus_parts.settings import CorpusBench
 from corpus_parts.sizes import corpus_config
+from resuming import say
 
 from palo import storage
 from palo.benchmark import Figure, spread

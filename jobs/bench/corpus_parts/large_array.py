@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from corpus_parts.inputs import scratch, write_inputs, write_large_array
 from corpus_parts.rows import RowSettings, generated_origin
 from corpus_parts.sentences import Sentences
-from corpus_parts.settings import CorpusBench, say
+from corpus_parts.settings import CorpusBench
 from corpus_parts.together import Done, run_together
+from resuming import say
 
 from palo.benchmark import Figure, spread
 from palo.data.parse_step import parse_row

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus_parts.settings import say
+from resuming import say
 from training import conversations
 
 from palo import languages, storage

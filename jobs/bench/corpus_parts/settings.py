@@ -1,17 +1,9 @@
 """What the corpus bench measures, and on what."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-
-def say(line: str) -> None:
-    """Shows a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
 
 Part = Literal["all", "build", "tokenise", "array", "encode", "kills", "llava"]
 

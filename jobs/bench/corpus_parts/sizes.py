@@ -6,7 +6,8 @@ from corpus_parts.builds import BuildOutcome, run_build
 from corpus_parts.inputs import Inputs, scratch, write_inputs
 from corpus_parts.rows import RowSettings
 from corpus_parts.sentences import Sentences, data_folder
-from corpus_parts.settings import CorpusBench, say
+from corpus_parts.settings import CorpusBench
+from resuming import say
 
 from palo.benchmark import Figure, spread
 from palo.data.corpus_config import CorpusConfig, SourceConfig

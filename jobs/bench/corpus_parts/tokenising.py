@@ -8,9 +8,10 @@ from corpus_parts.builds import run_build
 from corpus_parts.inputs import Inputs, scratch, write_inputs
 from corpus_parts.rows import RowSettings, generated_origin
 from corpus_parts.sentences import Sentences
-from corpus_parts.settings import CorpusBench, say
+from corpus_parts.settings import CorpusBench
 from corpus_parts.sizes import corpus_config
 from corpus_parts.together import run_together
+from resuming import say
 
 from palo.benchmark import Figure, resampled, spread
 from palo.data.cleaning import AS_IT_IS, CleaningSettings

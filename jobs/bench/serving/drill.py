@@ -1,219 +1,160 @@
-"""A drill for the endpoint: `python jobs/bench/serving/drill.py MODEL [--field value ...]`.
+"""A drill: clients ask without a pause while replicas are killed, added, taken away and replaced.
 
-Clients stream answers without a pause while replicas are killed, added, taken away and replaced by
-another version of the model. Every request must end in a whole answer or an error with a code, and
-none that begins after the change of version may be answered by the old one.
+Every request must end in a whole answer or an error with a code, and none that begins after the
+change of version may be answered by the old one. Deploying goes the way of `serve deploy`, which
+changes the number of replicas without replacing any.
 """
 
 import os
-import shutil
 import signal
-import sys
-import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
-import httpx
-import orjson
-from tyro.conf import Positional
+from resuming import say
+from serving.asking import Crowd, Ending, question
+from serving.endpoint import (
+    HOST,
+    MODEL,
+    as_json,
+    bench_session,
+    free_port,
+    serve_settings,
+)
+from serving.settings import ServeBench
+from serving.stage import nano_stage
 
-from palo import command, config
-from palo.session import ray_session
+from palo.benchmark import Figure, spread
+from palo.serve.engine.settings import EngineSettings
 
-_HOST = "127.0.0.1"
-_PORT = 8123
-_WAIT_S = 300.0
+_NUM_CLIENTS = 8
+_MAX_TOKENS = 48
+_LOOK_EVERY_S = 0.2
+_NUM_SLOTS = 4
+_MAX_CONTEXT = 512
+_DRAIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Drill:
-    """What the drill does.
+class Deployment:
+    """What is deployed.
 
     Attributes:
-        model: Folder of a finished stage.
-        num_requests: Requests altogether.
-        num_clients: Requests at once.
-        max_tokens: Most tokens of an answer.
-        num_kills: Replicas that are killed.
+        stage: Folder of the model.
+        num_replicas: Its replicas.
     """
 
-    model: Positional[Path]
-    num_requests: int = 200
-    num_clients: int = 8
-    max_tokens: int = 48
-    num_kills: int = 2
-
-    def faults(self) -> Iterator[str]:
-        """Yields what is out of range."""
-        for name in ("num_requests", "num_clients", "max_tokens"):
-            if getattr(self, name) < 1:
-                yield f"{name} is {getattr(self, name)}, it must be at least 1"
+    stage: Path
+    num_replicas: int
 
 
-class Clients:
-    """Threads that ask, one request after the other.
+def run_drill(settings: ServeBench, root: Path) -> list[Figure]:
+    """Runs the drill and prints how requests ended.
 
     Args:
-        drill: How much.
-
-    Attributes:
-        outcomes: How requests ended.
-        versions: For each answer the time at which it was asked for, and the version it came from.
+        settings: The bench's.
+        root: The checkout.
     """
-
-    def __init__(self, drill: Drill) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self.versions: list[tuple[float, str]] = []
-        self._drill = drill
-        self._lock = threading.Lock()
-        self._num_asked = 0
-        self._threads = [threading.Thread(target=self._run) for _ in range(drill.num_clients)]
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def num_ended(self) -> int:
-        """Requests that have ended, somehow."""
-        return sum(self.outcomes.values())
-
-    def wait(self, share: float = 1.0) -> None:
-        """Waits until a share of the requests has ended."""
-        while self.num_ended < share * self._drill.num_requests:
-            time.sleep(0.05)
-
-    def _run(self) -> None:
-        with httpx.Client(base_url=f"http://{_HOST}:{_PORT}", timeout=_WAIT_S) as client:
-            while (number := self._next()) is not None:
-                outcome = self._ask(client, number)
-                with self._lock:
-                    self.outcomes[outcome] += 1
-
-    def _next(self) -> int | None:
-        with self._lock:
-            if self._num_asked == self._drill.num_requests:
-                return None
-            self._num_asked += 1
-            return self._num_asked
-
-    def _ask(self, client: httpx.Client, number: int) -> str:
-        body = {
-            "model": "drill",
-            "messages": [{"role": "user", "content": f"What is number {number}?"}],
-            "max_tokens": self._drill.max_tokens,
-            "stream": True,
-        }
-        asked_at = time.monotonic()
-        finished, is_done = False, False
-        try:
-            with client.stream("POST", "/v1/chat/completions", json=body) as response:
-                if response.status_code != 200:
-                    error = orjson.loads(response.read()).get("error", {})
-                    return f"refused: {error['code']}"
-                for line in response.iter_lines():
-                    is_done = is_done or line == "data: [DONE]"
-                    if not line.startswith("data: {"):
-                        continue
-                    values = orjson.loads(line.removeprefix("data: "))
-                    if "error" in values:
-                        return f"told in the stream: {values['error']['code']}"
-                    if any(choice["finish_reason"] for choice in values["choices"]):
-                        finished = True
-                        with self._lock:
-                            self.versions.append((asked_at, values["system_fingerprint"]))
-        except (httpx.HTTPError, KeyError, ValueError) as error:
-            return f"LOST: {type(error).__name__}"
-        return "answered" if finished and is_done else "LOST: cut off"
+    folder = (settings.cache / "nano").resolve()
+    first, second = (nano_stage(folder, name) for name in ("first", "second"))
+    with bench_session(root):
+        endings, rolled_s = _run(settings, first, second, root)
+    for outcome, number in Counter(each.outcome for each in endings).most_common():
+        say(f"{number:5d}  {outcome}")
+    return _figures(endings, rolled_s)
 
 
-def main(arguments: list[str]) -> None:
-    """Runs the drill and prints how requests ended."""
-    drill = command.override(Drill(model=Path()), arguments, "jobs/bench/serving/drill.py")
-    config.check(drill)
-    with tempfile.TemporaryDirectory() as folder, ray_session(num_cpus=4):
-        clients, rolled_at = _run(drill, Path(folder))
-    for outcome, count in clients.outcomes.most_common():
-        print(f"{count:5d}  {outcome}")
-    late = [version for asked_at, version in clients.versions if asked_at > rolled_at]
-    _, first_version = min(clients.versions)
-    old = late.count(first_version)
-    print(f"{len(late):5d}  answers asked for after the roll, {old} of them of the old version")
-    if not late:
-        print("no answer was asked for after the roll: ask for more requests")
-    lost = sum(count for outcome, count in clients.outcomes.items() if "LOST" in outcome)
-    sys.exit(1 if lost or old or not late or clients.num_ended != drill.num_requests else 0)
-
-
-def _run(drill: Drill, folder: Path) -> tuple[Clients, float]:
+def _run(settings: ServeBench, first: Path, second: Path, root: Path) -> tuple[list[Ending], float]:
     from ray import serve
 
-    from palo.serve.loading import stage_folder
+    from palo.serve.running import start_proxy
 
-    first = stage_folder(drill.model.resolve())
-    second = _another_version(first, folder)
-    _deploy(first, num_replicas=2)
-    clients = Clients(drill)
-    for number in range(drill.num_kills):
-        clients.wait(0.1 + 0.15 * number)
-        _say(clients, "kill a replica")
-        _kill_one()
-    for share, num_replicas in ((0.45, 1), (0.55, 2), (0.65, 1)):
-        clients.wait(share)
-        _say(clients, f"scale to {num_replicas}")
-        _deploy(first, num_replicas=num_replicas)
-    clients.wait(0.7)
-    _say(clients, "roll to another version")
-    _deploy(second, num_replicas=1)
-    rolled_at = time.monotonic()
-    _say(clients, "rolled")
-    clients.wait()
+    port = free_port()
+    start_proxy(HOST, port)
+    _deploy(Deployment(stage=first, num_replicas=1), root)
+    bodies = (question(MODEL, f"What is number {number}?", _MAX_TOKENS) for number in count())
+    crowd = Crowd(f"http://{HOST}:{port}", bodies, _NUM_CLIENTS)
+    one, two = (Deployment(stage=first, num_replicas=number) for number in (1, 2))
+    rolled = Deployment(stage=second, num_replicas=1)
+    events: list[tuple[str, Callable[[], None]]] = [
+        ("kill a replica", _kill_one),
+        ("scale to 2", lambda: _deploy(two, root)),
+        *[("kill a replica", _kill_one)] * (settings.drill_kills - 1),
+        ("scale to 1", lambda: _deploy(one, root)),
+        ("roll to another version", lambda: _deploy(rolled, root)),
+    ]
+    between = -(-settings.drill_requests // (len(events) + 1))
+    for what, event in events:
+        crowd.wait(len(crowd.endings) + between)
+        say(f"{len(crowd.endings):5d} have ended: {what}")
+        event()
+    rolled_s = time.monotonic()
+    say(f"{len(crowd.endings):5d} have ended: rolled")
+    crowd.wait(len(crowd.endings) + between)
+    crowd.stop()
+    endings = crowd.join()
     serve.shutdown()
-    return clients, rolled_at
+    return endings, rolled_s
 
 
-def _say(clients: Clients, what: str) -> None:
-    print(f"{clients.num_ended:5d} have ended: {what}", flush=True)
+def _figures(endings: Sequence[Ending], rolled_s: float) -> list[Figure]:
+    lost = sum(each.is_lost for each in endings)
+    late = [each.version for each in endings if each.asked_s > rolled_s and each.is_answered]
+    first_version = min(endings, key=lambda each: each.asked_s if each.version else float("inf"))
+    old = late.count(first_version.version)
+    answered = sum(each.is_answered for each in endings)
+    return [
+        spread("drill_answered", [answered], "requests"),
+        spread("drill_errors_with_a_code", [len(endings) - answered - lost], "requests"),
+        spread("drill_lost", [lost], "requests", target=0, better="lower"),
+        spread("drill_answered_after_the_roll", [len(late)], "requests", target=1, better="higher"),
+        spread("drill_old_version_after_the_roll", [old], "requests", target=0, better="lower"),
+    ]
 
 
-def _another_version(stage: Path, folder: Path) -> Path:
-    """Copies a stage; a number in its description makes it another version of the same weights."""
-    from palo import storage
+def _deploy(wanted: Deployment, root: Path) -> None:
+    """Deploys, and waits until exactly what is wanted answers."""
+    from ray import serve
+    from ray.serve.context import _get_global_client
 
-    copy = folder / "second"
-    shutil.copytree(stage, copy, ignore=shutil.ignore_patterns("checkpoints"))
-    values = storage.read_json(copy / "model.json")
-    storage.write_json(copy / "model.json", dict(reversed(values.items())))
-    return copy
+    before = serve.status().applications.get("palo")
+    _get_global_client().deploy_apps(_serve_file(wanted, root))
+    deployed_s = before.last_deployed_time_s if before else 0.0
+    while True:
+        now = serve.status().applications["palo"]
+        if now.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+            raise RuntimeError(f"the endpoint is {now.status}: {now.message}")
+        if now.status == "RUNNING" and now.last_deployed_time_s > deployed_s:
+            replicas = now.deployments[f"model-{MODEL}"].replica_states
+            if replicas.get("RUNNING") == wanted.num_replicas and len(replicas) == 1:
+                return
+        time.sleep(_LOOK_EVERY_S)
 
 
-def _deploy(stage: Path, num_replicas: int) -> None:
-    from palo.serve.application import application
-    from palo.serve.engine.settings import EngineSettings
-    from palo.serve.guard.access import AccessSettings
-    from palo.serve.loading import ModelSource
-    from palo.serve.replica import ReplicaSettings
-    from palo.serve.running import run_application
-    from palo.serve.settings import ScaleSettings, ServeSettings
+def _serve_file(wanted: Deployment, root: Path) -> Any:  # noqa: ANN401 - a class of Ray Serve's
+    from ray.serve.schema import ServeDeploySchema
 
-    engine = EngineSettings(num_slots=4, max_context=512)
-    settings = ServeSettings(
-        models=(ModelSource(name="drill", folder=stage),),
-        access=AccessSettings(host=_HOST, no_keys=True),
-        replica=ReplicaSettings(engine=engine),
-        scale=ScaleSettings(min_replicas=num_replicas, max_replicas=num_replicas),
-    )
-    run_application(application(settings), _HOST, _PORT)
+    engine = EngineSettings(num_slots=_NUM_SLOTS, max_context=_MAX_CONTEXT)
+    scale = {"drain_s": _DRAIN_S, "max_replicas": 2}
+    settings = serve_settings(wanted.stage, {"engine": engine}, scale)
+    numbers = {"min_replicas": wanted.num_replicas, "max_replicas": wanted.num_replicas}
+    application = {
+        "name": "palo",
+        "route_prefix": "/",
+        "import_path": "apps.chat_api:build",
+        "runtime_env": {"env_vars": {"PYTHONPATH": os.environ["PYTHONPATH"]}},
+        "args": as_json(settings),
+        "deployments": [{"name": f"model-{MODEL}", "autoscaling_config": numbers}],
+    }
+    return ServeDeploySchema.model_validate({"applications": [application]})
 
 
 def _kill_one() -> None:
     from ray import serve
 
-    handle = serve.get_deployment_handle("model-drill", "palo")
+    handle = serve.get_deployment_handle(f"model-{MODEL}", "palo")
     os.kill(handle.process_id.remote().result(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    command.run_job(main)

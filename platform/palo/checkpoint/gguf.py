@@ -20,6 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from palo import storage
 from palo.checkpoint.gguf_tokenizer import write_tokenizer
 from palo.errors import DataError, MismatchError, ResourceError, StorageError
+from palo.model.library_noise import without_progress_bars
 
 FORMAT_VERSION = 1
 _MAGIC = b"GGUF"
@@ -128,9 +129,10 @@ def _read_fields(gguf: Path) -> Mapping[str, Any]:
 
 def _write_model(gguf: Path, folder: Path, dtype: torch.dtype) -> int:
     """Writes config.json and model.safetensors, reads them back, and counts the parameters."""
-    model, report = LlamaForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, output_loading_info=True
-    )
+    with without_progress_bars():
+        model, report = LlamaForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32, output_loading_info=True
+        )
     if report["missing_keys"] or report["unexpected_keys"]:
         keys = sorted(report["missing_keys"] | report["unexpected_keys"])
         raise MismatchError(

@@ -9,6 +9,7 @@ import torch
 from palo.checkpoint.finished import StageResult, read_projector, read_stage
 from palo.errors import MismatchError
 from palo.model.assemble import assemble
+from palo.model.library_noise import without_peft_warning
 from palo.text.templates import TEMPLATES, Template
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
@@ -79,7 +80,7 @@ def merge_adapter(
     """
     from peft import PeftModel
 
-    merged: PaloForConditionalGeneration = PeftModel.from_pretrained(
-        model, str(folder), autocast_adapter_dtype=False
-    ).merge_and_unload()
+    with without_peft_warning():
+        wrapped = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+        merged: PaloForConditionalGeneration = wrapped.merge_and_unload()
     return merged

@@ -10,6 +10,7 @@ from transformers import AutoModel, LlamaForCausalLM, PreTrainedConfig
 
 from palo.errors import MismatchError, StorageError
 from palo.model.config import PaloConfig
+from palo.model.library_noise import without_progress_bars
 from palo.model.palo import PaloForConditionalGeneration
 from palo.model.projectors import Projector, build_projector
 from palo.model.sizes import from_folders
@@ -94,15 +95,16 @@ def load_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dt
         StorageError: If the folder has no readable safetensors.
     """
     try:
-        model, report = kind.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
+        with without_progress_bars():
+            model, report = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
     except (OSError, SafetensorError) as error:
         raise StorageError(
             f"can't read weights from {folder}",

@@ -1,9 +1,10 @@
 """LoRA on the language model, with the projector in training beside it."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from palo.model.library_noise import without_peft_warning
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -72,9 +73,7 @@ def attach_lora(model: "PaloForConditionalGeneration", settings: LoraSettings) -
     """
     from peft import get_peft_model
 
-    with warnings.catch_warnings():
-        # PEFT asks transformers for gradient checkpointing under a name that is going away.
-        warnings.simplefilter("ignore", FutureWarning)
+    with without_peft_warning():
         wrapped = get_peft_model(model, lora_config(settings), autocast_adapter_dtype=False)
     model.projector.requires_grad_(True)
     return wrapped

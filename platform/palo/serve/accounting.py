@@ -17,13 +17,12 @@ class Account:
     Args:
         metrics: Where it is counted.
         log: Where it leaves a line.
-        owner: Whose request it is.
     """
 
-    def __init__(self, metrics: Metrics, log: RequestLog, owner: str) -> None:
+    def __init__(self, metrics: Metrics, log: RequestLog) -> None:
         self._metrics = metrics
         self._log = log
-        self._owner = owner
+        self._owner: str | None = None
         self._started_s = time.monotonic()
         self._ask: Ask | None = None
         self._language: str | None = None
@@ -68,6 +67,10 @@ class Account:
             answer_tokens=sum(usage.completion_tokens for usage in self._usages),
             key=self._owner,
         )
+
+    def owned(self, owner: str) -> None:
+        """Notes whose request it is."""
+        self._owner = owner
 
     def asked(self, ask: Ask, language: str | None) -> None:
         """Notes what is asked, and the language of the question."""

@@ -127,9 +127,15 @@ def _model_deployment(
             target_ongoing_requests=replica.engine.num_slots,
             downscale_delay_s=scale.idle_s,
         ),
-        request_router_config=RequestRouterConfig(
-            request_router_class=ImageRouter,
-            request_router_kwargs={"num_slots": replica.engine.num_slots},
-        ),
+        request_router_config=_router(settings),
     )
     return deployment.bind(group, replica)
+
+
+def _router(settings: ServeSettings) -> RequestRouterConfig:
+    if not settings.scale.by_image:
+        return RequestRouterConfig()
+    return RequestRouterConfig(
+        request_router_class=ImageRouter,
+        request_router_kwargs={"num_slots": settings.replica.engine.num_slots},
+    )

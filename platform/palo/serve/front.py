@@ -100,9 +100,10 @@ class Front:
             Refusal: If it can't be answered and nothing was said yet.
         """
         headers = request.headers
-        key = self._access.of(headers.get("authorization"), headers.get("host"))
         with ExitStack() as stack:
-            account = stack.enter_context(Account(self.metrics, self._log, key.id))
+            account = stack.enter_context(Account(self.metrics, self._log))
+            key = self._access.of(headers.get("authorization"), headers.get("host"))
+            account.owned(key.id)
             visit = stack.enter_context(self._allowances.admit(key))
             self._enter()
             stack.callback(self._leave)

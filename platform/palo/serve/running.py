@@ -1,6 +1,7 @@
 """Starting a Ray Serve application from a command line."""
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ray import serve
@@ -11,6 +12,9 @@ from palo.errors import ResourceError
 
 if TYPE_CHECKING:
     from ray.serve import Application
+
+
+_NUM_TRIES = 5
 
 
 def run_application(built: "Application", host: str, port: int) -> None:
@@ -24,16 +28,50 @@ def run_application(built: "Application", host: str, port: int) -> None:
     Raises:
         ResourceError: If a replica can't start.
     """
-    logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    serve.start(
-        http_options=HTTPOptions(host=host, port=port),
-        logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
-    )
+    start_proxy(host, port)
     try:
-        serve.run(built, name="palo", route_prefix="/")
+        _patiently(lambda: serve.run(built, name="palo", route_prefix="/"))
     except RuntimeError as error:
         raise ResourceError(
             "the endpoint didn't start",
             seen=" ".join(str(error).split())[-300:],
             fix="Give it a smaller model, or more memory and cores.",
         ) from error
+
+
+def start_proxy(host: str, port: int) -> None:
+    """Starts what takes requests from the network, unless it is there already.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+
+    Raises:
+        ResourceError: If it doesn't start.
+    """
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    options = HTTPOptions(host=host, port=port)
+    quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
+    _patiently(lambda: serve.start(http_options=options, logging_config=quiet))
+
+
+def _patiently(start: Callable[[], object]) -> None:
+    """Tries again while Ray Serve is only slow: it waits a minute for its proxy, whatever is set.
+
+    Another try finds what the one before has begun.
+
+    Raises:
+        ResourceError: If it never answers.
+    """
+    for _ in range(_NUM_TRIES):
+        try:
+            start()
+        except TimeoutError as error:
+            slow = error
+        else:
+            return
+    raise ResourceError(
+        "Ray Serve doesn't answer",
+        seen=str(slow),
+        fix="Try again when the machine has less to do.",
+    ) from slow

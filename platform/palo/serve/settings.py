@@ -23,6 +23,8 @@ class ScaleSettings:
         idle_s: Seconds of little to do after which a replica is given up.
         drain_s: Seconds that a replica that has to go gets for the answers it has begun.
         max_queued: Requests that may wait in the ingress while all replicas are full.
+        by_image: Sends questions about one image to the replica that holds it; off for Ray Serve's
+            own choice, the less busy one of two.
     """
 
     min_replicas: int = 1
@@ -32,6 +34,7 @@ class ScaleSettings:
     idle_s: float = 600.0
     drain_s: float = 300.0
     max_queued: int = 64
+    by_image: bool = True
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""

@@ -38,7 +38,7 @@ def parts(monkeypatch):
 
     yield SimpleNamespace(kills=kills, rows=rows, sentences=sentences)
     for name in set(sys.modules) - before:
-        if name.split(".")[0] in ("corpus_parts", "training"):
+        if name.split(".")[0] in ("corpus_parts", "resuming", "training"):
             del sys.modules[name]
 
 

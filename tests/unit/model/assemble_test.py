@@ -153,3 +153,12 @@ def test_real_dinov2_is_read_as_it_is(data_folder, folders) -> None:
     model = assemble(folder, folders[1], image_size=336)
     assert json.loads((folder / "config.json").read_text())["image_size"] == 518
     assert model.vision_tower(torch.randn(1, 3, 336, 336)).shape == (1, 576, 384)
+
+
+def test_loading_says_nothing_of_its_own(folders, capfd) -> None:
+    from transformers.utils import logging
+
+    capfd.readouterr()
+    assemble(*folders)
+    assert "Loading weights" not in capfd.readouterr().err
+    assert logging.is_progress_bar_enabled()

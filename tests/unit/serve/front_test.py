@@ -286,8 +286,14 @@ def test_metrics_tell_how_requests_ended(client, stream):
     assert 'palo_engine_waiting{model="palo",replica="r1"} 3.0' in text
     assert 'palo_answer_tokens_total{language="ar",model="palo"} 4.0' in text
     assert "palo_open_requests 0.0" in text
-    del client.headers["Authorization"]
+    secret = client.headers.pop("Authorization")
     assert client.get("/metrics").status_code == 401
+    assert post(client).status_code == 401
+    client.headers["Authorization"] = secret
+    text = client.get("/metrics").text
+    assert (
+        'palo_requests_total{code="invalid_api_key",language="unknown",model="unknown"} 1' in text
+    )
 
 
 def test_a_body_that_is_too_large_is_refused(client):

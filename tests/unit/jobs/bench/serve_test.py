@@ -6,6 +6,7 @@ import sys
 from palo import benchmark
 
 _TRIAL = {
+    "part": "engine",
     "layers": "1",
     "image-size": "28",
     "compared-clients": "2",
@@ -43,3 +44,9 @@ def test_wrong_settings_are_told(request):
     done = run(request.config.rootpath, "--compared-clients", "5")
     assert done.returncode == 2
     assert "compared_clients is 5, none of (1, 8, 32)" in done.stderr
+
+
+def test_a_part_alone_needs_its_own_folder(request):
+    done = run(request.config.rootpath, "--part", "drill")
+    assert done.returncode == 2
+    assert "name another output folder" in done.stderr

@@ -1,0 +1,124 @@
+"""What Ray Serve costs: questions to the bare engine, and like ones through the endpoint."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+import torch
+from resuming import say
+from serving.asking import question
+from serving.endpoint import MODEL, answered, bench_session, running, serve_settings
+from serving.settings import ServeBench
+from serving.sides import Round
+from serving.stage import mini_stage
+
+from palo.benchmark import Figure, spread
+from palo.serve.engine.batcher import Batcher
+from palo.serve.engine.local_engine import LocalEngine
+from palo.serve.engine.request import Request, Sampling
+from palo.serve.engine.settings import EngineSettings
+from palo.serve.loading import LoadedModels, ModelSource, load_models
+from palo.text.encoding import encode_prompt
+from palo.text.messages import Conversation, Turn
+
+_PROMPT_TOKENS = 256
+Rounds = dict[tuple[str, int], list[Round]]
+
+
+def measure_overhead(settings: ServeBench, root: Path) -> list[Figure]:
+    """Lets one client, and then several, ask both sides in turn.
+
+    Args:
+        settings: The bench's.
+        root: The checkout.
+    """
+    torch.set_num_threads(settings.threads)
+    stage = mini_stage(settings.cache / "mini", settings.layers, settings.image_size, settings.seed)
+    sizes = EngineSettings(
+        num_slots=settings.compared_clients,
+        max_context=_PROMPT_TOKENS + settings.new_tokens,
+        prefill_chunk=settings.prefill_chunk,
+    )
+    loaded = load_models([ModelSource(name=MODEL, folder=stage.resolve())])
+    served = serve_settings(stage.resolve(), {"engine": sizes, "num_threads": settings.threads}, {})
+    numbers, rounds = count(), Rounds()
+    with (
+        bench_session(root),
+        running(served) as url,
+        LocalEngine(Batcher(loaded.model, loaded.tokenizer, sizes)) as engine,
+    ):
+        for repeat in range(-1, settings.repeats):  # the first one warms up
+            say(f"bare engine and endpoint, round {repeat + 1}")
+            for clients in dict.fromkeys((1, settings.compared_clients)):
+                words = _words(numbers, settings.served_requests)
+                bare = _bare(engine, loaded, words, clients, settings.new_tokens)
+                words = _words(numbers, settings.served_requests)
+                through = _served(url, words, clients, settings.new_tokens)
+                if repeat >= 0:
+                    rounds.setdefault(("bare", clients), []).append(bare)
+                    rounds.setdefault(("served", clients), []).append(through)
+    return list(_figures(settings, rounds))
+
+
+def _words(numbers: Iterator[int], how_many: int) -> list[str]:
+    """Returns questions that nobody has asked before."""
+    return [f"What is number {next(numbers)}?" for _ in range(how_many)]
+
+
+def _figures(settings: ServeBench, rounds: Rounds) -> Iterator[Figure]:
+    for (side, clients), runs in rounds.items():
+        name = f"{side}_{clients}_clients"
+        requests = [settings.served_requests / run.seconds for run in runs]
+        yield spread(f"{name}_requests_per_s", requests, "requests/s")
+        yield spread(f"{name}_first_token_s", [run.mean_first_s for run in runs], "s")
+        yield spread(f"{name}_first_token_p95_s", [run.p95_first_s for run in runs], "s")
+    for clients in dict.fromkeys(clients for _, clients in rounds):
+        pairs = list(zip(rounds["served", clients], rounds["bare", clients], strict=True))
+        shares = [bare.seconds / served.seconds for served, bare in pairs]
+        yield spread(f"served_to_bare_{clients}_clients_requests", shares, "1")
+        added = [served.mean_first_s - bare.mean_first_s for served, bare in pairs]
+        yield spread(f"served_added_first_token_{clients}_clients_s", added, "s")
+
+
+def _bare(
+    engine: LocalEngine, loaded: LoadedModels, words: Sequence[str], clients: int, new_tokens: int
+) -> Round:
+    """Asks the engine itself, each client its next question after its answer."""
+    voice = loaded.voices[MODEL]
+    waiting = iter(words)
+    first_token_s: list[float] = []
+    num_tokens = 0
+
+    async def ask() -> None:
+        nonlocal num_tokens
+        for text in waiting:
+            started = time.perf_counter()
+            conversation = Conversation((Turn("user", text),))
+            request = Request(
+                prompt_ids=encode_prompt(conversation, voice.template, loaded.tokenizer),
+                # As those have that clients of the endpoint ask with, so that they see each token.
+                sampling=Sampling(max_tokens=new_tokens, stop_ids=voice.stop_ids, num_logprobs=0),
+            )
+            is_first = True
+            async for output in engine.stream(request):
+                if output.tokens and is_first:
+                    first_token_s.append(time.perf_counter() - started)
+                    is_first = False
+                num_tokens += len(output.tokens)
+
+    async def ask_all() -> None:
+        await asyncio.gather(*(ask() for _ in range(clients)))
+
+    started = time.perf_counter()
+    asyncio.run(ask_all())
+    return Round(num_tokens, time.perf_counter() - started, first_token_s)
+
+
+def _served(url: str, words: Sequence[str], clients: int, new_tokens: int) -> Round:
+    started = time.perf_counter()
+    endings = answered(url, [question(MODEL, text, new_tokens) for text in words], clients)
+    seconds = time.perf_counter() - started
+    first_token_s = [each.first_token_s for each in endings if each.first_token_s is not None]
+    return Round(sum(each.num_tokens for each in endings), seconds, first_token_s)

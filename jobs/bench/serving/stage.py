@@ -1,0 +1,108 @@
+"""A finished stage with random weights, as endpoints serve it."""
+
+import random
+from io import BytesIO
+from pathlib import Path
+
+import torch
+from PIL import Image
+from transformers import AutoModel, LlamaForCausalLM
+
+from palo.checkpoint.finished import is_finished, write_stage
+from palo.checkpoint.parts import ModelParts
+from palo.config import to_dict
+from palo.data.preprocessing import Preprocessing, read_preprocessing
+from palo.model.assemble import assemble
+from palo.model.library_noise import without_progress_bars
+from palo.model.sizes import from_folders, mini
+from palo.recipes.nano import BASE
+from palo.serve.engine.settings import EngineSettings
+
+_PICTURE_SIDE = 64
+
+
+def mini_stage(folder: Path, layers: int, image_size: int, seed: int) -> Path:
+    """Writes a model of the shapes of DINOv2-small and SmolLM2-135M, unless it is there.
+
+    Args:
+        folder: Folder for it; the stage is a folder within.
+        layers: Layers of the language model.
+        image_size: Side of its images in pixels.
+        seed: Seed of the weights.
+    """
+    if is_finished(folder / "stage"):
+        return folder / "stage"
+    torch.manual_seed(seed)
+    sizes = mini()
+    sizes.text_config.num_hidden_layers = layers
+    with without_progress_bars():
+        LlamaForCausalLM(sizes.text_config).save_pretrained(folder / "language")
+        AutoModel.from_config(sizes.vision_config).save_pretrained(folder / "tower")
+    parts = ModelParts(
+        tower=folder / "tower",
+        language=folder / "language",
+        tokenizer=BASE / "tokenizer",
+        image_size=image_size,
+    )
+    return _stage(folder / "stage", parts, Preprocessing(image_size=image_size))
+
+
+def nano_stage(folder: Path, name: str) -> Path:
+    """Writes a model of the nano base's parts; its name is part of its version.
+
+    Args:
+        folder: Folder for it; the stage is a folder within.
+        name: Name of the stage; the same weights under another name are another version.
+    """
+    parts = ModelParts(
+        tower=BASE / "tower", language=BASE / "language", tokenizer=BASE / "tokenizer"
+    )
+    size = from_folders(parts.tower, parts.language).input_image_size
+    return _stage(folder / name, parts, read_preprocessing(parts.tower, size), name)
+
+
+def _stage(folder: Path, parts: ModelParts, preprocessing: Preprocessing, name: str = "") -> Path:
+    model = assemble(parts.tower, parts.language, parts.projector_type, image_size=parts.image_size)
+    # The version comes from the weights.
+    torch.manual_seed(random.Random(name).randrange(2**31))  # noqa: S311 - no cryptography
+    weights = {
+        f"projector.{key}": torch.randn_like(value) * value.std()
+        for key, value in model.projector.state_dict().items()
+    }
+    write_stage(
+        folder,
+        weights,
+        parts=parts,
+        lora=None,
+        template="vicuna_v1",
+        preprocessing=to_dict(preprocessing),
+        lineage={},
+    )
+    return folder
+
+
+def pictures(count: int, seed: int) -> list[bytes]:
+    """Returns the PNG files of pictures of random colours.
+
+    Args:
+        count: How many.
+        seed: Seed of the colours.
+    """
+    generator = random.Random(seed)  # noqa: S311 - no cryptography
+    files = []
+    for _ in range(count):
+        file = BytesIO()
+        blocks = Image.frombytes("RGB", (4, 4), generator.randbytes(48))
+        side = (_PICTURE_SIDE, _PICTURE_SIDE)
+        blocks.resize(side, Image.Resampling.NEAREST).save(file, "PNG")
+        files.append(file.getvalue())
+    return files
+
+
+def kv_bytes(layers: int, num_tokens: int) -> int:
+    """Returns the memory of kept tokens of `mini_stage`'s model, in whole blocks."""
+    text = mini().text_config
+    head = text.hidden_size // text.num_attention_heads
+    block = EngineSettings().block_tokens
+    places = -(-num_tokens // block) * block
+    return places * layers * 2 * text.num_key_value_heads * head * torch.float32.itemsize

@@ -1,0 +1,29 @@
+"""What libraries say while a model is loaded that tells nobody anything."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Shows no bars of transformers while the block runs: loading tells in our own words."""
+    from transformers.utils import logging
+
+    if not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
+
+
+@contextmanager
+def without_peft_warning() -> Iterator[None]:
+    """Leaves out that PEFT asks transformers for checkpointing by a name that is going away."""
+    with warnings.catch_warnings():
+        message = "`is_gradient_checkpointing` is deprecated"
+        warnings.filterwarnings("ignore", message=message, category=FutureWarning)
+        yield

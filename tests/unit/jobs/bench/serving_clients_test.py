@@ -1,0 +1,91 @@
+"""The serving bench's clients notice how a request ends, and the drill what that means."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+from tests.conftest import ROOT
+from tests.fixtures.chat_server import running_chat_server
+
+_OWN = ("resuming", "serving")
+
+
+@pytest.fixture(scope="module")
+def bench():
+    """The bench's own modules, which are importable from beside the bench alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "jobs" / "bench"))
+        from serving import asking, drill, routing
+        from serving.settings import ServeBench
+
+        yield SimpleNamespace(asking=asking, drill=drill, routing=routing, settings=ServeBench)
+    for name in list(sys.modules):
+        if name.split(".")[0] in _OWN:
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        ("say one two", "answered"),
+        ("refuse overloaded", "refused: overloaded"),
+        ("fail replica_lost", "told in the stream: replica_lost"),
+        ("cut", "LOST: "),
+        ("nonsense", "LOST: JSONDecodeError"),
+    ],
+)
+def test_every_ending_has_a_name(bench, words, outcome):
+    with running_chat_server() as chat:
+        bodies = [bench.asking.question("palo-7b", words, 8)] * 3
+        endings = bench.asking.Crowd(chat.url, bodies, 2).join()
+    assert len(endings) == 3
+    for ending in endings:
+        assert ending.outcome.startswith(outcome)
+        assert ending.is_answered == (outcome == "answered")
+        assert ending.is_lost == outcome.startswith("LOST")
+
+
+def test_a_crowd_that_is_stopped_asks_no_more(bench):
+    with running_chat_server() as chat:
+        endless = iter(lambda: bench.asking.question("palo-7b", "say one", 8), None)
+        crowd = bench.asking.Crowd(chat.url, endless, 2)
+        crowd.wait(5)
+        crowd.stop()
+        endings = crowd.join()
+    assert len(endings) >= 5
+    assert all(ending.is_answered for ending in endings)
+
+
+def test_the_drill_counts_what_is_lost_and_what_is_old(bench):
+    ended = [
+        ("answered", 1.0, "old"),
+        ("answered", 5.0, "old"),
+        ("answered", 6.0, "new"),
+        ("told in the stream: replica_lost", 2.0, "old"),
+        ("LOST: cut off", 3.0, ""),
+    ]
+    endings = [
+        bench.asking.Ending(outcome=outcome, asked_s=at, version=version)
+        for outcome, at, version in ended
+    ]
+    figures = {each.name: each for each in bench.drill._figures(endings, 4.0)}
+    assert {name: figure.value for name, figure in figures.items()} == {
+        "drill_answered": 3,
+        "drill_errors_with_a_code": 1,
+        "drill_lost": 1,
+        "drill_answered_after_the_roll": 2,
+        "drill_old_version_after_the_roll": 1,
+    }
+    assert not figures["drill_lost"].met
+    assert not figures["drill_old_version_after_the_roll"].met
+
+
+def test_a_fifth_of_the_images_gets_four_fifths_of_the_questions(bench):
+    settings = bench.settings(routed_images=10, routed_questions=400)
+    urls = [
+        body["messages"][0]["content"][0]["image_url"]["url"]
+        for body in bench.routing._questions(settings)
+    ]
+    counts = sorted((urls.count(url) for url in set(urls)), reverse=True)
+    assert len(counts) == 10
+    assert sum(counts[:2]) / 400 == pytest.approx(0.8, abs=0.06)
