@@ -1,9 +1,11 @@
 """Sends chat requests: some at a time, with retries, within a budget."""
 
 import asyncio
+import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,6 +20,8 @@ T = TypeVar("T")
 
 _MAX_REPLY_BYTES = 2 << 20
 _LONGEST_WAIT_S = 60.0
+# For each request httpx compares all connections of a client with one another.
+_CONNECTIONS_A_CLIENT = 8
 _PASSING = ("timeout", "connection", "busy", "server_error", "bad_response")
 
 
@@ -38,14 +42,22 @@ class Caller:
         self._endpoint = endpoint
         self._answered = False
         key = os.environ.get(endpoint.key_env, "")
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=endpoint.timeout_s,
-            limits=httpx.Limits(max_connections=endpoint.in_flight),
-        )
+        certificates = httpx.create_ssl_context()
+        self._clients = [
+            httpx.AsyncClient(
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=endpoint.timeout_s,
+                limits=httpx.Limits(max_connections=endpoint.in_flight),
+                verify=certificates,
+            )
+            for _ in range(-(-endpoint.in_flight // _CONNECTIONS_A_CLIENT))
+        ]
+        self._turns = itertools.cycle(self._clients)
+        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
+        for client in self._clients:
+            await self._open.enter_async_context(client)
         return self
 
     async def __aexit__(
@@ -54,7 +66,7 @@ class Caller:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._client.__aexit__(kind, error, trace)
+        await self._open.__aexit__(kind, error, trace)
 
     async def ask(self, body: Mapping[str, Any]) -> Reply | Failure:
         """Sends one request, again if what went wrong may pass.
@@ -103,7 +115,7 @@ class Caller:
         self.num_calls += 1
         url = f"{self._endpoint.url.rstrip('/')}/chat/completions"
         try:
-            async with self._client.stream("POST", url, json=body) as response:
+            async with next(self._turns).stream("POST", url, json=body) as response:
                 received = bytearray()
                 async for part in response.aiter_bytes():
                     received += part

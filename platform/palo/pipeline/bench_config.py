@@ -53,6 +53,7 @@ class BenchRun:
         judge_key_env: Environment variable with the judge's API key.
         judge_form: json for structured output, lines for judges without it.
         judge_repeats: How often each order is asked, to see how far the judge agrees with itself.
+        judge_timeout_s: Longest wait for one judgment, in seconds.
         judge_max_calls: Most requests to the judge in this run.
         judge_ask_again: Asks once more where an earlier run got no verdict.
         require: What every model must reach, such as "avg_low>=55 fidelity>=0.98".
@@ -74,6 +75,7 @@ class BenchRun:
     judge_key_env: str = "OPENAI_API_KEY"
     judge_form: Form = "json"
     judge_repeats: int = 1
+    judge_timeout_s: float = 120.0
     judge_max_calls: int | None = None
     judge_ask_again: bool = False
     require: str = ""
@@ -120,6 +122,7 @@ class BenchRun:
                 model=self.judge_model,
                 key_env=self.judge_key_env,
                 in_flight=self.in_flight,
+                timeout_s=self.judge_timeout_s,
                 max_calls=self.judge_max_calls,
             ),
             form=self.judge_form,
