@@ -42,7 +42,7 @@ class CorpusBench:
     keep: bool = False
     records: int = 2_084_706
     pictures: int = 80_000
-    text_records: int = 100_000
+    text_records: int = 400_000
     array_bytes: int = 5_000_000_000
     encoded_pictures: int = 800
     image_size: int = 336

@@ -6,6 +6,7 @@ their order in the sources alone.
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,21 @@ Pairs = npt.NDArray[np.int64]
 
 def digest_of(language: str, turns: Sequence[Turn]) -> bytes:
     """Returns DIGEST_BYTES that name a record's language and turns, whatever its picture."""
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    parts = [language]
+    parts = [_measured(language)]
     for turn in turns:
-        parts += [f"{turn.role} {turn.num_images}", turn.text]
-    for part in parts:
-        data = part.encode()
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.digest()
+        text = turn.text.encode()
+        parts += (_speaker(turn.role, turn.num_images), len(text).to_bytes(8, "little"), text)
+    return hashlib.blake2b(b"".join(parts), digest_size=DIGEST_BYTES).digest()
+
+
+@lru_cache(maxsize=64)
+def _speaker(role: str, num_images: int) -> bytes:
+    return _measured(f"{role} {num_images}")
+
+
+def _measured(text: str) -> bytes:
+    data = text.encode()
+    return len(data).to_bytes(8, "little") + data
 
 
 def later_and_first(digests: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64]) -> Pairs:

@@ -24,7 +24,6 @@ from palo.data.records import RECORD_SCHEMA, Record
 from palo.data.samples import write_samples
 from palo.data.steps import StepName
 from palo.text.encoding import (
-    IMAGE_SENTINEL,
     EncodedSample,
     Encoding,
     EncodingLimits,
@@ -158,10 +157,10 @@ class _EncodeStep:
         self, record: Record, number: int, sample: EncodedSample, image_id: str | None
     ) -> None:
         # A part of a conversation may end before its picture comes.
-        has_image = image_id is not None and IMAGE_SENTINEL in sample.input_ids
+        has_image = image_id is not None and len(sample.input_ids) > sample.num_text_tokens
         shown = image_id if has_image else None
         sample_id = f"{record.record_id}/{number}"
-        ids = np.array(sample.input_ids, "<i4")
+        ids = np.frombuffer(sample.input_ids, np.int32)
         spans = np.array(sample.label_spans, "<i4")
         self._rows.append(
             {
@@ -182,7 +181,7 @@ class _EncodeStep:
             end - max(start, 1) for start, end in sample.label_spans
         )
         self._digest.update(f"{sample_id}\n{record.language}\n{shown}\n".encode())
-        self._digest.update(ids.tobytes())
+        self._digest.update(sample.input_ids)
         self._digest.update(spans.tobytes())
 
     def _drop(

@@ -73,7 +73,13 @@ def write_samples(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         StorageError: If it can't be written.
     """
-    storage.write_table(path, sample_table(rows), rows_per_group=_ROWS_PER_GROUP)
+    storage.write_table(
+        path,
+        sample_table(rows),
+        rows_per_group=_ROWS_PER_GROUP,
+        repeating=("language", "source", "image_id"),
+        split_bytes=("input_ids.list.element",),
+    )
 
 
 def sample_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -19,13 +19,23 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 
-def write_table(path: Path, table: "pa.Table", *, rows_per_group: int | None = None) -> None:
+def write_table(
+    path: Path,
+    table: "pa.Table",
+    *,
+    rows_per_group: int | None = None,
+    repeating: Sequence[str] | None = None,
+    split_bytes: Sequence[str] = (),
+) -> None:
     """Writes a Parquet file, whole or not at all.
 
     Args:
         path: The file.
         table: What it holds.
         rows_per_group: Rows of a row group, which is the least that can be read.
+        repeating: Columns that get a dictionary of their values; None for all.
+        split_bytes: Columns of small numbers without one, whose high and low bytes are kept
+            apart: that is faster, and they shrink more.
 
     Raises:
         StorageError: If it can't be written.
@@ -33,7 +43,14 @@ def write_table(path: Path, table: "pa.Table", *, rows_per_group: int | None = N
     import pyarrow.parquet as pq
 
     with replacing(path) as partial:
-        pq.write_table(table, partial, row_group_size=rows_per_group, compression="zstd")
+        pq.write_table(
+            table,
+            partial,
+            row_group_size=rows_per_group,
+            compression="zstd",
+            use_dictionary=True if repeating is None else list(repeating),
+            use_byte_stream_split=list(split_bytes),
+        )
         written = pq.read_metadata(partial).num_rows
     if written != len(table):
         raise _damaged(path, f"{written} rows instead of {len(table)}")

@@ -8,6 +8,7 @@ A question that is longer than the rest loses its beginning: the request mostly 
 import unicodedata
 from collections.abc import Sequence
 
+from palo.text.ids import Ids
 from palo.text.segments import Round, SegmentEncoder
 from palo.text.tokenizer import TextTokenizer
 
@@ -41,7 +42,7 @@ def cut_round(
     return Round(ids, answer, len(ids) + len(answer) - num_images, trained=True)
 
 
-def whole_characters(ids: list[int], tokenizer: TextTokenizer) -> list[int]:
+def whole_characters(ids: Ids, tokenizer: TextTokenizer) -> Ids:
     """Returns ids without the tokens at their end that hold only part of a character.
 
     Ids that hold nothing else stay as they are.
@@ -62,7 +63,7 @@ def _ends_inside_character(ids: Sequence[int], tokenizer: TextTokenizer) -> bool
     return False
 
 
-def _shorten_question(encoder: SegmentEncoder, text: str, num_images: int, room: int) -> list[int]:
+def _shorten_question(encoder: SegmentEncoder, text: str, num_images: int, room: int) -> Ids:
     """Returns the ids of the longest end of a question that fits; of no words if none does."""
     best = encoder.question("", num_images)
     first, last = 1, len(text)

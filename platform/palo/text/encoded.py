@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from palo.text.ids import Ids
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodingLimits:
@@ -38,7 +40,7 @@ class EncodedSample:
             part.
     """
 
-    input_ids: tuple[int, ...]
+    input_ids: Ids
     label_spans: tuple[tuple[int, int], ...]
     num_text_tokens: int
     truncated: bool

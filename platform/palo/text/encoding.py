@@ -86,13 +86,13 @@ def encode_prompt(
     if conversation.is_answered:
         raise ValueError("a prompt must end with the user's turn")
     encoder = segment_encoder(template, tokenizer)
-    ids = list(encoder.head(conversation.system))
+    ids = encoder.head(conversation.system)[:]
     for user, assistant in conversation.rounds():
         ids += encoder.question(user.text, user.num_images)
         ids += encoder.answer(assistant.text)
         ids += encoder.between
     last = conversation.turns[-1]
-    return ids + encoder.question(last.text, last.num_images)
+    return (ids + encoder.question(last.text, last.num_images)).tolist()
 
 
 def stop_ids(template: Template, tokenizer: TextTokenizer) -> tuple[int, ...]:

@@ -3,11 +3,11 @@
 Ids and labels are appended by the same call, segment by segment, so they can't drift apart.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from palo.text.cutting import cut_round
 from palo.text.encoded import EncodedSample, Encoding
+from palo.text.ids import Ids
 from palo.text.messages import Conversation
 from palo.text.segments import IMAGE_SENTINEL, Round, SegmentEncoder
 
@@ -16,20 +16,20 @@ from palo.text.segments import IMAGE_SENTINEL, Round, SegmentEncoder
 class _Draft:
     """A sample in the making."""
 
-    ids: list[int]
+    ids: Ids
     num_text_tokens: int
     first_round: int
     end_round: int
     spans: list[tuple[int, int]] = field(default_factory=list)
 
-    def add(self, ids: Sequence[int], *, trained: bool = False) -> None:
+    def add(self, ids: Ids, *, trained: bool = False) -> None:
         """Appends ids and, in the same step, whether they are labels."""
         start = len(self.ids)
         self.ids += ids
         if trained and ids:
             self.spans.append((start, len(self.ids)))
 
-    def add_round(self, part: Round, between: Sequence[int]) -> None:
+    def add_round(self, part: Round, between: Ids) -> None:
         if self.end_round > self.first_round:
             self.add(between)
             self.num_text_tokens += len(between)
@@ -40,7 +40,7 @@ class _Draft:
 
     def finish(self, *, truncated: bool = False) -> EncodedSample:
         return EncodedSample(
-            input_ids=tuple(self.ids),
+            input_ids=self.ids,
             label_spans=tuple(self.spans),
             num_text_tokens=self.num_text_tokens,
             truncated=truncated,
@@ -80,7 +80,7 @@ def split(conversation: Conversation, encoder: SegmentEncoder, limit: int) -> En
         if shown_before:
             part = encoder.with_question(part, user.text, num_images)
         num_parts += 1
-        draft = _Draft(list(head), len(head), index, index)
+        draft = _Draft(head[:], len(head), index, index)
         if len(head) + part.num_text_tokens <= limit:
             draft.add_round(part, encoder.between)
             continue
@@ -108,7 +108,7 @@ def truncate(conversation: Conversation, encoder: SegmentEncoder, limit: int) ->
         limit: Most text tokens of a sample; with LLaVA's figures 2,048 less the image's tokens.
     """
     head = encoder.head(conversation.system)
-    draft = _Draft(list(head), len(head), 0, 0)
+    draft = _Draft(head[:], len(head), 0, 0)
     for user, assistant in conversation.rounds():
         draft.add_round(encoder.round(user, assistant), encoder.between)
         if draft.num_text_tokens > limit:

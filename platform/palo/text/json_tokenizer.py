@@ -8,6 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from palo.errors import MismatchError
+from palo.text.ids import Ids, ids_of
 from palo.text.tokenizer_files import fingerprint, no_control, parse, read, repaired
 
 
@@ -66,13 +67,13 @@ class JsonTokenizer:
         self.eos_id: int = eos_id
         self.pad_id: int = eos_id if pad_id is None else pad_id
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> Ids:
         """See TextTokenizer."""
         try:
-            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+            found = self._tokenizer.encode(text, add_special_tokens=False)
         except TypeError:
-            ids = self._tokenizer.encode(repaired(text), add_special_tokens=False).ids
-        return ids
+            found = self._tokenizer.encode(repaired(text), add_special_tokens=False)
+        return ids_of(found.ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """See TextTokenizer."""

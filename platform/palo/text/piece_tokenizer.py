@@ -4,13 +4,14 @@ Readers that imitate it differ from it on double and leading spaces, and release
 with SentencePiece's own ids.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sentencepiece import SentencePieceProcessor
 
 from palo.errors import MismatchError
+from palo.text.ids import Ids, ids_of
 from palo.text.tokenizer_files import fingerprint, no_control, parse, read, repaired
 from palo.text.word_cache import WordCache, words_are_apart
 
@@ -27,7 +28,10 @@ class SentencePieceTokenizer:
         model = read(self.files[0])
         processor = parse(lambda: _load(model), RuntimeError, self.files[0])
         self._processor = processor
-        encode: Callable[[str], list[int]] = processor.encode
+
+        def encode(text: str) -> Ids:
+            return ids_of(processor.encode(text))
+
         self._encode = WordCache(encode).encode if words_are_apart(model) else encode
         self.fingerprint = fingerprint(self.files)
         self.bos_id: int | None = processor.bos_id() if processor.bos_id() >= 0 else None
@@ -46,7 +50,7 @@ class SentencePieceTokenizer:
     def __reduce__(self) -> tuple[object, ...]:
         return SentencePieceTokenizer, (self.files[0].parent,)
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> Ids:
         """See TextTokenizer."""
         try:
             return self._encode(text)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from palo.text.ids import Ids, ids_of
 from palo.text.messages import Turn
 from palo.text.templates import Control, Piece, Slot, Template
 from palo.text.tokenizer import TextTokenizer
@@ -27,8 +28,8 @@ class Round:
         trained: False for an empty answer, which would teach silence.
     """
 
-    question: list[int]
-    answer: list[int]
+    question: Ids
+    answer: Ids
     num_text_tokens: int
     trained: bool
 
@@ -45,10 +46,10 @@ class _Segment:
         has_text: Whether there is a chunk with a text.
     """
 
-    before: list[int]
+    before: Ids
     opening: str
     closing: str
-    after: list[int]
+    after: Ids
     has_text: bool
 
 
@@ -71,7 +72,7 @@ class SegmentEncoder:
         self._questions: dict[int, _Segment] = {}
         self._default_head = self._make_head(template.system_text)
 
-    def head(self, system: str | None) -> list[int]:
+    def head(self, system: str | None) -> Ids:
         """Returns the ids before the first round, to be copied before they are added to.
 
         Args:
@@ -79,7 +80,7 @@ class SegmentEncoder:
         """
         return self._default_head if system is None else self._make_head(system)
 
-    def question(self, text: str, num_images: int) -> list[int]:
+    def question(self, text: str, num_images: int) -> Ids:
         """Returns the ids of a user's turn, up to where the assistant begins.
 
         Args:
@@ -96,7 +97,7 @@ class SegmentEncoder:
                 text = self._template.after_image + text
         return self._fill(segment, text)
 
-    def answer(self, text: str) -> list[int]:
+    def answer(self, text: str) -> Ids:
         """Returns the ids of an assistant's turn, its end token included."""
         return self._fill(self._answer, text)
 
@@ -113,11 +114,11 @@ class SegmentEncoder:
         num_text_tokens = len(question) + len(part.answer) - num_images
         return Round(question, part.answer, num_text_tokens, part.trained)
 
-    def _make_head(self, system: str) -> list[int]:
+    def _make_head(self, system: str) -> Ids:
         pieces = self._template.start + (self._template.system if system else ())
         return self._fill(self._segment(pieces), system)
 
-    def _fill(self, segment: _Segment, text: str) -> list[int]:
+    def _fill(self, segment: _Segment, text: str) -> Ids:
         if not segment.has_text:
             return segment.before
         ids = self.tokenizer.encode(segment.opening + text + segment.closing)
@@ -126,9 +127,9 @@ class SegmentEncoder:
 
     def _segment(self, pieces: Sequence[Piece], num_images: int = 0) -> _Segment:
         """Encodes all of a segment but the chunk that has the text slot."""
-        ids: list[int] = []
+        ids = ids_of()
         chunk = ""
-        before: list[int] | None = None
+        before: Ids | None = None
         opening = closing = ""
         in_slot_chunk = False
         # The last piece only ends the last chunk.
@@ -137,7 +138,7 @@ class SegmentEncoder:
                 chunk += piece
                 continue
             if piece in _TEXT_SLOTS:
-                before, ids, opening, chunk = ids, [], chunk, ""
+                before, ids, opening, chunk = ids, ids_of(), chunk, ""
                 in_slot_chunk = True
                 continue
             if piece is Slot.IMAGES and not num_images:
@@ -149,19 +150,19 @@ class SegmentEncoder:
             chunk = "" if piece is not Slot.SPACE or self.tokenizer.dummy_prefix else " "
             ids += self._control(piece, num_images)
         if before is None:
-            return _Segment(ids, "", "", [], has_text=False)
+            return _Segment(ids, "", "", ids_of(), has_text=False)
         return _Segment(before, opening, closing, ids, has_text=True)
 
-    def _control(self, piece: Piece | None, num_images: int) -> list[int]:
+    def _control(self, piece: Piece | None, num_images: int) -> Ids:
         if isinstance(piece, Control):
-            return [self.tokenizer.special(piece.token)]
+            return ids_of((self.tokenizer.special(piece.token),))
         if piece is Slot.IMAGES:
-            return [IMAGE_SENTINEL] * num_images
+            return ids_of((IMAGE_SENTINEL,)) * num_images
         if piece is Slot.EOS:
-            return [self.tokenizer.eos_id]
+            return ids_of((self.tokenizer.eos_id,))
         if piece is Slot.BOS and self.tokenizer.bos_id is not None:
-            return [self.tokenizer.bos_id]
-        return []
+            return ids_of((self.tokenizer.bos_id,))
+        return ids_of()
 
 
 @lru_cache(maxsize=8)

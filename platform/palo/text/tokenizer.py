@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from palo.errors import StorageError
+from palo.text.ids import Ids
 from palo.text.json_tokenizer import JsonTokenizer
 from palo.text.piece_tokenizer import SentencePieceTokenizer
 
@@ -37,7 +38,7 @@ class TextTokenizer(Protocol):
     def __hash__(self) -> int:
         """Returns a hash, since encoders are kept by tokenizer."""
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> Ids:
         """Returns the ids of a text, never a control token among them.
 
         A lone surrogate, which is no character, becomes U+FFFD.

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from sentencepiece import sentencepiece_model_pb2
 
+from palo.text.ids import Ids, ids_of_bytes
+
 _SPACE = "\u2581"  # how SentencePiece writes a space
 _MAX_WORDS = 100_000
 # Chinese and Japanese hardly repeat what stands between two spaces.
@@ -50,22 +52,27 @@ class WordCache:
         encode: Tokenizes any text.
     """
 
-    def __init__(self, encode: Callable[[str], list[int]]) -> None:
+    def __init__(self, encode: Callable[[str], Ids]) -> None:
         self._encode = encode
-        self._ids: dict[str, list[int]] = {}
+        self._words = _Words(encode)
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> Ids:
         """Returns the same ids as `encode` of the whole text."""
         words = text.split(" ")
         if len(text) > _LONGEST_MEAN * len(words) or "" in words or _SPACE in text:
             return self._encode(text)
-        known = self._ids
-        ids: list[int] = []
-        for word in words:
-            found = known.get(word)
-            if found is None:
-                found = self._encode(word)
-                if len(known) < _MAX_WORDS:
-                    known[word] = found
-            ids += found
-        return ids
+        return ids_of_bytes(b"".join(map(self._words.__getitem__, words)))
+
+
+class _Words(dict[str, bytes]):
+    """What words become, as bytes: those of a whole text are joined without a look at any id."""
+
+    def __init__(self, encode: Callable[[str], Ids]) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, word: str) -> bytes:
+        found = self._encode(word).tobytes()
+        if len(self) < _MAX_WORDS:
+            self[word] = found
+        return found

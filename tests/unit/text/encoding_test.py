@@ -77,7 +77,7 @@ def test_a_prompt_is_the_beginning_of_its_training_sample(
         for index in range(num_rounds):
             prompt = Conversation(whole.turns[: 2 * index + 1], system=system)
             start = sample.label_spans[index][0]
-            assert tuple(encode_prompt(prompt, template, tokenizer)) == sample.input_ids[:start]
+            assert encode_prompt(prompt, template, tokenizer) == list(sample.input_ids[:start])
 
 
 def test_a_prompt_of_a_caption_is_the_image_alone(tokenizer, talk):

@@ -211,4 +211,4 @@ def test_round_by_round_the_ids_are_those_of_the_segments(tokenizer, talk):
     (sample,) = encode(talk("a", "b", "c", "d"), tokenizer, 500, name="chatml").samples
     expected = encoder.head(None) + encoder.question("a", 0) + encoder.answer("b")
     expected += encoder.between + encoder.question("c", 0) + encoder.answer("d")
-    assert sample.input_ids == tuple(expected)
+    assert sample.input_ids == expected

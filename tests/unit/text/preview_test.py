@@ -3,6 +3,7 @@ import re
 import pytest
 
 from palo.text.encoding import EncodedSample, EncodingLimits, encode_conversation
+from palo.text.ids import ids_of
 from palo.text.preview import RESET, TRAINED, UNTRAINED, stretches
 from palo.text.preview import preview as preview_of
 from palo.text.templates import TEMPLATES
@@ -73,7 +74,7 @@ def test_a_text_cannot_command_the_terminal(tokenizer, talk):
 def test_part_of_a_character_shows_as_bytes(tokenizer, num_ids):
     ids = [i for i in tokenizer.encode("鼎") if tokenizer.token_bytes(i) != b" "][:num_ids]
     sample = EncodedSample(
-        input_ids=tuple(ids),
+        input_ids=ids_of(ids),
         label_spans=((0, num_ids),),
         num_text_tokens=num_ids,
         truncated=True,

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from palo.text.ids import ids_of
 from palo.text.messages import Turn
 from palo.text.segments import IMAGE_SENTINEL, SegmentEncoder, segment_encoder
 from palo.text.templates import TEMPLATES
@@ -37,7 +38,7 @@ def test_constant_text_is_encoded_once(tokenizer):
 
 def test_ids_that_are_kept_are_never_changed(tokenizer):
     encoder = SegmentEncoder(VICUNA, tokenizer)
-    first = [encoder.question("x", 1), encoder.answer("y"), list(encoder.head(None))]
+    first = [encoder.question("x", 1), encoder.answer("y"), encoder.head(None)[:]]
     for _ in range(3):
         encoder.question("x", 1).append(7)
         encoder.answer("y").append(7)
@@ -49,7 +50,7 @@ def test_a_question_is_the_chunk_that_llava_tokenizes(pieces, sentences):
     for text in [*sentences.values(), " a  b ", "\n", "   "]:
         assert encoder.question(text, 0) == pieces.encode(f"USER: {text} ASSISTANT:")
         whole = pieces.encode(f"USER: {text} ASSISTANT: {text}")
-        assert encoder.question(text, 0) + encoder.answer(text) == [*whole, pieces.eos_id]
+        assert list(encoder.question(text, 0) + encoder.answer(text)) == [*whole, pieces.eos_id]
 
 
 @pytest.mark.parametrize("text", ["a boat", "  a boat\n", "\u3000a boat\u00a0"])
@@ -82,7 +83,7 @@ def test_an_empty_answer_is_not_trained(tokenizer):
 
 def test_system_text_of_the_conversation_and_none(tokenizer):
     encoder = SegmentEncoder(VICUNA, tokenizer)
-    bos = [tokenizer.bos_id]
+    bos = ids_of([tokenizer.bos_id])
     assert encoder.head("") == bos
     assert encoder.head("Be short.") == bos + tokenizer.encode("Be short.")
     assert encoder.head(None) == bos + tokenizer.encode(VICUNA.system_text)

@@ -7,6 +7,7 @@ import pytest
 import sentencepiece
 
 from palo.text import word_cache
+from palo.text.ids import ids_of
 from palo.text.word_cache import WordCache, words_are_apart
 
 MARKS = (
@@ -42,10 +43,23 @@ def damaged(text, seed):
     return text
 
 
-def test_ids_are_those_of_the_whole_text(piece_folder, sentences):
-    model = (piece_folder / "tokenizer.model").read_bytes()
-    assert words_are_apart(model)
-    whole = sentencepiece.SentencePieceProcessor(model_proto=model)
+class Whole:
+    """SentencePiece itself, on texts as a whole."""
+
+    def __init__(self, model):
+        self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+
+    def encode(self, text):
+        return ids_of(self.processor.encode(text))
+
+
+@pytest.fixture
+def whole(piece_folder):
+    return Whole((piece_folder / "tokenizer.model").read_bytes())
+
+
+def test_ids_are_those_of_the_whole_text(whole, piece_folder, sentences):
+    assert words_are_apart((piece_folder / "tokenizer.model").read_bytes())
     cache = WordCache(whole.encode)
     for text, seed in itertools.product(sentences.values(), range(100)):
         case = damaged(text, seed)
@@ -53,20 +67,18 @@ def test_ids_are_those_of_the_whole_text(piece_folder, sentences):
     assert cache.encode("") == whole.encode("")
 
 
-def test_what_was_returned_can_be_changed(piece_folder):
-    whole = sentencepiece.SentencePieceProcessor(model_file=str(piece_folder / "tokenizer.model"))
+def test_what_was_returned_can_be_changed(whole):
     cache = WordCache(whole.encode)
     cache.encode("boat").append(7)
     assert cache.encode("boat") == whole.encode("boat")
 
 
-def test_memory_is_bounded(piece_folder, monkeypatch):
+def test_memory_is_bounded(whole, monkeypatch):
     monkeypatch.setattr(word_cache, "_MAX_WORDS", 3)
-    whole = sentencepiece.SentencePieceProcessor(model_file=str(piece_folder / "tokenizer.model"))
     cache = WordCache(whole.encode)
     for _ in range(2):
         assert cache.encode("one two three four five") == whole.encode("one two three four five")
-    assert len(cache._ids) == 3
+    assert len(cache._words) == 3
 
 
 @pytest.mark.parametrize(
@@ -92,7 +104,7 @@ def test_ids_of_newspaper_text_are_llamas_own(data_folder):
     folder = data_folder / "tokenizer" / "llama2-32k"
     model = (folder / "tokenizer.model").read_bytes()
     assert words_are_apart(model)
-    whole = sentencepiece.SentencePieceProcessor(model_proto=model)
+    whole = Whole(model)
     cache = WordCache(whole.encode)
     path = data_folder / "parallel" / "ntrex1000" / "sentences.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]

@@ -257,7 +257,9 @@ def _examples(given: Iterable[Lesson], tokenizer: TextTokenizer) -> Iterator[_Ex
         trained = [index for span in sample.label_spans for index in range(*span)]
         ids, cells = list(sample.input_ids), []
         if lesson.cells:
-            cells = [tokenizer.encode(words) if words else [_NOTHING] for words in lesson.cells]
+            cells = [
+                list(tokenizer.encode(words)) if words else [_NOTHING] for words in lesson.cells
+            ]
             trained = [index + _NUM_PATCHES - 1 for index in trained]
             ids = expand_sentinels(ids, _NUM_PATCHES)
         yield _Example(ids=ids, trained=trained, cells=cells)
