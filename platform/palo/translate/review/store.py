@@ -98,12 +98,14 @@ class ReviewStore:
             append([to_row(row) for row in new.values()])
         return len(new)
 
-    def save(self, verdict: Verdict, *, seen_version: int) -> Verdict:
+    def save(self, verdict: Verdict, *, seen_version: int, independent: bool = False) -> Verdict:
         """Saves what a reviewer says.
 
         Args:
             verdict: What; its time is set here.
             seen_version: The item's version that the reviewer looked at.
+            independent: Saves it as an opinion beside those of others, whatever they have said
+                meanwhile; what the same reviewer has said still counts.
 
         Returns:
             The verdict as it is saved.
@@ -119,7 +121,7 @@ class ReviewStore:
             item = self._items.get(verdict.key)
             if item is None:
                 raise DataError("nothing of this id is under review", seen=verdict.key)
-            _require_fresh(item, verdict, seen_version)
+            _require_fresh(item, verdict, seen_version, independent=independent)
             if faults := verdict_faults(item.translated, verdict):
                 raise DataError("this can't be saved", seen="; ".join(map(str, faults)))
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -145,15 +147,18 @@ class ReviewStore:
         self._verdicts[verdict.edition].append(verdict)
 
 
-def _require_fresh(item: Item, verdict: Verdict, seen_version: int) -> None:
+def _require_fresh(item: Item, verdict: Verdict, seen_version: int, *, independent: bool) -> None:
     if item.edition != verdict.edition:
         raise StaleError(
             "this was translated anew in the meantime", seen=item.key, fix="Review the new one."
         )
-    if item.version != seen_version:
-        last = item.verdicts[-1]
+    unseen = item.verdicts[seen_version:]
+    if independent:
+        unseen = [one for one in unseen if one.reviewer == verdict.reviewer]
+    if unseen or seen_version > item.version:
+        news = f"{unseen[-1].reviewer} has reviewed this in the meantime" if unseen else ""
         raise StaleError(
-            f"{last.reviewer} has reviewed this in the meantime",
-            seen=item.key,
-            fix="Look at what they did, and save yours again if you still want to.",
+            news or "there is no such version yet",
+            seen=f"{item.key}, version {seen_version} of {item.version}",
+            fix="Look at what was done, and save yours again if you still want to.",
         )
