@@ -12,7 +12,7 @@ ARGS   ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup finetune mini serve test bench lint types clean
+.PHONY: setup finetune mini serve review test bench lint types clean
 .DELETE_ON_ERROR:
 
 setup: $(READY) $(WARM)
@@ -43,6 +43,10 @@ mini: setup $(MINI)
 # MODEL names runs or stages; the newest run by default.
 serve: setup
 	$(BIN)/python jobs/serve.py $(MODEL) $(ARGS)
+
+# FOLDER holds translations to review; runs/review by default.
+review: setup
+	$(BIN)/python jobs/review.py $(FOLDER) $(ARGS)
 
 # For the tests in a browser, which are skipped without it.
 $(CHROME):

@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.fixtures.words",
     "tests.fixtures.completion_server",
     "tests.fixtures.corpora",
+    "tests.fixtures.translations",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]

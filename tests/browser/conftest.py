@@ -2,18 +2,14 @@
 
 import os
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.browser_pages import served
 from tests.fixtures.chat_server import ChatServer, running_chat_server
-
-_START_S = 120
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,28 +59,15 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page, served from a thread of this process."""
-    import fastapi
-    import uvicorn
-
     from palo.serve.client import Endpoint
     from palo.serve.page import PageSettings
     from palo.serve.page.mount import mount_page
 
     folder = tmp_path_factory.mktemp("feedback")
-    app = fastapi.FastAPI()
-    with running_chat_server() as chat, socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        mount_page(app, PageSettings(endpoint=Endpoint(url=chat.url), feedback=folder))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        until = time.monotonic() + _START_S
-        while not server.started and time.monotonic() < until:
-            time.sleep(0.05)
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        yield Page(url=url, chat=chat, feedback=folder)
-        server.should_exit = True
-        thread.join()
+    with running_chat_server() as chat:
+        settings = PageSettings(endpoint=Endpoint(url=chat.url), feedback=folder)
+        with served(lambda app: mount_page(app, settings)) as url:
+            yield Page(url=url, chat=chat, feedback=folder)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Self
 
-_EMPTY = frozenset(("img", "meta"))
+_EMPTY = frozenset(("img", "input", "meta"))
 
 
 class Markup(str):

@@ -4,11 +4,9 @@ Every request passes here, uploads and files too, which Gradio itself gives to a
 """
 
 import dataclasses
-import secrets
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from http.cookies import SimpleCookie
+from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,12 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palo.serve.client import AsyncChatClient, Endpoint, EndpointError
 from palo.serve.page.login import login_page
+from palo.serve.page.tokens import STAY_S, Tokens
 from palo.serve.page.words import chosen_language, words_of
 
 COOKIE = "palo_visitor"
 LANGUAGE_COOKIE = "palo_language"
-_STAY_S = 12 * 3600
-_MAX_VISITORS = 10_000
 _MAX_FORM_BYTES = 4096
 _HEADERS = {
     # Nothing from elsewhere, whatever the parts that the page is made of would like to load.
@@ -39,7 +36,23 @@ _HEADERS = {
 }
 
 
-class Visitors:
+class Door(Protocol):
+    """Who may come in, and how they are welcomed."""
+
+    async def admit(self, key: str) -> str:
+        """Returns a new visitor's token; raises EndpointError if the key is no good."""
+
+    def knows(self, token: str | None) -> bool:
+        """Tells whether a token is good."""
+
+    def dismiss(self, token: str | None) -> None:
+        """Forgets a visitor."""
+
+    def welcome(self, code: str) -> str:
+        """Returns what the login says the page is for, in a language."""
+
+
+class Visitors(Tokens[str]):
     """Who has logged in, in this process, and with which key.
 
     Args:
@@ -47,8 +60,8 @@ class Visitors:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
         self._endpoint = endpoint
-        self._keys: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     async def admit(self, key: str) -> str:
         """Returns a new visitor's token.
@@ -58,25 +71,15 @@ class Visitors:
         """
         async with AsyncChatClient(dataclasses.replace(self._endpoint, api_key=key)) as client:
             await client.models()
-        token = secrets.token_urlsafe(32)
-        self._keys[token] = (key, time.monotonic() + _STAY_S)
-        while len(self._keys) > _MAX_VISITORS:
-            self._keys.popitem(last=False)
-        return token
-
-    def knows(self, token: str | None) -> bool:
-        """Tells whether a token is one of theirs and still good."""
-        return token is not None and self._keys.get(token, ("", 0.0))[1] > time.monotonic()
+        return self.give(key)
 
     def endpoint(self, token: str | None) -> Endpoint:
         """Returns the server with a visitor's key; without one for somebody unknown."""
-        key = self._keys[token][0] if token is not None and self.knows(token) else None
-        return dataclasses.replace(self._endpoint, api_key=key)
+        return dataclasses.replace(self._endpoint, api_key=self.value(token))
 
-    def dismiss(self, token: str | None) -> None:
-        """Forgets a visitor."""
-        if token is not None:
-            self._keys.pop(token, None)
+    def welcome(self, code: str) -> str:
+        """Returns what the login says the page is for, in a language."""
+        return words_of(code)["about"]
 
 
 class Gate:
@@ -89,7 +92,7 @@ class Gate:
             scripts have run.
     """
 
-    def __init__(self, app: ASGIApp, visitors: Visitors | None, head: str) -> None:
+    def __init__(self, app: ASGIApp, visitors: Door | None, head: str) -> None:
         self._app = app
         self._visitors = visitors
         self._head = head.encode()
@@ -119,32 +122,33 @@ class Gate:
             guarded = _Guarded(send, b"")
         await (response or self._app)(scope, receive, guarded)
 
-    async def _log_in(self, request: Request, visitors: Visitors) -> Response:
+    async def _log_in(self, request: Request, visitors: Door) -> Response:
         chosen = request.query_params.get("language") or request.cookies.get(LANGUAGE_COOKIE)
         code = chosen_language(chosen, request.headers.get("accept-language"))
+        about = visitors.welcome(code)
         if request.method != "POST":
-            return HTMLResponse(login_page(code))
+            return HTMLResponse(login_page(code, about=about))
         if not _is_from_here(request):
             return Response(status_code=403)
         try:
             key = parse_qs((await _bounded_body(request)).decode())["key"][0].strip()
             token = await visitors.admit(key)
         except (ValueError, KeyError):
-            return HTMLResponse(login_page(code), 400)
+            return HTMLResponse(login_page(code, about=about), 400)
         except EndpointError as error:
-            return HTMLResponse(login_page(code, words_of(code).error(error)), 401)
+            return HTMLResponse(login_page(code, words_of(code).error(error), about=about), 401)
         response = RedirectResponse(".", 303)
         response.set_cookie(
             COOKIE,
             token,
-            max_age=_STAY_S,
+            max_age=STAY_S,
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
         )
         return response
 
-    def _log_out(self, request: Request, token: str | None, visitors: Visitors) -> Response:
+    def _log_out(self, request: Request, token: str | None, visitors: Door) -> Response:
         if request.method != "POST" or not _is_from_here(request):
             return Response(status_code=405)
         visitors.dismiss(token)

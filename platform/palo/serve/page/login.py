@@ -9,12 +9,13 @@ from palo.serve.page.words import words_of
 _FOLDER = Path(__file__).parent / "assets"
 
 
-def login_page(code: str, problem: str = "") -> str:
+def login_page(code: str, problem: str = "", *, about: str) -> str:
     """Returns the page.
 
     Args:
         code: ISO code of its language.
         problem: Why the last key wasn't taken.
+        about: What the page is for, in its language.
     """
     words = words_of(code)
     links = " ".join(
@@ -29,8 +30,7 @@ def login_page(code: str, problem: str = "") -> str:
         "style": (_FOLDER / "login.css").read_text(encoding="utf-8"),
         "alert": alert,
         "links": links,
+        "about": html.escape(about),
     }
-    texts = {
-        name: html.escape(words[name]) for name in ("about", "api_key", "log_in", "log_in_info")
-    }
+    texts = {name: html.escape(words[name]) for name in ("api_key", "log_in", "log_in_info")}
     return (_FOLDER / "login.html").read_text(encoding="utf-8").format_map(values | texts)

@@ -52,12 +52,22 @@ def isolated(value: object) -> str:
     return f"\u2068{value}\u2069"
 
 
-@cache
 def words_of(code: str) -> Words:
     """Returns the texts of a language; English ones for a language that has none yet."""
-    path = _FOLDER / f"{code}.toml"
+    return read_words(_FOLDER, code)
+
+
+@cache
+def read_words(folder: Path, code: str) -> Words:
+    """Returns a page's texts in a language; English ones for a language that has none yet.
+
+    Args:
+        folder: The page's texts, a file for each language.
+        code: ISO code of the language.
+    """
+    path = folder / f"{code}.toml"
     if not path.is_file():
-        path = _FOLDER / f"{_DEFAULT}.toml"
+        path = folder / f"{_DEFAULT}.toml"
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     errors = values.pop("errors")
     return Words(language=languages.get(path.stem), texts=values, errors=errors)

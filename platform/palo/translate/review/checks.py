@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from palo.translate.review.verdict import OPINIONS, TAGS, Verdict
+from palo.translate.review.locks import missing_locks
+from palo.translate.review.verdict import LOCK_WRONG, OPINIONS, TAGS, Verdict
 from palo.translate.translated import Translated
 
 MAX_CHARACTERS = 100_000
 """Longest text of a turn, and longest note."""
 _MAX_NAME = 64
 
-FaultKind = Literal["turns", "empty", "too_long", "unreadable", "tag", "reviewer", "opinion"]
+FaultKind = Literal[
+    "turns", "empty", "too_long", "unreadable", "lock", "tag", "reviewer", "opinion"
+]
 
 
 class VerdictFault(NamedTuple):
@@ -36,6 +39,7 @@ _FACTS: dict[FaultKind, str] = {
     "empty": "the text is empty",
     "too_long": "the text is too long",
     "unreadable": "some characters could not be read",
+    "lock": "this must stay as it is, or the tag lock_wrong say that it can't",
     "tag": "there is no such kind of fault",
     "reviewer": "the reviewer's name is missing or too long",
     "opinion": "the decision must be accept or reject",
@@ -79,6 +83,9 @@ def _faults_of_texts(translated: Translated, verdict: Verdict) -> Iterator[Verdi
             yield VerdictFault("unreadable", repr(text[:40]), number)
         if verdict.opinion == "accept" and not text.strip():
             yield VerdictFault("empty", repr(text[:40]), number)
+    if verdict.opinion == "accept" and LOCK_WRONG not in verdict.tags:
+        for number, seen in missing_locks(translated, verdict.texts):
+            yield VerdictFault("lock", seen, number)
 
 
 def _is_readable(text: str) -> bool:

@@ -6,6 +6,9 @@ from typing import Literal
 Opinion = Literal["accept", "reject"]
 OPINIONS: tuple[Opinion, Opinion] = ("accept", "reject")
 
+LOCK_WRONG = "lock_wrong"
+"""With this tag a locked part may be changed: it shouldn't be locked."""
+
 TAGS = (
     "meaning",
     "omission",
@@ -18,9 +21,9 @@ TAGS = (
     "script",
     "punctuation",
     "lock",
-    "lock_wrong",
+    LOCK_WRONG,
 )
-"""Kinds of faults. With `lock_wrong`, a locked part may be changed: it shouldn't be locked."""
+"""Kinds of faults."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

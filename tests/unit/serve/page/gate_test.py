@@ -8,7 +8,6 @@ from starlette.routing import Route
 
 from palo import languages
 from palo.serve.client import Endpoint
-from palo.serve.page import gate
 from palo.serve.page.gate import COOKIE, Gate, Visitors
 from palo.serve.page.words import words_of
 
@@ -121,12 +120,12 @@ def test_who_logs_out_is_a_stranger_again(browse, visitors):
 
 
 def test_visitors_are_asked_again_after_a_while_and_are_not_kept_without_end(visitors, monkeypatch):
-    monkeypatch.setattr(gate, "_MAX_VISITORS", 2)
+    monkeypatch.setattr("palo.serve.page.tokens._MAX_VISITORS", 2)
     tokens = [asyncio.run(visitors.admit("sk-good")) for _ in range(3)]
     assert [visitors.knows(token) for token in tokens] == [False, True, True]
     assert visitors.endpoint(tokens[2]).api_key == "sk-good"
     assert visitors.endpoint(tokens[0]).api_key is None
-    monkeypatch.setattr(gate, "_STAY_S", -1)
+    monkeypatch.setattr("palo.serve.page.tokens.STAY_S", -1)
     assert not visitors.knows(asyncio.run(visitors.admit("sk-good")))
 
 

@@ -12,7 +12,7 @@ from palo.translate.review.offline.formulas import for_xlsx, from_xlsx
 from palo.translate.review.verdict import OPINIONS
 
 if TYPE_CHECKING:
-    from openpyxl.cell.cell import Cell
+    from openpyxl.cell.cell import Cell, MergedCell
     from openpyxl.worksheet.worksheet import Worksheet
 
 _WIDTHS = {"source": 50, "translation": 50, "corrected": 60, "doubt": 30, "note": 30, "id": 24}
@@ -33,6 +33,7 @@ def write_workbook(path: Path, rows: Sequence[Mapping[str, str]], *, right_to_le
     """
     from openpyxl import Workbook
     from openpyxl.styles import Alignment, Font, PatternFill
+    from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.datavalidation import DataValidation
 
     book = Workbook()
@@ -44,7 +45,7 @@ def write_workbook(path: Path, rows: Sequence[Mapping[str, str]], *, right_to_le
     to_fill = PatternFill("solid", fgColor="FFF8E1")
     for place, name in enumerate(COLUMNS, start=1):
         sheet.cell(1, place).font = bold
-        width = sheet.column_dimensions[sheet.cell(1, place).column_letter]
+        width = sheet.column_dimensions[get_column_letter(place)]
         width.width = _WIDTHS.get(name, 12)
         width.hidden = name not in READABLE
     for row_number, row in enumerate(rows, start=2):
@@ -58,7 +59,7 @@ def write_workbook(path: Path, rows: Sequence[Mapping[str, str]], *, right_to_le
                 cell.fill = to_fill
     sheet.freeze_panes = "A2"
     choice = DataValidation(type="list", formula1=f'"{",".join(OPINIONS)}"', allow_blank=True)
-    letter = sheet.cell(1, COLUMNS.index("decision") + 1).column_letter
+    letter = get_column_letter(COLUMNS.index("decision") + 1)
     choice.add(f"{letter}2:{letter}{max(2, len(rows) + 1)}")
     sheet.add_data_validation(choice)
     with storage.replacing(path) as partial:
@@ -97,7 +98,7 @@ def read_workbook(path: Path) -> Iterator[FileRow]:
     book.close()
 
 
-def _row(number: int, cells: "Mapping[str, Cell]") -> FileRow:
+def _row(number: int, cells: "Mapping[str, Cell | MergedCell]") -> FileRow:
     texts = dict.fromkeys(COLUMNS, "")  # empty cells at the end of a row aren't written at all
     problems = []
     for name, cell in cells.items():

@@ -191,13 +191,13 @@ def test_what_a_spreadsheet_made_of_a_text_is_told(tmp_path, store):
     place = COLUMNS.index("corrected") + 1
     sheet.cell(2, place).value, sheet.cell(2, place).data_type = "=1+1", "f"
     sheet.cell(4, place).value = 3.5
-    sheet.cell(6, place).value = 3
+    sheet.cell(7, place).value = 3
     book.save(path)
     fates = take_back(store, path, "Amina")
     assert [fate.fate for fate in fates] == ["refused", "refused", "saved", "saved"]
     assert "corrected is a formula" in fates[0].reason
     assert "corrected was made a float" in fates[1].reason
-    assert store.items()[2].latest["Amina"].texts[0] == "3"
+    assert store.items()[2].latest["Amina"].texts[1] == "3"
 
 
 def test_what_is_no_reviewers_file_is_refused_as_a_whole(tmp_path, store):

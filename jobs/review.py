@@ -1,0 +1,121 @@
+"""Lets people review translations: on a page, or in files of their own.
+
+python jobs/review.py FOLDER                                 the page, on this machine
+python jobs/review.py FOLDER --write amina.xlsx --language ur --reviewer Amina
+python jobs/review.py FOLDER --take-back amina.xlsx --reviewer Amina
+python jobs/review.py FOLDER --approved approved.jsonl       what is approved, for a corpus
+
+Files are CSV, XLSX or JSON lines, by their endings. What can't be taken back is told row by row.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from palo import command, config, languages, storage
+from palo.errors import DataError
+from palo.session import lasting_path
+from palo.translate.review.offline.columns import rows_of
+from palo.translate.review.offline.files import write_rows
+from palo.translate.review.offline.take_back import take_back
+from palo.translate.review.page.settings import ReviewPage
+from palo.translate.review.sampling import queue
+from palo.translate.review.store import ReviewStore
+
+_FOLDER = Path("runs/review")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewJob:
+    """Lets people review translations.
+
+    Attributes:
+        folder: The review.
+        page: Where the page listens, who may come, and how much two reviewers see.
+        write: File to write for a reviewer who works offline.
+        take_back: Such a file that comes back.
+        approved: File to write all approved translations to, as records in LLaVA's format.
+        reviewer: Whose file it is.
+        language: ISO 639-1 code of what is written; all languages by default.
+        num_items: Most translations that are written.
+        independent: Takes a file back as an opinion beside those of others, though they have
+            reviewed the same in the meantime.
+    """
+
+    folder: Positional[Path] = _FOLDER
+    page: ReviewPage = field(default_factory=lambda: ReviewPage(folder=_FOLDER))
+    write: Path | None = None
+    take_back: Path | None = None
+    approved: Path | None = None
+    reviewer: str = ""
+    language: str | None = None
+    num_items: int = 1000
+    independent: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """Yields what contradicts itself."""
+        if sum(path is not None for path in (self.write, self.take_back, self.approved)) > 1:
+            yield "write, take_back and approved are different things: give one of them"
+        if (self.write or self.take_back) and not self.reviewer.strip():
+            yield "reviewer is empty: name whose file it is"
+        if self.language is not None and not languages.known(self.language):
+            yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
+        if self.num_items < 1:
+            yield f"num_items is {self.num_items} but must be at least 1"
+
+
+def main(arguments: list[str]) -> None:
+    """Does what was asked for; without anything, serves the page until it is stopped."""
+    job = command.override(ReviewJob(), arguments, "jobs/review.py")
+    config.check(job)
+    folder = lasting_path(job.folder)
+    if job.write is not None:
+        _write(job, ReviewStore(folder), job.write)
+    elif job.take_back is not None:
+        _take_back(job, ReviewStore(folder), job.take_back)
+    elif job.approved is not None:
+        _write_approved(ReviewStore(folder), job.approved)
+    else:
+        # Imported late: Gradio takes seconds.
+        from palo.translate.review.page.mount import serve_review
+
+        serve_review(replace(job.page, folder=folder))
+
+
+def _write(job: ReviewJob, store: ReviewStore, path: Path) -> None:
+    waiting = queue(store.items(job.language), job.reviewer, second_share=job.page.second_share)[
+        : job.num_items
+    ]
+    if not waiting:
+        raise DataError(
+            f"nothing waits for {job.reviewer}",
+            seen=store.folder,
+            fix="Add translations with jobs/translate.py, or choose another language.",
+        )
+    write_rows(path, rows_of(waiting, job.reviewer))
+    print(f"{len(waiting):,} translations for {job.reviewer}, the most doubtful first: {path}")
+
+
+def _take_back(job: ReviewJob, store: ReviewStore, path: Path) -> None:
+    fates = take_back(store, path, job.reviewer, independent=job.independent)
+    for fate in fates:
+        if fate.fate in ("refused", "missing"):
+            rows = ", ".join(map(str, fate.rows))
+            print(f"{fate.fate} row {rows} {fate.key}: {fate.reason}")
+    counts = Counter(fate.fate for fate in fates)
+    told = ", ".join(f"{count:,} {fate}" for fate, count in counts.items())
+    print(f"{path}: {told or 'no rows'}; the file and this account are kept in {store.folder}")
+
+
+def _write_approved(store: ReviewStore, path: Path) -> None:
+    rows = [translated.record.to_llava() for translated in store.results()]
+    storage.write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+    print(f"{len(rows):,} approved translations: {path}")
+
+
+if __name__ == "__main__":
+    command.run_job(main)

@@ -1,0 +1,225 @@
+"""What the page does when people do something."""
+
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from palo import languages
+from palo.errors import PaloError
+from palo.evaluate.metrics.chrf import chrf
+from palo.hypertext.markup import element
+from palo.serve.page.gate import COOKIE
+from palo.serve.page.words import Words, isolated
+from palo.translate.review.agreement import agreement_of
+from palo.translate.review.checks import VerdictFault
+from palo.translate.review.item import Item
+from palo.translate.review.page.answer import read_answer
+from palo.translate.review.page.desk import VIEWS, Desk, Place, Seat
+from palo.translate.review.page.form import item_form, notice, verdicts_of
+from palo.translate.review.page.reviewers import Reviewers
+from palo.translate.review.page.words import review_words
+from palo.translate.review.verdict import Opinion
+
+_MOST_PAIRS = 5
+
+
+class Shown(NamedTuple):
+    """New contents of the page's parts, in the order of `Layout.shown`."""
+
+    place: Any
+    form: Any
+    verdicts: Any
+    progress: Any
+    notice: str
+    saved: str
+
+
+class Handlers:
+    """Answers to what happens on the page.
+
+    Args:
+        desk: The work.
+        reviewers: Who has logged in; None if everybody types a name.
+    """
+
+    def __init__(self, desk: Desk, reviewers: Reviewers | None) -> None:
+        self._desk = desk
+        self._reviewers = reviewers
+
+    def languages(self) -> list[tuple[str, str]]:
+        """Returns the languages that have something to review, by their own names."""
+        self._desk.store.refresh()
+        there = self._desk.store.languages()
+        return [(one.native_name, one.code) for one in languages.every() if one.code in there]
+
+    def show(
+        self, name: str, language: str | None, view: str, code: str, request: gr.Request
+    ) -> Shown:
+        """Shows the first translation of a view."""
+        words = review_words(code)
+        seat = self._seat(name, language, view, request)
+        return self._shown(seat, self._desk.move(seat, Place()), words)
+
+    def next(
+        self,
+        place: Place,
+        name: str,
+        language: str | None,
+        view: str,
+        code: str,
+        request: gr.Request,
+    ) -> Shown:
+        """Shows the next translation."""
+        seat = self._seat(name, language, view, request)
+        return self._shown(seat, self._desk.move(seat, place), review_words(code))
+
+    def previous(
+        self,
+        place: Place,
+        name: str,
+        language: str | None,
+        view: str,
+        code: str,
+        request: gr.Request,
+    ) -> Shown:
+        """Shows the translation that was shown before."""
+        seat = self._seat(name, language, view, request)
+        return self._shown(seat, self._desk.move(seat, place, back=True), review_words(code))
+
+    def respeak(
+        self,
+        place: Place,
+        name: str,
+        language: str | None,
+        view: str,
+        code: str,
+        request: gr.Request,
+    ) -> Shown:
+        """Shows the same again, in another language of the page."""
+        return self._shown(self._seat(name, language, view, request), place, review_words(code))
+
+    def accept(
+        self,
+        answer: str,
+        place: Place,
+        name: str,
+        language: str | None,
+        view: str,
+        code: str,
+        request: gr.Request,
+    ) -> Shown:
+        """Saves that a translation is good, and shows the next one; or says why it can't."""
+        seat = self._seat(name, language, view, request)
+        return self._decide("accept", answer, place, seat, review_words(code))
+
+    def reject(
+        self,
+        answer: str,
+        place: Place,
+        name: str,
+        language: str | None,
+        view: str,
+        code: str,
+        request: gr.Request,
+    ) -> Shown:
+        """Saves that a translation is no good, and shows the next one; or says why it can't."""
+        seat = self._seat(name, language, view, request)
+        return self._decide("reject", answer, place, seat, review_words(code))
+
+    def _decide(
+        self, opinion: Opinion, answer: str, place: Place, seat: Seat, words: Words
+    ) -> Shown:
+        said = read_answer(answer, opinion)
+        if not seat.reviewer:
+            return self._stay(seat, place, notice(words["name_first"], is_problem=True), words)
+        if said is None or (said.key, said.edition) != (place.key, place.edition):
+            return self._stay(seat, place, notice(words.errors["turns"], is_problem=True), words)
+        try:
+            decided = self._desk.decide(seat, place, said)
+        except PaloError as error:
+            told = f"{words.errors['other']} {isolated(error.fact)}"
+            return self._stay(seat, place, notice(told, is_problem=True), words)
+        if decided.saved:
+            told = words["saved_accept" if opinion == "accept" else "saved_reject"]
+            following = self._desk.move(seat, decided.place)
+            return self._shown(seat, following, words, told, saved=f"{place.key} {place.edition}")
+        if decided.renewed:
+            found = self._desk.store.find(place.key)
+            fresh = Place(
+                key=place.key,
+                edition=found.edition if found else "",
+                version=found.version if found else 0,
+                trail=place.trail,
+            )
+            return self._shown(seat, fresh, words, words["unsaved"])
+        told = "\n".join(_told(fault, words) for fault in decided.faults)
+        if decided.faster:
+            told = words["stale"].format(name=isolated(decided.faster))
+        return self._stay(
+            seat, decided.place, notice(told, is_problem=True), words, conflict=bool(decided.faster)
+        )
+
+    def _seat(self, name: str, language: str | None, view: str, request: gr.Request) -> Seat:
+        if self._reviewers is not None:
+            name = self._reviewers.value(request.cookies.get(COOKIE)) or ""
+        there = self._desk.store.languages()
+        return Seat(
+            reviewer=name.strip(),
+            language=language if language in there else min(there, default=""),
+            view=next((one for one in VIEWS if one == view), "queue"),
+        )
+
+    def _shown(
+        self, seat: Seat, place: Place, words: Words, told: str = "", saved: str = ""
+    ) -> Shown:
+        item = self._desk.store.find(place.key)
+        if item is None:
+            said = "nothing_left" if self._desk.store.languages() else "choose_language"
+            empty = element("p", words[said], class_="hint")
+            return Shown(place, empty, "", self._progress(seat, words), notice(told), saved)
+        if self._desk.held_by_another(item.key, seat):
+            told = f"{told} {words['busy']}"
+        form = item_form(item, words, item.latest.get(seat.reviewer))
+        verdicts = verdicts_of(item, words, hide=self._hidden(seat, item))
+        return Shown(place, form, verdicts, self._progress(seat, words), notice(told), saved)
+
+    def _stay(
+        self, seat: Seat, place: Place, told: str, words: Words, *, conflict: bool = False
+    ) -> Shown:
+        """Leaves the form as it is: what stands in it is saved nowhere else."""
+        item = self._desk.store.find(place.key)
+        verdicts = verdicts_of(item, words) if item is not None and conflict else gr.skip()
+        return Shown(place, gr.skip(), verdicts, self._progress(seat, words), told, "")
+
+    def _hidden(self, seat: Seat, item: Item) -> str | None:
+        """Returns whose verdicts alone are shown; second reviewers don't see the first ones."""
+        is_blind = seat.view == "queue" and item.state != "disputed"
+        return seat.reviewer if is_blind and seat.reviewer not in item.latest else None
+
+    def _progress(self, seat: Seat, words: Words) -> str:
+        if not seat.language:
+            return ""
+        found = self._desk.progress(seat)
+        counts = {
+            name: isolated(f"{getattr(found, name):,}")
+            for name in ("total", "done", "mine", "waiting")
+        }
+        lines = [words["progress"].format(**counts)]
+        for one in agreement_of(self._desk.store.items(seat.language), chrf)[:_MOST_PAIRS]:
+            kappa = words["no_kappa"] if one.kappa is None else f"{one.kappa:.2f}"
+            likeness = words["no_kappa"] if one.likeness is None else f"{one.likeness:.1f}"
+            lines.append(
+                words["agreement"].format(
+                    first=isolated(one.first),
+                    second=isolated(one.second),
+                    count=isolated(one.num_items),
+                    kappa=isolated(kappa),
+                    likeness=isolated(likeness),
+                )
+            )
+        return element("div", *(element("p", line) for line in lines))
+
+
+def _told(fault: VerdictFault, words: Words) -> str:
+    known = words.errors.get(fault.kind, words.errors["other"])
+    return known.format(text=isolated(fault.seen))

@@ -1,0 +1,62 @@
+"""Puts the review page into an ASGI application, or serves it alone."""
+
+from pathlib import Path
+
+import fastapi
+
+from palo import config, languages
+from palo.serve.guard.key_ring import KeyRing
+from palo.serve.page.frame import head_of, mount_blocks, serve_alone
+from palo.serve.page.words import words_of
+from palo.translate.review.page.desk import Desk
+from palo.translate.review.page.handlers import Handlers
+from palo.translate.review.page.layout import build_review
+from palo.translate.review.page.reviewers import Reviewers
+from palo.translate.review.page.settings import ReviewPage
+from palo.translate.review.page.words import review_words
+from palo.translate.review.store import ReviewStore
+
+_ASSETS = Path(__file__).parent / "assets"
+
+
+def mount_review(app: fastapi.FastAPI, settings: ReviewPage, path: str = "/") -> None:
+    """Mounts the page; to be called after the application's own routes were added.
+
+    Args:
+        app: The application.
+        settings: Of the page; where it listens is the application's affair.
+        path: Where the page is in it.
+
+    Raises:
+        ConfigError: If the settings or the keys have faults.
+        DataError: If the review's folder is damaged.
+        StorageError: If a file can't be read.
+    """
+    config.check(settings)
+    reviewers = Reviewers(KeyRing(settings.key_file)) if settings.key_file is not None else None
+    desk = Desk(ReviewStore(settings.folder), second_share=settings.second_share)
+    more = {language.code: review_words(language.code).texts for language in languages.every()}
+    mount_blocks(
+        app,
+        build_review(
+            Handlers(desk, reviewers),
+            lambda code: words_of(code)["log_out"],
+            login=reviewers is not None,
+        ),
+        path,
+        door=reviewers,
+        head=head_of(more, (_ASSETS / "review.js").read_text(encoding="utf-8")),
+        style=(_ASSETS / "review.css").read_text(encoding="utf-8"),
+    )
+
+
+def serve_review(settings: ReviewPage) -> None:
+    """Serves the page alone until it is stopped.
+
+    Args:
+        settings: Of the page.
+    """
+    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    mount_review(app, settings)
+    print(f"The review page is at http://{settings.host}:{settings.port}", flush=True)
+    serve_alone(app, host=settings.host, port=settings.port)

@@ -1,0 +1,45 @@
+"""What a review page is made with."""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewPage:
+    """A page where people review translations.
+
+    Attributes:
+        folder: The review.
+        host: Address to listen on; only this machine can reach the default.
+        port: Port to listen on.
+        key_file: File of keys, see jobs/keys.py: reviewers log in with theirs, and the key's name
+            is theirs. Without it everybody types a name, which only this machine may allow.
+        second_share: Share of the translations that two reviewers see.
+    """
+
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = 7861
+    key_file: Path | None = None
+    second_share: float = 0.2
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range or not safe."""
+        if not 0 < self.port < 65536:
+            yield f"port is {self.port} but must be from 1 to 65535"
+        if not 0 <= self.second_share <= 1:
+            yield f"second_share is {self.second_share} but must be from 0 to 1"
+        if self.key_file is None and not _is_loopback(self.host):
+            yield (
+                f"host {self.host} can be reached by others, who could write under any name: "
+                "give a key_file"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

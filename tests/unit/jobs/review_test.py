@@ -1,0 +1,51 @@
+"""The job for reviews, without its page."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from palo.errors import ConfigError, DataError
+from palo.translate.review.store import ReviewStore
+
+_JOB = Path(__file__).resolve().parents[3] / "jobs" / "review.py"
+
+
+@pytest.fixture
+def review():
+    spec = importlib.util.spec_from_file_location("review_job", _JOB)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return lambda *arguments: module.main([str(argument) for argument in arguments])
+
+
+def test_a_file_goes_out_and_comes_back_and_what_is_approved_is_written(
+    tmp_path, translation, review, capsys
+):
+    folder, file, approved = (tmp_path / name for name in ("review", "amina.jsonl", "good.jsonl"))
+    ReviewStore(folder).add([translation(number, "ur") for number in range(3)])
+    review(folder, "--write", file, "--language", "ur", "--reviewer", "Amina", "--num-items", 2)
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    assert len(rows) == 4
+    for row in rows:
+        row["decision"] = "accept"
+    rows[1]["corrected"] = "تصویر میں سیب ہیں۔"
+    file.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    review(folder, "--take-back", file, "--reviewer", "Amina")
+    printed = capsys.readouterr().out
+    assert "refused row 1, 2" in printed
+    assert "1 refused, 1 saved" in printed
+    review(folder, "--approved", approved)
+    (row,) = [json.loads(line) for line in approved.read_text("utf-8").splitlines()]
+    assert row["language"] == "ur"
+    assert row["conversations"][1]["value"] == "تصویر میں 3 سیب ہیں۔"
+    with pytest.raises(DataError, match="nothing waits"):
+        review(folder, "--write", file, "--language", "bn", "--reviewer", "Amina")
+
+
+def test_what_contradicts_itself_is_told(tmp_path, review):
+    with pytest.raises(ConfigError, match=r"3 faults.*different things.*reviewer is empty.*'xx'"):
+        review(tmp_path, "--write", "a.csv", "--take-back", "b.csv", "--language", "xx")

@@ -1,0 +1,93 @@
+"""The form, and what a browser sends back."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from palo.translate.review.item import Item, edition_of
+from palo.translate.review.page.answer import read_answer
+from palo.translate.review.page.form import item_form, verdicts_of
+from palo.translate.review.page.words import review_words
+from palo.translate.review.verdict import Verdict
+from palo.translate.translated import Decision
+
+_EVIL = "<script>alert(1)</script>\"'&"
+
+
+class _Reader(HTMLParser):
+    """Collects elements with their attributes, and all that is text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.texts = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def _item(translated):
+    return Item(translated=translated, edition=edition_of(translated))
+
+
+def test_everything_has_a_name_and_nothing_is_markup(translation, picture_files):
+    made = translation(
+        language="ur", decision=Decision.REVIEW, texts=(_EVIL, "3"), image=str(picture_files[0])
+    )
+    item = _item(made)
+    item.verdicts.append(
+        Verdict(
+            key=made.key, edition=item.edition, reviewer=_EVIL, opinion="reject",
+            texts=("کتنے؟", "3"), tags=("meaning",), note=_EVIL,
+        )
+    )  # fmt: skip
+    words = review_words("ar")
+    page = _Reader(item_form(item, words, None))
+    assert page.all("script") == []
+    fields = page.all("textarea")
+    labelled = {label.get("for") for label in page.all("label")}
+    assert all(field["id"] in labelled for field in fields if field["name"] == "text")
+    assert [field["dir"] for field in fields if field["name"] == "text"] == ["rtl", "rtl"]
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    assert all(set(field["aria-describedby"].split()) <= ids for field in fields[:2])
+    (picture,) = page.all("img")
+    assert picture["src"].startswith("data:image/png;base64,")
+    assert picture["alt"] == "صورة"
+    assert _EVIL in page.texts[page.texts.index(words["translation"]) + 1]
+    assert words["doubts"] in page.texts
+    said = _Reader(verdicts_of(item, words))
+    assert said.all("script") == []
+    assert _EVIL in said.texts
+    assert verdicts_of(item, words, hide="somebody else") == ""
+
+
+def test_a_picture_that_is_gone_is_told(translation, tmp_path):
+    item = _item(translation(image=str(tmp_path / "none.jpg")))
+    words = review_words("bn")
+    assert words["no_picture"] in _Reader(item_form(item, words, None)).texts
+
+
+def _sent(**changes):
+    values = {"key": "k", "edition": "e", "texts": ["ک"], "tags": ["term", "term"], "note": " n "}
+    return json.dumps({**values, **changes})
+
+
+def test_what_a_browser_sends_is_read():
+    said = read_answer(_sent(), "reject")
+    assert (said.opinion, said.texts, said.tags, said.note) == ("reject", ("ک",), ("term",), "n")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [None, "", "{", "[]", _sent(texts="a"), _sent(texts=[1]), _sent(note=None), _sent(key=3),
+     " " * 4_000_001],
+)  # fmt: skip
+def test_what_is_no_answer_is_none(sent):
+    assert read_answer(sent, "accept") is None

@@ -1,0 +1,36 @@
+"""Who may review, and under which name."""
+
+import asyncio
+
+import pytest
+
+from palo import config
+from palo.errors import ConfigError
+from palo.serve.client import EndpointError
+from palo.serve.guard.key_file import add_key
+from palo.serve.guard.key_ring import KeyRing
+from palo.translate.review.page.reviewers import Reviewers
+from palo.translate.review.page.settings import ReviewPage
+from palo.translate.review.page.words import review_words
+
+
+def test_the_name_of_the_key_is_the_reviewers(tmp_path):
+    secret, _ = add_key(tmp_path / "keys.json", "آمنہ")
+    reviewers = Reviewers(KeyRing(tmp_path / "keys.json"))
+    token = asyncio.run(reviewers.admit(secret))
+    assert reviewers.value(token) == "آمنہ"
+    assert reviewers.value("another") is None
+    reviewers.dismiss(token)
+    assert not reviewers.knows(token)
+    with pytest.raises(EndpointError, match="isn't known"):
+        asyncio.run(reviewers.admit("sk-palo-wrong"))
+    assert reviewers.welcome("ur") == review_words("ur")["review_about"]
+
+
+def test_names_that_anybody_can_type_are_for_this_machine_alone(tmp_path):
+    config.check(ReviewPage(folder=tmp_path))
+    config.check(ReviewPage(folder=tmp_path, host="0.0.0.0", key_file=tmp_path / "keys.json"))
+    with pytest.raises(ConfigError, match="give a key_file"):
+        config.check(ReviewPage(folder=tmp_path, host="0.0.0.0"))
+    with pytest.raises(ConfigError, match="2 faults"):
+        config.check(ReviewPage(folder=tmp_path, port=0, second_share=2.0))
