@@ -56,7 +56,7 @@ $(CHROME):
 		|| echo "chromium isn't installed and can't be: the tests in a browser will be skipped"
 	@touch $@
 
-# Tests that wait for Ray run in one process, all others in a second one.
+# In two processes; tests that share a Ray or a browser stay together.
 test: setup lint types $(CHROME)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 

@@ -108,16 +108,21 @@ def tiny_model(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keeps tests that share one Ray, or one browser, in one process."""
+    """Keeps tests that share one Ray, or one browser, in one process.
+
+    Those of corpora have a Ray of their own, so that both processes share the long ones.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
-    class FoldersTogether(LoadScopeScheduling):
+    class Together(LoadScopeScheduling):
         # The marks of --dist loadgroup don't reach pytest-xdist 3.8 under pytest 9.2.
         def _split_scope(self, nodeid: str) -> str:
-            folder = nodeid.split("/")[1]
+            _, folder, *_, file = nodeid.partition("::")[0].split("/")
+            if folder == "ray_local" and file.startswith(("build_", "inspect_")):
+                return "corpora"
             return folder if folder in ("browser", "ray_local") else nodeid
 
-    return FoldersTogether(config, log)
+    return Together(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

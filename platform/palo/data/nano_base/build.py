@@ -13,6 +13,7 @@ from palo.config import to_dict
 from palo.data.nano_base.language import LanguageTraining, train_language
 from palo.data.nano_base.tokenizer import train_tokenizer
 from palo.data.nano_base.tower import TowerTraining, train_tower
+from palo.data.progress import duration
 from palo.storage import file_hash, write_json
 
 _PACKAGES = ("torch", "transformers", "sentencepiece", "numpy", "pillow")
@@ -47,9 +48,17 @@ def build_nano_base(
     started = time.monotonic()
 
     def told(part: str) -> Callable[[int, int, float], None]:
+        last = (started, 0)
+
         def line(step: int, num_steps: int, loss: float) -> None:
-            elapsed = time.monotonic() - started
-            report(f"{elapsed:6.0f} s  {part}  step {step} of {num_steps}  loss {loss:.4f}")
+            nonlocal last
+            now = time.monotonic()
+            since, before = last
+            last = (now, step)
+            num_new = step - before if step > before else step  # another course begins anew
+            left = duration((now - since) / num_new * (num_steps - step))
+            so_far = duration(now - started)
+            report(f"{so_far}  {part}  step {step}/{num_steps}  loss {loss:.4f}  {left} left")
 
         return line
 
