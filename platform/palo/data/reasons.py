@@ -18,6 +18,7 @@ class Reason(StrEnum):
     EMPTY_TURN = "empty turn"
     UNKNOWN_LANGUAGE = "unknown language"
     CORRUPT = "marked as corrupt"
+    WRONG_PROVENANCE = "provenance is not text"
     TWO_PLACES = "two <image> places"
     PLACE_IN_ANSWER = "<image> in an answer"
     PLACE_WITHOUT_IMAGE = "<image> without a picture"

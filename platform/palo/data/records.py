@@ -15,6 +15,7 @@ from typing import Literal
 import pyarrow as pa
 
 from palo.data.picture_paths import PicturePath, host_of
+from palo.data.provenance import Provenance, read_provenance
 from palo.data.reasons import Reason
 from palo.storage import names_a_store
 from palo.text.messages import Conversation, Turn
@@ -93,7 +94,8 @@ class Record:
             "language": self.language,
             "conversations": turns,
         }
-        return row if self.image is None else row | {"image": self.image}
+        told = {name: value for name in Provenance._fields if (value := getattr(self, name))}
+        return row | ({} if self.image is None else {"image": self.image}) | told
 
     @property
     def conversation(self) -> Conversation:
@@ -165,8 +167,9 @@ def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Reject
     Also of the chat format of others: images, messages of {role, content}; content may be a list of
     parts, each a text or the place of an image.
 
-    In PALO's data a translated row also has its turns under `{language}_conversation`, which tells
-    its language, and may be marked as corrupt; what it repeats is not read.
+    A translated row may tell how it came to be, see `palo.data.provenance`. In PALO's data it also
+    has its turns under `{language}_conversation`, which tells its language, and may be marked as
+    corrupt; what it repeats is not read.
 
     Args:
         row: What JSON held.
@@ -186,6 +189,7 @@ def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Reject
         image = _image(row, origin)
         conversations = row.get("conversations", row.get("messages"))
         turns = _place_image(_turns(conversations), has_image=image is not None)
+        provenance = _provenance(row)
     except _Bad as bad:
         return Rejected(reason=bad.reason, detail=bad.detail, language=language)
     own_id = _writable(str(row.get("id", ""))[:_MAX_OWN_ID])
@@ -196,7 +200,15 @@ def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Reject
         licence=origin.licence,
         image=image,
         turns=turns,
+        **provenance._asdict(),
     )
+
+
+def _provenance(row: Mapping[str, object]) -> Provenance:
+    try:
+        return read_provenance(row)
+    except ValueError as error:
+        raise _Bad(Reason.WRONG_PROVENANCE, error) from error
 
 
 def _language(row: Mapping[str, object], origin: Origin) -> str:

@@ -1,5 +1,6 @@
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -146,3 +147,21 @@ def test_records_are_cleaned_and_those_left_out_are_accounted_for(tmp_path):
     bad = pq.read_table(file).to_pylist()
     assert [row["detail"] for row in bad] == ["in en", "but for residue"]
     assert json.loads(bad[0]["text"])["conversations"][1]["value"] == answers[1]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_how_a_translation_came_to_be_survives(tmp_path, form):
+    told = {"origin_record_id": "coco/1@0", "translator": "nllb", "gates": {"locks": "accept"}}
+    row = json.loads(GOOD % 3) | told
+    path = tmp_path / f"rows.{form}"
+    if form == "jsonl":
+        path.write_text(json.dumps(row))
+    else:
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    (piece,) = split_source(path)
+    source = SourceFile(name="test", path=path)
+    task = ParseTask(corpus=tmp_path, source=source, piece=piece, origin=ORIGIN, **CLEANING)
+    result, _ = parse_piece(task)
+    table = pq.read_table(tmp_path / result["files"][0][0])
+    (record,) = records_of(table.select(RECORD_SCHEMA.names))
+    assert {name: getattr(record, name) for name in told} == told

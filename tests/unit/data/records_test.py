@@ -72,6 +72,21 @@ def test_a_record_goes_back_to_llavas_format():
     assert isinstance(parse_llava(row | {"image": "a/b.jpg"}, ORIGIN), Record)
 
 
+TOLD = {"origin_record_id": "coco/1@0", "translator": "nllb", "gates": {"locks": "accept"}}
+
+
+@pytest.mark.parametrize(
+    "gates",
+    [TOLD["gates"], TOLD["gates"] | {"length": None}, [("locks", "accept")]],
+)
+def test_a_translation_tells_how_it_came_to_be_on_both_ways(gates):
+    record = parse_llava(make_row(**TOLD | {"gates": gates}), ORIGIN)
+    assert (record.origin_record_id, record.translator) == ("coco/1@0", "nllb")
+    assert record.gates == {"locks": "accept"}
+    assert record.to_llava().items() >= TOLD.items()
+    assert not TOLD.keys() & parse_llava(make_row(), ORIGIN).to_llava().keys()
+
+
 GOOD = make_row()["conversations"]
 
 
@@ -98,6 +113,12 @@ GOOD = make_row()["conversations"]
         (make_row(language="xx"), Reason.UNKNOWN_LANGUAGE),
         (make_row(language="English"), Reason.UNKNOWN_LANGUAGE),
         (make_row(language=["en"]), Reason.UNKNOWN_LANGUAGE),
+        (make_row(translator=7), Reason.WRONG_PROVENANCE),
+        (make_row(translator="\ud83d"), Reason.WRONG_PROVENANCE),
+        (make_row(origin_record_id=["a"]), Reason.WRONG_PROVENANCE),
+        (make_row(gates="accept"), Reason.WRONG_PROVENANCE),
+        (make_row(gates={"locks": 1}), Reason.WRONG_PROVENANCE),
+        (make_row(gates=["locks"]), Reason.WRONG_PROVENANCE),
         (make_row(question="<image> and <image>"), Reason.TWO_PLACES),
         (make_row(conversations=[*GOOD, *GOOD]), Reason.TWO_PLACES),
         (make_row(answer="see <image>"), Reason.PLACE_IN_ANSWER),

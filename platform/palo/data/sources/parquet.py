@@ -14,6 +14,7 @@ import orjson
 
 from palo import storage
 from palo.data.picture_paths import PicturePath, path_within
+from palo.data.provenance import Provenance
 from palo.data.reasons import Reason, SourceFault
 from palo.data.sources import pieces
 from palo.data.sources.pieces import Piece, RawRow, source_error
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _TURNS = ("conversations", "messages")
 _PICTURES = ("image", "images")
-_KNOWN = (*_TURNS, *_PICTURES, "id", "language", "corrupt")
+_KNOWN = (*_TURNS, *_PICTURES, "id", "language", "corrupt", *Provenance._fields)
 _TRANSLATION = "_conversation"
 _ROWS_PER_BATCH = 64
 _PICTURES_PER_BATCH = 8
