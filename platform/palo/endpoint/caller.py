@@ -12,6 +12,8 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from palo.endpoint.budget import Budget, Reservation, Spending
+from palo.endpoint.pace import Pace, seconds_of
 from palo.endpoint.replies import Failure, Reply, failure_of, read_reply
 from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError, PaloError, ResourceError
@@ -22,25 +24,23 @@ _MAX_REPLY_BYTES = 2 << 20
 _LONGEST_WAIT_S = 60.0
 # For each request httpx compares all connections of a client with one another.
 _CONNECTIONS_A_CLIENT = 8
+_NO_MONEY = b"insufficient_quota"
 _PASSING = ("timeout", "connection", "busy", "server_error", "bad_response")
 
 
 class Caller:
     """Sends requests to one server, as an asynchronous context.
 
-    Attributes:
-        num_calls: Requests that were sent, attempts included.
-        num_tokens: Tokens that the server counted.
-
     Args:
         endpoint: The server and its model.
+        spent_before: What earlier runs have cost, for the limit of money.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.num_calls = 0
-        self.num_tokens = 0
+    def __init__(self, endpoint: Endpoint, spent_before: float = 0.0) -> None:
         self._endpoint = endpoint
         self._answered = False
+        self._budget = Budget(endpoint, spent_before)
+        self._pace = Pace(endpoint)
         key = os.environ.get(endpoint.key_env, "")
         certificates = httpx.create_ssl_context()
         self._clients = [
@@ -55,6 +55,21 @@ class Caller:
         self._turns = itertools.cycle(self._clients)
         self._open = AsyncExitStack()
 
+    @property
+    def spent(self) -> Spending:
+        """What the requests have cost, as far as the server has told."""
+        return self._budget.spent
+
+    @property
+    def num_calls(self) -> int:
+        """Requests that were sent, attempts included."""
+        return self.spent.calls
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that the server counted."""
+        return self.spent.tokens
+
     async def __aenter__(self) -> Self:
         for client in self._clients:
             await self._open.enter_async_context(client)
@@ -68,33 +83,36 @@ class Caller:
     ) -> None:
         await self._open.__aexit__(kind, error, trace)
 
-    async def ask(self, body: Mapping[str, Any]) -> Reply | Failure:
+    async def ask(
+        self, body: Mapping[str, Any], *, on_send: Callable[[float], None] = lambda most: None
+    ) -> Reply | Failure:
         """Sends one request, again if what went wrong may pass.
 
         Args:
             body: A chat completion's, without the model.
+            on_send: Called right before each attempt, with the most that it may cost.
 
         Raises:
-            ConfigError: If the server refuses the key or doesn't know the model.
+            ConfigError: If the server refuses the key, doesn't know the model, or wants money.
             ResourceError: If it can't be reached at all.
         """
         wait_s = self._endpoint.first_wait_s
-        spent = Failure(kind="budget", detail="the budget is spent")
-        failure = spent
+        failure = Failure(kind="budget", detail="the budget is spent")
         for attempt in range(1, self._endpoint.attempts + 1):
-            if self._is_spent():
-                return spent
-            found, asked_s = await self._send({"model": self._endpoint.model, **body})
+            reserved = await self._budget.take(body)
+            if reserved is None:
+                return Failure(kind="budget", detail="the budget is spent")
+            found, asked_s = await self._send(body, reserved, on_send)
             if isinstance(found, Reply):
                 self._answered = True
-                self.num_tokens += found.num_tokens
                 return found
             failure = found
             if failure.kind not in _PASSING or attempt == self._endpoint.attempts:
                 break
+            if asked_s is not None:
+                self._pace.hold(asked_s)
             # Many requests that failed together must not come back together.
-            pause_s = asked_s or wait_s * random.uniform(0.5, 1.5)  # noqa: S311
-            await asyncio.sleep(min(pause_s, _LONGEST_WAIT_S))
+            await asyncio.sleep(min(wait_s, _LONGEST_WAIT_S) * random.uniform(0.5, 1.5))  # noqa: S311
             wait_s *= 2
         if failure.kind == "connection" and not self._answered:
             raise ResourceError(
@@ -104,15 +122,22 @@ class Caller:
             )
         return failure
 
-    def _is_spent(self) -> bool:
-        calls, tokens = self._endpoint.max_calls, self._endpoint.max_total_tokens
-        return (calls is not None and self.num_calls >= calls) or (
-            tokens is not None and self.num_tokens >= tokens
-        )
-
-    async def _send(self, body: Mapping[str, Any]) -> tuple[Reply | Failure, float | None]:
+    async def _send(
+        self, body: Mapping[str, Any], reserved: Reservation, on_send: Callable[[float], None]
+    ) -> tuple[Reply | Failure, float | None]:
         """Returns the reply, and how long the server asks to wait before the next attempt."""
-        self.num_calls += 1
+        tokens_in = tokens_out = 0
+        try:
+            await self._pace.wait(reserved.tokens)
+            on_send(reserved.cost)
+            found, asked_s = await self._post({"model": self._endpoint.model, **body})
+            if isinstance(found, Reply):
+                tokens_in, tokens_out = found.tokens_in, found.tokens_out
+            return found, asked_s
+        finally:
+            await reserved.settle(tokens_in, tokens_out)
+
+    async def _post(self, body: Mapping[str, Any]) -> tuple[Reply | Failure, float | None]:
         url = f"{self._endpoint.url.rstrip('/')}/chat/completions"
         try:
             async with next(self._turns).stream("POST", url, json=body) as response:
@@ -128,7 +153,8 @@ class Caller:
         if response.is_success:
             return read_reply(bytes(received)), None
         self._require_access(response.status_code, bytes(received))
-        return failure_of(response.status_code, bytes(received)), _seconds(response)
+        asked_s = seconds_of(response.headers.get("retry-after", ""))
+        return failure_of(response.status_code, bytes(received)), asked_s
 
     def _require_access(self, status: int, body: bytes) -> None:
         """Raises ConfigError where every further request would be refused as this one is."""
@@ -139,17 +165,18 @@ class Caller:
                 seen=said,
                 fix=f"Put the key into the environment variable {self._endpoint.key_env}.",
             )
+        if status == HTTPStatus.PAYMENT_REQUIRED or _NO_MONEY in body:
+            raise ConfigError(
+                f"{self._endpoint.url} wants money before it answers",
+                seen=said,
+                fix="Pay there, then run the same command again.",
+            )
         if status == HTTPStatus.NOT_FOUND:
             raise ConfigError(
                 f"{self._endpoint.url} has no model {self._endpoint.model}",
                 seen=said,
                 fix="Correct the model's name, or the url, which must end in /v1.",
             )
-
-
-def _seconds(response: httpx.Response) -> float | None:
-    text = response.headers.get("retry-after", "")
-    return float(text) if text.isdigit() else None
 
 
 async def each(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], *, in_flight: int) -> None:

@@ -18,11 +18,15 @@ class Reply:
         text: The words.
         finish_reason: Why it ended.
         num_tokens: Tokens of question and answer, as the server counts them; 0 if it doesn't.
+        tokens_in: Tokens of the question alone.
+        tokens_out: Tokens of the answer alone.
     """
 
     text: str
     finish_reason: FinishReason
     num_tokens: int
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +53,14 @@ def read_reply(body: bytes) -> Reply | Failure:
         return Failure(kind="bad_response", detail=f"{error!r} in {body[:80]!r}")
     if not isinstance(text, str):
         return Failure(kind="bad_response", detail=f"content is {text!r}")
-    return Reply(text=text, finish_reason=_finish(choice), num_tokens=_tokens(values))
+    tokens_in, tokens_out = _tokens(values)
+    return Reply(
+        text=text,
+        finish_reason=_finish(choice),
+        num_tokens=tokens_in + tokens_out,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+    )
 
 
 def _finish(choice: Mapping[str, Any]) -> FinishReason:
@@ -57,10 +68,16 @@ def _finish(choice: Mapping[str, Any]) -> FinishReason:
     return reason if reason in ("stop", "length") else "unknown"
 
 
-def _tokens(values: Mapping[str, Any]) -> int:
+def _tokens(values: Mapping[str, Any]) -> tuple[int, int]:
+    """Returns the tokens of question and answer; what isn't told apart counts as the answer's."""
     usage = values.get("usage")
-    total = usage.get("total_tokens") if isinstance(usage, Mapping) else None
-    return total if isinstance(total, int) and total > 0 else 0
+    if not isinstance(usage, Mapping):
+        return 0, 0
+    tokens_in, tokens_out, total = (
+        value if isinstance(value := usage.get(f"{name}_tokens"), int) and value > 0 else 0
+        for name in ("prompt", "completion", "total")
+    )
+    return tokens_in, max(tokens_out, total - tokens_in)
 
 
 def failure_of(status: int, body: bytes) -> Failure:

@@ -7,6 +7,7 @@ from tests.fixtures.completion_server import completion
 
 from palo import config
 from palo.endpoint.caller import Caller, each
+from palo.endpoint.pace import Pace
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError, ResourceError
@@ -32,7 +33,7 @@ def test_words_come_back_with_why_they_end(completions, monkeypatch):
     monkeypatch.setenv("A_KEY", "secret")
     completions.answer = lambda body, number: (200, completion("سلام", "length"))
     reply, caller = ask(settings(completions, key_env="A_KEY"))
-    assert reply == Reply(text="سلام", finish_reason="length", num_tokens=10)
+    assert reply == Reply(text="سلام", finish_reason="length", num_tokens=10, tokens_out=10)
     assert completions.bodies == [{"model": "m", **BODY}]
     assert completions.headers[0]["Authorization"] == "Bearer secret"
     assert (caller.num_calls, caller.num_tokens) == (1, 10)
@@ -83,7 +84,12 @@ def test_a_server_that_does_not_answer_is_a_timeout(completions):
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(401, "refuses the API key.*NAME_OF_KEY"), (403, "refuses"), (404, "has no model m")],
+    [
+        (401, "refuses the API key.*NAME_OF_KEY"),
+        (403, "refuses"),
+        (404, "has no model m"),
+        (402, "wants money"),
+    ],
 )
 def test_what_every_request_would_meet_ends_the_run(completions, status, message):
     completions.answer = lambda body, number: (status, {"error": {"message": "no"}})
@@ -104,6 +110,62 @@ def test_the_budget_of_calls_and_of_tokens_is_kept(completions):
     assert replies[2].kind == "budget"
     replies, caller = ask(settings(completions, max_total_tokens=15), times=3)
     assert (caller.num_tokens, replies[2].kind) == (20, "budget")
+
+
+def test_the_budget_of_money_is_kept_whatever_is_in_flight(completions):
+    usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 4}}
+    completions.answer = lambda body, number: (200, completion("x") | usage)
+    prices = {"input_price": 1e6, "output_price": 1e6}
+    endpoint = settings(completions, in_flight=8, max_cost=100.0, **prices)
+    found = []
+
+    async def run():
+        # Of the hundred, fifty were spent by an earlier run; each may cost 3 + 10, and costs 5.
+        async with Caller(endpoint, spent_before=50.0) as caller:
+
+            async def work(number):
+                found.append(await caller.ask(BODY | {"max_tokens": 10}))
+
+            await each(range(30), work, in_flight=8)
+            return caller.spent
+
+    spent = asyncio.run(run())
+    answered = [reply for reply in found if isinstance(reply, Reply)]
+    assert {reply.kind for reply in found if isinstance(reply, Failure)} == {"budget"}
+    assert (spent.calls, spent.cost, spent.tokens_in) == (8, 40.0, 8)
+    assert len(answered) == 8
+
+
+def test_it_is_told_before_anything_is_sent_and_what_it_may_cost(completions):
+    told = []
+
+    def answer(body, number):
+        assert len(told) == number + 1
+        return (500, {}) if number == 0 else "fine"
+
+    completions.answer = answer
+
+    async def run():
+        async with Caller(settings(completions, input_price=1e6)) as caller:
+            return await caller.ask(BODY, on_send=told.append)
+
+    assert isinstance(asyncio.run(run()), Reply)
+    assert told == [3.0, 3.0]
+
+
+def test_money_that_has_run_out_ends_the_run(completions):
+    body = {"error": {"code": "insufficient_quota"}}
+    completions.answer = lambda _, number: (429, body)
+    with pytest.raises(ConfigError, match="wants money"):
+        ask(settings(completions))
+
+
+def test_a_server_that_names_a_time_is_obeyed(completions, monkeypatch):
+    held = []
+    monkeypatch.setattr(Pace, "hold", lambda self, wait_s: held.append(wait_s))
+    completions.answer = lambda body, number: "fine" if number else (429, {}, {"Retry-After": "7"})
+    reply, _ = ask(settings(completions))
+    assert (reply.text, held) == ("fine", [7.0])
 
 
 def test_so_many_are_in_flight_and_no_more(completions):
@@ -138,9 +200,23 @@ def test_the_first_error_ends_all(completions):
 
 
 def test_wrong_settings_are_told_together():
-    wrong = Endpoint(url="localhost", model="", in_flight=0, attempts=0, timeout_s=0, max_calls=0)
-    with pytest.raises(ConfigError, match="6 faults"):
+    wrong = Endpoint(
+        url="localhost",
+        model="",
+        in_flight=0,
+        attempts=0,
+        timeout_s=0,
+        max_calls=0,
+        input_price=-1,
+        requests_per_minute=0,
+    )
+    with pytest.raises(ConfigError, match="8 faults"):
         config.check(wrong)
+
+
+def test_a_limit_of_money_needs_prices():
+    with pytest.raises(ConfigError, match="needs input_price or output_price"):
+        config.check(Endpoint(url="http://a/v1", model="m", max_cost=5))
 
 
 def test_the_key_is_not_in_what_is_written_down(monkeypatch):

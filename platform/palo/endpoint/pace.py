@@ -1,0 +1,69 @@
+"""How fast requests go out: limits a minute, and the time that a server asks everybody to wait."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+from palo.endpoint.settings import Endpoint
+
+_MINUTE_S = 60.0
+_LONGEST_HOLD_S = 600.0
+
+
+class Pace:
+    """Spaces requests so that no limit a minute is passed.
+
+    Args:
+        endpoint: The limits.
+        clock: Tells seconds.
+    """
+
+    def __init__(self, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._next_request = self._next_token = self._held_until = 0.0
+
+    async def wait(self, tokens: int) -> None:
+        """Waits until a request may go out.
+
+        Args:
+            tokens: The most that it may use.
+        """
+        while (wait_s := self._start(tokens)) > 0:
+            await asyncio.sleep(wait_s)
+
+    def _start(self, tokens: int) -> float:
+        """Takes the place of a request that may go now; else returns how long it must wait."""
+        now = self._clock()
+        wait_s = max(self._held_until, self._next_request, self._next_token) - now
+        if wait_s > 0:
+            return wait_s
+        if self._endpoint.requests_per_minute is not None:
+            self._next_request = now + _MINUTE_S / self._endpoint.requests_per_minute
+        if self._endpoint.tokens_per_minute is not None:
+            self._next_token = now + _MINUTE_S * tokens / self._endpoint.tokens_per_minute
+        return 0.0
+
+    def hold(self, wait_s: float) -> None:
+        """Holds all requests back, as a server has asked."""
+        until = self._clock() + min(wait_s, _LONGEST_HOLD_S)
+        self._held_until = max(self._held_until, until)
+
+
+def seconds_of(retry_after: str, now_s: float | None = None) -> float | None:
+    """Returns the seconds that a Retry-After header asks for; None if it says nothing.
+
+    Args:
+        retry_after: Its value: seconds, or a date.
+        now_s: The time in seconds since 1970.
+    """
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        then = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, then.timestamp() - (time.time() if now_s is None else now_s))
