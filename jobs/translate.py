@@ -1,0 +1,50 @@
+"""Translates conversations into other languages, in bulk.
+
+    python jobs/translate.py SOURCE --to ur hi bn --url https://host/v1 --model NAME
+    python jobs/translate.py SOURCE --to es fr --backend apertium
+    python jobs/translate.py SOURCE --to ur --backend local --model models/nllb --adapter FOLDER
+    python jobs/translate.py FOLDER --bench llava-wild --to ur ...
+
+Run the same command again to go on where it was stopped, or after a review: what is answered is
+never asked for twice. The key of an endpoint comes from OPENAI_API_KEY, or --key-env.
+"""
+
+import contextlib
+import sys
+from pathlib import Path
+
+from palo import command, config
+from palo.session import ray_session
+
+_EXAMPLE = "jobs/translate.py"
+
+
+def main(arguments: list[str]) -> None:
+    """Translates, and prints what came of it."""
+    from palo.translate.bulk.job import translate_all
+    from palo.translate.bulk.settings import TranslateJob
+
+    job = command.override(TranslateJob(source=Path(), to=()), arguments, _EXAMPLE)
+    config.check(job)
+    work = job.work()
+    with ray_session() if job.backend == "local" else contextlib.nullcontext():
+        report = translate_all(work, job.folder, images=job.images, say=_say)
+    for code, account in report.languages.items():
+        print(
+            f"{code}: {account.records:,} records, {account.review:,} in review, "
+            f"{account.quarantine:,} in quarantine, {account.missing:,} to come"
+        )
+    if report.costs.cost or report.costs.open_cost:
+        print(f"cost {report.costs.cost:,.4g}, and at most {report.costs.open_cost:,.4g} more")
+    print(f"{job.folder / 'report' / 'index.html'}")
+    if report.lost:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.lost.items())
+        print(f"no answer: {reasons}; run the same command again to go on", file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    command.run_job(main)

@@ -1,0 +1,1 @@
+"""Translating whole corpora: resumable, each conversation once, each answer paid for once."""

@@ -1,0 +1,74 @@
+"""From a draft to what becomes of it: marks replaced, cleaned, judged, tried again or done."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from palo.translate.bulk.ledger import Made
+from palo.translate.gates.judge import GateSettings, judge
+from palo.translate.locks.locking import unlock
+from palo.translate.rules.clean import clean
+from palo.translate.translated import Decision, GateResult, Translated, decide
+from palo.translate.units import Unit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinishSettings:
+    """How drafts are finished.
+
+    Attributes:
+        gates: The gates, and how often a refused translation is tried again.
+        review_all: Sends everything to review that isn't past it.
+    """
+
+    gates: GateSettings = field(default_factory=GateSettings)
+    review_all: bool = False
+
+
+def finish(unit: Unit, made: Made, settings: FinishSettings) -> Translated | Unit:
+    """Returns the translation, judged; or the unit with which to try again.
+
+    Args:
+        unit: What was to be translated.
+        made: What the translator made of it.
+        settings: How it is judged.
+    """
+    texts = tuple(
+        clean(unlock(text, turn.locks), unit.language, turn.locks)
+        for text, turn in zip(made.draft.texts, unit.turns, strict=False)
+    )
+    results = tuple(_results(unit, texts, made, settings))
+    if decide(results) is Decision.RETRY:
+        reasons = tuple(dict.fromkeys(_reason(result) for result in results if result.reason))
+        return dataclasses.replace(unit, attempt=unit.attempt + 1, reasons=reasons)
+    return Translated(
+        source=unit.source,
+        language=unit.language,
+        texts=texts,
+        translator=made.translator,
+        prompt_hash=made.prompt_hash,
+        attempt=unit.attempt,
+        gates=results,
+    )
+
+
+def _results(
+    unit: Unit, texts: tuple[str, ...], made: Made, settings: FinishSettings
+) -> Iterator[GateResult]:
+    if made.draft.fault:
+        is_last = made.draft.is_hopeless or unit.attempt >= settings.gates.retries
+        yield GateResult(
+            gate="reply",
+            decision=Decision.QUARANTINE if is_last else Decision.RETRY,
+            reason=made.draft.fault,
+            doubt=1.0,
+        )
+        return
+    yield from judge(unit, texts, settings.gates)
+    if settings.review_all:
+        reason = "Every translation of this job is reviewed."
+        yield GateResult(gate="every_row", decision=Decision.REVIEW, reason=reason)
+
+
+def _reason(result: GateResult) -> str:
+    return result.reason if result.turn is None else f"Turn {result.turn + 1}: {result.reason}"

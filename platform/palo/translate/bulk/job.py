@@ -1,0 +1,92 @@
+"""A whole job: from its settings to records, review, account and report."""
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from palo import storage
+from palo.errors import ConfigError
+from palo.translate.bulk.bulk_run import Books, BulkRun, Work
+from palo.translate.bulk.ledger import Ledger
+from palo.translate.bulk.outputs import write_outputs
+from palo.translate.bulk.progress import Progress
+from palo.translate.bulk.report import Costs, Report, write_report
+from palo.translate.bulk.results import Results
+from palo.translate.bulk.source import count
+
+
+def translate_all(
+    work: Work,
+    folder: Path,
+    *,
+    images: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Translates a source, or what is left of it, and writes what there is then.
+
+    Args:
+        work: What to do.
+        folder: The job's folder, on a local disk; what it holds is used.
+        images: Folder of the pictures, for the list of sources.
+        say: Takes lines of progress.
+
+    Raises:
+        ConfigError: If another job is at work there, or no conversation can be translated.
+        DataError: If the source can't be used, or the job's files were changed by hand.
+        ResourceError: If the server can't be reached, or workers were lost.
+        StorageError: If something can't be read or written.
+    """
+    with alone(folder):
+        counted = count(work.source)
+        pairs = counted.pairs(work.languages)
+        with (
+            Ledger(folder / "ledger.jsonl") as ledger,
+            Results(folder / "results.jsonl") as results,
+        ):
+            progress = Progress(say, pairs, min(pairs, len(results)), ledger)
+            run = BulkRun(work, Books(ledger=ledger, results=results, progress=progress))
+            try:
+                run.run()
+            finally:
+                accounts = write_outputs(folder, work.source, work.languages, results, images)
+                report = Report(
+                    languages=accounts,
+                    costs=_costs(ledger),
+                    bad_rows=counted.bad,
+                    lost=run.lost,
+                )
+                write_report(folder, report)
+    return report
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps other jobs out of a folder; what a killed job leaves doesn't.
+
+    Raises:
+        ConfigError: If one is at work there.
+    """
+    storage.ensure_folder(folder)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                "another job is translating into this folder",
+                seen=folder,
+                fix="Wait until it ends, or name another folder with --output.",
+            ) from None
+        yield
+
+
+def _costs(ledger: Ledger) -> Costs:
+    return Costs(
+        cost=ledger.cost,
+        tokens_in=ledger.tokens_in,
+        tokens_out=ledger.tokens_out,
+        answers=ledger.num_answers,
+        requests=ledger.num_sent,
+        requests_without_answer=ledger.num_open,
+        open_cost=ledger.open_cost,
+    )

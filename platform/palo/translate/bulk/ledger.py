@@ -1,0 +1,174 @@
+"""What was asked of a translator and what came back: written down before it counts."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from palo.config import fingerprint
+from palo.errors import DataError
+from palo.translate.backends.backend import Draft, Lost
+from palo.translate.bulk.line_file import LineFile
+from palo.translate.units import Unit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """A draft and who made it.
+
+    Attributes:
+        draft: The draft.
+        translator: Backend and model.
+        prompt_hash: Names the prompt.
+    """
+
+    draft: Draft
+    translator: str
+    prompt_hash: str
+
+
+def answer_id(unit: Unit) -> str:
+    """Returns what names the answer to a unit: its words, its language, and why it is asked again.
+
+    Two records of the same words need one answer. The translator and its prompt don't count: what
+    was paid for is used, whoever would be asked today.
+    """
+    words = [[turn.role, own.text] for turn, own in zip(unit.source.turns, unit.turns, strict=True)]
+    return fingerprint([unit.source.language, unit.language, words, unit.attempt, unit.reasons])
+
+
+class Ledger:
+    """All requests and answers of a job, in one file. Use it as a context.
+
+    Attributes:
+        cost: What the answers have cost.
+        tokens_in: Tokens that were read for them.
+        tokens_out: Tokens that were written.
+        num_answers: How many there are.
+        num_sent: Requests that were sent, attempts included.
+        num_open: Of those, the ones that nothing is known of: their answer never came, or came
+            when the job had been killed.
+        open_cost: The most that these may have cost.
+
+    Args:
+        path: The file; it need not exist.
+
+    Raises:
+        DataError: If it was changed by hand.
+        StorageError: If it can't be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.cost = self.open_cost = 0.0
+        self.tokens_in = self.tokens_out = 0
+        self.num_answers = self.num_sent = self.num_open = 0
+        self._places: dict[str, int] = {}
+        self._flying: Counter[str] = Counter()
+        self._most: dict[str, float] = {}
+        self._file = LineFile(path)
+        for place, values in self._file.rows():
+            try:
+                self._learn(place, values)
+            except (KeyError, TypeError) as error:
+                raise DataError(
+                    f"a line of {path} is neither a request nor an answer",
+                    seen=repr(values)[:60],
+                    fix="Take back what was changed by hand.",
+                ) from error
+        for name in list(self._flying):
+            self._give_up(name, self._flying[name])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.__exit__(*error)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def send(self, name: str, most_cost: float) -> None:
+        """Notes that a request is about to be sent.
+
+        Args:
+            name: What `answer_id` gave.
+            most_cost: The most that it may cost.
+        """
+        self._add({"sent": name, "most": most_cost})
+
+    def answer(self, name: str, made: Made) -> None:
+        """Keeps an answer.
+
+        Args:
+            name: What `answer_id` gave.
+            made: The answer.
+        """
+        draft = made.draft
+        self._add(
+            {
+                "answered": name,
+                "texts": draft.texts,
+                "fault": draft.fault,
+                "is_hopeless": draft.is_hopeless,
+                "tokens": [draft.tokens_in, draft.tokens_out],
+                "cost": draft.cost,
+                "translator": made.translator,
+                "prompt": made.prompt_hash,
+            }
+        )
+
+    def lose(self, name: str, lost: Lost) -> None:
+        """Notes that no answer will come.
+
+        Args:
+            name: What `answer_id` gave.
+            lost: Why.
+        """
+        self._add({"lost": name, "kind": lost.kind, "detail": lost.detail})
+
+    def read(self, name: str) -> Made:
+        """Returns an answer that is there."""
+        values = self._file.read(self._places[name])
+        tokens_in, tokens_out = values["tokens"]
+        draft = Draft(
+            texts=tuple(values["texts"]),
+            fault=values["fault"],
+            is_hopeless=values["is_hopeless"],
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost=values["cost"],
+        )
+        return Made(draft=draft, translator=values["translator"], prompt_hash=values["prompt"])
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all answers."""
+        return frozenset(self._places)
+
+    def _add(self, values: dict[str, Any]) -> None:
+        self._learn(self._file.append(values), values)
+
+    def _learn(self, place: int, values: dict[str, Any]) -> None:
+        if (name := values.get("sent")) is not None:
+            self.num_sent += 1
+            self._flying[name] += 1
+            self._most[name] = values["most"]
+            return
+        name = values["answered"] if "answered" in values else values["lost"]
+        # Each attempt before the one that was answered has ended in nothing.
+        answered = "answered" in values
+        self._give_up(name, self._flying[name] - answered)
+        self._flying.pop(name, None)
+        self._most.pop(name, None)
+        if answered:
+            self.num_answers += 1
+            self.cost += values["cost"]
+            self.tokens_in += values["tokens"][0]
+            self.tokens_out += values["tokens"][1]
+            self._places[name] = place
+
+    def _give_up(self, name: str, count: int) -> None:
+        if count > 0:
+            self.num_open += count
+            self.open_cost += count * self._most[name]
+            self._flying[name] -= count

@@ -1,0 +1,185 @@
+"""What a job leaves: records for a corpus, rows for review, rows of no use, and the account."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from palo import storage
+from palo.data.records import Record
+from palo.translate.bulk.results import Results
+from palo.translate.bulk.source import Source, own_path
+from palo.translate.review.item import edition_of
+from palo.translate.review.store import ReviewStore
+from palo.translate.rows import to_row
+from palo.translate.translated import Decision, Translated, decide
+
+RECORDS, REVIEW, QUARANTINE, REJECTED = "records", "review", "quarantine", "rejected"
+_FATES = {
+    Decision.ACCEPT: RECORDS,
+    Decision.RETRY: REVIEW,
+    Decision.REVIEW: REVIEW,
+    Decision.QUARANTINE: QUARANTINE,
+}
+_SHOWN = 3
+
+
+@dataclass(kw_only=True, slots=True)
+class LanguageAccount:
+    """What became of the conversations in one language.
+
+    Attributes:
+        records: Written for a corpus.
+        review: Wait for people.
+        quarantine: Of no use.
+        rejected: Rejected by people.
+        missing: Not translated yet.
+        reviewed: Of the records, those that people have approved.
+        attempts: By how often the translator was asked.
+        gates: By gate and decision, of those that didn't accept.
+        translators: By translator and hash of the prompt.
+        examples: A few reasons of each gate.
+    """
+
+    records: int = 0
+    review: int = 0
+    quarantine: int = 0
+    rejected: int = 0
+    missing: int = 0
+    reviewed: int = 0
+    attempts: Counter[int] = field(default_factory=Counter)
+    gates: Counter[tuple[str, str]] = field(default_factory=Counter)
+    translators: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Conversations that are translated."""
+        return self.records + self.review + self.quarantine + self.rejected
+
+    def learn(self, made: Translated) -> None:
+        """Counts what is known of one translation."""
+        self.attempts[made.attempt + 1] += 1
+        self.translators[made.translator, made.prompt_hash] += 1
+        faulty = {r.gate: r for r in made.gates if r.decision is not Decision.ACCEPT}
+        for gate, result in faulty.items():
+            self.gates[gate, result.decision.name.lower()] += 1
+            examples = self.examples.setdefault(gate, [])
+            if len(examples) < _SHOWN and result.reason not in examples:
+                examples.append(result.reason)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the account as JSON values."""
+        names = ("records", "review", "quarantine", "rejected", "missing", "reviewed")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "attempts": {str(count): number for count, number in sorted(self.attempts.items())},
+            "gates": [[*key, count] for key, count in self.gates.most_common()],
+            "translators": [[*key, count] for key, count in self.translators.most_common()],
+            "examples": self.examples,
+        }
+
+
+def write_outputs(
+    folder: Path, source: Source, codes: Sequence[str], results: Results, images: Path | None
+) -> dict[str, LanguageAccount]:
+    """Writes, in the order of the source, what a job has so far; the same files whatever the order.
+
+    What people have approved in the folder's review takes the place of the translation.
+
+    Args:
+        folder: The job's folder.
+        source: The conversations.
+        codes: ISO 639-1 codes of the languages wanted.
+        results: What is done.
+        images: Folder of the pictures, for the list of sources.
+
+    Returns:
+        The account of each language.
+    """
+    accounts = {code: LanguageAccount() for code in codes}
+    store = ReviewStore(folder / REVIEW)
+    waiting: list[Translated] = []
+    with ExitStack() as stack:
+        files = {
+            (kind, code): stack.enter_context(_replaced(folder / kind / f"{code}.jsonl"))
+            for kind in (RECORDS, QUARANTINE)
+            for code in codes
+        }
+        for record, code in _pairs(source, codes):
+            account = accounts[code]
+            made = results.find(record, code)
+            if made is None:
+                account.missing += 1
+                continue
+            account.learn(made)
+            made, fate = _fate(made, store)
+            setattr(account, fate, getattr(account, fate) + 1)
+            if fate == RECORDS:
+                account.reviewed += bool(made.reviewer)
+                files[RECORDS, code].write(_line(_llava_row(made)))
+            elif fate == QUARANTINE:
+                files[QUARANTINE, code].write(_line(to_row(made)))
+            elif fate == REVIEW:
+                waiting.append(made)
+    if waiting:
+        store.add(waiting)
+    _write_list(folder, source, [code for code in codes if accounts[code].records], images)
+    return accounts
+
+
+def _fate(made: Translated, store: ReviewStore) -> tuple[Translated, str]:
+    """Returns what holds of a translation after its review, and where it goes."""
+    item = store.find(made.key)
+    if item is not None and item.edition == edition_of(made):
+        if (verdict := item.approved) is not None:
+            return replace(made, texts=verdict.texts, reviewer=verdict.reviewer), RECORDS
+        if item.state == "rejected":
+            return made, REJECTED
+    return made, _FATES[decide(made.gates)]
+
+
+def _pairs(source: Source, codes: Sequence[str]) -> Iterator[tuple[Record, str]]:
+    for record in source.records():
+        for code in codes:
+            if code != record.language:
+                yield record, code
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[bytes]]:
+    with storage.replacing(path) as partial, partial.open("wb") as file:
+        yield file
+
+
+def _llava_row(made: Translated) -> dict[str, Any]:
+    record = made.record
+    return replace(record, image=own_path(record.image)).to_llava()
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return orjson.dumps(row) + b"\n"
+
+
+def _write_list(folder: Path, source: Source, codes: Sequence[str], images: Path | None) -> None:
+    """Writes the list of sources that a corpus is built from."""
+    tables = []
+    for code in codes:
+        lines = [f"[{source.name}-{code}]", f'path = "{RECORDS}/{code}.jsonl"']
+        lines += [f"language = {json.dumps(code)}", f"licence = {_toml(source.licence)}"]
+        if images is not None:
+            lines.append(f"images = {_toml(str(images.resolve()))}")
+        if source.allowed_hosts:
+            hosts = ", ".join(map(_toml, source.allowed_hosts))
+            lines.append(f"allowed_hosts = [{hosts}]")
+        tables.append("\n".join(lines))
+    storage.write_text(folder / "sources.toml", "\n\n".join(tables) + "\n")
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,69 @@
+"""What people see of a job while it runs: how far, how fast, what it has cost and will cost."""
+
+import time
+from collections.abc import Callable
+
+from palo.data.progress import duration
+from palo.translate.bulk.ledger import Ledger
+
+_LINE_EVERY_S = 5.0
+
+
+class Progress:
+    """Says every few seconds how far a job is.
+
+    Args:
+        say: Takes the lines.
+        total: Conversations to do, those done before included.
+        done: Conversations done before.
+        ledger: What has been spent.
+        clock: Tells seconds.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        total: int,
+        done: int,
+        ledger: Ledger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.num_done = done
+        self._before = done
+        self._say = say
+        self._total = total
+        self._ledger = ledger
+        self._cost_before = ledger.cost
+        self._clock = clock
+        self._start = self._last = clock()
+        self._said = -1
+
+    def add(self) -> None:
+        """Counts one conversation that is done, and says so now and then."""
+        self.num_done += 1
+        if self._clock() - self._last >= _LINE_EVERY_S:
+            self.tell()
+
+    def tell(self) -> None:
+        """Says how far the job is, if that is news."""
+        self._last = self._clock()
+        if self._said == self.num_done:
+            return
+        self._said = self.num_done
+        self._say(self._line())
+
+    def _line(self) -> str:
+        made = self.num_done - self._before
+        elapsed_s = max(self._last - self._start, 1e-9)
+        rate = made / elapsed_s
+        left = max(0, self._total - self.num_done)
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+        parts = [f"translate: {self.num_done:,}/{self._total:,} conversations, {speed}/s"]
+        spent = self._ledger.cost - self._cost_before
+        if self._ledger.cost:
+            parts.append(f"cost {self._ledger.cost:,.4g} so far")
+            if made and left:
+                parts.append(f"about {spent / made * left:,.3g} to come")
+        if made and left:
+            parts.append(f"{duration(left / rate)} left")
+        return ", ".join(parts)

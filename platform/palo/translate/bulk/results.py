@@ -1,0 +1,73 @@
+"""What became of each conversation, written down once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from palo.config import fingerprint
+from palo.data.records import Record
+from palo.translate.bulk.line_file import LineFile
+from palo.translate.rows import from_row, to_row
+from palo.translate.translated import Translated
+
+
+class Results:
+    """A file with one line for each conversation and language that is done. Use it as a context.
+
+    Args:
+        path: The file; it need not exist.
+
+    Raises:
+        DataError: If it was changed by hand.
+        StorageError: If it can't be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = LineFile(path)
+        self._places: dict[str, tuple[int, str]] = {}
+        for place, values in self._file.rows():
+            made = from_row(values)
+            self._places[made.key] = place, _words_of(made.source)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.__exit__(*error)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def has(self, record: Record, language: str) -> bool:
+        """Tells whether a conversation is done, in the words that it has now.
+
+        Args:
+            record: The conversation.
+            language: ISO 639-1 code of the language wanted.
+        """
+        found = self._places.get(f"{record.record_id}>{language}")
+        return found is not None and found[1] == _words_of(record)
+
+    def add(self, made: Translated) -> None:
+        """Adds a conversation that is done."""
+        place = self._file.append(to_row(made))
+        self._places[made.key] = place, _words_of(made.source)
+
+    def find(self, record: Record, language: str) -> Translated | None:
+        """Returns what became of a conversation; None if it isn't done.
+
+        Args:
+            record: The conversation.
+            language: ISO 639-1 code of the language wanted.
+        """
+        if not self.has(record, language):
+            return None
+        return from_row(self._file.read(self._places[f"{record.record_id}>{language}"][0]))
+
+    def keys(self) -> Iterator[str]:
+        """Yields the keys of all that is done."""
+        yield from self._places
+
+
+def _words_of(record: Record) -> str:
+    return fingerprint([[turn.role, turn.text, turn.num_images] for turn in record.turns])

@@ -1,0 +1,189 @@
+"""What a translation job is told on its command line."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from palo import languages
+from palo.endpoint.settings import Endpoint
+from palo.translate.backends.backend import Backend
+from palo.translate.bulk.bulk_run import Work
+from palo.translate.bulk.finishing import FinishSettings
+from palo.translate.bulk.source import Source
+from palo.translate.gates.judge import GateSettings
+from palo.translate.glossary import read_glossary
+from palo.translate.locks.locking import LockSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TranslateJob:
+    """Translates conversations, each once, however often the job is stopped and started again.
+
+    Attributes:
+        source: LLaVA's format: a JSON array, JSON lines or Parquet, a folder of such files, or a
+            pattern that names some; or with --bench the folder of a bench.
+        to: ISO 639-1 codes of the languages wanted.
+        backend: endpoint: any OpenAI-compatible server. local: a Hugging Face model of one's own.
+            apertium: Apertium's command, offline.
+        output: The job's folder, on a disk; runs/translations/NAME by default.
+        name: Short name of the source; its file's name by default.
+        source_language: ISO 639-1 code of rows that don't name theirs.
+        licence: Licence of the rows, kept with each record.
+        images: Folder of the pictures; it is written into the list for build_corpus.
+        allowed_hosts: Servers that rows may name pictures on.
+        glossary: Files with terms whose translation is settled.
+        retries: How often a refused translation is tried again, with the reasons.
+        review_all: Sends every translation to review that isn't past it.
+        bench: Name of a bench; its questions, answers and captions are translated, all of them
+            for review.
+        url: Endpoint: address up to and with /v1.
+        model: Endpoint: name of the model there. Local: folder of the model.
+        key_env: Endpoint: environment variable with the API key.
+        in_flight: Endpoint: requests at a time.
+        timeout_s: Endpoint: longest wait for one answer.
+        attempts: Endpoint: how often a request is sent before its conversation is left for later.
+        requests_per_minute: Endpoint: most requests in a minute.
+        tokens_per_minute: Endpoint: most tokens in a minute.
+        input_price: Endpoint: price of a million tokens of questions.
+        output_price: Endpoint: price of a million tokens of answers.
+        max_cost: Endpoint: most money for the job, its earlier runs included.
+        max_total_tokens: Endpoint: most tokens in this run.
+        max_tokens: Most tokens of a translated conversation (endpoint) or turn (local).
+        temperature: Endpoint: 0 takes the likeliest words.
+        json_mode: Endpoint: asks for JSON by response_format, too.
+        adapter: Local: folder of a LoRA adapter for the model.
+        workers: Local: copies of the model.
+        batch_size: Local: turns that are translated at once.
+    """
+
+    source: Positional[Path]
+    to: tuple[str, ...]
+    backend: Literal["endpoint", "local", "apertium"] = "endpoint"
+    output: Path | None = None
+    name: str = ""
+    source_language: str = "en"
+    licence: str = ""
+    images: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    glossary: tuple[Path, ...] = ()
+    retries: int = 2
+    review_all: bool = False
+    bench: str = ""
+    url: str = ""
+    model: str = ""
+    key_env: str = "OPENAI_API_KEY"
+    in_flight: int = 64
+    timeout_s: float = 120.0
+    attempts: int = 6
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    input_price: float = 0.0
+    output_price: float = 0.0
+    max_cost: float | None = None
+    max_total_tokens: int | None = None
+    max_tokens: int = 4096
+    temperature: float = 0.0
+    json_mode: bool = True
+    adapter: Path | None = None
+    workers: int = 1
+    batch_size: int = 16
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if not self.to:
+            yield "to must name at least one language"
+        for code in (*self.to, self.source_language):
+            if not languages.known(code):
+                yield f"{code!r} is none of {', '.join(languages.codes())}"
+        if len(set(self.to)) < len(self.to):
+            yield f"to names a language twice: {' '.join(self.to)}"
+        if self.retries < 0:
+            yield f"retries must not be negative, as {self.retries} is"
+        if self.backend == "endpoint":
+            yield from self.endpoint().faults()
+        elif self.backend == "local" and not self.model:
+            yield "model is empty: name the model's folder"
+
+    @property
+    def folder(self) -> Path:
+        """The job's folder."""
+        return self.output or Path("runs") / "translations" / self.short_name
+
+    @property
+    def short_name(self) -> str:
+        """Name of the source, as sources may be called."""
+        given = self.name or self.bench or self.source.stem
+        kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in given.lower())
+        return kept.strip("-") or "source"
+
+    def endpoint(self) -> Endpoint:
+        """Returns the server that is asked."""
+        return Endpoint(
+            url=self.url,
+            model=self.model,
+            key_env=self.key_env,
+            in_flight=self.in_flight,
+            timeout_s=self.timeout_s,
+            attempts=self.attempts,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            input_price=self.input_price,
+            output_price=self.output_price,
+            max_cost=self.max_cost,
+            max_total_tokens=self.max_total_tokens,
+        )
+
+    def work(self) -> Work:
+        """Returns what is to be done.
+
+        Raises:
+            ConfigError: If a glossary is wrong, or contradicts itself.
+            StorageError: If a glossary can't be read.
+        """
+        backend = self._backend()
+        gates = replace(GateSettings(), retries=self.retries * backend.heeds_reasons)
+        return Work(
+            source=Source(
+                path=self.source,
+                name=self.short_name,
+                language=self.source_language,
+                licence=self.licence,
+                allowed_hosts=self.allowed_hosts,
+            ),
+            languages=self.to,
+            backend=backend,
+            locks=LockSettings(glossary=read_glossary(self.glossary, self.source_language)),
+            finishing=FinishSettings(gates=gates, review_all=self.review_all or bool(self.bench)),
+        )
+
+    def _backend(self) -> Backend:
+        # Each only where it is wanted: they load heavy libraries.
+        if self.backend == "endpoint":
+            from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
+
+            return HttpTranslator(
+                HttpTranslation(
+                    endpoint=self.endpoint(),
+                    max_tokens=self.max_tokens,
+                    temperature=self.temperature,
+                    json_mode=self.json_mode,
+                )
+            )
+        if self.backend == "local":
+            from palo.translate.backends.local_model import LocalTranslation, LocalTranslator
+
+            return LocalTranslator(
+                LocalTranslation(
+                    folder=Path(self.model),
+                    adapter=self.adapter,
+                    num_workers=self.workers,
+                    batch_size=self.batch_size,
+                    max_new_tokens=self.max_tokens,
+                )
+            )
+        from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
+
+        return ApertiumTranslator(ApertiumTranslation())

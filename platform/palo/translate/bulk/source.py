@@ -1,0 +1,100 @@
+"""The conversations that are to be translated, read again and again in the same order."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from palo import languages
+from palo.data.parse_step import parse_row
+from palo.data.records import Origin, Record
+from palo.data.sources import read_piece, split_source
+
+_IMAGE_FOLDER = "."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Conversations to translate.
+
+    Attributes:
+        path: LLaVA's format as JSON array, JSON lines or Parquet; a folder of such files, or a
+            pattern that names some.
+        name: Short name; it appears in the ids of records.
+        language: ISO 639-1 code of rows that don't name theirs.
+        licence: Licence of the rows, kept with each record.
+        allowed_hosts: Servers that rows may name pictures on.
+    """
+
+    path: Path
+    name: str
+    language: str = "en"
+    licence: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+
+    def records(
+        self, on_bad: Callable[[str, str], None] = lambda reason, detail: None
+    ) -> Iterator[Record]:
+        """Yields the conversations; pictures keep the paths that the rows have.
+
+        Args:
+            on_bad: Takes reason and detail of each row that is no conversation.
+
+        Raises:
+            DataError: If the source can't be used as a whole.
+            StorageError: If it can't be read.
+        """
+        origin = Origin(
+            source=self.name,
+            licence=self.licence,
+            language=self.language,
+            image_folder=_IMAGE_FOLDER,
+            allowed_hosts=self.allowed_hosts,
+            languages=languages.codes(),
+            names=tuple(known.name for known in languages.every()),
+        )
+        for piece in split_source(self.path, piece_bytes=sys.maxsize):
+            for raw in read_piece(piece):
+                found = parse_row(raw, origin, piece.place_of(raw.offset))
+                if isinstance(found, Record):
+                    yield found
+                else:
+                    on_bad(found.reason, found.detail)
+
+
+def own_path(image: str | None) -> str | None:
+    """Returns a picture's path as its row had it.
+
+    Args:
+        image: The path in a record that `Source` gave.
+    """
+    return None if image is None else image.removeprefix(f"{_IMAGE_FOLDER}/")
+
+
+@dataclass(kw_only=True, slots=True)
+class Counted:
+    """What a source holds.
+
+    Attributes:
+        records: Conversations by the ISO 639-1 code of their language.
+        bad: Rows that are none, by reason.
+    """
+
+    records: Counter[str] = field(default_factory=Counter)
+    bad: Counter[str] = field(default_factory=Counter)
+
+    def pairs(self, codes: Sequence[str]) -> int:
+        """Returns how many translations there will be into some languages."""
+        return sum(self.records.total() - self.records[code] for code in codes)
+
+
+def count(source: Source) -> Counted:
+    """Reads a source once, to know how much there is to do."""
+    counted = Counted()
+
+    def on_bad(reason: str, detail: str) -> None:
+        counted.bad[reason] += 1
+
+    counted.records.update(record.language for record in source.records(on_bad))
+    return counted

@@ -1,0 +1,106 @@
+"""The words that a translator is given for a conversation, and the name of their version."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from palo import languages
+from palo.config import fingerprint
+from palo.translate.units import Unit
+
+Message = dict[str, str]
+
+_FOLDER = Path(__file__).parent
+
+
+def conversation_messages(unit: Unit) -> list[Message]:
+    """Returns the chat that asks for all turns of a conversation at once.
+
+    Args:
+        unit: The conversation.
+    """
+    ends = _general()["conversation"].format(count=len(unit.turns))
+    turns = [
+        {"role": turn.role, "text": locked.text}
+        for turn, locked in zip(unit.source.turns, unit.turns, strict=True)
+    ]
+    asked = json.dumps({"turns": turns}, ensure_ascii=False)
+    return [
+        {"role": "system", "content": _system(unit) + ends},
+        {"role": "user", "content": asked + _reasons(unit)},
+    ]
+
+
+def turn_messages(unit: Unit, number: int) -> list[Message]:
+    """Returns the chat that asks for one turn, with what was said before it.
+
+    Args:
+        unit: The conversation.
+        number: Number of the turn, from 0.
+    """
+    words = _general()
+    ends = words["turn"].format(language=languages.get(unit.language).name)
+    asked = words["text"].format(role=unit.source.turns[number].role, text=unit.turns[number].text)
+    if number:
+        before = "\n".join(
+            f"{turn.role}: {locked.text}"
+            for turn, locked in zip(unit.source.turns[:number], unit.turns[:number], strict=True)
+        )
+        asked = f"{words['context']}\n\n{before}\n\n{asked}"
+    return [
+        {"role": "system", "content": _system(unit) + ends},
+        {"role": "user", "content": asked + _reasons(unit)},
+    ]
+
+
+def prompt_hash(language: str) -> str:
+    """Returns 16 hexadecimal digits that name all that translators into a language are told.
+
+    Args:
+        language: ISO 639-1 code.
+    """
+    return fingerprint([_general(), facts(language)["issues"]])
+
+
+@cache
+def facts(language: str) -> Mapping[str, Any]:
+    """Returns what is known of a language as one to translate into.
+
+    Args:
+        language: ISO 639-1 code.
+
+    Returns:
+        issues, clauses for the prompt; nllb, the code that NLLB's models know; apertium, the codes
+        that Apertium's pairs may call it. All are empty for a language without a file here.
+    """
+    path = _FOLDER / "languages" / f"{language}.toml"
+    empty: dict[str, Any] = {"issues": [], "nllb": "", "apertium": [language]}
+    return empty | tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else empty
+
+
+@cache
+def _general() -> Mapping[str, str]:
+    return tomllib.loads((_FOLDER / "general.toml").read_text(encoding="utf-8"))
+
+
+def _system(unit: Unit) -> str:
+    words, language = _general(), languages.get(unit.language)
+    told = words["system"].format(
+        source=languages.get(unit.source.language).name,
+        language=language.name,
+        native=language.native_name,
+    )
+    issues = facts(unit.language)["issues"]
+    if issues:
+        begin = words["language_issues"].format(language=language.name)
+        told = "\n".join([f"{told}\n\n{begin}", *(f"- {issue}" for issue in issues)])
+    return f"{told}\n\n"
+
+
+def _reasons(unit: Unit) -> str:
+    if not unit.reasons:
+        return ""
+    return "\n\n" + "\n".join([_general()["refused"], *(f"- {reason}" for reason in unit.reasons)])
