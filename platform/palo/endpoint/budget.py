@@ -83,8 +83,7 @@ class Budget:
         async with self._landed:
             self._flying -= 1
             self._flying_tokens -= tokens
-            # Without this, rounding would leave a trace of money that nobody has spent.
-            self._flying_cost = self._flying_cost - cost if self._flying else 0.0
+            self._flying_cost -= cost
             self.spent = _sum(self.spent, spent)
             self._landed.notify_all()
 
@@ -112,6 +111,10 @@ class Reservation:
         cost = self._budget._endpoint.cost(tokens_in, tokens_out)
         spent = Spending(tokens_in=tokens_in, tokens_out=tokens_out, cost=cost)
         await self._budget._land(self.tokens, self.cost, spent)
+
+    async def give_up(self) -> None:
+        """Keeps set aside what a request may have cost whose answer nobody saw."""
+        await self._budget._land(0, 0.0, Spending())
 
 
 def foreseen(body: Mapping[str, Any]) -> tuple[int, int]:

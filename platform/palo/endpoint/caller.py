@@ -84,13 +84,18 @@ class Caller:
         await self._open.__aexit__(kind, error, trace)
 
     async def ask(
-        self, body: Mapping[str, Any], *, on_send: Callable[[float], None] = lambda most: None
+        self,
+        body: Mapping[str, Any],
+        *,
+        on_send: Callable[[float], None] = lambda most: None,
+        on_refused: Callable[[], None] = lambda: None,
     ) -> Reply | Failure:
         """Sends one request, again if what went wrong may pass.
 
         Args:
             body: A chat completion's, without the model.
             on_send: Called right before each attempt, with the most that it may cost.
+            on_refused: Called after each attempt that has surely cost nothing.
 
         Raises:
             ConfigError: If the server refuses the key, doesn't know the model, or wants money.
@@ -107,6 +112,8 @@ class Caller:
                 self._answered = True
                 return found
             failure = found
+            if failure.is_free:
+                on_refused()
             if failure.kind not in _PASSING or attempt == self._endpoint.attempts:
                 break
             if asked_s is not None:
@@ -126,16 +133,16 @@ class Caller:
         self, body: Mapping[str, Any], reserved: Reservation, on_send: Callable[[float], None]
     ) -> tuple[Reply | Failure, float | None]:
         """Returns the reply, and how long the server asks to wait before the next attempt."""
-        tokens_in = tokens_out = 0
-        try:
-            await self._pace.wait(reserved.tokens)
-            on_send(reserved.cost)
-            found, asked_s = await self._post({"model": self._endpoint.model, **body})
-            if isinstance(found, Reply):
-                tokens_in, tokens_out = found.tokens_in, found.tokens_out
-            return found, asked_s
-        finally:
-            await reserved.settle(tokens_in, tokens_out)
+        await self._pace.wait(reserved.tokens)
+        on_send(reserved.cost)
+        found, asked_s = await self._post({"model": self._endpoint.model, **body})
+        if isinstance(found, Reply):
+            await reserved.settle(found.tokens_in, found.tokens_out)
+        elif found.is_free:
+            await reserved.settle(0, 0)
+        else:
+            await reserved.give_up()
+        return found, asked_s
 
     async def _post(self, body: Mapping[str, Any]) -> tuple[Reply | Failure, float | None]:
         url = f"{self._endpoint.url.rstrip('/')}/chat/completions"
@@ -147,9 +154,11 @@ class Caller:
                     if len(received) > _MAX_REPLY_BYTES:
                         return Failure(kind="bad_response", detail="the reply is too long"), None
         except httpx.TimeoutException as error:
-            return Failure(kind="timeout", detail=repr(error)), None
+            free = isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout)
+            return Failure(kind="timeout", detail=repr(error), is_free=free), None
         except httpx.TransportError as error:
-            return Failure(kind="connection", detail=repr(error)), None
+            free = isinstance(error, httpx.ConnectError)
+            return Failure(kind="connection", detail=repr(error), is_free=free), None
         if response.is_success:
             return read_reply(bytes(received)), None
         self._require_access(response.status_code, bytes(received))

@@ -37,10 +37,12 @@ class Failure:
         kind: timeout, connection, busy (429), server_error (5xx), refused (another 4xx: the same
             request would be refused again), bad_response, or budget: it was never sent.
         detail: What was seen.
+        is_free: Whether it has surely cost nothing: it was refused, or never got there.
     """
 
     kind: Kind
     detail: str
+    is_free: bool = False
 
 
 def read_reply(body: bytes) -> Reply | Failure:
@@ -84,8 +86,9 @@ def failure_of(status: int, body: bytes) -> Failure:
     """Returns what an HTTP status other than success means."""
     detail = f"HTTP {status}: {body[:200].decode('utf-8', 'replace')}"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Failure(kind="busy", detail=detail)
+        return Failure(kind="busy", detail=detail, is_free=True)
     return Failure(
         kind="server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused",
         detail=detail,
+        is_free=True,
     )

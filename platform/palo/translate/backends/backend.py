@@ -47,10 +47,12 @@ class Desk:
 
     Attributes:
         on_send: Called before anything is sent that may cost money, with the most that it may cost.
+        on_refused: Called for each of these that was refused, and has cost nothing.
         on_end: Called once for every unit, in any order, with what became of it.
     """
 
     on_send: Callable[[Unit, float], None]
+    on_refused: Callable[[Unit], None]
     on_end: Callable[[Unit, Draft | Lost], None]
 
 

@@ -74,7 +74,9 @@ class HttpTranslator:
 
             async def one(unit: Unit) -> None:
                 reply = await caller.ask(
-                    self._body(unit), on_send=lambda most: desk.on_send(unit, most)
+                    self._body(unit),
+                    on_send=lambda most: desk.on_send(unit, most),
+                    on_refused=lambda: desk.on_refused(unit),
                 )
                 desk.on_end(unit, self._ended(unit, reply))
 

@@ -65,6 +65,7 @@ class BulkRun:
         self._work = work
         self._books = books
         self._flying: dict[str, Unit] = {}
+        self._names: dict[tuple[str, int], str] = {}
         self._again: list[Unit] = []
         self._is_spent = False
 
@@ -76,7 +77,7 @@ class BulkRun:
         """
         units = self._fresh()
         while True:
-            desk = Desk(on_send=self._on_send, on_end=self._on_end)
+            desk = Desk(on_send=self._on_send, on_refused=self._on_refused, on_end=self._on_end)
             asked = self._unanswered(units)
             self._work.backend.translate(asked, desk, self._spent())
             if not self._again or self._is_spent:
@@ -112,14 +113,18 @@ class BulkRun:
                     self._again.append(unit)
                 else:
                     self._flying[name] = unit
+                    self._names[unit.key, unit.attempt] = name
                     yield unit
                 unit = None
 
     def _on_send(self, unit: Unit, most_cost: float) -> None:
-        self._books.ledger.send(answer_id(unit), most_cost)
+        self._books.ledger.send(self._names[unit.key, unit.attempt], most_cost)
+
+    def _on_refused(self, unit: Unit) -> None:
+        self._books.ledger.refuse(self._names[unit.key, unit.attempt])
 
     def _on_end(self, unit: Unit, end: Draft | Lost) -> None:
-        name = answer_id(unit)
+        name = self._names.pop((unit.key, unit.attempt))
         self._flying.pop(name, None)
         if isinstance(end, Lost):
             self.lost[end.kind] += 1

@@ -1,11 +1,13 @@
 """What was asked of a translator and what came back: written down before it counts."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from palo.config import fingerprint
+import orjson
+
 from palo.errors import DataError
 from palo.translate.backends.backend import Draft, Lost
 from palo.translate.bulk.line_file import LineFile
@@ -34,7 +36,8 @@ def answer_id(unit: Unit) -> str:
     was paid for is used, whoever would be asked today.
     """
     words = [[turn.role, own.text] for turn, own in zip(unit.source.turns, unit.turns, strict=True)]
-    return fingerprint([unit.source.language, unit.language, words, unit.attempt, unit.reasons])
+    named = [unit.source.language, unit.language, words, unit.attempt, unit.reasons]
+    return hashlib.sha256(orjson.dumps(named)).hexdigest()[:24]
 
 
 class Ledger:
@@ -46,8 +49,8 @@ class Ledger:
         tokens_out: Tokens that were written.
         num_answers: How many there are.
         num_sent: Requests that were sent, attempts included.
-        num_open: Of those, the ones that nothing is known of: their answer never came, or came
-            when the job had been killed.
+        num_open: Of those, the ones that nothing is known of: their answer was broken, never came,
+            or came when the job had been killed.
         open_cost: The most that these may have cost.
 
     Args:
@@ -96,6 +99,14 @@ class Ledger:
         """
         self._add({"sent": name, "most": most_cost})
 
+    def refuse(self, name: str) -> None:
+        """Notes that a request was refused, which costs nothing.
+
+        Args:
+            name: What `answer_id` gave.
+        """
+        self._add({"refused": name})
+
     def answer(self, name: str, made: Made) -> None:
         """Keeps an answer.
 
@@ -140,11 +151,6 @@ class Ledger:
         )
         return Made(draft=draft, translator=values["translator"], prompt_hash=values["prompt"])
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Names of all answers."""
-        return frozenset(self._places)
-
     def _add(self, values: dict[str, Any]) -> None:
         self._learn(self._file.append(values), values)
 
@@ -153,6 +159,9 @@ class Ledger:
             self.num_sent += 1
             self._flying[name] += 1
             self._most[name] = values["most"]
+            return
+        if (name := values.get("refused")) is not None:
+            self._flying[name] -= 1
             return
         name = values["answered"] if "answered" in values else values["lost"]
         # Each attempt before the one that was answered has ended in nothing.

@@ -1,10 +1,11 @@
 """What became of each conversation, written down once."""
 
-from collections.abc import Iterator
+import hashlib
 from pathlib import Path
 from typing import Self
 
-from palo.config import fingerprint
+import orjson
+
 from palo.data.records import Record
 from palo.translate.bulk.line_file import LineFile
 from palo.translate.rows import from_row, to_row
@@ -64,10 +65,7 @@ class Results:
             return None
         return from_row(self._file.read(self._places[f"{record.record_id}>{language}"][0]))
 
-    def keys(self) -> Iterator[str]:
-        """Yields the keys of all that is done."""
-        yield from self._places
-
 
 def _words_of(record: Record) -> str:
-    return fingerprint([[turn.role, turn.text, turn.num_images] for turn in record.turns])
+    words = [[turn.role, turn.text, turn.num_images] for turn in record.turns]
+    return hashlib.sha256(orjson.dumps(words)).hexdigest()[:16]
