@@ -12,7 +12,7 @@ ARGS   ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup finetune mini serve review test bench lint types clean
+.PHONY: setup finetune mini serve translate review test bench lint types clean
 .DELETE_ON_ERROR:
 
 setup: $(READY) $(WARM)
@@ -47,6 +47,10 @@ serve: setup
 # FOLDER holds translations to review; runs/review by default.
 review: setup
 	$(BIN)/python jobs/review.py $(FOLDER) $(ARGS)
+
+# For example: make translate ARGS="rows.json --to es fr --backend apertium".
+translate: setup
+	$(BIN)/python jobs/translate.py $(ARGS)
 
 # For the tests in a browser, which are skipped without it.
 $(CHROME):

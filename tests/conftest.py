@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.fixtures.metrics",
     "tests.fixtures.s3",
     "tests.fixtures.training",
+    "tests.fixtures.translation",
     "tests.fixtures.words",
     "tests.fixtures.completion_server",
     "tests.fixtures.corpora",

@@ -23,8 +23,8 @@ import tyro
 FAULTS = (
     "busy", "error", "hang_up", "half", "cut", "language", "turns", "nothing", "chatter",
 )  # fmt: skip
-"""What may go wrong: 429, 500, no answer, half an answer, half a translation, another language, a turn
-too few, an empty answer, words around the translation."""
+"""What may go wrong: 429, 500, no answer, half an answer, half a translation, another language, a
+turn too few, an empty answer, words around the translation."""
 _PARTS = 1 << 16
 
 

@@ -128,10 +128,8 @@ class BulkRun:
         self._flying.pop(name, None)
         if isinstance(end, Lost):
             self.lost[end.kind] += 1
-            if end.kind == "budget":
-                self._is_spent = True
-            else:
-                self._books.ledger.lose(name, end)
+            self._is_spent |= end.kind == "budget"
+            self._books.ledger.lose(name, end)
             return
         backend = self._work.backend
         made = Made(

@@ -1,0 +1,84 @@
+import shutil
+import subprocess
+
+import pytest
+
+from palo import config
+from palo.errors import ConfigError
+from palo.translate.backends import apertium
+from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
+from palo.translate.backends.backend import Lost
+
+
+@pytest.fixture
+def translator():
+    return ApertiumTranslator(ApertiumTranslation())
+
+
+@pytest.fixture
+def installed():
+    command = shutil.which("apertium")
+    if command is None:
+        pytest.skip("Apertium is not installed: apt-get install apertium-eng-spa apertium-fr-es")
+    listed = subprocess.run([command, "-l"], capture_output=True, text=True, check=True)
+    missing = {"eng-spa", "es-fr"} - set(listed.stdout.split())
+    if missing:
+        pytest.skip(f"Apertium lacks {missing}: apt-get install apertium-eng-spa apertium-fr-es")
+
+
+def test_it_translates_for_real_line_by_line_and_leaves_marks_alone(
+    installed, translator, unit_of, desk
+):
+    text = "A red car.\n\n- one dog\n  - https://a.org/b_c"
+    units = [
+        unit_of("What is it?", text, number=1),
+        unit_of("A house", "\n", language="fr", number=2),
+        unit_of("Yes", "No", number=3),
+    ]
+    translator.translate(units, desk.desk)
+    first, second, third = (desk.ended[unit.key].texts for unit in units)
+    assert "coche rojo" in first[1]
+    assert [line[:4] for line in first[1].split("\n")] == [first[1][:4], "", "- Un", "  - "]
+    assert first[1].endswith("⟦1⟧")
+    assert second[0].lower().endswith("maison")
+    assert second[1] == "\n"
+    assert third[0] == "Sí"
+    assert (translator.name, translator.prompt_hash("es")) == ("apertium", "")
+
+
+def test_a_language_that_nothing_leads_to_ends_the_job(installed, translator, unit_of, desk):
+    with pytest.raises(ConfigError, match=r"no pairs from en to bn.*eng-spa"):
+        translator.translate([unit_of("a", "b", language="bn")], desk.desk)
+
+
+def test_without_it_the_job_says_what_to_install(translator, unit_of, desk, monkeypatch):
+    monkeypatch.setattr(apertium.shutil, "which", lambda name: None)
+    with pytest.raises(ConfigError, match="apt-get install apertium"):
+        translator.translate([unit_of("a", "b")], desk.desk)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        ("cat > /dev/null; echo broken >&2; exit 1", "bad_response"),
+        ("cat > /dev/null; echo one line", "bad_response"),
+        ("exec sleep 60", "timeout"),
+    ],
+)
+def test_a_process_that_fails_leaves_its_conversations_for_later(
+    tmp_path, monkeypatch, unit_of, desk, script, kind
+):
+    command = tmp_path / "apertium"
+    command.write_text(f'#!/bin/sh\nif [ "$1" = -l ]; then echo eng-spa; exit; fi\n{script}\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    unit = unit_of("a", "b")
+    ApertiumTranslator(ApertiumTranslation(timeout_s=0.2)).translate([unit], desk.desk)
+    end = desk.ended[unit.key]
+    assert isinstance(end, Lost)
+    assert end.kind == kind
+
+
+def test_wrong_settings_are_told_together():
+    with pytest.raises(ConfigError, match="3 faults"):
+        config.check(ApertiumTranslation(batch_size=0, most_pairs=0, timeout_s=0))

@@ -1,0 +1,217 @@
+import json
+
+import pytest
+from tests.fixtures.translation import SPANISH, WORDS, Scripted
+
+from palo.data.records import Origin, Record, parse_llava
+from palo.data.source_list import read_source_list
+from palo.errors import ConfigError, DataError
+from palo.translate.backends.backend import Draft, Lost
+from palo.translate.bulk.job import alone
+from palo.translate.gates.judge import GateSettings
+from palo.translate.review.item import edition_of
+from palo.translate.review.store import ReviewStore
+from palo.translate.review.verdict import Verdict
+
+LAZY = Draft(texts=tuple(WORDS[:2]))
+
+
+def test_every_conversation_becomes_a_record_that_tells_where_it_came_from(
+    translate, read_lines, tmp_path
+):
+    backend = Scripted()
+    report = translate(backend)
+    rows = read_lines("records/es.jsonl")
+    assert [row["id"].split("@")[0] for row in rows] == ["photos/0", "photos/1", "photos/2"]
+    assert [row["image"] for row in rows] == ["0.jpg", "1.jpg", "2.jpg"]
+    values = [turn["value"] for turn in rows[0]["conversations"]]
+    assert values == ["<image>\n" + SPANISH[WORDS[0]], SPANISH[WORDS[1]]]
+    assert rows[1]["origin_record_id"].startswith("photos/1@")
+    assert rows[1]["translator"] == "scripted"
+    assert rows[1]["gates"]["locks"] == "accept"
+    assert rows[1]["gates"]["prompt"] == "ab12"
+    assert report.bad_rows == {"no turns": 1, "not JSON": 1}
+    assert report.languages["es"].records == 3
+    (source,) = read_source_list(tmp_path / "job" / "sources.toml")
+    assert (source.name, source.licence) == ("photos-es", "CC-BY-4.0")
+    assert source.path.is_file()
+    origin = Origin(source="s", language="es", languages=("es",), image_folder="p")
+    assert all(isinstance(parse_llava(row, origin), Record) for row in rows)
+
+
+def test_the_same_words_are_paid_for_once(translate):
+    backend = Scripted()
+    report = translate(backend)
+    assert len(backend.asked) == 2
+    assert (report.costs.cost, report.costs.answers, report.costs.requests) == (2.0, 2, 2)
+
+
+def test_a_second_run_asks_for_nothing_and_leaves_the_same_files(translate, tmp_path):
+    translate(Scripted())
+    files = [tmp_path / "job" / name for name in ("records/es.jsonl", "report.json")]
+    before = [path.read_bytes() for path in files]
+    again = Scripted()
+    translate(again)
+    assert not again.asked
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_a_refused_translation_is_tried_again_with_the_reason(translate, read_lines):
+    backend = Scripted(lambda unit, number: LAZY if not unit.attempt and number == 0 else None)
+    report = translate(backend)
+    (again,) = [unit for unit in backend.asked if unit.attempt]
+    assert any("Turn 2" in reason for reason in again.reasons)
+    assert report.languages["es"].records == 3
+    assert report.languages["es"].attempts == {1: 2, 2: 1}
+
+
+def test_after_the_last_attempt_it_goes_to_quarantine_with_what_was_seen(translate, read_lines):
+    backend = Scripted(lambda unit, _: LAZY if unit.turns[0].text == WORDS[0] else None)
+    report = translate(backend, gates=GateSettings(retries=1))
+    account = report.languages["es"]
+    assert (account.records, account.quarantine, account.review) == (2, 1, 0)
+    (row,) = read_lines("quarantine/es.jsonl")
+    assert row["texts"][1] == WORDS[1]
+    assert any(gate["decision"] == "quarantine" and gate["reason"] for gate in row["gates"])
+    assert backend.counts[WORDS[0], WORDS[1], 1] == 1
+
+
+@pytest.mark.parametrize(
+    ("draft", "times"),
+    [
+        (Draft(fault="The reply had 1 turns instead of 2.", cost=1.0), 3),
+        (Draft(fault="The server refused the request.", is_hopeless=True), 1),
+    ],
+)
+def test_an_answer_that_is_none_ends_in_quarantine(translate, read_lines, draft, times):
+    backend = Scripted(lambda unit, _: draft if unit.turns[0].text == WORDS[0] else None)
+    report = translate(backend)
+    (row,) = read_lines("quarantine/es.jsonl")
+    assert row["gates"][0]["gate"] == "reply"
+    assert row["gates"][0]["reason"] == draft.fault
+    assert sum(unit.turns[0].text == WORDS[0] for unit in backend.asked) == times
+    assert report.languages["es"].records == 2
+
+
+def test_what_got_no_answer_is_asked_for_by_the_next_run_alone(translate):
+    lost = Lost(kind="busy", detail="HTTP 429")
+    report = translate(Scripted(lambda unit, number: lost if number == 0 else None))
+    assert report.lost == {"busy": 1}
+    assert (report.num_missing, report.costs.requests_without_answer) == (1, 0)
+    second = Scripted()
+    report = translate(second)
+    assert [unit.turns[0].text for unit in second.asked] == [WORDS[0]]
+    assert report.num_missing == 0
+
+
+def test_a_spent_budget_ends_the_run_and_what_may_have_cost_counts(translate):
+    def script(unit, number):
+        return Lost(kind="timeout" if number == 0 else "budget", detail="")
+
+    first = Scripted(script)
+    report = translate(first)
+    assert len(first.asked) == 2
+    assert report.lost == {"timeout": 1, "budget": 1}
+    # The one that timed out may have been paid for, and so may the attempt before the money ended.
+    assert report.costs.open_cost == 4.0
+    second = Scripted()
+    translate(second)
+    assert second.spent_before[0] == 4.0
+
+
+class Crash(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_crash_right_after_an_answer_costs_nothing_twice(translate, after, read_lines):
+    def crash(unit, number):
+        if number == after:
+            raise Crash
+
+    first = Scripted(crash)
+    try:
+        translate(first)
+        crashed = False
+    except Crash:
+        crashed = True
+    second = Scripted()
+    report = translate(second)
+    answered = first.asked[:after] if crashed else first.asked
+    assert crashed == (after < 2)
+    assert len(answered) + len(second.asked) == 2
+    assert report.costs.requests_without_answer == crashed
+    assert len(read_lines("records/es.jsonl")) == 3
+
+
+def test_a_source_that_grew_in_front_costs_only_what_is_new(translate, rows):
+    translate(Scripted())
+    row = {
+        "conversations": [{"from": "human", "value": WORDS[4]}, {"from": "gpt", "value": WORDS[5]}]
+    }
+    rows.write_text(json.dumps(row) + "\n" + rows.read_text())
+    second = Scripted()
+    report = translate(second)
+    assert [unit.turns[0].text for unit in second.asked] == [WORDS[4]]
+    assert report.languages["es"].records == 4
+
+
+def test_people_have_the_last_word(translate, read_lines, tmp_path):
+    report = translate(Scripted(), review_all=True)
+    assert (report.languages["es"].review, report.languages["es"].records) == (3, 0)
+    store = ReviewStore(tmp_path / "job" / "review")
+    first, second, _ = store.items("es")
+    for item, opinion in ((first, "accept"), (second, "reject")):
+        texts = ("¿Qué ve usted?", item.translated.texts[1])
+        verdict = Verdict(
+            key=item.key,
+            edition=edition_of(item.translated),
+            reviewer="ana",
+            opinion=opinion,
+            texts=texts,
+        )
+        store.save(verdict, seen_version=0)
+    report = translate(Scripted(), review_all=True)
+    account = report.languages["es"]
+    assert (account.records, account.reviewed, account.rejected, account.review) == (1, 1, 1, 1)
+    (row,) = read_lines("records/es.jsonl")
+    assert row["gates"]["reviewer"] == "ana"
+    assert row["conversations"][0]["value"] == "<image>\n¿Qué ve usted?"
+
+
+def test_rows_in_the_language_that_is_wanted_are_left_alone(translate):
+    backend = Scripted()
+    report = translate(backend, codes=("es", "en"))
+    assert {unit.language for unit in backend.asked} == {"es"}
+    assert report.languages["en"].done == report.languages["en"].missing == 0
+
+
+def test_two_jobs_in_one_folder_would_pay_twice(translate, tmp_path):
+    with alone(tmp_path / "job"), pytest.raises(ConfigError, match="another job"):
+        translate(Scripted())
+    translate(Scripted())
+
+
+def test_a_job_without_a_source_says_so(translate, tmp_path):
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    with pytest.raises(DataError, match="empty"):
+        translate(Scripted(), path=empty)
+
+
+def test_the_report_tells_languages_gates_and_costs(translate, tmp_path):
+    said = []
+    translate(
+        Scripted(lambda unit, number: LAZY if unit.turns[0].text == WORDS[0] else None),
+        say=said.append,
+    )
+    values = json.loads((tmp_path / "job" / "report.json").read_text())
+    assert values["languages"]["es"]["records"] == 2
+    assert values["languages"]["es"]["translators"] == [["scripted", "ab12", 3]]
+    assert values["costs"]["tokens_in"] == 3
+    page = (tmp_path / "job" / "report" / "index.html").read_text()
+    assert "Español" in page
+    assert "quarantine" in page
+    assert "scripted" in page
+    assert "no turns" in page
+    assert "3/3 conversations" in said[-1]
