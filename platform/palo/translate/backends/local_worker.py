@@ -85,8 +85,8 @@ class LocalModel:
             The translations, in the order of the texts.
         """
         if not self._has_codes:
-            made = list(self._generated([self._prompt(chat) for chat in asked]))
-            return [text.strip() for text in made]
+            prompts = [self._prompt(chat) for chat in asked]
+            return [text.strip() for text in self._generated(prompts)]
         # Such models were trained on sentences, and lose what comes after the first ones.
         parts = [_SENTENCE_ENDS.split(text) for _, _, text in asked]
         made: dict[tuple[int, int], str] = {}
@@ -99,7 +99,7 @@ class LocalModel:
                 if place % 2 == 0 and part.strip()
             ]
             texts = [parts[number][place] for number, place in places]
-            made |= zip(places, self._sentences(*codes, texts), strict=True)
+            made.update(zip(places, self._sentences(*codes, texts), strict=True))
         return [
             "".join(made.get((number, place), part) for place, part in enumerate(own))
             for number, own in enumerate(parts)
@@ -150,7 +150,7 @@ class LocalModel:
             yield from self._tokenizer.batch_decode(new, skip_special_tokens=True)
 
     def _most_new(self, num_read: int) -> int:
-        limit = getattr(self._model.config, "max_position_embeddings", None)
+        limit: int | None = getattr(self._model.config, "max_position_embeddings", None)
         if limit is None:
             return self._max_new_tokens
         left = limit - (1 if self._has_codes else num_read)
