@@ -79,7 +79,8 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
         DataError: If a source or archive can't be used as a whole, too many rows are bad, or none
             is left.
         MismatchError: If tokenizer and template, or a shared image store and tower, don't fit.
-        ResourceError: If there are too few CPUs or GPUs for the encoders.
+        ResourceError: If there are too few CPUs or GPUs for the encoders, or another build is at
+            work in the folder.
         StorageError: If a file can't be read or written.
     """
     start = time.monotonic()
@@ -102,8 +103,9 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
             )
         else:
             _say_how_it_goes_on(config, settings, say)
-        make_room(config, spec, settings)
-        manifest, num_encoded = _build(run, pieces, settings)
+        with storage.alone_in(config.output):
+            make_room(config, spec, settings)
+            manifest, num_encoded = _build(run, pieces, settings)
     return BuildReport(
         folder=config.output,
         manifest=manifest,

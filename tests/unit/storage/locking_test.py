@@ -1,0 +1,35 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from palo import storage
+from palo.errors import ResourceError
+
+HOLDS = """
+import sys
+from pathlib import Path
+from palo import storage
+with storage.alone_in(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_is_kept_until_its_holder_ends(tmp_path):
+    folder = tmp_path / "new" / "corpus"
+    command = [sys.executable, "-c", HOLDS, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(ResourceError, match="another process"), storage.alone_in(folder):
+            pytest.fail("two processes hold one folder")
+        holder.kill()
+    with storage.alone_in(folder):
+        assert os.listdir(folder) == []
+
+
+def test_a_folder_is_free_after_the_block(tmp_path):
+    for _ in range(2):
+        with storage.alone_in(tmp_path):
+            pass
