@@ -29,14 +29,16 @@ class Limits:
         untranslated_words: How many words of the source may stand together untranslated.
         round_trip: Least chrF, from 0 to 100, of the translation back against the source.
         agreement: Least chrF of a second translation against this one.
+        conversions: Whether a length, weight or speed may be given in other units, if it is right.
     """
 
-    length_spreads: float = 3.3
+    length_spreads: float = 4.0
     shortest: int = 16
     foreign_letters: int = 1
     untranslated_words: int = 3
     round_trip: float = 30.0
     agreement: float = 25.0
+    conversions: bool = True
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""

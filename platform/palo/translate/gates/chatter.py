@@ -54,7 +54,7 @@ def _spoken(case: Case, text: str) -> str:
     sentences = [one.strip("*# \"'").lower() for one in _SENTENCE.split(text.replace("’", "'"))]
     for code in {case.language.code, case.source_language, "en"}:
         for phrase in facts_of(code).spoken:
-            if any(one.startswith(phrase.rstrip("!")) for one in (sentences[0], *sentences[-2:])):
+            if any(one.startswith(phrase.rstrip("!")) for one in (*sentences[:2], *sentences[-2:])):
                 return phrase
     start = text.lstrip("*# ").lower()
     for language in (case.language, languages.get(case.source_language)):

@@ -8,10 +8,11 @@ from palo.translate.translated import Decision, GateResult
 
 _ENDS = frozenset(".!?…。！？؟۔।॥:：;；")
 _QUESTIONS = frozenset("?？؟")
-_CLOSERS = "\"'”’»」』）)]*_ \u00a0\u202f\u200f"
-# A short text varies more: about as if each stood for this many characters' chance.
-_CHANCE = 1.4
-_SHORTER = -0.6
+_QUOTES = "\"'“”‘’„»」』"
+_CLOSERS = _QUOTES + "）)]*_ \u00a0\u202f\u200f"
+# A short text varies more: by this many standard deviations, over the root of its length.
+_CHANCE = 1.5
+_SHORTER, _MUCH_SHORTER = -0.2, -1.5
 
 
 def length(case: Case) -> Iterator[GateResult]:
@@ -45,17 +46,27 @@ def ending(case: Case) -> Iterator[GateResult]:
         before, after = _last(side.source), _last(side.text)
         if before not in _ENDS:
             continue
-        if (before in _QUESTIONS) != (after in _QUESTIONS):
-            reason = "The source ends in a question, the translation doesn't."
-            if after in _QUESTIONS:
-                reason = "The translation ends in a question, the source doesn't."
-            yield _against(side, reason)
+        asks = not _QUESTIONS.isdisjoint(side.text)
+        if before in _QUESTIONS and not asks:
+            yield _against(side, "The source ends in a question, the translation has none.")
+        elif after in _QUESTIONS and _QUESTIONS.isdisjoint(side.source):
+            yield GateResult(gate="ending", turn=side.number, doubt=0.4)
         elif after not in _ENDS:
-            spreads = _spreads(case, side)
-            if spreads is not None and spreads < _SHORTER:
+            if _breaks_off(case, side):
                 yield _against(side, "The translation breaks off: nothing ends its last sentence.")
             else:
                 yield GateResult(gate="ending", turn=side.number, doubt=0.4)
+
+
+def _breaks_off(case: Case, side: Side) -> bool:
+    """Tells whether a turn without a mark at its end is so short that some of it is missing."""
+    text = side.text.rstrip()
+    if text.endswith(tuple(_QUOTES)) and side.source.rstrip().endswith(tuple(_QUOTES)):
+        return False
+    spreads = _spreads(case, side)
+    finals = case.facts.finals
+    whole = bool(finals) and text.rstrip(_CLOSERS).endswith(finals)
+    return spreads is not None and spreads < (_MUCH_SHORTER if whole else _SHORTER)
 
 
 def _spreads(case: Case, side: Side) -> float | None:

@@ -3,14 +3,19 @@
 from collections.abc import Iterator
 
 from palo.translate.gates.case import Case
-from palo.translate.locks.proving import prove
+from palo.translate.locks.proving import Tongues, prove
 from palo.translate.translated import Decision, GateResult
 
 
 def locks(case: Case) -> Iterator[GateResult]:
     """Yields each lock that is lost, doubled or changed."""
+    tongues = Tongues(
+        source=case.source_language,
+        target=case.language.code,
+        conversions=case.limits.conversions,
+    )
     for side in case.sides:
-        for fault in prove(side.locked, side.text, case.language.code, case.source_language):
+        for fault in prove(side.locked, side.text, tongues):
             yield GateResult(
                 gate="locks",
                 decision=Decision.RETRY,

@@ -6,15 +6,18 @@ numbers are the same if some way of reading one is a way of reading the other.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from palo.translate.facts.read import facts_of
 from palo.translate.locks.numerals import roman_numerals, spelled_numbers, whole_word
 
-_DIGITS = re.compile(r"(?<![A-Za-z\d])\d+(?:[.,٫٬]\d+)*(?:[\u00a0\u202f ]\d{3}(?!\d))*")
+_DIGITS = re.compile(
+    r"(?:(?<![A-Za-z\d])|(?<=\dh))\d+(?:[.,٫٬]\d+)*(?:[\u00a0\u202f ]\d{3}(?!\d))*"
+)
 _SEPARATORS = re.compile(r"[.,٫٬\u00a0\u202f ]")
+_YEARS = re.compile(r"(\d{4})[-–/]\d\d(?!\d)")
 _DECADE = re.compile(r"['’]?s\b")
 _GAP = "[\u00a0\u202f -]?"
 _EARLY_HOURS = 12
@@ -52,8 +55,9 @@ def amounts(text: str, language: str) -> list[Amount]:
         language: ISO 639-1 code of its language.
     """
     found: list[Amount] = []
+    scales = _scales(text, language)
     for match in _DIGITS.finditer(text):
-        one = _amount(text, match, language)
+        one = _amount(text, match, language, scales)
         if found and (joined := _joined(found[-1], one, text)) is not None:
             found[-1] = joined
         else:
@@ -71,20 +75,35 @@ def values_in(text: str, language: str) -> frozenset[float]:
     return frozenset(found)
 
 
-def _amount(text: str, match: re.Match[str], language: str) -> Amount:
+def _scales(text: str, language: str) -> frozenset[float]:
+    """Returns what the words of magnitude in a text multiply by, wherever they stand."""
+    pattern = _magnitude_words(language)
+    if pattern is None:
+        return frozenset()
+    magnitudes = facts_of(language).magnitudes
+    words = {match[1].lower() for match in pattern.finditer(text) if len(match[1]) > 1}
+    return frozenset(10.0 ** _power(word, magnitudes) for word in words)
+
+
+def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[float]) -> Amount:
     values = set(_readings(match[0]))
     pieces = tuple(frozenset(_readings(piece)) for piece in _SEPARATORS.split(match[0]))
     end = match.end()
     if _DECADE.match(text, end):
         values |= {value % 100 for value in values if value >= 100}
+    if (years := _YEARS.match(text, max(0, match.start() - 5))) and years.end() >= end:
+        values |= {int(years[1]) // 100 * 100.0 + value for value in values}
     facts = facts_of(language)
     if (pattern := _magnitude_words(language)) and (word := pattern.match(text, end)):
         end = word.end()
-        scale = 10.0 ** facts.magnitudes[word[1].lower()]
+        scale = 10.0 ** _power(word[1].lower(), facts.magnitudes)
         scaled = {round(value * scale, _DECIMALS) for value in values}
         # One letter may be a magnitude, or a unit such as the metre.
         values = scaled | (values if len(word[1]) == 1 and word[1].isascii() else set())
         pieces = (frozenset(values),)
+    else:
+        # One word may hold for several numbers: 2.9, 2.8 and 2.5 million.
+        values |= {round(value * scale, _DECIMALS) for value in values for scale in scales}
     after = text[end : end + 8].lstrip().lower()
     if after.startswith(facts.afternoon):
         values |= {value + _EARLY_HOURS for value in values if value <= _EARLY_HOURS}
@@ -130,3 +149,10 @@ def _magnitude_words(language: str) -> re.Pattern[str] | None:
         return None
     # Scripts without spaces go on right after the word.
     return re.compile(f"{_GAP}({'|'.join(map(whole_word, words))})", re.IGNORECASE)
+
+
+def _power(word: str, magnitudes: Mapping[str, int]) -> int:
+    """Returns the power of ten that a word stands for, itself or the stem that it begins with."""
+    if word in magnitudes:
+        return magnitudes[word]
+    return next(n for stem, n in magnitudes.items() if word.startswith(stem.rstrip("*")))

@@ -5,10 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from palo.translate.locks.conversions import Quantity, quantities, with_any_unit
 from palo.translate.locks.locking import VISIBLE_KINDS, stray_marks, without_marks
-from palo.translate.locks.numbers import Amount, amounts, values_in
-from palo.translate.locks.units_of_measure import DISTANCES, unit_behind
+from palo.translate.locks.numbers import values_in
+from palo.translate.locks.units_of_measure import DISTANCES
 from palo.translate.units import Lock, LockedText
+
+_SMALL = frozenset((0.0, 1.0, 2.0))
+"""Numbers that languages add by themselves: articles, duals, counters."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,16 +28,28 @@ class LockFault:
     reason: str
 
 
-def prove(
-    locked: LockedText, text: str, language: str, source_language: str = "en"
-) -> Iterator[LockFault]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tongues:
+    """Between which languages a translation is, and what it may do with units.
+
+    Attributes:
+        source: ISO 639-1 code of the source.
+        target: ISO 639-1 code of the translation.
+        conversions: Whether a length, weight or speed may be given in other units, if it is right.
+    """
+
+    source: str = "en"
+    target: str
+    conversions: bool = True
+
+
+def prove(locked: LockedText, text: str, tongues: Tongues) -> Iterator[LockFault]:
     """Yields what a translation has lost, doubled, changed or added of what was locked.
 
     Args:
         locked: The locked source.
         text: Its translation, marks replaced.
-        language: ISO 639-1 code of the translation.
-        source_language: ISO 639-1 code of the source.
+        tongues: The languages.
     """
     text = unicodedata.normalize("NFC", text)
     own_marks = {lock.text for lock in locked.locks if lock.kind == "mark"}
@@ -42,7 +58,7 @@ def prove(
             yield LockFault(lock=None, reason=f"The mark {mark} stands for nothing.")
     yield from _opaque_faults(locked, text)
     if any(lock.kind in VISIBLE_KINDS for lock in locked.locks) or any(map(str.isdecimal, text)):
-        yield from _visible_faults(locked, text, language, source_language)
+        yield from _visible_faults(locked, text, tongues)
 
 
 def _opaque_faults(locked: LockedText, text: str) -> Iterator[LockFault]:
@@ -59,56 +75,51 @@ def _opaque_faults(locked: LockedText, text: str) -> Iterator[LockFault]:
             times = "" if least == 1 else f" {least} times, but it does so {count} times"
             yield LockFault(lock=lock, reason=f'"{wanted}" must stand in the translation{times}.')
         elif count > most and lock.kind not in ("term", "quotation"):
-            yield LockFault(
-                lock=lock,
-                reason=f'"{wanted}" stands in the translation {count} times, not {least}.',
-            )
+            reason = f'"{wanted}" stands in the translation {count} times, not {least}.'
+            yield LockFault(lock=lock, reason=reason)
 
 
-def _visible_faults(
-    locked: LockedText, text: str, language: str, source_language: str
-) -> Iterator[LockFault]:
-    visible = [lock for lock in locked.locks if lock.kind in VISIBLE_KINDS]
-    outside = text
+def _visible_faults(locked: LockedText, text: str, tongues: Tongues) -> Iterator[LockFault]:
     for lock in locked.locks:
         if lock.kind not in VISIBLE_KINDS:
-            outside = outside.replace(lock.wanted, " ")
+            text = text.replace(lock.wanted, " ")
     source = without_marks(locked.text)
-    known = values_in(source, source_language)
-    mine = {source[one.start : one.end]: one for one in amounts(source, source_language)}
-    present = values_in(outside, language)
-    there = amounts(outside, language)
-    for lock in visible:
-        own = amounts(lock.text, source_language)[0]
-        # Words around a number, such as p.m., tell how it may be read.
-        amount = mine.get(lock.text[own.start : own.end], own)
-        if not amount.is_among(present):
-            yield LockFault(lock=lock, reason=f"{lock.text} is missing from the translation.")
-        elif lock.kind == "unit":
-            yield from _unit_faults(lock, amount, (outside, there), (language, source_language))
-    for amount in there:
-        if not amount.is_among(known | {0.0}):
-            seen = outside[amount.start : amount.end]
+    before, after = quantities(source, tongues.source), quantities(text, tongues.target)
+    known, present = values_in(source, tongues.source), values_in(text, tongues.target)
+    visible = iter([lock for lock in locked.locks if lock.kind in VISIBLE_KINDS])
+    for quantity in before:
+        seen = source[quantity.amount.start : quantity.amount.end]
+        lock = next((one for one in visible if seen in one.text), None)
+        if not quantity.amount.is_among(present | {0.0}):
+            if not (tongues.conversions and _is_converted(quantity, after)):
+                reason = f"{lock.text if lock else seen} is missing from the translation."
+                yield LockFault(lock=lock, reason=reason)
+        elif quantity.unit and (others := _other_units(quantity, after)):
+            reason = f"{lock.text if lock else seen} has become {', '.join(others)}."
+            yield LockFault(lock=lock, reason=reason)
+    for quantity in after:
+        converted = tongues.conversions and _is_converted(quantity, before)
+        if not quantity.amount.is_among(known | _SMALL) and not converted:
+            seen = text[quantity.amount.start : quantity.amount.end]
             yield LockFault(lock=None, reason=f"The source has no number {seen}.")
 
 
-def _unit_faults(
-    lock: Lock,
-    amount: Amount,
-    translation: tuple[str, list[Amount]],
-    languages: tuple[str, str],
-) -> Iterator[LockFault]:
-    """Yields that a number which is there has another unit than it had."""
-    (text, there), (language, source_language) = translation, languages
-    own = amounts(lock.text, source_language)[0]
-    wanted = unit_behind(lock.text, own.end, source_language)
-    if wanted is None:
-        return
-    seen = [
-        unit_behind(text, one.end, language)
-        for one in there
-        if not one.values.isdisjoint(amount.values)
-    ]
-    others = {unit[0] for unit in seen if unit is not None}
-    if others and others.isdisjoint({wanted[0], DISTANCES.get(wanted[0], wanted[0])}):
-        yield LockFault(lock=lock, reason=f"{lock.text} has become {', '.join(sorted(others))}.")
+def _is_converted(quantity: Quantity, others: list[Quantity]) -> bool:
+    """Tells whether some quantity of the other side is this one in other units."""
+    return any(
+        mine.converts_to(its)
+        for mine in with_any_unit(quantity, others)
+        for other in others
+        for its in with_any_unit(other, others)
+    )
+
+
+def _other_units(quantity: Quantity, after: list[Quantity]) -> list[str]:
+    """Returns the units that stand behind a number in the translation, if its own isn't there."""
+    seen = {
+        other.unit
+        for other in after
+        if other.unit and not other.amount.values.isdisjoint(quantity.amount.values)
+    }
+    own = {quantity.unit, DISTANCES.get(quantity.unit, quantity.unit)}
+    return sorted(seen) if seen.isdisjoint(own) else []

@@ -1,11 +1,11 @@
 import pytest
 
 from palo.translate.locks.locking import lock
-from palo.translate.locks.proving import prove
+from palo.translate.locks.proving import Tongues, prove
 
 
 def _reasons(source, text, language):
-    return [fault.reason for fault in prove(lock(source, language), text, language)]
+    return [fault.reason for fault in prove(lock(source, language), text, Tongues(target=language))]
 
 
 @pytest.mark.parametrize(
