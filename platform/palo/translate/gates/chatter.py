@@ -9,6 +9,9 @@ from palo.translate.gates.case import Case, Side
 from palo.translate.translated import Decision, GateResult
 
 _SENTENCE = re.compile(r"[\n.!?。！？۔।؟]+")
+# What stands before a first colon.
+_COLON = re.compile("[:：]")
+_HEAD = re.compile(r"[^:：\n]{2,50}[:：]")
 _QUOTES = tuple("\"'“‘«「<*`")
 _WRAPS = (
     ('"', '"'),
@@ -26,7 +29,7 @@ def chatter(case: Case) -> Iterator[GateResult]:
     for side in case.sides:
         if _says(side.source, case.source_facts.spoken):
             continue
-        phrase = _spoken(case, side.text)
+        phrase = _spoken(case, side.text, side.source)
         if phrase:
             yield _against("chatter", side, f'The translator speaks of its work: "{phrase}".')
         elif _is_wrapped(side.text) and side.source.lstrip()[:1] not in _QUOTES:
@@ -50,18 +53,22 @@ def refusal(case: Case) -> Iterator[GateResult]:
             yield _against("refusal", side, f'The translator refuses: "{phrase}".')
 
 
-def _spoken(case: Case, text: str) -> str:
-    sentences = [one.strip("*# \"'").lower() for one in _SENTENCE.split(text.replace("’", "'"))]
+def _spoken(case: Case, text: str, source: str) -> str:
+    head = None if _COLON.search(source[:60]) else _HEAD.match(text)
+    sentences = [one.strip("*# \"'(（¡").lower() for one in _SENTENCE.split(text.replace("’", "'"))]
     for code in {case.language.code, case.source_language, "en"}:
         for phrase in facts_of(code).spoken:
-            if any(one.startswith(phrase.rstrip("!")) for one in (*sentences[:2], *sentences[-2:])):
+            if (head and phrase.rstrip(":：!,") in head[0].lower()) or any(
+                one.startswith(phrase.rstrip("!")) for one in (*sentences[:2], *sentences[-2:])
+            ):
                 return phrase
-    start = text.lstrip("*# ").lower()
-    for language in (case.language, languages.get(case.source_language)):
-        for name in (language.name, language.native_name):
-            for colon in (":", "：", "\u00a0:", "**:", ":**"):
-                if start.startswith(f"{name.lower()}{colon}"):
-                    return f"{name}{colon}"
+    names = {
+        name.lower()
+        for one in (case.language, languages.get(case.source_language))
+        for name in (one.name, one.native_name)
+    }
+    if head and any(name in head[0].lower() and name not in source.lower() for name in names):
+        return head[0].strip()
     return ""
 
 

@@ -1,6 +1,7 @@
 """A translation is about as long as its language lets expect, and ends as its source."""
 
 import math
+import re
 from collections.abc import Iterator
 
 from palo.translate.gates.case import Case, Side
@@ -12,7 +13,10 @@ _QUOTES = "\"'“”‘’„»」』"
 _CLOSERS = _QUOTES + "）)]*_ \u00a0\u202f\u200f"
 # A short text varies more: by this many standard deviations, over the root of its length.
 _CHANCE = 1.5
-_SHORTER, _MUCH_SHORTER = -0.2, -1.5
+# With a sentence more or less than the source, this share of the usual limit holds.
+_WITH_OTHER_SENTENCES = 0.5
+_SENTENCE_END = re.compile(r"[.!?](?=[\s\"'”’»)]|$)|[。！？۔؟।॥]")
+_SHORTER, _MUCH_SHORTER = 0.0, -1.5
 
 
 def length(case: Case) -> Iterator[GateResult]:
@@ -22,7 +26,11 @@ def length(case: Case) -> Iterator[GateResult]:
         if spreads is None:
             continue
         doubt = min(1.0, abs(spreads) / (2 * case.limits.length_spreads))
-        if abs(spreads) > case.limits.length_spreads:
+        most = case.limits.length_spreads
+        more = _num_sentences(side.words) - _num_sentences(side.source)
+        if more * spreads > 0:
+            most *= _WITH_OTHER_SENTENCES
+        if abs(spreads) > most:
             what = "short" if spreads < 0 else "long"
             yield GateResult(
                 gate="length",
@@ -43,10 +51,10 @@ def ending(case: Case) -> Iterator[GateResult]:
     if not case.language.full_stop:
         return
     for side in case.sides:
-        before, after = _last(side.source), _last(side.text)
+        before, after = _last(side.source), _last(side.words)
         if before not in _ENDS:
             continue
-        asks = not _QUESTIONS.isdisjoint(side.text)
+        asks = not _QUESTIONS.isdisjoint(side.words)
         if before in _QUESTIONS and not asks:
             yield _against(side, "The source ends in a question, the translation has none.")
         elif after in _QUESTIONS and _QUESTIONS.isdisjoint(side.source):
@@ -58,9 +66,13 @@ def ending(case: Case) -> Iterator[GateResult]:
                 yield GateResult(gate="ending", turn=side.number, doubt=0.4)
 
 
+def _num_sentences(text: str) -> int:
+    return len(_SENTENCE_END.findall(text))
+
+
 def _breaks_off(case: Case, side: Side) -> bool:
     """Tells whether a turn without a mark at its end is so short that some of it is missing."""
-    text = side.text.rstrip()
+    text = side.words.rstrip()
     if text.endswith(tuple(_QUOTES)) and side.source.rstrip().endswith(tuple(_QUOTES)):
         return False
     spreads = _spreads(case, side)

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from palo import languages
 from palo.translate.gates.case import Case, Side
 from palo.translate.translated import Decision, GateResult
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _LONGEST_NAME = 2
-_SAME_CHARACTERS = 10
 
 
 def untranslated(case: Case) -> Iterator[GateResult]:
@@ -17,8 +17,11 @@ def untranslated(case: Case) -> Iterator[GateResult]:
 
     Names may stay: words with a capital letter don't count.
     """
+    most = case.limits.untranslated_words
+    if case.language.script != languages.get(case.source_language).script:
+        most = min(most, 1)
     for side in case.sides:
-        left = _left(side, case.limits.untranslated_words)
+        left = _left(side, most)
         if left:
             yield GateResult(
                 gate="untranslated",
@@ -32,6 +35,8 @@ def untranslated(case: Case) -> Iterator[GateResult]:
 def _left(side: Side, most: int) -> str:
     """Returns the longest run of the source's words in a translation, "" if it is short enough."""
     source = [match[0] for match in _WORD.finditer(side.source)]
+    if len(source) > _LONGEST_NAME and side.words.strip() == side.source.strip():
+        return side.source.strip()
     runs = set(pairwise(word.lower() for word in source))
     longest, run = "", list[str]()
     found = [match[0] for match in _WORD.finditer(side.words)]

@@ -16,6 +16,7 @@ from palo.translate.locks.numerals import roman_numerals, spelled_numbers, whole
 _DIGITS = re.compile(
     r"(?:(?<![A-Za-z\d])|(?<=\dh))\d+(?:[.,٫٬]\d+)*(?:[\u00a0\u202f ]\d{3}(?!\d))*"
 )
+_DIGIT = re.compile(r"\d")
 _SEPARATORS = re.compile(r"[.,٫٬\u00a0\u202f ]")
 _YEARS = re.compile(r"(\d{4})[-–/]\d\d(?!\d)")
 _DECADE = re.compile(r"['’]?s\b")
@@ -40,11 +41,16 @@ class Amount:
     values: frozenset[float]
     parts: tuple[frozenset[float], ...]
 
-    def is_among(self, known: frozenset[float]) -> bool:
-        """Tells whether it is one of some known values, or consists of them."""
-        return not self.values.isdisjoint(known) or all(
-            not part.isdisjoint(known) for part in self.parts
-        )
+    def is_among(self, known: frozenset[float], more: frozenset[float] = frozenset()) -> bool:
+        """Tells whether it is one of some known values, or consists of them.
+
+        Args:
+            known: The values.
+            more: Values that count as well, but not as a part of a number.
+        """
+        if not self.values.isdisjoint(known | more):
+            return True
+        return all(not part.isdisjoint(known) for part in self.parts)
 
 
 def amounts(text: str, language: str) -> list[Amount]:
@@ -55,6 +61,8 @@ def amounts(text: str, language: str) -> list[Amount]:
         language: ISO 639-1 code of its language.
     """
     found: list[Amount] = []
+    if _DIGIT.search(text) is None:
+        return found
     scales = _scales(text, language)
     for match in _DIGITS.finditer(text):
         one = _amount(text, match, language, scales)
@@ -90,7 +98,7 @@ def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[fl
     pieces = tuple(frozenset(_readings(piece)) for piece in _SEPARATORS.split(match[0]))
     end = match.end()
     if _DECADE.match(text, end):
-        values |= {value % 100 for value in values if value >= 100}
+        values |= {value % 100 for value in values if value >= 100 and value % 100}
     if (years := _YEARS.match(text, max(0, match.start() - 5))) and years.end() >= end:
         values |= {int(years[1]) // 100 * 100.0 + value for value in values}
     facts = facts_of(language)

@@ -11,6 +11,7 @@ from palo.translate.locks.numbers import values_in
 from palo.translate.locks.units_of_measure import DISTANCES
 from palo.translate.units import Lock, LockedText
 
+_NOTHING = frozenset((0.0,))
 _SMALL = frozenset((0.0, 1.0, 2.0))
 """Numbers that languages add by themselves: articles, duals, counters."""
 
@@ -89,17 +90,18 @@ def _visible_faults(locked: LockedText, text: str, tongues: Tongues) -> Iterator
     visible = iter([lock for lock in locked.locks if lock.kind in VISIBLE_KINDS])
     for quantity in before:
         seen = source[quantity.amount.start : quantity.amount.end]
-        lock = next((one for one in visible if seen in one.text), None)
-        if not quantity.amount.is_among(present | {0.0}):
+        own = next((one for one in visible if seen in one.text), None)
+        told = own.text if own else seen
+        if not quantity.amount.is_among(present, _NOTHING):
             if not (tongues.conversions and _is_converted(quantity, after)):
-                reason = f"{lock.text if lock else seen} is missing from the translation."
-                yield LockFault(lock=lock, reason=reason)
+                reason = f"{told} is missing from the translation."
+                yield LockFault(lock=own, reason=reason)
         elif quantity.unit and (others := _other_units(quantity, after)):
-            reason = f"{lock.text if lock else seen} has become {', '.join(others)}."
-            yield LockFault(lock=lock, reason=reason)
+            reason = f"{told} has become {', '.join(others)}."
+            yield LockFault(lock=own, reason=reason)
     for quantity in after:
         converted = tongues.conversions and _is_converted(quantity, before)
-        if not quantity.amount.is_among(known | _SMALL) and not converted:
+        if not quantity.amount.is_among(known, _SMALL) and not converted:
             seen = text[quantity.amount.start : quantity.amount.end]
             yield LockFault(lock=None, reason=f"The source has no number {seen}.")
 

@@ -9,6 +9,7 @@ from palo.text.normal_form import CODE_OR_MATHEMATICS
 _MARK = re.compile(r"⟦[^⟦⟧]*⟧|[⟦⟧]")
 _MARKUP = re.compile(r"<image>|</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"“”«»「」،。，；]+")
+_DOMAIN = re.compile(r"(?<![\w@.-])[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io)\b", re.ASCII)
 _AFTER_URL = ".,;:!?)]}'’؟۔।！？）"
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
 _HANDLE = re.compile(r"(?<![\w@#])[@#][A-Za-z_]\w*", re.ASCII)
@@ -55,6 +56,7 @@ FINDERS: Mapping[str, Finder] = {
     "markup": _all(_MARKUP),
     "url": _urls,
     "email": _all(_EMAIL),
+    "domain": _all(_DOMAIN),
     "handle": _all(_HANDLE),
     "placeholder": _all(_PLACEHOLDER),
     "file": _all(_FILE),

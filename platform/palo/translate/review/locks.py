@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from palo.translate.locks.locking import lock
-from palo.translate.locks.proving import prove
+from palo.translate.locks.proving import Tongues, prove
 from palo.translate.translated import Translated
 from palo.translate.units import Lock, LockedText
 
@@ -21,8 +21,9 @@ def missing_locks(translated: Translated, texts: tuple[str, ...]) -> Iterator[tu
         translated: The translation.
         texts: What its turns say now, as many as it has.
     """
+    tongues = Tongues(source=translated.source.language, target=translated.language)
     for number, (locked, text) in enumerate(zip(_locked(translated), texts, strict=True)):
-        for fault in prove(locked, text, translated.language, translated.source.language):
+        for fault in prove(locked, text, tongues):
             yield number, fault.lock.wanted if fault.lock else fault.reason
 
 

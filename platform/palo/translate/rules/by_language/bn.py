@@ -9,7 +9,9 @@ RULES = (
     replacing("khanda ta", "\u09a4\u09cd\u200d", "\u09ce"),
     replacing("nukta once", "\u09bc{2,}", "\u09bc"),
     *danda_rules(
-        "\u0980-\u09fe", sentence_ends="হয় নয় নেই নাই ছিল আছে না", abbreviations="কিমি সেমি মিমি নং"
+        "\u0980-\u09fe",
+        sentence_ends="হয় নয় নেই নাই ছিল আছে না",
+        abbreviations="কিমি সেমি মিমি প্রো মোঃ",
     ),
     *SPACING,
     no_space_before(",;:!?"),

@@ -9,7 +9,7 @@ RULES = (
     *danda_rules(
         "\u0900-\u0963\u0970-\u097f",
         sentence_ends="है हैं था थी थे हो गए गई गया लें दें दो लो",
-        abbreviations="प्रो श्री कि.मी मिली सेमी किमी",
+        abbreviations="प्रो श्री मिस मिसेज कि.मी मिली सेमी किमी",
     ),
     *SPACING,
     no_space_before(",;:!?"),

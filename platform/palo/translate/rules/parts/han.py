@@ -20,7 +20,7 @@ def wide(name: str, mark: str, own: str) -> Rule:
         rf"(?<=[{SIGNS}{CLOSED}])[ ]*{plain}(?![\w{plain}])[ ]*"
         rf"(?=[{SIGNS}{CLOSED}“‘「『（《\n\"]|$)"
         rf"|(?<=[{SIGNS}{CLOSED}])[ ]*{plain}(?!{plain})[ ]*(?=[\w{HIDDEN}])(?!\d)"
-        rf"|(?<=[\w{HIDDEN}]){plain}[ ]*(?=[{SIGNS}])",
+        rf"|(?<=[\w)%{HIDDEN}]){plain}[ ]*(?=[{SIGNS}])",
         own,
     )
 
@@ -35,7 +35,7 @@ MARKS = (
     wide("semicolon", ";", "；"),
     replacing(
         "full stop",
-        rf"(?<=[{SIGNS}{CLOSED}])[ ]*\.(?=$|[{SIGNS}{CLOSED}]|[ ]?[“‘「『]|[ ][{SIGNS}])",
+        rf"(?<=[{SIGNS}{CLOSED}])[ ]*\.(?=$|[{SIGNS}{CLOSED}]|[ ]?[“‘「『]|[ ][\w{HIDDEN}])",
         "。",
     ),
     replacing(

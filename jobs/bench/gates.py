@@ -1,0 +1,230 @@
+"""Measures the gates and rules of translation: `make bench NAME=gates`.
+
+1. Seeded faults of every kind in right translations (the parallel sentences of the optional data
+   folder): how many are caught; and how many untouched sentences are refused.
+2. The same of Apertium's real output, for the pairs that are installed.
+3. Which sentences the rules of their language change.
+
+Prints tables; what was refused, missed or changed is listed in files of --lists.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palo import config, languages, storage
+from palo.benchmark import Conditions, Figure, publish
+from palo.command import override, run_job
+from palo.errors import ConfigError, DataError
+from palo.machine import hardware
+
+if TYPE_CHECKING:
+    from palo.translate.faults.measuring import Measured
+    from palo.translate.faults.share import Share
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGES = ("palo", "py3langid", "sacrebleu")
+_PAIRS = (("en", "es"), ("en", "fr"), ("es", "fr"), ("fr", "es"), ("hi", "ur"), ("ur", "hi"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatesBench:
+    """Settings of the bench.
+
+    Attributes:
+        cases: Faults of each kind to seed in each language, at most.
+        sentences: How many of the sentences to use.
+        apertium: Also measure Apertium's output, where it is installed.
+        seed: Seed of every draw.
+        lists: Folder of the lists.
+        output: Folder of the result file; the repository's own by default, for whole runs only.
+    """
+
+    cases: int = 200
+    sentences: int = 1000
+    apertium: bool = True
+    seed: int = 0
+    lists: Path = Path(".cache/bench-gates")
+    output: Path | None = None
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.cases < 1:
+            yield f"cases is {self.cases} but must be at least 1"
+        if self.sentences < 6:
+            yield f"sentences is {self.sentences} but must be at least 6"
+        if self.output is None and (self.cases < 200 or self.sentences < 1000):
+            yield "a trial makes no result to keep: name another output folder"
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the bench."""
+    from palo.translate.faults.tables import table
+
+    settings = override(GatesBench(), arguments, "jobs/bench/gates.py")
+    config.check(settings)
+    machine = hardware()
+    rows = _read_rows()[: settings.sentences]
+    codes = [code for code in languages.codes() if code in rows[0] and code != "en"]
+    settings.lists.mkdir(parents=True, exist_ok=True)
+    references = {code: _measured(rows, code, "en", settings, code) for code in codes}
+    _say(f"seeded faults that are caught, untouched references that are refused\n\n"
+         f"{table(references)}\n")  # fmt: skip
+    figures = [*_figures("", references), *_kinds(references), *_rules(rows, codes, settings)]
+    if settings.apertium and (made := _apertium(rows, settings)):
+        _say(f"the same with what Apertium makes of the sentences\n\n{table(made)}\n")
+        figures += _figures("apertium_", made)
+    conditions = Conditions(
+        hardware=machine,
+        packages=_PACKAGES,
+        configuration={"cases": settings.cases, "sentences": settings.sentences},
+        seeds=[settings.seed],
+        counts={"sentences": len(rows), "languages": len(codes)},
+    )
+    publish("gates", figures, conditions, root=_ROOT, folder=settings.output)
+
+
+def _read_rows() -> list[dict[str, str]]:
+    folder = Path(os.environ.get("PALO_DATA") or _ROOT.parent / "shared" / "data")
+    path = folder / "parallel" / "ntrex1000" / "sentences.jsonl"
+    if not path.is_file():
+        raise DataError("no parallel sentences", seen=path, fix="Set PALO_DATA to their folder.")
+    rows = [json.loads(line) for line in storage.read_text(path).splitlines()]
+    return [{code: row[code] for code in languages.codes() if code in row} for row in rows]
+
+
+def _measured(
+    rows: Sequence[Mapping[str, str]], code: str, source: str, settings: GatesBench, name: str
+) -> "Measured":
+    from palo.translate.faults.measuring import measure
+
+    _say(f"measuring {name}")
+    found = measure(rows, code, cases=settings.cases, source=source, seed=settings.seed)
+    _list(settings, f"refused_{name}", [config.to_dict(one) for one in found.examples])
+    _list(settings, f"missed_{name}", [{k: list(v)} for k, v in found.missed.items() if v])
+    return found
+
+
+def _apertium(rows: Sequence[Mapping[str, str]], settings: GatesBench) -> "dict[str, Measured]":
+    """Measures what Apertium makes of the sentences, by the pair of languages."""
+    found: dict[str, Measured] = {}
+    if shutil.which("apertium") is None:
+        _say("apertium isn't installed: its output isn't measured\n")
+        return found
+    for source, code in _PAIRS:
+        try:
+            texts = _translated([row[source] for row in rows], source, code)
+        except ConfigError as error:
+            _say(f"{source} to {code} isn't measured: {error}")
+            continue
+        made = [{**row, code: text} for row, text in zip(rows, texts, strict=True)]
+        name = f"{source}_{code}"
+        found[name] = _measured(made, code, source, settings, f"apertium_{name}")
+    return found
+
+
+def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
+    from palo.data.records import Record
+    from palo.text.messages import Turn
+    from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
+    from palo.translate.backends.backend import Desk, Draft, Lost
+    from palo.translate.locks.locking import lock_record, unlock
+    from palo.translate.units import Unit
+
+    made: dict[str, str] = {}
+
+    def keep(unit: Unit, end: Draft | Lost) -> None:
+        if isinstance(end, Draft):
+            made[unit.key] = unlock(end.texts[0], unit.turns[0].locks)
+
+    units = [
+        lock_record(
+            Record(
+                record_id=str(number),
+                language=source,
+                source="parallel",
+                licence="",
+                image=None,
+                turns=(Turn("user", text),),
+            ),
+            code,
+        )
+        for number, text in enumerate(texts)
+    ]
+    desk = Desk(on_send=lambda unit, most: None, on_refused=lambda unit: None, on_end=keep)
+    ApertiumTranslator(ApertiumTranslation()).translate(units, desk)
+    return [made[unit.key] for unit in units]
+
+
+def _figures(prefix: str, measured: "Mapping[str, Measured]") -> list[Figure]:
+    """Returns what was caught and refused by language and in all; targets hold for references."""
+    from palo.translate.faults.share import total
+
+    has_target = not prefix
+    figures = []
+    for name, one in measured.items():
+        caught = total(one.caught.values())
+        figures.append(_figure(f"{prefix}caught_{name}", caught, 0.98 if has_target else None))
+        refused = f"{prefix}refused_{name}"
+        figures.append(_figure(refused, one.refused, 0.02 if has_target else None, lower=True))
+    if has_target:
+        caught = total(share for one in measured.values() for share in one.caught.values())
+        figures.append(_figure("caught", caught, 0.98))
+        refused = total(one.refused for one in measured.values())
+        figures.append(_figure("refused", refused, 0.02, lower=True))
+    return figures
+
+
+def _kinds(measured: "Mapping[str, Measured]") -> list[Figure]:
+    from palo.translate.faults.kinds import KINDS
+    from palo.translate.faults.share import total
+
+    return [
+        _figure(f"caught_{kind}", total(one.caught[kind] for one in measured.values()), 0.98)
+        for kind in KINDS
+    ]
+
+
+def _rules(
+    rows: Sequence[Mapping[str, str]], codes: Sequence[str], settings: GatesBench
+) -> list[Figure]:
+    """Lists what the rules change, and returns of how many sentences that is."""
+    from palo.translate.faults.rule_changes import changed_by_rules
+    from palo.translate.faults.share import Share
+
+    figures = []
+    for code in codes:
+        changed = list(changed_by_rules([row[code] for row in rows], code))
+        path = _list(settings, f"changed_{code}", [config.to_dict(one) for one in changed])
+        _say(f"{code}: the rules change {len(changed)} of {len(rows)} sentences, listed in {path}")
+        figures.append(_figure(f"changed_{code}", Share(count=len(changed), total=len(rows)), None))
+    return figures
+
+
+def _figure(name: str, share: "Share", target: float | None, *, lower: bool = False) -> Figure:
+    low, high = share.interval
+    better = None if target is None else ("lower" if lower else "higher")
+    return Figure(
+        name=name, value=share.value, unit="1", low=low, high=high, target=target, better=better
+    )
+
+
+def _list(settings: GatesBench, name: str, values: Sequence[object]) -> Path:
+    path = settings.lists / f"{name}.jsonl"
+    lines = (json.dumps(value, ensure_ascii=False) + "\n" for value in values)
+    storage.write_text(path, "".join(lines))
+    return path
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    run_job(main)
