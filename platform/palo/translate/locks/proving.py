@@ -86,6 +86,8 @@ def _visible_faults(locked: LockedText, text: str, tongues: Tongues) -> Iterator
             text = text.replace(lock.wanted, " ")
     source = without_marks(locked.text)
     before, after = quantities(source, tongues.source), quantities(text, tongues.target)
+    if before and not any(lock.kind in VISIBLE_KINDS for lock in locked.locks):
+        return  # numbers were not to be locked
     known, present = values_in(source, tongues.source), values_in(text, tongues.target)
     visible = iter([lock for lock in locked.locks if lock.kind in VISIBLE_KINDS])
     for quantity in before:

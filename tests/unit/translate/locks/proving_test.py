@@ -1,6 +1,6 @@
 import pytest
 
-from palo.translate.locks.locking import lock
+from palo.translate.locks.locking import LockSettings, lock
 from palo.translate.locks.proving import Tongues, prove
 
 
@@ -53,3 +53,16 @@ def test_what_comes_twice_must_come_twice():
     assert _reasons(source, "www.a.example", "fr") == [
         '"www.a.example" must stand in the translation 2 times, but it does so 1 times.'
     ]
+
+
+def test_numbers_that_were_not_locked_are_not_proved():
+    locked = lock("13 cats", "fr", settings=LockSettings(numbers=False))
+    assert not list(prove(locked, "15 chats", Tongues(target="fr")))
+
+
+def test_conversions_are_faults_where_they_are_not_allowed():
+    locked = lock("Waves of 20 feet", "fr")
+    assert not list(prove(locked, "Des vagues de 6 mètres", Tongues(target="fr")))
+    strict = Tongues(target="fr", conversions=False)
+    assert len(list(prove(locked, "Des vagues de 6 mètres", strict))) == 2
+    assert list(prove(locked, "Des vagues de 9 mètres", Tongues(target="fr")))
