@@ -1,0 +1,89 @@
+"""What translators can learn from a review: turns with the words that people approved."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from palo.translate.review.item import Item
+from palo.translate.translated import Translated
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One turn.
+
+    Attributes:
+        translated: The conversation, as it was translated before the review.
+        turn: Number of the turn, from 0.
+        wanted: The turn's words as a reviewer approved them.
+        tags: Kinds of faults that the reviewer found in the conversation.
+    """
+
+    translated: Translated
+    turn: int
+    wanted: str
+    tags: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Names the example."""
+        return f"{self.translated.key}#{self.turn + 1}"
+
+    @property
+    def language(self) -> str:
+        """ISO 639-1 code of the language that it is translated into."""
+        return self.translated.language
+
+    @property
+    def source(self) -> str:
+        """The words to translate."""
+        return self.translated.source.turns[self.turn].text
+
+    @property
+    def draft(self) -> str:
+        """The words before the review."""
+        return self.translated.texts[self.turn]
+
+
+def examples_of(items: Iterable[Item]) -> list[Example]:
+    """Returns the turns of all approved translations, each turn of a conversation in its order.
+
+    Args:
+        items: What was reviewed.
+    """
+    found = []
+    for item in items:
+        if (approved := item.approved) is None:
+            continue
+        tags = tuple(sorted({tag for said in item.latest.values() for tag in said.tags}))
+        found += [
+            Example(translated=item.translated, turn=number, wanted=text, tags=tags)
+            for number, text in enumerate(approved.texts)
+        ]
+    return found
+
+
+def divide(
+    examples: Iterable[Example], held_out_share: float, seed: int = 0
+) -> tuple[list[Example], list[Example]]:
+    """Divides examples into those to learn from and those to be measured with.
+
+    All translations of a conversation, and all conversations about a picture, are on one side: a
+    translator that has seen a sentence's neighbour would seem better than it is.
+
+    Args:
+        examples: Any number.
+        held_out_share: Share that is held out, from 0 to 1.
+        seed: Seed of the draw.
+
+    Returns:
+        What to learn from, and what is held out.
+    """
+    learnt: list[Example] = []
+    held_out: list[Example] = []
+    for example in examples:
+        source = example.translated.source
+        digest = hashlib.sha256(f"{seed} {source.image or source.record_id}".encode()).digest()
+        is_held_out = int.from_bytes(digest[:6]) < held_out_share * (1 << 48)
+        (held_out if is_held_out else learnt).append(example)
+    return learnt, held_out

@@ -1,0 +1,156 @@
+"""The gain of a taught translator: a table, a picture, and a page of examples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from palo import config, languages, storage
+from palo.hypertext.markup import Markup, element, joined, table
+from palo.hypertext.page import Section, page
+from palo.translate.learning.examples import Example
+from palo.translate.learning.measure import Measure, gates_of, measure
+from palo.translate.translated import Decision
+
+_BEFORE, _AFTER = "#b5b5b5", "#31688e"
+_BAR = 0.4
+_MOST_EXAMPLES = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gain:
+    """Held-out text, translated before and after.
+
+    Attributes:
+        examples: The held-out examples.
+        before: Their translations before.
+        after: Their translations after.
+    """
+
+    examples: Sequence[Example]
+    before: Sequence[str]
+    after: Sequence[str]
+
+    def measures(self) -> tuple[dict[str, Measure], dict[str, Measure]]:
+        """Returns the measures before and after, by language."""
+        return measure(self.examples, self.before), measure(self.examples, self.after)
+
+
+def write_gain(folder: Path, gain: Gain) -> str:
+    """Writes gain.json, gain.md, gain.png and examples.html.
+
+    Args:
+        folder: Where they go.
+        gain: What to tell.
+
+    Returns:
+        The table, as Markdown.
+
+    Raises:
+        StorageError: If a file can't be written.
+    """
+    before, after = gain.measures()
+    told = as_table(before, after)
+    values = {"before": config.to_dict(before), "after": config.to_dict(after)}
+    storage.write_json(folder / "gain.json", values)
+    storage.write_text(folder / "gain.md", f"{told}\n")
+    _draw(folder / "gain.png", before, after)
+    storage.write_text(folder / "examples.html", examples_page(gain))
+    return told
+
+
+def as_table(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> str:
+    """Returns a Markdown table of both measures, with the faults by kind below it."""
+    lines = [
+        "| language | texts | chrF before | after | gates passed before | after "
+        "| edits per 100 words before | after |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for code, old in before.items():
+        new = after[code]
+        lines.append(
+            f"| {code} | {old.num_texts} | {old.chrf:.1f} | {new.chrf:.1f} "
+            f"| {old.passed:.1%} | {new.passed:.1%} "
+            f"| {old.edits_per_100_words:.1f} | {new.edits_per_100_words:.1f} |"
+        )
+    lines += ["", "| texts with a fault, of 100 | before | after |", "|---|---|---|"]
+    for kind in kinds_of_faults(before, after):
+        counts = [one["all"].faults_per_100_texts.get(kind, 0) for one in (before, after)]
+        lines.append(f"| {kind} | {counts[0]:.1f} | {counts[1]:.1f} |")
+    return "\n".join(lines)
+
+
+def kinds_of_faults(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> list[str]:
+    """Returns the gates that found a fault, the most frequent before first."""
+    counts = {**after["all"].faults_per_100_texts, **before["all"].faults_per_100_texts}
+    return sorted(counts, key=lambda kind: (-counts[kind], kind))
+
+
+def examples_page(gain: Gain) -> str:
+    """Returns a page with held-out texts before and after, their differences marked.
+
+    As the paper's Figure 3 shows them: what was wrong, and what became of it.
+    """
+    rows = []
+    for example, old, new in zip(gain.examples, gain.before, gain.after, strict=True):
+        if old == new or len(rows) == _MOST_EXAMPLES:
+            continue
+        language = languages.get(example.language)
+        cells = {"lang": language.code, "dir": language.direction}
+        rows.append(
+            (
+                element("span", example.source, dir="auto"),
+                element("span", *_marked(old, example.wanted), **cells),
+                element("span", *_marked(new, example.wanted), **cells),
+                element("span", example.wanted, **cells),
+                _faults(example, old),
+                _faults(example, new),
+            )
+        )
+    head = ("Source", "Before", "After", "Approved", "Faults before", "Faults after")
+    caption = "Held-out texts; marked is what differs from the approved words"
+    body = table(caption, head, rows, name_columns=len(head))
+    told = f"{len(rows)} held-out texts that are translated in another way than before"
+    return page(
+        "What the translator has learnt", told, [Section("examples", "Before and after", body)]
+    )
+
+
+def _marked(text: str, wanted: str) -> list[Markup]:
+    words, right = text.split(" "), wanted.split(" ")
+    pieces = []
+    for kind, start, end, _, _ in SequenceMatcher(None, words, right, autojunk=False).get_opcodes():
+        found = " ".join(words[start:end])
+        if found:
+            pieces.append(element("mark", found) if kind != "equal" else joined(found))
+            pieces.append(joined(" "))
+    return pieces
+
+
+def _faults(example: Example, text: str) -> str:
+    results = gates_of(example, text)
+    names = dict.fromkeys(one.gate for one in results if one.decision > Decision.ACCEPT)
+    return ", ".join(names)
+
+
+def _draw(path: Path, before: Mapping[str, Measure], after: Mapping[str, Measure]) -> None:
+    """Draws the faults by kind, and the likeness by language, before and after."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4.5), dpi=120, layout="constrained")
+    faults, likeness = figure.subplots(1, 2)
+    kinds = kinds_of_faults(before, after)
+    sides = ((before, "before", _BEFORE, -_BAR / 2), (after, "after", _AFTER, _BAR / 2))
+    for measures, label, colour, shift in sides:
+        counts = [measures["all"].faults_per_100_texts.get(kind, 0) for kind in kinds]
+        faults.bar([n + shift for n in range(len(kinds))], counts, _BAR, label=label, color=colour)
+        heights = [one.chrf for one in measures.values()]
+        places = [n + shift for n in range(len(measures))]
+        likeness.bar(places, heights, _BAR, label=label, color=colour)
+    faults.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
+    faults.set_title("Texts with a fault, of 100", loc="left")
+    likeness.set_xticks(range(len(before)), list(before))
+    likeness.set_title("chrF with the approved words", loc="left")
+    likeness.legend()
+    with storage.replacing(path) as partial:
+        figure.savefig(partial, format="png")

@@ -1,0 +1,122 @@
+"""Examples as files that models are taught with."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palo import languages, storage
+from palo.errors import DataError
+from palo.translate.learning.examples import Example, divide
+from palo.translate.locks.locking import lock
+from palo.translate.prompts.prompt import turn_messages
+from palo.translate.units import Unit
+
+CHAT = "chat.jsonl"
+"""OpenAI's chat format, for hosted models."""
+RECORDS = "records.jsonl"
+"""LLaVA's format, for a corpus of our own."""
+_LEARNT, _HELD_OUT = "learnt", "held_out"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSet:
+    """A training set as it is kept in a folder.
+
+    Attributes:
+        folder: The folder.
+        learnt: Examples to learn from.
+        held_out: Examples to be measured with.
+    """
+
+    folder: Path
+    learnt: Sequence[Example]
+    held_out: Sequence[Example]
+
+    @property
+    def records(self) -> Path:
+        """File of the records to learn from."""
+        return self.folder / _LEARNT / RECORDS
+
+    @property
+    def languages(self) -> list[str]:
+        """Languages of the examples, in the order of the registry."""
+        there = {example.language for example in (*self.learnt, *self.held_out)}
+        return [code for code in languages.codes() if code in there]
+
+
+def write_training_set(
+    folder: Path, examples: Iterable[Example], *, held_out_share: float, seed: int = 0
+) -> TrainingSet:
+    """Divides examples and writes both parts, for hosted models and for our own.
+
+    Args:
+        folder: Where the files go.
+        examples: What people approved.
+        held_out_share: Share that is held out, from 0 to 1.
+        seed: Seed of the draw.
+
+    Raises:
+        DataError: If there is nothing to learn, or nothing to measure with.
+        StorageError: If a file can't be written.
+    """
+    learnt, held_out = divide(examples, held_out_share, seed)
+    if not learnt or not held_out:
+        raise DataError(
+            "there are too few approved translations to learn from and to measure with",
+            seen=f"{len(learnt)} turns to learn from, {len(held_out)} held out",
+            fix="Review more of them, or change the share that is held out.",
+        )
+    for name, part in ((_LEARNT, learnt), (_HELD_OUT, held_out)):
+        _write_lines(folder / name / CHAT, map(chat_row, part))
+        _write_lines(folder / name / RECORDS, map(record_row, part))
+    return TrainingSet(folder=folder, learnt=learnt, held_out=held_out)
+
+
+def short_prompt(text: str, language: str) -> str:
+    """Returns how a small model of ours is asked, without a word too many.
+
+    Args:
+        text: The words to translate.
+        language: ISO 639-1 code of the language wanted.
+    """
+    return f"{languages.get(language).name}: {text}"
+
+
+def record_row(example: Example) -> dict[str, Any]:
+    """Returns an example as a row in LLaVA's format, text only."""
+    return {
+        "id": example.key,
+        "language": example.language,
+        "conversations": [
+            {"from": "human", "value": short_prompt(example.source, example.language)},
+            {"from": "gpt", "value": example.wanted},
+        ],
+    }
+
+
+def chat_row(example: Example) -> dict[str, Any]:
+    """Returns an example as OpenAI's fine-tuning takes it.
+
+    The prompt is the one that servers get in bulk; locks stand as marks in question and answer.
+    """
+    source = example.translated.source
+    locked = tuple(
+        lock(turn.text, example.language, source_language=source.language) for turn in source.turns
+    )
+    unit = Unit(source=source, language=example.language, turns=locked)
+    answer = example.wanted
+    for one in locked[example.turn].locks:
+        if one.mark != one.text:
+            answer = answer.replace(one.wanted, one.mark, 1)
+    return {
+        "messages": [
+            *turn_messages(unit, example.turn),
+            {"role": "assistant", "content": answer},
+        ]
+    }
+
+
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    storage.write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
