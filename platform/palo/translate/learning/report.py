@@ -91,7 +91,7 @@ def examples_page(gain: Gain) -> str:
 
     As the paper's Figure 3 shows them: what was wrong, and what became of it.
     """
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for example, old, new in zip(gain.examples, gain.before, gain.after, strict=True):
         if old == new or len(rows) == _MOST_EXAMPLES:
             continue

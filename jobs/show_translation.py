@@ -1,0 +1,103 @@
+"""Shows translation from end to end, offline: `python jobs/show_translation.py [--to es fr]`.
+
+English conversations about drawn pictures go through Apertium and the gates into a review; a
+reviewer who knows the right words corrects them; a small translator learns from that, and is
+measured before and after; what is approved becomes records, which a model can be trained on.
+Look at the review with: make review FOLDER=runs/translation/job/review
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from palo import command, config
+from palo.pipeline.translated_scenes import correct, draw_source, languages_with_books, learn
+from palo.recipes import RECIPES
+from palo.session import lasting_path, ray_session
+from palo.translate.bulk.job import translate_all
+from palo.translate.bulk.settings import TranslateJob
+from palo.translate.learning.report import write_gain
+from palo.translate.learning.teach import TeachSettings
+from palo.translate.review.store import ReviewStore
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShowJob:
+    """Shows translation from end to end.
+
+    Attributes:
+        output: Folder for everything.
+        to: ISO 639-1 codes; Apertium must have pairs that lead to them.
+        num_conversations: Pictures, with a conversation each.
+        num_rounds: Questions and answers of one.
+        seed: Seed of the pictures.
+        teach: The model that learns, and how.
+    """
+
+    output: Path = Path("runs/translation")
+    to: tuple[str, ...] = ("es", "fr")
+    num_conversations: int = 150
+    num_rounds: int = 3
+    seed: int = 0
+    teach: TeachSettings = field(
+        default_factory=lambda: TeachSettings(parts=RECIPES["nano"]().parts)
+    )
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        yield from languages_with_books(self.to)
+        for name in ("num_conversations", "num_rounds"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)} but must be at least 1"
+
+
+def main(arguments: list[str]) -> None:
+    """Goes the whole way, and tells how to go on."""
+    job = command.override(ShowJob(), arguments, "jobs/show_translation.py")
+    config.check(job)
+    output = lasting_path(job.output)
+    source = draw_source(
+        output / "scenes",
+        job.to,
+        num_conversations=job.num_conversations,
+        num_rounds=job.num_rounds,
+        seed=job.seed,
+    )
+    work = TranslateJob(
+        source=source.rows,
+        to=job.to,
+        backend="apertium",
+        output=output / "job",
+        images=source.folder,
+        review_all=True,
+    )
+    _translate(work)
+    store = ReviewStore(work.folder / "review")
+    print(f"corrected {correct(store, source):,} of {len(store.items()):,} translations")
+    _translate(work)  # the second time it takes what was approved
+    with ray_session():
+        gain = learn(store, job.teach, output / "translator")
+    print(f"\n{write_gain(output / 'translator', gain)}\n")
+    print(f"report  {output / 'translator' / 'examples.html'}")
+    print(f"records {work.folder / 'sources.toml'}; train a model on them with:")
+    sources = (work.folder / "sources.toml").resolve()
+    print(
+        f"  python jobs/finetune.py nano --data.instructions {sources} "
+        f"--output {output / 'model'} --scenes.num-train-scenes 300",
+        flush=True,
+    )
+
+
+def _translate(job: TranslateJob) -> None:
+    config.check(job)
+    report = translate_all(job.work(), job.folder, images=job.images)
+    for code, account in report.languages.items():
+        print(
+            f"{code}: {account.records:,} records, {account.review:,} in review, "
+            f"{account.quarantine:,} in quarantine",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    command.run_job(main)
