@@ -7,6 +7,7 @@ into it for another translation: `data-fresh` tells the script when to begin ane
 import json
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 
 from palo import languages, storage
 from palo.data.images import decode_image
@@ -22,13 +23,14 @@ from palo.translate.units import Lock
 _LONGEST_SIDE = 480
 
 
-def item_form(item: Item, words: Words, said: Verdict | None) -> str:
+def item_form(item: Item, words: Words, said: Verdict | None, images: Path | None = None) -> str:
     """Returns the form in which a translation is reviewed.
 
     Args:
         item: The translation.
         words: The page's texts.
         said: What this reviewer has said of it before, if anything.
+        images: Folder that the pictures' paths start from.
     """
     translated = item.translated
     texts = said.texts if said is not None else translated.texts
@@ -44,7 +46,7 @@ def item_form(item: Item, words: Words, said: Verdict | None) -> str:
             class_="hint",
         ),
         *_doubts(item, words),
-        *_picture(translated.source.image, words),
+        *_picture(translated.source.image, images, words),
         *hint,
         *turns,
         _faults(said, words),
@@ -161,11 +163,14 @@ def _doubts(item: Item, words: Words) -> list[Markup]:
     ]
 
 
-def _picture(path: str | None, words: Words) -> list[Markup]:
-    if path is None:
+def _picture(name: str | None, images: Path | None, words: Words) -> list[Markup]:
+    if name is None:
         return []
+    path = storage.path_of(name)
+    if images is not None and ".." not in path.parts and not isinstance(path, storage.S3Path):
+        path = images / path  # an absolute one stays as it is
     try:
-        picture = decode_image(storage.read_bytes(storage.path_of(path)))
+        picture = decode_image(storage.read_bytes(path))
     except PaloError:  # said on the page instead
         return [element("p", words["no_picture"], class_="hint")]
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))

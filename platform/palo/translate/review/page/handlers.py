@@ -1,5 +1,6 @@
 """What the page does when people do something."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -40,10 +41,12 @@ class Handlers:
     Args:
         desk: The work.
         reviewers: Who has logged in; None if everybody types a name.
+        images: Folder that the pictures' paths start from.
     """
 
-    def __init__(self, desk: Desk, reviewers: Reviewers | None) -> None:
+    def __init__(self, desk: Desk, reviewers: Reviewers | None, images: Path | None = None) -> None:
         self._desk = desk
+        self._images = images
         self._reviewers = reviewers
 
     def languages(self) -> list[tuple[str, str]]:
@@ -179,7 +182,7 @@ class Handlers:
             return Shown(place, empty, "", self._progress(seat, words), notice(told), saved)
         if self._desk.held_by_another(item.key, seat):
             told = f"{told} {words['busy']}"
-        form = item_form(item, words, item.latest.get(seat.reviewer))
+        form = item_form(item, words, item.latest.get(seat.reviewer), self._images)
         verdicts = verdicts_of(item, words, hide=self._hidden(seat, item))
         return Shown(place, form, verdicts, self._progress(seat, words), notice(told), saved)
 

@@ -39,7 +39,7 @@ def mount_review(app: fastapi.FastAPI, settings: ReviewPage, path: str = "/") ->
     mount_blocks(
         app,
         build_review(
-            Handlers(desk, reviewers),
+            Handlers(desk, reviewers, settings.images),
             lambda code: words_of(code)["log_out"],
             login=reviewers is not None,
         ),

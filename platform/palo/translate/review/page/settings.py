@@ -12,6 +12,8 @@ class ReviewPage:
 
     Attributes:
         folder: The review.
+        images: Folder that the pictures' paths start from; by default the folder where it is
+            started.
         host: Address to listen on; only this machine can reach the default.
         port: Port to listen on.
         key_file: File of keys, see jobs/keys.py: reviewers log in with theirs, and the key's name
@@ -20,6 +22,7 @@ class ReviewPage:
     """
 
     folder: Path
+    images: Path | None = None
     host: str = "127.0.0.1"
     port: int = 7861
     key_file: Path | None = None

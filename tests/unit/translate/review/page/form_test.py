@@ -68,6 +68,14 @@ def test_everything_has_a_name_and_nothing_is_markup(translation, picture_files)
     assert verdicts_of(item, words, hide="somebody else") == ""
 
 
+def test_a_pictures_path_starts_from_its_folder(translation, picture_files):
+    item = _item(translation(image=f"./{picture_files[0].name}"))
+    words = review_words("hi")
+    found = _Reader(item_form(item, words, None, picture_files[0].parent))
+    assert len(found.all("img")) == 1
+    assert words["no_picture"] in _Reader(item_form(item, words, None)).texts
+
+
 def test_a_picture_that_is_gone_is_told(translation, tmp_path):
     item = _item(translation(image=str(tmp_path / "none.jpg")))
     words = review_words("bn")
