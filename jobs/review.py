@@ -1,6 +1,7 @@
 """Lets people review translations: on a page, or in files of their own.
 
 python jobs/review.py FOLDER                                 the page, on this machine
+python jobs/review.py FOLDER --draw results.jsonl            adds a sample of a job's translations
 python jobs/review.py FOLDER --write amina.xlsx --language ur --reviewer Amina
 python jobs/review.py FOLDER --take-back amina.xlsx --reviewer Amina
 python jobs/review.py FOLDER --approved approved.jsonl       what is approved, for a corpus
@@ -23,8 +24,9 @@ from palo.translate.review.offline.columns import rows_of
 from palo.translate.review.offline.files import write_rows
 from palo.translate.review.offline.take_back import take_back
 from palo.translate.review.page.settings import ReviewPage
-from palo.translate.review.sampling import queue
+from palo.translate.review.sampling import SampleSettings, queue, sample
 from palo.translate.review.store import ReviewStore
+from palo.translate.rows import read_rows
 
 _FOLDER = Path("runs/review")
 
@@ -36,6 +38,8 @@ class ReviewJob:
     Attributes:
         folder: The review.
         page: Where the page listens, who may come, and how much two reviewers see.
+        draw: File of translations, of which a sample is added to the review.
+        sample: How large the sample is, and how much of it is left to chance.
         write: File to write for a reviewer who works offline.
         take_back: Such a file that comes back.
         approved: File to write all approved translations to, as records in LLaVA's format.
@@ -48,6 +52,8 @@ class ReviewJob:
 
     folder: Positional[Path] = _FOLDER
     page: ReviewPage = field(default_factory=lambda: ReviewPage(folder=_FOLDER))
+    draw: Path | None = None
+    sample: SampleSettings = field(default_factory=SampleSettings)
     write: Path | None = None
     take_back: Path | None = None
     approved: Path | None = None
@@ -58,8 +64,9 @@ class ReviewJob:
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
-        if sum(path is not None for path in (self.write, self.take_back, self.approved)) > 1:
-            yield "write, take_back and approved are different things: give one of them"
+        wanted = (self.draw, self.write, self.take_back, self.approved)
+        if sum(path is not None for path in wanted) > 1:
+            yield "draw, write, take_back and approved are different things: give one of them"
         if (self.write or self.take_back) and not self.reviewer.strip():
             yield "reviewer is empty: name whose file it is"
         if self.language is not None and not languages.known(self.language):
@@ -73,7 +80,10 @@ def main(arguments: list[str]) -> None:
     job = command.override(ReviewJob(), arguments, "jobs/review.py")
     config.check(job)
     folder = lasting_path(job.folder)
-    if job.write is not None:
+    if job.draw is not None:
+        drawn = sample(read_rows(job.draw), job.sample)
+        print(f"{ReviewStore(folder).add(drawn):,} of {len(drawn):,} translations are new here")
+    elif job.write is not None:
         _write(job, ReviewStore(folder), job.write)
     elif job.take_back is not None:
         _take_back(job, ReviewStore(folder), job.take_back)

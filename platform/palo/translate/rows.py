@@ -1,8 +1,10 @@
 """Translations as JSON values, for the files that they are kept in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from palo import storage
 from palo.data.records import Record
 from palo.errors import DataError
 from palo.text.messages import Turn
@@ -67,6 +69,23 @@ def from_row(row: object) -> Translated:
             "a row is no translation", seen=error, fix="Restore the file from where it was made."
         ) from error
     return made
+
+
+def read_rows(path: Path) -> Iterator[Translated]:
+    """Yields the translations of a file, a line each; of several with one key the last one.
+
+    Args:
+        path: For example the results.jsonl of a job of `palo.translate.bulk`.
+
+    Raises:
+        DataError: If a line is no translation.
+        StorageError: If the file can't be read.
+    """
+    latest = {}
+    for _, row in storage.read_json_lines(path):
+        made = from_row(row)
+        latest[made.key] = made
+    yield from latest.values()
 
 
 def _record(values: Mapping[str, Any]) -> Record:

@@ -9,6 +9,7 @@ import pytest
 
 from palo.errors import ConfigError, DataError
 from palo.translate.review.store import ReviewStore
+from palo.translate.rows import to_row
 
 _JOB = Path(__file__).resolve().parents[3] / "jobs" / "review.py"
 
@@ -44,6 +45,19 @@ def test_a_file_goes_out_and_comes_back_and_what_is_approved_is_written(
     assert row["conversations"][1]["value"] == "تصویر میں 3 سیب ہیں۔"
     with pytest.raises(DataError, match="nothing waits"):
         review(folder, "--write", file, "--language", "bn", "--reviewer", "Amina")
+
+
+def test_a_sample_of_a_job_is_added(tmp_path, translation, review, capsys):
+    results = tmp_path / "results.jsonl"
+    made = [translation(number, "bn", texts=("ক?", "৩")) for number in range(6)]
+    again = [translation(number, "bn") for number in range(6)]
+    lines = [json.dumps(to_row(one), ensure_ascii=False) for one in (*made, *again)]
+    results.write_text("\n".join(lines), "utf-8")
+    for told in ("4 of 4 translations are new", "0 of 4 translations are new"):
+        review(tmp_path / "review", "--draw", results, "--sample.per-language", 4)
+        assert told in capsys.readouterr().out
+    items = ReviewStore(tmp_path / "review").items()
+    assert {item.translated.texts for item in items} == {again[0].texts}
 
 
 def test_what_contradicts_itself_is_told(tmp_path, review):
