@@ -21,19 +21,26 @@ _EXAMPLE = "jobs/translate.py"
 
 def main(arguments: list[str]) -> None:
     """Translates, and prints what came of it."""
+    from palo.translate.bulk.bench_questions import BenchQuestions, write_bench
     from palo.translate.bulk.job import translate_all
+    from palo.translate.bulk.outputs import OutputForm
     from palo.translate.bulk.settings import TranslateJob
 
     job = command.override(TranslateJob(source=Path(), to=()), arguments, _EXAMPLE)
     config.check(job)
     work = job.work()
     with ray_session() if job.backend == "local" else contextlib.nullcontext():
-        report = translate_all(work, job.folder, images=job.images, say=_say)
+        form = OutputForm(images=job.images, review_share=job.review_share)
+        report = translate_all(work, job.folder, form=form, say=_say)
     for code, account in report.languages.items():
         print(
             f"{code}: {account.records:,} records, {account.review:,} in review, "
             f"{account.quarantine:,} in quarantine, {account.missing:,} to come"
         )
+    if isinstance(work.source, BenchQuestions):
+        counts = write_bench(work.source, job.folder, job.to)
+        told = ", ".join(f"{count} {code}" for code, count in counts.items())
+        print(f"approved questions in {job.folder / 'bench'}: {told}")
     if report.costs.cost or report.costs.open_cost:
         print(f"cost {report.costs.cost:,.4g}, and at most {report.costs.open_cost:,.4g} more")
     print(f"{job.folder / 'report' / 'index.html'}")

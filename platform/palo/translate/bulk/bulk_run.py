@@ -9,7 +9,7 @@ from palo.translate.bulk.finishing import FinishSettings, finish
 from palo.translate.bulk.ledger import Ledger, Made, answer_id
 from palo.translate.bulk.progress import Progress
 from palo.translate.bulk.results import Results
-from palo.translate.bulk.source import Source
+from palo.translate.bulk.source import Conversations
 from palo.translate.locks.locking import LockSettings, lock_record
 from palo.translate.translated import Translated
 from palo.translate.units import Unit
@@ -27,7 +27,7 @@ class Work:
         finishing: How drafts are finished.
     """
 
-    source: Source
+    source: Conversations
     languages: Sequence[str]
     backend: Backend
     locks: LockSettings = field(default_factory=LockSettings)

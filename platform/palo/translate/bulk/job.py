@@ -9,7 +9,7 @@ from palo import storage
 from palo.errors import ConfigError
 from palo.translate.bulk.bulk_run import Books, BulkRun, Work
 from palo.translate.bulk.ledger import Ledger
-from palo.translate.bulk.outputs import write_outputs
+from palo.translate.bulk.outputs import OutputForm, write_outputs
 from palo.translate.bulk.progress import Progress
 from palo.translate.bulk.report import Costs, Report, write_report
 from palo.translate.bulk.results import Results
@@ -20,7 +20,7 @@ def translate_all(
     work: Work,
     folder: Path,
     *,
-    images: Path | None = None,
+    form: OutputForm | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Report:
     """Translates a source, or what is left of it, and writes what there is then.
@@ -28,7 +28,7 @@ def translate_all(
     Args:
         work: What to do.
         folder: The job's folder, on a local disk; what it holds is used.
-        images: Folder of the pictures, for the list of sources.
+        form: How the outputs are made.
         say: Takes lines of progress.
 
     Raises:
@@ -49,7 +49,9 @@ def translate_all(
             try:
                 run.run()
             finally:
-                accounts = write_outputs(folder, work.source, work.languages, results, images)
+                accounts = write_outputs(
+                    folder, work.source, work.languages, results, form or OutputForm()
+                )
                 report = Report(
                     languages=accounts,
                     costs=_costs(ledger),

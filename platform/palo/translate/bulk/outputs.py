@@ -1,5 +1,6 @@
 """What a job leaves: records for a corpus, rows for review, rows of no use, and the account."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import orjson
 from palo import storage
 from palo.data.records import Record
 from palo.translate.bulk.results import Results
-from palo.translate.bulk.source import Source, own_path
+from palo.translate.bulk.source import Conversations, own_path
 from palo.translate.review.item import edition_of
 from palo.translate.review.store import ReviewStore
 from palo.translate.rows import to_row
@@ -85,8 +86,27 @@ class LanguageAccount:
         }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputForm:
+    """How a job's outputs are made.
+
+    Attributes:
+        images: Folder of the pictures, for the list of sources.
+        review_share: Share of the conversations that people see though the gates accepted them:
+            only so can anybody tell what the gates miss.
+    """
+
+    images: Path | None = None
+    review_share: float = 0.0
+
+    def is_drawn(self, key: str) -> bool:
+        """Tells whether people see a translation whatever the gates say."""
+        drawn = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4])
+        return drawn < self.review_share * (1 << 32)
+
+
 def write_outputs(
-    folder: Path, source: Source, codes: Sequence[str], results: Results, images: Path | None
+    folder: Path, source: Conversations, codes: Sequence[str], results: Results, form: OutputForm
 ) -> dict[str, LanguageAccount]:
     """Writes, in the order of the source, what a job has so far; the same files whatever the order.
 
@@ -97,7 +117,7 @@ def write_outputs(
         source: The conversations.
         codes: ISO 639-1 codes of the languages wanted.
         results: What is done.
-        images: Folder of the pictures, for the list of sources.
+        form: Where pictures are, and what people see beside the doubtful.
 
     Returns:
         The account of each language.
@@ -125,11 +145,14 @@ def write_outputs(
                 files[RECORDS, code].write(_line(_llava_row(made)))
             elif fate == QUARANTINE:
                 files[QUARANTINE, code].write(_line(to_row(made)))
-            elif fate == REVIEW:
+            is_unseen = fate == RECORDS and not made.reviewer
+            if fate == REVIEW or (is_unseen and form.is_drawn(made.key)):
                 waiting.append(made)
     if waiting:
         store.add(waiting)
-    _write_list(folder, source, [code for code in codes if accounts[code].records], images)
+    if source.is_corpus:
+        filled = [code for code in codes if accounts[code].records]
+        _write_list(folder, source, filled, form.images)
     return accounts
 
 
@@ -144,7 +167,7 @@ def _fate(made: Translated, store: ReviewStore) -> tuple[Translated, str]:
     return made, _FATES[decide(made.gates)]
 
 
-def _pairs(source: Source, codes: Sequence[str]) -> Iterator[tuple[Record, str]]:
+def _pairs(source: Conversations, codes: Sequence[str]) -> Iterator[tuple[Record, str]]:
     for record in source.records():
         for code in codes:
             if code != record.language:
@@ -166,7 +189,9 @@ def _line(row: dict[str, Any]) -> bytes:
     return orjson.dumps(row) + b"\n"
 
 
-def _write_list(folder: Path, source: Source, codes: Sequence[str], images: Path | None) -> None:
+def _write_list(
+    folder: Path, source: Conversations, codes: Sequence[str], images: Path | None
+) -> None:
     """Writes the list of sources that a corpus is built from."""
     tables = []
     for code in codes:

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 from palo import languages
 from palo.endpoint.settings import Endpoint
 from palo.translate.backends.backend import Backend
+from palo.translate.bulk.bench_questions import BenchQuestions
 from palo.translate.bulk.bulk_run import Work
 from palo.translate.bulk.finishing import FinishSettings
 from palo.translate.bulk.source import Source
@@ -36,6 +37,7 @@ class TranslateJob:
         allowed_hosts: Servers that rows may name pictures on.
         glossary: Files with terms whose translation is settled.
         retries: How often a refused translation is tried again, with the reasons.
+        review_share: Share of the accepted translations that people see, too.
         review_all: Sends every translation to review that isn't past it.
         bench: Name of a bench; its questions, answers and captions are translated, all of them
             for review.
@@ -70,6 +72,7 @@ class TranslateJob:
     allowed_hosts: tuple[str, ...] = ()
     glossary: tuple[Path, ...] = ()
     retries: int = 2
+    review_share: float = 0.01
     review_all: bool = False
     bench: str = ""
     url: str = ""
@@ -100,6 +103,8 @@ class TranslateJob:
                 yield f"{code!r} is none of {', '.join(languages.codes())}"
         if len(set(self.to)) < len(self.to):
             yield f"to names a language twice: {' '.join(self.to)}"
+        if not 0 <= self.review_share <= 1:
+            yield f"review_share must be from 0 to 1, not {self.review_share}"
         if self.retries < 0:
             yield f"retries must not be negative, as {self.retries} is"
         if self.backend == "endpoint":
@@ -136,6 +141,20 @@ class TranslateJob:
             max_total_tokens=self.max_total_tokens,
         )
 
+    def conversations(self) -> Source | BenchQuestions:
+        """Returns what is to be translated."""
+        if self.bench:
+            return BenchQuestions(
+                bench=self.bench, folder=self.source, language=self.source_language
+            )
+        return Source(
+            path=self.source,
+            name=self.short_name,
+            language=self.source_language,
+            licence=self.licence,
+            allowed_hosts=self.allowed_hosts,
+        )
+
     def work(self) -> Work:
         """Returns what is to be done.
 
@@ -146,13 +165,7 @@ class TranslateJob:
         backend = self._backend()
         gates = replace(GateSettings(), retries=self.retries * backend.heeds_reasons)
         return Work(
-            source=Source(
-                path=self.source,
-                name=self.short_name,
-                language=self.source_language,
-                licence=self.licence,
-                allowed_hosts=self.allowed_hosts,
-            ),
+            source=self.conversations(),
             languages=self.to,
             backend=backend,
             locks=LockSettings(glossary=read_glossary(self.glossary, self.source_language)),

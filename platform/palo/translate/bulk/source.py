@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from palo import languages
 from palo.data.parse_step import parse_row
@@ -14,7 +15,42 @@ from palo.data.sources import read_piece, split_source
 _IMAGE_FOLDER = "."
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversations(Protocol):
+    """Conversations that are read again and again in the same order.
+
+    Attributes:
+        is_corpus: Whether their translations are to become a corpus.
+    """
+
+    is_corpus: bool
+
+    @property
+    def name(self) -> str:
+        """Short name; it appears in the ids of records."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """Their licence."""
+        ...
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Servers that rows may name pictures on."""
+        ...
+
+    def records(
+        self, on_bad: Callable[[str, str], None] = lambda reason, detail: None
+    ) -> Iterator[Record]:
+        """Yields the conversations.
+
+        Args:
+            on_bad: Takes reason and detail of each row that is no conversation.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """Conversations to translate.
 
@@ -32,6 +68,8 @@ class Source:
     language: str = "en"
     licence: str = ""
     allowed_hosts: tuple[str, ...] = ()
+
+    is_corpus = True
 
     def records(
         self, on_bad: Callable[[str, str], None] = lambda reason, detail: None
@@ -89,7 +127,7 @@ class Counted:
         return sum(self.records.total() - self.records[code] for code in codes)
 
 
-def count(source: Source) -> Counted:
+def count(source: Conversations) -> Counted:
     """Reads a source once, to know how much there is to do."""
     counted = Counted()
 

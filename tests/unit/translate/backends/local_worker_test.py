@@ -1,0 +1,72 @@
+import pytest
+
+from palo.errors import ConfigError
+from palo.translate.backends.local_model import LocalTranslation, LocalTranslator
+from palo.translate.backends.local_worker import LocalModel, reads_and_writes_apart
+
+TEXTS = ("What is it? It is a cat.\n\n- a dog", "A red car", "  \n", "I see it.")
+
+
+def load(folder, adapter=None, batch_size=3):
+    return LocalModel(folder, adapter, batch_size=batch_size, max_new_tokens=6)
+
+
+def asked(language="urd_Arab", texts=TEXTS):
+    return [["eng_Latn", language, text] for text in texts]
+
+
+def chats():
+    return [[{"role": "user", "content": text}] for text in ("a", "a longer one", "What is it?")]
+
+
+def test_a_sequence_to_sequence_model_translates_sentence_by_sentence(local_translators):
+    model = load(local_translators / "nllb")
+    made = model.translate(asked())
+    alone = [load(local_translators / "nllb", batch_size=1).translate([one])[0] for one in asked()]
+    assert made == alone
+    assert made[1].strip()
+    assert made[2] == TEXTS[2]
+    sentences = ["What is it?", "It is a cat.", "- a dog"]
+    first, second, third = model.translate(asked(texts=sentences))
+    assert made[0] == f"{first} {second}\n\n{third}"
+
+
+def test_it_is_told_the_language_wanted(local_translators):
+    model = load(local_translators / "nllb")
+    both = model.translate([*asked(), *asked("spa_Latn")])
+    assert both[: len(TEXTS)] == model.translate(asked())
+    assert both[: len(TEXTS)] != both[len(TEXTS) :]
+    with pytest.raises(ConfigError, match="doesn't know a language: xyz_Latn"):
+        model.translate(asked("xyz_Latn"))
+
+
+def test_a_causal_model_answers_the_chat_whatever_it_is_batched_with(local_translators):
+    model = load(local_translators / "causal")
+    made = model.translate(chats())
+    assert made == [model.translate([chat])[0] for chat in chats()]
+    assert len(set(made)) > 1
+    assert all(len(text) <= 6 for text in made)
+
+
+def test_an_adapter_changes_what_it_says(local_translators):
+    adapted = load(local_translators / "causal", local_translators / "causal-adapter")
+    assert adapted.translate(chats()) != load(local_translators / "causal").translate(chats())
+
+
+def test_folders_that_hold_no_model_are_told(local_translators, tmp_path):
+    assert reads_and_writes_apart(local_translators / "nllb")
+    assert not reads_and_writes_apart(local_translators / "causal")
+    with pytest.raises(ConfigError, match="holds no model"):
+        reads_and_writes_apart(tmp_path)
+    with pytest.raises(ConfigError, match="can't be loaded"):
+        load(local_translators / "causal", tmp_path)
+
+
+def test_a_translator_names_its_model_its_adapter_and_its_prompt(local_translators):
+    folder, adapter = local_translators / "causal", local_translators / "causal-adapter"
+    causal = LocalTranslator(LocalTranslation(folder=folder, adapter=adapter))
+    assert causal.name == "causal+causal-adapter"
+    assert causal.heeds_reasons
+    assert causal.prompt_hash("ur")
+    nllb = LocalTranslator(LocalTranslation(folder=local_translators / "nllb"))
+    assert (nllb.name, nllb.heeds_reasons, nllb.prompt_hash("ur")) == ("nllb", False, "")
