@@ -20,10 +20,10 @@ def test_each_conversation_comes_back_once_as_one_process_makes_it(
     local_translators, unit_of, desk, monkeypatch
 ):
     monkeypatch.setattr(local_model, "_UNITS_A_WAVE", 3)
-    folder, adapter = local_translators / "causal", local_translators / "causal-adapter"
+    folder = local_translators / "causal"
     units = [unit_of("What is it?", "A cat. " * n, number=n) for n in range(1, 5)]
-    translator(folder, adapter=adapter, num_workers=2).translate(iter(units), desk.desk)
-    model = LocalModel(folder, adapter, batch_size=2, max_new_tokens=5)
+    translator(folder, num_workers=2).translate(iter(units), desk.desk)
+    model = LocalModel(folder, batch_size=2, max_new_tokens=5)
     expected = {
         unit.key: tuple(model.translate([turn_messages(unit, n) for n in range(2)]))
         for unit in units

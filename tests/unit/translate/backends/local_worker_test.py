@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from palo.errors import ConfigError
@@ -48,8 +50,8 @@ def test_a_causal_model_answers_the_chat_whatever_it_is_batched_with(local_trans
     assert all(len(text) <= 6 for text in made)
 
 
-def test_an_adapter_changes_what_it_says(local_translators):
-    adapted = load(local_translators / "causal", local_translators / "causal-adapter")
+def test_an_adapter_changes_what_it_says(local_translators, local_adapter):
+    adapted = load(local_translators / "causal", local_adapter)
     assert adapted.translate(chats()) != load(local_translators / "causal").translate(chats())
 
 
@@ -63,9 +65,9 @@ def test_folders_that_hold_no_model_are_told(local_translators, tmp_path):
 
 
 def test_a_translator_names_its_model_its_adapter_and_its_prompt(local_translators):
-    folder, adapter = local_translators / "causal", local_translators / "causal-adapter"
-    causal = LocalTranslator(LocalTranslation(folder=folder, adapter=adapter))
-    assert causal.name == "causal+causal-adapter"
+    folder = local_translators / "causal"
+    causal = LocalTranslator(LocalTranslation(folder=folder, adapter=Path("runs/mine")))
+    assert causal.name == "causal+mine"
     assert causal.heeds_reasons
     assert causal.prompt_hash("ur")
     nllb = LocalTranslator(LocalTranslation(folder=local_translators / "nllb"))
