@@ -15,7 +15,7 @@ from palo.data.ray_errors import own_errors
 from palo.errors import ConfigError, ResourceError
 from palo.storage import S3Path
 from palo.translate.backends.backend import Desk, Draft
-from palo.translate.backends.local_worker import LocalModel, reads_and_writes_apart
+from palo.translate.backends.local_worker import LocalModel, TaughtModel, kind_of
 from palo.translate.prompts.prompt import facts, prompt_hash, turn_messages
 from palo.translate.units import Unit
 
@@ -33,6 +33,7 @@ class LocalTranslation:
     Attributes:
         folder: Folder of the model and its tokenizer, as Hugging Face keeps them: a causal one is
             told what to do by a prompt, a sequence-to-sequence one such as NLLB by language codes.
+            Or the folder of a finished stage of ours that was taught to translate.
         adapter: Folder of a LoRA adapter for it; None for the model as it is.
         num_workers: Copies of the model, each with one GPU if there are enough, else one CPU.
         batch_size: Texts that are translated at once.
@@ -67,7 +68,13 @@ class LocalTranslator:
 
     def __init__(self, settings: LocalTranslation) -> None:
         self._settings = settings
-        self._has_codes = reads_and_writes_apart(settings.folder)
+        self._kind = kind_of(settings.folder)
+        if self._kind == "stage" and settings.adapter is not None:
+            raise ConfigError(
+                "a finished stage has its own adapter",
+                seen=settings.adapter,
+                fix="Leave --adapter out.",
+            )
 
     @property
     def name(self) -> str:
@@ -78,11 +85,11 @@ class LocalTranslator:
     @property
     def heeds_reasons(self) -> bool:
         """Whether it has a prompt that could tell them."""
-        return not self._has_codes
+        return self._kind == "chat"
 
     def prompt_hash(self, language: str) -> str:
-        """Names the prompt for a language; empty for a sequence-to-sequence model."""
-        return "" if self._has_codes else prompt_hash(language)
+        """Names the prompt for a language; empty for a model that has none."""
+        return prompt_hash(language) if self._kind == "chat" else ""
 
     def translate(self, units: Iterable[Unit], desk: Desk, spent_before: float = 0.0) -> None:
         """Translates conversations turn by turn.
@@ -138,9 +145,11 @@ class LocalTranslator:
             yield pa.table({"position": list(range(start, start + len(own))), "asked": asked})
 
     def _asked(self, unit: Unit) -> list[Any]:
-        """Returns what a worker needs for each turn: a chat, or two codes and a text."""
-        if not self._has_codes:
+        """Returns what a worker needs for each turn, see `kind_of`."""
+        if self._kind == "chat":
             return [turn_messages(unit, number) for number in range(len(unit.turns))]
+        if self._kind == "stage":
+            return [[turn.text, unit.language] for turn in unit.turns]
         codes = [facts(code)["nllb"] for code in (unit.source.language, unit.language)]
         if not all(codes):
             raise ConfigError(
@@ -165,17 +174,18 @@ class _Worker:
 
     # Not in __init__, whose errors reach nobody but as text.
     @cached_property
-    def _model(self) -> LocalModel:
+    def _model(self) -> LocalModel | TaughtModel:
         import torch
 
         # More threads than cores make each of them several times slower.
         torch.set_num_threads(1)
-        return LocalModel(
-            self._settings.folder,
-            self._settings.adapter,
-            batch_size=self._settings.batch_size,
-            max_new_tokens=self._settings.max_new_tokens,
-        )
+        sizes = {
+            "batch_size": self._settings.batch_size,
+            "max_new_tokens": self._settings.max_new_tokens,
+        }
+        if kind_of(self._settings.folder) == "stage":
+            return TaughtModel(self._settings.folder, **sizes)
+        return LocalModel(self._settings.folder, self._settings.adapter, **sizes)
 
 
 def _worker_resources(num_workers: int) -> dict[str, float]:

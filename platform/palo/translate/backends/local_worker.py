@@ -3,11 +3,62 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from palo.checkpoint.finished import is_finished
 from palo.errors import ConfigError
 
 _SENTENCE_ENDS = re.compile(r"(\n+|(?<=[.!?…])\s+)")
+
+
+Kind = Literal["chat", "codes", "stage"]
+"""How a model is asked: by a chat, by the codes of two languages, or as `taught` models of ours."""
+
+
+def kind_of(folder: Path) -> Kind:
+    """Tells how a model is asked.
+
+    Raises:
+        ConfigError: If the folder holds no model.
+    """
+    if is_finished(folder):
+        return "stage"
+    return "codes" if reads_and_writes_apart(folder) else "chat"
+
+
+class TaughtModel:
+    """A finished stage of ours that was taught to translate.
+
+    Args:
+        folder: Folder of the stage.
+        batch_size: Texts that are translated at once.
+        max_new_tokens: Most tokens of one of them.
+    """
+
+    def __init__(self, folder: Path, *, batch_size: int, max_new_tokens: int) -> None:
+        from palo.checkpoint.load import load_trained
+
+        self._trained = load_trained(folder)
+        self._batch_size = batch_size
+        self._max_new_tokens = max_new_tokens
+
+    def translate(self, asked: Sequence[Any]) -> list[str]:
+        """Translates texts.
+
+        Args:
+            asked: Each text with the ISO 639-1 code of the language wanted.
+
+        Returns:
+            The translations, in the order of the texts.
+        """
+        from palo.translate.learning.local_translator import translate_texts
+
+        return translate_texts(
+            self._trained,
+            [(text, language) for text, language in asked],
+            max_new_tokens=self._max_new_tokens,
+            batch_size=self._batch_size,
+        )
 
 
 def reads_and_writes_apart(folder: Path) -> bool:

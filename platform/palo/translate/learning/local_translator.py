@@ -61,15 +61,40 @@ def translate_examples(
     Raises:
         DataError: If there are none, or a text is too long for the model.
     """
-    if not examples:
+    asked = [(example.source, example.language) for example in examples]
+    return translate_texts(trained, asked, max_new_tokens=max_new_tokens, batch_size=batch_size)
+
+
+def translate_texts(
+    trained: TrainedModel,
+    asked: Sequence[tuple[str, str]],
+    *,
+    max_new_tokens: int,
+    batch_size: int,
+) -> list[str]:
+    """Translates texts in this process, always with the likeliest words.
+
+    Args:
+        trained: The model.
+        asked: Each text with the ISO 639-1 code of the language wanted.
+        max_new_tokens: Most tokens of a translation.
+        batch_size: Texts that are translated at once.
+
+    Returns:
+        The translations, in the same order.
+
+    Raises:
+        DataError: If there are none, or a text is too long for the model.
+    """
+    if not asked:
         raise DataError("there is nothing to translate")
     prompts = [
         encode_prompt(
-            Conversation((Turn("user", short_prompt(example.source, example.language)),)),
+            Conversation((Turn("user", short_prompt(text, language)),)),
             trained.template,
             trained.tokenizer,
         )
-        for example in examples
+        for text, language in asked
     ]
     sizes = EngineSettings(
         num_slots=min(batch_size, len(prompts)),

@@ -4,7 +4,13 @@ import pytest
 
 from palo.errors import ConfigError
 from palo.translate.backends.local_model import LocalTranslation, LocalTranslator
-from palo.translate.backends.local_worker import LocalModel, reads_and_writes_apart
+from palo.translate.backends.local_worker import (
+    LocalModel,
+    TaughtModel,
+    kind_of,
+    reads_and_writes_apart,
+)
+from palo.translate.learning.local_translator import translate_texts
 
 TEXTS = ("What is it? It is a cat.\n\n- a dog", "A red car", "  \n", "I see it.")
 
@@ -72,3 +78,18 @@ def test_a_translator_names_its_model_its_adapter_and_its_prompt(local_translato
     assert causal.prompt_hash("ur")
     nllb = LocalTranslator(LocalTranslation(folder=local_translators / "nllb"))
     assert (nllb.name, nllb.heeds_reasons, nllb.prompt_hash("ur")) == ("nllb", False, "")
+
+
+def test_a_model_that_was_taught_is_asked_as_it_was_taught(finished_stage, trained):
+    stage = finished_stage
+    assert kind_of(stage) == "stage"
+    translator = LocalTranslator(LocalTranslation(folder=stage))
+    assert (translator.heeds_reasons, translator.prompt_hash("ur")) == (False, "")
+    model = TaughtModel(stage, batch_size=2, max_new_tokens=4)
+    asked = [["a red circle", "ur"], ["two blue squares", "hi"], ["a red circle", "bn"]]
+    expected = translate_texts(
+        trained, [tuple(one) for one in asked], max_new_tokens=4, batch_size=1
+    )
+    assert model.translate(asked) == expected
+    with pytest.raises(ConfigError, match="has its own adapter"):
+        LocalTranslator(LocalTranslation(folder=stage, adapter=stage / "adapter"))
