@@ -26,15 +26,14 @@ class Limits:
         shortest: Characters below which a length says nothing.
         foreign_letters: How many letters of a script that belongs to neither language may stand
             together.
-        untranslated_words: How many small words of the source may stand together untranslated; one
-            at most in a language of another script.
+        untranslated_words: How many small words of the source may stand together untranslated.
         round_trip: Least chrF, from 0 to 100, of the translation back against the source.
         agreement: Least chrF of a second translation against this one.
         conversions: Whether a length, weight or speed may be given in other units, if it is right.
     """
 
     length_spreads: float = 4.0
-    shortest: int = 16
+    shortest: int = 8
     foreign_letters: int = 1
     untranslated_words: int = 2
     round_trip: float = 30.0

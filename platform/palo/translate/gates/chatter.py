@@ -8,7 +8,7 @@ from palo.translate.facts.read import facts_of
 from palo.translate.gates.case import Case, Side
 from palo.translate.translated import Decision, GateResult
 
-_SENTENCE = re.compile(r"[\n.!?。！？۔।؟]+")
+_SENTENCE = re.compile(r"[\n.!?。！？۔।؟(（]+")
 # What stands before a first colon.
 _COLON = re.compile("[:：]")
 _HEAD = re.compile(r"[^:：\n]{2,50}[:：]")
@@ -54,11 +54,12 @@ def refusal(case: Case) -> Iterator[GateResult]:
 
 
 def _spoken(case: Case, text: str, source: str) -> str:
-    head = None if _COLON.search(source[:60]) else _HEAD.match(text)
+    head = _HEAD.match(text)
+    is_new = head is not None and _COLON.search(source) is None
     sentences = [one.strip("*# \"'(（¡").lower() for one in _SENTENCE.split(text.replace("’", "'"))]
     for code in {case.language.code, case.source_language, "en"}:
         for phrase in facts_of(code).spoken:
-            if (head and phrase.rstrip(":：!,") in head[0].lower()) or any(
+            if (is_new and head and phrase.rstrip(":：!,") in head[0].lower()) or any(
                 one.startswith(phrase.rstrip("!")) for one in (*sentences[:2], *sentences[-2:])
             ):
                 return phrase

@@ -67,7 +67,7 @@ def ending(case: Case) -> Iterator[GateResult]:
 
 
 def _num_sentences(text: str) -> int:
-    return len(_SENTENCE_END.findall(text))
+    return sum(1 for part in _SENTENCE_END.split(text) if any(map(str.isalnum, part)))
 
 
 def _breaks_off(case: Case, side: Side) -> bool:

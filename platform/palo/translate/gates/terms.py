@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from palo.translate.gates.case import Case
 from palo.translate.translated import Decision, GateResult
 
+_WORD = re.compile(r"[A-Za-z]+")
 _NAME = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b")
 
 
@@ -14,9 +15,12 @@ def terms(case: Case) -> Iterator[GateResult]:
     """Yields each name that some turns keep in Latin letters and others write in the language's."""
     if len(case.sides) < 2 or case.language.script == "Latn":
         return
+    # A word that begins a sentence is a name if it has its capital letter within another one.
+    names = {name for side in case.sides for name in _NAME.findall(side.source)}
     turns: defaultdict[str, list[int]] = defaultdict(list)
     for side in case.sides:
-        for name in set(_NAME.findall(side.source)):
+        words = set(_WORD.findall(side.source))
+        for name in names & words:
             turns[name].append(side.number)
     for name, numbers in turns.items():
         kept = [number for number in numbers if name in case.texts[number]]

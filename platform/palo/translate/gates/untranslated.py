@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from palo import languages
 from palo.translate.gates.case import Case, Side
 from palo.translate.translated import Decision, GateResult
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_BRACKETS = re.compile(r"[(（][^()（）]*[)）]")
 _LONGEST_NAME = 2
 
 
@@ -18,8 +18,6 @@ def untranslated(case: Case) -> Iterator[GateResult]:
     Names may stay: words with a capital letter don't count.
     """
     most = case.limits.untranslated_words
-    if case.language.script != languages.get(case.source_language).script:
-        most = min(most, 1)
     for side in case.sides:
         left = _left(side, most)
         if left:
@@ -39,7 +37,8 @@ def _left(side: Side, most: int) -> str:
         return side.source.strip()
     runs = set(pairwise(word.lower() for word in source))
     longest, run = "", list[str]()
-    found = [match[0] for match in _WORD.finditer(side.words)]
+    # What stands in brackets explains a translation.
+    found = [match[0] for match in _WORD.finditer(_BRACKETS.sub(" ", side.words))]
     for word in [*found, ""]:
         if run and (run[-1].lower(), word.lower()) in runs:
             run.append(word)
