@@ -115,7 +115,8 @@ def _caught(
             continue
         total += 1
         cleaned = _cleaned(sample, texts)
-        if cleaned == _cleaned(sample, sample.texts) or _refusals(sample, cleaned, settings):
+        right = _cleaned(sample, sample.texts)
+        if _alike(cleaned) == _alike(right) or _refusals(sample, cleaned, settings):
             count += 1
         else:
             missed.append(" | ".join(texts))
@@ -127,6 +128,11 @@ def _refusals(sample: Sample, texts: tuple[str, ...], settings: GateSettings) ->
     if decide(results) is Decision.ACCEPT:
         return []
     return [result for result in results if result.decision is not Decision.ACCEPT]
+
+
+def _alike(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns texts to compare: nobody can know which of Chinese's two commas a Latin one was."""
+    return tuple(text.replace("、", "，") for text in texts)
 
 
 def _cleaned(sample: Sample, texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from itertools import pairwise
 from palo.translate.gates.case import Case, Side
 from palo.translate.translated import Decision, GateResult
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+# Vowel signs and other marks belong to words, but are no letters for regular expressions.
+_WORD = re.compile(r"[^\W\d_][^\s\d.,;:!?…\"“”«»()\[\]،؛؟۔।、，。：；（）/—–]*")
 _BRACKETS = re.compile(r"[(（][^()（）]*[)）]")
 _LONGEST_NAME = 2
 

@@ -2,8 +2,10 @@ import dataclasses
 
 import pytest
 
+from palo.text.messages import Turn
 from palo.translate.gates.case import Evidence, Limits
 from palo.translate.gates.judge import GATES, GateSettings, judge
+from palo.translate.locks.locking import lock_record
 from palo.translate.translated import Decision, decide
 
 _QUESTION, _ANSWER = "What does the man do in the picture?", "He rides 2 horses near a river."
@@ -47,6 +49,15 @@ def test_each_gate_says_what_it_is_for(make_unit, texts, gate):
     if gate:
         assert gate in _against(results)
     assert all(result.reason for result in results if result.decision is not Decision.ACCEPT)
+
+
+def test_letters_that_the_source_quotes_may_stay_but_not_those_of_its_own_script(make_unit):
+    unit = make_unit("The sign shows Москва in large blue letters.", language="hi")
+    assert not _against(judge(unit, ("चिह्न पर बड़े नीले अक्षरों में Москва लिखा है।",)))
+    turns = (Turn("user", "यह एक बड़ा नीला घर है जो नदी के पास है।"),)
+    hindi = dataclasses.replace(unit.source, language="hi", turns=turns)
+    left = ("یہ ایک بڑا नीला گھر ہے جو دریا کے پاس ہے۔",)
+    assert "script" in _against(judge(lock_record(hindi, "ur"), left))
 
 
 def test_a_name_that_is_kept_in_one_turn_only_goes_to_review(make_unit):

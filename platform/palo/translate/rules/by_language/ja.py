@@ -18,6 +18,8 @@ RULES = (
     Rule(name="full-width kana", apply=_full_width),
     *han.WIDTHS,
     han.wide("comma", ",", "、"),
+    # Names in Latin letters one after another, as Japanese lists them.
+    replacing("comma", r"(?<=[A-Za-z]),(?=[A-Z][A-Za-z' ]*(?:、|,[A-Z]|[\u3040-\u30ff]))", "、"),
     replacing("comma", rf"(?<=[{han.SIGNS}{han.CLOSED}])，", "、"),
     replacing("full stop", rf"(?<=[{han.SIGNS}{han.CLOSED}])．(?!\d)", "。"),
     *han.MARKS,

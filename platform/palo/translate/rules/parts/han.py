@@ -19,8 +19,8 @@ def wide(name: str, mark: str, own: str) -> Rule:
         name,
         rf"(?<=[{SIGNS}{CLOSED}])[ ]*{plain}(?![\w{plain}])[ ]*"
         rf"(?=[{SIGNS}{CLOSED}“‘「『（《\n\"]|$)"
-        rf"|(?<=[{SIGNS}{CLOSED}])[ ]*{plain}(?!{plain})[ ]*(?=[\w{HIDDEN}])(?!\d)"
-        rf"|(?<=[\w)%{HIDDEN}]){plain}[ ]*(?=[{SIGNS}])",
+        rf"|(?<=[{SIGNS}{CLOSED}])[ ]*{plain}(?!{plain})[ ]*(?=[\w{HIDDEN}])"
+        rf"|(?<=[\w)%{HIDDEN}])[ ]*{plain}[ ]*(?=[{SIGNS}])",
         own,
     )
 
@@ -35,7 +35,7 @@ MARKS = (
     wide("semicolon", ";", "；"),
     replacing(
         "full stop",
-        rf"(?<=[{SIGNS}{CLOSED}])[ ]*\.(?=$|[{SIGNS}{CLOSED}]|[ ]?[“‘「『]|[ ][\w{HIDDEN}])",
+        rf"(?<=[{SIGNS}{CLOSED}])[ ]*\.(?![.A-Za-z])",
         "。",
     ),
     replacing(
