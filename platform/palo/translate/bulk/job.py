@@ -49,6 +49,7 @@ def translate_all(
             try:
                 run.run()
             finally:
+                ledger.give_up()
                 accounts = write_outputs(
                     folder, work.source, work.languages, results, form or OutputForm()
                 )

@@ -78,8 +78,7 @@ class Ledger:
                     seen=repr(values)[:60],
                     fix="Take back what was changed by hand.",
                 ) from error
-        for name in list(self._flying):
-            self._give_up(name, self._flying[name])
+        self.give_up()
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +135,11 @@ class Ledger:
             lost: Why.
         """
         self._add({"lost": name, "kind": lost.kind, "detail": lost.detail})
+
+    def give_up(self) -> None:
+        """Counts what is in flight as open: nobody waits for it any more."""
+        for name in list(self._flying):
+            self._give_up(name, self._flying[name])
 
     def read(self, name: str) -> Made:
         """Returns an answer that is there."""

@@ -36,6 +36,8 @@ def test_what_was_in_flight_at_a_kill_is_known_and_priced_at_its_most(path):
         ledger.send(name, 3.0)
     ledger.answer("y", MADE)
     assert ledger.num_open == 0
+    ledger.give_up()
+    assert (ledger.num_open, ledger.open_cost) == (2, 6.0)
     again = Ledger(path)
     assert (again.num_open, again.open_cost) == (2, 6.0)
     again.send("x", 3.0)
