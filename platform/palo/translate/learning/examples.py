@@ -68,8 +68,9 @@ def divide(
 ) -> tuple[list[Example], list[Example]]:
     """Divides examples into those to learn from and those to be measured with.
 
-    All translations of a conversation, and all conversations about a picture, are on one side: a
-    translator that has seen a sentence's neighbour would seem better than it is.
+    All translations of a conversation, and all conversations about a picture, are on one side, and
+    nothing is held out that is also learnt, such as a question that many conversations ask: a
+    translator that has seen a sentence, or its neighbour, would seem better than it is.
 
     Args:
         examples: Any number.
@@ -86,4 +87,5 @@ def divide(
         digest = hashlib.sha256(f"{seed} {source.image or source.record_id}".encode()).digest()
         is_held_out = int.from_bytes(digest[:6]) < held_out_share * (1 << 48)
         (held_out if is_held_out else learnt).append(example)
-    return learnt, held_out
+    seen = {(example.language, example.source) for example in learnt}
+    return learnt, [one for one in held_out if (one.language, one.source) not in seen]

@@ -7,6 +7,7 @@ import pytest
 
 from palo.errors import DataError
 from palo.evaluate.metrics.chrf import chrf
+from palo.text.messages import Turn
 from palo.translate.learning.examples import Example, divide, examples_of
 from palo.translate.learning.measure import measure, num_edits
 from palo.translate.learning.report import Gain, as_table, write_gain
@@ -44,6 +45,11 @@ def test_what_was_approved_is_learnt(reviewed):
     assert (examples[1].wanted, examples[1].tags) == (_RIGHT[1], ("agreement",))
 
 
+def _asking_the_same(made):
+    turns = (Turn("user", "What is it?"), *made.source.turns[1:])
+    return replace(made, source=replace(made.source, turns=turns))
+
+
 def test_a_conversation_is_on_one_side_in_all_its_languages(translation):
     examples = [
         Example(translated=translation(number, code), turn=turn, wanted="…")
@@ -60,6 +66,13 @@ def test_a_conversation_is_on_one_side_in_all_its_languages(translation):
 
     assert not sources(learnt) & sources(held_out)
     assert divide(examples, 0.2, seed=1)[1] != held_out
+    again = [
+        Example(translated=_asking_the_same(translation(number)), turn=0, wanted="…")
+        for number in range(99)
+    ]
+    learnt, held_out = divide(again, 0.2)
+    assert learnt
+    assert held_out == []
     pictured = [
         replace(one, translated=translation(n, "ar", image="one.jpg"))
         for n, one in enumerate(examples[:20])
@@ -71,7 +84,7 @@ def test_both_formats_hold_the_approved_words(reviewed, tmp_path):
     made = write_training_set(tmp_path / "set", examples_of(reviewed.items()), held_out_share=0.5)
     rows = [json.loads(line) for line in made.records.read_text("utf-8").splitlines()]
     assert len(rows) == len(made.learnt)
-    assert rows[0]["conversations"][0]["value"] == "Urdu: How many apples are in the picture?"
+    assert rows[0]["conversations"][0]["value"].startswith("Urdu: How many apples are")
     assert rows[0]["conversations"][1]["value"] == _RIGHT[0]
     chat = (made.folder / "held_out" / CHAT).read_text("utf-8").splitlines()
     messages = json.loads(chat[1])["messages"]
