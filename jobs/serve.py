@@ -44,6 +44,8 @@ class ServeJob:
         max_context: Longest prompt with its answer, in tokens; the model's own limit if less.
         replicas: Replicas of each model.
         timeout_s: Seconds that one request may take altogether.
+        images: Image store of the models' tower, as building a corpus leaves it (`images-pad`, for
+            example): pictures that are there aren't computed.
         feedback: Folder for the answers that people found good or bad on the chat page.
     """
 
@@ -55,6 +57,7 @@ class ServeJob:
     max_context: int = 4096
     replicas: int = 1
     timeout_s: float = 300.0
+    images: Path | None = None
     feedback: Path = Path("runs/feedback")
 
     def faults(self) -> Iterator[str]:
@@ -125,7 +128,11 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
 
     has_gpu = torch.cuda.is_available()
     models = tuple(
-        ModelSource(name=folder.resolve().name, folder=stage_folder(folder.resolve()))
+        ModelSource(
+            name=folder.resolve().name,
+            folder=stage_folder(folder.resolve()),
+            images=job.images.resolve() if job.images else None,
+        )
         for folder in folders
     )
     engine = EngineSettings(

@@ -11,6 +11,8 @@ import pytest
 from tests.fixtures.browser_pages import served
 from tests.fixtures.chat_server import ChatServer, running_chat_server
 
+KEY = "sk-browser"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what is in this folder."""
@@ -65,14 +67,15 @@ def page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 
     folder = tmp_path_factory.mktemp("feedback")
     with running_chat_server() as chat:
-        settings = PageSettings(endpoint=Endpoint(url=chat.url), feedback=folder)
+        chat.key = KEY
+        settings = PageSettings(endpoint=Endpoint(url=chat.url), login=True, feedback=folder)
         with served(lambda app: mount_page(app, settings)) as url:
             yield Page(url=url, chat=chat, feedback=folder)
 
 
 @pytest.fixture
 def visit(chromium: Any, page: Page) -> Iterator[Callable[..., Any]]:
-    """Opens the page as somebody with a language and a screen; waits until it speaks it."""
+    """Opens the page as somebody with a language and a screen, and logs in."""
     contexts = []
 
     def open_page(language: str, **screen: Any) -> Any:
@@ -84,6 +87,8 @@ def visit(chromium: Any, page: Page) -> Iterator[Callable[..., Any]]:
         tab.on("request", lambda r: r.url.startswith(here) or page.foreign.append(r.url))
         tab.on("pageerror", lambda error: page.faults.append(str(error)))
         tab.goto(page.url)
+        tab.fill("#key", KEY)
+        tab.keyboard.press("Enter")
         tab.wait_for_selector(f"html[data-palo=ready][lang={language}]")
         return tab
 

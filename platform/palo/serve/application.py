@@ -129,7 +129,7 @@ def _model_deployment(
         ),
         request_router_config=_router(settings),
     )
-    return deployment.bind(group, replica)
+    return deployment.bind(group, replica, logs=True)
 
 
 def _router(settings: ServeSettings) -> RequestRouterConfig:

@@ -16,6 +16,7 @@ from palo.serve.guard.allowances import Allowances
 from palo.serve.guard.body_limit import BodyBounds, require_few_values
 from palo.serve.guard.pictures import PictureReader
 from palo.serve.guard.spending import Spending
+from palo.serve.keep_alive import kept_alive
 from palo.serve.observing.logs import RequestLog
 from palo.serve.observing.metrics import Metrics
 from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Piece, Report
@@ -30,6 +31,7 @@ from palo.serve.relay import Attempt, Relay
 
 _LOG = logging.getLogger(__name__)
 _RETRY_AFTER_S = 1.0
+_KEEP_ALIVE_S = 10.0
 
 
 class Front:
@@ -256,6 +258,7 @@ class _AnswerStream(StreamingResponse):
         headers: dict[str, str],
     ) -> None:
         own = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        events = kept_alive(events, _KEEP_ALIVE_S)
         super().__init__(events, headers=headers | own, media_type="text/event-stream")
         self._events = events
         self._items = items

@@ -17,7 +17,9 @@ from palo import storage
 from palo.checkpoint.finished import StageResult, describe_stage, is_finished, read_stage
 from palo.checkpoint.load import load_trained
 from palo.config import from_dict
+from palo.data.image_store import ImageStore
 from palo.data.preprocessing import Preprocessing, read_preprocessing
+from palo.data.store_spec import StoreSpec, read_spec
 from palo.errors import ConfigError
 from palo.model.assemble import assemble
 from palo.serve.engine.adapters import Adapter, load_adapter
@@ -36,10 +38,13 @@ class ModelSource:
     Attributes:
         name: What clients call it.
         folder: Folder of a finished stage.
+        images: Image store with features of its tower, as builds of corpora leave it: pictures that
+            are there aren't computed. None computes all.
     """
 
     name: str
     folder: Path
+    images: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +74,7 @@ class LoadedModels:
         preprocessing: What happens to a picture before the tower sees it.
         adapters: What the engine needs beside the base, by name of the model.
         voices: How each is spoken to, by name of the model.
+        store: Features of pictures that needn't be computed; None if there are none.
     """
 
     model: "PaloForConditionalGeneration"
@@ -76,6 +82,7 @@ class LoadedModels:
     preprocessing: Preprocessing
     adapters: Mapping[str, Adapter]
     voices: Mapping[str, Voice]
+    store: ImageStore | None = None
 
 
 def stage_folder(folder: Path) -> Path:
@@ -127,7 +134,8 @@ def load_models(sources: Sequence[ModelSource], device: str | None = None) -> Lo
 
     Raises:
         DataError: If a folder holds no finished stage.
-        MismatchError: If weights don't fit together, or aren't those that it was trained with.
+        MismatchError: If weights don't fit together, or aren't those that it was trained with; or
+            if an image store was made with another tower or preprocessing.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
@@ -157,7 +165,31 @@ def load_models(sources: Sequence[ModelSource], device: str | None = None) -> Lo
         )
         for name, stage in stages.items()
     }
-    return LoadedModels(model, tokenizer, _preprocessing(first, model), adapters, voices)
+    preprocessing = _preprocessing(first, model)
+    store = _store(sources, first, model, preprocessing)
+    return LoadedModels(model, tokenizer, preprocessing, adapters, voices, store)
+
+
+def _store(
+    sources: Sequence[ModelSource],
+    stage: StageResult,
+    model: "PaloForConditionalGeneration",
+    preprocessing: Preprocessing,
+) -> ImageStore | None:
+    """Opens the store of models on one base: the first one that is named."""
+    folder = next((source.images for source in sources if source.images is not None), None)
+    if folder is None:
+        return None
+    wanted = StoreSpec(
+        kind="features",
+        shape=(model.config.num_patches, model.config.vision_hidden_size),
+        dtype=read_spec(folder).dtype,  # any will do
+        tower_fingerprint=stage.fingerprints["tower"],
+        layer=model.config.vision_feature_layer,
+        select=model.config.vision_feature_select,
+        preprocessing=preprocessing,
+    )
+    return ImageStore(folder, wanted)
 
 
 def _preprocessing(stage: StageResult, model: "PaloForConditionalGeneration") -> Preprocessing:

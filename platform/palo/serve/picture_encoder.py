@@ -1,6 +1,7 @@
 """What the tower gives for pictures: once for each, however many ask about it at the same time."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +10,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from palo.data.image_store import ImageStore
 from palo.data.preprocessing import Preprocessing
+from palo.errors import StorageError
 from palo.serve.guard.decoder_pool import DecoderPool, Pixels
 from palo.serve.guard.picture_settings import PictureRules
 from palo.serve.protocol.ask import Picture
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
+
+_LOG = logging.getLogger(__name__)
 
 
 class PictureEncoder:
@@ -26,9 +31,11 @@ class PictureEncoder:
         preprocessing: What happens to a picture first.
         rules: Which pictures are taken.
         cache_bytes: Memory for the features of pictures that were asked about.
+        store: Features that were computed for training; None if there are none.
 
     Attributes:
         num_found: Pictures whose features were known.
+        num_stored: Pictures whose features the store had.
         num_computed: Pictures that were computed.
     """
 
@@ -38,12 +45,15 @@ class PictureEncoder:
         preprocessing: Preprocessing,
         rules: PictureRules,
         cache_bytes: int,
+        store: ImageStore | None = None,
     ) -> None:
         self.num_found = 0
+        self.num_stored = 0
         self.num_computed = 0
         self._model = model
         self._preprocessing = preprocessing
         self._cache_bytes = cache_bytes
+        self._store = store
         self._decoders = DecoderPool(preprocessing, rules)
         self._thread = ThreadPoolExecutor(1, "palo-tower")
         self._known: OrderedDict[str, Tensor] = OrderedDict()
@@ -84,10 +94,25 @@ class PictureEncoder:
         return await asyncio.shield(coming)
 
     async def _compute(self, picture: Picture, owner: str) -> Tensor:
+        if self._store is not None:
+            stored = await asyncio.to_thread(self._stored, self._store, picture.image_id)
+            if stored is not None:
+                self.num_stored += 1
+                return stored
         self.num_computed += 1
         pixels = await self._decoders.pixels(picture.data, owner, picture.param)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._encoded, pixels)
+
+    def _stored(self, store: ImageStore, image_id: str) -> Tensor | None:
+        try:
+            if image_id not in store:
+                return None
+            return store.read(image_id).to(self._model.device, self._model.dtype)
+        except StorageError as error:
+            # Costs the time to compute it, not the answer.
+            _LOG.warning("the image store can't be read: %s", error)
+            return None
 
     @torch.inference_mode()
     def _encoded(self, pixels: Pixels) -> Tensor:

@@ -5,7 +5,6 @@ client meets warm kernels, caches and graphs.
 """
 
 import asyncio
-import logging
 import os
 import queue
 import secrets
@@ -18,22 +17,22 @@ from io import BytesIO
 import torch
 from PIL import Image
 
-from palo.errors import ConfigError, DataError, PaloError, ResourceError
+from palo.errors import PaloError, ResourceError
 from palo.serve.engine.batcher import Batcher
 from palo.serve.engine.local_engine import LocalEngine
-from palo.serve.engine.refusals import EngineClosedError, EngineFullError
 from palo.serve.engine.request import Output, Request, Sampling
 from palo.serve.engine.settings import EngineSettings
 from palo.serve.engine.stats import EngineStats
 from palo.serve.guard.picture_settings import PictureRules
 from palo.serve.loading import LoadedModels, ModelSource, load_models
+from palo.serve.observing.logs import start_logging
 from palo.serve.picture_encoder import PictureEncoder
 from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Report
 from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.serve.replica_endings import Ending, refusal_for
 from palo.serve.replica_pieces import piece_of, sampling_for
 from palo.text.encoding import encode_prompt
 
-_LOG = logging.getLogger(__name__)
 _WARM_UP_TIMEOUT_S = 600.0
 _WARM_UP_TOKENS = 4
 
@@ -73,9 +72,14 @@ class ModelReplica:
     Args:
         sources: The models.
         settings: How it computes.
+        logs: Whether its process writes our logs as JSON lines.
     """
 
-    def __init__(self, sources: Sequence[ModelSource], settings: ReplicaSettings) -> None:
+    def __init__(
+        self, sources: Sequence[ModelSource], settings: ReplicaSettings, *, logs: bool = False
+    ) -> None:
+        if logs:
+            start_logging()
         torch.set_num_threads(settings.num_threads)
         self._name = sources[0].name
         self._replica = secrets.token_hex(4)
@@ -85,6 +89,7 @@ class ModelReplica:
             self._loaded.preprocessing,
             settings.pictures,
             settings.feature_cache_bytes,
+            self._loaded.store,
         )
         batcher = Batcher(
             self._loaded.model, self._loaded.tokenizer, settings.engine, self._loaded.adapters
@@ -101,6 +106,7 @@ class ModelReplica:
         loop = asyncio.get_running_loop()
         outputs: asyncio.Queue[tuple[int, Output]] = asyncio.Queue()
         numbers: list[int] = []
+        ending = Ending(ask, self._replica)
 
         def pass_on(choice: int, output: Output) -> None:
             loop.call_soon_threadsafe(outputs.put_nowait, (choice, output))
@@ -117,15 +123,19 @@ class ModelReplica:
                 while not outputs.empty():
                     came.append(outputs.get_nowait())
                 num_left -= sum(output.finish is not None for _, output in came)
-                yield self._items(ask, came)
+                items = self._items(ask, came)
+                ending.saw(items)
+                yield items
+            ending.came()
             yield [self._report]
-        except Refusal as refusal:
-            yield [refusal]
         except PaloError as error:
-            yield [_refusal_for(error)]
+            refusal = refusal_for(error, ask.request_id)
+            ending.saw([refusal])
+            yield [refusal]
         finally:
             for number in numbers:
                 self._engine.cancel(number)
+            ending.write()
 
     def _prompt_tokens(self, request: Request) -> int:
         per_image = self._loaded.model.config.tokens_per_image
@@ -229,28 +239,3 @@ class ModelReplica:
                 ) from None
             if output.error is not None:
                 raise output.error
-
-
-def _refusal_for(error: PaloError) -> Refusal:
-    """Returns what a client is told about an error of the engine's."""
-    if isinstance(error, EngineFullError):
-        return Refusal(
-            error.fact,
-            fix=error.fix,
-            code=RefusalCode.OVERLOADED,
-            retry_after_s=error.retry_after_s,
-        )
-    if isinstance(error, EngineClosedError):
-        return Refusal(error.fact, fix=error.fix, code=RefusalCode.REPLICA_LOST)
-    if isinstance(error, ConfigError):
-        return Refusal(error.fact, seen=error.seen, fix=error.fix, code=RefusalCode.INVALID_REQUEST)
-    if isinstance(error, DataError):
-        return Refusal(
-            error.fact,
-            seen=error.seen,
-            fix=error.fix,
-            param="messages",
-            code=RefusalCode.CONTEXT_LENGTH_EXCEEDED,
-        )
-    _LOG.error("a request failed", exc_info=error)
-    return Refusal("the model failed", fix="Ask again.", code=RefusalCode.INTERNAL)

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from contextlib import aclosing
 
 import pytest
@@ -64,6 +65,23 @@ def test_each_picture_counts_with_all_of_its_tokens(replica, ask, picture_files,
         ids = encode_prompt(asked.conversation, trained.template, trained.tokenizer)
         assert items[-1].usage.prompt_tokens == len(expand_sentinels(ids, 16))
         assert items[0].prompt_tokens == items[-1].usage.prompt_tokens
+
+
+def test_the_log_has_a_line_with_the_name_that_the_client_knows(replica, ask, picture_files):
+    lines = []
+    logger = logging.getLogger("palo.serve.replica_endings")
+    handler = logging.Handler()
+    handler.emit = lines.append
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        answered(replica, ask("x", picture_files[0]), ask(model="other"))
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    told = {line.code: (line.request_id, line.images) for line in lines}
+    assert told == {"ok": ("r1", 1), "model_not_found": ("r1", 0)}
 
 
 def test_a_picture_is_computed_once_for_all_who_ask(replica, ask, picture_files):

@@ -24,7 +24,8 @@ class AccessSettings:
         host: Address to listen on; only this machine's own by default.
         key_file: File of API keys.
         no_keys: Asks nobody for a key. Then it must listen on loopback.
-        num_ingresses: Processes that let requests in and share the keys' limits.
+        num_ingresses: Processes that let requests in. Each grants an equal part of a key's limits,
+            at least one request: a limit that is smaller than their number isn't kept.
     """
 
     host: str = "127.0.0.1"

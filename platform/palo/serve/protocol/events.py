@@ -7,6 +7,9 @@ import orjson
 DONE = b"data: [DONE]\n\n"
 """The last event of every stream."""
 
+KEEP_ALIVE = b": the answer is coming\n\n"
+"""A comment: no event, but something to read."""
+
 
 def event(values: dict[str, Any]) -> bytes:
     """Returns values as one event."""

@@ -1,0 +1,82 @@
+"""How requests end in a replica: what their clients are told, and the line that the log gets."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from palo.errors import ConfigError, DataError, PaloError
+from palo.serve.engine.refusals import EngineClosedError, EngineFullError
+from palo.serve.observing.metrics import CANCELLED, OK
+from palo.serve.protocol.ask import Ask, Item
+from palo.serve.refusal_codes import Refusal, RefusalCode
+
+_LOG = logging.getLogger(__name__)
+
+
+class Ending:
+    """Notes how a request ends, for a line of the log with the name that its client knows.
+
+    Args:
+        ask: The request.
+        replica: Names the replica.
+    """
+
+    def __init__(self, ask: Ask, replica: str) -> None:
+        self._code: str | None = None
+        self._ask = ask
+        self._replica = replica
+        self._started_s = time.monotonic()
+
+    def saw(self, items: Sequence[Item]) -> None:
+        """Looks whether one of the items says why there is no answer."""
+        for item in items:
+            if isinstance(item, Refusal):
+                self._code = item.code.value
+
+    def came(self) -> None:
+        """Notes that the answer came to its end."""
+        self._code = self._code or OK
+
+    def write(self) -> None:
+        """Writes the line; nobody said how it ended if its client has left."""
+        facts = {
+            "request_id": self._ask.request_id,
+            "model": self._ask.model,
+            "replica": self._replica,
+            "code": self._code or CANCELLED,
+            "total_s": round(time.monotonic() - self._started_s, 3),
+            "images": len(self._ask.pictures),
+        }
+        _LOG.info("answer", extra=facts)
+
+
+def refusal_for(error: PaloError, request_id: str) -> Refusal:
+    """Returns what a client is told about an error.
+
+    Args:
+        error: What went wrong.
+        request_id: Names the request in the log.
+    """
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, EngineFullError):
+        return Refusal(
+            error.fact,
+            fix=error.fix,
+            code=RefusalCode.OVERLOADED,
+            retry_after_s=error.retry_after_s,
+        )
+    if isinstance(error, EngineClosedError):
+        return Refusal(error.fact, fix=error.fix, code=RefusalCode.REPLICA_LOST)
+    if isinstance(error, ConfigError):
+        return Refusal(error.fact, seen=error.seen, fix=error.fix, code=RefusalCode.INVALID_REQUEST)
+    if isinstance(error, DataError):
+        return Refusal(
+            error.fact,
+            seen=error.seen,
+            fix=error.fix,
+            param="messages",
+            code=RefusalCode.CONTEXT_LENGTH_EXCEEDED,
+        )
+    _LOG.error("a request failed", exc_info=error, extra={"request_id": request_id})
+    return Refusal("the model failed", fix="Ask again.", code=RefusalCode.INTERNAL)
