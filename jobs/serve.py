@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
@@ -40,6 +40,7 @@ class ServeJob:
         port: Port to listen on.
         access: Where it listens and who may ask.
         bounds: How much one request may ask for.
+        backend: What computes: the built-in engine, or vLLM where it is installed.
         num_slots: Requests that a replica answers at once.
         max_context: Longest prompt with its answer, in tokens; the model's own limit if less.
         replicas: Replicas of each model.
@@ -53,6 +54,7 @@ class ServeJob:
     port: int = 8000
     access: AccessSettings = field(default_factory=AccessSettings)
     bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
+    backend: Literal["built-in", "vllm"] = "built-in"
     num_slots: int = 8
     max_context: int = 4096
     replicas: int = 1
@@ -142,7 +144,7 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
         models=models,
         access=job.access,
         bounds=job.bounds,
-        replica=ReplicaSettings(engine=engine),
+        replica=ReplicaSettings(engine=engine, backend=job.backend),
         scale=ScaleSettings(
             min_replicas=job.replicas,
             max_replicas=job.replicas,

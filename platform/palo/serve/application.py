@@ -87,7 +87,10 @@ def application(settings: ServeSettings) -> "Application":
     config.check(settings)
     bound: dict[str, Application] = {}
     places: dict[str, str] = {}
-    for group in grouped(settings.models):
+    groups = grouped(settings.models)
+    if settings.replica.backend == "vllm":  # which knows one set of weights
+        groups = [(source,) for group in groups for source in group]
+    for group in groups:
         name = f"model-{group[0].name}"
         bound[name] = _model_deployment(name, group, settings)
         places |= {source.name: name for source in group}

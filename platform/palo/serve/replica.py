@@ -18,13 +18,12 @@ import torch
 from PIL import Image
 
 from palo.errors import PaloError, ResourceError
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.local_engine import LocalEngine
+from palo.serve.backends import Backend, load_engine
 from palo.serve.engine.request import Output, Request, Sampling
 from palo.serve.engine.settings import EngineSettings
 from palo.serve.engine.stats import EngineStats
 from palo.serve.guard.picture_settings import PictureRules
-from palo.serve.loading import LoadedModels, ModelSource, load_models
+from palo.serve.loading import ModelSource
 from palo.serve.observing.logs import start_logging
 from palo.serve.picture_encoder import PictureEncoder
 from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Report
@@ -43,12 +42,14 @@ class ReplicaSettings:
 
     Attributes:
         engine: Sizes of its engine.
+        backend: What computes: the built-in engine, or vLLM where it is installed.
         pictures: Which pictures are taken.
         feature_cache_bytes: Memory for what the tower gave for pictures.
         num_threads: Threads of one computation on a CPU: more than one help on idle cores only.
     """
 
     engine: EngineSettings = field(default_factory=EngineSettings)
+    backend: Backend = "built-in"
     pictures: PictureRules = field(default_factory=PictureRules)
     feature_cache_bytes: int = 256 * 2**20
     num_threads: int = 1
@@ -83,7 +84,7 @@ class ModelReplica:
         torch.set_num_threads(settings.num_threads)
         self._name = sources[0].name
         self._replica = secrets.token_hex(4)
-        self._loaded: LoadedModels = load_models(sources)
+        self._loaded, self._engine = load_engine(sources, settings.engine, settings.backend)
         self._encoder = PictureEncoder(
             self._loaded.model,
             self._loaded.preprocessing,
@@ -91,10 +92,6 @@ class ModelReplica:
             settings.feature_cache_bytes,
             self._loaded.store,
         )
-        batcher = Batcher(
-            self._loaded.model, self._loaded.tokenizer, settings.engine, self._loaded.adapters
-        )
-        self._engine = LocalEngine(batcher)
         self._warm_up()
 
     async def answer(self, ask: Ask) -> AsyncGenerator[list[Item]]:

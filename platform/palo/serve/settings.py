@@ -86,6 +86,8 @@ class ServeSettings:
             yield f"timeout_s is {self.timeout_s}, it must be above 0"
         if self.max_requests < 1:
             yield f"max_requests is {self.max_requests}, it must be at least 1"
+        if self.replica.backend == "vllm" and not self.scale.num_gpus:
+            yield "replica.backend vllm needs scale.num_gpus of 1 or more"
         if self.page is not None and self.access.num_ingresses > 1:
             yield "page needs num_ingresses of 1: it remembers who has logged in"
         if self.page is not None and self.page.login == self.access.no_keys:

@@ -44,6 +44,7 @@ class Answer:
         num_kept: Blocks of it that are in the store.
         num_cached: Places of the prompt that came out of the store.
         generated: Ids of the answer, the one that ended it included.
+        max_tokens: Most ids of the answer.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Answer:
         self.chooser = Chooser(request.sampling, ids, vocab_size)
         self._images = images
         self._projected: dict[str, Tensor] = {}
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
         self._text = TextStream(tokenizer, request.sampling.stop)
         self._asked_at = time.monotonic()
         self._started_at: float | None = None
@@ -158,7 +159,7 @@ class Answer:
         text = self._text.add(token.id)
         if self._text.stopped:
             return self.end("stop", text, token)
-        if len(self.generated) == self._max_tokens:
+        if len(self.generated) == self.max_tokens:
             return self.end("length", text, token)
         return Output(text=text, tokens=(token,))
 

@@ -3,19 +3,18 @@
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Generator, Mapping, Sequence
-from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from palo import config
-from palo.errors import DataError
 from palo.serve.engine.adapters import Adapter
-from palo.serve.engine.answer import Answer, expanded, keys_of
+from palo.serve.engine.answer import Answer
 from palo.serve.engine.computing import StepComputer
 from palo.serve.engine.planning import plan
 from palo.serve.engine.prefixes import PrefixStore
+from palo.serve.engine.preparing import Preparer
 from palo.serve.engine.request import Output, Request
 from palo.serve.engine.sampling import choose
 from palo.serve.engine.settings import EngineSettings
@@ -50,21 +49,19 @@ class Batcher:
     ) -> None:
         self.settings = settings or EngineSettings()
         config.check(self.settings)
-        self._tokenizer = tokenizer
-        self._adapters = dict(adapters or {})
-        self._config = model.config
-        text_config = model.config.text_config
-        self.max_context = min(self.settings.max_context, int(text_config.max_position_embeddings))
-        # A model may have more rows than its tokenizer has ids.
-        self._vocab_size = min(int(text_config.vocab_size), tokenizer.vocab_size)
+        self._preparer = Preparer(model.config, tokenizer, self.settings, dict(adapters or {}))
+        self.max_context = self._preparer.max_context
         cache = SlotCache(
-            text_config, self.settings.num_slots, self.max_context, model.dtype, model.device
+            model.config.text_config,
+            self.settings.num_slots,
+            self.max_context,
+            model.dtype,
+            model.device,
         )
         self._store = PrefixStore(
             cache, self.settings.block_tokens, self.settings.prefix_cache_bytes
         )
-        self._computer = StepComputer(model, cache, self._vocab_size, self.settings)
-        self._numbers = count(1)
+        self._computer = StepComputer(model, cache, self._preparer.vocab_size, self.settings)
         self._free = list(range(self.settings.num_slots))
         self._waiting: OrderedDict[int, Answer] = OrderedDict()
         self._running: dict[int, Answer] = {}
@@ -83,49 +80,7 @@ class Batcher:
             DataError: If it is too long, or names an adapter that isn't there.
             ValueError: If images don't fit the prompt, or ids are none of the model's.
         """
-        config.check(request.sampling)
-        self._check(request)
-        sentinel, per_image = self._config.image_sentinel, self._config.tokens_per_image
-        ids, images = expanded(request, sentinel, per_image)
-        room = self.max_context - len(ids)
-        if room < 1:
-            raise DataError(
-                "a conversation is too long for the model",
-                seen=f"{len(ids)} tokens",
-                fix=f"It takes {self.max_context} with the answer.",
-            )
-        block_tokens = self.settings.block_tokens
-        return Answer(
-            next(self._numbers),
-            request,
-            ids=ids,
-            images=images,
-            keys=keys_of(ids, images, request.adapter or "", block_tokens),
-            adapter=self._adapters[request.adapter] if request.adapter else None,
-            max_tokens=min(request.sampling.max_tokens or room, room),
-            tokenizer=self._tokenizer,
-            vocab_size=self._vocab_size,
-        )
-
-    def _check(self, request: Request) -> None:
-        if request.adapter is not None and request.adapter not in self._adapters:
-            raise DataError(
-                "the model has no adapter of this name",
-                seen=request.adapter,
-                fix=f"It has {', '.join(sorted(self._adapters)) or 'none'}.",
-            )
-        if not request.prompt_ids:
-            raise ValueError("a prompt needs at least one id")
-        sentinel = self._config.image_sentinel
-        for token_id in request.prompt_ids:
-            if not 0 <= token_id < self._vocab_size and token_id != sentinel:
-                raise ValueError(f"id {token_id} is none of the model's {self._vocab_size}")
-        shape = (self._config.num_patches, self._config.vision_hidden_size)
-        for image_id in request.image_ids:
-            features = request.features.get(image_id)
-            if features is None or tuple(features.shape) != shape:
-                seen = None if features is None else tuple(features.shape)
-                raise ValueError(f"image {image_id} needs features of shape {shape}, got {seen}")
+        return self._preparer.prepare(request)
 
     def add(self, answer: Answer) -> None:
         """Lets a prepared request wait for a slot."""

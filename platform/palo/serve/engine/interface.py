@@ -1,5 +1,6 @@
 """What every engine does, whoever computes."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
@@ -47,5 +48,28 @@ class Engine(Protocol):
     def stats(self) -> EngineStats:
         """Returns what the engine has done so far and what it holds now."""
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes requests and can answer them."""
+
     def close(self) -> None:
         """Ends the requests that are still there as cancelled, and takes no more."""
+
+
+async def streamed(engine: Engine, request: Request) -> AsyncGenerator[Output]:
+    """What `Engine.stream` does, for any engine that can submit and cancel."""
+    loop = asyncio.get_running_loop()
+    outputs: asyncio.Queue[Output] = asyncio.Queue()
+
+    def pass_on(output: Output) -> None:
+        loop.call_soon_threadsafe(outputs.put_nowait, output)
+
+    number = engine.submit(request, pass_on)
+    try:
+        while True:
+            output = await outputs.get()
+            yield output
+            if output.finish:
+                return
+    finally:
+        engine.cancel(number)

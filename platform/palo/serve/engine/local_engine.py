@@ -1,13 +1,12 @@
 """The built-in engine: one thread turns the loop, any other may ask."""
 
-import asyncio
 import logging
 import threading
 from collections.abc import AsyncGenerator
 
 from palo.serve.engine.answer import Answer
 from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.interface import Listener
+from palo.serve.engine.interface import Listener, streamed
 from palo.serve.engine.refusals import EngineClosedError, EngineFailedError, queue_full
 from palo.serve.engine.request import Output, Request
 from palo.serve.engine.stats import EngineStats
@@ -67,23 +66,9 @@ class LocalEngine:
                 self._cancelled.append(number)
                 self._changed.notify()
 
-    async def stream(self, request: Request) -> AsyncGenerator[Output]:
+    def stream(self, request: Request) -> AsyncGenerator[Output]:
         """See Engine."""
-        loop = asyncio.get_running_loop()
-        outputs: asyncio.Queue[Output] = asyncio.Queue()
-
-        def pass_on(output: Output) -> None:
-            loop.call_soon_threadsafe(outputs.put_nowait, output)
-
-        number = self.submit(request, pass_on)
-        try:
-            while True:
-                output = await outputs.get()
-                yield output
-                if output.finish:
-                    return
-        finally:
-            self.cancel(number)
+        return streamed(self, request)
 
     def stats(self) -> EngineStats:
         """See Engine."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSettings:
-    """Sizes and bounds of the built-in engine.
+    """Sizes and bounds of an engine.
 
     Attributes:
         num_slots: Requests that are answered at once.
@@ -18,6 +18,7 @@ class EngineSettings:
         max_waiting: Requests that may wait for a slot.
         static_decode: Gives the steps between prompts shapes that are always the same, and records
             them as CUDA graphs where the model is on a GPU.
+        gpu_memory_share: With vLLM, the share of a GPU's memory that it may take.
         repack_weights: On a CPU, keeps a second copy of the language model's float32 weights, in an
             order that makes the steps between prompts up to a quarter faster.
     """
@@ -29,6 +30,7 @@ class EngineSettings:
     prefix_cache_bytes: int = 512 * 2**20
     max_waiting: int = 64
     static_decode: bool = False
+    gpu_memory_share: float = 0.85
     repack_weights: bool = True
 
     def faults(self) -> Iterator[str]:
@@ -41,5 +43,7 @@ class EngineSettings:
                 f"prefill_chunk is {self.prefill_chunk}, it must be a multiple of block_tokens, "
                 f"{self.block_tokens}"
             )
+        if not 0 < self.gpu_memory_share <= 1:
+            yield f"gpu_memory_share is {self.gpu_memory_share}, it must be above 0 and at most 1"
         if self.prefix_cache_bytes < 0:
             yield f"prefix_cache_bytes is {self.prefix_cache_bytes}, it can't be negative"

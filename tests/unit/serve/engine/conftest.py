@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import threading
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from palo.serve.engine.request import Request, Sampling
 from palo.serve.engine.settings import EngineSettings
 
 SENTINEL = -200
+WAIT_S = 60
 SMALL = EngineSettings(num_slots=3, max_context=160, prefill_chunk=16, block_tokens=8)
 
 
@@ -195,3 +197,22 @@ def turn(batcher, requests, joins=None):
 def ids_of(outputs):
     """Returns the ids of a request's outputs."""
     return [token.id for output in outputs for token in output.tokens]
+
+
+class Collector:
+    """A listener that can be waited for."""
+
+    def __init__(self):
+        self.outputs = []
+        self.first = threading.Event()
+        self.done = threading.Event()
+
+    def __call__(self, output):
+        self.outputs.append(output)
+        self.first.set()
+        if output.finish:
+            self.done.set()
+
+    def finish(self):
+        assert self.done.wait(WAIT_S)
+        return self.outputs[-1].finish

@@ -3,16 +3,13 @@
 import asyncio
 import copy
 import pickle
-import threading
 
 import pytest
-from tests.unit.serve.engine.conftest import ids_of
+from tests.unit.serve.engine.conftest import WAIT_S, Collector, ids_of
 
-from palo.errors import DataError
 from palo.serve.engine.batcher import Batcher
 from palo.serve.engine.local_engine import LocalEngine
 from palo.serve.engine.refusals import (
-    EngineClosedError,
     EngineFailedError,
     EngineFullError,
     queue_full,
@@ -20,27 +17,6 @@ from palo.serve.engine.refusals import (
 from palo.serve.engine.request import Request, Sampling
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
-
-WAIT_S = 60
-
-
-class Collector:
-    """A listener that can be waited for."""
-
-    def __init__(self):
-        self.outputs = []
-        self.first = threading.Event()
-        self.done = threading.Event()
-
-    def __call__(self, output):
-        self.outputs.append(output)
-        self.first.set()
-        if output.finish:
-            self.done.set()
-
-    def finish(self):
-        assert self.done.wait(WAIT_S)
-        return self.outputs[-1].finish
 
 
 @pytest.fixture
@@ -55,49 +31,6 @@ def make_engine(make_batcher):
     for engine in engines:
         engine.close()
         assert not engine._thread.is_alive()
-
-
-def test_many_threads_get_their_own_answers(make_engine, make_request, alone):
-    engine = make_engine()
-    requests = [make_request(n, 5 + n, "cat") for n in range(8)]
-    collectors = [Collector() for _ in requests]
-    threads = [
-        threading.Thread(target=engine.submit, args=pair)
-        for pair in zip(requests, collectors, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    assert {collector.finish() for collector in collectors} == {"length"}
-    for request, collector in zip(requests, collectors, strict=True):
-        assert ids_of(collector.outputs) == alone(request)[0]
-    stats = engine.stats()
-    assert (stats.num_running, stats.num_waiting, stats.first_tokens) == (0, 0, 8)
-    assert stats.num_finished == {"length": 8}
-    assert stats.decode_tokens == 8 * 6
-
-
-def test_an_event_loop_streams_and_leaving_cancels(make_engine, make_request, alone):
-    engine = make_engine(num_slots=1)
-    request = make_request(2, 5)
-
-    async def ask(request, most=99):
-        outputs = []
-        stream = engine.stream(request)
-        async for output in stream:
-            outputs.append(output)
-            if len(outputs) == most:
-                break
-        await stream.aclose()
-        return outputs
-
-    async def main():
-        left, whole = await asyncio.gather(ask(make_request(1, 5, max_tokens=150), 2), ask(request))
-        assert len(left) == 2
-        return whole
-
-    assert ids_of(asyncio.run(main())) == alone(request)[0]
-    engine.close()
-    assert engine.stats().num_finished == {"cancelled": 1, "length": 1}
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_back(make_engine, make_request):
@@ -136,18 +69,6 @@ def test_refusals_survive_pickling():
     assert str(copy.copy(failed)) == str(failed)
 
 
-def test_closing_ends_what_is_there(make_engine, make_request):
-    engine = make_engine(num_slots=1)
-    collectors = [Collector() for _ in range(3)]
-    for collector in collectors:
-        engine.submit(make_request(1, 5, max_tokens=150), collector)
-    engine.close()
-    assert [collector.finish() for collector in collectors] == ["cancelled"] * 3
-    with pytest.raises(EngineClosedError):
-        engine.submit(make_request(1, 5), Collector())
-    engine.close()
-
-
 def test_a_step_that_fails_ends_its_requests_and_no_other(
     make_engine, make_request, monkeypatch, alone
 ):
@@ -172,21 +93,6 @@ def test_a_step_that_fails_ends_its_requests_and_no_other(
     engine.submit(request, collectors[1])
     assert collectors[1].finish() == "length"
     assert ids_of(collectors[1].outputs) == alone(request)[0]
-
-
-def test_a_listener_that_fails_costs_only_its_own_request(make_engine, make_request, alone):
-    engine = make_engine()
-
-    def gone(output):
-        raise RuntimeError("Event loop is closed")
-
-    engine.submit(make_request(1, 5, max_tokens=150), gone)
-    request, collector = make_request(2, 5), Collector()
-    engine.submit(request, collector)
-    assert collector.finish() == "length"
-    assert ids_of(collector.outputs) == alone(request)[0]
-    engine.close()
-    assert engine.stats().num_finished == {"cancelled": 1, "length": 1}
 
 
 def test_a_finished_model_speaks_in_whole_characters(trained, asked):
@@ -217,10 +123,3 @@ def test_a_finished_model_speaks_in_whole_characters(trained, asked):
         assert "".join(output.text for output in outputs) == whole.replace("\ufffd", "")
         assert not any("\ufffd" in output.text for output in outputs)
     assert any(len(output.tokens) and not output.text for outputs in answers for output in outputs)
-
-
-def test_a_request_that_is_too_long_is_refused_at_once(make_engine, make_request):
-    engine = make_engine()
-    with pytest.raises(DataError, match="too long"):
-        engine.submit(make_request(1, 200), Collector())
-    assert engine.stats().steps == 0
