@@ -2,9 +2,9 @@
 
 Tower, projector and the table of words are ours, so that every projector works, MobilePALO's too.
 vLLM is an optional extra, in an environment of its own: it asks for other versions of transformers
-than we pin (cluster/README.md). It sees no words: text, stop texts, limits and the count of tokens are ours as with the built-in
-engine. Two things differ. A repetition penalty looks at the answer alone, as vLLM knows no ids of
-the prompt, and adapters are merged: each model has a base of its own.
+than we pin (cluster/README.md). It sees no words: text, stop texts, limits and the count of tokens
+are ours as with the built-in engine. Two things differ. A repetition penalty looks at the answer
+alone, as vLLM knows no ids of the prompt, and adapters are merged: each model has its own base.
 """
 
 import asyncio
