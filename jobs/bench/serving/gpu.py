@@ -91,7 +91,11 @@ def main(arguments: list[str]) -> None:
         sides.append("vllm")
     else:
         say("vLLM is not installed: only the built-in engine is measured")
-    figures = [figure for side in sides for figure in _measured(settings, side)]
+    figures: list[Figure] = []
+    for side in sides:
+        figures += _measured(settings, side)
+        gc.collect()
+        torch.cuda.empty_cache()  # vLLM takes a share of what is free
     conditions = Conditions(
         hardware=machine,
         packages=(*_PACKAGES, *(["vllm"] if "vllm" in sides else [])),
@@ -119,9 +123,6 @@ def _measured(settings: GpuBench, side: Side) -> list[Figure]:
                         rounds.append(round_)
                 name = f"{side.replace('-', '_')}_{kind}_{clients}_clients"
                 figures += _figures(name, rounds)
-    del model
-    gc.collect()
-    torch.cuda.empty_cache()
     return figures
 
 
