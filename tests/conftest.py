@@ -30,6 +30,7 @@ pytest_plugins = [
     "tests.fixtures.completion_server",
     "tests.fixtures.corpora",
     "tests.fixtures.translations",
+    "tests.fixtures.vllm_like",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]

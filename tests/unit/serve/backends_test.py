@@ -15,8 +15,6 @@ from palo.serve.loading import ModelSource
 from palo.serve.replica import ReplicaSettings
 from palo.serve.settings import ScaleSettings, ServeSettings
 
-pytest_plugins = ["tests.fixtures.vllm_like"]
-
 SMALL = EngineSettings(num_slots=2, max_context=96)
 
 

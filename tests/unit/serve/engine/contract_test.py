@@ -18,8 +18,6 @@ from palo.serve.engine.local_engine import LocalEngine
 from palo.serve.engine.refusals import EngineClosedError, EngineFullError
 from palo.serve.engine.vllm_engine import VllmEngine, write_language
 
-pytest_plugins = ["tests.fixtures.vllm_like"]
-
 
 @pytest.fixture(params=["built-in", "vllm-like", "vllm"])
 def make_engine(request, tiny_model, words, tmp_path):
