@@ -12,7 +12,7 @@ _SENTENCE = re.compile(r"[\n.!?。！？۔।؟(（]+")
 # What stands before a first colon.
 _COLON = re.compile("[:：]")
 _HEAD = re.compile(r"[^:：\n]{2,50}[:：]")
-_QUOTES = tuple("\"'“‘«「<*`")
+_QUOTES = tuple("\"'“‘«「<*`’”»」")
 _WRAPS = (
     ('"', '"'),
     ("“", "”"),
@@ -32,7 +32,7 @@ def chatter(case: Case) -> Iterator[GateResult]:
         phrase = _spoken(case, side.text, side.source)
         if phrase:
             yield _against("chatter", side, f'The translator speaks of its work: "{phrase}".')
-        elif _is_wrapped(side.text) and side.source.lstrip()[:1] not in _QUOTES:
+        elif _is_wrapped(side.text) and _is_unquoted(side.source):
             yield _against("chatter", side, "The translation stands between marks of its own.")
 
 
@@ -77,6 +77,11 @@ def _says(text: str, phrases: tuple[str, ...]) -> str:
     """Returns the first phrase that a text has, "" for none."""
     lower = text.lower().replace("’", "'")
     return next((phrase for phrase in phrases if phrase in lower), "")
+
+
+def _is_unquoted(source: str) -> bool:
+    source = source.strip()
+    return not source.startswith(_QUOTES) and not source.endswith(_QUOTES)
 
 
 def _is_wrapped(text: str) -> bool:

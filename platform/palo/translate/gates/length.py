@@ -14,7 +14,7 @@ _CLOSERS = _QUOTES + "）)]*_ \u00a0\u202f\u200f"
 # A short text varies more: by this many standard deviations, over the root of its length.
 _CHANCE = 1.5
 # With a sentence more or less than the source, this share of the usual limit holds.
-_WITH_OTHER_SENTENCES = 0.5
+_WITH_OTHER_SENTENCES = 0.55
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"'”’»)]|$)|[。！？۔؟।॥]")
 _SHORTER, _MUCH_SHORTER = 0.0, -1.5
 

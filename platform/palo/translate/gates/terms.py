@@ -23,7 +23,10 @@ def terms(case: Case) -> Iterator[GateResult]:
         for name in names & words:
             turns[name].append(side.number)
     for name, numbers in turns.items():
-        kept = [number for number in numbers if name in case.texts[number]]
+        alone = re.compile(rf"(?<![A-Za-z])(?<![A-Za-z] ){name}(?! ?[A-Za-z])")
+        kept = [number for number in numbers if alone.search(case.texts[number])]
+        # As a part of a longer name it is something else.
+        numbers = [n for n in numbers if n in kept or name not in case.texts[n]]
         if kept and len(kept) < len(numbers):
             others = ", ".join(str(number + 1) for number in numbers if number not in kept)
             yield GateResult(

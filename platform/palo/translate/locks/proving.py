@@ -94,11 +94,12 @@ def _visible_faults(locked: LockedText, text: str, tongues: Tongues) -> Iterator
         seen = source[quantity.amount.start : quantity.amount.end]
         own = next((one for one in visible if seen in one.text), None)
         told = own.text if own else seen
+        converted = tongues.conversions and _is_converted(quantity, after)
         if not quantity.amount.is_among(present, _NOTHING):
-            if not (tongues.conversions and _is_converted(quantity, after)):
+            if not converted and not _is_told_twice(quantity, before, present):
                 reason = f"{told} is missing from the translation."
                 yield LockFault(lock=own, reason=reason)
-        elif quantity.unit and (others := _other_units(quantity, after)):
+        elif quantity.unit and not converted and (others := _other_units(quantity, after)):
             reason = f"{told} has become {', '.join(others)}."
             yield LockFault(lock=own, reason=reason)
     for quantity in after:
@@ -116,6 +117,11 @@ def _is_converted(quantity: Quantity, others: list[Quantity]) -> bool:
         for other in others
         for its in with_any_unit(other, others)
     )
+
+
+def _is_told_twice(quantity: Quantity, before: list[Quantity], present: frozenset[float]) -> bool:
+    """Tells whether the source gives it in two units, and the translation in the other one."""
+    return any(quantity.converts_to(other) and other.amount.is_among(present) for other in before)
 
 
 def _other_units(quantity: Quantity, after: list[Quantity]) -> list[str]:
