@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from palo import languages
 from palo.translate.facts.read import facts_of
@@ -55,22 +56,31 @@ def refusal(case: Case) -> Iterator[GateResult]:
 
 def _spoken(case: Case, text: str, source: str) -> str:
     head = _HEAD.match(text)
-    is_new = head is not None and _COLON.search(source) is None
+    heading = head[0].lower() if head else ""
+    is_new = heading and _COLON.search(source) is None
     sentences = [one.strip("*# \"'(（¡").lower() for one in _SENTENCE.split(text.replace("’", "'"))]
+    edges = (*sentences[:2], *sentences[-2:])
     for code in {case.language.code, case.source_language, "en"}:
-        for phrase in facts_of(code).spoken:
-            if (is_new and head and phrase.rstrip(":：!,") in head[0].lower()) or any(
-                one.startswith(phrase.rstrip("!")) for one in (*sentences[:2], *sentences[-2:])
-            ):
-                return phrase
+        starts, stems = _phrases(code)
+        if said := next((one for one in edges if one.startswith(starts)), ""):
+            return next(start for start in starts if said.startswith(start))
+        if is_new and (stem := next((one for one in stems if one in heading), "")):
+            return stem
     names = {
         name.lower()
         for one in (case.language, languages.get(case.source_language))
         for name in (one.name, one.native_name)
     }
-    if head and any(name in head[0].lower() and name not in source.lower() for name in names):
-        return head[0].strip()
+    if any(name in heading and name not in source.lower() for name in names):
+        return heading.strip()
     return ""
+
+
+@cache
+def _phrases(language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns how sentences about a translation begin, and what its headings hold."""
+    spoken = facts_of(language).spoken
+    return tuple(one.rstrip("!") for one in spoken), tuple(one.rstrip(":：!,") for one in spoken)
 
 
 def _says(text: str, phrases: tuple[str, ...]) -> str:
