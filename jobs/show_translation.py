@@ -7,7 +7,7 @@ Look at the review with: make review FOLDER=runs/translation/job/review
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from palo import command, config
@@ -19,6 +19,12 @@ from palo.translate.bulk.settings import TranslateJob
 from palo.translate.learning.report import write_gain
 from palo.translate.learning.teach import TeachSettings
 from palo.translate.review.store import ReviewStore
+
+
+def _few_examples() -> TeachSettings:
+    """Returns settings for some hundred short examples, which want many epochs of small steps."""
+    settings = TeachSettings(parts=RECIPES["nano"]().parts)
+    return replace(settings, stage=replace(settings.stage, epochs=12, global_batch=16))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,9 +45,7 @@ class ShowJob:
     num_conversations: int = 150
     num_rounds: int = 3
     seed: int = 0
-    teach: TeachSettings = field(
-        default_factory=lambda: TeachSettings(parts=RECIPES["nano"]().parts)
-    )
+    teach: TeachSettings = field(default_factory=_few_examples)
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
