@@ -26,7 +26,8 @@ from palo.evaluate.benches.registry import bench_source
 from palo.evaluate.judging.calls import Call, calls_for
 from palo.evaluate.judging.judged import Judgment, combined
 from palo.evaluate.statistics.relative import relative_scores
-from palo.pipeline.bench_config import BenchRun
+from palo.pipeline.bench_config import BenchRun, NamedModel
+from palo.pipeline.bench_scoring import answers_from_files
 
 _BENCH = "llava-wild"
 _MODEL = "judge-that-misbehaves"
@@ -121,9 +122,10 @@ def _figures(run: BenchRun, asked: _Asked) -> Iterator[Figure]:
     unscored: Counter[str] = Counter()
     calls: dict[str, Call] = {}
     for model in run.named_models():
-        lines = _lines(run.output / "answers" / f"{model.name}.jsonl")
-        doubled += len(lines) - len(bench.items)
-        own = _calls(run, bench, lines)
+        answers = _answers(run, bench, model)
+        lines = _lines(_kept_answers(run, model))
+        doubled += len(lines) - len({line["key"] for line in lines})
+        own = _calls(run, bench, answers)
         calls |= {call.key: call for each in own.values() for call in each}
         expected = combined(bench.items, own, {k: _judgment(c) for k, c in calls.items()})
         found = reported[model.name]
@@ -135,7 +137,7 @@ def _figures(run: BenchRun, asked: _Asked) -> Iterator[Figure]:
             found["scores"]["by_language"][code]["value"] != one.value
             for code, one in right.items()
         )
-    yield _count("drill_answers_doubled_or_lost", abs(doubled), target=0.0)
+    yield _count("drill_answers_asked_twice", doubled, target=0.0)
     yield _count("drill_questions_scored", scored)
     for reason, count in sorted(unscored.items()):
         yield _count(f"drill_unscored_{reason.replace(' ', '_')}", count)
@@ -150,23 +152,30 @@ def _figures(run: BenchRun, asked: _Asked) -> Iterator[Figure]:
     yield _count("drill_asked_again_without_need", len(asked.again.keys() - passing), target=0.0)
 
 
-def _calls(run: BenchRun, bench: Bench, lines: list[dict[str, Any]]) -> dict[str, list[Call]]:
+def _kept_answers(run: BenchRun, model: NamedModel) -> Path:
+    assert run.output is not None
+    return run.output / "answers" / f"{model.name}.jsonl"
+
+
+def _answers(run: BenchRun, bench: Bench, model: NamedModel) -> dict[str, Answer]:
+    """Returns the answers that were judged, by question: a file's, or those that were kept."""
+    if model.kind == "file":
+        return dict(answers_from_files(bench, model).answers)
+    return {
+        line["question"]: Answer(
+            key=line["question"], text=line["answer"], finish_reason=line["finish_reason"]
+        )
+        for line in _lines(_kept_answers(run, model))
+    }
+
+
+def _calls(run: BenchRun, bench: Bench, answers: Mapping[str, Answer]) -> dict[str, list[Call]]:
     judge = run.judge()
     assert judge is not None
-    answers = {line["question"]: line for line in lines}
     return {
-        item.key: list(
-            calls_for(
-                item,
-                Answer(
-                    key=item.key,
-                    text=answers[item.key]["answer"],
-                    finish_reason=answers[item.key]["finish_reason"],
-                ),
-                judge,
-            )
-        )
+        item.key: list(calls_for(item, answers[item.key], judge))
         for item in bench.items
+        if item.key in answers
     }
 
 

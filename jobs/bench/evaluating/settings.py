@@ -20,8 +20,8 @@ class EvaluateBench:
         batch_size: Questions that are answered at once.
         threads: Threads of the process that answers.
         repeats: Runs of each side, in turn.
-        models: Finished stages, NAME=FOLDER, that answer a real bench for a judge that misbehaves;
-            without any, that part is left out.
+        models: NAME=SOURCE of models whose answers to a real bench a judge that misbehaves reads,
+            as jobs/evaluate.py takes them; without any, that part is left out.
         bench: Folder of that bench, Multilingual LLaVA-Bench (In-the-Wild).
         max_tokens: Most tokens of an answer there.
         kill_after: Requests to the judge after which that run is killed for the first time.
@@ -63,4 +63,4 @@ class EvaluateBench:
         if self.latency_s < 0:
             yield f"latency_s is {self.latency_s} but can't be negative"
         if any("=" not in model for model in self.models):
-            yield f"models are written NAME=FOLDER, not {', '.join(self.models)}"
+            yield f"models are written NAME=SOURCE, not {', '.join(self.models)}"

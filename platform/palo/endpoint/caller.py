@@ -121,7 +121,7 @@ class Caller:
             # Many requests that failed together must not come back together.
             await asyncio.sleep(min(wait_s, _LONGEST_WAIT_S) * random.uniform(0.5, 1.5))  # noqa: S311
             wait_s *= 2
-        if failure.kind == "connection" and not self._answered:
+        if failure.kind == "connection" and failure.is_free and not self._answered:
             raise ResourceError(
                 f"{self._endpoint.url} can't be reached",
                 seen=failure.detail,

@@ -90,7 +90,7 @@ def _result(bench: Bench, run: BenchRun, model: NamedModel, output: Path) -> Mod
 
 def _answers(bench: Bench, run: BenchRun, model: NamedModel, kept: Path) -> Answered:
     if model.kind == "file":
-        return _answers_from_files(bench, model)
+        return answers_from_files(bench, model)
     if model.kind == "server":
         url, _, name = model.source.rpartition("#")
         settings = HttpAnswers(
@@ -125,7 +125,12 @@ def stage_folder(folder: Path) -> Path:
     return place
 
 
-def _answers_from_files(bench: Bench, model: NamedModel) -> Answered:
+def answers_from_files(bench: Bench, model: NamedModel) -> Answered:
+    """Reads a model's answers from its files, one for each language.
+
+    Raises:
+        DataError: If a file is no file of answers to this bench.
+    """
     answers: dict[str, Answer] = {}
     unanswered: dict[str, str] = {}
     for code in bench.codes:

@@ -98,6 +98,13 @@ def test_what_every_request_would_meet_ends_the_run(completions, status, message
     assert len(completions.bodies) == 1
 
 
+def test_a_server_that_hangs_up_each_time_costs_its_requests_alone(completions):
+    completions.answer = lambda body, number: None
+    found, _ = ask(settings(completions, attempts=2))
+    assert isinstance(found, Failure)
+    assert found.kind == "connection"
+
+
 def test_a_server_that_is_not_there_ends_the_run():
     endpoint = Endpoint(url="http://127.0.0.1:9/v1", model="m", first_wait_s=0.0, attempts=2)
     with pytest.raises(ResourceError, match="can't be reached"):

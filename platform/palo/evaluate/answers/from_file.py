@@ -1,4 +1,4 @@
-"""Answers that another program wrote, in LLaVA's form: JSON lines with question_id and text."""
+"""Answers that another program wrote: in LLaVA's form (question_id, text), or lmms-eval's log."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from palo.errors import DataError
 from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.lmms_log import answer_row, is_lmms_row
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.benches.rows import Row, read_rows
 
@@ -37,7 +38,7 @@ def read_answer_file(path: Path, items: Sequence[BenchItem]) -> ForeignAnswers:
             to these questions.
         StorageError: If it can't be read or is not JSON lines.
     """
-    rows = read_rows(path)
+    rows = [answer_row(row) if is_lmms_row(row) else row for row in read_rows(path)]
     _require_one_model(path, rows)
     asked = {item.question_id: item for item in items}
     answers: dict[str, Answer] = {}

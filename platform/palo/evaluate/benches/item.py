@@ -19,6 +19,8 @@ class BenchItem:
         references: What a good answer says: one reference answer, all right answers, or captions.
         context: Captions that tell a judge what the picture shows.
         objects: Names of what is in the picture, where that is known; None where it isn't.
+        yes_no: Whether the right answer is yes or no, said in any language and with other words
+            around it; the reference is then the English word.
         answer_language: Language that answers should be in, where it isn't the question's.
     """
 
@@ -31,6 +33,7 @@ class BenchItem:
     context: tuple[str, ...] = ()
     objects: tuple[str, ...] | None = None
     answer_language: str | None = None
+    yes_no: bool = False
 
     @property
     def expected_language(self) -> str:

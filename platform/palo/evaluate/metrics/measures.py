@@ -12,6 +12,7 @@ from palo.evaluate.metrics.fidelity import Fidelity, spoken
 from palo.evaluate.metrics.matching import exact, relaxed
 from palo.evaluate.metrics.objects import Mentions, mentions, vocabulary
 from palo.evaluate.metrics.signs import is_cut_off, refuses, repeats_itself, repetition
+from palo.evaluate.metrics.yes_no import Said, YesNo, said, yes_no
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,7 @@ class Measures:
         refuses: Whether it apologises or says that it can't.
         cut_off: Whether it broke off.
         mentions: Objects that it speaks of; None where it isn't known what the picture shows.
+        says: Whether it says yes or no; None if neither, or where that isn't asked.
         offline: What the offline judge gives it, from 1 to 5; None if that wasn't asked for.
     """
 
@@ -46,6 +48,7 @@ class Measures:
     refuses: bool
     cut_off: bool
     mentions: Mentions | None
+    says: Said | None
     offline: float | None
 
 
@@ -77,10 +80,11 @@ def _measured(
     if answer.key != item.key:
         raise ValueError(f"{answer.key} is no answer to {item.key}")
     language, fidelity = spoken(answer.text, item.expected_language)
+    says = said(answer.text) if item.yes_no else None
     return Measures(
         item=item,
         exact=exact(answer.text, item.references),
-        relaxed=relaxed(answer.text, item.references),
+        relaxed=says in item.references or relaxed(answer.text, item.references),
         chrf=chrf(answer.text, item.references),
         num_characters=len(answer.text),
         language=language,
@@ -90,6 +94,7 @@ def _measured(
         refuses=refuses(answer.text),
         cut_off=is_cut_off(answer),
         mentions=mentions(answer.text, item, names),
+        says=says,
         offline=(
             None if judge is None else judge.score(item.question, answer.text, item.references[0])
         ),
@@ -116,6 +121,7 @@ class Summary:
         hallucinated: Of the objects that answers speak of, the share that isn't there (CHAIRi);
             None where it isn't known what the pictures show.
         answers_hallucinating: Share of answers that speak of such an object (CHAIRs); None alike.
+        yes_no: Scores of questions of yes or no (POPE); None where there is none.
         offline: Mean of the offline judge's scores, from 1 to 5; None if it wasn't asked.
     """
 
@@ -132,6 +138,7 @@ class Summary:
     cut_off: float
     hallucinated: float | None
     answers_hallucinating: float | None
+    yes_no: YesNo | None
     offline: float | None
 
 
@@ -140,6 +147,11 @@ def summary(measured: Sequence[Measures]) -> Summary:
     decided = [one.fidelity == "right" for one in measured if one.fidelity != "unsure"]
     known = [one.mentions for one in measured if one.mentions is not None]
     offline = [one.offline for one in measured if one.offline is not None]
+    asked: list[tuple[Said, Said | None]] = [
+        ("yes" if "yes" in one.item.references else "no", one.says)
+        for one in measured
+        if one.item.yes_no
+    ]
     num_mentioned = sum(len(one.mentioned) for one in known)
     num_missing = sum(len(one.hallucinated) for one in known)
     return Summary(
@@ -156,6 +168,7 @@ def summary(measured: Sequence[Measures]) -> Summary:
         cut_off=fmean(one.cut_off for one in measured),
         hallucinated=num_missing / num_mentioned if num_mentioned else (0.0 if known else None),
         answers_hallucinating=fmean(bool(one.hallucinated) for one in known) if known else None,
+        yes_no=yes_no(asked) if asked else None,
         offline=fmean(offline) if offline else None,
     )
 

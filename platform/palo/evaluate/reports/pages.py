@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from palo import languages, storage
@@ -18,6 +19,7 @@ _MEASURES = (
     "answers", "exact", "relaxed", "chrF", "letters", "fidelity", "unsure", "empty",
     "repeats", "refuses", "cut off", "hallucinated", "offline judge (1-5)",
 )  # fmt: skip
+_YES_NO = ("questions", "right", "precision", "recall", "F1", "says yes", "says neither")
 
 
 def write_pages(
@@ -97,6 +99,9 @@ def _figures(
     if board.differences:
         yield Section("differences", "Is it noise?", _differences(board))
     yield Section("measures", "Without a judge", joined(*map(_measures, board.models)))
+    if any(one.yes_no for model in board.models for one in model.summaries.values()):
+        body = joined(*map(_yes_no, board.models))
+        yield Section("yes-no", "Yes and no (POPE)", body)
     yield Section("defects", "What went wrong", _defects(board))
 
 
@@ -146,6 +151,15 @@ def _cells(one: Summary) -> tuple[str, ...]:
         *("" if share is None else f"{share:.1%}" for share in (*shares, one.hallucinated)),
         "" if one.offline is None else f"{one.offline:.2f}",
     )
+
+
+def _yes_no(model: ModelResult) -> Markup:
+    rows = []
+    for code, one in model.summaries.items():
+        if one.yes_no is not None:
+            count, *shares = asdict(one.yes_no).values()
+            rows.append((language_label(code), f"{count:,}", *(f"{s:.1%}" for s in shares)))
+    return table(model.name, ("", *_YES_NO), rows)
 
 
 def _defects(board: Board) -> Markup:

@@ -151,3 +151,18 @@ def test_stale_and_foreign_lines_are_counted(bench, tmp_path):
 def test_files_that_can_not_be_scored_are_told(bench, tmp_path, rows, message):
     with pytest.raises(DataError, match=message):
         read_answer_file(lines(tmp_path / "a.jsonl", *rows), urdu(bench))
+
+
+def test_logs_of_lmms_eval_are_read_by_the_question_of_their_document(bench, tmp_path):
+    rows = [
+        {"doc_id": 7, "doc": {"question_id": 2}, "input": "کہاں؟", "filtered_resps": ["یہاں"]},
+        {"doc_id": 1, "input": "کیا؟ ایک لفظ میں", "resps": [["گھر"]], "target": "گھر"},
+    ]
+    found = read_answer_file(lines(tmp_path / "log.jsonl", *rows), urdu(bench))
+    assert {key: one.text for key, one in found.answers.items()} == {"ur/1": "گھر", "ur/2": "یہاں"}
+    stale = rows[1] | {"input": "کون؟"}
+    found = read_answer_file(lines(tmp_path / "log.jsonl", rows[0], stale), urdu(bench))
+    assert found.defects["answers to other words than the question's"] == 1
+    several = rows[1] | {"resps": [["a", "b"]]}
+    with pytest.raises(DataError, match=r"line 1 .* has not one answer"):
+        read_answer_file(lines(tmp_path / "log.jsonl", several), urdu(bench))

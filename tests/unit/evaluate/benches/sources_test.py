@@ -48,6 +48,21 @@ def test_maxm_has_several_right_answers(tmp_path):
         read("maxm", tmp_path)
 
 
+def test_pope_asks_for_yes_and_no_in_the_files_that_are_there(tmp_path):
+    row = {"question_id": 1, "image": "a.jpg", "text": "کیا کتا ہے؟", "label": "no"}
+    write_lines(tmp_path / "coco_pope_popular_ur.json", [row])
+    write_lines(tmp_path / "coco_pope_adversarial_ur.json", [row | {"label": "Yes"}])
+    items = read("pope", tmp_path).items
+    assert [(i.key, i.category, i.references) for i in items] == [
+        ("ur/popular-1", "popular", ("no",)),
+        ("ur/adversarial-1", "adversarial", ("yes",)),
+    ]
+    assert all(item.yes_no for item in items)
+    write_lines(tmp_path / "coco_pope_popular_ur.json", [row | {"label": "maybe"}])
+    with pytest.raises(DataError, match="neither yes nor no"):
+        read("pope", tmp_path)
+
+
 def test_captions_of_people_in_the_languages_that_a_line_has(tmp_path):
     line = {"image/key": "k", "ar": {"caption": ["قط", "قطة"]}, "en": {"caption": ["a cat"]}}
     write_lines(tmp_path / "captions.jsonl", [line])

@@ -35,5 +35,5 @@ def test_it_measures_every_target(request, tmp_path):
 def test_wrong_settings_are_told(request):
     done = run(request.config.rootpath, "--models", "nano", "--repeats", "0")
     assert done.returncode == 2
-    assert "NAME=FOLDER, not nano" in done.stderr
+    assert "NAME=SOURCE, not nano" in done.stderr
     assert "repeats is 0" in done.stderr

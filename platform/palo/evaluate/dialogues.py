@@ -1,0 +1,150 @@
+"""Dialogues of several turns about a picture in any language, as in the paper's Figures 4 and 5."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from palo import languages, storage
+from palo.data.scenes.draw import draw_scene, png_bytes
+from palo.data.scenes.phrase_book import phrase_book
+from palo.data.scenes.questions import all_facts
+from palo.data.scenes.scene import Scene, sample_scene_of
+from palo.errors import DataError
+
+_FIELDS = {"language", "image", "questions"}
+_NUM_QUESTIONS = 2
+
+
+class Session(Protocol):
+    """One conversation at a time, as `ChatSession` and `EndpointSession` hold it."""
+
+    def show(self, image: Path) -> None:
+        """Starts a new conversation about another picture."""
+
+    def ask(self, question: str, /) -> Iterator[str]:
+        """Answers piece by piece, and remembers question and answer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialogue:
+    """What somebody asks about a picture, turn by turn.
+
+    Attributes:
+        language: ISO 639-1 code.
+        image: The picture.
+        questions: At least one.
+    """
+
+    language: str
+    image: Path
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Talk:
+    """A dialogue that was held.
+
+    Attributes:
+        dialogue: The questions.
+        answers: One for each.
+    """
+
+    dialogue: Dialogue
+    answers: tuple[str, ...]
+
+
+def read_dialogues(path: Path, images: Path) -> list[Dialogue]:
+    """Reads dialogues from JSON lines, each an object of language, image and a list of questions.
+
+    Args:
+        path: The file.
+        images: Folder that its image paths start from.
+
+    Raises:
+        DataError: If there is none, or a line is wrong.
+        StorageError: If the file can't be read or is not JSON lines.
+    """
+    found = [_dialogue(row, images, f"{path}:{n}") for n, row in storage.read_json_lines(path)]
+    if not found:
+        raise DataError("there are no dialogues", seen=path, fix="Name a file with JSON lines.")
+    return found
+
+
+def _dialogue(row: object, images: Path, place: str) -> Dialogue:
+    if not isinstance(row, dict) or set(row) != _FIELDS:
+        raise DataError(
+            f"{place} is no dialogue",
+            seen=str(row)[:60],
+            fix="A line is an object with language, image and questions.",
+        )
+    questions = row["questions"]
+    if not isinstance(questions, list) or not all(isinstance(q, str) and q for q in questions):
+        raise DataError(f"{place} has no list of questions", seen=questions, fix="Give texts.")
+    if not questions or not languages.known(str(row["language"])):
+        raise DataError(
+            f"{place} needs a known language and a question",
+            seen=f"{row['language']}, {len(questions)} questions",
+            fix=f"Languages are {', '.join(languages.codes())}.",
+        )
+    return Dialogue(
+        language=row["language"],
+        image=storage.follow(images, str(row["image"])),
+        questions=tuple(questions),
+    )
+
+
+def scene_dialogues(folder: Path, num_scenes: int, seed: int) -> list[Dialogue]:
+    """Draws scenes that no model was trained on, each asked about in every language.
+
+    Args:
+        folder: Where their pictures go.
+        num_scenes: How many.
+        seed: Equal ones draw equal scenes.
+    """
+    storage.ensure_folder(folder)
+    generator = random.Random(seed)  # noqa: S311 - drawing is no cryptography
+    found = []
+    for number in range(num_scenes):
+        scene = sample_scene_of(generator, held_out=True)
+        image = folder / f"scene-{number}.png"
+        storage.write_bytes(image, png_bytes(draw_scene(scene, generator)))
+        found += [
+            Dialogue(language=code, image=image, questions=_questions(scene, code))
+            for code in languages.codes()
+        ]
+    return found
+
+
+def _questions(scene: Scene, code: str) -> tuple[str, ...]:
+    book = phrase_book(code)
+    # One question of a kind: two about colours would show less.
+    kinds = {facts.kind: facts for facts in all_facts(scene)}
+    chosen = list(kinds.values())[:_NUM_QUESTIONS]
+    return (book.ask_description(), *(book.ask(facts) for facts in chosen))
+
+
+def talk(
+    dialogues: Sequence[Dialogue],
+    session_of: Callable[[str], Session],
+    on_talk: Callable[[], None] = lambda: None,
+) -> list[Talk]:
+    """Holds dialogues.
+
+    Args:
+        dialogues: What is asked.
+        session_of: Gives a session for a language.
+        on_talk: Called after each.
+
+    Raises:
+        PaloError: What sessions raise.
+    """
+    held = []
+    for dialogue in dialogues:
+        session = session_of(dialogue.language)
+        session.show(dialogue.image)
+        answers = tuple("".join(session.ask(question)) for question in dialogue.questions)
+        held.append(Talk(dialogue=dialogue, answers=answers))
+        on_talk()
+    return held

@@ -1,0 +1,146 @@
+"""Our models for lmms-eval, whose own tasks they then answer.
+
+Where lmms-eval is installed, it finds this module by the package's entry point:
+
+    lmms-eval --model palo --model_args pretrained=runs/7b --tasks llava_in_the_wild
+
+Nothing else imports it: lmms-eval is not among what this package needs.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmms_eval.api.model import lmms
+from lmms_eval.api.registry import register_model
+
+from palo import config
+from palo.checkpoint.finished import is_finished
+from palo.errors import ConfigError, DataError
+from palo.evaluate.answering import AnswerSettings, answer_here, load_for_answers
+from palo.evaluate.questions import Question
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_NAME = "palo"
+_MARK = "<image>"
+_MAX_NEW_TOKENS = 1024
+_BATCH = 32
+
+
+def model_manifest() -> object:
+    """Returns what lmms-eval's registry asks of a package."""
+    from lmms_eval.models.registry_v2 import ModelManifest
+
+    return ModelManifest(model_id=_NAME, simple_class_path=f"{__name__}.{Palo.__name__}")
+
+
+@register_model(_NAME)
+class Palo(lmms):
+    """A finished stage, or a run that has finished its finetune stage.
+
+    Args:
+        pretrained: Its folder.
+        batch_size: Questions that are answered at once.
+        others: What lmms-eval hands to every model, such as the device, which we choose ourselves.
+    """
+
+    is_simple = True
+
+    def __init__(self, pretrained: str, batch_size: int | str = _BATCH, **others: object) -> None:
+        super().__init__()
+        del others
+        folder = Path(pretrained)
+        inner = folder / "finetune"
+        self._trained = load_for_answers(inner if is_finished(inner) else folder)
+        self._batch_size = int(batch_size)
+
+    def generate_until(self, requests: Sequence[Any]) -> list[str]:
+        """Answers greedily, many questions at once.
+
+        Args:
+            requests: Each with args of contexts, settings, a function for the pictures of a
+                document, its id, its task and its split.
+
+        Raises:
+            ConfigError: If an answer is to be drawn at random.
+            DataError: If a question has more than one picture, or something else than a picture.
+        """
+        answers = [""] * len(requests)
+        with tempfile.TemporaryDirectory() as folder:
+            groups: dict[AnswerSettings, list[tuple[int, Question]]] = {}
+            for place, request in enumerate(requests):
+                contexts, given, to_visual, number, task, split = request.args
+                visuals = to_visual(self.task_dict[task][split][number])
+                question = _question(contexts, _saved(visuals, Path(folder)))
+                settings = self._settings(given, withhold_image=not visuals)
+                groups.setdefault(settings, []).append((place, question))
+            for settings, asked in groups.items():
+                found = answer_here(self._trained, [question for _, question in asked], settings)
+                for (place, _), answer in zip(asked, found, strict=True):
+                    answers[place] = _cut(answer, requests[place].args[1].get("until"))
+        return answers
+
+    def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+        """Refuses: our models are scored by what they say."""
+        raise _refusal("likelihoods of given answers", len(requests))
+
+    def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
+        """Refuses: use jobs/gallery.py for dialogues."""
+        raise _refusal("dialogues of several rounds", len(requests))
+
+    def _settings(self, given: dict[str, Any], *, withhold_image: bool) -> AnswerSettings:
+        if given.get("do_sample") and given.get("temperature"):
+            raise ConfigError(
+                "answers are greedy",
+                seen=f"temperature {given['temperature']}",
+                fix="Set do_sample to false in the task.",
+            )
+        settings = AnswerSettings(
+            max_new_tokens=int(given.get("max_new_tokens", _MAX_NEW_TOKENS)),
+            batch_size=self._batch_size,
+            withhold_image=withhold_image,
+        )
+        config.check(settings)
+        return settings
+
+
+def _refusal(what: str, count: int) -> ConfigError:
+    return ConfigError(
+        f"PALO gives no {what}", seen=f"{count} requests", fix="Choose tasks of free answers."
+    )
+
+
+def _question(contexts: str, image: Path) -> Question:
+    words = contexts.replace(_MARK, "").strip()
+    return Question(
+        id=image.name, image=image, language="en", kind="lmms-eval", question=words, answer=""
+    )
+
+
+def _saved(visuals: "Sequence[Image]", folder: Path) -> Path:
+    """Saves a picture under its content's name, so that equal ones are encoded once."""
+    if not visuals:
+        return folder / "none"
+    if len(visuals) > 1 or not hasattr(visuals[0], "convert"):
+        raise DataError(
+            "a question has something else than one picture",
+            seen=f"{len(visuals)} of {type(visuals[0]).__name__}",
+            fix="Choose tasks with one picture a question.",
+        )
+    picture = visuals[0].convert("RGB")
+    name = hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()
+    path = folder / f"{name}.png"
+    if not path.exists():
+        picture.save(path)
+    return path
+
+
+def _cut(answer: str, until: str | Sequence[str] | None) -> str:
+    """Returns an answer up to the first of some texts."""
+    for stop in [until] if isinstance(until, str) else (until or ()):
+        answer = answer.partition(stop)[0] if stop else answer
+    return answer.strip()
