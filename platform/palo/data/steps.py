@@ -54,6 +54,7 @@ STEPS: Mapping[StepName, Step] = MappingProxyType(
                 Reason.PLACE_IN_ANSWER,
                 Reason.PLACE_WITHOUT_IMAGE,
                 Reason.IMAGE_WITHOUT_PLACE,
+                Reason.WRONG_PROVENANCE,
                 Reason.WRONG_IMAGE_FIELD,
                 Reason.IMAGE_OUTSIDE,
                 Reason.IMAGE_HOST,

@@ -158,6 +158,7 @@ def test_real_dinov2_is_read_as_it_is(data_folder, folders) -> None:
 def test_loading_says_nothing_of_its_own(folders, capfd) -> None:
     from transformers.utils import logging
 
+    logging.enable_progress_bar()
     capfd.readouterr()
     assemble(*folders)
     assert "Loading weights" not in capfd.readouterr().err
