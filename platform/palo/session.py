@@ -85,6 +85,30 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
+def worker_share(num_workers: int, purpose: str) -> dict[str, float]:
+    """Returns what each of some equal workers gets: a CPU, and a GPU if there is one for each.
+
+    Args:
+        num_workers: How many.
+        purpose: What they do, as a verb, for the error.
+
+    Raises:
+        ResourceError: If there are fewer CPUs than workers.
+    """
+    import ray
+
+    total = ray.cluster_resources()
+    if total.get("GPU", 0) >= num_workers:
+        return {"num_cpus": 1, "num_gpus": 1}
+    if total.get("CPU", 0) < num_workers:
+        raise ResourceError(
+            f"the cluster can't hold {num_workers} workers that {purpose}",
+            seen=f"{total.get('CPU', 0):g} CPUs",
+            fix="Ask for fewer workers, or add nodes.",
+        )
+    return {"num_cpus": 1}
+
+
 def keep_extensions_apart() -> None:
     """Keeps what torch compiles with the virtual environment that it was compiled for.
 

@@ -20,6 +20,7 @@ from palo.evaluate.answering import (
     load_for_answers,
 )
 from palo.evaluate.questions import Question
+from palo.session import worker_share
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -71,7 +72,7 @@ def answer_questions(
     for settings in variants.values():
         config.check(settings)
     read_stage(stage)  # a wrong folder is told before anything starts
-    resources = _worker_resources(num_workers)
+    resources = worker_share(num_workers, "answer")
     answers = {name: [""] * len(questions) for name in variants}
     blocks = list(_blocks(questions, variants, num_workers))
     every_s = _SHOW_EVERY_S if sys.stderr.isatty() else _LOG_EVERY_S
@@ -173,18 +174,3 @@ def _blocks(
                 column: [str(getattr(questions[i], column)) for i in chunk] for column in _COLUMNS
             }
             yield pa.table(columns | {"position": chunk, "variant": [name] * len(chunk)})
-
-
-def _worker_resources(num_workers: int) -> dict[str, float]:
-    import ray
-
-    total = ray.cluster_resources()
-    if total.get("GPU", 0) >= num_workers:
-        return {"num_cpus": 1, "num_gpus": 1}
-    if total.get("CPU", 0) < num_workers:
-        raise ResourceError(
-            f"the cluster can't hold {num_workers} workers that answer",
-            seen=f"{total.get('CPU', 0):g} CPUs",
-            fix="Ask for fewer workers, or add nodes.",
-        )
-    return {"num_cpus": 1}

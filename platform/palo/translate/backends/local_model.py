@@ -13,6 +13,7 @@ import orjson
 from palo import config
 from palo.data.ray_errors import own_errors
 from palo.errors import ConfigError, ResourceError
+from palo.session import worker_share
 from palo.storage import S3Path
 from palo.translate.backends.backend import Desk, Draft
 from palo.translate.backends.local_worker import LocalModel, TaughtModel, kind_of
@@ -119,7 +120,7 @@ class LocalTranslator:
 
         blocks = list(self._blocks(units))
         num_workers = min(self._settings.num_workers, len(blocks))
-        resources = _worker_resources(num_workers)
+        resources = worker_share(num_workers, "translate")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RayDeprecationWarning)
             mapped = from_arrow(blocks).map_batches(
@@ -186,18 +187,3 @@ class _Worker:
         if kind_of(self._settings.folder) == "stage":
             return TaughtModel(self._settings.folder, **sizes)
         return LocalModel(self._settings.folder, self._settings.adapter, **sizes)
-
-
-def _worker_resources(num_workers: int) -> dict[str, float]:
-    import ray
-
-    total = ray.cluster_resources()
-    if total.get("GPU", 0) >= num_workers:
-        return {"num_cpus": 1, "num_gpus": 1}
-    if total.get("CPU", 0) < num_workers:
-        raise ResourceError(
-            f"the cluster can't hold {num_workers} workers that translate",
-            seen=f"{total.get('CPU', 0):g} CPUs",
-            fix="Ask for fewer workers, or add nodes.",
-        )
-    return {"num_cpus": 1}
