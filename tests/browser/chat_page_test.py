@@ -73,6 +73,7 @@ def test_a_conversation_about_a_picture(visit, page, picture, keep_screenshot):
     page.chat.pause_s = 0.1
     _ask(tab, _QUESTION)
     _wait_for_text(tab, "#chat-first [data-testid=bot]", "كم")
+    assert _english_left(tab) == []
     assert len(_bot(tab).text_content()) < len(_ANSWER), "the answer did not stream"
     _wait_for_text(tab, "#chat-first [data-testid=bot]", _ANSWER)
     _wait_for_text(tab, ".speed", "رمز/ث")
