@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 from palo.translate.bulk.ledger import Made
 from palo.translate.gates.judge import GateSettings, judge
@@ -33,9 +34,11 @@ def finish(unit: Unit, made: Made, settings: FinishSettings) -> Translated | Uni
         made: What the translator made of it.
         settings: How it is judged.
     """
+    # A draft may have turns too few or too many, for a gate to find.
+    locks = chain((turn.locks for turn in unit.turns), repeat(()))
     texts = tuple(
-        clean(unlock(text, turn.locks), unit.language, turn.locks)
-        for text, turn in zip(made.draft.texts, unit.turns, strict=False)
+        clean(unlock(text, own), unit.language, own)
+        for text, own in zip(made.draft.texts, locks, strict=False)
     )
     results = tuple(_results(unit, texts, made, settings))
     if decide(results) is Decision.RETRY:

@@ -1,12 +1,9 @@
 """A whole job: from its settings to records, review, account and report."""
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from palo import storage
-from palo.errors import ConfigError
 from palo.translate.bulk.bulk_run import Books, BulkRun, Work
 from palo.translate.bulk.ledger import Ledger
 from palo.translate.bulk.outputs import OutputForm, write_outputs
@@ -32,12 +29,13 @@ def translate_all(
         say: Takes lines of progress.
 
     Raises:
-        ConfigError: If another job is at work there, or no conversation can be translated.
+        ConfigError: If no conversation can be translated.
         DataError: If the source can't be used, or the job's files were changed by hand.
-        ResourceError: If the server can't be reached, or workers were lost.
+        ResourceError: If another job is at work there, the server can't be reached, or workers
+            were lost.
         StorageError: If something can't be read or written.
     """
-    with alone(folder):
+    with storage.alone_in(folder):
         counted = count(work.source)
         pairs = counted.pairs(work.languages)
         with (
@@ -61,26 +59,6 @@ def translate_all(
                 )
                 write_report(folder, report)
     return report
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keeps other jobs out of a folder; what a killed job leaves doesn't.
-
-    Raises:
-        ConfigError: If one is at work there.
-    """
-    storage.ensure_folder(folder)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                "another job is translating into this folder",
-                seen=folder,
-                fix="Wait until it ends, or name another folder with --output.",
-            ) from None
-        yield
 
 
 def _costs(ledger: Ledger) -> Costs:

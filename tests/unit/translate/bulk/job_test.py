@@ -3,11 +3,11 @@ import json
 import pytest
 from tests.fixtures.translation import SPANISH, WORDS, Scripted
 
+from palo import storage
 from palo.data.records import Origin, Record, parse_llava
 from palo.data.source_list import read_source_list
-from palo.errors import ConfigError, DataError
+from palo.errors import DataError, ResourceError
 from palo.translate.backends.backend import Draft, Lost
-from palo.translate.bulk.job import alone
 from palo.translate.gates.judge import GateSettings
 from palo.translate.review.item import edition_of
 from palo.translate.review.store import ReviewStore
@@ -186,8 +186,19 @@ def test_rows_in_the_language_that_is_wanted_are_left_alone(translate):
     assert report.languages["en"].done == report.languages["en"].missing == 0
 
 
+def test_a_turn_too_many_is_no_translation(translate, read_lines):
+    surplus = Draft(texts=("¿Qué es esto?", "Un coche rojo está delante de la casa.", "¿Y ahora?"))
+    backend = Scripted(lambda unit, _: surplus if unit.turns[0].text == WORDS[0] else None)
+    report = translate(backend)
+    assert report.languages["es"].quarantine == 1
+    asked = [unit for unit in backend.asked if unit.turns[0].text == WORDS[0]]
+    assert len(asked) > 1
+    assert asked[-1].reasons == ("The translation has 3 turns, the source 2.",)
+
+
 def test_two_jobs_in_one_folder_would_pay_twice(translate, tmp_path):
-    with alone(tmp_path / "job"), pytest.raises(ConfigError, match="another job"):
+    taken = storage.alone_in(tmp_path / "job")
+    with taken, pytest.raises(ResourceError, match="another process"):
         translate(Scripted())
     translate(Scripted())
 
