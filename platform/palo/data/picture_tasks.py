@@ -15,14 +15,15 @@ from palo.data.decoder import shared_decoder
 from palo.data.picture_faults import faults_folder, write_faults
 from palo.data.picture_step import ShardTask, decode_shard
 from palo.data.ray_errors import own_errors
-from palo.data.ray_tasks import TASK_CPUS, as_row, dataset, results
+from palo.data.ray_tasks import as_row, dataset, results
 from palo.data.store_spec import StoreSpec
 from palo.errors import ResourceError
 
 if TYPE_CHECKING:
     from palo.data.tower_encoder import TowerEncoder
 
-_ENCODER_CPUS = 0.6  # another share than the tasks', else Ray Data fuses them into one
+_DECODER_CPUS = 0.5
+_ENCODER_CPUS = 0.6  # another share than the decoders', else Ray Data fuses them into one
 
 
 def encode_shards(
@@ -48,7 +49,7 @@ def encode_shards(
         return _decoded_row(from_dict(ShardTask, json.loads(row["task"])), spec)
 
     with own_errors():
-        decoded = dataset(tasks).map(decode, num_cpus=TASK_CPUS)
+        decoded = dataset(tasks).map(decode, num_cpus=_DECODER_CPUS)
         encoded = decoded.map(
             _ShardWriter,
             fn_constructor_args=(
@@ -119,7 +120,7 @@ def _require_resources(config: CorpusConfig) -> None:
     import ray
 
     present = ray.cluster_resources()
-    needed = {"CPU": config.num_encoders * _ENCODER_CPUS + TASK_CPUS}
+    needed = {"CPU": config.num_encoders * _ENCODER_CPUS + _DECODER_CPUS}
     needed["GPU"] = config.num_encoders * config.gpus_per_encoder
     for name, count in needed.items():
         if count > present.get(name, 0):

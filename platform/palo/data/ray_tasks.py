@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TASK_CPUS = 0.5
+# A task keeps one CPU busy. With less, Ray would start more processes than there are CPUs, end the
+# idle ones between two steps, and load everything again for the next.
+_TASK_CPUS = 1
 
 
 class Work(NamedTuple):
@@ -106,7 +108,7 @@ def run_jobs(
         for number, ticket in enumerate(tickets)
     ]
     with own_errors():
-        for done in results(_dataset(rows).map(run, num_cpus=TASK_CPUS)):
+        for done in results(_dataset(rows).map(run, num_cpus=_TASK_CPUS)):
             yield Outcome(tickets[done["number"]], Entry(*done["entry"]), is_new=True)
 
 
@@ -141,7 +143,7 @@ def run_tasks(function: Callable[[T], dict[str, Any]], tasks: Sequence[T]) -> It
         return as_row(function(from_dict(kind, json.loads(row["task"]))))
 
     with own_errors():
-        yield from results(dataset(tasks).map(run, num_cpus=TASK_CPUS))
+        yield from results(dataset(tasks).map(run, num_cpus=_TASK_CPUS))
 
 
 def dataset(tasks: Sequence[object]) -> "Dataset":
