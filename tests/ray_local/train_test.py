@@ -1,6 +1,7 @@
 """Ray Train and DeepSpeed against one plain process, and what happens when workers die."""
 
 import dataclasses
+import json
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from palo.train.launch import run_stage
 from palo.train.metrics import read_metrics
 from palo.train.plain_engine import PlainEngine
 from palo.train.stages import WorkerSettings, ZeroSettings
+from palo.train.watching import Watch, notes_in
 from palo.train.worker import train_stage
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -43,7 +45,16 @@ def plain_losses(make_job):
 )
 def test_two_zero_workers_equal_one_plain_process(make_job, plain_losses, zero):
     job = make_job(epochs=2, zero=zero)
-    run_stage(job)
+    notes = job.output / "notes.jsonl"
+
+    def look(stage, done):
+        line = json.dumps({"note": f"{done} {sorted(path.name for path in stage.iterdir())}"})
+        notes.write_text(line + "\n")
+
+    run_stage(job, Watch(every=4, look=look, notes=notes))
+    assert notes_in(notes) == [
+        "8 ['adapter', 'lineage.json', 'model.json', 'projector.safetensors']"
+    ]
     assert losses(job) == pytest.approx(plain_losses, abs=1e-5)
     plain = trainable.read_states(trainable.every(job.output.parent / "plain" / "checkpoints")[-1])
     for name, state in trainable.read_states(trainable.every(job.checkpoints)[-1]).items():

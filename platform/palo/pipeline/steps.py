@@ -19,12 +19,15 @@ from palo.data.progress import duration
 from palo.data.scenes.corpus import write_scenes
 from palo.data.source_list import LIST_SUFFIX, read_source_list
 from palo.errors import ConfigError
+from palo.evaluate.answering import AnswerSettings
 from palo.evaluate.memory import PeakMemory
+from palo.evaluate.stage_scores import StageScores
 from palo.recipes.recipe import Recipe
 from palo.text.encoding import EncodingLimits
 from palo.train.job import StageJob
 from palo.train.launch import run_stage
 from palo.train.loss_plot import plot_loss
+from palo.train.watching import Watch
 from palo.train.worker import identity
 
 StageName = Literal["pretrain", "finetune"]
@@ -163,9 +166,26 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
     if checkpoints:
         print(f"{stage}  goes on from {checkpoints[-1].name}")
     with measured(recipe, stage):
-        result = run_stage(job)
+        result = run_stage(job, _watch(recipe, job))
         plot_loss(job.metrics, title=stage)
     return result
+
+
+def _watch(recipe: Recipe, job: StageJob) -> Watch | None:
+    """Returns what scores the finetune stage while it is trained, if that is wanted."""
+    data = recipe.data
+    if job.name != "finetune" or data.score_every is None:
+        return None
+    assert data.questions is not None
+    assert data.questions_images is not None
+    scores = StageScores(
+        questions=recipe.source(data.questions).resolve(),
+        images=recipe.source(data.questions_images).resolve(),
+        per_language=data.scored_questions,
+        decoding=AnswerSettings(max_new_tokens=data.max_answer_tokens),
+        output=job.output / "scores.jsonl",
+    )
+    return Watch(every=data.score_every, look=scores, notes=scores.output)
 
 
 def _absolute(job: StageJob) -> StageJob:

@@ -28,6 +28,10 @@ class DataSettings:
         questions: Held-out questions with short answers, as JSON lines, to score exact match.
         questions_images: Folder that their image paths start from.
         max_answer_tokens: Longest answer to a held-out question.
+        score_every: Steps of the finetune stage between scores on a few of these questions, into
+            its `scores.jsonl`; None for none. One worker answers while the others wait, and on a
+            GPU it holds a second copy of the model meanwhile.
+        scored_questions: How many of each language are asked then.
         photos: Held-out photos with captions, as JSON lines, to compare right and wrong photos.
         photos_images: Folder that their image paths start from.
         aspect: How a picture that is not square becomes square in the finetune stage.
@@ -50,6 +54,8 @@ class DataSettings:
     questions: Path | None = None
     questions_images: Path | None = None
     max_answer_tokens: int = 64
+    score_every: int | None = None
+    scored_questions: int = 10
     photos: Path | None = None
     photos_images: Path | None = None
     aspect: Literal["pad", "crop"] = "pad"
@@ -71,6 +77,12 @@ class DataSettings:
             yield f"max_text_tokens is {self.max_text_tokens} but must be at least 1"
         if self.max_answer_tokens < 1:
             yield f"max_answer_tokens is {self.max_answer_tokens} but must be at least 1"
+        if self.score_every is not None and self.score_every < 1:
+            yield f"score_every is {self.score_every} but must be at least 1"
+        if self.score_every is not None and self.questions is None:
+            yield "score_every needs questions"
+        if self.scored_questions < 1:
+            yield f"scored_questions is {self.scored_questions} but must be at least 1"
         if not 0 <= self.max_bad_share <= 1:
             yield f"max_bad_share is {self.max_bad_share} but must be from 0 to 1"
 

@@ -12,6 +12,7 @@ from palo.errors import PaloError, ResourceError, TrainingError
 from palo.train.job import StageJob
 from palo.train.progress import Progress
 from palo.train.stages import WorkerSettings
+from palo.train.watching import Watch
 
 _POLL_S = 0.5
 # Memory that a step frees stays with a worker on a CPU: its kernel would clear each page of it anew
@@ -26,13 +27,14 @@ _MOST_SHOWN = 200
 _WRAPPED = ("__cause__", "cause", "health_check_failure", "controller_failure", "_base_exc")
 
 
-def run_stage(job: StageJob) -> StageResult:
+def run_stage(job: StageJob, watch: Watch | None = None) -> StageResult:
     """Trains a stage on Ray's workers, from its newest checkpoint if it has one.
 
     Ctrl-C asks the workers to save a checkpoint and end; a second one ends at once.
 
     Args:
         job: The stage. Ray must be running.
+        watch: Looks at the model while it is trained.
 
     Returns:
         The finished stage.
@@ -45,9 +47,9 @@ def run_stage(job: StageJob) -> StageResult:
     storage.ensure_folder(job.output)
     require_resources(job.config.workers)
     job.stop_file.unlink(missing_ok=True)
-    fit = _Fit(job)
+    fit = _Fit(job, watch)
     fit.thread.start()
-    progress = Progress(job.name, job.metrics)
+    progress = Progress(job.name, job.metrics, watch.notes if watch else None)
     interrupted = False
     ended = False
     while not ended:
@@ -75,6 +77,7 @@ class _Fit:
     """Ray Train's blocking call in a thread: in the main one it would take over Ctrl-C."""
 
     job: StageJob
+    watch: Watch | None
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
@@ -91,7 +94,7 @@ class _Fit:
     def _attempts(self) -> None:
         for attempt in range(self.job.config.workers.max_failures + 1):
             try:
-                _trainer(self.job, attempt).fit()
+                _trainer(self.job, self.watch, attempt).fit()
             except Exception as error:  # handed to the main thread, which raises it
                 self.error = error
                 if not lost_worker(error):
@@ -119,14 +122,14 @@ def lost_worker(error: BaseException) -> bool:
     return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)
 
 
-def _trainer(job: StageJob, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
+def _trainer(job: StageJob, watch: Watch | None, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     workers = job.config.workers
     return TorchTrainer(
         worker_main,
-        train_loop_config={"job": config.to_dict(job)},
+        train_loop_config={"job": config.to_dict(job), "watch": watch},
         torch_config=TorchConfig(backend="nccl" if workers.use_gpu else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=workers.count,
@@ -170,7 +173,7 @@ def worker_main(settings: dict[str, Any]) -> None:
         free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
     # Ray has made the process group; DeepSpeed wraps it.
     deepspeed.init_distributed(dist_backend="nccl" if workers.use_gpu else "gloo")
-    train_stage(job, ZeroEngine)
+    train_stage(job, ZeroEngine, settings["watch"])
 
 
 def require_resources(workers: WorkerSettings) -> None:

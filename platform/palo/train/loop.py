@@ -25,11 +25,13 @@ class Hooks:
     Attributes:
         on_step: Takes the metrics of each step.
         save: Writes a checkpoint after so many steps; all workers must call it together.
+        look: Looks at the model after so many steps; all workers must call it together.
         stop_requested: Asked on every worker before each step's end; one yes stops them all.
     """
 
     on_step: Callable[[StepMetrics], None]
     save: Callable[[int], None]
+    look: Callable[[int], None]
     stop_requested: Callable[[], bool]
 
 
@@ -93,6 +95,7 @@ def train(
         done = batch.step + 1
         if done == settings.num_steps or stop or done % settings.checkpoint_every == 0:
             hooks.save(done)
+        hooks.look(done)
         if done == settings.num_steps:
             return True
         if stop:

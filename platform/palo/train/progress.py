@@ -6,6 +6,7 @@ from pathlib import Path
 
 from palo.data.progress import duration
 from palo.train.metrics import StepMetrics, eta_s, read_metrics
+from palo.train.watching import notes_in
 
 _LINE_EVERY_S = 15.0
 _RECENT = 20
@@ -17,11 +18,14 @@ class Progress:
     Args:
         name: What is running.
         path: Its metrics file, which may not exist yet.
+        notes: File of notes to show as they come, which may not exist yet either.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, notes: Path | None = None) -> None:
         self._name = name
         self._path = path
+        self._notes = notes
+        self._told = set(notes_in(notes)) if notes else set()
         self._shown_step = -1
         self._next_line = time.monotonic()
         self._live = sys.stdout.isatty()
@@ -30,12 +34,14 @@ class Progress:
         """Reads new metrics and shows the latest, at most every few seconds in a log."""
         if not self._live and time.monotonic() < self._next_line:
             return
+        self._tell()
         metrics = read_metrics(self._path)
         if metrics and metrics[-1].step != self._shown_step:
             self._show(metrics)
 
     def finish(self) -> None:
         """Shows the last state and ends the live line."""
+        self._tell()
         metrics = read_metrics(self._path)
         if metrics and metrics[-1].step != self._shown_step:
             self._show(metrics)
@@ -45,6 +51,12 @@ class Progress:
     def say(self, text: str) -> None:
         """Prints a line of its own."""
         print(f"\n{self._name}  {text}" if self._live else f"{self._name}  {text}", flush=True)
+
+    def _tell(self) -> None:
+        for note in notes_in(self._notes) if self._notes else ():
+            if note not in self._told:
+                self._told.add(note)
+                self.say(note)
 
     def _show(self, metrics: list[StepMetrics]) -> None:
         self._shown_step = metrics[-1].step

@@ -26,6 +26,7 @@ from palo.train.loop import Hooks, LoopSettings, train
 from palo.train.metrics import MetricsLog
 from palo.train.parameter_groups import choose_trainable
 from palo.train.stages import StageConfig
+from palo.train.watching import Watch, show
 
 if TYPE_CHECKING:
     from palo.model.palo import PaloForConditionalGeneration
@@ -135,13 +136,16 @@ def identity(job: StageJob) -> dict[str, str]:
 
 
 def train_stage(
-    job: StageJob, engine_of: Callable[[Any, StageConfig], Engine]
+    job: StageJob,
+    engine_of: Callable[[Any, StageConfig], Engine],
+    watch: Watch | None = None,
 ) -> StageResult | None:
     """Trains a stage on this worker from its newest checkpoint to its end.
 
     Args:
         job: The stage.
         engine_of: Makes an Engine from (model, stage settings).
+        watch: Looks at the model now and then.
 
     Returns:
         On rank 0 what was written, on others None; also None when it was stopped before the end.
@@ -163,10 +167,15 @@ def train_stage(
     start = _resume(job, engine, known)
     if start == num_steps:
         return _finish(job, engine, corpus, known)
+
+    def due(done: int) -> bool:
+        return watch is not None and watch.is_due(done, num_steps)
+
     log = MetricsLog(job.metrics, start) if engine.rank == 0 else None
     hooks = Hooks(
         on_step=lambda metrics: log.append(metrics) if log else None,
         save=lambda step: _save(job, engine, step, known),
+        look=lambda done: _look(job, engine, corpus, watch, done) if due(done) else None,
         stop_requested=lambda: engine.rank == 0 and job.stop_file.exists(),
     )
     loop = LoopSettings(
@@ -203,6 +212,16 @@ def _save(job: StageJob, engine: Engine, step: int, known: dict[str, str]) -> No
         trainable.save(job.checkpoints, states, cursor, job.config.keep_checkpoints)
 
 
+def _look(job: StageJob, engine: Engine, corpus: Corpus, watch: Watch | None, done: int) -> None:
+    states = engine.gather()
+    if watch is not None and engine.rank == 0:
+        show(watch, job, states, _preprocessing(corpus), done)
+
+
+def _preprocessing(corpus: Corpus) -> dict[str, Any] | None:
+    return config.to_dict(corpus.images.spec.preprocessing) if corpus.images else None
+
+
 def _finish(
     job: StageJob, engine: Engine, corpus: Corpus, known: dict[str, str]
 ) -> StageResult | None:
@@ -216,7 +235,7 @@ def _finish(
         parts=job.parts,
         lora=job.config.lora,
         template=job.config.template,
-        preprocessing=config.to_dict(corpus.images.spec.preprocessing) if corpus.images else None,
+        preprocessing=_preprocessing(corpus),
         lineage={
             "identity": known,
             "settings": config.to_dict(job),
