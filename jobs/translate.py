@@ -3,6 +3,8 @@
     python jobs/translate.py SOURCE --to ur hi bn --url https://host/v1 --model NAME
     python jobs/translate.py SOURCE --to es fr --backend apertium
     python jobs/translate.py SOURCE --to ur --backend local --model models/nllb --adapter FOLDER
+    python jobs/translate.py SOURCE --to es --backend apertium --round-trip --second local \
+        --second-model models/nllb
     python jobs/translate.py FOLDER --bench llava-wild --to ur ...
 
 Run the same command again to go on where it was stopped, or after a review: what is answered is
@@ -29,7 +31,7 @@ def main(arguments: list[str]) -> None:
     job = command.override(TranslateJob(source=Path(), to=()), arguments, _EXAMPLE)
     config.check(job)
     work = job.work()
-    with ray_session() if job.backend == "local" else contextlib.nullcontext():
+    with ray_session() if job.needs_ray else contextlib.nullcontext():
         form = OutputForm(images=job.images, review_share=job.review_share)
         report = translate_all(work, job.folder, form=form, say=_say)
     for code, account in report.languages.items():

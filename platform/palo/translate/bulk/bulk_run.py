@@ -1,18 +1,25 @@
 """The job itself: what is known is used, what is missing is asked for, until all is done."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
-from palo.translate.backends.backend import Backend, Desk, Draft, Lost
-from palo.translate.bulk.finishing import FinishSettings, finish
-from palo.translate.bulk.ledger import Ledger, Made, answer_id
+from palo.translate.backends.backend import Backend, Lost
+from palo.translate.bulk.asker import Ask, Asker
+from palo.translate.bulk.finishing import FinishSettings, finish, texts_of
+from palo.translate.bulk.ledger import Ledger, Made
 from palo.translate.bulk.progress import Progress
 from palo.translate.bulk.results import Results
+from palo.translate.bulk.second_opinions import SecondOpinions, way_back
 from palo.translate.bulk.source import Conversations
+from palo.translate.gates.case import Evidence
 from palo.translate.locks.locking import LockSettings, lock_record
-from palo.translate.translated import Translated
+from palo.translate.translated import Decision, Translated, decide
 from palo.translate.units import Unit
+
+# Their further attempts and second opinions wait in memory.
+_UNITS_A_WAVE = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +32,7 @@ class Work:
         backend: Who translates.
         locks: What must not change.
         finishing: How drafts are finished.
+        opinions: What else is asked about each translation.
     """
 
     source: Conversations
@@ -32,6 +40,7 @@ class Work:
     backend: Backend
     locks: LockSettings = field(default_factory=LockSettings)
     finishing: FinishSettings = field(default_factory=FinishSettings)
+    opinions: SecondOpinions = field(default_factory=SecondOpinions)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,9 +73,11 @@ class BulkRun:
         self.lost: Counter[str] = Counter()
         self._work = work
         self._books = books
-        self._flying: dict[str, Unit] = {}
-        self._names: dict[tuple[str, int], str] = {}
-        self._again: list[Unit] = []
+        self._first = Asker(work.backend, books.ledger)
+        self._second: Asker | None = None
+        if work.opinions.second is not None:
+            self._second = Asker(work.opinions.second, books.ledger, mark="second ")
+        self._waiting: dict[Asker, list[Unit]] = {}
         self._is_spent = False
 
     def run(self) -> None:
@@ -75,20 +86,13 @@ class BulkRun:
         Raises:
             PaloError: If no further conversation can be translated.
         """
-        units = self._fresh()
-        while True:
-            desk = Desk(on_send=self._on_send, on_refused=self._on_refused, on_end=self._on_end)
-            asked = self._unanswered(units)
-            self._work.backend.translate(asked, desk, self._spent())
-            if not self._again or self._is_spent:
-                break
-            again, self._again = self._again, []
-            units = iter(again)
+        fresh = self._fresh()
+        while not self._is_spent and (first := next(fresh, None)) is not None:
+            self._ask(self._first, chain([first], islice(fresh, _UNITS_A_WAVE - 1)))
+            while not self._is_spent and any(self._waiting.values()):
+                for asker in list(self._waiting):
+                    self._ask(asker, self._waiting.pop(asker))
         self._books.progress.tell()
-
-    def _spent(self) -> float:
-        # What nobody knows may have been paid for.
-        return self._books.ledger.cost + self._books.ledger.open_cost
 
     def _fresh(self) -> Iterator[Unit]:
         for record in self._work.source.records():
@@ -97,56 +101,62 @@ class BulkRun:
                     continue
                 yield lock_record(record, language, settings=self._work.locks)
 
-    def _unanswered(self, units: Iterator[Unit]) -> Iterator[Unit]:
-        """Yields what must be asked for; what the ledger holds is settled at once."""
-        for first in units:
+    def _ask(self, asker: Asker, units: Iterable[Unit]) -> None:
+        asker.ask(self._asks(asker, units), self._on_end, lambda unit: self._wait(asker, unit))
+
+    def _asks(self, asker: Asker, units: Iterable[Unit]) -> Iterator[Ask]:
+        """Yields what a translator must be asked for; what needs no answer is settled at once."""
+        for unit in units:
             if self._is_spent:
                 return
-            unit: Unit | None = first
-            while unit is not None:
-                name = answer_id(unit)
-                if name in self._books.ledger:
-                    unit = self._settle(unit, self._books.ledger.read(name))
-                    continue
-                if name in self._flying:
-                    # Another record of the same words is being asked for: its answer will do.
-                    self._again.append(unit)
-                else:
-                    self._flying[name] = unit
-                    self._names[unit.key, unit.attempt] = name
-                    yield unit
-                unit = None
+            ask = self._settle(unit)
+            if ask is None:
+                continue
+            if ask.asker is asker:
+                yield ask
+            else:
+                self._wait(ask.asker, ask.about)
 
-    def _on_send(self, unit: Unit, most_cost: float) -> None:
-        self._books.ledger.send(self._names[unit.key, unit.attempt], most_cost)
+    def _wait(self, asker: Asker, unit: Unit) -> None:
+        self._waiting.setdefault(asker, []).append(unit)
 
-    def _on_refused(self, unit: Unit) -> None:
-        self._books.ledger.refuse(self._names[unit.key, unit.attempt])
+    def _on_end(self, unit: Unit, lost: Lost | None) -> None:
+        if lost is not None:
+            self.lost[lost.kind] += 1
+            self._is_spent |= lost.kind == "budget"
+        elif (ask := self._settle(unit)) is not None:
+            self._wait(ask.asker, ask.about)
 
-    def _on_end(self, unit: Unit, end: Draft | Lost) -> None:
-        name = self._names.pop((unit.key, unit.attempt))
-        self._flying.pop(name, None)
-        if isinstance(end, Lost):
-            self.lost[end.kind] += 1
-            self._is_spent |= end.kind == "budget"
-            self._books.ledger.lose(name, end)
-            return
-        backend = self._work.backend
-        made = Made(
-            draft=end,
-            translator=backend.name,
-            prompt_hash=backend.prompt_hash(unit.language),
-        )
-        self._books.ledger.answer(name, made)
-        again = self._settle(unit, made)
-        if again is not None:
-            self._again.append(again)
-
-    def _settle(self, unit: Unit, made: Made) -> Unit | None:
-        """Finishes a unit; returns it if it must be tried again."""
-        found = finish(unit, made, self._work.finishing)
-        if isinstance(found, Translated):
-            self._books.results.add(found)
-            self._books.progress.add()
+    def _settle(self, unit: Unit) -> Ask | None:
+        """Finishes a unit; returns what must be asked for before, if anything must."""
+        while (made := self._first.made(unit)) is not None:
+            missing, evidence = self._opinions(unit, made)
+            found = finish(unit, made, self._work.finishing, evidence)
+            if isinstance(found, Unit):
+                unit = found
+                continue
+            if missing and decide(found.gates) is not Decision.QUARANTINE:
+                return missing
+            self._finished(found)
             return None
-        return found
+        return Ask(self._first, unit, unit)
+
+    def _opinions(self, unit: Unit, made: Made) -> tuple[Ask | None, Evidence]:
+        """Returns the first opinion of a draft that must still be asked for, and those there."""
+        back = second = None
+        if self._work.opinions.round_trip and len(made.draft.texts) == len(unit.turns):
+            asked = way_back(unit, texts_of(unit, made))
+            answer = self._first.made(asked)
+            if answer is None:
+                return Ask(self._first, asked, unit), Evidence()
+            back = texts_of(asked, answer)
+        if self._second is not None:
+            answer = self._second.made(unit)
+            if answer is None:
+                return Ask(self._second, unit, unit), Evidence(round_trip=back)
+            second = texts_of(unit, answer)
+        return None, Evidence(round_trip=back, second=second)
+
+    def _finished(self, translated: Translated) -> None:
+        self._books.results.add(translated)
+        self._books.progress.add()

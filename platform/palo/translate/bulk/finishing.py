@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 
 from palo.translate.bulk.ledger import Made
+from palo.translate.gates.case import Evidence
 from palo.translate.gates.judge import GateSettings, judge
 from palo.translate.locks.locking import unlock
 from palo.translate.rules.clean import clean
@@ -26,21 +27,37 @@ class FinishSettings:
     review_all: bool = False
 
 
-def finish(unit: Unit, made: Made, settings: FinishSettings) -> Translated | Unit:
+_NOTHING = Evidence()
+
+
+def texts_of(unit: Unit, made: Made) -> tuple[str, ...]:
+    """Returns the turns of a draft, marks replaced and cleaned.
+
+    Args:
+        unit: What was to be translated.
+        made: What the translator made of it.
+    """
+    # A draft may have turns too few or too many, for a gate to find.
+    locks = chain((turn.locks for turn in unit.turns), repeat(()))
+    return tuple(
+        clean(unlock(text, own), unit.language, own)
+        for text, own in zip(made.draft.texts, locks, strict=False)
+    )
+
+
+def finish(
+    unit: Unit, made: Made, settings: FinishSettings, evidence: Evidence = _NOTHING
+) -> Translated | Unit:
     """Returns the translation, judged; or the unit with which to try again.
 
     Args:
         unit: What was to be translated.
         made: What the translator made of it.
         settings: How it is judged.
+        evidence: What else is known of it.
     """
-    # A draft may have turns too few or too many, for a gate to find.
-    locks = chain((turn.locks for turn in unit.turns), repeat(()))
-    texts = tuple(
-        clean(unlock(text, own), unit.language, own)
-        for text, own in zip(made.draft.texts, locks, strict=False)
-    )
-    results = tuple(_results(unit, texts, made, settings))
+    texts = texts_of(unit, made)
+    results = tuple(_results(unit, texts, made, settings, evidence))
     if decide(results) is Decision.RETRY:
         reasons = tuple(dict.fromkeys(_reason(result) for result in results if result.reason))
         return dataclasses.replace(unit, attempt=unit.attempt + 1, reasons=reasons)
@@ -56,7 +73,11 @@ def finish(unit: Unit, made: Made, settings: FinishSettings) -> Translated | Uni
 
 
 def _results(
-    unit: Unit, texts: tuple[str, ...], made: Made, settings: FinishSettings
+    unit: Unit,
+    texts: tuple[str, ...],
+    made: Made,
+    settings: FinishSettings,
+    evidence: Evidence,
 ) -> Iterator[GateResult]:
     if made.draft.fault:
         is_last = made.draft.is_hopeless or unit.attempt >= settings.gates.retries
@@ -67,7 +88,7 @@ def _results(
             doubt=1.0,
         )
         return
-    yield from judge(unit, texts, settings.gates)
+    yield from judge(unit, texts, settings.gates, evidence)
     if settings.review_all:
         reason = "Every translation of this job is reviewed."
         yield GateResult(gate="every_row", decision=Decision.REVIEW, reason=reason)

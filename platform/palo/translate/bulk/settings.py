@@ -13,10 +13,13 @@ from palo.translate.backends.backend import Backend
 from palo.translate.bulk.bench_questions import BenchQuestions
 from palo.translate.bulk.bulk_run import Work
 from palo.translate.bulk.finishing import FinishSettings
+from palo.translate.bulk.second_opinions import SecondOpinions
 from palo.translate.bulk.source import Source
 from palo.translate.gates.judge import GateSettings
 from palo.translate.glossary import read_glossary
 from palo.translate.locks.locking import LockSettings
+
+BackendKind = Literal["endpoint", "local", "apertium"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,11 +62,16 @@ class TranslateJob:
         adapter: Local: folder of a LoRA adapter for the model.
         workers: Local: copies of the model.
         batch_size: Local: turns that are translated at once.
+        round_trip: Has each translation translated back, and compares it with the source.
+        second: Another translator, whose translations are compared, of the kinds of `backend`.
+        second_url: Its address, if it is an endpoint.
+        second_model: Its model: the name at its endpoint, or a folder.
+        second_key_env: Environment variable with its API key.
     """
 
     source: Positional[Path]
     to: tuple[str, ...]
-    backend: Literal["endpoint", "local", "apertium"] = "endpoint"
+    backend: BackendKind = "endpoint"
     output: Path | None = None
     name: str = ""
     source_language: str = "en"
@@ -93,6 +101,11 @@ class TranslateJob:
     adapter: Path | None = None
     workers: int = 1
     batch_size: int = 16
+    round_trip: bool = False
+    second: BackendKind | None = None
+    second_url: str = ""
+    second_model: str = ""
+    second_key_env: str = "OPENAI_API_KEY"
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
@@ -107,10 +120,34 @@ class TranslateJob:
             yield f"review_share must be from 0 to 1, not {self.review_share}"
         if self.retries < 0:
             yield f"retries must not be negative, as {self.retries} is"
+        yield from self._backend_faults()
+        if (other := self._second()) is not None:
+            yield from (f"second_{fault}" for fault in other._backend_faults())
+
+    def _backend_faults(self) -> Iterator[str]:
         if self.backend == "endpoint":
             yield from self.endpoint().faults()
         elif self.backend == "local" and not self.model:
             yield "model is empty: name the model's folder"
+
+    def _second(self) -> "TranslateJob | None":
+        """Returns the job with the second translator in the place of the first."""
+        if self.second is None:
+            return None
+        return replace(
+            self,
+            backend=self.second,
+            url=self.second_url,
+            model=self.second_model,
+            key_env=self.second_key_env,
+            adapter=None,
+            second=None,
+        )
+
+    @property
+    def needs_ray(self) -> bool:
+        """Whether a translator runs on Ray."""
+        return "local" in (self.backend, self.second)
 
     @property
     def folder(self) -> Path:
@@ -164,12 +201,17 @@ class TranslateJob:
         """
         backend = self._backend()
         gates = replace(GateSettings(), retries=self.retries * backend.heeds_reasons)
+        other = self._second()
         return Work(
             source=self.conversations(),
             languages=self.to,
             backend=backend,
             locks=LockSettings(glossary=read_glossary(self.glossary, self.source_language)),
             finishing=FinishSettings(gates=gates, review_all=self.review_all or bool(self.bench)),
+            opinions=SecondOpinions(
+                round_trip=self.round_trip,
+                second=None if other is None else other._backend(),
+            ),
         )
 
     def _backend(self) -> Backend:

@@ -40,6 +40,9 @@ GATES: Mapping[str, Gate] = {
 }
 """Every gate by its name."""
 
+_EVIDENCE = {"round_trip": "round_trip", "agreement": "second"}
+"""What gates judge by besides the translation; without it they have no say."""
+
 _HOPELESS = ("turns", "language", "refusal")
 """Gates whose faults leave nothing that a reviewer could correct."""
 
@@ -96,7 +99,8 @@ def judge(
 
     Returns:
         For each gate what it has against the translation, the gravest last, or that it accepts.
-        With the wrong number of turns, or an empty one, the other gates aren't asked.
+        With the wrong number of turns, or an empty one, the other gates aren't asked, and those
+        that need evidence only where there is some.
     """
     case = Case(
         unit=unit,
@@ -110,6 +114,8 @@ def judge(
         return tuple(_settled(result, unit, settings) for result in counted)
     results: list[GateResult] = []
     for name in settings.gates:
+        if name in _EVIDENCE and getattr(evidence, _EVIDENCE[name]) is None:
+            continue
         found = sorted(GATES[name](case), key=lambda result: (result.decision, result.doubt))
         results += found or [GateResult(gate=name)]
     return tuple(_settled(result, unit, settings) for result in results)

@@ -6,6 +6,7 @@ from tests.fixtures.translation import WORDS
 from palo.translate.bulk.bulk_run import Work
 from palo.translate.bulk.finishing import FinishSettings
 from palo.translate.bulk.job import translate_all
+from palo.translate.bulk.second_opinions import SecondOpinions
 from palo.translate.bulk.source import Source
 
 
@@ -34,10 +35,23 @@ def rows(tmp_path):
 def translate(rows, tmp_path):
     """Runs a job on the rows with a backend."""
 
-    def run(backend, *, folder="job", codes=("es",), path=rows, say=lambda line: None, **settings):
-        source = Source(path=path, name="photos", licence="CC-BY-4.0")
-        finishing = FinishSettings(**settings)
-        work = Work(source=source, languages=codes, backend=backend, finishing=finishing)
+    def run(
+        backend,
+        *,
+        folder="job",
+        codes=("es",),
+        path=rows,
+        say=lambda line: None,
+        opinions=None,
+        **settings,
+    ):
+        work = Work(
+            source=Source(path=path, name="photos", licence="CC-BY-4.0"),
+            languages=codes,
+            backend=backend,
+            finishing=FinishSettings(**settings),
+            opinions=opinions or SecondOpinions(),
+        )
         return translate_all(work, tmp_path / folder, say=say)
 
     return run
