@@ -149,9 +149,9 @@ def lasting_path(path: Path) -> Path:
     Ray deletes: there it is below ~/palo.
     """
     home = os.environ.get("PALO_HOME")
-    if home is None and "runtime_resources" in Path.cwd().parts:
+    if not home and "runtime_resources" in Path.cwd().parts:
         home = str(Path.home() / "palo")
-    return Path(home) / path if home is not None else path
+    return Path(home) / path if home else path
 
 
 def _cluster_settings() -> dict[str, object]:

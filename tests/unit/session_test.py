@@ -22,11 +22,14 @@ def test_a_home_moves_relative_outputs_only(monkeypatch):
     assert str(lasting_path(storage.path_of("s3://b/x"))) == "s3://b/x"
 
 
-def test_a_submitted_jobs_output_leaves_rays_copy_of_the_checkout(monkeypatch, tmp_path):
+@pytest.mark.parametrize("home", [None, ""])
+def test_a_submitted_jobs_output_leaves_rays_copy_of_the_checkout(monkeypatch, tmp_path, home):
     copy = tmp_path / "runtime_resources" / "working_dir_files" / "abc"
     copy.mkdir(parents=True)
     monkeypatch.chdir(copy)
     monkeypatch.delenv("PALO_HOME", raising=False)
+    if home is not None:
+        monkeypatch.setenv("PALO_HOME", home)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert lasting_path(Path("runs/x")) == tmp_path / "home" / "palo" / "runs" / "x"
 

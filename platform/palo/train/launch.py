@@ -9,6 +9,7 @@ from typing import Any
 from palo import config, storage
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import PaloError, ResourceError, TrainingError
+from palo.session import keep_extensions_apart
 from palo.train.job import StageJob
 from palo.train.progress import Progress
 from palo.train.stages import WorkerSettings
@@ -159,6 +160,7 @@ def worker_environment(workers: WorkerSettings) -> dict[str, str]:
 
 def worker_main(settings: dict[str, Any]) -> None:
     """What Ray Train calls on every worker."""
+    keep_extensions_apart()  # on a cluster a worker doesn't have the settings of the job's process
     import deepspeed
     import torch
 
