@@ -21,6 +21,7 @@ from palo.translate.review.verdict import TAGS, Verdict
 from palo.translate.units import Lock
 
 _LONGEST_SIDE = 480
+_TURN_NAMES = {"user": "question_turn", "assistant": "answer_turn"}
 
 
 def item_form(item: Item, words: Words, said: Verdict | None, images: Path | None = None) -> str:
@@ -90,11 +91,10 @@ def _turn(item: Item, number: int, text: str, words: Words) -> Markup:
     turn = translated.source.turns[number]
     language = languages.get(item.language)
     locks = locks_of(translated)[number]
-    name = words["question_turn" if turn.role == "user" else "answer_turn"]
     field, source = f"review-text-{number}", f"review-source-{number}"
     return element(
         "section",
-        element("h3", name.format(number=number // 2 + 1), id=f"review-turn-{number}"),
+        element("h3", _turn_name(item, number, words), id=f"review-turn-{number}"),
         element("h4", words["source"]),
         element(
             "div",
@@ -149,17 +149,26 @@ def _with_locks(text: str, locks: Sequence[Lock]) -> list[str]:
     return [*pieces, text]
 
 
+def _turn_name(item: Item, number: int, words: Words) -> str:
+    role = item.translated.source.turns[number].role
+    return words[_TURN_NAMES[role]].format(number=number // 2 + 1)
+
+
 def _doubts(item: Item, words: Words) -> list[Markup]:
-    reasons = dict.fromkeys(gate.reason for gate in item.translated.gates if gate.reason)
-    if not reasons:
+    """What the gates found, in the page's language; the details as translators are told them."""
+    found = dict.fromkeys(
+        (gate.gate, gate.turn, gate.reason) for gate in item.translated.gates if gate.reason
+    )
+    if not found:
         return []
+    entries = []
+    for gate, turn, reason in found:
+        where = [] if turn is None else [element("strong", _turn_name(item, turn, words)), " · "]
+        detail = element("p", reason, lang="en", dir="ltr", class_="hint")
+        what = element("span", words.texts.get(f"gate_{gate}", gate))
+        entries.append(element("li", *where, what, detail))
     return [
-        element(
-            "div",
-            element("h3", words["doubts"]),
-            element("ul", *(element("li", reason, dir="auto") for reason in reasons), lang="en"),
-            class_="doubts",
-        )
+        element("div", element("h3", words["doubts"]), element("ul", *entries), class_="doubts")
     ]
 
 

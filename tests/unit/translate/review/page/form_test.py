@@ -1,16 +1,19 @@
 """The form, and what a browser sends back."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from palo import languages
+from palo.translate.gates.judge import GATES
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.answer import read_answer
 from palo.translate.review.page.form import item_form, verdicts_of
 from palo.translate.review.page.words import review_words
 from palo.translate.review.verdict import Verdict
-from palo.translate.translated import Decision
+from palo.translate.translated import Decision, GateResult
 
 _EVIL = "<script>alert(1)</script>\"'&"
 
@@ -66,6 +69,24 @@ def test_everything_has_a_name_and_nothing_is_markup(translation, picture_files)
     assert said.all("script") == []
     assert _EVIL in said.texts
     assert verdicts_of(item, words, hide="somebody else") == ""
+
+
+def test_what_the_gates_found_is_told_in_the_readers_language(translation):
+    made = translation(decision=Decision.REVIEW)
+    gates = (
+        GateResult(gate="locks", decision=Decision.REVIEW, reason='"12" is missing.', turn=1),
+        GateResult(gate="script"),
+    )
+    page = _Reader(item_form(_item(replace(made, gates=gates)), review_words("ur"), None))
+    assert "جو جوں کا توں رہنا چاہیے تھا، وہ بدل گیا" in page.texts
+    assert "جواب 1" in page.texts
+    assert '"12" is missing.' in page.texts
+    assert review_words("ur")["gate_script"] not in page.texts
+
+
+def test_every_gate_has_words_in_every_language():
+    for code in languages.codes():
+        assert {f"gate_{name}" for name in (*GATES, "every_row")} <= set(review_words(code).texts)
 
 
 def test_a_pictures_path_starts_from_its_folder(translation, picture_files):
