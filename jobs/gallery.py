@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> None:
         folder = settings.images or settings.dialogues.parent
         dialogues = read_dialogues(settings.dialogues, folder)
     with tqdm(total=len(dialogues), desc="dialogues") as bar:
-        talks = talk(dialogues, _sessions(settings), on_talk=lambda: bar.update() and None)
+        talks = talk(dialogues, _sessions(settings), on_talk=bar.update)
     write_gallery(output, settings.name or settings.model.name, talks)
     print(f"Gallery: {output}")
 

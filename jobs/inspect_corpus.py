@@ -11,7 +11,7 @@
 --html PAGE writes what would be printed as a page with pictures.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from tyro.conf import Positional
 from palo import command, config, languages, storage
 
 if TYPE_CHECKING:
-    from palo.data.inspection.show import Inspector
+    from palo.data.inspection.show import Inspector, Item
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +100,9 @@ def _export(inspector: "Inspector", wanted: Inspection, target: Path) -> None:
 def _show(inspector: "Inspector", wanted: Inspection) -> None:
     from palo.data.inspection.show import lines_of
 
-    title, items, lines = wanted.corpus, None, None
+    title: str = wanted.corpus
+    items: Sequence[Item] | None = None
+    lines: Sequence[str] | None = None
     if wanted.record is not None:
         title, items, lines = wanted.record, *inspector.row(wanted.record)
     elif wanted.sample is not None:

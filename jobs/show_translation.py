@@ -15,6 +15,7 @@ from palo.pipeline.translated_scenes import correct, draw_source, languages_with
 from palo.recipes import RECIPES
 from palo.session import lasting_path, ray_session
 from palo.translate.bulk.job import translate_all
+from palo.translate.bulk.outputs import OutputForm
 from palo.translate.bulk.settings import TranslateJob
 from palo.translate.learning.report import write_gain
 from palo.translate.learning.teach import TeachSettings
@@ -94,7 +95,7 @@ def main(arguments: list[str]) -> None:
 
 def _translate(job: TranslateJob) -> None:
     config.check(job)
-    report = translate_all(job.work(), job.folder, images=job.images)
+    report = translate_all(job.work(), job.folder, form=OutputForm(images=job.images))
     for code, account in report.languages.items():
         print(
             f"{code}: {account.records:,} records, {account.review:,} in review, "

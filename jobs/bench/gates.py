@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palo import config, languages, storage
-from palo.benchmark import Conditions, Figure, publish
+from palo.benchmark import Better, Conditions, Figure, publish
 from palo.command import override, run_job
 from palo.errors import ConfigError, DataError
 from palo.machine import hardware
@@ -170,8 +170,8 @@ def _figures(prefix: str, measured: "Mapping[str, Measured]") -> list[Figure]:
     for name, one in measured.items():
         caught = total(one.caught.values())
         figures.append(_figure(f"{prefix}caught_{name}", caught, 0.98 if has_target else None))
-        refused = f"{prefix}refused_{name}"
-        figures.append(_figure(refused, one.refused, 0.02 if has_target else None, lower=True))
+        target = 0.02 if has_target else None
+        figures.append(_figure(f"{prefix}refused_{name}", one.refused, target, lower=True))
     if has_target:
         caught = total(share for one in measured.values() for share in one.caught.values())
         figures.append(_figure("caught", caught, 0.98))
@@ -208,7 +208,7 @@ def _rules(
 
 def _figure(name: str, share: "Share", target: float | None, *, lower: bool = False) -> Figure:
     low, high = share.interval
-    better = None if target is None else ("lower" if lower else "higher")
+    better: Better | None = None if target is None else ("lower" if lower else "higher")
     return Figure(
         name=name, value=share.value, unit="1", low=low, high=high, target=target, better=better
     )

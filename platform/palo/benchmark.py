@@ -20,6 +20,7 @@ from palo.errors import ConfigError
 from palo.machine import command_lines, versions
 
 T = TypeVar("T")
+Better = Literal["higher", "lower"]
 
 _RESAMPLES = 2000
 QUOTE = re.compile(r"(<!-- bench:(\w+)/(\w+) -->)(.*?)(<!-- /bench -->)", re.DOTALL)
@@ -45,7 +46,7 @@ class Figure:
     low: float
     high: float
     target: float | None = None
-    better: Literal["higher", "lower"] | None = None
+    better: Better | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
@@ -100,7 +101,7 @@ def resampled(
     unit: str,
     *,
     target: float | None = None,
-    better: Literal["higher", "lower"] | None = None,
+    better: Better | None = None,
 ) -> Figure:
     """Returns the figure of a measure over repeats, with its 95 % bootstrap interval.
 
@@ -135,7 +136,7 @@ def spread(
     unit: str,
     *,
     target: float | None = None,
-    better: Literal["higher", "lower"] | None = None,
+    better: Better | None = None,
 ) -> Figure:
     """Returns the figure of a few repeats: their mean, the least and the greatest."""
     mean = sum(values) / len(values)

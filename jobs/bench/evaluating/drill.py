@@ -19,7 +19,7 @@ from evaluating.judge_server import JudgeServer
 from evaluating.settings import EvaluateBench
 
 from palo import storage
-from palo.benchmark import Figure, spread
+from palo.benchmark import Better, Figure, spread
 from palo.evaluate.answers.answer import Answer
 from palo.evaluate.benches.bench import Bench, read_bench
 from palo.evaluate.benches.registry import bench_source
@@ -189,5 +189,5 @@ def _judgment(call: Call) -> Judgment:
 
 
 def _count(name: str, value: int, target: float | None = None) -> Figure:
-    better = None if target is None else "lower"
+    better: Better | None = None if target is None else "lower"
     return spread(name, [value], "", target=target, better=better)

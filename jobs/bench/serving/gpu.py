@@ -142,9 +142,11 @@ def _model(settings: GpuBench) -> PaloForConditionalGeneration:
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.bfloat16)
         try:
-            return PaloForConditionalGeneration(sizes).eval()
+            model = PaloForConditionalGeneration(sizes)
         finally:
             torch.set_default_dtype(before)
+    model.eval()
+    return model
 
 
 def _bench(settings: GpuBench, model: PaloForConditionalGeneration) -> ServeBench:

@@ -43,12 +43,13 @@ def build_model(settings: ServeBench) -> PaloForConditionalGeneration:
     sizes.text_config.num_hidden_layers = settings.layers
     sizes.vision_config.num_hidden_layers = 1
     sizes.image_size = settings.image_size
-    model = PaloForConditionalGeneration(sizes).eval()
+    model = PaloForConditionalGeneration(sizes)
+    model.eval()
     # Every answer has the same length on every side.
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     if settings.device == "cuda":
-        model = model.to("cuda", torch.bfloat16)
+        model.to("cuda", torch.bfloat16)
     return model
 
 

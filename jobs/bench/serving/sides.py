@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from palo.model import PaloForConditionalGeneration
-from palo.serve.engine.local_engine import LocalEngine
+from palo.serve.engine.interface import Engine
 from palo.serve.engine.request import Request
 from palo.text.encoding import expand_sentinels
 
@@ -91,10 +91,11 @@ def _generate(
         do_sample=False,
         streamer=streamer,
     )
-    return (done.shape[1] - len(rows[0])) * len(rows)
+    num_new: int = done.shape[1] - len(rows[0])
+    return num_new * len(rows)
 
 
-def by_engine(engine: LocalEngine, requests: Sequence[Request]) -> Round:
+def by_engine(engine: Engine, requests: Sequence[Request]) -> Round:
     """Answers with the engine, one client for each request."""
 
     async def ask(request: Request) -> tuple[int, float]:

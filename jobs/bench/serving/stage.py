@@ -105,4 +105,5 @@ def kv_bytes(layers: int, num_tokens: int) -> int:
     head = text.hidden_size // text.num_attention_heads
     block = EngineSettings().block_tokens
     places = -(-num_tokens // block) * block
-    return places * layers * 2 * text.num_key_value_heads * head * torch.float32.itemsize
+    size: int = places * layers * 2 * text.num_key_value_heads * head * torch.float32.itemsize
+    return size

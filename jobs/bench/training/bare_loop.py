@@ -95,7 +95,7 @@ def _timed_step(
 ) -> float:
     started = time.perf_counter()
     for row in rows:
-        (token_losses(model, row).sum() / divisor).backward()
+        (token_losses(model, row).sum() / divisor).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     optimizer.zero_grad()
     if row.input_ids.is_cuda:

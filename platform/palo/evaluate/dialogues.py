@@ -128,7 +128,7 @@ def _questions(scene: Scene, code: str) -> tuple[str, ...]:
 def talk(
     dialogues: Sequence[Dialogue],
     session_of: Callable[[str], Session],
-    on_talk: Callable[[], None] = lambda: None,
+    on_talk: Callable[[], object] = lambda: None,
 ) -> list[Talk]:
     """Holds dialogues.
 
