@@ -6,6 +6,7 @@ pyarrow and boto3 are loaded where they are used.
 """
 
 from palo.storage.explained import explained
+from palo.storage.line_file import LineFile
 from palo.storage.locking import alone_in
 from palo.storage.paths import follow, path_of, relative_text
 from palo.storage.ranges import Ranges, open_mapped, open_ranges
@@ -31,6 +32,7 @@ from palo.storage.writing import (
 )
 
 __all__ = [
+    "LineFile",
     "Ranges",
     "S3Path",
     "alone_in",

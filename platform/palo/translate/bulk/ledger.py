@@ -9,8 +9,8 @@ from typing import Any, Self
 import orjson
 
 from palo.errors import DataError
+from palo.storage import LineFile
 from palo.translate.backends.backend import Draft, Lost
-from palo.translate.bulk.line_file import LineFile
 from palo.translate.units import Unit
 
 

@@ -7,7 +7,7 @@ from typing import Self
 import orjson
 
 from palo.data.records import Record
-from palo.translate.bulk.line_file import LineFile
+from palo.storage import LineFile
 from palo.translate.rows import from_row, to_row
 from palo.translate.translated import Translated
 

@@ -2,7 +2,7 @@ import pytest
 
 from palo import storage
 from palo.errors import DataError, StorageError
-from palo.translate.bulk.line_file import LineFile
+from palo.storage import LineFile
 
 
 def test_lines_are_found_again_by_their_place(tmp_path):
@@ -36,6 +36,12 @@ def test_a_line_that_somebody_changed_is_told(tmp_path, line):
     path.write_bytes(b'{"n": 1}\n' + line)
     with LineFile(path) as file, pytest.raises(DataError, match="byte 9 of"):
         list(file.rows())
+
+
+def test_half_a_surrogate_pair_loses_no_line(tmp_path):
+    with LineFile(tmp_path / "a.jsonl") as file:
+        place = file.append({"text": "سلام \ud83d"})
+        assert file.read(place) == {"text": "سلام ?"}
 
 
 def test_a_line_is_there_before_the_file_is_closed(tmp_path):

@@ -1,5 +1,6 @@
 """A file of JSON lines that grows, each found again by its place in it."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -8,8 +9,10 @@ from typing import Any, Self
 
 import orjson
 
-from palo import storage
 from palo.errors import DataError, StorageError
+from palo.storage.explained import explained
+from palo.storage.s3_path import S3Path
+from palo.storage.writing import ensure_folder
 
 _SYNC_EVERY_S = 0.5
 
@@ -28,15 +31,15 @@ class LineFile:
     """
 
     def __init__(self, path: Path) -> None:
-        if isinstance(path, storage.S3Path):
+        if isinstance(path, S3Path):
             raise StorageError(
-                "translations can't be kept line by line on S3",
+                "nothing can be kept line by line on S3",
                 seen=path,
                 fix="Name a folder on a disk.",
             )
         self._path = path
-        storage.ensure_folder(path.parent)
-        with storage.explained("write", path):
+        ensure_folder(path.parent)
+        with explained("write", path):
             self._file = path.open("a+b", buffering=0)
         self._end = 0
         self._synced_at = time.monotonic()
@@ -45,7 +48,7 @@ class LineFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with storage.explained("write", self._path):
+        with explained("write", self._path):
             os.fsync(self._file.fileno())
             self._file.close()
 
@@ -56,21 +59,21 @@ class LineFile:
             DataError: If a line is not one of ours.
         """
         place = 0
-        with storage.explained("read", self._path), self._path.open("rb") as file:
+        with explained("read", self._path), self._path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
                 yield place, self._parsed(place, line)
                 place += len(line)
-        with storage.explained("write", self._path):
+        with explained("write", self._path):
             self._file.truncate(place)
         self._end = place
 
     def append(self, values: dict[str, Any]) -> int:
-        """Adds a line and returns its place."""
-        line = orjson.dumps(values) + b"\n"
+        """Adds a line and returns its place. Halves of surrogate pairs become question marks."""
+        line = _line(values)
         place = self._end
-        with storage.explained("write", self._path):
+        with explained("write", self._path):
             written = 0
             while written < len(line):
                 written += self._file.write(line[written:])
@@ -82,7 +85,7 @@ class LineFile:
 
     def read(self, place: int) -> dict[str, Any]:
         """Returns the values of the line at a place."""
-        with storage.explained("read", self._path):
+        with explained("read", self._path):
             line = bytearray()
             while not line.endswith(b"\n"):
                 part = os.pread(self._file.fileno(), 1 << 14, place + len(line))
@@ -104,3 +107,10 @@ class LineFile:
             seen=repr(line[:60]),
             fix="Take back what was changed by hand.",
         )
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # half a surrogate pair, which no UTF-8 holds
+        return json.dumps(values, ensure_ascii=False).encode(errors="replace") + b"\n"
