@@ -1,7 +1,8 @@
 """What the page does when people do something."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import gradio as gr
 
@@ -20,6 +21,8 @@ from palo.translate.review.page.form import item_form, notice, verdicts_of
 from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.words import review_words
 from palo.translate.review.verdict import Opinion
+
+Step = Literal["next", "previous", "stay"]
 
 _MOST_PAIRS = 5
 
@@ -63,71 +66,41 @@ class Handlers:
         seat = self._seat(name, language, view, request)
         return self._shown(seat, self._desk.move(seat, Place()), words)
 
-    def next(
-        self,
-        place: Place,
-        name: str,
-        language: str | None,
-        view: str,
-        code: str,
-        request: gr.Request,
-    ) -> Shown:
-        """Shows the next translation."""
-        seat = self._seat(name, language, view, request)
-        return self._shown(seat, self._desk.move(seat, place), review_words(code))
+    def moving(self, step: Step) -> Callable[..., Shown]:
+        """Returns what shows another translation, or the same in another language of the page."""
 
-    def previous(
-        self,
-        place: Place,
-        name: str,
-        language: str | None,
-        view: str,
-        code: str,
-        request: gr.Request,
-    ) -> Shown:
-        """Shows the translation that was shown before."""
-        seat = self._seat(name, language, view, request)
-        return self._shown(seat, self._desk.move(seat, place, back=True), review_words(code))
+        # Gradio gives the request to what names its type.
+        def move(
+            place: Place,
+            name: str,
+            language: str | None,
+            view: str,
+            code: str,
+            request: gr.Request,
+        ) -> Shown:
+            seat = self._seat(name, language, view, request)
+            if step != "stay":
+                place = self._desk.move(seat, place, back=step == "previous")
+            return self._shown(seat, place, review_words(code))
 
-    def respeak(
-        self,
-        place: Place,
-        name: str,
-        language: str | None,
-        view: str,
-        code: str,
-        request: gr.Request,
-    ) -> Shown:
-        """Shows the same again, in another language of the page."""
-        return self._shown(self._seat(name, language, view, request), place, review_words(code))
+        return move
 
-    def accept(
-        self,
-        answer: str,
-        place: Place,
-        name: str,
-        language: str | None,
-        view: str,
-        code: str,
-        request: gr.Request,
-    ) -> Shown:
-        """Saves that a translation is good, and shows the next one; or says why it can't."""
-        seat = self._seat(name, language, view, request)
-        return self._decide("accept", answer, place, seat, review_words(code))
+    def deciding(self, opinion: Opinion) -> Callable[..., Shown]:
+        """Returns what saves an opinion and shows the next translation; or says why it can't."""
 
-    def reject(
-        self,
-        answer: str,
-        place: Place,
-        name: str,
-        language: str | None,
-        view: str,
-        code: str,
-        request: gr.Request,
-    ) -> Shown:
-        """Saves that a translation is no good, and shows the next one; or says why it can't."""
-        seat = self._seat(name, language, view, request)
-        return self._decide("reject", answer, place, seat, review_words(code))
+        def decide(
+            answer: str,
+            place: Place,
+            name: str,
+            language: str | None,
+            view: str,
+            code: str,
+            request: gr.Request,
+        ) -> Shown:
+            seat = self._seat(name, language, view, request)
+            return self._decide(opinion, answer, place, seat, review_words(code))
+
+        return decide
 
     def _decide(
         self, opinion: Opinion, answer: str, place: Place, seat: Seat, words: Words

@@ -11,6 +11,7 @@ from palo.serve.page.words import Words, chosen_language
 from palo.translate.review.page.desk import VIEWS, Place
 from palo.translate.review.page.handlers import Handlers
 from palo.translate.review.page.words import review_words
+from palo.translate.review.verdict import Opinion
 
 _DEFAULT = "en"
 _COLLECT = "(answer, ...rest) => [palo.review.collect(), ...rest]"
@@ -142,7 +143,7 @@ def _wire_opening(
         layout.named,
         js="code => { palo.speak(code); return code }",
     )
-    _on(spoken.then, handlers.respeak, [layout.place, *layout.seat], layout.shown)
+    _on(spoken.then, handlers.moving("stay"), [layout.place, *layout.seat], layout.shown)
 
 
 def _wire_work(layout: Layout, handlers: Handlers) -> None:
@@ -152,9 +153,14 @@ def _wire_work(layout: Layout, handlers: Handlers) -> None:
     for part in (layout.language.input, layout.view.input, layout.reviewer.submit):
         _on(part, handlers.show, layout.seat, layout.shown)
     work = [layout.place, *layout.seat]
-    _on(layout.next.click, handlers.next, work, layout.shown)
-    _on(layout.previous.click, handlers.previous, work, layout.shown)
-    for button, handler in ((layout.accept, handlers.accept), (layout.reject, handlers.reject)):
+    _on(layout.next.click, handlers.moving("next"), work, layout.shown)
+    _on(layout.previous.click, handlers.moving("previous"), work, layout.shown)
+    opinions: tuple[tuple[gr.Button, Opinion], ...] = (
+        (layout.accept, "accept"),
+        (layout.reject, "reject"),
+    )
+    for button, opinion in opinions:
+        handler = handlers.deciding(opinion)
         decided = _on(button.click, handler, [layout.answer, *work], layout.shown, js=_COLLECT)
         _on(decided.then, None, layout.saved, None, js="key => palo.review.forget(key)")
     _on(layout.log_out.click, None, None, None, js="() => palo.logOut()")
