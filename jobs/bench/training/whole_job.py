@@ -66,6 +66,13 @@ def _ratio(steps: Sequence[_Step]) -> float:
     return _job_rate(steps) / _bare_rate(steps)
 
 
+def _uneven_share(steps: Sequence[_Step]) -> float:
+    """Returns what waiting for one another at each step would add to the bare loop's time."""
+    together = sum(max(s.bare_s) for s in steps)
+    apart = max(map(sum, zip(*(s.bare_s for s in steps), strict=True)))
+    return together / apart - 1
+
+
 def _wait_share(steps: Sequence[_Step]) -> float:
     return sum(s.wait_s for s in steps) / sum(s.job_s for s in steps)
 
@@ -75,5 +82,6 @@ def _figures(steps: Sequence[_Step]) -> list[Figure]:
         resampled("whole_job_ratio", _ratio, steps, "1", target=_TARGET, better="higher"),
         resampled("whole_job_samples_per_s", _job_rate, steps, "samples/s"),
         resampled("bare_loop_samples_per_s", _bare_rate, steps, "samples/s"),
+        resampled("uneven_steps_share", _uneven_share, steps, "1"),
         resampled("data_wait_share", _wait_share, steps, "1"),
     ]
