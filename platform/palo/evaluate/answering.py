@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -50,6 +50,11 @@ class Given(NamedTuple):
 
     text: str
     finish: FinishReason
+
+    @property
+    def finish_reason(self) -> Literal["stop", "length"]:
+        """How it ended, as answers that are kept say it."""
+        return "length" if self.finish == "length" else "stop"
 
 
 def load_for_answers(stage: Path) -> TrainedModel:

@@ -11,7 +11,7 @@ from typing import Any
 from palo import storage
 from palo.evaluate.answering import AnswerSettings, given_here, load_for_answers
 from palo.evaluate.answers.answer import Answer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.item import item_of
 from palo.evaluate.metrics.measures import Summary, by_language, measure
 from palo.evaluate.questions import Question, read_questions
 
@@ -40,13 +40,9 @@ class StageScores:
         started = time.monotonic()
         questions = first_of_each(read_questions(self.questions, self.images), self.per_language)
         given = given_here(load_for_answers(stage), questions, self.decoding)
-        items = [_item(question) for question in questions]
+        items = [item_of(question) for question in questions]
         answers = [
-            Answer(
-                key=item.key,
-                text=one.text,
-                finish_reason="length" if one.finish == "length" else "stop",
-            )
+            Answer(key=item.key, text=one.text, finish_reason=one.finish_reason)
             for item, one in zip(items, given, strict=True)
         ]
         found = by_language(measure(items, answers))
@@ -75,17 +71,6 @@ def first_of_each(questions: Sequence[Question], count: int) -> list[Question]:
         if seen[question.language] <= count:
             found.append(question)
     return found
-
-
-def _item(question: Question) -> BenchItem:
-    return BenchItem(
-        question_id=question.id,
-        language=question.language,
-        image=question.image,
-        category=question.kind,
-        question=question.question,
-        references=(question.answer,),
-    )
 
 
 def _note(found: Mapping[str, Summary], step: int) -> str:

@@ -79,7 +79,7 @@ def as_question(item: BenchItem) -> Question:
 
 
 def _keep(book: AnswerBook, item: BenchItem, given: Given) -> None:
-    book.add(item, given.text, "length" if given.finish == "length" else "stop")
+    book.add(item, given.text, given.finish_reason)
 
 
 def _weights_hash(stage: Path) -> list[str]:

@@ -4,27 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from palo.evaluate.benches.bench import BenchSource
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.item import BenchItem, item_of
 from palo.evaluate.questions import read_questions
 
 
 def _read(folder: Path, code: str) -> Iterable[BenchItem] | None:
-    questions = [
-        question
-        for question in read_questions(folder / "heldout" / "questions.jsonl", folder)
-        if question.language == code
-    ]
-    return [
-        BenchItem(
-            question_id=question.id,
-            language=code,
-            image=question.image,
-            category=question.kind,
-            question=question.question,
-            references=(question.answer,),
-        )
-        for question in questions
-    ] or None
+    questions = read_questions(folder / "heldout" / "questions.jsonl", folder)
+    return [item_of(question) for question in questions if question.language == code] or None
 
 
 SOURCE = BenchSource(
