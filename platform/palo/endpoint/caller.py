@@ -1,16 +1,15 @@
 """Sends chat requests: some at a time, with retries, within a budget."""
 
 import asyncio
-import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpx
+import aiohttp
+import orjson
 
 from palo.endpoint.budget import Budget, Reservation, Spending
 from palo.endpoint.pace import Pace, seconds_of
@@ -22,8 +21,8 @@ T = TypeVar("T")
 
 _MAX_REPLY_BYTES = 2 << 20
 _LONGEST_WAIT_S = 60.0
-# For each request httpx compares all connections of a client with one another.
-_CONNECTIONS_A_CLIENT = 8
+# A server that is there takes a connection at once; its answer may take minutes.
+_CONNECT_S = 10.0
 _NO_MONEY = b"insufficient_quota"
 _PASSING = ("timeout", "connection", "busy", "server_error", "bad_response")
 
@@ -41,19 +40,6 @@ class Caller:
         self._answered = False
         self._budget = Budget(endpoint, spent_before)
         self._pace = Pace(endpoint)
-        key = os.environ.get(endpoint.key_env, "")
-        certificates = httpx.create_ssl_context()
-        self._clients = [
-            httpx.AsyncClient(
-                headers={"Authorization": f"Bearer {key}"} if key else {},
-                timeout=endpoint.timeout_s,
-                limits=httpx.Limits(max_connections=endpoint.in_flight),
-                verify=certificates,
-            )
-            for _ in range(-(-endpoint.in_flight // _CONNECTIONS_A_CLIENT))
-        ]
-        self._turns = itertools.cycle(self._clients)
-        self._open = AsyncExitStack()
 
     @property
     def spent(self) -> Spending:
@@ -71,8 +57,14 @@ class Caller:
         return self.spent.tokens
 
     async def __aenter__(self) -> Self:
-        for client in self._clients:
-            await self._open.enter_async_context(client)
+        key = os.environ.get(self._endpoint.key_env, "")
+        access = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = aiohttp.ClientSession(
+            headers={"Content-Type": "application/json"} | access,
+            timeout=aiohttp.ClientTimeout(total=self._endpoint.timeout_s, sock_connect=_CONNECT_S),
+            connector=aiohttp.TCPConnector(limit=self._endpoint.in_flight),
+            trust_env=True,
+        )
         return self
 
     async def __aexit__(
@@ -81,7 +73,7 @@ class Caller:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._open.__aexit__(kind, error, trace)
+        await self._http.close()
 
     async def ask(
         self,
@@ -147,23 +139,25 @@ class Caller:
     async def _post(self, body: Mapping[str, Any]) -> tuple[Reply | Failure, float | None]:
         url = f"{self._endpoint.url.rstrip('/')}/chat/completions"
         try:
-            async with next(self._turns).stream("POST", url, json=body) as response:
+            async with self._http.post(
+                url, data=orjson.dumps(body), allow_redirects=False
+            ) as response:
                 received = bytearray()
-                async for part in response.aiter_bytes():
+                async for part in response.content.iter_any():
                     received += part
                     if len(received) > _MAX_REPLY_BYTES:
                         return Failure(kind="bad_response", detail="the reply is too long"), None
-        except httpx.TimeoutException as error:
-            free = isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout)
+        except TimeoutError as error:
+            free = isinstance(error, aiohttp.ConnectionTimeoutError)
             return Failure(kind="timeout", detail=repr(error), is_free=free), None
-        except httpx.TransportError as error:
-            free = isinstance(error, httpx.ConnectError)
+        except aiohttp.ClientError as error:
+            free = isinstance(error, aiohttp.ClientConnectorError)
             return Failure(kind="connection", detail=repr(error), is_free=free), None
-        if response.is_success:
+        if response.status == HTTPStatus.OK:
             return read_reply(bytes(received)), None
-        self._require_access(response.status_code, bytes(received))
+        self._require_access(response.status, bytes(received))
         asked_s = seconds_of(response.headers.get("retry-after", ""))
-        return failure_of(response.status_code, bytes(received)), asked_s
+        return failure_of(response.status, bytes(received)), asked_s
 
     def _require_access(self, status: int, body: bytes) -> None:
         """Raises ConfigError where every further request would be refused as this one is."""

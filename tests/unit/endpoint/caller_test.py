@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import time
 
@@ -80,6 +81,26 @@ def test_a_server_that_does_not_answer_is_a_timeout(completions):
     completions.answer = lambda body, number: time.sleep(0.4) or "late"
     reply, _ = ask(settings(completions, timeout_s=0.05, attempts=2))
     assert reply.kind == "timeout"
+
+
+def test_an_answer_that_goes_on_drop_by_drop_is_a_timeout():
+    async def drip(reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    async def run():
+        async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = f"http://127.0.0.1:{port}/v1"
+            async with Caller(Endpoint(url=url, model="m", timeout_s=0.2, attempts=1)) as caller:
+                return await caller.ask(BODY)
+
+    failure = asyncio.run(run())
+    assert (failure.kind, failure.is_free) == ("timeout", False)
 
 
 @pytest.mark.parametrize(
