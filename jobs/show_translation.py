@@ -1,8 +1,9 @@
 """Shows translation from end to end, offline: `python jobs/show_translation.py [--to es fr]`.
 
 English conversations about drawn pictures go through Apertium and the gates into a review; a
-reviewer who knows the right words corrects them; a small translator learns from that, and is
-measured before and after; what is approved becomes records, which a model can be trained on.
+reviewer who knows the right words corrects them (with `--by-hand` you do, on the review page); a
+small translator learns from that, and is measured before and after; what is approved becomes
+records, which a model can be trained on.
 Look at the review with: make review FOLDER=runs/translation/job/review
 """
 
@@ -37,6 +38,8 @@ class ShowJob:
         to: ISO 639-1 codes; Apertium must have pairs that lead to them.
         num_conversations: Pictures, with a conversation each.
         num_rounds: Questions and answers of one.
+        by_hand: Leaves the corrections to people: the job ends when all is in review, and goes on
+            from there when it's run again.
         seed: Seed of the pictures.
         teach: The model that learns, and how.
     """
@@ -45,6 +48,7 @@ class ShowJob:
     to: tuple[str, ...] = ("es", "fr")
     num_conversations: int = 150
     num_rounds: int = 3
+    by_hand: bool = False
     seed: int = 0
     teach: TeachSettings = field(default_factory=_few_examples)
 
@@ -78,7 +82,12 @@ def main(arguments: list[str]) -> None:
     )
     _translate(work)
     store = ReviewStore(work.folder / "review")
-    print(f"corrected {correct(store, source):,} of {len(store.items()):,} translations")
+    if not job.by_hand:
+        print(f"corrected {correct(store, source):,} of {len(store.items()):,} translations")
+    elif waiting := sum(item.state == "open" for item in store.items()):
+        print(f"{waiting:,} translations wait for you. Correct them, then run this command again:")
+        print(f"  make review FOLDER={store.folder.resolve()} ARGS='--page.images {source.folder}'")
+        return
     _translate(work)  # the second time it takes what was approved
     with ray_session():
         gain = learn(store, job.teach, output / "translator")

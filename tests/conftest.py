@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from palo.model import PaloConfig, PaloForConditionalGeneration
 
 pytest_plugins = [
+    "tests.fixtures.apertium",
     "tests.fixtures.ceph",
     "tests.fixtures.chat_server",
     "tests.fixtures.finished",

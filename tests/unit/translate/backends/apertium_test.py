@@ -1,6 +1,3 @@
-import shutil
-import subprocess
-
 import pytest
 
 from palo import config
@@ -15,19 +12,8 @@ def translator():
     return ApertiumTranslator(ApertiumTranslation())
 
 
-@pytest.fixture
-def installed():
-    command = shutil.which("apertium")
-    if command is None:
-        pytest.skip("Apertium is not installed: apt-get install apertium-eng-spa apertium-fr-es")
-    listed = subprocess.run([command, "-l"], capture_output=True, text=True, check=True)
-    missing = {"eng-spa", "es-fr"} - set(listed.stdout.split())
-    if missing:
-        pytest.skip(f"Apertium lacks {missing}: apt-get install apertium-eng-spa apertium-fr-es")
-
-
 def test_it_translates_for_real_line_by_line_and_leaves_marks_alone(
-    installed, translator, unit_of, desk
+    apertium_pairs, translator, unit_of, desk
 ):
     text = "A red car.\n\n- one dog\n  - https://a.org/b_c"
     units = [
@@ -46,7 +32,7 @@ def test_it_translates_for_real_line_by_line_and_leaves_marks_alone(
     assert (translator.name, translator.prompt_hash("es")) == ("apertium", "")
 
 
-def test_a_language_that_nothing_leads_to_ends_the_job(installed, translator, unit_of, desk):
+def test_a_language_that_nothing_leads_to_ends_the_job(apertium_pairs, translator, unit_of, desk):
     with pytest.raises(ConfigError, match=r"no pairs from en to bn.*eng-spa"):
         translator.translate([unit_of("a", "b", language="bn")], desk.desk)
 

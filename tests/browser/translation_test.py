@@ -1,0 +1,98 @@
+"""The whole way of a translation, its corrections typed into the page by somebody who knows."""
+
+import importlib.util
+import sys
+
+import pytest
+from tests.conftest import ROOT
+from tests.fixtures.browser_pages import served
+
+from palo import storage
+
+
+@pytest.fixture
+def job(monkeypatch):
+    """Runs a job from its command line."""
+
+    def run(name: str, *arguments: str) -> None:
+        spec = importlib.util.spec_from_file_location(name, ROOT / "jobs" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        # The description of the job's own settings is read from its source.
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        module.main(list(arguments))
+
+    return run
+
+
+@pytest.fixture
+def review_tab(chromium, tmp_path):
+    """A tab with the page of a review that the job has filled with Apertium's drafts."""
+    from palo.translate.review.page.mount import mount_review
+    from palo.translate.review.page.settings import ReviewPage
+
+    settings = ReviewPage(folder=tmp_path / "job" / "review", images=tmp_path / "scenes")
+    context = chromium.new_context(locale="es")
+    context.set_default_timeout(20_000)
+    context.add_init_script("localStorage.setItem('palo-reviewer', 'Ana')")
+
+    def open_tab():
+        tab = context.new_page()
+        tab.goto(url)
+        tab.wait_for_selector("#review-form")
+        return tab
+
+    with served(lambda app: mount_review(app, settings)) as url:
+        yield open_tab
+        context.close()
+
+
+def correct_in_browser(tab, store, source) -> int:
+    """Types the right words into all that waits in a tab; returns how many translations."""
+    from palo.translate.review.page.words import review_words
+
+    lock_wrong = review_words(tab.get_attribute("html", "lang"))["tag_lock_wrong"]
+    num_corrected = 0
+    while form := tab.query_selector("#review-form"):
+        key = form.get_attribute("data-key")
+        for number, text in enumerate(source.right_texts(store.find(key))):
+            tab.fill(f"#review-text-{number}", text)
+        tab.keyboard.press("Control+Enter")
+        answered = tab.wait_for_function(
+            """key => {
+                if (document.querySelector("#notice [role=alert]")) return "refused";
+                return document.querySelector("#review-form")?.dataset.key !== key && "saved";
+            }""",
+            arg=key,
+        )
+        if answered.json_value() == "refused":
+            tab.get_by_label(lock_wrong).check()
+            tab.keyboard.press("Control+Enter")
+            tab.wait_for_function(
+                "key => document.querySelector('#review-form')?.dataset.key !== key", arg=key
+            )
+        num_corrected += 1
+    return num_corrected
+
+
+def test_what_is_typed_into_the_page_becomes_records(
+    apertium_pairs, job, review_tab, tmp_path, capsys
+):
+    from palo.pipeline.translated_scenes import SceneSource
+    from palo.translate.review.store import ReviewStore
+
+    size = ["--to", "es", "--num-conversations", "3", "--num-rounds", "2"]
+    job("show_translation", "--by-hand", *size, "--output", str(tmp_path))
+    assert "3 translations wait for you" in capsys.readouterr().out
+    source = SceneSource(folder=tmp_path / "scenes")
+    store = ReviewStore(tmp_path / "job" / "review")
+    assert correct_in_browser(review_tab(), store, source) == 3
+
+    flags = ["--to", "es", "--backend", "apertium", "--review-all"]
+    job("translate", str(source.rows), *flags, "--output", str(tmp_path / "job"))
+    assert "es: 3 records, 0 in review" in capsys.readouterr().out
+    right = [source.right_texts(item) for item in store.items()]
+    rows = [row for _, row in storage.read_json_lines(tmp_path / "job" / "records" / "es.jsonl")]
+    assert {row["gates"]["reviewer"] for row in rows} == {"Ana"}
+    told = [tuple(turn["value"] for turn in row["conversations"]) for row in rows]
+    assert told == [(f"<image>\n{question}", *others) for question, *others in right]
