@@ -9,10 +9,8 @@ from deepspeed.utils import (
     safe_get_full_optimizer_state,
     safe_set_full_fp32_param,
     safe_set_full_optimizer_state,
-    set_z3_leaf_module,
 )
-from torch import distributed, nn
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+from torch import distributed
 
 from palo.checkpoint.trainable import ParameterState
 from palo.train.deepspeed_config import deepspeed_config
@@ -34,7 +32,6 @@ class ZeroEngine:
         self.rank = distributed.get_rank()
         self.world_size = distributed.get_world_size()
         self._stage = stage.zero.stage
-        _hook_whole_layers(model)
         groups = parameter_groups(trainable_parameters(model).items(), stage.optimizer)
         self.module, *_ = deepspeed.initialize(
             model=model,
@@ -107,17 +104,6 @@ class ZeroEngine:
         if not sharded:
             zero._hp_optimizer_states_linked = False
             zero._lazy_init_hp_params_optimizer_state()
-
-
-def _hook_whole_layers(model: nn.Module) -> None:
-    """Has stage 3 gather and release decoder layers rather than the forty modules within each.
-
-    Not the first layer: DeepSpeed takes the gradients of a whole layer as complete when its input's
-    is, and the first one's input needs none where neither embedding nor projector had a part in it.
-    """
-    layers = [module for module in model.modules() if isinstance(module, LlamaDecoderLayer)]
-    for layer in layers[1:]:
-        set_z3_leaf_module(layer, flag=True)
 
 
 def _optimizer(groups: list[dict[str, Any]], stage: StageConfig) -> torch.optim.Optimizer:
