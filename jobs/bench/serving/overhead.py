@@ -38,7 +38,8 @@ def measure_overhead(settings: ServeBench, root: Path) -> list[Figure]:
     stage = mini_stage(settings.cache / "mini", settings.layers, settings.image_size, settings.seed)
     sizes = EngineSettings(
         num_slots=settings.compared_clients,
-        max_context=_PROMPT_TOKENS + settings.new_tokens,
+        # A picture has room, too: a replica warms up with one.
+        max_context=settings.image_tokens + _PROMPT_TOKENS + settings.new_tokens,
         prefill_chunk=settings.prefill_chunk,
     )
     loaded = load_models([ModelSource(name=MODEL, folder=stage.resolve())])
