@@ -72,7 +72,7 @@ class ServeBench:
     new_tokens: int = 64
     prefill_chunk: int = 256
     repeats: int = 3
-    served_requests: int = 64
+    served_requests: int = 16
     routed_images: int = 30
     routed_questions: int = 150
     routed_tokens: int = 8

@@ -1,6 +1,7 @@
 """Starting a Ray Serve application from a command line."""
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 
 _NUM_TRIES = 5
+_NAME = "palo"
+# How an error of ours ends the trace that Ray Serve keeps of a replica.
+_OWN_ERROR = re.compile(r"^palo\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 def run_application(built: "Application", host: str, port: int) -> None:
@@ -30,13 +34,21 @@ def run_application(built: "Application", host: str, port: int) -> None:
     """
     start_proxy(host, port)
     try:
-        _patiently(lambda: serve.run(built, name="palo", route_prefix="/"))
+        _patiently(lambda: serve.run(built, name=_NAME, route_prefix="/"))
     except RuntimeError as error:
         raise ResourceError(
             "the endpoint didn't start",
-            seen=" ".join(str(error).split())[-300:],
-            fix="Give it a smaller model, or more memory and cores.",
+            seen=_first_own_error() or " ".join(str(error).split())[-300:],
+            fix="If nothing else is named, give it a smaller model, or more memory and cores.",
         ) from error
+
+
+def _first_own_error() -> str:
+    """Returns what the error says that kept a replica from starting; "" if it was none of ours."""
+    application = serve.status().applications[_NAME]
+    told = "\n".join(deployment.message for deployment in application.deployments.values())
+    found = _OWN_ERROR.search(told)
+    return found[1].rstrip(".") if found else ""
 
 
 def start_proxy(host: str, port: int) -> None:

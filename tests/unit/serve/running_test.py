@@ -1,10 +1,12 @@
 """Ray Serve that is slow is waited for; one that never answers is told in our words."""
 
+from types import SimpleNamespace
+
 import pytest
 from ray import serve
 
 from palo.errors import ResourceError
-from palo.serve.running import start_proxy
+from palo.serve.running import run_application, start_proxy
 
 
 @pytest.mark.parametrize("num_slow", [0, 2])
@@ -28,3 +30,28 @@ def test_a_start_that_never_ends_is_told(monkeypatch):
     monkeypatch.setattr(serve, "start", start)
     with pytest.raises(ResourceError, match="not available after 60s"):
         start_proxy("127.0.0.1", 8123)
+
+
+@pytest.mark.parametrize(
+    ("trace", "told"),
+    [
+        (
+            "Error:\nray::ServeReplica\n  File a.py\npalo.errors.DataError: it is long: 9.\n",
+            "the endpoint didn't start: it is long: 9. If nothing else",
+        ),
+        ("", "the endpoint didn't start: Deploying failed. If nothing else"),
+    ],
+)
+def test_what_keeps_a_replica_from_starting_is_told(monkeypatch, trace, told):
+    def run(*_, **__):
+        raise RuntimeError("Deploying\n failed")
+
+    deployment = SimpleNamespace(message=trace)
+    status = SimpleNamespace(
+        applications={"palo": SimpleNamespace(deployments={"model": deployment})}
+    )
+    monkeypatch.setattr(serve, "start", lambda **_: None)
+    monkeypatch.setattr(serve, "run", run)
+    monkeypatch.setattr(serve, "status", lambda: status)
+    with pytest.raises(ResourceError, match=told):
+        run_application(object(), "127.0.0.1", 8123)
