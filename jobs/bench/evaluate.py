@@ -17,7 +17,7 @@ from palo.command import override, run_job
 from palo.machine import hardware
 
 _ROOT = Path(__file__).resolve().parents[2]
-_PACKAGES = ("palo", "torch", "transformers", "aiohttp")
+_PACKAGES = ("palo", "torch", "transformers", "httpx")
 
 
 def main(arguments: list[str]) -> None:

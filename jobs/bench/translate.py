@@ -21,7 +21,7 @@ from palo.command import override, run_job
 from palo.machine import hardware
 
 _ROOT = Path(__file__).resolve().parents[2]
-_PACKAGES = ("palo", "aiohttp", "httpx", "orjson")
+_PACKAGES = ("palo", "httpx", "orjson")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,15 +1,16 @@
 """Sends chat requests: some at a time, with retries, within a budget."""
 
 import asyncio
+import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import aiohttp
-import orjson
+import httpx
 
 from palo.endpoint.budget import Budget, Reservation, Spending
 from palo.endpoint.pace import Pace, seconds_of
@@ -23,6 +24,8 @@ _MAX_REPLY_BYTES = 2 << 20
 _LONGEST_WAIT_S = 60.0
 # A server that is there takes a connection at once; its answer may take minutes.
 _CONNECT_S = 10.0
+# For each request httpx compares all connections of a client with one another.
+_CONNECTIONS_A_CLIENT = 8
 _NO_MONEY = b"insufficient_quota"
 _PASSING = ("timeout", "connection", "busy", "server_error", "bad_response")
 
@@ -40,6 +43,19 @@ class Caller:
         self._answered = False
         self._budget = Budget(endpoint, spent_before)
         self._pace = Pace(endpoint)
+        key = os.environ.get(endpoint.key_env, "")
+        certificates = httpx.create_ssl_context()
+        self._clients = [
+            httpx.AsyncClient(
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=httpx.Timeout(None, connect=_CONNECT_S),
+                limits=httpx.Limits(max_connections=endpoint.in_flight),
+                verify=certificates,
+            )
+            for _ in range(-(-endpoint.in_flight // _CONNECTIONS_A_CLIENT))
+        ]
+        self._turns = itertools.cycle(self._clients)
+        self._open = AsyncExitStack()
 
     @property
     def spent(self) -> Spending:
@@ -57,14 +73,8 @@ class Caller:
         return self.spent.tokens
 
     async def __aenter__(self) -> Self:
-        key = os.environ.get(self._endpoint.key_env, "")
-        access = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = aiohttp.ClientSession(
-            headers={"Content-Type": "application/json"} | access,
-            timeout=aiohttp.ClientTimeout(total=self._endpoint.timeout_s, sock_connect=_CONNECT_S),
-            connector=aiohttp.TCPConnector(limit=self._endpoint.in_flight),
-            trust_env=True,
-        )
+        for client in self._clients:
+            await self._open.enter_async_context(client)
         return self
 
     async def __aexit__(
@@ -73,7 +83,7 @@ class Caller:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._http.close()
+        await self._open.__aexit__(kind, error, trace)
 
     async def ask(
         self,
@@ -139,25 +149,26 @@ class Caller:
     async def _post(self, body: Mapping[str, Any]) -> tuple[Reply | Failure, float | None]:
         url = f"{self._endpoint.url.rstrip('/')}/chat/completions"
         try:
-            async with self._http.post(
-                url, data=orjson.dumps(body), allow_redirects=False
-            ) as response:
+            async with (
+                asyncio.timeout(self._endpoint.timeout_s),
+                next(self._turns).stream("POST", url, json=body) as response,
+            ):
                 received = bytearray()
-                async for part in response.content.iter_any():
+                async for part in response.aiter_bytes():
                     received += part
                     if len(received) > _MAX_REPLY_BYTES:
                         return Failure(kind="bad_response", detail="the reply is too long"), None
-        except TimeoutError as error:
-            free = isinstance(error, aiohttp.ConnectionTimeoutError)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            free = isinstance(error, httpx.ConnectTimeout)
             return Failure(kind="timeout", detail=repr(error), is_free=free), None
-        except aiohttp.ClientError as error:
-            free = isinstance(error, aiohttp.ClientConnectorError)
+        except httpx.TransportError as error:
+            free = isinstance(error, httpx.ConnectError)
             return Failure(kind="connection", detail=repr(error), is_free=free), None
-        if response.status == HTTPStatus.OK:
+        if response.is_success:
             return read_reply(bytes(received)), None
-        self._require_access(response.status, bytes(received))
+        self._require_access(response.status_code, bytes(received))
         asked_s = seconds_of(response.headers.get("retry-after", ""))
-        return failure_of(response.status, bytes(received)), asked_s
+        return failure_of(response.status_code, bytes(received)), asked_s
 
     def _require_access(self, status: int, body: bytes) -> None:
         """Raises ConfigError where every further request would be refused as this one is."""
