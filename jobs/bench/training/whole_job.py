@@ -56,10 +56,13 @@ def _job_rate(steps: Sequence[_Step]) -> float:
     return sum(s.num_samples for s in steps) / sum(s.job_s for s in steps)
 
 
-def _bare_rate(steps: Sequence[_Step]) -> float:
+def _bare_seconds(steps: Sequence[_Step]) -> float:
     # Its processes don't wait for one another: it is done when the last of them is.
-    seconds = max(map(sum, zip(*(s.bare_s for s in steps), strict=True)))
-    return sum(s.num_samples for s in steps) / seconds
+    return max(map(sum, zip(*(s.bare_s for s in steps), strict=True)))
+
+
+def _bare_rate(steps: Sequence[_Step]) -> float:
+    return sum(s.num_samples for s in steps) / _bare_seconds(steps)
 
 
 def _ratio(steps: Sequence[_Step]) -> float:
@@ -68,9 +71,7 @@ def _ratio(steps: Sequence[_Step]) -> float:
 
 def _uneven_share(steps: Sequence[_Step]) -> float:
     """Returns what waiting for one another at each step would add to the bare loop's time."""
-    together = sum(max(s.bare_s) for s in steps)
-    apart = max(map(sum, zip(*(s.bare_s for s in steps), strict=True)))
-    return together / apart - 1
+    return sum(max(s.bare_s) for s in steps) / _bare_seconds(steps) - 1
 
 
 def _wait_share(steps: Sequence[_Step]) -> float:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 _NUM_TRIES = 5
-_NAME = "palo"
 # How an error of ours ends the trace that Ray Serve keeps of a replica.
 _OWN_ERROR = re.compile(r"^palo\.errors\.\w+: (.+)$", re.MULTILINE)
 
@@ -34,7 +33,7 @@ def run_application(built: "Application", host: str, port: int) -> None:
     """
     start_proxy(host, port)
     try:
-        _patiently(lambda: serve.run(built, name=_NAME, route_prefix="/"))
+        _patiently(lambda: serve.run(built, name="palo", route_prefix="/"))
     except RuntimeError as error:
         raise ResourceError(
             "the endpoint didn't start",
@@ -45,10 +44,11 @@ def run_application(built: "Application", host: str, port: int) -> None:
 
 def _first_own_error() -> str:
     """Returns what the error says that kept a replica from starting; "" if it was none of ours."""
-    application = serve.status().applications[_NAME]
-    told = "\n".join(deployment.message for deployment in application.deployments.values())
-    found = _OWN_ERROR.search(told)
-    return found[1].rstrip(".") if found else ""
+    for application in serve.status().applications.values():
+        for deployment in application.deployments.values():
+            if found := _OWN_ERROR.search(deployment.message):
+                return found[1].rstrip(".")
+    return ""
 
 
 def start_proxy(host: str, port: int) -> None:
