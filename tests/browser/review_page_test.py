@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.fixtures.browser_pages import review_opened, served
 
 from palo.serve.page.words import isolated
 from palo.translate.review.page.words import review_words
@@ -13,7 +14,6 @@ _CORRECTED = "تصویر میں ٹھیک 3 سیب ہیں۔ ${x} {{y}} <b>"
 @pytest.fixture(scope="module")
 def review(chromium, tmp_path_factory):
     """The page in front of a review in Urdu and Arabic; its address and its folder."""
-    from tests.fixtures.browser_pages import served
     from tests.fixtures.translations import translation_of
 
     from palo.translate.review.page.mount import mount_review
@@ -33,17 +33,8 @@ def open_review(chromium, review):
     contexts = []
 
     def open_page(name, language="ur"):
-        context = chromium.new_context(locale=language)
-        context.set_default_timeout(20_000)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.faults = []
-        tab.on("pageerror", lambda error: tab.faults.append(str(error)))
-        tab.add_init_script(f"localStorage.setItem('palo-reviewer', {json.dumps(name)})")
-        tab.goto(review[0])
-        tab.wait_for_selector(f"html[data-palo=ready][lang={language}]")
-        tab.wait_for_selector("#review-form")
-        return tab
+        contexts.append(chromium.new_context(locale=language))
+        return review_opened(contexts[-1], review[0], name, language)
 
     yield open_page
     for context in contexts:

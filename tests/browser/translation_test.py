@@ -1,49 +1,23 @@
 """The whole way of a translation, its corrections typed into the page by somebody who knows."""
 
-import importlib.util
-import sys
-
 import pytest
 from tests.conftest import ROOT
-from tests.fixtures.browser_pages import served
+from tests.fixtures.browser_pages import review_opened, served
+from tests.fixtures.scripts import load_script
 
 from palo import storage
 
 
 @pytest.fixture
-def job(monkeypatch):
-    """Runs a job from its command line."""
-
-    def run(name: str, *arguments: str) -> None:
-        spec = importlib.util.spec_from_file_location(name, ROOT / "jobs" / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        # The description of the job's own settings is read from its source.
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        module.main(list(arguments))
-
-    return run
-
-
-@pytest.fixture
 def review_tab(chromium, tmp_path):
-    """A tab with the page of a review that the job has filled with Apertium's drafts."""
+    """Opens the page of the review that the job has filled with Apertium's drafts."""
     from palo.translate.review.page.mount import mount_review
     from palo.translate.review.page.settings import ReviewPage
 
     settings = ReviewPage(folder=tmp_path / "job" / "review", images=tmp_path / "scenes")
     context = chromium.new_context(locale="es")
-    context.set_default_timeout(20_000)
-    context.add_init_script("localStorage.setItem('palo-reviewer', 'Ana')")
-
-    def open_tab():
-        tab = context.new_page()
-        tab.goto(url)
-        tab.wait_for_selector("#review-form")
-        return tab
-
     with served(lambda app: mount_review(app, settings)) as url:
-        yield open_tab
+        yield lambda: review_opened(context, url, "Ana", "es")
         context.close()
 
 
@@ -75,21 +49,21 @@ def correct_in_browser(tab, store, source) -> int:
     return num_corrected
 
 
-def test_what_is_typed_into_the_page_becomes_records(
-    apertium_pairs, job, review_tab, tmp_path, capsys
-):
+def test_what_is_typed_into_the_page_becomes_records(apertium_pairs, review_tab, tmp_path, capsys):
     from palo.pipeline.translated_scenes import SceneSource
     from palo.translate.review.store import ReviewStore
 
     size = ["--to", "es", "--num-conversations", "3", "--num-rounds", "2"]
-    job("show_translation", "--by-hand", *size, "--output", str(tmp_path))
+    show = load_script(ROOT / "jobs" / "show_translation.py")
+    show.main(["--by-hand", *size, "--output", str(tmp_path)])
     assert "3 translations wait for you" in capsys.readouterr().out
     source = SceneSource(folder=tmp_path / "scenes")
     store = ReviewStore(tmp_path / "job" / "review")
     assert correct_in_browser(review_tab(), store, source) == 3
 
     flags = ["--to", "es", "--backend", "apertium", "--review-all"]
-    job("translate", str(source.rows), *flags, "--output", str(tmp_path / "job"))
+    translate = load_script(ROOT / "jobs" / "translate.py")
+    translate.main([str(source.rows), *flags, "--output", str(tmp_path / "job")])
     assert "es: 3 records, 0 in review" in capsys.readouterr().out
     right = [source.right_texts(item) for item in store.items()]
     rows = [row for _, row in storage.read_json_lines(tmp_path / "job" / "records" / "es.jsonl")]

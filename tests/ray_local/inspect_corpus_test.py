@@ -1,13 +1,12 @@
 """What people do with a finished corpus: read its report, look into it, repair and feed back."""
 
 import dataclasses
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from tests.fixtures.corpora import good_rows, row
+from tests.fixtures.scripts import load_script
 
 from palo.data.build import build_corpus
 from palo.data.cleaning import CleaningSettings
@@ -26,11 +25,7 @@ _SAID = "there are two blue squares and one red circle in the middle of this pic
 
 @pytest.fixture(scope="module")
 def main():
-    spec = importlib.util.spec_from_file_location("inspect_corpus_job", _JOB)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.main
+    return load_script(_JOB).main
 
 
 def bad_rows():

@@ -1,6 +1,5 @@
 """The account's set-up script leaves no port open and grants no more than the nodes need."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.fixtures.scripts import load_script
 
 from palo.errors import ConfigError, ResourceError
 
@@ -18,12 +18,7 @@ _SCRIPT = Path(__file__).resolve().parents[2] / "cluster" / "prepare_account.py"
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prepare_account", _SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(_SCRIPT)
 
 
 class FakeEc2:

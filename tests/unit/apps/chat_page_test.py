@@ -1,8 +1,8 @@
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
+from tests.fixtures.scripts import load_script
 
 from palo.errors import ConfigError
 from palo.serve.client import EndpointError
@@ -13,10 +13,7 @@ _APP = Path(__file__).resolve().parents[3] / "apps" / "chat_page.py"
 @pytest.fixture
 def start(monkeypatch):
     """Starts the page up to where it would listen; returns with what it would."""
-    spec = importlib.util.spec_from_file_location("chat_page_app", _APP)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load_script(_APP)
     monkeypatch.delenv("PALO_API_KEY", raising=False)
     started = []
 

@@ -1,4 +1,3 @@
-import importlib.util
 import io
 import os
 import subprocess
@@ -6,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.fixtures.scripts import load_script
 
 from palo.errors import ConfigError, DataError, ImageError
 
@@ -14,11 +14,7 @@ _JOB = Path(__file__).resolve().parents[3] / "jobs" / "chat.py"
 
 @pytest.fixture(scope="module")
 def job():
-    spec = importlib.util.spec_from_file_location("chat_job", _JOB)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(_JOB)
 
 
 class ScriptedSession:

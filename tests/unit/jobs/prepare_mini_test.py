@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.fixtures.scripts import load_script
 
 from palo.errors import ResourceError, StorageError
 from palo.text.tokenizer import load_tokenizer
@@ -17,13 +18,7 @@ _JOB = ROOT / "jobs" / "prepare_mini.py"
 
 @pytest.fixture(scope="module")
 def job() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prepare_mini_job", _JOB)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(_JOB)
 
 
 def test_without_the_data_folder_it_is_one_line(tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
 """The job for reviews, without its page."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from tests.fixtures.scripts import load_script
 
 from palo.errors import ConfigError, DataError
 from palo.translate.review.store import ReviewStore
@@ -16,10 +15,7 @@ _JOB = Path(__file__).resolve().parents[3] / "jobs" / "review.py"
 
 @pytest.fixture
 def review():
-    spec = importlib.util.spec_from_file_location("review_job", _JOB)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load_script(_JOB)
     return lambda *arguments: module.main([str(argument) for argument in arguments])
 
 

@@ -1,11 +1,11 @@
 """The job from its command line: with a server that fails as servers do, and killed as it works."""
 
-import importlib.util
 import json
 import sys
 
 import pytest
 from tests.conftest import ROOT
+from tests.fixtures.scripts import load_script
 
 from palo import storage
 from palo.errors import ConfigError
@@ -16,10 +16,7 @@ CODE = "bn"
 @pytest.fixture
 def main():
     """The job's entry point."""
-    spec = importlib.util.spec_from_file_location("translate_job", ROOT / "jobs" / "translate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return load_script(ROOT / "jobs" / "translate.py").main
 
 
 @pytest.fixture
