@@ -1,6 +1,5 @@
 """Exact match: the share of answers that say precisely the right words, by language and by kind."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from palo import languages
 from palo.evaluate.intervals import percentile_interval, resampling_weights, wilson
 from palo.evaluate.questions import Question
+from palo.text.unicode_forms import normalized
 
 Counts = npt.NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class Accuracy:
 
 def normalised(text: str) -> str:
     """Returns the text in NFC, trimmed, with each run of white space as one space."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join(normalized("NFC", text).split())
 
 
 def is_match(answer: str, right_answer: str) -> bool:

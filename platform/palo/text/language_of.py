@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from palo.languages import Language
-from palo.text.normal_form import CODE_OR_MATHEMATICS
+from palo.text.code_spans import CodeSpans
 from palo.text.scripts import letters_by_script
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _LEAST_KANA_SHARE = 0.1
 _WEIGHTS = {"Hani": 3, "Hang": 3, "Kana": 2}
 _WRITTEN_WITH = {"Hans": "Hani", "Hant": "Hani", "Kore": "Hang"}
 
-_ASIDE = re.compile(CODE_OR_MATHEMATICS.pattern + r"|(?:https?://|www\.)\S+|<[^<>]*>", re.DOTALL)
+_ASIDE = CodeSpans(besides=r"(?:https?://|www\.)\S+|<[^<>]*>")
 _SIGNS_OF_ASIDE = ("`", "$", "\\", "<", "http", "www.")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _NAME = re.compile(r"\b[A-Z\u00c0-\u00de][^\W_]*")
@@ -70,7 +70,7 @@ class LanguageFinder:
             None if the text is too short to tell, or could be in the expected language.
         """
         has_aside = any(sign in text for sign in _SIGNS_OF_ASIDE)
-        words = _ASIDE.sub(" ", text) if has_aside else text
+        words = _without_asides(text) if has_aside else text
         own = self._scripts[expected]
         letters = letters_by_script(words)
         script = _main_script(letters)
@@ -100,7 +100,7 @@ class LanguageFinder:
             None if there are no letters but of such names, those of several scripts, or too few to
             speak against the expected language.
         """
-        words = _ASIDE.sub(" ", text)
+        words = _without_asides(text)
         letters = letters_by_script(words)
         if self._scripts[expected] != "Latn" and "Latn" in letters:
             words = _NAME.sub(" ", words)
@@ -128,6 +128,15 @@ class LanguageFinder:
 
 def _key(script: str) -> str:
     return _WRITTEN_WITH.get(script, script)
+
+
+def _without_asides(text: str) -> str:
+    """Returns a text with a space in the place of code, mathematics, addresses and tags."""
+    pieces, end = [], 0
+    for start, stop in _ASIDE.find(text):
+        pieces.append(text[end:start])
+        end = stop
+    return " ".join([*pieces, text[end:]])
 
 
 def _has_words(words: str) -> bool:

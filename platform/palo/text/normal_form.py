@@ -5,16 +5,14 @@ reason stays: joiners where scripts and emoji need them, code and mathematics.
 """
 
 import re
-import unicodedata
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Mapping
 from html import unescape
 
-CODE_OR_MATHEMATICS = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]+`|\$\$.+?\$\$|\\\[.+?\\\]|\\\(.+?\\\)|\$(?=\S)[^$\n]*?\S\$(?!\d)"
-    r"|\\begin\{(\w+\*?)\}.+?\\end\{\1\}",
-    re.DOTALL,
-)
-"""Spans of a text in which markup, spaces and rare characters may be meant."""
+import numpy as np
+
+from palo.text.code_spans import code_spans
+from palo.text.unicode_forms import normalized
 
 _JOINING = frozenset(
     ("Arab", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym", "Sinh")
@@ -35,12 +33,15 @@ _ZERO_WIDTH_SPACE = re.compile("\u200b")
 # At the start, after ASCII, or after letters of scripts that don't join a joiner says nothing;
 # after others, emoji among them, it may.
 _JOINERS = re.compile("(?:^|(?<=[\x00-\u058f\u3000-\u9fff\uac00-\ud7af]))[\u200c\u200d]+")
-_TRAILING = re.compile("[ \t\u00a0\u3000]+(?=\n)")
+# From the first of some spaces on, and all of them or none: else each would be tried as the first.
+_TRAILING = re.compile("(?<![ \t\u00a0\u3000])[ \t\u00a0\u3000]++(?=\n)")
 
 _OPENERS: Mapping[str, str] = dict.fromkeys("\u202a\u202b\u202d\u202e", "\u202c") | dict.fromkeys(
     "\u2066\u2067\u2068", "\u2069"
 )
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\n]")
+_MARK_OF_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_MARK_OR_LINE_END = re.compile("[\u202a-\u202e\u2066-\u2069\n]")
+_ISOLATE_END = "\u2069"
 
 # A `<` that was escaped to keep a tag from being one stays escaped, and so does its `>`: `<image>`,
 # above all, never comes from words.
@@ -48,9 +49,15 @@ _ENTITY = re.compile(r"&(?:amp|quot|apos|nbsp|#(?!0*6[02];)\d{2,6}|#[xX](?!0*3[c
 _ANGLE = re.compile(r"&(?:[lg]t|#0*6[02]|#[xX]0*3[cCeE]);")
 _ESCAPED_TAG = re.compile(r"&(?:lt|#0*60|#[xX]0*3[cC]);[/!]?[A-Za-z]")
 _OTHER_TAG = re.compile(r"<(?!br\b)/?[a-z][\w-]*(?:\s[^<>]*)?/?>", re.IGNORECASE)
-_BREAK = re.compile(r"[ \t]*<br\s*/?>(?!\s*(?:tag|element)s?\b)[ \t]*\n?", re.IGNORECASE)
+_BREAK = re.compile(
+    r"(?:(?<![ \t])[ \t]++)?<br\s*/?>(?!\s*(?:tag|element)s?\b)[ \t]*\n?", re.IGNORECASE
+)
 _WRAPPED = re.compile(r"\s*<([^<>]+)>\s*")
 _LIKE_A_TAG = re.compile(r"[!/?]|[A-Za-z][\w:-]*(?:\s+[\w:-]+\s*=.*)?\s*/?$", re.DOTALL)
+
+
+_MOST_ROUNDS = 8
+"""What is escaped or hidden more often than this stays so: nobody writes like that to be read."""
 
 
 def normal_form(text: str, script: str) -> str:
@@ -63,10 +70,12 @@ def normal_form(text: str, script: str) -> str:
     if _is_plain(text) or (
         _SUSPECT.search(text) is None and not any(sign in text for sign in "`$\\")
     ):
-        return unicodedata.normalize("NFC", text)  # nearly all texts: no loop, nothing to spare
-    before, after = text, _once(text, script)
-    while after != before:  # What was escaped twice, or hidden by residue, shows only now.
+        return normalized("NFC", text)  # nearly all texts: no loop, nothing to spare
+    after = text
+    for _ in range(_MOST_ROUNDS):  # What was escaped twice, or hidden by residue, shows only now.
         before, after = after, _once(after, script)
+        if after == before:
+            break
     return text if "<image>" in after and "<image>" not in text else after
 
 
@@ -87,9 +96,9 @@ def _once(text: str, script: str) -> str:
     # A table needs its breaks, and a text about HTML means them.
     breaks = "|" not in text and _OTHER_TAG.search(text) is None
     parts, end = [], 0
-    for span in CODE_OR_MATHEMATICS.finditer(text):
-        parts += [_without_residue(text[end : span.start()], script, breaks=breaks), span[0]]
-        end = span.end()
+    for start, stop in code_spans(text):
+        parts += [_without_residue(text[end:start], script, breaks=breaks), text[start:stop]]
+        end = stop
     parts.append(_without_residue(text[end:], script, breaks=breaks))
     text = "".join(parts).rstrip()
     wrapped = _WRAPPED.fullmatch(text)
@@ -108,7 +117,7 @@ def _without_residue(text: str, script: str, *, breaks: bool) -> str:
         text = _ZERO_WIDTH_SPACE.sub("", text)
     if script not in _JOINING:
         text = _JOINERS.sub("", text)
-    return _TRAILING.sub("", unicodedata.normalize("NFC", text))
+    return _TRAILING.sub("", normalized("NFC", text))
 
 
 def _balanced(text: str) -> str:
@@ -117,21 +126,36 @@ def _balanced(text: str) -> str:
     Source: Unicode Standard Annex 9, rules BD9 and X1 to X8: the end of an isolate also closes what
     was opened within it, the end of an embedding closes nothing across an isolate's start.
     """
-    stray: set[int] = set()
-    opened: list[tuple[str, int]] = []
-    for mark in _BIDI.finditer(text):
-        if mark[0] in _OPENERS:
-            opened.append((_OPENERS[mark[0]], mark.start()))
-            continue
-        if mark[0] == "\n":
-            stray.update(place for _, place in opened)
-            opened.clear()
-            continue
-        closes = [number for number, (closer, _) in enumerate(opened) if closer == mark[0]]
-        if not closes or (mark[0] == "\u202c" and closes[-1] != len(opened) - 1):
-            stray.add(mark.start())
-            continue
-        stray.update(place for _, place in opened[closes[-1] + 1 :])
-        del opened[closes[-1] :]
-    stray.update(place for _, place in opened)
-    return "".join(c for n, c in enumerate(text) if n not in stray) if stray else text
+    if _MARK_OF_DIRECTION.search(text) is None:
+        return text
+    kept = bytearray(b"\1") * len(text)
+    opened = array("q")  # places of what is open, and how many isolates are among them
+    num_isolates = 0
+
+    def leave_out(places: Iterable[int]) -> None:
+        for place in places:
+            kept[place] = False
+
+    for match in _MARK_OR_LINE_END.finditer(text):
+        mark, place = match[0], match.start()
+        if mark in _OPENERS:
+            opened.append(place)
+            num_isolates += _OPENERS[mark] == _ISOLATE_END
+        elif mark == "\n":
+            leave_out(opened)
+            del opened[:]
+            num_isolates = 0
+        elif mark == _ISOLATE_END and num_isolates:
+            while _OPENERS[text[opened[-1]]] != _ISOLATE_END:
+                kept[opened.pop()] = False
+            opened.pop()
+            num_isolates -= 1
+        elif opened and _OPENERS[text[opened[-1]]] == mark:
+            opened.pop()
+        else:
+            kept[place] = False
+    leave_out(opened)
+    if b"\0" not in kept:
+        return text
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    return points[np.frombuffer(kept, np.bool_)].tobytes().decode("utf-32-le", "surrogatepass")

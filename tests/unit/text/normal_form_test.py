@@ -93,6 +93,17 @@ def test_a_second_time_changes_nothing(language):
         assert language.native_name in once
 
 
+def test_what_is_escaped_without_end_stays_so():
+    """Regression: each level cost a round over the whole text."""
+    assert normal_form("&" + "amp;" * 7 + "lt; 3", "Latn") == "< 3"
+    deep = normal_form("&" + "amp;" * 20 + "lt; 3", "Latn")
+    assert deep == "&" + "amp;" * 12 + "lt; 3"
+
+
+def test_breaks_one_after_another_take_the_spaces_around_them_along():
+    assert normal_form("a \t<br> \t<br>\n <br>b", "Latn") == "a\n\n\nb"
+
+
 @pytest.mark.data
 def test_newspaper_text_keeps_its_letters(data_folder):
     path = data_folder / "parallel" / "ntrex1000" / "sentences.jsonl"

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from palo.evaluate.exact_match import is_match
+from palo.text.unicode_forms import normalized
 
 # What Arabic and Urdu leave out in everyday writing: vowel signs, and the stretching line.
 _OPTIONAL_MARKS = re.compile("[\u0640\u064b-\u0652\u0670]")
@@ -27,7 +28,7 @@ def folded(text: str) -> str:
     Case, width, punctuation, white space, the script of digits, and optional marks of Arabic go;
     letters and the vowel signs that Indic scripts need stay.
     """
-    text = _OPTIONAL_MARKS.sub("", unicodedata.normalize("NFKC", text).casefold())
+    text = _OPTIONAL_MARKS.sub("", normalized("NFKC", text).casefold())
     return " ".join("".join(map(_folded_character, text)).split())
 
 

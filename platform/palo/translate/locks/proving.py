@@ -1,10 +1,10 @@
 """Proves that a translation holds everything that was locked, and tells what it does not."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from palo.text.unicode_forms import normalized
 from palo.translate.locks.conversions import Quantity, quantities, with_any_unit
 from palo.translate.locks.locking import VISIBLE_KINDS, stray_marks, without_marks
 from palo.translate.locks.numbers import values_in
@@ -52,7 +52,7 @@ def prove(locked: LockedText, text: str, tongues: Tongues) -> Iterator[LockFault
         text: Its translation, marks replaced.
         tongues: The languages.
     """
-    text = unicodedata.normalize("NFC", text)
+    text = normalized("NFC", text)
     own_marks = {lock.text for lock in locked.locks if lock.kind == "mark"}
     for mark in stray_marks(text):
         if mark not in own_marks:

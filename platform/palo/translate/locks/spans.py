@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from palo.text.normal_form import CODE_OR_MATHEMATICS
+from palo.text.code_spans import code_spans
 
 _MARK = re.compile(r"⟦[^⟦⟧]*⟧|[⟦⟧]")
 _MARKUP = re.compile(r"<image>|</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
@@ -52,7 +52,7 @@ def _all(pattern: re.Pattern[str]) -> Finder:
 
 FINDERS: Mapping[str, Finder] = {
     "mark": _all(_MARK),
-    "code": _all(CODE_OR_MATHEMATICS),
+    "code": code_spans,
     "markup": _all(_MARKUP),
     "url": _urls,
     "email": _all(_EMAIL),
