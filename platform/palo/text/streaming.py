@@ -26,7 +26,7 @@ class TextStream:
         self._tokenizer = tokenizer
         self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         self._at_start = True
-        self._stops = tuple(stops)
+        self._stops = tuple(map(_Stop, stops))
         self._held = ""
 
     def add(self, token_id: int) -> str:
@@ -54,17 +54,48 @@ class TextStream:
         return rest
 
     def _certain(self, text: str) -> str:
-        text = self._held + text
-        places = [place for stop in self._stops if (place := text.find(stop)) >= 0]
+        places = [place for stop in self._stops if (place := stop.find(text)) is not None]
         if places:
-            self.stopped, self._held = True, ""
-            return text[: min(places)]
-        waiting = max(_overlap(text, stop) for stop in self._stops)
+            end = len(self._held) + min(places)
+            self.stopped, text, self._held = True, (self._held + text)[:end], ""
+            return text
+        waiting = max(stop.num_waiting for stop in self._stops)
+        text = self._held + text
         self._held = text[len(text) - waiting :]
         return text[: len(text) - waiting]
 
 
-def _overlap(text: str, stop: str) -> int:
-    """Returns how many characters at the end of a text begin a stop text."""
-    longest = min(len(text), len(stop) - 1)
-    return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)
+class _Stop:
+    """A stop text and how much of it has come, each character of the text looked at once.
+
+    Source: D. Knuth, J. Morris and V. Pratt, Fast pattern matching in strings (1977).
+
+    Attributes:
+        num_waiting: How many characters at the end of what came begin the stop text.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.num_waiting = 0
+        self._text = text
+        # How many characters at the end of each beginning of the stop text begin it again.
+        self._again = [0]
+        for character in text[1:]:
+            self._again.append(self._after(self._again[-1], character))
+
+    def find(self, added: str) -> int | None:
+        """Takes more text; returns where in it the stop text begins, before it if that is below 0.
+
+        None if it doesn't end in it.
+        """
+        if not self.num_waiting and self._text[0] not in added:
+            return None
+        for end, character in enumerate(added, start=1):
+            self.num_waiting = self._after(self.num_waiting, character)
+            if self.num_waiting == len(self._text):
+                return end - len(self._text)
+        return None
+
+    def _after(self, num_waiting: int, character: str) -> int:
+        while num_waiting and self._text[num_waiting] != character:
+            num_waiting = self._again[num_waiting - 1]
+        return num_waiting + (self._text[num_waiting] == character)

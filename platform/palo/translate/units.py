@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from palo.data.records import Record
 
+MOST_LOCKS = 1000
+"""A turn with more parts that must stay is a table or an attack: its translation isn't judged."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:

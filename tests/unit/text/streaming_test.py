@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 
 from palo.text.streaming import TextStream
@@ -77,3 +79,28 @@ def test_a_beginning_that_comes_to_nothing_is_given_as_soon_as_that_is_certain(t
     stream, pieces = streamed(tokenizer, "aab aac", "aac")
     assert "".join(pieces) == "aab "
     assert stream.stopped
+
+
+def streamed_plainly(added, stops):
+    """What the stream gives for texts that come one by one, by looking at all of them again."""
+    text, given = "", 0
+    for more in added:
+        text += more
+        places = [place for stop in stops if (place := text.find(stop)) >= 0]
+        if places:
+            return text[: min(places)]
+        waits = [n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])]
+        given = len(text) - max(waits)
+    return text[:given]
+
+
+def test_stop_texts_that_begin_again_within_themselves_are_found(pieces):
+    draw = Random(0)
+    for _ in range(500):
+        text = "".join(draw.choices("ab", k=draw.randint(1, 30)))
+        lengths = draw.choices(range(1, 10), k=draw.randint(1, 3))
+        stops = ["".join(draw.choices("ab", k=length)) for length in lengths]
+        added = [TextStream(pieces).add(token_id) for token_id in pieces.encode(text)]
+        added[1:] = [pieces.token_bytes(token_id).decode() for token_id in pieces.encode(text)[1:]]
+        _, made = streamed(pieces, text, *stops)
+        assert "".join(made) == streamed_plainly(added, stops), (text, stops)

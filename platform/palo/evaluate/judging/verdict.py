@@ -9,7 +9,7 @@ from palo.endpoint.replies import Reply
 from palo.evaluate.judging.scheme import HIGHEST, LOWEST, Form
 
 _FIELDS = {"first", "second", "reason"}
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
+_FENCES = ("```", "```json")
 _TWO_NUMBERS = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ ,]+([0-9]+(?:\.[0-9]+)?)")
 
 
@@ -56,10 +56,9 @@ def read_verdict(reply: Reply, form: Form) -> Verdict | Fault:
 
 
 def _from_json(text: str) -> Verdict | Fault:
-    fenced = _FENCE.match(text)
     try:
-        values = json.loads(fenced[1] if fenced else text)
-    except ValueError:
+        values = json.loads(_unfenced(text))
+    except (ValueError, RecursionError):
         return Fault.NOT_THE_FORM
     if not isinstance(values, dict) or set(values) != _FIELDS:
         return Fault.NOT_THE_FORM
@@ -68,7 +67,16 @@ def _from_json(text: str) -> Verdict | Fault:
         return Fault.NOT_THE_FORM
     if not isinstance(values["reason"], str):
         return Fault.NOT_THE_FORM
+    if not all(LOWEST <= score <= HIGHEST for score in scores):
+        return Fault.OUT_OF_RANGE  # also of what is too large for a float
     return Verdict(float(scores[0]), float(scores[1]), values["reason"])
+
+
+def _unfenced(text: str) -> str:
+    """Returns what stands between a fence's lines; without a fence, the text."""
+    first, _, rest = text.strip().partition("\n")
+    inner, end, last = rest.rpartition("\n")
+    return inner if end and first.rstrip() in _FENCES and last.strip() == "```" else text
 
 
 def _from_lines(text: str) -> Verdict | Fault:

@@ -1,6 +1,7 @@
 """Signs that an answer went wrong: it repeats itself, refuses, or breaks off."""
 
 import re
+from itertools import islice
 
 from palo import languages
 from palo.evaluate.answers.answer import Answer
@@ -8,6 +9,8 @@ from palo.evaluate.answers.answer import Answer
 _LENGTH = 4
 _FEWEST = 12
 _REPETITIVE = 0.5
+_MOST = 50_000
+"""Words behind so many aren't looked at for repetition."""
 _SHORT = 40
 _BEGINNING = 160
 
@@ -45,7 +48,7 @@ def repetition(text: str) -> float:
     0.0 for answers too short to repeat themselves. Characters of scripts without spaces count as
     words.
     """
-    units = _UNIT.findall(text.casefold())
+    units = [unit[0] for unit in islice(_UNIT.finditer(text.casefold()), _MOST)]
     pieces = [tuple(units[i : i + _LENGTH]) for i in range(len(units) - _LENGTH + 1)]
     if len(pieces) < _FEWEST:
         return 0.0

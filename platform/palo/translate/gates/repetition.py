@@ -10,6 +10,8 @@ from palo.translate.translated import Decision, GateResult
 _WORDS, _CHARACTERS = 3, 8
 _MOST_SAME_WORDS = 2
 # A long name that is said again is no fault.
+_MOST_TOKENS = 50_000
+"""What comes behind so many words or characters isn't looked at."""
 _FEW_WORDS, _FEW_CHARACTERS = 2, 6
 
 
@@ -18,7 +20,7 @@ def repetition(case: Case) -> Iterator[GateResult]:
     size = _CHARACTERS if case.is_spaceless else _WORDS
     for side in case.sides:
         tokens: Sequence[str] = side.words if case.is_spaceless else side.words.split()
-        source = side.source.split()
+        tokens, source = tokens[:_MOST_TOKENS], side.source.split()[:_MOST_TOKENS]
         repeated, num = _repeated(tokens, size)
         stutter = _stutter(tokens) if not case.is_spaceless else 0
         if num > max(

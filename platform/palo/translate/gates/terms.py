@@ -8,7 +8,10 @@ from palo.translate.gates.case import Case
 from palo.translate.translated import Decision, GateResult
 
 _WORD = re.compile(r"[A-Za-z]+")
+_ALONE = re.compile(r"(?<![A-Za-z])(?<![A-Za-z] )[A-Za-z]++(?! [A-Za-z])")
 _NAME = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b")
+_MOST_NAMES = 1000
+"""A conversation with more names is none: it isn't looked at."""
 
 
 def terms(case: Case) -> Iterator[GateResult]:
@@ -22,9 +25,11 @@ def terms(case: Case) -> Iterator[GateResult]:
         words = set(_WORD.findall(side.source))
         for name in names & words:
             turns[name].append(side.number)
+    if len(turns) > _MOST_NAMES:
+        return
+    alone = [set(_ALONE.findall(text)) for text in case.texts]
     for name, numbers in turns.items():
-        alone = re.compile(rf"(?<![A-Za-z])(?<![A-Za-z] ){name}(?! ?[A-Za-z])")
-        kept = [number for number in numbers if alone.search(case.texts[number])]
+        kept = {number for number in numbers if name in alone[number]}
         # As a part of a longer name it is something else.
         numbers = [n for n in numbers if n in kept or name not in case.texts[n]]
         if kept and len(kept) < len(numbers):

@@ -73,10 +73,22 @@ def quantities(text: str, language: str) -> list[Quantity]:
     return [Quantity(amount=a, unit=unit) for a, unit in zip(found, units, strict=True)]
 
 
-def with_any_unit(quantity: Quantity, others: list[Quantity]) -> Iterator[Quantity]:
-    """Yields a quantity, or if it lacks a unit, itself with each unit that others have."""
-    units = {quantity.unit} if quantity.unit else {other.unit for other in others}
-    for unit in units:
+def is_converted(quantity: Quantity, others: list[Quantity]) -> bool:
+    """Tells whether one of some quantities is this one in other units.
+
+    What lacks a unit may have any that the others have.
+    """
+    units = {other.unit for other in others}
+    return any(
+        mine.converts_to(its)
+        for mine in _with_units(quantity, units)
+        for other in others
+        for its in _with_units(other, units)
+    )
+
+
+def _with_units(quantity: Quantity, units: set[str]) -> Iterator[Quantity]:
+    for unit in {quantity.unit} if quantity.unit else units:
         yield Quantity(amount=quantity.amount, unit=unit)
 
 

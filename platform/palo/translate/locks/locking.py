@@ -119,7 +119,7 @@ def without_marks(text: str) -> str:
 
 
 def _plain(digits: str) -> str:
-    return str(int("".join(str(unicodedata.decimal(digit)) for digit in digits)))
+    return "".join(str(unicodedata.decimal(digit)) for digit in digits).lstrip("0") or "0"
 
 
 def _visible_finders(language: str) -> Mapping[str, Finder]:

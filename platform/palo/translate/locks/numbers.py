@@ -48,7 +48,7 @@ class Amount:
             known: The values.
             more: Values that count as well, but not as a part of a number.
         """
-        if not self.values.isdisjoint(known | more):
+        if not (self.values.isdisjoint(known) and self.values.isdisjoint(more)):
             return True
         return all(not part.isdisjoint(known) for part in self.parts)
 

@@ -8,7 +8,7 @@ from palo.translate.locks.locking import VISIBLE_KINDS
 from palo.translate.locks.spans import Finder, Span, fixed_spans
 from palo.translate.rules.by_script import rules_of
 from palo.translate.rules.rule import HIDDEN
-from palo.translate.units import Lock
+from palo.translate.units import MOST_LOCKS, Lock
 
 _MOST_ROUNDS = 4
 
@@ -16,7 +16,8 @@ _MOST_ROUNDS = 4
 def clean(text: str, language: str, locks: Iterable[Lock] = ()) -> str:
     """Returns a translation as its language is written; one that is so already, as it is.
 
-    Markup, addresses and code stay as they are, and so does what the locks say.
+    Markup, addresses and code stay as they are, and so does what the locks say. A text with more
+    locks than `MOST_LOCKS` stays as it is.
 
     Args:
         text: A translation, marks replaced or not.
@@ -24,6 +25,8 @@ def clean(text: str, language: str, locks: Iterable[Lock] = ()) -> str:
         locks: What else must not be touched.
     """
     wanted = {lock.wanted for lock in locks if lock.kind not in VISIBLE_KINDS}
+    if len(wanted) > MOST_LOCKS:
+        return text
     spans = fixed_spans(text, {"lock": _finder(wanted)} if wanted else None)
     shown = _hide(text, spans)
     script = languages.get(language).script

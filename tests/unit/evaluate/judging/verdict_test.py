@@ -16,7 +16,13 @@ GOOD = {"first": 8, "second": 6.5, "reason": "The second one is vague."}
 
 
 @pytest.mark.parametrize(
-    "text", [json.dumps(GOOD), f"```json\n{json.dumps(GOOD)}\n```", f"  {json.dumps(GOOD)}\n"]
+    "text",
+    [
+        json.dumps(GOOD),
+        f"```json\n{json.dumps(GOOD)}\n```",
+        f"\n``` \n\n{json.dumps(GOOD)}\n\n ```",
+        f"  {json.dumps(GOOD)}\n",
+    ],
 )
 def test_structured_output_is_read(text):
     assert read_verdict(reply(text), "json") == Verdict(8, 6.5, "The second one is vague.")
@@ -46,6 +52,9 @@ def test_two_numbers_on_the_first_line_are_read(first):
         (json.dumps({**GOOD, "second": 0}), Fault.OUT_OF_RANGE),
         (json.dumps({**GOOD, "second": -1}), Fault.OUT_OF_RANGE),
         ('{"first": NaN, "second": 1, "reason": ""}', Fault.OUT_OF_RANGE),
+        # Regression: these ended the whole run, with a RecursionError and an OverflowError.
+        ("[" * 100_000, Fault.NOT_THE_FORM),
+        (f'{{"first": {"9" * 400}, "second": 1, "reason": ""}}', Fault.OUT_OF_RANGE),
     ],
 )
 def test_anything_else_is_no_verdict(text, fault):

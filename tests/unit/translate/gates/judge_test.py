@@ -7,6 +7,7 @@ from palo.translate.gates.case import Evidence, Limits
 from palo.translate.gates.judge import GATES, GateSettings, judge
 from palo.translate.locks.locking import lock_record
 from palo.translate.translated import Decision, decide
+from palo.translate.units import MOST_LOCKS
 
 _QUESTION, _ANSWER = "What does the man do in the picture?", "He rides 2 horses near a river."
 _GOOD = ("Que fait l’homme sur la photo\u00a0?", "Il monte 2 chevaux près d’une rivière.")
@@ -114,3 +115,24 @@ def test_an_eleventh_language_has_every_gate(make_unit, eleventh_language):
     assert not _against(judge(unit, good))
     assert "locks" in _against(judge(unit, (good[0], "Anapanda farasi 3 karibu na mto.")))
     assert "untranslated" in _against(judge(unit, (good[0], "He rides 2 horses near a mto.")))
+
+
+def test_a_turn_with_very_many_locks_is_not_judged(make_unit):
+    """Regression: every pair of them was compared."""
+    tags = " ".join(f"#a{number}" for number in range(MOST_LOCKS + 1))
+    (result,) = judge(make_unit(_QUESTION, tags), (_GOOD[0], tags))
+    assert (result.gate, result.decision, result.turn) == ("turns", Decision.QUARANTINE, 1)
+    assert result.reason == "The source of this turn holds 1001 parts that must stay."
+
+
+def test_not_more_than_a_hundred_faults_of_locks_are_told(make_unit):
+    strays = " ".join(f"⟦{number}⟧" for number in range(500))
+    results = judge(make_unit(_QUESTION, _ANSWER), (_GOOD[0], f"{_GOOD[1]} {strays}"))
+    assert sum(result.gate == "locks" for result in results) == 100
+
+
+def test_a_conversation_with_very_many_names_is_not_looked_at_for_them(make_unit):
+    words = " ".join(f"near Name{chr(97 + n // 26 % 26)}{chr(97 + n % 26)}{'a' * (n // 676)}"
+                     for n in range(1200))  # fmt: skip
+    unit = make_unit(words, words, language="zh")
+    assert not any(one.gate == "terms" and one.reason for one in judge(unit, (words, "那里")))

@@ -24,6 +24,13 @@ def test_marks_are_known_again_whatever_a_translator_does_to_them(mark):
     assert unlock(f"دیکھیں {mark}", locks) == "دیکھیں www.a.example"
 
 
+def test_a_mark_of_very_many_digits_stays():
+    """Regression: Python refuses to read a number of more than 4,300 digits."""
+    mark = f"⟦{'1' * 5000}⟧"
+    locks = lock("see www.a.example", "fr").locks
+    assert unlock(f"{mark} ⟦001⟧", locks) == f"{mark} www.a.example"
+
+
 def test_a_mark_that_stands_for_nothing_stays():
     assert unlock("⟦7⟧", lock("see www.a.example", "fr").locks) == "⟦7⟧"
 

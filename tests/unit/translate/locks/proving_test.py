@@ -2,6 +2,7 @@ import pytest
 
 from palo.translate.locks.locking import LockSettings, lock
 from palo.translate.locks.proving import Tongues, prove
+from palo.translate.units import MOST_LOCKS
 
 
 def _reasons(source, text, language):
@@ -66,3 +67,10 @@ def test_conversions_are_faults_where_they_are_not_allowed():
     strict = Tongues(target="fr", conversions=False)
     assert len(list(prove(locked, "Des vagues de 6 mètres", strict))) == 2
     assert list(prove(locked, "Des vagues de 9 mètres", Tongues(target="fr")))
+
+
+def test_the_locks_of_a_text_with_very_many_are_not_compared():
+    tags = " ".join(f"#a{number}" for number in range(MOST_LOCKS + 1))
+    assert _reasons(tags, tags, "fr") == [
+        "The source holds 1001 parts that must stay, too many to prove."
+    ]

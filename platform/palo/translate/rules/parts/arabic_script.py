@@ -8,6 +8,7 @@ from palo.translate.rules.rule import HIDDEN, Rule, replacing
 LETTER = "\u0620-\u065f\u066e-\u06d3\u06d5-\u06ed\u06fa-\u06ff\u0750-\u077f"
 """Letters of the script with the marks on them, for use between square brackets."""
 
+_LETTER = re.compile(f"[{LETTER}]")
 # Ligatures from U+FDFA on are signs of their own, which nobody spells out.
 _FORMS = re.compile("[\ufb50-\ufdf9\ufe70-\ufefc]+")
 
@@ -22,6 +23,10 @@ def _mark(name: str, latin: str, own: str) -> Rule:
     )
 
 
+def _asked(line: str) -> str:
+    return f"{line[:-1]}؟" if line.endswith("?") and _LETTER.search(line) else line
+
+
 def _spelled_out(text: str) -> str:
     return _FORMS.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
 
@@ -31,7 +36,7 @@ MARKS = (
     _mark("semicolon", ";", "؛"),
     _mark("question mark", "?", "؟"),
     # A mark behind a word of another script, at the end of what is Arabic otherwise.
-    replacing("question mark", rf"(^[^\n]*[{LETTER}][^\n]*)\?$", r"\1؟"),
+    Rule(name="question mark", apply=lambda text: "\n".join(map(_asked, text.split("\n")))),
 )
 LETTERS = (
     Rule(name="presentation forms", apply=_spelled_out),

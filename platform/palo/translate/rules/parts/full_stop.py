@@ -17,7 +17,11 @@ def full_stop(stop: str, letters: str, *, sentence_ends: str, abbreviations: str
         abbreviations: Longer words that are abbreviated with a Latin full stop.
     """
     short, long = frozenset(sentence_ends.split()), frozenset(abbreviations.split())
-    latin = re.compile(rf"([{letters}]+)([\"”’)]*)[ \u00a0]*\.(?=[\"”’)]*(?:$|(\s)))", re.MULTILINE)
+    # Whole words only: else each letter would be tried as the first of one.
+    latin = re.compile(
+        rf"(?<![{letters}])([{letters}]++)([\"”’)]*+)[ \u00a0]*+\.(?=[\"”’)]*+(?:$|(\s)))",
+        re.MULTILINE,
+    )
 
     def ended(match: re.Match[str]) -> str:
         word = match[1]

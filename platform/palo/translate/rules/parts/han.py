@@ -41,7 +41,7 @@ MARKS = (
     replacing(
         "brackets",
         rf"(?<=[{SIGNS}{CLOSED}])[ ]*\(([^()\n]*)\)[ ]*(?=[{SIGNS}{CLOSED}{_WIDE_MARKS}]|$)"
-        rf"|\(([^()\n]*[{SIGNS}][^()\n]*)\)",
+        rf"|\(((?=[^()\n]*[{SIGNS}])[^()\n]*+)\)",
         r"（\1\2）",
     ),
 )
