@@ -2,6 +2,7 @@
 
 python jobs/keys.py add NAME                           prints a fresh key, once
 python jobs/keys.py add NAME --limits.tokens-per-minute 100000
+python jobs/keys.py add NAME --tenant TEAM             shares what is cached with keys of that team
 python jobs/keys.py list
 python jobs/keys.py revoke ID
 """
@@ -16,6 +17,7 @@ from tyro.conf import Positional
 from palo import command, config
 from palo.serve.guard.key_file import KEY_FILE, add_key, read_keys, revoke_key
 from palo.serve.guard.keys import ApiKey, KeyLimits
+from palo.serve.observing.logs import start_logging
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,17 +29,22 @@ class KeyJob:
         name: Whom or what a new key is for, or the id of the key to revoke.
         file: Where keys are kept.
         limits: How much a new key may ask for.
+        tenant: Team of a new key: its keys share cached prompts and images, and can thus learn
+            from one another by time what was asked. A key without one shares with none.
     """
 
     action: Positional[Literal["add", "list", "revoke"]] = "list"
     name: Positional[str] = ""
     file: Path = KEY_FILE
     limits: KeyLimits = field(default_factory=KeyLimits)
+    tenant: str | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""
         if (self.action == "list") == bool(self.name):
             yield "add takes a name, revoke an id, list none"
+        if self.action != "add" and self.tenant is not None:
+            yield "only a new key can be given a tenant"
 
 
 def main(arguments: list[str]) -> None:
@@ -45,7 +52,7 @@ def main(arguments: list[str]) -> None:
     wanted = command.override(KeyJob(), arguments, "jobs/keys.py")
     config.check(wanted)
     if wanted.action == "add":
-        secret, key = add_key(wanted.file, wanted.name, wanted.limits)
+        secret, key = add_key(wanted.file, wanted.name, wanted.limits, wanted.tenant)
         print(f"key {key.id} for {key.name}, in {wanted.file}; it is shown only now:\n{secret}")
     elif wanted.action == "revoke":
         key = revoke_key(wanted.file, wanted.name)
@@ -62,7 +69,8 @@ def _line(key: ApiKey) -> str:
         f"{_number(limits.tokens_per_minute)} tokens a minute, {_number(limits.concurrent)} at once"
     )
     state = f"revoked {key.revoked}" if key.revoked else allowed
-    return f"{key.id}  {key.created}  {key.name}: {state}"
+    owner = key.name if key.tenant is None else f"{key.name} of {key.tenant}"
+    return f"{key.id}  {key.created}  {owner}: {state}"
 
 
 def _number(limit: int | None) -> str:
@@ -70,4 +78,5 @@ def _number(limit: int | None) -> str:
 
 
 if __name__ == "__main__":
+    start_logging()  # what is done to keys has a line of the audit log, on standard error
     command.run_job(main)

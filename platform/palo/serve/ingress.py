@@ -14,6 +14,7 @@ from starlette.responses import Response
 from palo.serve.front import Front
 from palo.serve.guard.access import LoopbackOnly
 from palo.serve.guard.body_limit import BodyBounds, BodyLimit
+from palo.serve.guard.head_limit import HeadLimit
 from palo.serve.observing.boundary import Boundary
 from palo.serve.protocol.bodies import model_body, models_body
 from palo.serve.refusal_codes import Refusal, RefusalCode
@@ -86,6 +87,7 @@ def build_app(front: Front, edge: Edge) -> FastAPI:
     app.add_middleware(BodyLimit, bounds=edge.bodies, paths=("/v1/",))
     if not front.asks_for_keys:
         app.add_middleware(LoopbackOnly)
+    app.add_middleware(HeadLimit)
     app.add_middleware(Boundary, behind_proxy=edge.behind_proxy)
     return app
 

@@ -19,6 +19,8 @@ class RefusalCode(StrEnum):
     MODEL_NOT_FOUND = "model_not_found"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     INVALID_REQUEST = "invalid_request"
+    URL_TOO_LONG = "url_too_long"
+    HEADERS_TOO_LARGE = "headers_too_large"
     BODY_TOO_LARGE = "body_too_large"
     IMAGE_UNREADABLE = "image_unreadable"
     IMAGE_TOO_LARGE = "image_too_large"
@@ -45,6 +47,8 @@ _STATUS = {
     RefusalCode.RATE_LIMIT_EXCEEDED: 429,
     RefusalCode.OVERLOADED: 503,
     RefusalCode.MODEL_NOT_FOUND: 404,
+    RefusalCode.URL_TOO_LONG: 414,
+    RefusalCode.HEADERS_TOO_LARGE: 431,
     RefusalCode.BODY_TOO_LARGE: 413,
     RefusalCode.REPLICA_LOST: 502,
     RefusalCode.TIMEOUT: 504,

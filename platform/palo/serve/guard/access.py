@@ -4,12 +4,13 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from palo.serve.guard.key_file import KEY_FILE
-from palo.serve.guard.key_ring import KeyRing
+from palo.serve.guard.key_ring import KeyRing, unknown_key
 from palo.serve.guard.keys import UNKEYED, ApiKey
 from palo.serve.refusal_codes import Refusal, RefusalCode
 
@@ -26,12 +27,16 @@ class AccessSettings:
         no_keys: Asks nobody for a key. Then it must listen on loopback.
         num_ingresses: Processes that let requests in. Each grants an equal part of a key's limits,
             at least one request: a limit that is smaller than their number isn't kept.
+        cache_sharing: Who shares what is cached of prompts and images. "key": a key with itself and
+            those of its tenant. "all": everybody, which saves work where many keys ask about the
+            same; then a key can learn by time what others have asked.
     """
 
     host: str = "127.0.0.1"
     key_file: Path = KEY_FILE
     no_keys: bool = False
     num_ingresses: int = 1
+    cache_sharing: Literal["key", "all"] = "key"
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""
@@ -65,6 +70,7 @@ class Access:
 
     def __init__(self, settings: AccessSettings) -> None:
         self._ring = None if settings.no_keys else KeyRing(settings.key_file)
+        self._shares_all = settings.no_keys or settings.cache_sharing == "all"
 
     @property
     def asks_for_keys(self) -> bool:
@@ -86,6 +92,26 @@ class Access:
             return self._ring.find(authorization)
         require_loopback(host, None)
         return UNKEYED
+
+    def require_still(self, key: ApiKey) -> None:
+        """Refuses to go on for a key that was good.
+
+        Raises:
+            Refusal: If it was revoked meanwhile.
+        """
+        if self._ring is not None and not self._ring.holds(key):
+            raise unknown_key()
+
+    def cache_salt(self, key: ApiKey) -> str:
+        """Returns what keeps cached work apart: requests of equal salts share it."""
+        if self._shares_all:
+            return ""
+        return f"key {key.id}" if key.tenant is None else f"tenant {key.tenant}"
+
+    @property
+    def tells_cached_tokens(self) -> bool:
+        """Whether hits of the cache are an owner's own, so that they may be told of them."""
+        return self._ring is None or not self._shares_all
 
 
 def require_loopback(host: str | None, origin: str | None) -> None:

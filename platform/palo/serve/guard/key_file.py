@@ -11,6 +11,7 @@ from pathlib import Path
 
 from palo import config, storage
 from palo.errors import ConfigError
+from palo.serve.guard.audit_log import record
 from palo.serve.guard.keys import ApiKey, KeyLimits, digest_of, name_faults, new_id, new_secret
 
 KEY_FILE = Path("runs/keys.json")
@@ -43,13 +44,16 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     return keys
 
 
-def add_key(path: Path, name: str, limits: KeyLimits | None = None) -> tuple[str, ApiKey]:
+def add_key(
+    path: Path, name: str, limits: KeyLimits | None = None, tenant: str | None = None
+) -> tuple[str, ApiKey]:
     """Makes a key and keeps its digest; the file is made where there is none.
 
     Args:
         path: The file.
         name: Whom or what it is for.
         limits: How much it may ask for.
+        tenant: See `ApiKey`.
 
     Returns:
         The key itself, which is kept nowhere, and what is kept of it.
@@ -59,8 +63,9 @@ def add_key(path: Path, name: str, limits: KeyLimits | None = None) -> tuple[str
         StorageError: If the file can't be read or written.
     """
     with _changing(path) as keys:
-        secret, key = _made(name, limits)
+        secret, key = _made(name, limits, tenant)
         keys.append(key)
+    _record("key_added", key, path)
     return secret, key
 
 
@@ -82,6 +87,7 @@ def renew_key(path: Path, name: str, limits: KeyLimits | None = None) -> tuple[s
     with _changing(path) as keys:
         secret, key = _made(name, limits)
         keys[:] = [*(old for old in keys if old.name != name), key]
+    _record("key_renewed", key, path)
     return secret, key
 
 
@@ -99,21 +105,35 @@ def revoke_key(path: Path, wanted: str) -> ApiKey:
     with _changing(path) as keys:
         for index, key in enumerate(keys):
             if key.id == wanted:
-                keys[index] = replace(key, revoked=key.revoked or _now())
-                return keys[index]
-        ids = ", ".join(key.id for key in keys)
-        raise ConfigError("there is no such key", seen=wanted, fix=f"Their ids are: {ids}.")
+                found = keys[index] = replace(key, revoked=key.revoked or _now())
+                break
+        else:
+            ids = ", ".join(key.id for key in keys)
+            raise ConfigError("there is no such key", seen=wanted, fix=f"Their ids are: {ids}.")
+    _record("key_revoked", found, path)
+    return found
 
 
-def _made(name: str, limits: KeyLimits | None) -> tuple[str, ApiKey]:
+def _made(name: str, limits: KeyLimits | None, tenant: str | None = None) -> tuple[str, ApiKey]:
     limits = limits or KeyLimits()
     for fault in name_faults(name):
         raise ConfigError(fault, fix="Name whom or what the key is for.")
+    for fault in () if tenant is None else name_faults(tenant, "tenant"):
+        raise ConfigError(fault, fix="Name the team whose keys share what is cached.")
     config.check(limits)
     secret = new_secret()
     return secret, ApiKey(
-        id=new_id(), name=name, sha256=digest_of(secret), created=_now(), limits=limits
+        id=new_id(),
+        name=name,
+        sha256=digest_of(secret),
+        created=_now(),
+        limits=limits,
+        tenant=tenant,
     )
+
+
+def _record(event: str, key: ApiKey, path: Path) -> None:
+    record(event, key=key.id, key_name=key.name, tenant=key.tenant, file=path)
 
 
 def _now() -> str:

@@ -1,12 +1,14 @@
 """Who may ask: the keys of a file, read again when the file changes."""
 
-import hmac
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from palo.errors import ConfigError, PaloError
+from palo.serve.guard.audit_log import record
 from palo.serve.guard.key_file import read_keys
 from palo.serve.guard.keys import ApiKey, digest_of
 from palo.serve.refusal_codes import Refusal, RefusalCode
@@ -14,6 +16,7 @@ from palo.serve.refusal_codes import Refusal, RefusalCode
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0
 _MAX_CHARACTERS = 512
+_LARGE_BYTES = 128 << 10
 
 
 class KeyRing:
@@ -37,6 +40,7 @@ class KeyRing:
         self._stamp = self._stamp_now()
         self._keys = _good(read_keys(path))
         self._looked_s = clock()
+        self._reading = threading.Lock()
         if not self._keys:
             raise ConfigError(
                 "no API key is good, so nobody could ask",
@@ -54,16 +58,17 @@ class KeyRing:
             Refusal: If it brings none, or one that isn't known or was revoked.
         """
         self._look()
-        secret = _secret_of(authorization)
-        digest, found = digest_of(secret), None
-        for (
-            key
-        ) in self._keys:  # all of them, each in constant time: nothing to be learnt by waiting
-            if hmac.compare_digest(key.sha256, digest):
-                found = key
+        # A digest can be looked up: nobody can steer it towards one that is there, so the time
+        # tells nothing, and ten thousand keys cost no more than one.
+        found = self._keys.get(digest_of(_secret_of(authorization)))
         if found is None:
-            raise _invalid("this API key isn't known, or was revoked")
+            raise unknown_key()
         return found
+
+    def holds(self, key: ApiKey) -> bool:
+        """Tells whether a key that was found before is still good."""
+        self._look()
+        return key.sha256 in self._keys
 
     def _look(self) -> None:
         now = self._clock()
@@ -75,26 +80,53 @@ class KeyRing:
             return
         self._stamp = stamp
         if stamp is None:
-            self._keys = ()
+            self._renew({})
             _LOG.error("the file of API keys is gone, no key is good now: %s", self._path)
-            return
-        try:
-            self._keys = _good(read_keys(self._path))
-        except PaloError as error:
-            _LOG.error("the keys stay as they were: %s", error)
+        elif stamp.size_bytes > _LARGE_BYTES:
+            # Ten thousand keys take a second: answers that are under way don't wait for it.
+            threading.Thread(target=self._read, name="palo-keys", daemon=True).start()
         else:
+            self._read()
+
+    def _read(self) -> None:
+        with self._reading:  # so that what was read last is what was written last
+            try:
+                keys = _good(read_keys(self._path))
+            except PaloError as error:
+                _LOG.error("the keys stay as they were: %s", error)
+                return
+            if self._stamp is None:  # gone meanwhile
+                return
+            self._renew(keys)
             _LOG.info("read the API keys again: %d are good", len(self._keys))
 
-    def _stamp_now(self) -> tuple[int, int, int, int] | None:
+    def _renew(self, keys: dict[str, ApiKey]) -> None:
+        for digest in keys.keys() - self._keys.keys():
+            record("key_taken_up", key=keys[digest].id, key_name=keys[digest].name)
+        for digest in self._keys.keys() - keys.keys():
+            record("key_dropped", key=self._keys[digest].id, key_name=self._keys[digest].name)
+        self._keys = keys
+
+    def _stamp_now(self) -> "_Stamp | None":
         try:
             found = self._path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
+        return _Stamp(found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
 
 
-def _good(keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
-    return tuple(key for key in keys if key.revoked is None)
+class _Stamp(NamedTuple):
+    """What differs once a file has changed."""
+
+    changed_ns: int
+    size_bytes: int
+    inode: int
+    mode: int
+
+
+def _good(keys: tuple[ApiKey, ...]) -> dict[str, ApiKey]:
+    """Returns the keys that weren't revoked, by their digests."""
+    return {key.sha256: key for key in keys if key.revoked is None}
 
 
 def _secret_of(authorization: str | None) -> str:
@@ -103,8 +135,13 @@ def _secret_of(authorization: str | None) -> str:
     if scheme.lower() != "bearer" or not secret:
         raise _invalid("this endpoint asks for an API key")
     if len(secret) > _MAX_CHARACTERS:
-        raise _invalid("this API key isn't known, or was revoked")
+        raise unknown_key()
     return secret
+
+
+def unknown_key() -> Refusal:
+    """Returns the answer for a key that isn't known, or not any more."""
+    return _invalid("this API key isn't known, or was revoked")
 
 
 def _invalid(fact: str) -> Refusal:

@@ -50,6 +50,7 @@ class ApiKey:
         created: When, in UTC.
         limits: How much it may ask for.
         revoked: When it was revoked, in UTC; None while it is good.
+        tenant: Whose keys share what is cached with this one; None for a key that shares with none.
     """
 
     id: str
@@ -58,18 +59,21 @@ class ApiKey:
     created: str
     limits: KeyLimits = field(default_factory=KeyLimits)
     revoked: str | None = None
+    tenant: str | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""
         yield from name_faults(self.name)
+        if self.tenant is not None:
+            yield from name_faults(self.tenant, "tenant")
         if len(self.sha256) != _DIGEST_CHARACTERS or set(self.sha256) - set("0123456789abcdef"):
             yield f"sha256 of key {self.id!r} is no SHA-256 in lower-case hexadecimal"
 
 
-def name_faults(name: str) -> Iterator[str]:
-    """Yields what is wrong with a key's name."""
+def name_faults(name: str, what: str = "name") -> Iterator[str]:
+    """Yields what is wrong with a key's name, or with its tenant's."""
     if not 0 < len(name) <= _MAX_NAME or not name.isprintable():
-        yield f"a key's name has from 1 to {_MAX_NAME} printable characters, not {name!r}"
+        yield f"a key's {what} has from 1 to {_MAX_NAME} printable characters, not {name!r}"
 
 
 def new_secret() -> str:

@@ -1,17 +1,23 @@
-"""The edge of the application: every request has a name, and no fault of ours is seen beyond it."""
+"""The edge of the application: every request has a name, and no fault of ours is seen beyond it.
+
+Its answers also tell browsers to guess no types, and those of the API to be kept by nobody.
+"""
 
 import logging
 import re
 import secrets
+from itertools import islice
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from palo.serve.guard.head_limit import API_PATHS
 from palo.serve.observing.logs import request_named
 from palo.serve.refusal_codes import Refusal, RefusalCode
 
 _LOG = logging.getLogger(__name__)
 _NAME = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+_MAX_HEADERS = 100  # requests with more are refused within, whatever their name
 
 
 class Boundary:
@@ -38,7 +44,12 @@ class Boundary:
         given = _given_name(scope)
         request_id = given or f"req_{secrets.token_hex(12)}"
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id, is_told=self._behind_proxy and given is not None)
+        answer = _Answer(
+            send,
+            request_id,
+            is_told=self._behind_proxy and given is not None,
+            is_kept=not scope["path"].startswith(API_PATHS),
+        )
         with request_named(request_id):
             try:
                 await self._app(scope, receive, answer.send)
@@ -52,10 +63,11 @@ class Boundary:
 
 
 class _Answer:
-    def __init__(self, send: Send, request_id: str, *, is_told: bool) -> None:
+    def __init__(self, send: Send, request_id: str, *, is_told: bool, is_kept: bool) -> None:
         self._send = send
         self._request_id = request_id
         self._is_told = is_told
+        self._is_kept = is_kept
         self._is_begun = False
         self._is_whole = False
         self._is_stream = False
@@ -66,6 +78,10 @@ class _Answer:
             names = {name.lower(): value for name, value in headers}
             if b"x-request-id" not in names and not self._is_told:
                 headers.append((b"x-request-id", self._request_id.encode()))
+            if b"x-content-type-options" not in names:
+                headers.append((b"x-content-type-options", b"nosniff"))
+            if b"cache-control" not in names and not self._is_kept:
+                headers.append((b"cache-control", b"no-store"))
             self._is_begun = True
             self._is_stream = names.get(b"content-type", b"").startswith(b"text/event-stream")
             message = {**message, "headers": headers}
@@ -96,7 +112,7 @@ class _Answer:
 
 def _given_name(scope: Scope) -> str | None:
     """Returns the name that a request came with, if it is a plain one."""
-    for name, value in scope["headers"]:
+    for name, value in islice(scope["headers"], _MAX_HEADERS):
         if name == b"x-request-id" and _NAME.fullmatch(value):
             return str(value.decode())
     return None

@@ -4,7 +4,8 @@ Labels have few values by design: models are those that are served, languages th
 `palo.languages`, codes those of refusals; whatever a client writes never becomes one.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -25,6 +26,7 @@ _TOKEN_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
 _REQUEST_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _QUEUE_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
 _LABELS = ("model", "language")
+_FRESH_S = 1.0
 
 
 class Metrics:
@@ -32,9 +34,12 @@ class Metrics:
 
     Args:
         models: Names of the models that are served.
+        clock: Seconds that only go forward.
     """
 
-    def __init__(self, models: Sequence[str]) -> None:
+    def __init__(self, models: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._written: tuple[float, bytes] | None = None
         self._models = frozenset(models)
         self._registry = CollectorRegistry()
         self._engines = EngineMetrics()
@@ -126,8 +131,14 @@ class Metrics:
         self._engines.keep(model, replica, stats)
 
     def exposition(self) -> tuple[bytes, str]:
-        """Returns all of it as Prometheus reads it, and its content type."""
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        """Returns all of it as Prometheus reads it, and its content type.
+
+        It is written once a second at most, however many ask for it.
+        """
+        now = self._clock()
+        if self._written is None or now - self._written[0] >= _FRESH_S:
+            self._written = now, generate_latest(self._registry)
+        return self._written[1], CONTENT_TYPE_LATEST
 
     def series(self) -> dict[str, tuple[str, ...]]:
         """Returns the labels of each series that there can be, by its name."""

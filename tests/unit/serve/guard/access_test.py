@@ -79,3 +79,22 @@ def test_pages_of_the_web_reach_nothing(kind, headers, passes):
         with pytest.raises(Refusal):
             asyncio.run(asking)
     assert len(passed) == passes
+
+
+def test_cached_work_is_shared_by_one_key_one_tenant_or_by_choice_by_all(tmp_path):
+    path = tmp_path / "keys.json"
+    alone, other = add_key(path, "laptop")[1], add_key(path, "phone")[1]
+    team = [add_key(path, name, tenant=alone.id)[1] for name in "ab"]
+    access = Access(AccessSettings(key_file=path))
+    salts = [access.cache_salt(key) for key in (alone, other, *team)]
+    assert "" not in salts
+    assert salts[2] == salts[3]
+    assert len(set(salts)) == 3  # a tenant that is named like a key is still another one
+    assert access.tells_cached_tokens
+    shared = Access(AccessSettings(key_file=path, cache_sharing="all"))
+    assert {shared.cache_salt(key) for key in (alone, *team)} == {""}
+    assert not shared.tells_cached_tokens
+    single = Access(AccessSettings(no_keys=True))
+    assert single.cache_salt(UNKEYED) == ""
+    assert single.tells_cached_tokens
+    single.require_still(UNKEYED)

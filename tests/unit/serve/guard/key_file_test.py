@@ -109,3 +109,27 @@ def test_many_processes_lose_no_key_of_one_another(path):
     assert [process.wait() for process in running] == [0, 0, 0]
     names = {key["name"] for key in json.loads(path.read_text())["keys"]}
     assert names == {f"{process}-{number}" for process in range(3) for number in range(10)}
+
+
+def test_every_change_of_a_key_has_a_line_without_its_secret(path, caplog):
+    caplog.set_level("INFO", "palo.audit")
+    secret, key = add_key(path, "laptop", tenant="team")
+    _, renewed = renew_key(path, "make serve")
+    revoke_key(path, key.id)
+    told = [(line.message, line.audit["key"]) for line in caplog.records]
+    assert told == [
+        ("key_added", key.id),
+        ("key_renewed", renewed.id),
+        ("key_revoked", key.id),
+    ]
+    assert caplog.records[0].audit["tenant"] == "team"
+    everything = str([vars(line) for line in caplog.records])
+    assert secret not in everything
+    assert key.sha256 not in everything
+
+
+def test_keys_of_a_tenant_are_read_again(path):
+    _, key = add_key(path, "laptop", tenant="team")
+    assert read_keys(path) == (key,)
+    with pytest.raises(ConfigError, match="a key's tenant has from 1 to 64"):
+        add_key(path, "phone", tenant="")

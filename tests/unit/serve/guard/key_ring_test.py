@@ -1,4 +1,5 @@
 import os
+import threading
 
 import pytest
 
@@ -112,3 +113,30 @@ def test_it_does_not_start_where_nobody_could_ask(path):
     revoke_key(path, key.id)
     with pytest.raises(ConfigError, match="no API key is good"):
         KeyRing(path)
+
+
+def test_a_key_is_held_until_it_is_revoked(path, clock):
+    _, key = add_key(path, "laptop")
+    add_key(path, "phone")
+    ring = KeyRing(path, clock)
+    assert ring.holds(key)
+    revoke_key(path, key.id)
+    clock.now_s += 1.1
+    assert not ring.holds(key)
+
+
+def test_a_large_file_is_read_again_aside(path, clock, monkeypatch, caplog):
+    caplog.set_level("INFO", "palo")
+    monkeypatch.setattr("palo.serve.guard.key_ring._LARGE_BYTES", 0)
+    _, key = add_key(path, "laptop")
+    secret, _ = add_key(path, "phone")
+    ring = KeyRing(path, clock)
+    revoke_key(path, key.id)
+    clock.now_s += 1.1
+    ring.find(f"Bearer {secret}")
+    for thread in threading.enumerate():
+        if thread.name == "palo-keys":
+            thread.join()
+    assert not ring.holds(key)
+    (dropped,) = (record for record in caplog.records if record.message == "key_dropped")
+    assert dropped.audit == {"key": key.id, "key_name": "laptop"}

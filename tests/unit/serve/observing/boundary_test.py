@@ -117,3 +117,27 @@ def test_other_kinds_of_connections_pass():
 
     asyncio.run(Boundary(app)({"type": "lifespan"}, None, None))
     assert passed == ["lifespan"]
+
+
+def test_answers_of_the_api_are_kept_by_nobody_and_no_type_is_guessed():
+    def headers(path, app):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        asyncio.run(Boundary(app)(scope, None, send))
+        return dict(sent[0]["headers"])
+
+    async def refuses(scope, receive, send):
+        raise Refusal("no", code=RefusalCode.INVALID_API_KEY)
+
+    for app in (PlainTextResponse("hello"), refuses):
+        found = headers("/v1/chat/completions", app)
+        assert found[b"x-content-type-options"] == b"nosniff"
+        assert found[b"cache-control"] == b"no-store"
+        assert not [name for name in found if name.startswith(b"access-control")]
+    page = headers("/theme.css", PlainTextResponse("", headers={"cache-control": "max-age=9"}))
+    assert page[b"cache-control"] == b"max-age=9"
+    assert b"cache-control" not in headers("/", PlainTextResponse(""))

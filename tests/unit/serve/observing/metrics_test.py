@@ -143,3 +143,13 @@ def test_each_series_is_as_it_is_told():
     assert {name: set(labels) for name, labels in written.items()} == {
         name: set(labels) for name, labels in told.items()
     }
+
+
+def test_it_is_written_once_a_second_however_many_ask():
+    now_s = [5.0]
+    metrics = Metrics(["m"], clock=lambda: now_s[0])
+    first, _ = metrics.exposition()
+    metrics.began()
+    assert metrics.exposition()[0] is first
+    now_s[0] += 1.0
+    assert b"palo_open_requests 1.0" in metrics.exposition()[0]
