@@ -55,6 +55,8 @@ class Account:
             total_s=total_s,
             num_images=num_images,
         )
+        if self._owner is None:
+            return  # strangers are counted, and told by the audit log; they can't fill this one
         self._log.write(
             question=ask.conversation.turns[-1].text if ask else "",
             answer=self._answer,

@@ -179,7 +179,7 @@ def test_a_picture_reaches_the_replica_and_keeps_its_place(client):
     assert post(client, content).status_code == 200
     (ask,) = client.replica.asked
     assert [picture.data for picture in ask.pictures] == [b"pixels"]
-    assert ask.routing_key == ask.pictures[0].image_id
+    assert ask.routing_key == f"{ask.salt}\n{ask.pictures[0].image_id}"
     assert ask.conversation.turns[0].num_images == 1
 
 

@@ -26,14 +26,16 @@ class BodyBounds:
         idle_s: Longest time in which nothing of a body comes.
         total_s: Longest time until a whole body is here.
         max_json_values: Most values, at any depth, of a body's JSON: small text can hold millions
-            of them, each far larger in memory.
+            of them, each far larger in memory. A comma of a text counts as one.
+        max_json_fields: Most fields, objects and arrays, which are larger yet.
     """
 
     max_bytes: int = 32 << 20
     max_all_bytes: int = 512 << 20
     idle_s: float = 10.0
     total_s: float = 60.0
-    max_json_values: int = 500_000
+    max_json_values: int = 250_000
+    max_json_fields: int = 50_000
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is out of range."""
@@ -42,8 +44,9 @@ class BodyBounds:
         for name in ("idle_s", "total_s"):
             if not 0 < getattr(self, name) <= _LONGEST_S:
                 yield f"{name} must be above 0, at most an hour, not {getattr(self, name)}"
-        if self.max_json_values < 1:
-            yield f"max_json_values must be at least 1, not {self.max_json_values}"
+        for name in ("max_json_values", "max_json_fields"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, not {getattr(self, name)}"
 
 
 class BodyLimit:
@@ -134,20 +137,29 @@ class _Body:
             ) from None
 
 
-def require_few_values(body: bytes, bounds: BodyBounds) -> None:
+def require_few_values(body: bytes | bytearray, bounds: BodyBounds) -> None:
     """Refuses JSON of more values than a request can have a use for, before it is parsed.
+
+    Args:
+        body: JSON without large images.
+        bounds: How many are too many.
 
     Raises:
         Refusal: If it may have more.
     """
-    num_values = sum(map(body.count, (b",", b"[", b"{")))
-    if num_values > bounds.max_json_values:
-        raise Refusal(
-            "the body has too many values",
-            seen=num_values,
-            fix=f"Send at most {bounds.max_json_values}.",
-            code=RefusalCode.INVALID_REQUEST,
-        )
+    num_containers = body.count(b"[") + body.count(b"{")
+    num_values = num_containers + body.count(b",")
+    num_fields = num_containers + body.count(b":")
+    for what, number, most in (
+        ("values", num_values, bounds.max_json_values),
+        ("fields", num_fields, bounds.max_json_fields),
+    ):
+        if number > most:
+            raise Refusal(
+                f"the body has too many {what}",
+                fix=f"Send at most {most}.",
+                code=RefusalCode.INVALID_REQUEST,
+            )
 
 
 def _declared(scope: Scope) -> int:

@@ -36,6 +36,7 @@ class Ask:
         sampling: How answers are drawn; the model adds what ends them.
         num_choices: How many answers are wanted.
         owner: Whose request it is; pictures of several owners are decoded in turn.
+        salt: Requests of equal salts share what is cached; of others nothing can be learnt.
     """
 
     request_id: str
@@ -45,11 +46,12 @@ class Ask:
     sampling: Sampling = field(default_factory=Sampling)
     num_choices: int = 1
     owner: str = ""
+    salt: str = ""
 
     @property
     def routing_key(self) -> str | None:
         """Requests of one key are best answered by one replica; None if any will do."""
-        return self.pictures[0].image_id if self.pictures else None
+        return f"{self.salt}\n{self.pictures[0].image_id}" if self.pictures else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,10 +17,17 @@ class AnswerWriter:
         version: Names the weights, as OpenAI's `system_fingerprint`.
         num_choices: How many answers there are.
         with_logprobs: Whether tokens are told.
+        tells_cached: Whether usage tells how much of a prompt was known; else it says 0.
     """
 
     def __init__(
-        self, model: str, version: str, num_choices: int = 1, *, with_logprobs: bool = False
+        self,
+        model: str,
+        version: str,
+        num_choices: int = 1,
+        *,
+        with_logprobs: bool = False,
+        tells_cached: bool = True,
     ) -> None:
         self._head = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
@@ -29,6 +36,7 @@ class AnswerWriter:
             "system_fingerprint": version,
         }
         self._with_logprobs = with_logprobs
+        self._tells_cached = tells_cached
         self._texts = [""] * num_choices
         self._tokens: list[list[TokenText]] = [[] for _ in range(num_choices)]
         self._finishes: list[str | None] = [None] * num_choices
@@ -53,6 +61,7 @@ class AnswerWriter:
         completion = sum(taken.completion_tokens for taken in self._taken)
         # What the first answer computed the others find: that is no saving of the client's.
         cached = min((taken.cached_tokens for taken in self._taken), default=0)
+        cached *= self._tells_cached
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_FRAME_BYTES = 128 << 10
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProtocolBounds:
@@ -10,6 +12,7 @@ class ProtocolBounds:
 
     Attributes:
         max_messages: Most messages of a conversation.
+        max_parts: Most parts of all messages together, texts and images.
         max_text_characters: Most characters of all messages together, images left out.
         max_images: Most images of a conversation.
         max_choices: Most answers to one request (`n`).
@@ -18,15 +21,27 @@ class ProtocolBounds:
     """
 
     max_messages: int = 256
+    max_parts: int = 1024
     max_text_characters: int = 200_000
     max_images: int = 8
     max_choices: int = 8
     max_tokens: int = 8192
     default_max_tokens: int = 1024
 
+    @property
+    def max_text_bytes(self) -> int:
+        """Most bytes of a request's JSON without large images: JSON may take six for a letter."""
+        return 6 * self.max_text_characters + _FRAME_BYTES
+
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        for name in ("max_messages", "max_text_characters", "max_choices", "default_max_tokens"):
+        for name in (
+            "max_messages",
+            "max_parts",
+            "max_text_characters",
+            "max_choices",
+            "default_max_tokens",
+        ):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}, it must be at least 1"
         if self.max_images < 0:

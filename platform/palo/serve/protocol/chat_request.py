@@ -8,9 +8,10 @@ of OpenAI's kind) is refused rather than ignored.
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, FailFast, Field, Tag
 
 _MAX_SEED = 2**63 - 1
+_MAX_STOPS = 64  # the engine takes fewer; here it only bounds what is looked at
 _UNDONE = (
     "tools",
     "tool_choice",
@@ -29,6 +30,12 @@ class _Strict(BaseModel):
     """Numbers are numbers and texts are texts; nothing is guessed."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class _FailFast(FailFast):
+    """Stops at the first wrong item of a list: more of them than one are told to nobody."""
+
+    __hash__ = object.__hash__  # asked for by unions
 
 
 class ImageUrl(_Strict):
@@ -67,7 +74,7 @@ Part = Annotated[
     Discriminator(_kind_of_part),
 ]
 Content = Annotated[
-    Annotated[str, Tag("#text")] | Annotated[list[Part], Tag("#parts")],
+    Annotated[str, Tag("#text")] | Annotated[list[Part], _FailFast(), Tag("#parts")],
     Discriminator(_kind_of_content),
 ]
 
@@ -117,20 +124,20 @@ class ChatRequest(_Strict):
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
     model: str = Field(min_length=1, max_length=256)
-    messages: list[Message] = Field(min_length=1)
+    messages: Annotated[list[Message], _FailFast()] = Field(min_length=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     n: int | None = Field(default=None, ge=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], Field(max_length=_MAX_STOPS)] | None = None
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     seed: int | None = Field(default=None, ge=-_MAX_SEED, le=_MAX_SEED)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     response_format: ResponseFormat | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Annotated[list[Literal["text"]], _FailFast()] | None = None
     top_k: int | None = Field(default=None, ge=0)
     repetition_penalty: float | None = Field(default=None, ge=0.01, le=100)
     language: str | None = Field(default=None, max_length=16)

@@ -9,6 +9,8 @@ from palo.text.scripts import letters_by_script
 
 # Nothing after this many characters changes the answer, and a question may be very long.
 _CHARACTERS = 2000
+# Words of so many turns are enough too.
+_TURNS = 8
 
 
 def language_of(texts: Sequence[str]) -> str | None:
@@ -24,7 +26,7 @@ def language_of(texts: Sequence[str]) -> str | None:
         An ISO 639-1 code of `palo.languages`; None if it can't be told, or is none of them.
     """
     said = ""
-    for text in reversed(texts):
+    for text in reversed(texts[-_TURNS:]):
         said = f"{text[:_CHARACTERS]}\n{said}"[:_CHARACTERS]
         found = _finder(languages.codes()).find(said, languages.codes()[0])
         if languages.known(found):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from palo import languages
 from palo.serve.engine.request import Sampling
@@ -12,20 +13,29 @@ from palo.serve.protocol.chat_request import ChatRequest
 from palo.serve.refusal_codes import Refusal, RefusalCode
 
 _MAX_SEEN = 80
+_MAX_FIELDS = 64
 
 
-def read_request(body: bytes, bounds: ProtocolBounds) -> ChatRequest:
+def read_request(body: bytes | bytearray, bounds: ProtocolBounds) -> ChatRequest:
     """Reads a request and checks what can be checked without a model.
 
+    Counts come before everything else: a body of thousands of wrong messages is refused at once.
+
     Args:
-        body: JSON.
+        body: JSON; whoever calls has bounded its size and the number of its values.
         bounds: How much it may ask for.
 
     Raises:
         Refusal: If it isn't JSON, isn't a chat completion, or asks for too much.
     """
     try:
-        request = ChatRequest.model_validate_json(body)
+        values = from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise _invalid("the body isn't JSON", "", None) from None
+    for param, fact, seen in _crowds(values, bounds):
+        raise _invalid(fact, seen, param)
+    try:
+        request = ChatRequest.model_validate(values)
     except ValidationError as error:
         raise _malformed(error) from None
     for param, fact, seen in _excesses(request, bounds):
@@ -59,13 +69,28 @@ def sampling_of(request: ChatRequest, bounds: ProtocolBounds) -> Sampling:
     return sampling
 
 
+def _crowds(values: Any, bounds: ProtocolBounds) -> Iterator[tuple[str | None, str, object]]:  # noqa: ANN401 - any JSON
+    """Yields what there is too much of, whatever it is: field, what is wrong, how many."""
+    if not isinstance(values, dict):
+        return
+    if len(values) > _MAX_FIELDS:
+        yield None, f"a request has at most {_MAX_FIELDS} fields", len(values)
+    messages = values.get("messages")
+    if not isinstance(messages, list):
+        return
+    if len(messages) > bounds.max_messages:
+        most = f"a conversation has at most {bounds.max_messages} messages"
+        yield "messages", most, len(messages)
+    contents = [message.get("content") for message in messages if isinstance(message, dict)]
+    num_parts = sum(len(content) for content in contents if isinstance(content, list))
+    if num_parts > bounds.max_parts:
+        yield "messages", f"messages have at most {bounds.max_parts} parts together", num_parts
+
+
 def _excesses(request: ChatRequest, bounds: ProtocolBounds) -> Iterator[tuple[str, str, object]]:
     """Yields parameters that are beyond bounds: name, what is wrong, the value."""
     for name in request.undone():
         yield name, f"{name} isn't supported here", ""
-    if len(request.messages) > bounds.max_messages:
-        most = f"a conversation has at most {bounds.max_messages} messages"
-        yield "messages", most, len(request.messages)
     num_characters = sum(len(message.text) for message in request.messages)
     if num_characters > bounds.max_text_characters:
         most = f"messages have at most {bounds.max_text_characters} characters together"
@@ -94,14 +119,14 @@ def _invalid(fact: str, seen: object, param: str | None) -> Refusal:
 def _malformed(error: ValidationError) -> Refusal:
     """Returns what is first wrong in a body, without a word of pydantic's own."""
     first = error.errors(include_url=False, include_context=False)[0]
-    if first["type"] == "json_invalid":
-        return _invalid("the body isn't JSON", "", None)
     param = _path(first["loc"]) or None
     if first["type"] == "union_tag_not_found":
         return _invalid('a part of a message has the type "text" or "image_url"', "", param)
     message = first["msg"][:1].lower() + first["msg"][1:]
     fact = f"{param} is wrong, {message}" if param else f"the body is wrong, {message}"
     value: Any = first.get("input")
+    if isinstance(value, str):
+        value = value[:_MAX_SEEN]
     seen = repr(value) if isinstance(value, str | int | float | bool) else ""
     return _invalid(fact, seen, param)
 

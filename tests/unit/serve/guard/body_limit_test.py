@@ -126,11 +126,20 @@ def test_json_of_millions_of_values_is_not_parsed():
         with pytest.raises(Refusal) as caught:
             require_few_values(body, bounds)
         assert caught.value.code is RefusalCode.INVALID_REQUEST
+    names = json.dumps(dict.fromkeys(map(str, range(60)), 0)).encode()
+    with pytest.raises(Refusal, match="too many fields"):
+        require_few_values(names, BodyBounds(max_json_fields=50))
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("max_bytes", 0), ("max_bytes", 2**40), ("idle_s", 0), ("total_s", 1e9)],
+    [
+        ("max_bytes", 0),
+        ("max_bytes", 2**40),
+        ("idle_s", 0),
+        ("total_s", 1e9),
+        ("max_json_fields", 0),
+    ],
 )
 def test_bounds_are_sensible(name, value):
     config.check(BodyBounds())

@@ -74,3 +74,17 @@ def test_size_is_judged_before_anything_is_decoded():
 
 def test_other_urls():
     assert not is_data_url("https://images.example.org/data:image/png;base64,")
+
+
+@pytest.mark.parametrize("kind", [str, str.encode, lambda text: memoryview(text.encode())])
+def test_a_large_one_is_decoded_in_pieces(kind):
+    data = bytes(range(256)) * 4000
+    url = "data:image/png;base64," + base64.b64encode(data).decode()
+    assert read_data_url(kind(url), len(data), None) == data
+    assert (
+        fault(kind(url[:400_000] + "==" + url[400_000:]), 1 << 30) == RefusalCode.IMAGE_UNREADABLE
+    )
+    head, _, text = url.partition(",")
+    early = f"{head},{text[: (256 << 10) - 4]}AA==AAAA{text[256 << 10 :]}"
+    assert fault(kind(early), 1 << 30) == RefusalCode.IMAGE_UNREADABLE
+    assert fault(kind(url), len(data) - 1) == RefusalCode.IMAGE_TOO_LARGE

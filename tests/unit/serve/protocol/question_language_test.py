@@ -28,3 +28,9 @@ def test_the_language_of_a_question(text, language):
 def test_a_short_question_is_in_the_language_of_those_before_it():
     assert language_of(["Quels objets voit-on sur cette photo ?", "Et là ?"]) == "fr"
     assert language_of([]) is None
+
+
+def test_only_the_last_turns_are_looked_at():
+    texts = ["Quels objets voit-on sur cette photo ?", *["12 + 3"] * 20]
+    assert language_of(texts[:8]) == "fr"
+    assert language_of(texts) is None

@@ -104,3 +104,24 @@ def test_what_is_no_request_is_refused(body):
     with pytest.raises(Refusal) as caught:
         read_request(body, BOUNDS)
     assert caught.value.code is RefusalCode.INVALID_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"messages": QUESTION * 300}, "at most 256 messages: 300"),
+        ({"messages": [1] * 300}, "at most 256 messages: 300"),
+        ({"messages": [{"role": "user", "content": [1] * 1100}]}, "at most 1024 parts together"),
+        ({f"field{n}": 0 for n in range(80)}, "at most 64 fields: 82"),
+    ],
+)
+def test_counts_come_before_everything_else(values, told):
+    assert told in refused(**values).message
+
+
+def test_of_many_faults_the_first_is_told():
+    assert refused(messages=[{"role": "x"}] * 200).param == "messages[0].role"
+    many = [{"role": "user", "content": [{"type": "text"}] * 900}]
+    assert refused(messages=many).param == "messages[0].content[0].text"
+    assert refused(modalities=["x"] * 10_000).param == "modalities[0]"
+    assert (refused(stop=["x"] * 10_000).param or "").startswith("stop")

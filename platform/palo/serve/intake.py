@@ -1,0 +1,172 @@
+"""From the bytes of a request to a question for a model: bounded, and off the event loop if large.
+
+All streams of the process share one event loop. A short body is read on it, as a thread would cost
+more than it saves; a longer one in a thread, each key's next one in turn. Nothing that a thread
+calls keeps Python's lock for long: large images meet no parser, and are decoded piece by piece.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.requests import Request
+
+from palo.serve.engine.request import Sampling
+from palo.serve.guard.body_limit import BodyBounds, require_few_values
+from palo.serve.guard.fair_threads import FairThreads
+from palo.serve.guard.pictures import PictureReader
+from palo.serve.protocol.ask import Picture
+from palo.serve.protocol.bounds import ProtocolBounds
+from palo.serve.protocol.chat_request import ChatRequest
+from palo.serve.protocol.conversation import Dialogue, ImagePlace, read_dialogue
+from palo.serve.protocol.large_images import Separated, separate
+from palo.serve.protocol.reading import read_request, sampling_of
+from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.text.messages import Conversation
+
+_SHORT_BYTES = 16 << 10
+_NUM_THREADS = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """A request that was read.
+
+    Attributes:
+        asked: As its client wrote it.
+        conversation: Ends with the user's turn.
+        pictures: Its images in the order of their places.
+        sampling: How answers are drawn.
+        language: ISO 639-1 code of the language of the question; None if that can't be told.
+    """
+
+    asked: ChatRequest
+    conversation: Conversation
+    pictures: tuple[Picture, ...]
+    sampling: Sampling
+    language: str | None
+
+
+class Intake:
+    """Reads requests; to be used from one event loop.
+
+    Args:
+        models: Names of the models.
+        bounds: How much one request may ask for.
+        bodies: How large bodies may be, and of how many values.
+        pictures: Gets images from where requests say that they are.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str],
+        *,
+        bounds: ProtocolBounds,
+        bodies: BodyBounds,
+        pictures: PictureReader,
+    ) -> None:
+        self._models = tuple(models)
+        self._bounds = bounds
+        self._bodies = bodies
+        self._pictures = pictures
+        self._threads = FairThreads(_NUM_THREADS, "palo-intake")
+
+    async def read(self, request: Request, owner: str) -> Question:
+        """Reads a request.
+
+        Args:
+            request: The request; its body hasn't been read yet.
+            owner: Whose it is.
+
+        Raises:
+            Refusal: If it isn't one, or asks for too much.
+        """
+        body = await _body_of(request)
+        work = partial(self._read, body)
+        if len(body) <= _SHORT_BYTES:
+            asked, dialogue, sent = work()
+        else:
+            asked, dialogue, sent = await self._threads.run(owner, work)
+        return Question(
+            asked=asked,
+            conversation=dialogue.conversation,
+            pictures=await self._with_fetched(dialogue.images, sent, owner),
+            sampling=sampling_of(asked, self._bounds),
+            language=dialogue.language,
+        )
+
+    def _read(self, body: bytes | bytearray) -> tuple[ChatRequest, Dialogue, dict[str, Picture]]:
+        """Does all that needs nobody else: returns images that came along by their places."""
+        separated = separate(body, self._bounds.max_text_bytes)
+        require_few_values(separated.text, self._bodies)
+        asked = read_request(separated.text, self._bounds)
+        self._require_model(asked.model)
+        dialogue = read_dialogue(asked.messages, asked.language, self._bounds.max_images)
+        _require_images_alone(separated, dialogue.images)
+        sent = {}
+        for place in dialogue.images:
+            url = separated.files.get(place.url, place.url)
+            if not isinstance(url, str) or not self._pictures.is_remote(url):
+                sent[place.param] = _picture(self._pictures.embedded(url, place.param), place)
+        return asked, dialogue, sent
+
+    async def _with_fetched(
+        self, places: Sequence[ImagePlace], sent: dict[str, Picture], owner: str
+    ) -> tuple[Picture, ...]:
+        """Returns all images: those of other servers are fetched, no more than a body may hold."""
+        found: list[Picture] = []
+        num_bytes = 0
+        for place in places:
+            picture = sent.get(place.param)
+            if picture is None:
+                data = await self._pictures.read(place.url, place.param)
+                picture = await self._threads.run(owner, partial(_picture, data, place))
+            found.append(picture)
+            num_bytes += len(picture.data)
+            if num_bytes > self._bodies.max_bytes:
+                raise Refusal(
+                    "the images of the request are too large together",
+                    fix=f"Send at most {self._bodies.max_bytes} bytes of them.",
+                    param=place.param,
+                    code=RefusalCode.IMAGE_TOO_LARGE,
+                )
+        return tuple(found)
+
+    def _require_model(self, model: str) -> None:
+        if model not in self._models:
+            raise Refusal(
+                "there is no such model here",
+                seen=model[:80],
+                fix=f"There are {', '.join(self._models)}.",
+                param="model",
+                code=RefusalCode.MODEL_NOT_FOUND,
+            )
+
+
+async def _body_of(request: Request) -> bytes | bytearray:
+    """Returns a body, put together while it comes: joining it at the end would take a while."""
+    first, whole = b"", bytearray()
+    async for part in request.stream():
+        if whole:
+            whole += part
+        elif first:
+            whole = bytearray(first) + part
+        else:
+            first = part
+    return whole or first
+
+
+def _picture(data: bytes, place: ImagePlace) -> Picture:
+    return Picture(image_id=hashlib.sha256(data).hexdigest(), data=data, param=place.param)
+
+
+def _require_images_alone(separated: Separated, places: Sequence[ImagePlace]) -> None:
+    """Refuses a large data: URL that stands where no image does."""
+    if separated.files.keys() - {place.url for place in places}:
+        raise Refusal(
+            "a text of the request is too long",
+            fix="Send a data: URL as the image_url of an image.",
+            param="messages",
+            code=RefusalCode.INVALID_REQUEST,
+        )

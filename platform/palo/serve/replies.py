@@ -1,0 +1,162 @@
+"""What clients get while a replica answers: a whole body, or a stream of events."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
+
+import orjson
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from palo.serve.accounting import Account
+from palo.serve.guard.spending import Spending
+from palo.serve.keep_alive import kept_alive
+from palo.serve.protocol.ask import Ask, Item, Opened, Piece, Report
+from palo.serve.protocol.bodies import AnswerWriter
+from palo.serve.protocol.events import DONE, event
+from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.serve.relay import Attempt
+
+_LOG = logging.getLogger(__name__)
+_KEEP_ALIVE_S = 10.0
+
+
+class Reply:
+    """Turns what comes of one request into its answer.
+
+    Args:
+        ask: The request.
+        items: What comes; closing it ends the answer.
+        spending: Pays for it.
+        account: Counts it.
+        tells_cached: Whether the client is told how much of its prompt was known.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        items: AsyncGenerator[Item | Attempt],
+        spending: Spending,
+        account: Account,
+        *,
+        tells_cached: bool,
+    ) -> None:
+        self._ask = ask
+        self._items = items
+        self._spending = spending
+        self._account = account
+        self._tells_cached = tells_cached
+
+    async def whole(self, headers: dict[str, str]) -> Response:
+        """Returns the answer in one body.
+
+        Args:
+            headers: Its own headers.
+
+        Raises:
+            Refusal: If there is no answer.
+        """
+        async with aclosing(self._items):
+            writer = self._writer("")
+            async for item in self._items:
+                if isinstance(item, Opened):  # another try starts an answer anew
+                    writer = self._writer(item.version)
+                    self._spending.began(item.prompt_tokens)
+                elif isinstance(item, Piece):
+                    self._take(item, writer)
+                elif isinstance(item, Report):
+                    self._account.reported(item)
+        self._account.answered(writer.text)
+        body = orjson.dumps(writer.whole())
+        return Response(body, headers=headers, media_type="application/json")
+
+    async def stream(
+        self, headers: dict[str, str], ending: ExitStack, *, with_usage: bool
+    ) -> Response:
+        """Returns the answer as a stream, once a replica has taken the request.
+
+        Until then a refusal has a status of HTTP; what goes wrong later becomes an event.
+
+        Args:
+            headers: Its own headers.
+            ending: What the stream holds, given back when it ends.
+            with_usage: Whether it ends with an event that tells what it took.
+
+        Raises:
+            Refusal: If no replica takes it.
+        """
+        writer = await self._opened()
+        events = kept_alive(self._events(writer, with_usage=with_usage), _KEEP_ALIVE_S)
+        # What is held lasts as long as the stream.
+        return _Stream(events, self._items, ending.pop_all(), headers)
+
+    def _writer(self, version: str) -> AnswerWriter:
+        return AnswerWriter(
+            self._ask.model,
+            version,
+            self._ask.num_choices,
+            with_logprobs=self._ask.sampling.num_logprobs is not None,
+            tells_cached=self._tells_cached,
+        )
+
+    def _take(self, piece: Piece, writer: AnswerWriter) -> None:
+        writer.add(piece)
+        self._spending.said(piece.choice, piece.usage)
+        if piece.usage is not None:
+            self._account.took(piece.usage)
+
+    async def _opened(self) -> AnswerWriter:
+        try:
+            async for item in self._items:
+                if isinstance(item, Opened):
+                    self._spending.began(item.prompt_tokens)
+                    return self._writer(item.version)
+        except BaseException:
+            await self._items.aclose()
+            raise
+        raise Refusal("the model said nothing", fix="Ask again.", code=RefusalCode.INTERNAL)
+
+    async def _events(self, writer: AnswerWriter, *, with_usage: bool) -> AsyncGenerator[bytes]:
+        request_id = self._ask.request_id
+        try:
+            yield b"".join(event(chunk) for chunk in writer.opening())
+            async for item in self._items:
+                if isinstance(item, Piece):
+                    self._take(item, writer)
+                    yield b"".join(event(chunk) for chunk in writer.chunks(item))
+                elif isinstance(item, Report):
+                    self._account.reported(item)
+            self._account.answered(writer.text)
+            if with_usage:
+                yield event(writer.usage_chunk())
+        except Refusal as refusal:
+            self._account.failed(refusal)
+            yield event(refusal.body(request_id))
+        except Exception as error:
+            self._account.failed(error)
+            _LOG.exception("request %s failed in its stream", request_id)
+            failed = Refusal("the server failed", fix="Ask again.", code=RefusalCode.INTERNAL)
+            yield event(failed.body(request_id))
+        yield DONE
+
+
+class _Stream(StreamingResponse):
+    """A stream that gives back what it holds, however it ends."""
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes],
+        items: AsyncGenerator[Item | Attempt],
+        ending: ExitStack,
+        headers: dict[str, str],
+    ) -> None:
+        own = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(events, headers=headers | own, media_type="text/event-stream")
+        self._events = events
+        self._items = items
+        self._ending = ending
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._ending:
+            async with aclosing(self._items), aclosing(self._events):
+                await super().__call__(scope, receive, send)
