@@ -1,4 +1,8 @@
-"""What the tower gives for pictures: once for each, however many ask about it at the same time."""
+"""What the tower gives for pictures: once for each, however many ask about it at the same time.
+
+Whether a picture was known can be told by the time it takes, so what is known is shared by requests
+of one salt only. What the operator's own store has is no secret, and shared by all.
+"""
 
 import asyncio
 import logging
@@ -20,6 +24,7 @@ from palo.serve.protocol.ask import Picture
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
 
+_Key = tuple[str, str]  # salt, image id
 _LOG = logging.getLogger(__name__)
 
 
@@ -56,16 +61,19 @@ class PictureEncoder:
         self._store = store
         self._decoders = DecoderPool(preprocessing, rules)
         self._thread = ThreadPoolExecutor(1, "palo-tower")
-        self._known: OrderedDict[str, Tensor] = OrderedDict()
+        self._known: OrderedDict[_Key, Tensor] = OrderedDict()
         self._known_bytes = 0
-        self._coming: dict[str, asyncio.Task[Tensor]] = {}
+        self._coming: dict[_Key, asyncio.Task[Tensor]] = {}
 
-    async def features_of(self, pictures: Sequence[Picture], owner: str) -> dict[str, Tensor]:
+    async def features_of(
+        self, pictures: Sequence[Picture], owner: str, salt: str = ""
+    ) -> dict[str, Tensor]:
         """Returns the features (P, D) of each picture by its id.
 
         Args:
             pictures: Any number.
             owner: Who brings them; pictures of several owners are decoded in turn.
+            salt: What was known for another one is computed again.
 
         Raises:
             Refusal: If one can't be decoded, is too large, or too many wait.
@@ -74,20 +82,21 @@ class PictureEncoder:
         found = {}
         for picture in pictures:
             if picture.image_id not in found:
-                found[picture.image_id] = await self._one(picture, owner)
+                found[picture.image_id] = await self._one(picture, owner, salt)
         return found
 
-    async def _one(self, picture: Picture, owner: str) -> Tensor:
-        known = self._known.get(picture.image_id)
+    async def _one(self, picture: Picture, owner: str, salt: str) -> Tensor:
+        key = (salt, picture.image_id)
+        known = self._known.get(key)
         if known is not None:
-            self._known.move_to_end(picture.image_id)
+            self._known.move_to_end(key)
             self.num_found += 1
             return known
-        coming = self._coming.get(picture.image_id)
+        coming = self._coming.get(key)
         if coming is None:
             coming = asyncio.create_task(self._compute(picture, owner))
-            self._coming[picture.image_id] = coming
-            coming.add_done_callback(lambda task: self._arrived(picture.image_id, task))
+            self._coming[key] = coming
+            coming.add_done_callback(lambda task: self._arrived(key, task))
         else:
             self.num_found += 1
         # Others may wait for it too: one who leaves doesn't end it.
@@ -125,12 +134,12 @@ class PictureEncoder:
         self._decoders.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _arrived(self, image_id: str, task: asyncio.Task[Tensor]) -> None:
-        del self._coming[image_id]
+    def _arrived(self, key: _Key, task: asyncio.Task[Tensor]) -> None:
+        del self._coming[key]
         if task.cancelled() or task.exception() is not None:
             return
         features = task.result()
-        self._known[image_id] = features
+        self._known[key] = features
         self._known_bytes += features.nbytes
         while self._known_bytes > self._cache_bytes:
             _, oldest = self._known.popitem(last=False)

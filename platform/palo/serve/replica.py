@@ -182,7 +182,7 @@ class ModelReplica:
         ids = await asyncio.to_thread(
             encode_prompt, ask.conversation, voice.template, self._loaded.tokenizer
         )
-        features = await self._encoder.features_of(ask.pictures, ask.owner)
+        features = await self._encoder.features_of(ask.pictures, ask.owner, ask.salt)
         return [
             Request(
                 prompt_ids=ids,
@@ -190,6 +190,7 @@ class ModelReplica:
                 features=features,
                 sampling=sampling_for(ask.sampling, choice, voice.stop_ids),
                 adapter=voice.adapter,
+                salt=ask.salt,
             )
             for choice in range(ask.num_choices)
         ]

@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,18 @@ def test_a_picture_is_computed_once_for_all_who_ask(replica, ask, picture_files)
     answers = answered(replica, *(ask("a red circle", picture_files[2]) for _ in range(4)))
     assert encoder.num_computed - before == 1
     assert len({text_of(items) for items in answers}) == 1
+
+
+def test_what_is_known_of_a_picture_is_shared_within_one_salt(replica, ask, picture_files):
+    encoder = replica._encoder
+    before = encoder.num_computed
+    asks = [replace(ask("a red circle", picture_files[1]), salt=salt) for salt in "aabb"]
+    assert len({asked.routing_key for asked in asks}) == 2
+    answers = answered(replica, *asks)
+    assert encoder.num_computed - before == 2
+    assert len({text_of(items) for items in answers}) == 1
+    answered(replica, asks[0])
+    assert encoder.num_computed - before == 2
 
 
 def test_markup_in_words_stays_words(replica, ask):

@@ -208,10 +208,14 @@ def expanded(
 
 
 def keys_of(
-    ids: Sequence[int], images: Sequence[ImagePlaces], weights: str, block_tokens: int
+    ids: Sequence[int],
+    images: Sequence[ImagePlaces],
+    weights: str,
+    block_tokens: int,
+    salt: str = "",
 ) -> BlockKeys:
-    """Returns the names of a prompt's blocks."""
-    keys = BlockKeys(weights, block_tokens)
+    """Returns the names of a prompt's blocks; see `BlockKeys`."""
+    keys = BlockKeys(weights, block_tokens, salt)
     place = 0
     for image in images:
         keys.add_ids(ids[place : image.start])

@@ -15,18 +15,19 @@ _TEXT, _IMAGE = b"t", b"i"
 class BlockKeys:
     """Names the blocks of a growing row of tokens; equal names mean equal rows up to there.
 
-    A name covers the block and everything before it: the ids, which image stands where, and the
-    weights that computed it.
+    A name covers the block and everything before it: the ids, which image stands where, the
+    weights that computed it, and who may find it.
 
     Args:
         weights: Names the weights: the adapter, or nothing for the model's own.
         block_tokens: Tokens of a block.
+        salt: Equal rows of different salts have different names.
     """
 
-    def __init__(self, weights: str, block_tokens: int) -> None:
+    def __init__(self, weights: str, block_tokens: int, salt: str = "") -> None:
         self.names: list[bytes] = []
         self._block_tokens = block_tokens
-        self._parent = hashlib.sha256(weights.encode()).digest()
+        self._parent = hashlib.sha256(_digest(weights) + _digest(salt)).digest()
         self._pending: list[bytes] = []
 
     def add_ids(self, ids: Iterable[int]) -> None:
@@ -36,7 +37,7 @@ class BlockKeys:
 
     def add_image(self, image_id: str, num_tokens: int) -> None:
         """Adds the tokens of an image."""
-        digest = _IMAGE + hashlib.sha256(image_id.encode()).digest()
+        digest = _IMAGE + _digest(image_id)
         for place in range(num_tokens):
             self._add(digest + place.to_bytes(4, "big"))
 
@@ -46,6 +47,10 @@ class BlockKeys:
             self._parent = hashlib.sha256(self._parent + b"".join(self._pending)).digest()
             self.names.append(self._parent)
             self._pending.clear()
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 class PrefixStore:

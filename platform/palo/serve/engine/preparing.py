@@ -71,7 +71,7 @@ class Preparer:
             request,
             ids=ids,
             images=images,
-            keys=keys_of(ids, images, request.adapter or "", self._block_tokens),
+            keys=keys_of(ids, images, request.adapter or "", self._block_tokens, request.salt),
             adapter=self._adapters[request.adapter] if request.adapter else None,
             max_tokens=min(request.sampling.max_tokens or room, room),
             tokenizer=self._tokenizer,

@@ -73,6 +73,7 @@ class Request:
         features: (P, D) floats for each image id: what the vision tower gives.
         sampling: How ids are chosen.
         adapter: Name of the adapter to answer with; None for the model's own weights.
+        salt: Requests of equal salts share computed blocks; nothing of other ones can be found.
     """
 
     prompt_ids: Sequence[int]
@@ -80,6 +81,7 @@ class Request:
     features: "Mapping[str, Tensor]" = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
     adapter: str | None = None
+    salt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

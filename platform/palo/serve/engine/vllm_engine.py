@@ -26,7 +26,7 @@ from palo.serve.engine.refusals import EngineClosedError, EngineFailedError, que
 from palo.serve.engine.request import Output, Request
 from palo.serve.engine.settings import EngineSettings
 from palo.serve.engine.stats import EngineStats
-from palo.serve.engine.vllm_forms import embeddings_of, engine_arguments, sampling_of, tokens_of
+from palo.serve.engine.vllm_forms import engine_arguments, prompt_of, sampling_of, tokens_of
 from palo.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -192,11 +192,9 @@ class VllmEngine:
     async def _turn(self, answer: Answer, listener: Listener) -> Output:
         """Passes on all outputs but the last, which is returned."""
         answer.begin(0)
-        prompt = await asyncio.to_thread(embeddings_of, self._model, answer)
+        prompt = await asyncio.to_thread(prompt_of, self._model, answer)
         sampling = sampling_of(answer, self._allowed_ids)
-        said = self._vllm.generate(
-            {"prompt_embeds": prompt}, sampling, request_id=f"palo-{answer.number}"
-        )
+        said = self._vllm.generate(prompt, sampling, request_id=f"palo-{answer.number}")
         async with aclosing(said):
             async for part in said:
                 answer.num_cached = part.num_cached_tokens or 0

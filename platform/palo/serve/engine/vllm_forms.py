@@ -40,8 +40,14 @@ def engine_arguments(
     }
 
 
+def prompt_of(model: "PaloForConditionalGeneration", answer: Answer) -> dict[str, Any]:
+    """Returns an answer's prompt as vLLM takes it: embeddings, and who may find their blocks."""
+    salt = answer.request.salt
+    return {"prompt_embeds": _embeddings_of(model, answer)} | ({"cache_salt": salt} if salt else {})
+
+
 @torch.inference_mode()
-def embeddings_of(model: "PaloForConditionalGeneration", answer: Answer) -> Tensor:
+def _embeddings_of(model: "PaloForConditionalGeneration", answer: Answer) -> Tensor:
     """Returns the embeddings (L, H) of an answer's prompt, in main memory."""
     request = answer.request
     features = [request.features[image_id] for image_id in request.image_ids]

@@ -7,6 +7,7 @@ that makes the same calls takes its place.
 import asyncio
 import importlib.util
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -21,8 +22,6 @@ from palo.serve.engine.vllm_engine import VllmEngine, write_language
 
 @pytest.fixture(params=["built-in", "vllm-like", "vllm"])
 def make_engine(request, tiny_model, words, tmp_path):
-    from dataclasses import replace
-
     if request.param == "vllm-like":
         request.getfixturevalue("vllm_like")
     if request.param == "vllm":
@@ -170,3 +169,20 @@ def test_a_listener_that_fails_costs_only_its_own_request(make_engine, make_requ
 def test_without_vllm_it_says_what_to_install(tiny_model, words, tmp_path):
     with pytest.raises(ConfigError, match="an environment with vLLM"):
         VllmEngine(tiny_model(), words, SMALL, tmp_path)
+
+
+def test_vllm_is_told_whose_blocks_a_request_may_find(
+    vllm_like, tiny_model, words, tmp_path, make_request
+):
+    model = tiny_model()
+    write_language(model, tmp_path)
+    engine = VllmEngine(model, words, SMALL, tmp_path)
+    salted = replace(make_request(1, 5), salt="key a")
+    try:
+        for request in (salted, make_request(1, 5)):
+            collector = Collector()
+            engine.submit(request, collector)
+            collector.finish()
+        assert engine._vllm.salts == ["key a", None]
+    finally:
+        engine.close()

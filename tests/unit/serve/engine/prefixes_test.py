@@ -6,8 +6,8 @@ from palo.serve.engine.prefixes import BlockKeys, PrefixStore
 from palo.serve.engine.slots import SlotCache
 
 
-def names(*parts, weights=""):
-    keys = BlockKeys(weights, 4)
+def names(*parts, weights="", salt=""):
+    keys = BlockKeys(weights, 4, salt)
     for part in parts:
         if isinstance(part, tuple):
             keys.add_image(*part)
@@ -40,6 +40,13 @@ def test_images_differ_by_their_content_and_place():
 
 def test_adapters_do_not_share_blocks():
     assert names(range(8)) != names(range(8), weights="formal")
+
+
+def test_salts_do_not_share_blocks():
+    plain = names(range(8))
+    salted = [names(range(8), salt=salt) for salt in ("key a", "key b", "formal")]
+    assert len({tuple(found) for found in (plain, *salted, names(range(8), weights="formal"))}) == 5
+    assert names(range(8), salt="key a") == salted[0]
 
 
 @pytest.fixture
