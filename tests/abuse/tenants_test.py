@@ -7,11 +7,11 @@ had sent before, and a right guess was computed faster than a wrong one.
 import base64
 
 import pytest
+from tests.abuse.endpoints import Coming, app_of, ask, client_of, front_of, keyed
 
 from palo.serve.engine.settings import EngineSettings
 from palo.serve.loading import ModelSource
 from palo.serve.replica import ModelReplica, ReplicaSettings
-from tests.abuse.endpoints import Coming, app_of, ask, client_of, front_of, keyed
 
 SECRET = "The name of the patient is Amina Rahman, ward seven, room twelve, bed two."
 WRONG = SECRET.replace("Amina", "Emine")
