@@ -43,7 +43,7 @@ def decode_image(data: bytes, limits: ImageLimits | None = None) -> Image.Image:
             seen=f"{len(data)} bytes",
             fix=f"Use one of at most {limits.max_file_bytes} bytes.",
         )
-    image = _open(data, limits)
+    image = open_image(data, limits)
     try:
         image.load()
         return _as_seen(image)
@@ -53,7 +53,16 @@ def decode_image(data: bytes, limits: ImageLimits | None = None) -> Image.Image:
         ) from error
 
 
-def _open(data: bytes, limits: ImageLimits) -> Image.Image:
+def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
+    """Opens an image file of a known format, without decoding a pixel.
+
+    Args:
+        data: The file's bytes.
+        limits: How much it may ask for.
+
+    Raises:
+        ImageError: If it is no image, or is too large.
+    """
     try:
         image = Image.open(BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:

@@ -1,6 +1,5 @@
 """Reads picture files: from folders, archives, Parquet files, S3 and web servers."""
 
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from palo import storage
 from palo.data.archives import open_archive
 from palo.data.corpus_config import ImageLimits
 from palo.data.downloads import downloads_in
+from palo.data.image_folder import read_image_file
 from palo.data.picture_paths import PARQUET, is_web, parts_of
 from palo.data.picture_rows import open_rows
 from palo.data.reasons import Reason
@@ -66,14 +66,14 @@ def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
             return downloads_in(indexes / "downloads").read(path, limits)
         if member:
             return _from_archive(file, member, indexes, limits)
-        return _from_file(storage.path_of(file), limits)
+        return read_image_file(storage.path_of(file), limits)
     except FileNotFoundError as error:
         raise ImageError(Reason.IMAGE_MISSING, seen=path, fix="Check the path.") from error
     except OSError as error:
         seen = f"{path}: {error.strerror or error}"
         raise ImageError(Reason.IMAGE_UNREADABLE, seen=seen, fix="Check the file.") from error
     except ImageError as error:
-        seen = f"{path}: {error.seen}" if error.seen else path
+        seen = error.seen if path in error.seen else f"{path}: {error.seen}".removesuffix(": ")
         raise ImageError(error.fact, seen=seen, fix=error.fix) from error
 
 
@@ -89,16 +89,3 @@ def _from_archive(file: str, member: str, indexes: Path, limits: ImageLimits) ->
             fix="Build the corpus again.",
         ) from error
     return archive.read(member, limits)
-
-
-def _from_file(file: Path, limits: ImageLimits) -> bytes:
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device might never end
-        raise ImageError(Reason.IMAGE_UNREADABLE, seen="it is no file", fix="Check the path.")
-    if found.st_size > limits.max_file_bytes:
-        raise ImageError(
-            Reason.IMAGE_FILE_TOO_LARGE,
-            seen=f"{found.st_size} bytes",
-            fix=f"Use one of at most {limits.max_file_bytes} bytes.",
-        )
-    return file.read_bytes()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from palo import languages, storage
+from palo.data.image_folder import ImageFolder
 from palo.data.scenes.draw import draw_scene, png_bytes
 from palo.data.scenes.phrase_book import phrase_book
 from palo.data.scenes.questions import all_facts
@@ -64,6 +65,7 @@ def read_dialogues(path: Path, images: Path) -> list[Dialogue]:
 
     Raises:
         DataError: If there is none, or a line is wrong.
+        ImageError: If a line's image is outside the folder.
         StorageError: If the file can't be read or is not JSON lines.
     """
     found = [_dialogue(row, images, f"{path}:{n}") for n, row in storage.read_json_lines(path)]
@@ -90,7 +92,7 @@ def _dialogue(row: object, images: Path, place: str) -> Dialogue:
         )
     return Dialogue(
         language=row["language"],
-        image=storage.follow(images, str(row["image"])),
+        image=ImageFolder(images).find(str(row["image"])),
         questions=tuple(questions),
     )
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from palo import storage
+from palo.data.image_folder import ImageFolder
 from palo.errors import DataError
-from palo.evaluate.questions import bad_line
+from palo.evaluate.questions import bad_line, image_of
 
 
 def read_photos(path: Path, image_folder: Path) -> list[tuple[Path, str]]:
@@ -22,12 +23,16 @@ def read_photos(path: Path, image_folder: Path) -> list[tuple[Path, str]]:
         DataError: If a line is wrong or a picture is missing; the line's number is in the message.
     """
     photos = []
+    images = ImageFolder(image_folder)
     for number, row in storage.read_json_lines(path):
         try:
-            image, caption = image_folder / row["image"], row["caption"]
+            name, caption = row["image"], row["caption"]
         except (KeyError, TypeError) as error:
             seen = str(row)[:60]
             raise bad_line(path, number, "is no object with image and caption", seen) from error
+        if not isinstance(name, str):
+            raise bad_line(path, number, "names no picture", repr(name)[:60])
+        image = image_of(images, name, path, number)
         if not isinstance(caption, str) or not caption.strip():
             raise bad_line(path, number, "has no caption", repr(caption))
         if not image.is_file():

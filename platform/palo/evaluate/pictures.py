@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from palo import storage
 from palo.checkpoint.load import TrainedModel
 from palo.config import from_dict
-from palo.data.corpus_config import ImageLimits
+from palo.data.image_folder import read_image_file
 from palo.data.images import decode_image, preprocess
 from palo.data.preprocessing import Preprocessing, read_preprocessing
 from palo.errors import ImageError
@@ -43,8 +42,8 @@ def picture_features(
         (N, P, D) features in the order of the paths, in the type of the tower's weights.
 
     Raises:
-        ImageError: If a file is no picture that can be used.
-        StorageError: If a file can't be read.
+        ImageError: If a file can't be read, or is no picture that can be used.
+        StorageError: If a store refuses.
     """
     parts = []
     for start in range(0, len(paths), _BATCH):
@@ -54,12 +53,9 @@ def picture_features(
 
 
 def _pixels(path: Path, preprocessing: Preprocessing) -> torch.Tensor:
-    limits = ImageLimits()
-    with storage.explained("read", path), path.open("rb") as file:
-        # One byte more than allowed is enough for the decoder to refuse it.
-        data = file.read(limits.max_file_bytes + 1)
+    data = read_image_file(path)
     try:
-        image = decode_image(data, limits)
+        image = decode_image(data)
     except ImageError as error:
         raise ImageError(f"{path}: {error.fact}", seen=error.seen, fix=error.fix) from error
     return torch.from_numpy(preprocess(image, preprocessing))

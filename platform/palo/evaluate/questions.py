@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from palo import languages, storage
-from palo.errors import DataError
+from palo.data.image_folder import ImageFolder
+from palo.errors import DataError, ImageError
 
 _FIELDS = ("id", "image", "language", "kind", "question", "answer")
 
@@ -51,9 +52,10 @@ def read_questions(path: Path, image_folder: Path) -> list[Question]:
 
 def _read(path: Path, image_folder: Path) -> Iterator[Question]:
     seen: set[str] = set()
+    images = ImageFolder(image_folder)
     for number, value in storage.read_json_lines(path):
         row = _row(value, path, number)
-        question = Question(**{**row, "image": image_folder / row["image"]})
+        question = Question(**{**row, "image": image_of(images, row["image"], path, number)})
         if question.id in seen:
             raise bad_line(path, number, "repeats an id", question.id)
         if not languages.known(question.language):
@@ -72,6 +74,24 @@ def _row(row: object, path: Path, number: int) -> Mapping[str, Any]:
     if unknown := sorted(set(row) - set(_FIELDS)):
         raise bad_line(path, number, "has an unknown field", ", ".join(unknown))
     return row
+
+
+def image_of(images: ImageFolder, name: str, path: Path, number: int) -> Path:
+    """Returns the path of a line's picture.
+
+    Args:
+        images: Where the pictures are.
+        name: What the line says.
+        path: The file of the line.
+        number: The line's number in it.
+
+    Raises:
+        DataError: If it leads out of the folder.
+    """
+    try:
+        return images.find(name)
+    except ImageError as error:
+        raise bad_line(path, number, "names a picture outside its folder", repr(name)) from error
 
 
 def bad_line(path: Path, number: int, fact: str, seen: object) -> DataError:

@@ -8,7 +8,7 @@ pyarrow and boto3 are loaded where they are used.
 from palo.storage.explained import explained
 from palo.storage.line_file import LineFile
 from palo.storage.locking import alone_in
-from palo.storage.paths import follow, path_of, relative_text
+from palo.storage.paths import follow, lies_within, path_of, relative_text
 from palo.storage.ranges import Ranges, open_mapped, open_ranges
 from palo.storage.reading import (
     file_hash,
@@ -19,8 +19,9 @@ from palo.storage.reading import (
     read_range,
     read_text,
 )
+from palo.storage.regular import open_regular, read_regular
 from palo.storage.s3_path import S3Path
-from palo.storage.s3_place import names_a_store
+from palo.storage.s3_place import is_uri, names_a_store
 from palo.storage.tables import open_parquet, read_table, write_table
 from palo.storage.writing import (
     ensure_folder,
@@ -41,15 +42,19 @@ __all__ = [
     "file_hash",
     "file_sizes",
     "follow",
+    "is_uri",
+    "lies_within",
     "names_a_store",
     "open_mapped",
     "open_parquet",
     "open_ranges",
+    "open_regular",
     "path_of",
     "read_bytes",
     "read_json",
     "read_json_lines",
     "read_range",
+    "read_regular",
     "read_table",
     "read_text",
     "relative_text",

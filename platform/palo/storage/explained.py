@@ -27,6 +27,8 @@ def _remedy(error: OSError) -> str:
             return "Choose a folder that you may write, or change its permissions."
         case errno.ENOENT:
             return "Check the path."
+        case errno.EFBIG:
+            return "Check that it is the file that was meant, or split it."
         case errno.ENOTDIR | errno.EISDIR | errno.EEXIST:
             return "A file and a folder have the same name: choose another path."
     return "Check the disk and the path."

@@ -18,6 +18,24 @@ def path_of(text: str | Path) -> Path:
     return S3Path(str(text)) if is_uri(str(text)) else Path(text)
 
 
+def lies_within(path: Path, folder: Path) -> bool:
+    """Tells whether a path lies in a folder once symbolic links are followed.
+
+    The files of a snapshot in Hugging Face's cache are links to blobs beside it: these count as the
+    snapshot's own.
+    """
+    if isinstance(path, S3Path) or isinstance(folder, S3Path):
+        return path == folder or folder in path.parents
+    try:
+        root, found = folder.resolve(), path.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+    if found.is_relative_to(root):
+        return True
+    cached = (place.parent for place in (root, *root.parents) if place.parent.name == "snapshots")
+    return any(found.is_relative_to(snapshots.parent / "blobs") for snapshots in cached)
+
+
 def relative_text(path: Path, folder: Path) -> str:
     """Returns how to name a path from within a folder, so that both can be moved together.
 

@@ -5,46 +5,51 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from palo.errors import StorageError
 from palo.storage import s3_objects
 from palo.storage.explained import explained
+from palo.storage.regular import open_regular, read_regular
 from palo.storage.s3_path import S3Path
+
+MAX_JSON_BYTES = 64 << 20
+"""Largest JSON file, and longest line of JSON lines, that is read."""
 
 _CHUNK_BYTES = 1 << 20
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, max_bytes: int | None = None) -> str:
     """Reads a UTF-8 text file.
 
+    Args:
+        path: The file.
+        max_bytes: The most that it may hold; None takes any size.
+
     Raises:
-        StorageError: If it can't be read or is not UTF-8.
+        StorageError: If it can't be read, is too large, or is not UTF-8.
     """
-    with explained("read", path):
-        try:
-            return path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise StorageError(
-                f"{path} is not UTF-8",
-                seen=f"byte 0x{error.object[error.start]:02x} at {error.start}",
-                fix="Convert it, for example with iconv -f latin1 -t utf-8.",
-            ) from error
+    data = read_bytes(path, max_bytes)
+    try:
+        # Line ends become \n, as where a file is opened for text.
+        return data.decode().replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, error, 0) from error
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON values
-    """Reads a JSON file.
+    """Reads a JSON file of at most 64 MiB.
 
     Raises:
-        StorageError: If it can't be read or is not JSON.
+        StorageError: If it can't be read, is too large, or is not JSON.
     """
-    text = read_text(path)
+    text = read_text(path, MAX_JSON_BYTES)
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(
             f"{path} is not JSON",
-            seen=f"{error.msg} at line {error.lineno}",
+            seen=_told(error),
             fix="Write the file again; it may have been cut off.",
         ) from error
 
@@ -53,20 +58,48 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Yields the number of each line that is not blank, from 1, and its JSON value.
 
     Raises:
-        StorageError: If the file can't be read, is not UTF-8, or a line is not JSON.
+        StorageError: If the file can't be read, is not UTF-8, or a line is not JSON or is longer
+            than 64 MiB.
     """
-    # Not splitlines: it would also split at U+2028, which may stand inside a JSON text.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line)
-        except json.JSONDecodeError as error:
-            raise StorageError(
-                f"line {number} of {path} is not JSON",
-                seen=f"{error.msg} in {line[:60]!r}",
-                fix="Correct the line or take it out.",
-            ) from error
+    with explained("read", path), _opened(path) as file:
+        number = offset = 0
+        while line := file.readline(MAX_JSON_BYTES + 1):
+            number += 1
+            if len(line) > MAX_JSON_BYTES:
+                raise _bad_line(path, number, f"longer than {MAX_JSON_BYTES} bytes")
+            try:
+                text = line.removesuffix(b"\n").decode()
+                if text.strip():
+                    yield number, json.loads(text)
+            except UnicodeDecodeError as error:
+                raise _not_utf8(path, error, offset) from error
+            except (ValueError, RecursionError) as error:
+                raise _bad_line(path, number, f"{_told(error)} in {text[:60]!r}") from error
+            offset += len(line)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, path.open("rb")) if isinstance(path, S3Path) else open_regular(path)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}"
+    return "too deeply nested" if isinstance(error, RecursionError) else str(error)
+
+
+def _bad_line(path: Path, number: int, seen: str) -> StorageError:
+    return StorageError(
+        f"line {number} of {path} is not JSON", seen=seen, fix="Correct the line or take it out."
+    )
+
+
+def _not_utf8(path: Path, error: UnicodeDecodeError, offset: int) -> StorageError:
+    return StorageError(
+        f"{path} is not UTF-8",
+        seen=f"byte 0x{error.object[error.start]:02x} at {offset + error.start}",
+        fix="Convert it, for example with iconv -f latin1 -t utf-8.",
+    )
 
 
 def file_hash(path: Path) -> str:
@@ -79,10 +112,23 @@ def file_hash(path: Path) -> str:
         return digest.hexdigest()
 
 
-def read_bytes(path: Path) -> bytes:
-    """Reads a whole file."""
+def read_bytes(path: Path, max_bytes: int | None = None) -> bytes:
+    """Reads a whole file, if it is a regular one.
+
+    Args:
+        path: The file.
+        max_bytes: The most that it may hold; None takes any size.
+
+    Raises:
+        StorageError: If it can't be read, is no regular file, or is too large.
+    """
     with explained("read", path):
-        return path.read_bytes()
+        if max_bytes is not None:
+            return read_regular(path, max_bytes)
+        if isinstance(path, S3Path):
+            return path.read_bytes()
+        with open_regular(path) as file:
+            return file.read()
 
 
 def read_range(path: Path, start: int, size: int) -> bytes:

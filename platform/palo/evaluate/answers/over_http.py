@@ -4,13 +4,15 @@ import asyncio
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from palo import config, storage
+from palo import config
+from palo.data.corpus_config import ImageLimits
+from palo.data.image_folder import read_image_file
+from palo.data.images import open_image
 from palo.endpoint.caller import Caller, each
 from palo.endpoint.replies import Failure
 from palo.endpoint.settings import Endpoint
@@ -111,11 +113,11 @@ def _body(item: BenchItem, settings: HttpAnswers) -> dict[str, Any]:
 
 
 def _data_uri(path: Path) -> str:
-    data = storage.read_bytes(path)
+    data = read_image_file(path)
     try:
-        with Image.open(BytesIO(data)) as image:
+        with open_image(data, ImageLimits()) as image:
             kind = Image.MIME[image.format or ""]
-    except (UnidentifiedImageError, KeyError) as error:
+    except (ImageError, KeyError) as error:
         raise ImageError(
             f"{path} is no picture", seen=repr(data[:8]), fix="Fetch the bench again."
         ) from error

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from palo import languages
+from palo import languages, storage
 from palo.errors import DataError, ImageError
 from palo.evaluate.benches.item import BenchItem, content_hash
 
 Task = Literal["judged", "short_answer", "caption"]
 Reader = Callable[[Path, str], Iterable[BenchItem] | None]
 _SHOWN = 16
+_IMAGES = "images"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,13 +125,22 @@ def _require_words(item: BenchItem, folder: Path) -> None:
             seen=repr(words)[:80],
             fix="Each question needs words and at least one answer.",
         )
-    place = Path(os.path.normpath(item.image))
-    if not place.is_relative_to(os.path.normpath(folder)):
+    if not _is_in_bench(item.image, folder):
         raise DataError(
             f"{item.language} question {item.question_id} names a picture outside its bench",
             seen=item.image,
             fix=f"Put its pictures below {folder}.",
         )
+
+
+def _is_in_bench(image: Path, folder: Path) -> bool:
+    """Tells whether a picture lies in a bench's folder, or where its `images` is a link to."""
+    place, root = Path(os.path.normpath(image)), Path(os.path.normpath(folder))
+    if not place.is_relative_to(root):
+        return False
+    parts = place.relative_to(root).parts
+    count = parts.index(_IMAGES) + 1 if _IMAGES in parts[:-1] else 0
+    return storage.lies_within(place, root.joinpath(*parts[:count]))
 
 
 def check_pictures(bench: Bench) -> None:

@@ -3,16 +3,14 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from palo import languages, storage
-from palo.data.corpus_config import ImageLimits
-from palo.data.images import decode_image
+from palo import languages
+from palo.data.image_folder import read_image_file, thumbnail_uri
 from palo.errors import PaloError
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.metrics.measures import Measures
 from palo.evaluate.reports.board import Board, ModelResult
 from palo.evaluate.statistics.relative import ScoredItem
 from palo.hypertext.markup import Markup, element
-from palo.hypertext.picture_uri import picture_uri
 
 _WIDTH = 320
 
@@ -35,11 +33,9 @@ class Pictures:
 
 def _uri(path: Path) -> str | None:
     try:
-        picture = decode_image(storage.read_bytes(path), ImageLimits()).convert("RGB")
+        return thumbnail_uri(read_image_file(path), _WIDTH)
     except PaloError:  # the page says that it can't be shown
         return None
-    picture.thumbnail((_WIDTH, _WIDTH))
-    return picture_uri(picture)
 
 
 def cards(board: Board, items: Sequence[BenchItem], pictures: Pictures) -> Markup:

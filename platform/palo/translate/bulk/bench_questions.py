@@ -1,6 +1,5 @@
 """The questions of a bench as conversations to translate, and back once people have approved."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ import orjson
 
 from palo import storage
 from palo.config import fingerprint
+from palo.data.image_folder import read_image_file
 from palo.data.records import Record
 from palo.errors import ConfigError
 from palo.evaluate.benches.bench import check_pictures, read_bench
@@ -122,8 +122,7 @@ def write_bench(questions: BenchQuestions, folder: Path, codes: Sequence[str]) -
         lines += [orjson.dumps({"language": code, **row}) + b"\n" for row in rows]
     storage.ensure_folder(place / "images")
     for image in dict.fromkeys(item.image for item in questions.items):
-        with storage.replacing(place / "images" / image.name) as partial:
-            shutil.copyfile(image, partial)
+        storage.write_bytes(place / "images" / image.name, read_image_file(image))
     storage.write_bytes(place / _QUESTIONS, b"".join(lines))
     return counts
 

@@ -9,11 +9,10 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from palo import languages, storage
-from palo.data.images import decode_image
+from palo import languages
+from palo.data.image_folder import ImageFolder, thumbnail_uri
 from palo.errors import PaloError
 from palo.hypertext.markup import Markup, element, joined
-from palo.hypertext.picture_uri import picture_uri
 from palo.serve.page.words import Words, isolated, words_of
 from palo.translate.review.item import Item
 from palo.translate.review.locks import locks_of
@@ -175,15 +174,11 @@ def _doubts(item: Item, words: Words) -> list[Markup]:
 def _picture(name: str | None, images: Path | None, words: Words) -> list[Markup]:
     if name is None:
         return []
-    path = storage.path_of(name)
-    if images is not None and ".." not in path.parts and not isinstance(path, storage.S3Path):
-        path = images / path  # an absolute one stays as it is
     try:
-        picture = decode_image(storage.read_bytes(path))
+        uri = thumbnail_uri(ImageFolder(images or Path()).read(name), _LONGEST_SIDE)
     except PaloError:  # said on the page instead
         return [element("p", words["no_picture"], class_="hint")]
-    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    return [element("img", src=picture_uri(picture), alt=words_of(words.language.code)["picture"])]
+    return [element("img", src=uri, alt=words_of(words.language.code)["picture"])]
 
 
 def _faults(said: Verdict | None, words: Words) -> Markup:

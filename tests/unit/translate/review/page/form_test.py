@@ -42,7 +42,7 @@ def _item(translated):
 
 def test_everything_has_a_name_and_nothing_is_markup(translation, picture_files):
     made = translation(
-        language="ur", decision=Decision.REVIEW, texts=(_EVIL, "3"), image=str(picture_files[0])
+        language="ur", decision=Decision.REVIEW, texts=(_EVIL, "3"), image=picture_files[0].name
     )
     item = _item(made)
     item.verdicts.append(
@@ -52,7 +52,7 @@ def test_everything_has_a_name_and_nothing_is_markup(translation, picture_files)
         )
     )  # fmt: skip
     words = review_words("ar")
-    page = _Reader(item_form(item, words, None))
+    page = _Reader(item_form(item, words, None, picture_files[0].parent))
     assert page.all("script") == []
     fields = page.all("textarea")
     labelled = {label.get("for") for label in page.all("label")}
