@@ -15,7 +15,8 @@ from palo import storage
 from palo.data.corpus_config import ImageLimits
 from palo.data.reasons import Reason
 from palo.data.sources.parquet import picture_leaf
-from palo.errors import ImageError
+from palo.data.sources.parquet_bounds import needs_dictionary
+from palo.errors import DataError, ImageError, StorageError
 
 _ROWS_PER_BATCH = 8
 
@@ -28,7 +29,8 @@ class PictureRows:
     """
 
     def __init__(self, path: str) -> None:
-        self._file = storage.open_parquet(storage.path_of(path))
+        self._path = storage.path_of(path)
+        self._file = storage.open_parquet(self._path)
         self._leaf = picture_leaf(self._file)
         metadata = self._file.metadata
         sizes = (metadata.row_group(n).num_rows for n in range(metadata.num_row_groups))
@@ -44,7 +46,7 @@ class PictureRows:
         """
         try:
             value = self._value(row)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError, DataError, StorageError) as error:
             raise ImageError(Reason.IMAGE_UNREADABLE, seen=error, fix="Check the file.") from error
         size = 0 if value is None else value.as_buffer().size
         if not size:
@@ -67,10 +69,12 @@ class PictureRows:
         return None
 
     def _rows_of(self, group: int) -> Iterator[tuple[int, Any]]:
-        number = self._starts[group]
-        batches = self._file.iter_batches(
-            batch_size=_ROWS_PER_BATCH, row_groups=[group], columns=[self._leaf]
-        )
+        number, columns = self._starts[group], [self._leaf]
+        file = self._file
+        if needs_dictionary(self._path, file, group, columns):
+            texts = storage.texts_among(file, columns)
+            file = storage.open_parquet(self._path, by_dictionary=texts)
+        batches = file.iter_batches(batch_size=_ROWS_PER_BATCH, row_groups=[group], columns=columns)
         for batch in batches:
             for scalar in batch.column(0):
                 yield number, _innermost(scalar)
@@ -80,9 +84,12 @@ class PictureRows:
 def _innermost(value: Any) -> Any:  # noqa: ANN401 - scalars of pyarrow
     """Returns the bytes within a struct, a list of one or both; None if there are none."""
     while value.is_valid and not isinstance(value, pa.BinaryScalar | pa.LargeBinaryScalar):
-        if not len(value):
+        if isinstance(value, pa.DictionaryScalar):
+            value = value.value
+        elif not len(value):
             return None
-        value = value["bytes"] if isinstance(value, pa.StructScalar) else value[0]
+        else:
+            value = value["bytes"] if isinstance(value, pa.StructScalar) else value[0]
     return value if value.is_valid else None
 
 

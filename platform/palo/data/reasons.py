@@ -16,6 +16,8 @@ class Reason(StrEnum):
     NO_ANSWER = "last turn has no answer"
     NOT_TEXT = "turn is not text"
     EMPTY_TURN = "empty turn"
+    TURN_TOO_LONG = "turn too long"
+    TOO_LONG = "conversation too long"
     UNKNOWN_LANGUAGE = "unknown language"
     CORRUPT = "marked as corrupt"
     WRONG_PROVENANCE = "provenance is not text"
@@ -56,3 +58,4 @@ class SourceFault(StrEnum):
     NO_FILES = "the source has no files"
     NO_CONVERSATIONS = "the source's Parquet file has no conversations"
     DAMAGED = "the source's Parquet file is damaged"
+    UNPACKS = "the source's Parquet file unpacks to too much"

@@ -48,6 +48,8 @@ STEPS: Mapping[StepName, Step] = MappingProxyType(
                 Reason.NO_ANSWER,
                 Reason.NOT_TEXT,
                 Reason.EMPTY_TURN,
+                Reason.TURN_TOO_LONG,
+                Reason.TOO_LONG,
                 Reason.UNKNOWN_LANGUAGE,
                 Reason.CORRUPT,
                 Reason.TWO_PLACES,

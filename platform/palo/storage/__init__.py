@@ -5,9 +5,12 @@ one of a text. Every module goes through here for what it writes, and for Parque
 pyarrow and boto3 are loaded where they are used.
 """
 
+from palo.storage.arrow_sizes import row_bytes
 from palo.storage.explained import explained
 from palo.storage.line_file import LineFile
 from palo.storage.locking import alone_in
+from palo.storage.parquet_footer import row_groups
+from palo.storage.parquet_sizes import ColumnSize, column_sizes
 from palo.storage.paths import follow, lies_within, path_of, relative_text
 from palo.storage.ranges import Ranges, open_mapped, open_ranges
 from palo.storage.reading import (
@@ -22,7 +25,7 @@ from palo.storage.reading import (
 from palo.storage.regular import open_regular, read_regular
 from palo.storage.s3_path import S3Path
 from palo.storage.s3_place import is_uri, names_a_store
-from palo.storage.tables import open_parquet, read_table, write_table
+from palo.storage.tables import leaves_of, open_parquet, read_table, texts_among, write_table
 from palo.storage.writing import (
     ensure_folder,
     remove,
@@ -33,16 +36,19 @@ from palo.storage.writing import (
 )
 
 __all__ = [
+    "ColumnSize",
     "LineFile",
     "Ranges",
     "S3Path",
     "alone_in",
+    "column_sizes",
     "ensure_folder",
     "explained",
     "file_hash",
     "file_sizes",
     "follow",
     "is_uri",
+    "leaves_of",
     "lies_within",
     "names_a_store",
     "open_mapped",
@@ -60,6 +66,9 @@ __all__ = [
     "relative_text",
     "remove",
     "replacing",
+    "row_bytes",
+    "row_groups",
+    "texts_among",
     "write_bytes",
     "write_json",
     "write_table",

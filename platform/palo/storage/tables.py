@@ -3,13 +3,18 @@
 Light: pyarrow is loaded where it is used.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from palo.errors import MismatchError, StorageError
+from palo.storage.arrow_sizes import row_bytes
 from palo.storage.explained import explained
+from palo.storage.parquet_footer import END_BYTES, MAX_FOOTER_BYTES, damaged
+from palo.storage.parquet_sizes import column_sizes
+from palo.storage.regular import open_regular
 from palo.storage.s3_file import S3File
 from palo.storage.s3_path import S3Path
 from palo.storage.writing import replacing
@@ -17,6 +22,10 @@ from palo.storage.writing import replacing
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+_SURELY_FINE_BYTES = 1 << 30
+_MAX_RATIO = 200
+_ROWS_PER_BATCH = 1024
 
 
 def write_table(
@@ -53,15 +62,18 @@ def write_table(
         )
         written = pq.read_metadata(partial).num_rows
     if written != len(table):
-        raise _damaged(path, f"{written} rows instead of {len(table)}")
+        raise damaged(path, f"{written} rows instead of {len(table)}")
 
 
-def open_parquet(path: Path, schema: "pa.Schema | None" = None) -> "pq.ParquetFile":
+def open_parquet(
+    path: Path, schema: "pa.Schema | None" = None, *, by_dictionary: Sequence[str] = ()
+) -> "pq.ParquetFile":
     """Opens a Parquet file, a local one mapped into memory; one on S3 is read in ranges.
 
     Args:
         path: The file.
         schema: What its columns must be; None takes any.
+        by_dictionary: Columns of texts or bytes that keep a dictionary of their values in memory.
 
     Raises:
         MismatchError: If it has other columns.
@@ -69,11 +81,17 @@ def open_parquet(path: Path, schema: "pa.Schema | None" = None) -> "pq.ParquetFi
     """
     import pyarrow.parquet as pq
 
+    options = {"read_dictionary": list(by_dictionary)} if by_dictionary else {}
     with _readable(path):
         if isinstance(path, S3Path):
-            file = pq.ParquetFile(S3File(path.place), pre_buffer=True)
+            source = S3File(path.place)
+            _require_small_footer(path, source)
+            file = pq.ParquetFile(source, pre_buffer=True, **options)
         else:
-            file = pq.ParquetFile(path, memory_map=True)
+            with open_regular(path) as opened:
+                _require_small_footer(path, opened)
+            file = pq.ParquetFile(path, memory_map=True, **options)
+    _require_counts(path, file)
     if schema is not None and not file.schema_arrow.equals(schema):
         raise MismatchError(
             f"{path} has other columns than it should",
@@ -106,11 +124,85 @@ def read_table(
 
     names = None if columns is None else list(columns)
     if filters is not None:
-        with _readable(path):
+        with open_parquet(path, schema) as file, _readable(path):
+            _require_bounded(path, file, names)
             source = S3File(path.place) if isinstance(path, S3Path) else path
             return pq.read_table(source, columns=names, filters=filters, partitioning=None)
     with open_parquet(path, schema) as file, _readable(path):
+        _require_bounded(path, file, names)
         return file.read(columns=names)
+
+
+def leaves_of(file: "pq.ParquetFile") -> list[str]:
+    """Returns the paths of a file's columns, those within lists and structs one by one."""
+    return [str(file.schema.column(n).path) for n in range(len(file.schema))]
+
+
+def texts_among(file: "pq.ParquetFile", names: Iterable[str]) -> list[str]:
+    """Returns the columns that hold texts or bytes of any length, of some or all."""
+    columns = (file.schema.column(n) for n in range(len(file.schema)))
+    texts = {str(column.path) for column in columns if column.physical_type == "BYTE_ARRAY"}
+    return [name for name in names if name in texts]
+
+
+def _require_small_footer(path: Path, file: BinaryIO | S3File) -> None:
+    """Refuses a footer that would take long to read; pyarrow says what else is wrong with it."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - END_BYTES))
+    size = int.from_bytes(file.read(END_BYTES)[:4], "little")
+    file.seek(0)
+    if size > MAX_FOOTER_BYTES and size <= end:
+        raise damaged(path, f"a footer of {size:,} bytes")
+
+
+def _require_counts(path: Path, file: "pq.ParquetFile") -> None:
+    """Refuses numbers of rows that can't be: readers add them up."""
+    metadata = file.metadata
+    rows = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    if any(count < 0 for count in rows) or sum(rows) != metadata.num_rows:
+        file.close()
+        raise damaged(path, f"{metadata.num_rows} rows in all, but {sum(rows)} in its groups")
+
+
+def _require_bounded(path: Path, file: "pq.ParquetFile", names: Sequence[str] | None) -> None:
+    """Refuses a file that would take far more memory than it has bytes.
+
+    What lies on S3 is taken as it is: looking at every page there would cost a request each.
+    """
+    if isinstance(path, S3Path):
+        return
+    leaves = leaves_of(file)
+    if names is not None:
+        leaves = [leaf for leaf in leaves if leaf in names or leaf.partition(".")[0] in names]
+    limit = max(_SURELY_FINE_BYTES, _MAX_RATIO * path.stat().st_size)
+    left = limit
+    for group in range(file.num_row_groups):
+        for size in column_sizes(path, file, group, leaves, left):
+            left -= size.decoded_bytes
+    if left < 0 and not _fits(path, leaves, limit):
+        raise StorageError(
+            f"the Parquet file {path} unpacks to too much",
+            seen=f"more than {limit:,} bytes",
+            fix="Build or download it again.",
+        )
+
+
+def _fits(path: Path, leaves: Sequence[str], limit: int) -> bool:
+    """Tells whether a file's values are small enough, by decoding each of them once."""
+    with open_parquet(path) as plain:
+        texts = texts_among(plain, leaves)
+    with open_parquet(path, by_dictionary=texts) as file:
+        left = limit
+        for group in range(file.num_row_groups):
+            sizes = column_sizes(path, file, group, leaves, limit)
+            left -= sum(size.page_bytes + size.shared_bytes for size in sizes)
+            if left < 0:
+                return False
+        for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH, columns=list(leaves)):
+            left -= int(row_bytes(batch).sum())
+            if left < 0:
+                return False
+    return True
 
 
 @contextmanager
@@ -120,13 +212,5 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         with explained("read", path):
             yield
-    except pa.ArrowInvalid as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _damaged(path: Path, seen: str) -> StorageError:
-    return StorageError(
-        f"the Parquet file {path} is damaged",
-        seen=seen.splitlines()[0],
-        fix="Delete it and run the same command again.",
-    )
+    except (pa.ArrowException, ValueError) as error:  # a name that is not UTF-8, among others
+        raise damaged(path, error) from error
