@@ -13,8 +13,10 @@ from palo.data.ray_tasks import Work
 from palo.data.reasons import Reason
 from palo.data.record_tables import FiledRecord, file_table
 from palo.data.records import Origin, Record, Rejected, parse_llava
-from palo.data.sources import Piece, RawRow, read_piece
+from palo.data.sources import Piece, RawRow, pieces, read_piece
 from palo.languages import Language
+
+_TOO_LONG = (Reason.TURN_TOO_LONG, Reason.TOO_LONG)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +67,9 @@ def parse_piece(task: ParseTask) -> Work:
         if isinstance(outcome, Record):
             records.add(place, outcome, len(raw.data))
         else:
-            text = raw.data.decode(errors="replace")
+            # What is far too long is no text for people to repair.
+            kept = pieces.KEPT_BYTES if outcome.reason in _TOO_LONG else None
+            text = raw.data[:kept].decode(errors="replace")
             bad[step].add(place, outcome.reason, outcome.detail, outcome.language, text)
     records.flush()
     for quarantine in bad.values():

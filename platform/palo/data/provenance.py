@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from palo.data.turns import is_writable
+
+_MOST_GATES = 256
+_MOST_CHARACTERS = 1 << 14
+
 
 class Provenance(NamedTuple):
     """How a translation came to be; each is None for a row that isn't one.
@@ -29,7 +34,7 @@ def read_provenance(row: Mapping[str, object]) -> Provenance:
 
 def _text(row: Mapping[str, object], name: str) -> str | None:
     value = row.get(name)
-    if value is None or (isinstance(value, str) and _is_writable(value)):
+    if value is None or (isinstance(value, str) and _is_short(value)):
         return value
     raise ValueError(f"{name} is {value!r}")
 
@@ -40,7 +45,7 @@ def _gates(row: Mapping[str, object]) -> dict[str, str] | None:
         return None
     # Maps of Parquet files come as pairs, structs with every name that any row has.
     pairs = [pair for pair in gates.items() if pair[1]] if isinstance(gates, dict) else gates
-    if not isinstance(pairs, list) or not all(map(_is_told, pairs)):
+    if not isinstance(pairs, list) or len(pairs) > _MOST_GATES or not all(map(_is_told, pairs)):
         raise ValueError(f"gates are {gates!r}")
     return dict(pairs)
 
@@ -49,10 +54,10 @@ def _is_told(pair: object) -> bool:
     return (
         isinstance(pair, list | tuple)
         and len(pair) == len(("name", "result"))
-        and all(isinstance(part, str) and _is_writable(part) for part in pair)
+        and all(isinstance(part, str) and _is_short(part) for part in pair)
     )
 
 
-def _is_writable(text: str) -> bool:
-    """Tells whether UTF-8 can hold a text: JSON can hold halves of surrogate pairs."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+def _is_short(text: str) -> bool:
+    """Tells whether a text is a note rather than a load, and one that can be written."""
+    return len(text) <= _MOST_CHARACTERS and is_writable(text)

@@ -6,29 +6,23 @@ the picture in a place that nobody meant. A picture that has no place is bad too
 it as if there were none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Literal
 
 import pyarrow as pa
 
 from palo.data.picture_paths import PicturePath, host_of
 from palo.data.provenance import Provenance, read_provenance
 from palo.data.reasons import Reason
+from palo.data.turns import PLACE, BadRow, is_writable, turns_of, writable
 from palo.storage import names_a_store
 from palo.text.messages import Conversation, Turn
 
-_PLACE = "<image>"
-_ROLES: Mapping[object, Literal["user", "assistant"]] = {
-    "human": "user",
-    "user": "user",
-    "gpt": "assistant",
-    "assistant": "assistant",
-}
 _LLAVA_ROLES = {"user": "human", "assistant": "gpt"}
 _MAX_OWN_ID = 120
+_MAX_PATH = 4096
 _TRANSLATION = "_conversation"
 
 _TURN = pa.struct(
@@ -85,7 +79,7 @@ class Record:
         turns = [
             {
                 "from": _LLAVA_ROLES[turn.role],
-                "value": "\n".join([_PLACE] * turn.num_images + [turn.text]),
+                "value": "\n".join([PLACE] * turn.num_images + [turn.text]),
             }
             for turn in self.turns
         ]
@@ -142,25 +136,6 @@ class Origin:
     names: tuple[str, ...] = ()
 
 
-def _writable(text: str) -> str:
-    """Replaces halves of surrogate pairs, which JSON can hold and UTF-8 can't."""
-    return text.encode(errors="replace").decode()
-
-
-def _is_writable(text: str) -> bool:
-    try:
-        return text.isascii() or bool(text.encode())
-    except UnicodeEncodeError:
-        return False
-
-
-class _Bad(Exception):  # noqa: N818 - control flow within this file
-    def __init__(self, reason: Reason, detail: object = "") -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = _writable(str(detail)[:200])
-
-
 def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Rejected:
     """Makes a record of a row in LLaVA's format: id, image, conversations of {from, value}.
 
@@ -182,17 +157,19 @@ def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Reject
     language = "unknown"
     try:
         if not isinstance(row, dict):
-            raise _Bad(Reason.NOT_A_RECORD, type(row).__name__)
+            raise BadRow(Reason.NOT_A_RECORD, type(row).__name__)
         language = _language(row, origin)
         if row.get("corrupt") is True:
-            raise _Bad(Reason.CORRUPT)
+            raise BadRow(Reason.CORRUPT)
         image = _image(row, origin)
         conversations = row.get("conversations", row.get("messages"))
-        turns = _place_image(_turns(conversations), has_image=image is not None)
+        turns = turns_of(conversations, has_image=image is not None)
         provenance = _provenance(row)
-    except _Bad as bad:
+        own_id = writable(str(row.get("id", ""))[:_MAX_OWN_ID])
+    except BadRow as bad:
         return Rejected(reason=bad.reason, detail=bad.detail, language=language)
-    own_id = _writable(str(row.get("id", ""))[:_MAX_OWN_ID])
+    except RecursionError:  # in writing what was seen
+        return Rejected(reason=Reason.NOT_A_RECORD, detail="nested too deeply", language=language)
     return Record(
         record_id=f"{origin.source}/{own_id}@{place}",
         language=language,
@@ -208,13 +185,13 @@ def _provenance(row: Mapping[str, object]) -> Provenance:
     try:
         return read_provenance(row)
     except ValueError as error:
-        raise _Bad(Reason.WRONG_PROVENANCE, error) from error
+        raise BadRow(Reason.WRONG_PROVENANCE, error) from error
 
 
 def _language(row: Mapping[str, object], origin: Origin) -> str:
     code = row.get("language") or _translated_to(row, origin) or origin.language
     if not isinstance(code, str) or code not in origin.languages:
-        raise _Bad(Reason.UNKNOWN_LANGUAGE, code if code is not None else "row names none")
+        raise BadRow(Reason.UNKNOWN_LANGUAGE, code if code is not None else "row names none")
     return code
 
 
@@ -227,7 +204,7 @@ def _translated_to(row: Mapping[str, object], origin: Origin) -> str | None:
     found = codes.get(keys[0].removesuffix(_TRANSLATION).lower())
     # The source's language would be a guess for a row that says something else about itself.
     if len(keys) > 1 or found is None:
-        raise _Bad(Reason.UNKNOWN_LANGUAGE, ", ".join(keys))
+        raise BadRow(Reason.UNKNOWN_LANGUAGE, ", ".join(keys))
     return found
 
 
@@ -236,68 +213,29 @@ def _codes_by_name(names: tuple[str, ...], codes: tuple[str, ...]) -> dict[str, 
     return {name.lower().replace(" ", "_"): code for name, code in zip(names, codes, strict=True)}
 
 
-def _turns(conversations: object) -> list[tuple[Literal["user", "assistant"], str]]:
-    if not isinstance(conversations, list) or not conversations:
-        raise _Bad(Reason.NO_TURNS)
-    turns = [_turn(value) for value in conversations]
-    for index, (role, _) in enumerate(turns):
-        if role != ("user", "assistant")[index % 2]:
-            raise _Bad(Reason.NOT_ALTERNATING, f"turn {index} is the {role}'s")
-    if len(turns) % 2:
-        raise _Bad(Reason.NO_ANSWER)
-    return turns
-
-
-def _turn(value: object) -> tuple[Literal["user", "assistant"], str]:
-    if not isinstance(value, dict):
-        raise _Bad(Reason.NO_TURNS, f"a turn is {type(value).__name__}")
-    speaker = value.get("from", value.get("role"))
-    text = value.get("value", value.get("content"))
-    if isinstance(text, list):
-        text = "\n".join(map(_part, text))
-    if not isinstance(speaker, str) or speaker not in _ROLES:
-        raise _Bad(Reason.WRONG_ROLE, speaker)
-    if not isinstance(text, str):
-        raise _Bad(Reason.NOT_TEXT, type(text).__name__)
-    if not text or text.isspace():
-        raise _Bad(Reason.EMPTY_TURN)
-    if not _is_writable(text):
-        raise _Bad(Reason.NOT_TEXT, "half a surrogate pair")
-    return _ROLES[speaker], text
-
-
-def _part(part: object) -> str:
-    """Returns a part of a turn as text."""
-    kind = part.get("type") if isinstance(part, dict) else type(part).__name__
-    text = part.get("text") if isinstance(part, dict) else None
-    if kind == "image":
-        return _PLACE
-    if kind != "text" or not isinstance(text, str):
-        raise _Bad(Reason.NOT_TEXT, f"a part is {kind}")
-    return text
-
-
 def _image(row: Mapping[str, object], origin: Origin) -> str | None:
     path = row.get("image")
     if path is None and isinstance(images := row.get("images"), list):
         if len(images) > 1:
-            raise _Bad(Reason.WRONG_IMAGE_FIELD, f"{len(images)} images")
+            raise BadRow(Reason.WRONG_IMAGE_FIELD, f"{len(images)} images")
         path = images[0] if images else None
     if path is None:
         return None
     if isinstance(path, PicturePath):
         return str(path)
-    if not isinstance(path, str) or not path or "\0" in path or not _is_writable(path):
-        raise _Bad(Reason.WRONG_IMAGE_FIELD, repr(path))
+    if not isinstance(path, str) or not 0 < len(path) <= _MAX_PATH or "\0" in path:
+        raise BadRow(Reason.WRONG_IMAGE_FIELD, repr(path))
+    if not is_writable(path):
+        raise BadRow(Reason.WRONG_IMAGE_FIELD, repr(path))
     if "://" in path and _is_allowed_uri(path, origin):
         return path
     if origin.image_folder is None:
-        raise _Bad(Reason.NO_IMAGE_FOLDER, path)
+        raise BadRow(Reason.NO_IMAGE_FOLDER, path)
     if _is_plain(path):
         return f"{origin.image_folder}/{path}"
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or names_a_store(path):
-        raise _Bad(Reason.IMAGE_OUTSIDE, repr(path))
+        raise BadRow(Reason.IMAGE_OUTSIDE, repr(path))
     return f"{origin.image_folder}/{pure}"
 
 
@@ -311,26 +249,7 @@ def _is_allowed_uri(path: str, origin: Origin) -> bool:
     try:
         host = host_of(path)
     except ValueError:
-        raise _Bad(Reason.WRONG_IMAGE_FIELD, repr(path)) from None
+        raise BadRow(Reason.WRONG_IMAGE_FIELD, repr(path)) from None
     if host is not None and host not in origin.allowed_hosts:
-        raise _Bad(Reason.IMAGE_HOST, host)
+        raise BadRow(Reason.IMAGE_HOST, host)
     return host is not None
-
-
-def _place_image(
-    turns: Sequence[tuple[Literal["user", "assistant"], str]], *, has_image: bool
-) -> tuple[Turn, ...]:
-    counts = [text.count(_PLACE) for _, text in turns]
-    if any(counts[1::2]):
-        raise _Bad(Reason.PLACE_IN_ANSWER)
-    num_places = sum(counts)
-    if num_places > 1:
-        raise _Bad(Reason.TWO_PLACES, num_places)
-    if num_places and not has_image:
-        raise _Bad(Reason.PLACE_WITHOUT_IMAGE)
-    if has_image and not num_places:
-        raise _Bad(Reason.IMAGE_WITHOUT_PLACE)
-    return tuple(
-        Turn(role, text.replace(_PLACE, "").strip(), 1) if count else Turn(role, text)
-        for (role, text), count in zip(turns, counts, strict=True)
-    )

@@ -30,6 +30,8 @@ _BOUNDARY = re.compile(rb"\}\s*,\s*(?=" + _FIELD + rb")")
 _LONGEST_BOUNDARY = 512
 _MAX_FIELDS = 8
 _MAX_CUTS = 8
+_FIRST_CREDIT_BYTES = 8 << 20
+_CREDIT = 4
 
 
 class ArrayReader:
@@ -54,6 +56,9 @@ class ArrayReader:
         self._proven = piece.proven or piece.start == 0
         self._first_fields: list[bytes] = []
         self._cut = _BOUNDARY
+        # What looks like a row and is none costs time. Rows that were read pay for it, so that an
+        # array made of nothing else takes no more than so many times the time of another.
+        self._credit = _FIRST_CREDIT_BYTES
 
     def __iter__(self) -> Iterator[RawRow]:
         piece = self._piece
@@ -86,7 +91,7 @@ class ArrayReader:
     def _search(self, window: Window) -> int | None:
         """Returns the place of the first row of a piece in mid-file; None if none is found."""
         position = 0
-        while window.base + position < self._piece.end:
+        while window.base + position < self._piece.end and self._credit > 0:
             found = _BOUNDARY.search(window.data, position)
             if found is None:
                 # A boundary may begin in what is here and end in what is not.
@@ -105,6 +110,7 @@ class ArrayReader:
             position = offset - window.base
             if _is_row(element.data):
                 return position
+            self._credit -= len(element.data)
         return None
 
     def _rows(self, window: Window, position: int) -> Iterator[RawRow]:
@@ -123,6 +129,7 @@ class ArrayReader:
                 return
             first = offset if first is None else first
             row, position = self._row(window, position)
+            self._credit += _CREDIT * (window.base + position - offset)
             if row is None:
                 self._doubt(first, self._cut_off("within the record", offset))
                 return
@@ -154,8 +161,11 @@ class ArrayReader:
             return None
         scan = position
         for _ in range(_MAX_CUTS):
+            if self._credit <= 0:
+                return None
             while (found := self._cut.search(window.data, scan)) is None:
-                if len(window.data) - position > pieces.MAX_RECORD_BYTES:
+                self._credit -= len(window.data) - scan
+                if len(window.data) - position > pieces.MAX_RECORD_BYTES or self._credit <= 0:
                     return None
                 scan = max(position, len(window.data) - _LONGEST_BOUNDARY) - position
                 more = window.more(position)
@@ -163,6 +173,7 @@ class ArrayReader:
                 if not more:
                     return None
             data = window.data[position : found.start() + 1]
+            self._credit -= found.end() - scan + len(data)
             value = fast_object(data) if len(data) <= pieces.MAX_RECORD_BYTES else None
             if value is not None:
                 return RawRow(offset, data, value=value), found.start() + 1
