@@ -16,6 +16,7 @@ from palo import storage
 
 MAX_MEMBERS = 10_000_000
 _VERSION = 1
+_LONGEST_NAME = 4096
 
 _SCHEMA = pa.schema(
     [
@@ -52,6 +53,8 @@ class Member(NamedTuple):
 
 def member_name(name: str) -> str | None:
     """Returns a member's name as rows of a source write it; None if no row can name it."""
+    if len(name) > _LONGEST_NAME:
+        return None
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
         return None

@@ -69,7 +69,8 @@ class PictureRows:
         return None
 
     def _rows_of(self, group: int) -> Iterator[tuple[int, Any]]:
-        number, columns = self._starts[group], [self._leaf]
+        number = self._starts[group]
+        columns = [] if self._leaf is None else [self._leaf]
         file = self._file
         if needs_dictionary(self._path, file, group, columns):
             texts = storage.texts_among(file, columns)

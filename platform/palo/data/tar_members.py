@@ -16,6 +16,7 @@ from palo.storage import Ranges
 
 BLOCK_BYTES = 512
 _MAX_HEADER_BYTES = 1 << 20
+_LENGTH_DIGITS = 8  # of a record of a pax header
 _REGULAR = b"0\x007"
 _WITHOUT_DATA = b"123456"
 
@@ -129,17 +130,20 @@ class TarScan:
             self._extra.target = data.split(b"\0", 1)[0]
 
     def _read_pax(self, data: bytes) -> None:
-        while data.strip(b"\0"):
-            length, _, rest = data.partition(b" ")
+        """Reads records of the form `length key=value`, in place: a header may hold very many."""
+        data = data.rstrip(b"\0")
+        start = 0
+        while start < len(data):
             try:
-                end = int(length) - len(length) - 1
-                record, data = rest[: end - 1], rest[end:]
-                key, value = record.split(b"=", 1)
-                if not 0 < end <= len(rest):
+                space = data.index(b" ", start, start + _LENGTH_DIGITS)
+                end = start + int(data[start:space])
+                if not space < end <= len(data):
                     raise ValueError
+                key, value = data[space + 1 : end - 1].split(b"=", 1)
                 self._note(key, value)
             except ValueError:
                 raise BrokenTarError(f"a damaged header before byte {self._offset}") from None
+            start = end
 
     def _note(self, key: bytes, value: bytes) -> None:
         if key == b"path":

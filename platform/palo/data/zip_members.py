@@ -3,7 +3,7 @@
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
@@ -26,14 +26,26 @@ def zip_members(file: BinaryIO) -> Iterator[tuple[str, Member]]:
     """Yields the files of a zip under the names that it gives them, in the directory's order.
 
     Raises:
-        Exception: Of many kinds, whatever zipfile raises for a damaged directory.
+        Exception: Of many kinds, whatever zipfile raises for a damaged directory; BrokenMemberError
+            if two of them share bytes, so that a small zip could hold any amount of data.
     """
     with ZipFile(file) as archive:
-        for info in archive.infolist():
+        infos = archive.infolist()
+        _require_apart(infos)
+        for info in infos:
             if not info.is_dir():
                 sizes = (info.header_offset, info.compress_size, info.file_size)
                 offset, stored, size = (min(number, _LARGEST) for number in sizes)
                 yield _name(info), Member(_form(info), offset, stored, size, info.CRC)
+
+
+def _require_apart(infos: Sequence[ZipInfo]) -> None:
+    end, before = 0, ""
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            raise BrokenMemberError(f"{before!r:.60} and {info.filename!r:.60} overlap")
+        end = info.header_offset + _LOCAL_HEADER.size + info.compress_size
+        before = info.filename
 
 
 def _form(info: ZipInfo) -> Form:

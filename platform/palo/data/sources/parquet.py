@@ -108,7 +108,7 @@ def read_rows(piece: Piece) -> Iterator[RawRow]:
                 row_groups=[group],
                 columns=columns,
             )
-            rows = itertools.chain.from_iterable(map(_values, batches))
+            rows: Iterator[_Row] = itertools.chain.from_iterable(map(_values, batches))
             if not by_value:
                 rows = _values_one_by_one(batches, piece.path)
             for offset, row in enumerate(rows, start=piece.start):
