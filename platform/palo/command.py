@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from palo import config, storage
 from palo.errors import ConfigError, PaloError
+from palo.terminal import one_line
 
 if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry
@@ -36,7 +37,7 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
     try:
         main(sys.argv[1:])
     except PaloError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {one_line(str(error))}", file=sys.stderr, flush=True)
         sys.exit(_EXIT_ERROR)
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr, flush=True)

@@ -7,9 +7,14 @@ TypeError instead.
 
 from functools import partial
 
+from palo.terminal import visible
+
 
 class PaloError(Exception):
     """An error with a remedy; at the command line it is one line and exit code 2.
+
+    Its text is safe to print: control characters of what was seen, which may come from a stranger's
+    server or file, are escapes. The attributes keep it as it was.
 
     Args:
         fact: What is wrong, as a clause without a full stop.
@@ -30,7 +35,7 @@ class PaloError(Exception):
 
     def __str__(self) -> str:
         fact = f"{self.fact}: {self.seen}" if self.seen else self.fact
-        return f"{fact}. {self.fix}" if self.fix else f"{fact}."
+        return visible(f"{fact}. {self.fix}" if self.fix else f"{fact}.")
 
 
 class ConfigError(PaloError):

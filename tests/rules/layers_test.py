@@ -20,6 +20,7 @@ _LAYERS = (
         "machine",
         "hypertext",
         "endpoint",
+        "terminal",
     },
     {"model", "text"},
     {"data", "checkpoint"},

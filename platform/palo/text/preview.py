@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from palo.terminal import visible
 from palo.text.segments import IMAGE_SENTINEL
 from palo.text.tokenizer import TextTokenizer
 
@@ -87,17 +88,6 @@ def _text(ids: Sequence[int], tokenizer: TextTokenizer) -> str:
 
 def _is_right_to_left(text: str) -> bool:
     return any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
-
-
-def visible(text: str) -> str:
-    """Returns a text whose control characters are escapes, but for tabs and line ends."""
-    return "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) != "Cc":
-        return character
-    return f"\\x{ord(character):02x}"
 
 
 def coloured(part: Stretch) -> str:

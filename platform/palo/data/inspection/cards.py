@@ -8,7 +8,7 @@ from palo.data.inspection.shards import Dropped
 from palo.data.records import Record
 from palo.hypertext.language_label import language_label
 from palo.hypertext.markup import Markup, element, joined
-from palo.text.preview import visible
+from palo.terminal import visible
 
 _MOST_CHARACTERS = 4000
 

@@ -10,7 +10,7 @@ from palo.data.inspection.items import turns_of
 from palo.data.inspection.shards import Dropped
 from palo.data.records import Record
 from palo.hypertext.markup import Markup, element, joined
-from palo.text.preview import visible
+from palo.terminal import visible
 
 _PLACE = "<image>\n"
 _MOST_CHARACTERS = 4000

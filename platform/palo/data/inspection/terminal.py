@@ -9,7 +9,8 @@ from palo.data.inspection.lookup import Found
 from palo.data.inspection.shards import Dropped
 from palo.data.manifest import Manifest, StageCount
 from palo.data.records import Record
-from palo.text.preview import coloured, visible
+from palo.terminal import visible
+from palo.text.preview import coloured
 
 _MOST_CHARACTERS = 2000
 _INDENT = "    "
