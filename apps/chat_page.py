@@ -6,12 +6,12 @@ If the server asks for keys, so does the page; with PALO_API_KEY, it uses that o
 """
 
 import ipaddress
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from palo import command, config
+from palo.endpoint.credentials import key_of
 from palo.errors import ConfigError
 from palo.serve.client import ChatClient, Endpoint, EndpointError
 from palo.serve.page.settings import PageSettings
@@ -27,12 +27,14 @@ class ChatPage:
 
     Attributes:
         endpoint: Address of the server.
+        allow_insecure_http: Sends keys over http:// to another machine, too.
         host: Address to listen on; only this machine can reach the default.
         port: Port to listen on.
         feedback: Folder for the answers that people found good or bad.
     """
 
     endpoint: str = "http://127.0.0.1:8000"
+    allow_insecure_http: bool = False
     host: str = "127.0.0.1"
     port: int = 7860
     feedback: Path = Path("runs/feedback")
@@ -47,7 +49,11 @@ def main(arguments: list[str]) -> None:
     """Looks whether the server wants keys, and serves the page until it is stopped."""
     chosen = command.override(ChatPage(), arguments, "chat_page.py")
     config.check(chosen)
-    endpoint = Endpoint(url=chosen.endpoint, api_key=os.environ.get(_KEY) or None)
+    endpoint = Endpoint(
+        url=chosen.endpoint,
+        api_key=key_of(_KEY),
+        allow_insecure_http=chosen.allow_insecure_http,
+    )
     config.check(endpoint)
     if endpoint.api_key and not _is_loopback(chosen.host):
         raise ConfigError(

@@ -11,7 +11,6 @@ import contextlib
 import os
 import signal
 import sys
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from tyro.conf import Positional
 from palo import command, config, languages
 from palo.errors import PaloError
 from palo.session import lasting_path
+from palo.terminal import one_line, visible
 
 if TYPE_CHECKING:
     from palo.evaluate.chat_session import ChatSession
@@ -45,6 +45,7 @@ class ChatSettings:
         endpoint: Address of a server to ask instead of a folder's model.
         name: The endpoint's model; its first one by default.
         language: ISO code of the language that the endpoint should answer in.
+        allow_insecure_http: Sends the key over http:// to another machine, too.
     """
 
     model: Positional[Path] = Path("runs/quickstart")
@@ -54,6 +55,7 @@ class ChatSettings:
     endpoint: str | None = None
     name: str | None = None
     language: str | None = None
+    allow_insecure_http: bool = False
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
@@ -89,7 +91,7 @@ def main(arguments: list[str]) -> None:
         except PaloError as error:
             if not interactive:
                 raise
-            print(f"error: {error}")
+            print(f"error: {one_line(str(error))}")
 
 
 def _open_session(settings: ChatSettings) -> "ChatSession":
@@ -118,10 +120,15 @@ def _open_session(settings: ChatSettings) -> "ChatSession":
 
 
 def _connect(settings: ChatSettings) -> "EndpointSession":
+    from palo.endpoint.credentials import key_of
     from palo.serve.client import Endpoint
     from palo.serve.client.session import EndpointSession
 
-    endpoint = Endpoint(url=settings.endpoint or "", api_key=os.environ.get(_KEY))
+    endpoint = Endpoint(
+        url=settings.endpoint or "",
+        api_key=key_of(_KEY),
+        allow_insecure_http=settings.allow_insecure_http,
+    )
     config.check(endpoint)
     session = EndpointSession(
         endpoint,
@@ -156,7 +163,7 @@ def _obey(session: "Session", line: str, prefix: str) -> None:
         image = Path(rest.strip().strip("'\"")).expanduser()
         session.show(image)
         if prefix:
-            print(f"{prefix}I see {image.name}.")
+            print(f"{prefix}I see {one_line(image.name)}.")
     elif name.startswith("/"):
         print(f"{name} is no command: {_COMMANDS}.", file=sys.stderr)
     else:
@@ -169,18 +176,13 @@ def _print_answer(session: "Session", question: str, prefix: str) -> None:
     try:
         with contextlib.closing(session.ask(question)) as pieces:
             for piece in pieces:
-                print(_printable(piece), end="", flush=True)
+                print(visible(piece), end="", flush=True)
     except KeyboardInterrupt:
         print(" …", end="")
         if not prefix:
             raise
     finally:
         print(flush=True)
-
-
-def _printable(text: str) -> str:
-    """Leaves out control characters, with which an answer could take over the terminal."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Without --dialogues scenes are drawn and asked about in every language. A line o
 PALO_API_KEY.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +34,7 @@ class GallerySettings:
         model: Folder of a finished stage, or of a run that has finished its finetune stage.
         endpoint: Address of a server to ask instead.
         name: The endpoint's model; its first one by default.
+        allow_insecure_http: Sends the key over http:// to another machine, too.
         dialogues: JSON lines of language, image and questions.
         images: Folder that their image paths start from; that of the dialogues by default.
         scenes: How many scenes are drawn where no dialogues are named.
@@ -46,6 +46,7 @@ class GallerySettings:
     model: Positional[Path] = Path("runs/quickstart")
     endpoint: str | None = None
     name: str | None = None
+    allow_insecure_http: bool = False
     dialogues: Path | None = None
     images: Path | None = None
     scenes: int = 2
@@ -94,10 +95,15 @@ def _sessions(settings: GallerySettings) -> "Callable[[str], Session]":
         trained = load_for_answers(stage_folder(folder))
         session = ChatSession(trained, max_new_tokens=settings.max_tokens)
         return lambda language: session
+    from palo.endpoint.credentials import key_of
     from palo.serve.client import Endpoint
     from palo.serve.client.session import EndpointSession
 
-    endpoint = Endpoint(url=settings.endpoint, api_key=os.environ.get(_KEY))
+    endpoint = Endpoint(
+        url=settings.endpoint,
+        api_key=key_of(_KEY),
+        allow_insecure_http=settings.allow_insecure_http,
+    )
     config.check(endpoint)
     return cache(
         lambda language: EndpointSession(

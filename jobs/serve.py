@@ -152,7 +152,8 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
         ),
         timeout_s=job.timeout_s,
         page=PageSettings(
-            endpoint=Endpoint(url=_address(job)),
+            # Whatever address it listens on: the way from the page stays within this machine.
+            endpoint=Endpoint(url=_address(job), allow_insecure_http=True),
             login=not job.access.no_keys,
             feedback=lasting_path(job.feedback).resolve(),
         ),

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -13,15 +12,18 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from palo.endpoint.budget import Budget, Reservation, Spending
-from palo.endpoint.pace import Pace, seconds_of
-from palo.endpoint.replies import Failure, Reply, failure_of, read_reply
+from palo.endpoint.credentials import OPENAI_KEY, authorization, is_loopback, without_key
+from palo.endpoint.pace import Pace
+from palo.endpoint.replies import MAX_REPLY_BYTES, Failure, Reply, failure_of, read_reply
+from palo.endpoint.reply_body import IDENTITY, ReplyBody
+from palo.endpoint.retry_after import seconds_of
 from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError, PaloError, ResourceError
 
 T = TypeVar("T")
 
-_MAX_REPLY_BYTES = 2 << 20
 _LONGEST_WAIT_S = 60.0
+_SHOWN = 200
 # A server that is there takes a connection at once; its answer may take minutes.
 _CONNECT_S = 10.0
 # For each request httpx compares all connections of a client with one another.
@@ -36,6 +38,9 @@ class Caller:
     Args:
         endpoint: The server and its model.
         spent_before: What earlier runs have cost, for the limit of money.
+
+    Raises:
+        ConfigError: If the key may not be sent to the server.
     """
 
     def __init__(self, endpoint: Endpoint, spent_before: float = 0.0) -> None:
@@ -43,14 +48,19 @@ class Caller:
         self._answered = False
         self._budget = Budget(endpoint, spent_before)
         self._pace = Pace(endpoint)
-        key = os.environ.get(endpoint.key_env, "")
+        self._key = endpoint.api_key()
+        headers = IDENTITY | authorization(
+            endpoint.url, self._key, allow_insecure_http=endpoint.allow_insecure_http
+        )
         certificates = httpx.create_ssl_context()
         self._clients = [
             httpx.AsyncClient(
-                headers={"Authorization": f"Bearer {key}"} if key else {},
+                headers=headers,
                 timeout=httpx.Timeout(None, connect=_CONNECT_S),
                 limits=httpx.Limits(max_connections=endpoint.in_flight),
                 verify=certificates,
+                # A proxy of the environment is meant for other machines, and would read the key.
+                trust_env=not is_loopback(endpoint.url),
             )
             for _ in range(-(-endpoint.in_flight // _CONNECTIONS_A_CLIENT))
         ]
@@ -153,31 +163,39 @@ class Caller:
                 asyncio.timeout(self._endpoint.timeout_s),
                 next(self._turns).stream("POST", url, json=body) as response,
             ):
-                received = bytearray()
-                async for part in response.aiter_bytes():
-                    received += part
-                    if len(received) > _MAX_REPLY_BYTES:
-                        return Failure(kind="bad_response", detail="the reply is too long"), None
+                received = ReplyBody(response.headers, MAX_REPLY_BYTES)
+                async for part in response.aiter_raw():
+                    if not received.add(part):
+                        break
         except (httpx.TimeoutException, TimeoutError) as error:
             free = isinstance(error, httpx.ConnectTimeout)
-            return Failure(kind="timeout", detail=repr(error), is_free=free), None
-        except httpx.TransportError as error:
+            return Failure(kind="timeout", detail=repr(error)[:_SHOWN], is_free=free), None
+        except httpx.HTTPError as error:
             free = isinstance(error, httpx.ConnectError)
-            return Failure(kind="connection", detail=repr(error), is_free=free), None
+            return Failure(kind="connection", detail=repr(error)[:_SHOWN], is_free=free), None
         if response.is_success:
-            return read_reply(bytes(received)), None
-        self._require_access(response.status_code, bytes(received))
+            return self._read(received), None
+        said = without_key(received.data, self._key)
+        self._require_access(response.status_code, said)
         asked_s = seconds_of(response.headers.get("retry-after", ""))
-        return failure_of(response.status_code, bytes(received)), asked_s
+        return failure_of(response.status_code, said), asked_s
+
+    def _read(self, received: ReplyBody) -> Reply | Failure:
+        if received.fault:
+            return Failure(kind="bad_response", detail=received.fault)
+        found = read_reply(received.data)
+        if isinstance(found, Failure):  # its detail shows the beginning of what came
+            found = read_reply(without_key(received.data, self._key))
+        return found
 
     def _require_access(self, status: int, body: bytes) -> None:
         """Raises ConfigError where every further request would be refused as this one is."""
-        said = body[:200].decode("utf-8", "replace")
+        said = body[:_SHOWN].decode("utf-8", "replace")
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise ConfigError(
                 f"{self._endpoint.url} refuses the API key",
                 seen=said,
-                fix=f"Put the key into the environment variable {self._endpoint.key_env}.",
+                fix=self._how_to_give_a_key(),
             )
         if status == HTTPStatus.PAYMENT_REQUIRED or _NO_MONEY in body:
             raise ConfigError(
@@ -191,6 +209,15 @@ class Caller:
                 seen=said,
                 fix="Correct the model's name, or the url, which must end in /v1.",
             )
+
+    def _how_to_give_a_key(self) -> str:
+        variable = self._endpoint.key_variable()
+        if variable is not None:
+            return f"Put the server's key into the environment variable {variable}."
+        return (
+            "Name the environment variable that holds this server's key (--key-env NAME); "
+            f"{OPENAI_KEY} unasked goes to OpenAI and to OPENAI_BASE_URL only."
+        )
 
 
 async def each(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], *, in_flight: int) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 
 from palo.endpoint.settings import Endpoint
 
@@ -49,21 +48,3 @@ class Pace:
         """Holds all requests back, as a server has asked."""
         until = self._clock() + min(wait_s, _LONGEST_HOLD_S)
         self._held_until = max(self._held_until, until)
-
-
-def seconds_of(retry_after: str, now_s: float | None = None) -> float | None:
-    """Returns the seconds that a Retry-After header asks for; None if it says nothing.
-
-    Args:
-        retry_after: Its value: seconds, or a date.
-        now_s: The time in seconds since 1970.
-    """
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        then = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    return max(0.0, then.timestamp() - (time.time() if now_s is None else now_s))

@@ -1,12 +1,14 @@
 """What comes back from a server: a reply, or why there is none."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
+from palo.endpoint.json_parsing import parse_json, token_count
+
 FinishReason = Literal["stop", "length", "unknown"]
+MAX_REPLY_BYTES = 2 << 20
 Kind = Literal["timeout", "connection", "busy", "server_error", "refused", "bad_response", "budget"]
 
 
@@ -48,13 +50,13 @@ class Failure:
 def read_reply(body: bytes) -> Reply | Failure:
     """Reads the body of a chat completion."""
     try:
-        values = json.loads(body)
+        values = parse_json(body, max_bytes=MAX_REPLY_BYTES)
         choice = values["choices"][0]
         text = choice["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return Failure(kind="bad_response", detail=f"{error!r} in {body[:80]!r}")
     if not isinstance(text, str):
-        return Failure(kind="bad_response", detail=f"content is {text!r}")
+        return Failure(kind="bad_response", detail=f"content is {type(text).__name__}, not text")
     tokens_in, tokens_out = _tokens(values)
     return Reply(
         text=text,
@@ -76,8 +78,7 @@ def _tokens(values: Mapping[str, Any]) -> tuple[int, int]:
     if not isinstance(usage, Mapping):
         return 0, 0
     tokens_in, tokens_out, total = (
-        value if isinstance(value := usage.get(f"{name}_tokens"), int) and value > 0 else 0
-        for name in ("prompt", "completion", "total")
+        token_count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total")
     )
     return tokens_in, max(tokens_out, total - tokens_in)
 

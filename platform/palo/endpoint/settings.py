@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from palo.endpoint.credentials import address_faults, key_faults, key_of, key_variable
 
 _LEAST = ("in_flight", "attempts")
 _NOT_NEGATIVE = ("first_wait_s", "input_price", "output_price")
@@ -17,7 +18,10 @@ class Endpoint:
     Attributes:
         url: Its address up to and with `/v1`.
         model: Name of the model there.
-        key_env: Environment variable that holds the API key; the key itself is never written down.
+        key_env: Environment variable that holds the server's API key; the key itself is never
+            written down. None is OPENAI_API_KEY for OpenAI's server and that of OPENAI_BASE_URL,
+            and no key for any other; an empty name is no key.
+        allow_insecure_http: Sends the key over http:// to another machine, too.
         in_flight: Requests at a time.
         timeout_s: Longest wait for one answer.
         attempts: How often a request is sent before it counts as failed.
@@ -36,7 +40,8 @@ class Endpoint:
 
     url: str
     model: str
-    key_env: str = "OPENAI_API_KEY"
+    key_env: str | None = None
+    allow_insecure_http: bool = False
     in_flight: int = 64
     timeout_s: float = 120.0
     attempts: int = 4
@@ -51,9 +56,10 @@ class Endpoint:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            yield f"url must begin with http:// or https://, not {self.url!r}"
+        yield from address_faults(self.url)
+        yield from key_faults(
+            self.url, self.api_key(), allow_insecure_http=self.allow_insecure_http
+        )
         if not self.model:
             yield "model is empty: name the model as the server does"
         for name in _LEAST:
@@ -74,6 +80,14 @@ class Endpoint:
                 yield f"{name} must be more than 0, not {value}"
         if self.max_cost is not None and not (self.input_price or self.output_price):
             yield "max_cost needs input_price or output_price: else nothing costs anything"
+
+    def key_variable(self) -> str | None:
+        """Returns the environment variable whose key the server gets; None if it gets none."""
+        return key_variable(self.url, self.key_env)
+
+    def api_key(self) -> str | None:
+        """Returns the key that the server gets; None if there is none."""
+        return key_of(self.key_variable())
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
         """Returns what tokens cost.

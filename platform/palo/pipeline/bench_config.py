@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from tyro.conf import Positional
 
@@ -45,12 +46,15 @@ class BenchRun:
         languages: ISO 639-1 codes; all that the folder has by default.
         max_tokens: Most tokens of an answer.
         name_language: Tells servers the language wanted in the request field `language`.
-        key_env: Environment variable with the API key of servers that answer.
+        key_env: Environment variable with the API key of the server that answers. Where models are
+            on several servers, NAME=VARIABLE for each model that needs one. By default,
+            OPENAI_API_KEY goes to OpenAI and to the server of OPENAI_BASE_URL, and to no other.
         num_workers: Copies of each checkpoint.
         in_flight: Requests to a server at a time.
         judge_url: Server of the judge, up to and with /v1; nothing is judged without it.
         judge_model: Name of the judge there, the dated version and not an alias.
-        judge_key_env: Environment variable with the judge's API key.
+        judge_key_env: Environment variable with the judge's API key, by default as above.
+        allow_insecure_http: Sends keys over http:// to other machines, too.
         judge_form: json for structured output, lines for judges without it.
         judge_repeats: How often each order is asked, to see how far the judge agrees with itself.
         judge_timeout_s: Longest wait for one judgment, in seconds.
@@ -67,12 +71,13 @@ class BenchRun:
     languages: tuple[str, ...] = ()
     max_tokens: int = 1024
     name_language: bool = False
-    key_env: str = "OPENAI_API_KEY"
+    key_env: tuple[str, ...] = ()
     num_workers: int = 1
     in_flight: int = 64
     judge_url: str = ""
     judge_model: str = ""
-    judge_key_env: str = "OPENAI_API_KEY"
+    judge_key_env: str | None = None
+    allow_insecure_http: bool = False
     judge_form: Form = "json"
     judge_repeats: int = 1
     judge_timeout_s: float = 120.0
@@ -101,6 +106,7 @@ class BenchRun:
                 yield f"language {code!r} is not one of {', '.join(languages.codes())}"
         if bool(self.judge_url) != bool(self.judge_model):
             yield "judge_url and judge_model go together"
+        yield from self._server_faults()
         if (judge := self.judge()) is not None:
             yield from judge.endpoint.faults()
             yield from judge.faults()
@@ -112,6 +118,37 @@ class BenchRun:
         except ConfigError as error:
             yield str(error)
 
+    def _server_faults(self) -> Iterator[str]:
+        servers = [m for m in self.named_models() if m.kind == "server" and "#" in m.source]
+        hosts = {urlsplit(model.source).netloc for model in servers}
+        variables = self._key_variables()
+        if "" in variables and len(hosts) > 1:
+            yield (
+                f"key_env gives one key to {len(hosts)} servers: write NAME=VARIABLE for each "
+                "model that needs a key"
+            )
+        if unknown := sorted(set(variables) - {"", *(model.name for model in servers)}):
+            yield f"key_env names models that are on no server: {', '.join(unknown)}"
+        for model in servers:
+            yield from (f"model {model.name}: {fault}" for fault in self.server(model).faults())
+
+    def _key_variables(self) -> dict[str, str]:
+        """Returns environment variables by the models they are for; "" stands for any model."""
+        pairs = (text.rpartition("=") for text in self.key_env)
+        return {name: variable for name, _, variable in pairs}
+
+    def server(self, model: NamedModel) -> Endpoint:
+        """Returns the server of a model that is on one."""
+        url, _, name = model.source.rpartition("#")
+        variables = self._key_variables()
+        return Endpoint(
+            url=url,
+            model=name,
+            key_env=variables.get(model.name, variables.get("")),
+            allow_insecure_http=self.allow_insecure_http,
+            in_flight=self.in_flight,
+        )
+
     def judge(self) -> JudgeSettings | None:
         """Returns the judge, if one is named."""
         if not (self.judge_url and self.judge_model):
@@ -121,6 +158,7 @@ class BenchRun:
                 url=self.judge_url,
                 model=self.judge_model,
                 key_env=self.judge_key_env,
+                allow_insecure_http=self.allow_insecure_http,
                 in_flight=self.in_flight,
                 timeout_s=self.judge_timeout_s,
                 max_calls=self.judge_max_calls,

@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from palo import languages, storage
 from palo.checkpoint.finished import is_finished, read_stage
-from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError
 from palo.evaluate.answers.answer import Answer
 from palo.evaluate.answers.answered import Answered
@@ -92,9 +91,8 @@ def _answers(bench: Bench, run: BenchRun, model: NamedModel, kept: Path) -> Answ
     if model.kind == "file":
         return answers_from_files(bench, model)
     if model.kind == "server":
-        url, _, name = model.source.rpartition("#")
         settings = HttpAnswers(
-            endpoint=Endpoint(url=url, model=name, key_env=run.key_env, in_flight=run.in_flight),
+            endpoint=run.server(model),
             max_tokens=run.max_tokens,
             name_language=run.name_language,
         )

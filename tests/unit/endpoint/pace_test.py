@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from palo.endpoint.pace import Pace, seconds_of
+from palo.endpoint.pace import Pace
+from palo.endpoint.retry_after import seconds_of
 from palo.endpoint.settings import Endpoint
 
 

@@ -123,7 +123,7 @@ def test_ctrl_c_at_the_prompt_ends_the_chat(talk, job, monkeypatch):
 
 
 def test_control_characters_of_an_answer_do_not_reach_the_terminal(talk):
-    assert talk("red\x1b[2Jblue \x07green").printed == "red[2Jblue green\n"
+    assert talk("red\x1b[2Jblue \x07green").printed == "red\\x1b[2Jblue \\x07green\n"
 
 
 @pytest.mark.parametrize(

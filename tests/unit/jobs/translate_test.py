@@ -124,7 +124,7 @@ def test_killed_twice_it_loses_nothing_and_pays_for_nothing_twice(parts, inputs,
     ("more", "message"),
     [
         (["--to", "xx", "--url", "http://a/v1", "--model", "m"], "'xx' is none of"),
-        (["--to", CODE], "url must begin with"),
+        (["--to", CODE], "url is '' but must be as"),
         (["--to", CODE, "--backend", "local"], "name the model's folder"),
         (["--to", CODE, CODE, "--backend", "apertium"], "names a language twice"),
         (["--to", CODE, "--backend", "apertium", "--retries", "-1"], "retries must not"),

@@ -19,6 +19,8 @@ from palo.evaluate.judging.verdict import Fault, read_verdict
 from palo.evaluate.kept import KeptResults
 
 _SHOWN = 200
+# Several times what `max_tokens` lets a judge say; not every server keeps to it.
+_LONGEST_REASON = 8_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +135,7 @@ class _Run:
                 return
             verdict = read_verdict(reply, self._settings.form)
             if not isinstance(verdict, Fault):
+                verdict = verdict._replace(reason=verdict.reason[:_LONGEST_REASON])
                 self._results.add(call.key, {**verdict._asdict(), **self._origin()})
                 return
             fault, words = verdict, reply.text

@@ -1,11 +1,11 @@
 """Reading what a judge says: strictly, since a score that was guessed is worse than none."""
 
-import json
 import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from palo.endpoint.replies import Reply
+from palo.endpoint.json_parsing import parse_json
+from palo.endpoint.replies import MAX_REPLY_BYTES, Reply
 from palo.evaluate.judging.scheme import HIGHEST, LOWEST, Form
 
 _FIELDS = {"first", "second", "reason"}
@@ -57,8 +57,8 @@ def read_verdict(reply: Reply, form: Form) -> Verdict | Fault:
 
 def _from_json(text: str) -> Verdict | Fault:
     try:
-        values = json.loads(_unfenced(text))
-    except (ValueError, RecursionError):
+        values = parse_json(_unfenced(text), max_bytes=MAX_REPLY_BYTES)
+    except ValueError:
         return Fault.NOT_THE_FORM
     if not isinstance(values, dict) or set(values) != _FIELDS:
         return Fault.NOT_THE_FORM

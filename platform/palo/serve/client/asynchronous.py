@@ -1,15 +1,25 @@
 """The client for programs with an event loop; cancelling a task that reads ends the answer."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Self
 
 import httpx
 import orjson
 
+from palo.endpoint.credentials import without_key
+from palo.endpoint.reply_body import ReplyBody
 from palo.serve.client.answers import Reading, model_names
 from palo.serve.client.endpoint import Endpoint
-from palo.serve.client.failures import failed, refused
+from palo.serve.client.failures import (
+    MAX_REPLY_BYTES,
+    failed,
+    not_understood,
+    refused,
+    took_too_long,
+)
 from palo.serve.client.questions import Question
 
 _JSON = {"Content-Type": "application/json"}
@@ -22,19 +32,22 @@ class AsyncAnswer:
         reading: What is known of it so far.
     """
 
-    def __init__(self, response: httpx.Response, url: str) -> None:
+    def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
         self.reading = Reading()
         self.reading.begin(response.headers)
         self._response = response
-        self._url = url
+        self._url = endpoint.url
+        self._until = time.monotonic() + endpoint.answer_s
 
     async def __aiter__(self) -> AsyncIterator[str]:
         try:
-            async for data in self._response.aiter_bytes():
+            async for data in self._response.aiter_raw():
                 for text in self.reading.feed(data):
                     yield text
                 if self.reading.done:
                     return
+                if time.monotonic() > self._until:
+                    raise took_too_long(self._url)
         except httpx.HTTPError as error:
             raise failed(error, self._url, begun=True) from error
         self.reading.require_end()
@@ -77,7 +90,7 @@ class AsyncChatClient:
         content = orjson.dumps(question.payload(stream=True))
         address = self._endpoint.address("chat/completions")
         async with self._sent("POST", address, content) as response:
-            yield AsyncAnswer(response, self._endpoint.url)
+            yield AsyncAnswer(response, self._endpoint)
 
     @contextlib.asynccontextmanager
     async def _sent(
@@ -85,17 +98,29 @@ class AsyncChatClient:
     ) -> AsyncIterator[httpx.Response]:
         try:
             request = self._http.build_request(method, address, content=content, headers=_JSON)
-            response = await self._http.send(request, stream=True)
+            async with asyncio.timeout(self._endpoint.answer_s):
+                response = await self._http.send(request, stream=True)
+        except TimeoutError as error:
+            raise took_too_long(self._endpoint.url) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise failed(error, self._endpoint.url, begun=False) from error
         async with contextlib.aclosing(response):
             if response.status_code >= 300:
-                body = await self._body(response)
+                body = without_key(await self._body(response), self._endpoint.api_key)
                 raise refused(response.status_code, response.headers, body)
             yield response
 
     async def _body(self, response: httpx.Response) -> bytes:
+        body = ReplyBody(response.headers, MAX_REPLY_BYTES)
         try:
-            return await response.aread()
+            async with asyncio.timeout(self._endpoint.answer_s):
+                async for part in response.aiter_raw():
+                    if not body.add(part):
+                        break
+        except TimeoutError as error:
+            raise took_too_long(self._endpoint.url) from error
         except httpx.HTTPError as error:
             raise failed(error, self._endpoint.url, begun=True) from error
+        if body.fault and response.is_success:
+            raise not_understood(self._endpoint.url, body.fault)
+        return body.data

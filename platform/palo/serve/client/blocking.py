@@ -2,15 +2,24 @@
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from typing import Self
 
 import httpx
 import orjson
 
+from palo.endpoint.credentials import without_key
+from palo.endpoint.reply_body import ReplyBody
 from palo.serve.client.answers import Reading, model_names
 from palo.serve.client.endpoint import Endpoint
-from palo.serve.client.failures import failed, refused
+from palo.serve.client.failures import (
+    MAX_REPLY_BYTES,
+    failed,
+    not_understood,
+    refused,
+    took_too_long,
+)
 from palo.serve.client.questions import Question
 
 _JSON = {"Content-Type": "application/json"}
@@ -23,19 +32,22 @@ class Answer:
         reading: What is known of it so far.
     """
 
-    def __init__(self, response: httpx.Response, url: str) -> None:
+    def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
         self.reading = Reading()
         self.reading.begin(response.headers)
         self._response = response
-        self._url = url
+        self._url = endpoint.url
+        self._until = time.monotonic() + endpoint.answer_s
         self._cancelled = False
 
     def __iter__(self) -> Iterator[str]:
         try:
-            for data in self._response.iter_bytes():
+            for data in self._response.iter_raw():
                 yield from self.reading.feed(data)
                 if self.reading.done:
                     return
+                if time.monotonic() > self._until:
+                    raise took_too_long(self._url)
         except (httpx.HTTPError, httpx.StreamError) as error:
             if self._cancelled:
                 return
@@ -106,7 +118,7 @@ class ChatClient:
         """
         content = orjson.dumps(question.payload(stream=True))
         with self._sent("POST", self._endpoint.address("chat/completions"), content) as response:
-            yield Answer(response, self._endpoint.url)
+            yield Answer(response, self._endpoint)
 
     @contextlib.contextmanager
     def _sent(
@@ -119,12 +131,21 @@ class ChatClient:
             raise failed(error, self._endpoint.url, begun=False) from error
         with contextlib.closing(response):
             if response.status_code >= 300:
-                body = self._body(response)
+                body = without_key(self._body(response), self._endpoint.api_key)
                 raise refused(response.status_code, response.headers, body)
             yield response
 
     def _body(self, response: httpx.Response) -> bytes:
+        body = ReplyBody(response.headers, MAX_REPLY_BYTES)
+        until = time.monotonic() + self._endpoint.answer_s
         try:
-            return response.read()
+            for part in response.iter_raw():
+                if time.monotonic() > until:
+                    raise took_too_long(self._endpoint.url)
+                if not body.add(part):
+                    break
         except httpx.HTTPError as error:
             raise failed(error, self._endpoint.url, begun=True) from error
+        if body.fault and response.is_success:
+            raise not_understood(self._endpoint.url, body.fault)
+        return body.data

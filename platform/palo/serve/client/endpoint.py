@@ -1,12 +1,13 @@
 """Where a server is, and how long one waits for it."""
 
-import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
+
+from palo.endpoint.credentials import address_faults, authorization, is_loopback, key_faults
+from palo.endpoint.reply_body import IDENTITY
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,19 +19,22 @@ class Endpoint:
         api_key: The key that it asks for; None if it asks for none. Never printed.
         connect_s: Seconds that a connection may take.
         silence_s: Seconds for which an answer may stand still, its beginning included.
+        answer_s: Seconds that a whole answer may take, however lively it is.
+        allow_insecure_http: Sends the key over http:// to another machine, too.
     """
 
     url: str = "http://127.0.0.1:8000"
     api_key: str | None = field(default=None, repr=False)
     connect_s: float = 5.0
     silence_s: float = 120.0
+    answer_s: float = 1800.0
+    allow_insecure_http: bool = False
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            yield f"url is {self.url!r} but must be as http://127.0.0.1:8000"
-        for name in ("connect_s", "silence_s"):
+        yield from address_faults(self.url)
+        yield from key_faults(self.url, self.api_key, allow_insecure_http=self.allow_insecure_http)
+        for name in ("connect_s", "silence_s", "answer_s"):
             if getattr(self, name) <= 0:
                 yield f"{name} is {getattr(self, name)} but must be positive"
 
@@ -39,18 +43,15 @@ class Endpoint:
         return f"{self.url.rstrip('/').removesuffix('/v1')}/v1/{path}"
 
     def client_settings(self) -> dict[str, Any]:
-        """Returns what httpx's clients are made with."""
-        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        """Returns what httpx's clients are made with.
+
+        Raises:
+            ConfigError: If the address is wrong, or the key may not be sent there.
+        """
+        key = authorization(self.url, self.api_key, allow_insecure_http=self.allow_insecure_http)
         return {
-            "headers": headers,
+            "headers": IDENTITY | key,
             "timeout": httpx.Timeout(self.silence_s, connect=self.connect_s),
-            # A proxy of the environment is meant for other machines.
-            "trust_env": not _is_loopback(urlsplit(self.url).hostname or ""),
+            # A proxy of the environment is meant for other machines, and would read the key.
+            "trust_env": not is_loopback(self.url),
         }
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import httpx
-import orjson
 
+from palo.endpoint.json_parsing import BadJsonError, parse_json
+from palo.endpoint.retry_after import seconds_of
 from palo.errors import PaloError
 from palo.serve.refusal_codes import RefusalCode
 
+# The longest reply that is read, but for streams.
+MAX_REPLY_BYTES = 4 << 20
 _MAX_MESSAGE = 500
+_MAX_ID = 200
 _BY_STATUS = {
     401: RefusalCode.INVALID_API_KEY,
     403: RefusalCode.INVALID_API_KEY,
@@ -67,8 +71,8 @@ class EndpointError(PaloError):
 def refused(status: int, headers: Mapping[str, str], body: bytes) -> EndpointError:
     """Returns the error that an answer of status 400 or more means."""
     try:
-        values = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        values = parse_json(body, max_bytes=MAX_REPLY_BYTES)
+    except BadJsonError:
         values = None
     error = values.get("error") if isinstance(values, dict) else None
     return refusal_of(error, status=status, headers=headers)
@@ -87,18 +91,24 @@ def refusal_of(
     fields = error if isinstance(error, dict) else {}
     headers = headers or {}
     try:
-        code = RefusalCode(str(fields.get("code")))
+        code = RefusalCode(_text(fields.get("code")))
     except ValueError:
         other = RefusalCode.INTERNAL if status >= 500 else RefusalCode.INVALID_REQUEST
         code = _BY_STATUS.get(status, other)
-    message = str(fields.get("message") or f"status {status}")[:_MAX_MESSAGE].rstrip(".")
+    message = (_text(fields.get("message")) or f"status {status}")[:_MAX_MESSAGE].rstrip(".")
+    request_id = headers.get("x-request-id") or _text(fields.get("request_id"))
     return EndpointError(
         "the server refuses the request",
         seen=message,
         code=code,
-        request_id=headers.get("x-request-id") or fields.get("request_id"),
-        retry_after_s=_seconds(headers.get("retry-after")),
+        request_id=request_id[:_MAX_ID] or None,
+        retry_after_s=seconds_of(headers.get("retry-after", "")),
     )
+
+
+def _text(value: object) -> str:
+    """Returns a field that should be text; nothing for what isn't."""
+    return value if isinstance(value, str) else ""
 
 
 def not_understood(address: object, seen: object) -> EndpointError:
@@ -134,14 +144,16 @@ def failed(error: httpx.HTTPError | httpx.InvalidURL, url: str, *, begun: bool) 
         )
     return EndpointError(
         f"nothing answers at {url}",
-        seen=str(error) or type(error).__name__,
+        seen=str(error)[:_MAX_MESSAGE] or type(error).__name__,
         fix="Start the server, or correct the address.",
         code=ClientCode.UNREACHABLE,
     )
 
 
-def _seconds(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:  # a date, which servers of models don't send
-        return None
+def took_too_long(url: str) -> EndpointError:
+    """Returns the error for an answer that doesn't end in time, though words come."""
+    return EndpointError(
+        f"{url} has not ended its answer in time",
+        fix="Try again, or wait longer.",
+        code=RefusalCode.TIMEOUT,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from palo.endpoint.credentials import way_faults
 from palo.serve.client import Endpoint
 
 
@@ -30,6 +31,10 @@ class PageSettings:
         """Yields what is out of range."""
         if self.login and self.endpoint.api_key:
             yield "login asks for keys but the endpoint has one for everybody: give one of the two"
+        if self.login:
+            yield from way_faults(
+                self.endpoint.url, allow_insecure_http=self.endpoint.allow_insecure_http
+            )
         if self.max_picture_bytes < 1:
             yield f"max_picture_bytes is {self.max_picture_bytes} but must be at least 1"
         if self.max_length < 1:

@@ -46,7 +46,9 @@ class TranslateJob:
             for review.
         url: Endpoint: address up to and with /v1.
         model: Endpoint: name of the model there. Local: folder of the model.
-        key_env: Endpoint: environment variable with the API key.
+        key_env: Endpoint: environment variable with the server's API key. By default,
+            OPENAI_API_KEY goes to OpenAI and to the server of OPENAI_BASE_URL, and to no other.
+        allow_insecure_http: Endpoint: sends the key over http:// to another machine, too.
         in_flight: Endpoint: requests at a time.
         timeout_s: Endpoint: longest wait for one answer.
         attempts: Endpoint: how often a request is sent before its conversation is left for later.
@@ -66,7 +68,7 @@ class TranslateJob:
         second: Another translator, whose translations are compared, of the kinds of `backend`.
         second_url: Its address, if it is an endpoint.
         second_model: Its model: the name at its endpoint, or a folder.
-        second_key_env: Environment variable with its API key.
+        second_key_env: Environment variable with its API key, as `key_env`.
     """
 
     source: Positional[Path]
@@ -85,7 +87,8 @@ class TranslateJob:
     bench: str = ""
     url: str = ""
     model: str = ""
-    key_env: str = "OPENAI_API_KEY"
+    key_env: str | None = None
+    allow_insecure_http: bool = False
     in_flight: int = 64
     timeout_s: float = 120.0
     attempts: int = 6
@@ -105,7 +108,7 @@ class TranslateJob:
     second: BackendKind | None = None
     second_url: str = ""
     second_model: str = ""
-    second_key_env: str = "OPENAI_API_KEY"
+    second_key_env: str | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
@@ -167,6 +170,7 @@ class TranslateJob:
             url=self.url,
             model=self.model,
             key_env=self.key_env,
+            allow_insecure_http=self.allow_insecure_http,
             in_flight=self.in_flight,
             timeout_s=self.timeout_s,
             attempts=self.attempts,
