@@ -12,6 +12,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from palo import command, config, storage
+from palo.terminal import one_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +42,10 @@ def main(arguments: list[str]) -> None:
         for code, one in held_out(answers, systems_too=systems_too).items():
             values = "".join(f"{value:8.3f}" for value in (one.judge, one.chrf, one.length))
             intervals = (one.over_chrf, one.over_length)
-            print(f"{code:22}{values}", *(f" [{low:+.3f}, {high:+.3f}]" for low, high in intervals))
+            print(
+                f"{one_line(code):22}{values}",
+                *(f" [{low:+.3f}, {high:+.3f}]" for low, high in intervals),
+            )
     if wanted.output is not None:
         rows = np.vstack([one.rows for one in answers.values()])
         scores = np.concatenate([one.scores for one in answers.values()])

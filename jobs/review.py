@@ -20,6 +20,7 @@ from tyro.conf import Positional
 from palo import command, config, languages, storage
 from palo.errors import DataError
 from palo.session import lasting_path
+from palo.terminal import one_line
 from palo.translate.review.offline.columns import rows_of
 from palo.translate.review.offline.files import write_rows
 from palo.translate.review.offline.take_back import take_back
@@ -115,7 +116,7 @@ def _take_back(job: ReviewJob, store: ReviewStore, path: Path) -> None:
     for fate in fates:
         if fate.fate in ("refused", "missing"):
             rows = ", ".join(map(str, fate.rows))
-            print(f"{fate.fate} row {rows} {fate.key}: {fate.reason}")
+            print(one_line(f"{fate.fate} row {rows} {fate.key}: {fate.reason}"))
     counts = Counter(fate.fate for fate in fates)
     told = ", ".join(f"{count:,} {fate}" for fate, count in counts.items())
     print(f"{path}: {told or 'no rows'}; the file and this account are kept in {store.folder}")

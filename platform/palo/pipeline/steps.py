@@ -23,6 +23,7 @@ from palo.evaluate.answering import AnswerSettings
 from palo.evaluate.memory import PeakMemory
 from palo.evaluate.stage_scores import StageScores
 from palo.recipes.recipe import Recipe
+from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
 from palo.train.job import StageJob
 from palo.train.launch import run_stage
@@ -110,7 +111,7 @@ def _build(config: CorpusConfig, step: str, *, with_report: bool) -> None:
 
 
 def _speaker(step: str) -> Callable[[str], None]:
-    return lambda line: print(f"{step}  {line}", flush=True)
+    return lambda line: print(f"{step}  {visible(line)}", flush=True)
 
 
 def stage_job(recipe: Recipe, stage: StageName) -> StageJob:

@@ -49,13 +49,13 @@ def left_out(
             listed = ", ".join(f"{code} {count:,}" for code, count in by_language.items())
             head = f"{sum(by_language.values()):,} {reason} ({listed})"
             rows = examples.get((stage.name, reason), ())
-            own = [f"{_INDENT}{row.name}  {_first_words(row)}" for row in rows]
+            own = [f"{_INDENT}{visible(row.name)}  {_first_words(row)}" for row in rows]
             parts.append("\n".join([head, *own]))
     return "\n\n".join(parts)
 
 
 def _name(code: str) -> str:
-    return f"{languages.get(code).name} {code}" if languages.known(code) else code
+    return f"{languages.get(code).name} {code}" if languages.known(code) else visible(code)
 
 
 def _first_words(row: Dropped) -> str:
@@ -80,18 +80,18 @@ def sample_lines(item: ShownSample) -> Iterator[str]:
     """Yields a sample as the model sees it: trained tokens green, the others dim."""
     sample = item.sample
     num_trained = sum(part.num_tokens for part in item.parts if part.is_trained)
-    yield (
+    yield visible(
         f"{sample.sample_id}  {sample.language}  {len(sample.input_ids):,} tokens, "
         f"{num_trained:,} trained"
     )
     if sample.image_id is not None:
-        yield f"{_INDENT}image {sample.image_id[:16]}  {item.picture or ''}".rstrip()
+        yield visible(f"{_INDENT}image {sample.image_id[:16]}  {item.picture or ''}".rstrip())
     yield "".join(coloured(part) for part in item.parts)
 
 
 def record_lines(record: Record) -> Iterator[str]:
     """Yields a record's turns."""
-    yield f"{record.record_id}  {record.language}"
+    yield visible(f"{record.record_id}  {record.language}")
     if record.image is not None:
         yield f"{_INDENT}image {visible(record.image)}"
     for turn in record.turns:
@@ -100,8 +100,8 @@ def record_lines(record: Record) -> Iterator[str]:
 
 def dropped_lines(row: Dropped) -> Iterator[str]:
     """Yields a row that was left out: where, why, and what it says."""
-    yield f"{row.name}  {row.language}  left out at {row.step}: {visible(told(row))}"
-    yield f"{_INDENT}at {row.offset:,} of {row.file}"
+    yield visible(f"{row.name}  {row.language}  left out at {row.step}: {told(row)}")
+    yield visible(f"{_INDENT}at {row.offset:,} of {row.file}")
     turns = turns_of(row.parsed() or {})
     for role, text in turns:
         yield f"{_INDENT}{visible(role)}: {_cut(text)}"

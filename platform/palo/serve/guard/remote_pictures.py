@@ -13,6 +13,7 @@ from palo.errors import ImageError
 from palo.serve.guard.picture_refusals import busy, failed, forbidden, refused
 from palo.serve.guard.picture_settings import PictureRules
 from palo.serve.guard.remote_addresses import checked_address
+from palo.terminal import one_line
 
 _LOG = logging.getLogger(__name__)
 _TOO_LARGE = (Reason.IMAGE_FILE_TOO_LARGE,)
@@ -74,7 +75,7 @@ class RemotePictures:
                 raise forbidden("pictures from this server are not allowed", param) from None
             raise (refused(error, param) if error.fact in _TOO_LARGE else failed(param)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            _LOG.warning("no picture from %s: %s", address.netloc, error)
+            _LOG.warning("no picture from %s: %s", address.netloc, one_line(str(error)))
             raise failed(param) from None
         if isinstance(answer, str):
             _LOG.warning("no picture from %s: it sends elsewhere", address.netloc)

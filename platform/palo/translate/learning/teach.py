@@ -10,6 +10,7 @@ from palo.checkpoint.parts import ModelParts
 from palo.data.build import build_corpus
 from palo.data.corpus_config import CorpusConfig, SourceConfig
 from palo.model.lora import LoraSettings
+from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
 from palo.train.job import StageJob
 from palo.train.launch import run_stage
@@ -87,7 +88,7 @@ def teach(training_set: TrainingSet, settings: TeachSettings, output: Path) -> S
         limits=EncodingLimits(max_text_tokens=settings.max_text_tokens, overflow="truncate"),
         max_bad_share=settings.max_bad_share,
     )
-    build_corpus(corpus, say=lambda line: print(f"corpus  {line}", flush=True))
+    build_corpus(corpus, say=lambda line: print(f"corpus  {visible(line)}", flush=True))
     parts = settings.parts
     absolute = replace(
         parts,
