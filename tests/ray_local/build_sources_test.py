@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -121,7 +122,8 @@ def test_pictures_of_a_server_are_asked_for_once(make_config, server, tmp_path):
     rows.append(row(12) | {"image": "http://example.org/1.png"})
     config = make_config(rows, max_bad_share=0.5)
     (source,) = config.sources
-    source = SourceConfig(name="web", path=source.path, allowed_hosts=("127.0.0.1",))
+    hosts = (urlsplit(address).netloc, "127.0.0.1:9")
+    source = SourceConfig(name="web", path=source.path, allowed_hosts=hosts)
     config = make_config(rows, max_bad_share=0.5, sources=(source,))
     manifest = build_corpus(config).manifest
     assert drops_of(manifest) == {

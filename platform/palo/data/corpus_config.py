@@ -29,7 +29,8 @@ class SourceConfig:
         images: Folder that the rows' image paths start from, or a zip or uncompressed tar of
             it, which is read in place; None for text only, or where Parquet files hold them.
         allowed_hosts: Web servers, and buckets of S3, that rows may name pictures on by http://,
-            https:// and s3:// URIs. A private address must be listed itself, not by a name.
+            https:// and s3:// URIs: images.example.org, with its port if it isn't the usual one.
+            A private address must be listed itself, not by a name.
         language: ISO 639-1 code of rows that don't name theirs.
         licence: Licence of the rows, kept with each record.
         format: auto looks at the first bytes.

@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from palo import storage
 from palo.data.corpus_config import ImageLimits
 from palo.data.reasons import Reason
-from palo.data.web_asking import Asking, ask
+from palo.data.web_asking import Asking, ask, port_of, usual_port
 from palo.errors import ImageError
 
 CONNECT_S = 5.0
@@ -103,14 +103,36 @@ def _fetch(uri: str, limits: ImageLimits) -> bytes:
         answer = ask(address, asking)
         if isinstance(answer, bytes):
             return answer
-        target = urlsplit(urljoin(uri, answer))
-        if target.hostname != urlsplit(uri).hostname or target.scheme not in ("http", "https"):
-            seen = f"the server sends to {target.geturl()[:200]!r}"
-            fix = "Name the picture's own address."
-            raise ImageError(Reason.IMAGE_UNREADABLE, seen=seen, fix=fix)
-        uri = target.geturl()
+        uri = _followed(uri, answer)
     seen = f"more than {_REDIRECTS} redirects"
     raise ImageError(Reason.IMAGE_UNREADABLE, seen=seen, fix="Check the address.")
+
+
+def _followed(uri: str, location: str) -> str:
+    """Returns where a redirect leads, if it may be followed.
+
+    It stays with the server that a person has allowed: on the same scheme and port, or from HTTP
+    to HTTPS where both are on their usual ports. Other ports are other services, and what was
+    asked for over TLS is not taken without.
+
+    Raises:
+        ValueError: If it leads to what is no address.
+        ImageError: If it may not be followed.
+    """
+    old, new = urlsplit(uri), urlsplit(urljoin(uri, location))
+    is_upgrade = (old.scheme, new.scheme) == ("http", "https") and _usual(old) and _usual(new)
+    is_same = old.scheme == new.scheme and port_of(old) == port_of(new)
+    if new.hostname != old.hostname or "@" in new.netloc or not (is_same or is_upgrade):
+        raise ImageError(
+            Reason.IMAGE_UNREADABLE,
+            seen=f"the server sends to {new.geturl()[:200]!r}",
+            fix="Name the picture's own address.",
+        )
+    return new.geturl()
+
+
+def _usual(address: SplitResult) -> bool:
+    return port_of(address) == usual_port(address.scheme)
 
 
 def _is_named(host: str) -> bool:

@@ -12,6 +12,7 @@ PARQUET = ".parquet"
 _WITHIN = "//"
 _SCHEME_END = "://"
 _WEB = ("http://", "https://")
+_USUAL_PORTS = {"http": 80, "https": 443}
 _BUCKET = "s3://"
 
 
@@ -41,6 +42,8 @@ def is_web(path: str) -> bool:
 def host_of(uri: str) -> str | None:
     """Returns the server or bucket that a URI names; None if it is no URI of a picture.
 
+    A server has its port behind it unless it is the usual one: other ports are other services.
+
     Raises:
         ValueError: If the URI is malformed.
     """
@@ -53,4 +56,6 @@ def host_of(uri: str) -> str | None:
         raise ValueError("malformed")
     if " " in uri or (uri.startswith(_BUCKET) and (_WITHIN in split.path or "?" in uri)):
         raise ValueError("malformed")
-    return split.netloc if uri.startswith(_BUCKET) else split.hostname
+    if uri.startswith(_BUCKET) or port not in (None, _USUAL_PORTS[split.scheme]):
+        return split.netloc.lower()
+    return split.hostname

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult
 from palo.data.corpus_config import ImageLimits
 from palo.data.public_addresses import is_public
 from palo.data.reasons import Reason
+from palo.endpoint.reply_body import IDENTITY, encoding_fault
 from palo.errors import ImageError
 
 _READ_BYTES = 1 << 16
@@ -56,7 +57,7 @@ def ask(address: SplitResult, asking: Asking) -> bytes | str:
     try:
         connection = _over(plain, address)
         path = (address.path or "/") + (f"?{address.query}" if address.query else "")
-        connection.request("GET", path, headers={"Accept-Encoding": "identity"})
+        connection.request("GET", path, headers=IDENTITY)
         response = connection.getresponse()
         if response.status in _MOVED:
             return response.headers.get("Location", "")
@@ -74,7 +75,7 @@ def ask(address: SplitResult, asking: Asking) -> bytes | str:
 
 def _call(address: SplitResult, asking: Asking) -> socket.socket:
     """Connects to the first of a host's addresses that answers, if all of them may be asked."""
-    host, port = address.hostname or "", _port(address)
+    host, port = address.hostname or "", port_of(address)
     found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     private = [one for one in found if not is_public(one)]
     if private and not asking.may_be_private:
@@ -97,7 +98,7 @@ def _call(address: SplitResult, asking: Asking) -> socket.socket:
 
 
 def _over(plain: socket.socket, address: SplitResult) -> http.client.HTTPConnection:
-    host, port = address.hostname or "", _port(address)
+    host, port = address.hostname or "", port_of(address)
     if address.scheme != "https":
         connection = http.client.HTTPConnection(host, port)
         connection.sock = plain
@@ -112,8 +113,14 @@ def _trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _port(address: SplitResult) -> int:
-    return address.port or (443 if address.scheme == "https" else 80)
+def port_of(address: SplitResult) -> int:
+    """Returns the port that an address leads to."""
+    return address.port or usual_port(address.scheme)
+
+
+def usual_port(scheme: str) -> int:
+    """Returns the port of addresses that name none."""
+    return 443 if scheme == "https" else 80
 
 
 def _hang_up(connected: socket.socket) -> None:
@@ -127,6 +134,8 @@ def _body(response: http.client.HTTPResponse, limits: ImageLimits) -> bytes:
     if response.status != http.client.OK:
         reason = Reason.IMAGE_MISSING if response.status in _GONE else Reason.IMAGE_UNREADABLE
         raise ImageError(reason, seen=f"status {response.status}", fix="Check the address.")
+    if fault := encoding_fault(response.headers):
+        raise ImageError(Reason.IMAGE_UNREADABLE, seen=fault, fix="Check the server.")
     size = response.length or 0
     data = bytearray()
     while size <= limits.max_file_bytes and (part := response.read(_READ_BYTES)):

@@ -171,7 +171,8 @@ def row(image):
     "image", ["https://a.org/1.jpg?x=1", "http://a.org:8080/1.jpg", "s3://bucket/a/1.jpg"]
 )
 def test_rows_name_pictures_on_servers_that_are_allowed(image):
-    origin = Origin(source="t", language="en", languages=("en",), allowed_hosts=("a.org", "bucket"))
+    hosts = ("a.org", "a.org:8080", "bucket")
+    origin = Origin(source="t", language="en", languages=("en",), allowed_hosts=hosts)
     record = parse_llava(row(image), origin)
     assert isinstance(record, Record)
     assert record.image == image
