@@ -4,13 +4,12 @@ import asyncio
 import gzip
 import itertools
 import json
-import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
 
 import pytest
+from tests.fixtures.peak_memory import grown_mib
 from tests.fixtures.raw_server import raw_server, reply
 
 from palo.endpoint.caller import Caller
@@ -224,39 +223,35 @@ def _bomb(encodings: str) -> bytes:
     return reply(packed, Content_Encoding=encodings, Content_Type="text/event-stream")
 
 
-_READERS = {
-    "bulk": "found = asyncio.run(ask())",
-    "models": "client.models()",
-    "answer": "client.answer(question)",
-    "stream": "\n    with client.stream(question) as answer: list(answer)",
-}
-_PROGRAM = """
-import asyncio, resource, sys
+_PREPARE = """
+import asyncio
 from palo.endpoint.caller import Caller
 from palo.endpoint.settings import Endpoint
 from palo.errors import PaloError
 from palo.serve import client as palo
-url = sys.argv[1]
+
 async def ask():
-    async with Caller(Endpoint(url=url, model="m", attempts=1)) as caller:
-        return await caller.ask({{"messages": []}})
+    async with Caller(Endpoint(url=sys.argv[1], model="m", attempts=1)) as caller:
+        return await caller.ask({"messages": []})
+
+def stream():
+    with client.stream(question) as answer:
+        list(answer)
+
 question = palo.Question(model="m", messages=(palo.user("?"),))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-with palo.ChatClient(palo.Endpoint(url=url)) as client:
-  try:
-    {reader}
-  except PaloError:
-    pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+client = palo.ChatClient(palo.Endpoint(url=sys.argv[1]))
 """
+_READERS = {
+    "bulk": "asyncio.run(ask())",
+    "models": "client.models()",
+    "answer": "client.answer(question)",
+    "stream": "stream()",
+}
 
 
 def _grown_mib(url: str, reader: str) -> float:
-    """How much memory a process of its own took to read an answer."""
-    program = [sys.executable, "-c", _PROGRAM.format(reader=_READERS[reader]), url]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout) / 1024
+    code = f"try:\n    {_READERS[reader]}\nexcept PaloError:\n    pass"
+    return grown_mib(_PREPARE, code, url)
 
 
 @pytest.mark.parametrize("reader", _READERS)

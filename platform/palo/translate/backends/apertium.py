@@ -1,8 +1,6 @@
 """Apertium, the translator by rules: offline, free, and asked by its command."""
 
-import os
 import shutil
-import subprocess
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +10,17 @@ from itertools import islice
 from palo import languages
 from palo.errors import ConfigError
 from palo.translate.backends.backend import Desk, Draft, Lost
+from palo.translate.backends.bounded_command import TooLongError, run_command
 from palo.translate.prompts.prompt import facts
 from palo.translate.units import Unit
 
 _COMMAND = "apertium"
-_UTF8 = {"LC_ALL": "C.UTF-8"}
 _PARAGRAPH = "\n\n"
+# No letters: a NUL would end Apertium's own reading of a text.
+_NO_CONTROLS = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+# Room for unknown words, which it marks, and for languages that write longer.
+_BYTES_A_CHARACTER = 64
+_LEAST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +75,20 @@ class ApertiumTranslator:
             for unit in batch:
                 by_languages.setdefault((unit.source.language, unit.language), []).append(unit)
             for (source, language), own in by_languages.items():
-                for unit, end in zip(own, self._ends(source, language, own), strict=True):
+                for unit, end in zip(own, self._apart(source, language, own), strict=True):
                     desk.on_end(unit, end)
+
+    def _apart(self, source: str, language: str, units: Sequence[Unit]) -> list[Draft | Lost]:
+        """Translates conversations together, and by halves where one of them spoils the others."""
+        ends = self._ends(source, language, units)
+        spoiled = any(isinstance(end, Lost) and end.kind == "bad_response" for end in ends)
+        if not spoiled or len(units) == 1:
+            return ends
+        half = len(units) // 2
+        return [
+            *self._apart(source, language, units[:half]),
+            *self._apart(source, language, units[half:]),
+        ]
 
     def _ends(self, source: str, language: str, units: Sequence[Unit]) -> list[Draft | Lost]:
         lines = [line for unit in units for turn in unit.turns for line in turn.text.split("\n")]
@@ -98,22 +113,22 @@ class ApertiumTranslator:
     def _run(self, pair: str, lines: Sequence[str]) -> list[str] | Lost:
         if not lines:
             return []
+        text = _PARAGRAPH.join([*lines, ""]).translate(_NO_CONTROLS)
         try:
-            done = subprocess.run(  # noqa: S603 - names of pairs are those that it told
+            # Names of pairs are those that it told.
+            done = run_command(
                 [_COMMAND, "-u", pair],
-                input=_PARAGRAPH.join([*lines, ""]),
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                env=os.environ | _UTF8,
-                timeout=self._settings.timeout_s,
-                check=False,
+                text,
+                timeout_s=self._settings.timeout_s,
+                max_bytes=_LEAST_BYTES + _BYTES_A_CHARACTER * len(text),
             )
-        except subprocess.TimeoutExpired:
-            return Lost(kind="timeout", detail=f"{pair} took {self._settings.timeout_s:g} s")
-        found = done.stdout.split(_PARAGRAPH)
-        if done.returncode or len(found) != len(lines) + 1:
-            detail = done.stderr.strip() or f"{len(found) - 1} lines of {len(lines)}"
+        except TimeoutError as error:
+            return Lost(kind="timeout", detail=f"{pair}: {error}")
+        except TooLongError as error:
+            return Lost(kind="bad_response", detail=f"{pair}: {error}")
+        found = done.output.split(_PARAGRAPH)
+        if done.code or len(found) != len(lines) + 1:
+            detail = done.error or f"{len(found) - 1} lines of {len(lines)}"
             return Lost(kind="bad_response", detail=f"{pair}: {detail[:200]}")
         return [_like(line, made) for line, made in zip(lines, found, strict=False)]
 
@@ -147,16 +162,9 @@ class ApertiumTranslator:
                 fix="Install it (Debian: apt-get install apertium apertium-eng-spa).",
             )
         own = {code: known for known in languages.codes() for code in facts(known)["apertium"]}
-        listed = subprocess.run(  # noqa: S603 - words of our own
-            [_COMMAND, "-l"],
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=60,
-            env=os.environ | _UTF8,
-        )
+        listed = run_command([_COMMAND, "-l"], "", timeout_s=60, max_bytes=_LEAST_BYTES)
         found = {}
-        for name in sorted(listed.stdout.split()):
+        for name in sorted(listed.output.split()):
             start, _, end = name.partition("-")
             if start in own and end in own:
                 found[own[start], own[end]] = name
