@@ -27,7 +27,7 @@ def library() -> list[Path]:
 @pytest.fixture(scope="session")
 def product() -> list[Path]:
     """Every Python file that people run or import: the library, the jobs and the apps."""
-    return _sources("platform/palo", "jobs", "apps", "cluster")
+    return _sources("platform/palo", "jobs", "apps", "cluster", "requirements")
 
 
 @pytest.fixture(scope="session")
