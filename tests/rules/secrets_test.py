@@ -1,0 +1,87 @@
+"""No file of the project holds a key. The hosted check looks through the history as well."""
+
+import math
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+# Written in pieces, so that this file does not find itself.
+_KNOWN = re.compile(
+    "|".join(
+        (
+            r"\b(?:AK" + r"IA|AS" + r"IA)[0-9A-Z]{16}\b",
+            r"\bs" + r"k-(?:[a-z]+-)*[A-Za-z0-9_-]{24,}",
+            r"\bpa" + r"lo-[A-Za-z0-9_-]{40,}",
+            r"\bgh" + r"[pousr]_[A-Za-z0-9]{36}",
+            r"\bgithub" + r"_pat_[A-Za-z0-9_]{40,}",
+            r"\bh" + r"f_[A-Za-z0-9]{30,}",
+            r"\bxo" + r"x[abprs]-[A-Za-z0-9-]{20,}",
+            r"\bAI" + r"za[A-Za-z0-9_-]{35}",
+            r"\bey" + r"J[A-Za-z0-9_-]{20,}\.ey" + r"J[A-Za-z0-9_-]{20,}\.",
+            "-----BEGIN (?:[A-Z]+ )*PRIV" + "ATE KEY",
+        )
+    )
+)
+_ASSIGNED = re.compile(
+    r"""(?i)(?:secret|token|passw(?:or)?d|api_?key|credential)\w*["']?\s*[:=]\s*"""
+    r"""["']?([A-Za-z0-9+/=_-]{24,})["']?"""
+)
+_RANDOM_BITS = 3.8  # a character: words and paths have less, base64 of random bytes has more
+
+
+def _bits(text: str) -> float:
+    counts = Counter(text).values()
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in counts)
+
+
+def _found(text: str) -> list[str]:
+    """Returns what looks like a key, shortened so that a report does not spread it."""
+    assigned = [value for value in _ASSIGNED.findall(text) if _is_random(value)]
+    return [one[:8] + "..." for one in [*(m[0] for m in _KNOWN.finditer(text)), *assigned]]
+
+
+def _is_random(value: str) -> bool:
+    return any(map(str.isdigit, value)) and _bits(value) > _RANDOM_BITS
+
+
+def test_no_file_holds_a_key(root: Path) -> None:
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        check=False,
+    )
+    if listing.returncode != 0:
+        pytest.skip("not a git checkout: there is no list of the project's own files")
+    wrong = {
+        name: found
+        for name in listing.stdout.decode().split("\0")
+        if name and (root / name).is_file()
+        if (found := _found((root / name).read_bytes().decode("utf-8", "replace")))
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "aws_key = AK" + "IAIOSFODNN7EXAMPLE",
+        "OPENAI_API_KEY=s" + "k-proj-abcdefghijklmnopqrstuvwx0123",
+        "-----BEGIN OPENSSH PRIV" + "ATE KEY-----",
+        'token: "' + "q7Zp2mX9vK4tR8wB1nY6" + 'cD3fG5hJ0"',
+        "gh" + "p_" + "a1B2" * 9,
+    ],
+)
+def test_a_key_would_be_found(text: str) -> None:
+    assert _found(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["token = secrets.token_hex(16)", "api_key: str = os.environ['PALO_API_KEY']", "sk-learn"],
+)
+def test_what_only_speaks_of_keys_is_none(text: str) -> None:
+    assert not _found(text)
