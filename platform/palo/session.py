@@ -7,8 +7,9 @@ import secrets
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from palo.errors import ResourceError
@@ -38,6 +39,11 @@ _QUIET = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+_PRIVATE = {
+    "RAY_AUTH_MODE": "token",
+    # The name is older than what it does: without clusters Ray uses the loopback interface alone.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
 
 
 @contextmanager
@@ -45,7 +51,9 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
     """Connects to the cluster of `RAY_ADDRESS`, or runs a private Ray for the length of the block.
 
     A private Ray has a fresh token of its own, so that neither an old token on this machine nor
-    anybody else on it matters, and no dashboard. It is shut down at the end.
+    anybody else on it matters, listens on the loopback interface alone, keeps its sockets, logs and
+    spilled objects in a folder that no other user may enter, and has no dashboard. It is shut down
+    at the end; its folder stays only if the block failed, for the logs in it.
 
     Args:
         num_cpus: Logical CPUs of a private Ray; the machine's own number by default.
@@ -60,8 +68,7 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns wherever it is loaded
     address = os.environ.get("RAY_ADDRESS")
     if address is None and "ray" not in sys.modules:
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(16)
+        os.environ |= _PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
     elif address is not None:
         _require_answer(address)
     import ray
@@ -69,20 +76,22 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    try:
-        ray.init(
-            address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **(_cluster_settings() if address else _private_settings(num_cpus)),
-        )
-    except (ConnectionError, RuntimeError) as error:
-        raise _unreachable(address or "a private Ray", error) from error
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with _private_folder() if address is None else nullcontext() as folder:
+        settings = _private_settings(num_cpus, folder) if folder else _cluster_settings()
+        try:
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **settings,
+            )
+        except (ConnectionError, RuntimeError) as error:
+            raise _unreachable(address or "a private Ray", error) from error
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def worker_share(num_workers: int, purpose: str) -> dict[str, float]:
@@ -167,9 +176,22 @@ def _cluster_settings() -> dict[str, object]:
     )
 
 
-def _private_settings(num_cpus: int | None) -> dict[str, object]:
+def _private_settings(num_cpus: int | None, folder: Path) -> dict[str, object]:
     return {
         "num_cpus": num_cpus or os.cpu_count(),
         "include_dashboard": False,
         "object_store_memory": _OBJECT_STORE_BYTES,
+        "_temp_dir": str(folder / "ray"),
     }
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Makes a folder that is this user's alone; Ray opens all below it to everybody.
+
+    Sockets lie in it, whose paths may have 107 bytes: its own stays short.
+    """
+    place = os.environ.get("RAY_TMPDIR")
+    folder = Path(tempfile.mkdtemp(prefix="palo-ray-", dir=place))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)  # what a dying process still writes may stay

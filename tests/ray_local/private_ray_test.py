@@ -1,0 +1,68 @@
+"""A private Ray is nobody else's: not the network's, and not another user's of the machine."""
+
+import os
+import stat
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+def _listening() -> Iterator[tuple[str, str]]:
+    """Every process of this session's Ray that waits for connections, and where."""
+    driver = psutil.Process()
+    for process in [driver, *driver.children(recursive=True)]:
+        try:
+            connections = process.net_connections(kind="inet")
+        except psutil.NoSuchProcess:
+            continue
+        for one in connections:
+            if one.status == psutil.CONN_LISTEN:
+                yield process.name(), one.laddr.ip.removeprefix("::ffff:")
+
+
+def test_it_listens_on_the_loopback_interface_alone() -> None:
+    """Regression: GCS, raylet, agents and every worker listened on all interfaces."""
+    import ray
+
+    @ray.remote
+    class Worker:
+        def pid(self) -> int:
+            return os.getpid()
+
+    worker = Worker.remote()
+    assert ray.get(worker.pid.remote())
+    found = set(_listening())
+    assert {"gcs_server", "raylet"} <= {name for name, _ in found}
+    assert not {(name, ip) for name, ip in found if not ip_address(ip).is_loopback}
+    ray.kill(worker)
+
+
+def test_no_other_user_can_enter_its_folder() -> None:
+    """Regression: sockets, logs and spilled objects lay in /tmp/ray, open to every user."""
+    import ray
+
+    session = Path(ray._private.worker._global_node.get_session_dir_path())
+    folder = session.parents[1]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert folder.stat().st_uid == os.getuid()
+
+
+def test_it_demands_its_token() -> None:
+    """Somebody without the token gets no answer from the process that knows everything."""
+    import grpc
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    method = "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo"
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary(method)
+        with pytest.raises(grpc.RpcError) as refused:
+            call(b"", timeout=20)
+        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        known = (("authorization", f"Bearer {os.environ['RAY_AUTH_TOKEN']}"),)
+        assert call(b"", timeout=20, metadata=known)
