@@ -1,7 +1,6 @@
 """The endpoint that is attacked: what `make serve` runs, with a small model."""
 
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ def served(root: Path, cache: Path) -> Iterator[Victim]:
         try:
             yield _victim(process, stage.name)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             try:
                 process.wait(_STOP_S)
             finally:
