@@ -1,6 +1,7 @@
 """What happens on the page: each method is what one of its parts does, and returns updates."""
 
 import html
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from palo.serve.page.settings import PageSettings
 from palo.serve.page.talk import Talk
 from palo.serve.page.words import Words, words_of
 
+_LOG = logging.getLogger(__name__)
 _OPINIONS: dict[object, Opinion] = {True: "good", "Like": "good", False: "bad", "Dislike": "bad"}
 _SAVED = {"good": "saved_good", "bad": "saved_bad", None: "taken_back"}
 Updates = tuple[Any, ...]
@@ -38,7 +40,7 @@ class Handlers:
         self._visitors = visitors
         self._examples = examples
         self._running = RunningAnswers()
-        self._feedback = FeedbackFolder(settings.feedback)
+        self._feedback = FeedbackFolder(settings.feedback, settings.feedback_bounds)
 
     async def models(self, code: str, request: gr.Request) -> Updates:
         """Returns the updates of both lists of models and of the notice."""
@@ -68,8 +70,11 @@ class Handlers:
         if self._running.busy(str(request.session_hash)):
             return first, second, gr.update(), ""
         picture = Path(files[0]) if files else None
+        asked = first.asked(text, picture)
         beside = second.asked(text, picture) if compare else second
-        return first.asked(text, picture), beside, None, ""
+        if told := self._too_long(asked, beside, code):
+            return first, second, gr.update(), told
+        return asked, beside, None, ""
 
     def ask_example(self, number: int, code: str) -> Updates:
         """Begins a talk with an example: both talks."""
@@ -84,21 +89,36 @@ class Handlers:
         return first.reopened(), second.reopened() if compare else second
 
     def edit(
-        self, compare: bool, first: Talk, second: Talk, request: gr.Request, event: gr.EditData
+        self,
+        compare: bool,
+        first: Talk,
+        second: Talk,
+        code: str,
+        request: gr.Request,
+        event: gr.EditData,
     ) -> Updates:
-        """Asks an earlier question of the first chat in other words: both talks."""
-        text = str(event.value).strip()
-        if not text or self._running.busy(str(request.session_hash)):
-            return first, second
+        """Asks an earlier question of the first chat in other words: both talks, the notice."""
+        text = event.value.strip() if isinstance(event.value, str) else ""
         edited = first.edited(_shown_index(event), text)
-        return edited, second.beside(edited) if compare else second
+        if not text or edited is None or self._running.busy(str(request.session_hash)):
+            return first, second, ""
+        beside = second.beside(edited) if compare else second
+        if told := self._too_long(edited, beside, code):
+            return first, second, told
+        return edited, beside, ""
 
     def edit_beside(
-        self, compare: bool, first: Talk, second: Talk, request: gr.Request, event: gr.EditData
+        self,
+        compare: bool,
+        first: Talk,
+        second: Talk,
+        code: str,
+        request: gr.Request,
+        event: gr.EditData,
     ) -> Updates:
-        """Asks an earlier question of the second chat in other words: both talks."""
-        second, first = self.edit(compare, second, first, request, event)
-        return first, second
+        """Asks an earlier question of the second chat in other words: both talks, the notice."""
+        second, first, told = self.edit(compare, second, first, code, request, event)
+        return first, second, told
 
     def start_anew(self, request: gr.Request) -> Updates:
         """Forgets everything: both talks, both chats, both speeds, the field, the notice."""
@@ -176,21 +196,34 @@ class Handlers:
         shown = gr.update(visible=compare)
         return talk, talk.shown(words_of(code)), shown, shown
 
-    def judge(self, talk: Talk, language: str, code: str, event: gr.LikeData) -> str:
-        """Keeps an opinion; returns the notice."""
+    def judge(
+        self, talk: Talk, language: str, code: str, request: gr.Request, event: gr.LikeData
+    ) -> str:
+        """Keeps an opinion of an answer that this talk holds; returns the notice."""
         words = words_of(code)
-        opinion = _OPINIONS.get(event.liked)
-        position = talk.position(_shown_index(event))
+        position = talk.answer_at(_shown_index(event))
+        if position is None:
+            return problem(words["not_judged"])
+        opinion = _OPINIONS.get(event.liked) if isinstance(event.liked, bool | str) else None
         spoken = talk.said[position].language or language or code
         try:
-            self._feedback.keep(talk, position, spoken, opinion)
+            self._feedback.keep(talk, position, spoken, opinion, _visitor_of(request))
         except PaloError as error:
-            return problem(words.error(as_endpoint_error(error)))
+            _LOG.warning("feedback wasn't kept: %s", error)
+            return problem(words["not_saved"])
         return news(words[_SAVED[opinion]])
 
     def write(self, first: Talk, code: str) -> str:
         """Returns the talk as a file's text."""
         return first.written(words_of(code))
+
+    def _too_long(self, first: Talk, second: Talk, code: str) -> str:
+        """Returns what to tell somebody whose talk can't go on; "" if it can."""
+        bounds = self._settings.talk_bounds
+        refused = bounds.problem(first) or bounds.problem(second)
+        if refused is None:
+            return ""
+        return problem(words_of(code).error(EndpointError("it is too long", code=refused)))
 
     def _endpoint(self, request: gr.Request) -> Endpoint:
         if not self._settings.login:
@@ -198,8 +231,17 @@ class Handlers:
         return self._visitors.endpoint(request.cookies.get(COOKIE))
 
 
+def _visitor_of(request: gr.Request) -> str:
+    token = request.cookies.get(COOKIE)
+    return str(token) if token else str(request.client.host)
+
+
 def _shown_index(event: gr.EditData | gr.LikeData) -> int:
-    return event.index if isinstance(event.index, int) else event.index[0]
+    """Returns which of the shown messages a browser means; -1 if that is none."""
+    index: Any = event.index
+    if isinstance(index, list | tuple) and index:
+        index = index[0]
+    return index if type(index) is int else -1
 
 
 def _language_of(progress: Progress) -> str | None:

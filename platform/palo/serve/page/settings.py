@@ -6,6 +6,9 @@ from pathlib import Path
 
 from palo.endpoint.credentials import way_faults
 from palo.serve.client import Endpoint
+from palo.serve.page.feedback import FeedbackBounds
+from palo.serve.page.talk import TalkBounds
+from palo.storage import S3Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +19,9 @@ class PageSettings:
         endpoint: The server that answers. Its key, if it has one, is used for everybody who can
             open the page.
         login: Asks everybody for a key of their own.
-        feedback: Folder for the answers that people found good or bad.
+        feedback: Folder on a disk for the answers that people found good or bad.
+        feedback_bounds: How much of that is kept.
+        talk_bounds: How long conversations may become.
         max_picture_bytes: Largest file that can be added.
         max_length: Most tokens that people can ask for.
     """
@@ -24,6 +29,8 @@ class PageSettings:
     endpoint: Endpoint = field(default_factory=Endpoint)
     login: bool = False
     feedback: Path = Path("runs/feedback")
+    feedback_bounds: FeedbackBounds = field(default_factory=FeedbackBounds)
+    talk_bounds: TalkBounds = field(default_factory=TalkBounds)
     max_picture_bytes: int = 20 << 20
     max_length: int = 1024
 
@@ -35,6 +42,8 @@ class PageSettings:
             yield from way_faults(
                 self.endpoint.url, allow_insecure_http=self.endpoint.allow_insecure_http
             )
+        if isinstance(self.feedback, S3Path):
+            yield f"feedback is {self.feedback} but must be a folder on a disk"
         if self.max_picture_bytes < 1:
             yield f"max_picture_bytes is {self.max_picture_bytes} but must be at least 1"
         if self.max_length < 1:

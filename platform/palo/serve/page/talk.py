@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from palo.serve.client import Message, Picture, assistant, user
 from palo.serve.page.words import Words
+from palo.serve.refusal_codes import RefusalCode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +27,41 @@ class Said:
     picture: Path | None = None
     model: str = ""
     language: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TalkBounds:
+    """How long a conversation may become; each open page holds one or two of them in memory.
+
+    Attributes:
+        max_question_characters: Longest question.
+        max_questions: Most questions.
+        max_characters: Most characters of all questions and answers.
+    """
+
+    max_question_characters: int = 20_000
+    max_questions: int = 200
+    max_characters: int = 400_000
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        for name in ("max_question_characters", "max_questions", "max_characters"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)} but must be at least 1"
+
+    def problem(self, asked: "Talk") -> RefusalCode | None:
+        """Returns why a talk with another question can't go on; None if it can.
+
+        Args:
+            asked: The talk; the question is its last part.
+        """
+        if asked.said and len(asked.said[-1].text) > self.max_question_characters:
+            return RefusalCode.BODY_TOO_LARGE
+        num_questions = sum(said.role == "user" for said in asked.said)
+        num_characters = sum(len(said.text) for said in asked.said)
+        if num_questions > self.max_questions or num_characters > self.max_characters:
+            return RefusalCode.CONTEXT_LENGTH_EXCEEDED
+        return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,14 +95,18 @@ class Talk:
         """Returns the talk without its last answer."""
         return self if self.is_open else Talk(said=self.said[:-1])
 
-    def edited(self, index: int, text: str) -> "Talk":
-        """Returns the talk up to a question, with other words for it.
+    def edited(self, index: int, text: str) -> "Talk | None":
+        """Returns the talk up to a question, with other words for it; None if it is no question.
+
+        What a model said stays what it said: a browser may send any index.
 
         Args:
             index: Of the question's text among the shown messages.
             text: The new words.
         """
-        position = self.position(index)
+        position = self._position(index)
+        if position is None or self.said[position].role != "user":
+            return None
         question = replace(self.said[position], text=text)
         return Talk(said=(*self.said[:position], question))
 
@@ -82,14 +122,22 @@ class Talk:
             return edited  # one model answered what the other didn't: go on from the same talk
         return Talk(said=(*own, question))
 
-    def position(self, index: int) -> int:
-        """Returns which part of the talk a shown message belongs to."""
+    def answer_at(self, index: int) -> int | None:
+        """Returns which part of the talk a shown message is; None if it is no answer.
+
+        Args:
+            index: Of the message among the shown ones, as a browser sends it.
+        """
+        position = self._position(index)
+        return position if position is not None and self.said[position].role != "user" else None
+
+    def _position(self, index: int) -> int | None:
         positions = [
             position
             for position, said in enumerate(self.said)
             for _ in range(1 + (said.picture is not None))
         ]
-        return positions[index]
+        return positions[index] if 0 <= index < len(positions) else None
 
     def messages(self) -> Iterator[Message]:
         """Yields the talk as a server takes it.

@@ -116,7 +116,7 @@ def _wire_talk(layout: Layout, handlers: Handlers, talks: tuple[gr.State, gr.Sta
     answers_after(_on(layout.regenerate.click, handlers.reopen, compared, both))
     for chat, edit in zip(layout.chats, (handlers.edit, handlers.edit_beside), strict=True):
         answers_after(_on(chat.retry, handlers.reopen, compared, both))
-        answers_after(_on(chat.edit, edit, compared, both))
+        answers_after(_on(chat.edit, edit, [*compared, layout.language], [*both, layout.notice]))
     _on(layout.stop.click, handlers.stop, None, None)
     anew = [*both, *layout.chats, *layout.speeds, *field]
     cleared = _on(layout.new_chat.click, handlers.start_anew, None, anew)

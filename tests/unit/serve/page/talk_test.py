@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from palo.errors import ImageError
-from palo.serve.page.talk import Talk
+from palo.serve.page.talk import Talk, TalkBounds
 from palo.serve.page.words import words_of
 
 _WORDS = words_of("bn")
@@ -37,7 +37,7 @@ def test_a_picture_and_a_text_are_two_messages_on_the_page_and_one_for_the_serve
         ("user", 0),
         ("assistant", 0),
     ]
-    assert [talk.position(index) for index in range(5)] == [0, 0, 1, 2, 3]
+    assert [talk.answer_at(index) for index in range(-1, 6)] == [None, None, None, 1, None, 3, None]
 
 
 def test_an_answer_is_shown_while_it_comes(talk):
@@ -60,6 +60,21 @@ def test_a_question_in_other_words_drops_what_came_after_it_and_keeps_its_pictur
     (question,) = edited.said
     assert (question.text, question.picture, edited.is_open) == ("কয়টি?", picture, True)
     assert len(talk.edited(3, "রং কী?").said) == 3
+    assert [talk.edited(index, "লাল?") for index in (2, 4, 5, -1)] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("bounds", "code"),
+    [
+        (TalkBounds(), None),
+        (TalkBounds(max_question_characters=3), "body_too_large"),
+        (TalkBounds(max_questions=2), "context_length_exceeded"),
+        (TalkBounds(max_characters=20), "context_length_exceeded"),
+    ],
+)
+def test_a_talk_ends_where_it_is_too_long(talk, bounds, code):
+    assert bounds.problem(talk.asked("আর কী?", None)) == code
+    assert bounds.problem(Talk()) is None
 
 
 def test_an_edit_keeps_what_each_model_had_said_before_it(talk):
