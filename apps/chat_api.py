@@ -1,10 +1,11 @@
-"""The endpoint as a Ray Serve application, for `serve deploy cluster/serve.yaml`."""
+"""The endpoint and its page as Ray Serve applications, for `serve deploy cluster/serve.yaml`."""
 
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palo.config import from_dict
+from palo.serve.page.settings import PageSettings
 from palo.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build(arguments: dict[str, Any]) -> "Application":
-    """Builds the application from the `args` of a Serve file.
+    """Builds the endpoint from the `args` of a Serve file.
 
     Args:
         arguments: Fields of `palo.serve.settings.ServeSettings`. Paths may begin with `~/`, and a
@@ -30,6 +31,20 @@ def build(arguments: dict[str, Any]) -> "Application":
         dataclasses.replace(model, folder=stage_folder(model.folder)) for model in settings.models
     )
     return application(dataclasses.replace(settings, models=models))
+
+
+def build_page(arguments: dict[str, Any]) -> "Application":
+    """Builds the chat page from the `args` of a Serve file.
+
+    Args:
+        arguments: Fields of `palo.serve.page.settings.PageSettings`. Paths may begin with `~/`.
+
+    Raises:
+        ConfigError: If a field is unknown or a value out of range.
+    """
+    from palo.serve.page_server import page_application
+
+    return page_application(from_dict(PageSettings, _expanded(arguments)))
 
 
 def _expanded(values: Any) -> Any:  # noqa: ANN401 - what YAML holds

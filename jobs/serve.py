@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from palo import command, config
-from palo.errors import DataError
+from palo.errors import DataError, PaloError
 from palo.serve.addresses import require_free
 from palo.serve.guard.access import AccessSettings
 from palo.serve.guard.key_file import renew_key
@@ -47,6 +47,7 @@ class ServeJob:
         timeout_s: Seconds that one request may take altogether.
         images: Image store of the models' tower, as building a corpus leaves it (`images-pad`, for
             example): pictures that are there aren't computed.
+        page: Runs the chat page too.
         feedback: Folder for the answers that people found good or bad on the chat page.
     """
 
@@ -60,6 +61,7 @@ class ServeJob:
     replicas: int = 1
     timeout_s: float = 300.0
     images: Path | None = None
+    page: bool = True
     feedback: Path = Path("runs/feedback")
 
     def faults(self) -> Iterator[str]:
@@ -102,14 +104,17 @@ def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
     from palo.serve.application import application
     from palo.serve.running import run_application
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = _settings(job, folders)
     key = None if job.access.no_keys else renew_key(job.access.key_file, _KEY_NAME)[0]
     names = ", ".join(source.name for source in settings.models)
     print(f"loading {names} ...", flush=True)
     run_application(application(settings), job.access.host, job.port)
     _print_addresses(job, settings.models, key)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if job.page:
+            _run_page(job)
+        print("Ctrl-C ends it.", flush=True)
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
@@ -121,11 +126,10 @@ def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
 def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
     import torch
 
-    from palo.serve.client import Endpoint
     from palo.serve.engine.settings import EngineSettings
     from palo.serve.loading import ModelSource, stage_folder
-    from palo.serve.page.settings import PageSettings
     from palo.serve.replica import ReplicaSettings
+    from palo.serve.running import PAGE_PATH
     from palo.serve.settings import ScaleSettings, ServeSettings
 
     has_gpu = torch.cuda.is_available()
@@ -151,13 +155,29 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
             num_gpus=1.0 if has_gpu else 0.0,
         ),
         timeout_s=job.timeout_s,
-        page=PageSettings(
-            # Whatever address it listens on: the way from the page stays within this machine.
-            endpoint=Endpoint(url=_address(job), allow_insecure_http=True),
-            login=not job.access.no_keys,
-            feedback=lasting_path(job.feedback).resolve(),
-        ),
+        page_path=PAGE_PATH if job.page else None,
     )
+
+
+def _run_page(job: ServeJob) -> None:
+    """Runs the chat page; says so if it can't start, since the endpoint needs none."""
+    from palo.serve.client import Endpoint
+    from palo.serve.page.settings import PageSettings
+    from palo.serve.page_server import page_application
+    from palo.serve.running import PAGE_PATH, run_page
+
+    settings = PageSettings(
+        # Whatever address it listens on: the way from the page stays within this machine.
+        endpoint=Endpoint(url=_address(job), allow_insecure_http=True),
+        login=not job.access.no_keys,
+        feedback=lasting_path(job.feedback).resolve(),
+    )
+    try:
+        run_page(page_application(settings))
+    except PaloError as error:
+        print(error, file=sys.stderr, flush=True)
+    else:
+        print(f"chat page  {_address(job)}{PAGE_PATH}", flush=True)
 
 
 def _address(job: ServeJob) -> str:
@@ -170,10 +190,8 @@ def _print_addresses(job: ServeJob, models: "Sequence[ModelSource]", key: str | 
     address = _address(job)
     print(f"models     {', '.join(model.name for model in models)}")
     print(f"endpoint   {address}/v1   for any OpenAI client")
-    print(f"chat page  {address}/")
     shown = "none is asked for" if key is None else f"{key}   it is shown only now"
-    print(f"API key    {shown}")
-    print("Ctrl-C ends it.", flush=True)
+    print(f"API key    {shown}", flush=True)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,8 @@ def page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     with running_chat_server() as chat:
         chat.key = KEY
         settings = PageSettings(endpoint=Endpoint(url=chat.url), login=True, feedback=folder)
-        with served(lambda app: mount_page(app, settings)) as url:
+        # Where Ray Serve has it: whatever browsers ask for must lie below this path.
+        with served(lambda app: mount_page(app, settings), "/chat") as url:
             yield Page(url=url, chat=chat, feedback=folder)
 
 

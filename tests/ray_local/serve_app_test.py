@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 import openai
+import psutil
 import pytest
 
 pytestmark = pytest.mark.ray
@@ -25,16 +26,19 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="module")
 def endpoint(local_ray, finished_stage, tmp_path_factory):
-    """Address and key of an endpoint with one model on one replica of two slots."""
+    """Address and key of an endpoint with a page, and one model on one replica of two slots."""
     from ray import serve
 
     from palo.serve.application import application
+    from palo.serve.client import Endpoint
     from palo.serve.engine.settings import EngineSettings
     from palo.serve.guard.access import AccessSettings
     from palo.serve.guard.key_file import add_key
     from palo.serve.loading import ModelSource
+    from palo.serve.page.settings import PageSettings
+    from palo.serve.page_server import page_application
     from palo.serve.replica import ReplicaSettings
-    from palo.serve.running import run_application
+    from palo.serve.running import PAGE_PATH, run_application, run_page
     from palo.serve.settings import ServeSettings
 
     key_file = tmp_path_factory.mktemp("keys") / "keys.json"
@@ -44,9 +48,16 @@ def endpoint(local_ray, finished_stage, tmp_path_factory):
         models=(ModelSource(name="palo", folder=finished_stage),),
         access=AccessSettings(key_file=key_file),
         replica=ReplicaSettings(engine=engine),
+        page_path=PAGE_PATH,
     )
     port = _free_port()
     run_application(application(settings), "127.0.0.1", port)
+    page = PageSettings(
+        endpoint=Endpoint(url=f"http://127.0.0.1:{port}"),
+        login=True,
+        feedback=key_file.parent / "feedback",
+    )
+    run_page(page_application(page))
     yield f"http://127.0.0.1:{port}/v1", secret
     serve.shutdown()
 
@@ -203,3 +214,53 @@ def test_a_killed_replica_is_told_in_a_stream_and_retried_elsewhere(client):
             list(stream)
         assert caught.value.code == "replica_lost"
         assert whole.result().choices[0].finish_reason in ("stop", "length")
+
+
+@pytest.fixture
+def browser(endpoint):
+    address, _ = endpoint
+    url = address.removesuffix("/v1")
+    with httpx.Client(base_url=url, timeout=WAIT_S, follow_redirects=True) as browser:
+        yield browser
+
+
+def page_process():
+    """Returns the process of the page's replica: the one that another can't be."""
+    (process,) = [
+        each
+        for each in psutil.process_iter(["name"])
+        if each.info["name"] and each.info["name"].startswith("ray::ServeReplica:page:")
+    ]
+    return process
+
+
+def test_the_page_lies_below_its_path_and_takes_the_endpoints_keys(endpoint, browser):
+    asked = browser.get("/")
+    assert str(asked.url).endswith("/chat/login")
+    assert str(browser.get("/chat").url).endswith("/chat/login")
+    assert browser.get("/chat/config").status_code == 401
+    entered = browser.post("/chat/login", data={"key": endpoint[1]})
+    assert (str(entered.url).endswith("/chat/"), entered.status_code) == (True, 200)
+    root = str(browser.base_url.join("/chat"))
+    assert browser.get("/chat/config").json()["root"] == root
+    assert browser.get("/chat/theme.css").status_code == 200
+    joined = browser.post(
+        "/chat/gradio_api/upload", files={"files": ("a.png", b"\x89PNG\r\n\x1a\n")}
+    )
+    (path,) = joined.json()
+    assert browser.get(f"/chat/gradio_api/file={path}").status_code == 200
+    assert browser.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_page_that_hangs_or_dies_takes_no_answer_with_it(client, browser):
+    process = page_process()
+    assert process.nice() > psutil.Process().nice()
+    process.suspend()
+    try:
+        assert ask(client, max_tokens=3).usage.completion_tokens
+        assert browser.get("/healthz").status_code == 200
+    finally:
+        process.kill()
+    assert ask(client, max_tokens=3).usage.completion_tokens
+    until(lambda: browser.get("/chat/login").status_code == 200)
+    assert page_process().pid != process.pid

@@ -61,15 +61,8 @@ class Ingress:
             max_requests=settings.max_requests,
         )
         start_logging()
-        mount_page = None if settings.page is None else self._mount_page
-        edge = Edge(bodies=settings.bodies, behind_proxy=True, mount_page=mount_page)
+        edge = Edge(bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path)
         return build_app(front, edge)
-
-    def _mount_page(self, app: "FastAPI") -> None:
-        from palo.serve.page.mount import mount_page  # Gradio takes seconds
-
-        assert self._settings.page is not None
-        mount_page(app, self._settings.page)
 
 
 def _call(handle: DeploymentHandle) -> Call:
@@ -97,7 +90,7 @@ def application(settings: ServeSettings) -> "Application":
     options = {
         "name": "ingress",
         "num_replicas": settings.access.num_ingresses,
-        # The page and what is asked beside completions come on top.
+        # What is asked beside completions comes on top.
         "max_ongoing_requests": 2 * settings.max_requests,
         "graceful_shutdown_timeout_s": settings.scale.drain_s,
         "ray_actor_options": {"num_cpus": 0},

@@ -1,7 +1,7 @@
 """The web application in front of the models."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,7 @@ import orjson
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from palo.serve.front import Front
 from palo.serve.guard.access import LoopbackOnly
@@ -19,9 +19,6 @@ from palo.serve.observing.boundary import Boundary
 from palo.serve.protocol.bodies import model_body, models_body
 from palo.serve.refusal_codes import Refusal, RefusalCode
 
-MountPage = Callable[[FastAPI], None]
-"""Puts the chat page at `/` of an application, behind the paths that are there already."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Edge:
@@ -30,12 +27,12 @@ class Edge:
     Attributes:
         bodies: How large and how slow bodies of the endpoint may be.
         behind_proxy: See `Boundary`.
-        mount_page: Adds the chat page; None for an endpoint without one.
+        page_path: Where browsers that open `/` are sent; None for an endpoint without a page.
     """
 
     bodies: BodyBounds = field(default_factory=BodyBounds)
     behind_proxy: bool = False
-    mount_page: MountPage | None = None
+    page_path: str | None = None
 
 
 def build_app(front: Front, edge: Edge) -> FastAPI:
@@ -81,8 +78,12 @@ def build_app(front: Front, edge: Edge) -> FastAPI:
         refusal = Refusal("there is no such path or method here", code=RefusalCode.INVALID_REQUEST)
         return _json(refusal.body(request.state.request_id), error.status_code)
 
-    if edge.mount_page is not None:
-        edge.mount_page(app)
+    if (page_path := edge.page_path) is not None:
+
+        @app.get("/")
+        async def page() -> Response:
+            return RedirectResponse(page_path)
+
     # The last one is the outermost.
     app.add_middleware(BodyLimit, bounds=edge.bodies, paths=("/v1/",))
     if not front.asks_for_keys:

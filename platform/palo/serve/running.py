@@ -1,4 +1,4 @@
-"""Starting a Ray Serve application from a command line."""
+"""Starting the Ray Serve applications from a command line."""
 
 import logging
 import re
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 _NUM_TRIES = 5
+_ENDPOINT = "palo"
+_PAGE = "page"
+PAGE_PATH = "/chat/"
+"""Path of the chat page on the endpoint's address."""
 # How an error of ours ends the trace that Ray Serve keeps of a replica.
 _OWN_ERROR = re.compile(r"^palo\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 def run_application(built: "Application", host: str, port: int) -> None:
-    """Runs an application at `/` and returns when every replica of it is warm.
+    """Runs the endpoint at `/` and returns when every replica of it is warm.
 
     Args:
         built: The application.
@@ -33,22 +37,43 @@ def run_application(built: "Application", host: str, port: int) -> None:
     """
     start_proxy(host, port)
     try:
-        _patiently(lambda: serve.run(built, name="palo", route_prefix="/"))
+        _patiently(lambda: serve.run(built, name=_ENDPOINT, route_prefix="/"))
     except RuntimeError as error:
         raise ResourceError(
             "the endpoint didn't start",
-            seen=_first_own_error() or " ".join(str(error).split())[-300:],
+            seen=_why_not(_ENDPOINT, error),
             fix="If nothing else is named, give it a smaller model, or more memory and cores.",
         ) from error
 
 
-def _first_own_error() -> str:
-    """Returns what the error says that kept a replica from starting; "" if it was none of ours."""
-    for application in serve.status().applications.values():
-        for deployment in application.deployments.values():
-            if found := _OWN_ERROR.search(deployment.message):
-                return found[1].rstrip(".")
-    return ""
+def run_page(built: "Application") -> None:
+    """Runs the chat page at its path, beside an endpoint that runs.
+
+    Args:
+        built: The application.
+
+    Raises:
+        ResourceError: If it can't start; the endpoint is none the worse.
+    """
+    try:
+        _patiently(lambda: serve.run(built, name=_PAGE, route_prefix=PAGE_PATH.rstrip("/")))
+    except RuntimeError as error:
+        seen = _why_not(_PAGE, error)
+        serve.delete(_PAGE)
+        raise ResourceError(
+            "the chat page didn't start, the endpoint goes on without it",
+            seen=seen,
+            fix="Start it alone to see more: python apps/chat_page.py --endpoint ADDRESS",
+        ) from error
+
+
+def _why_not(name: str, error: RuntimeError) -> str:
+    """Returns what kept a replica of an application from starting, in our words if it has some."""
+    application = serve.status().applications.get(name)
+    for deployment in application.deployments.values() if application is not None else ():
+        if found := _OWN_ERROR.search(deployment.message):
+            return found[1].rstrip(".")
+    return " ".join(str(error).split())[-300:]
 
 
 def start_proxy(host: str, port: int) -> None:

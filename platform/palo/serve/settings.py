@@ -1,14 +1,17 @@
 """What is served, where, and with how much of the machine."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from palo.serve.guard.access import AccessSettings
 from palo.serve.guard.body_limit import BodyBounds
 from palo.serve.loading import ModelSource
-from palo.serve.page.settings import PageSettings
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.replica import ReplicaSettings
+
+# Never `//host`, which browsers take for another server, and never `/` itself.
+_PATH = re.compile(r"(/[A-Za-z0-9_-]+)+/?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +67,8 @@ class ServeSettings:
         timeout_s: Seconds that one request may take altogether.
         max_requests: Requests that are in the ingress at once; more are told to come back.
         log_contents: Writes what is asked and answered to the log too; pictures never.
-        page: The chat page at `/`, which reaches this endpoint as its visitors do; None for none.
+        page_path: Path of the chat page, an application of its own on the same address: `/` leads
+            there. None for an endpoint without a page.
     """
 
     models: tuple[ModelSource, ...]
@@ -76,7 +80,7 @@ class ServeSettings:
     timeout_s: float = 300.0
     max_requests: int = 256
     log_contents: bool = False
-    page: PageSettings | None = None
+    page_path: str | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
@@ -88,7 +92,5 @@ class ServeSettings:
             yield f"max_requests is {self.max_requests}, it must be at least 1"
         if self.replica.backend == "vllm" and not self.scale.num_gpus:
             yield "replica.backend vllm needs scale.num_gpus of 1 or more"
-        if self.page is not None and self.access.num_ingresses > 1:
-            yield "page needs num_ingresses of 1: it remembers who has logged in"
-        if self.page is not None and self.page.login == self.access.no_keys:
-            yield "page.login must be on where keys are asked for, and off where not"
+        if self.page_path is not None and not _PATH.fullmatch(self.page_path):
+            yield f"page_path is {self.page_path!r}, it must be a path like /chat/"

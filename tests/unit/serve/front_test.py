@@ -315,6 +315,16 @@ def test_without_keys_only_this_machines_own_pages_may_ask(client):
         assert other.get("/v1/models").status_code == 401
 
 
+def test_the_root_leads_to_the_page_where_there_is_one(client):
+    front = client(ANSWER).front
+    with TestClient(build_app(front, Edge(page_path="/chat/")), follow_redirects=False) as browser:
+        answer = browser.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (307, "/chat/")
+        assert browser.get("/v1/models").status_code == 401
+    with TestClient(build_app(front, Edge())) as browser:
+        assert browser.get("/").status_code == 404
+
+
 def test_what_isnt_there_has_a_body_of_openais_too(client):
     client = client(ANSWER)
     for response in (client.get("/v1/files"), client.get("/v1/chat/completions")):

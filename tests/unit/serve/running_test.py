@@ -6,7 +6,7 @@ import pytest
 from ray import serve
 
 from palo.errors import ResourceError
-from palo.serve.running import run_application, start_proxy
+from palo.serve.running import run_application, run_page, start_proxy
 
 
 @pytest.mark.parametrize("num_slow", [0, 2])
@@ -55,3 +55,23 @@ def test_what_keeps_a_replica_from_starting_is_told(monkeypatch, trace, told):
     monkeypatch.setattr(serve, "status", lambda: status)
     with pytest.raises(ResourceError, match=told):
         run_application(object(), "127.0.0.1", 8123)
+
+
+def test_a_page_that_does_not_start_is_told_and_taken_away_and_nothing_else(monkeypatch):
+    def run(*_, name, route_prefix):
+        assert (name, route_prefix) == ("page", "/chat")
+        raise RuntimeError("Deploying failed")
+
+    page = SimpleNamespace(message="palo.errors.ConfigError: it is wrong: 9. Change it.\n")
+    other = SimpleNamespace(message="palo.errors.DataError: it is long: 9.\n")
+    applications = {
+        "palo": SimpleNamespace(deployments={"model": other}),
+        "page": SimpleNamespace(deployments={"page": page}),
+    }
+    deleted = []
+    monkeypatch.setattr(serve, "run", run)
+    monkeypatch.setattr(serve, "status", lambda: SimpleNamespace(applications=applications))
+    monkeypatch.setattr(serve, "delete", deleted.append)
+    with pytest.raises(ResourceError, match=r"page didn't start.*it is wrong: 9"):
+        run_page(object())
+    assert deleted == ["page"]

@@ -40,6 +40,20 @@ def mount_page(app: fastapi.FastAPI, settings: PageSettings, path: str = "/") ->
     )
 
 
+def page_app(settings: PageSettings) -> fastapi.FastAPI:
+    """Returns an application that is the page alone.
+
+    Args:
+        settings: Of the page.
+
+    Raises:
+        ConfigError: If the settings have faults.
+    """
+    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    mount_page(app, settings)
+    return app
+
+
 def serve_page(settings: PageSettings, *, host: str, port: int) -> None:
     """Serves the page alone until it is stopped.
 
@@ -48,6 +62,4 @@ def serve_page(settings: PageSettings, *, host: str, port: int) -> None:
         host: Address to listen on.
         port: Port to listen on.
     """
-    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    mount_page(app, settings)
-    serve_alone(app, host=host, port=port)
+    serve_alone(page_app(settings), host=host, port=port)

@@ -1,0 +1,79 @@
+"""The chat page as a Ray Serve application of its own, in a process of its own.
+
+A visitor who keeps the page's event loop busy stalls the page alone, and a page that fails takes
+nothing else with it. This module is all that the page's process loads of the server.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from ray import serve
+
+from palo import config
+from palo.serve.guard.access import LoopbackOnly
+from palo.serve.observing.boundary import Boundary
+from palo.serve.observing.logs import start_logging
+from palo.serve.page.settings import PageSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from ray.serve import Application
+
+# Models and the API share the machine with the page. Of two that want a core, the page waits: what
+# visitors make it do then never slows down an answer of the API.
+_NICENESS = 5
+# Streams are open for as long as a visitor has the page open; the page's own quotas end sooner.
+_MAX_ONGOING = 2000
+_MAX_QUEUED = 100
+_DRAIN_S = 10.0
+
+
+class PageServer:
+    """Serves the chat page to browsers.
+
+    Args:
+        settings: Of the page.
+    """
+
+    def __init__(self, settings: PageSettings) -> None:
+        self._settings = settings
+
+    def __serve_build_asgi_app__(self) -> "FastAPI":
+        """Returns the web application; Ray Serve asks for it."""
+        from palo.serve.page.mount import page_app  # only here: Gradio takes seconds and memory
+
+        os.nice(_NICENESS)
+        start_logging()
+        app = page_app(self._settings)
+        if not self._settings.login:
+            app.add_middleware(LoopbackOnly)
+        app.add_middleware(Boundary, behind_proxy=True)
+        return app
+
+
+def page_application(settings: PageSettings) -> "Application":
+    """Builds the application of the chat page.
+
+    It has one replica, which remembers who has logged in, and runs on the head beside Ray Serve's
+    proxy, through which it reaches the endpoint on loopback. Like the endpoint's ingress it
+    reserves no CPU: a head may offer none.
+
+    Raises:
+        ConfigError: If a setting is out of range.
+    """
+    config.check(settings)
+    deployment = serve.deployment(
+        serve.ingress()(PageServer),
+        name="page",
+        num_replicas=1,
+        max_ongoing_requests=_MAX_ONGOING,
+        max_queued_requests=_MAX_QUEUED,
+        graceful_shutdown_timeout_s=_DRAIN_S,
+        ray_actor_options={
+            "num_cpus": 0,
+            "resources": {"node:__internal_head__": 0.001},
+            # One arena of glibc's allocator for each of many threads would double its memory.
+            "runtime_env": {"env_vars": {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}},
+        },
+    )
+    return deployment.bind(settings)
