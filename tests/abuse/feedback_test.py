@@ -58,9 +58,8 @@ def judge(tmp_path):
     """Judges a shown message as a browser does; returns the notice."""
     settings = PageSettings(endpoint=Endpoint(), feedback=tmp_path / "feedback")
     handlers = Handlers(settings, None, ())
-    request = SimpleNamespace(
-        cookies={}, client=SimpleNamespace(host="127.0.0.1"), session_hash="s", request=None
-    )
+    scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
+    request = SimpleNamespace(session_hash="s", request=SimpleNamespace(scope=scope))
 
     def run(talk, index, liked=True):
         event = SimpleNamespace(index=index, liked=liked, value="x")

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from palo.errors import PaloError
@@ -122,23 +124,44 @@ def as_endpoint_error(error: PaloError) -> EndpointError:
 
 
 class RunningAnswers:
-    """Which answers run, by whose page they are for."""
+    """Which answers run, by whose page they are for.
 
-    def __init__(self) -> None:
+    Args:
+        max_of_visitor: Most answers of one visitor at once.
+        max_of_all: Most answers of all visitors at once.
+    """
+
+    def __init__(self, max_of_visitor: int, max_of_all: int) -> None:
+        self._max_of_visitor = max_of_visitor
+        self._max_of_all = max_of_all
         self._stops: dict[str, set[asyncio.Event]] = {}
+        self._num_running: Counter[str] = Counter()
 
-    def begin(self, page: str) -> asyncio.Event:
-        """Returns what ends a new answer when it is set."""
+    @contextmanager
+    def begun(self, page: str, visitor: str) -> Iterator[asyncio.Event]:
+        """Gives what ends a new answer when it is set.
+
+        Args:
+            page: The open page that it is for.
+            visitor: Whose that is.
+
+        Raises:
+            EndpointError: If too many run.
+        """
+        if self._num_running[visitor] >= self._max_of_visitor:
+            raise _too_many(RefusalCode.RATE_LIMIT_EXCEEDED)
+        if self._num_running.total() >= self._max_of_all:
+            raise _too_many(RefusalCode.OVERLOADED)
         stop = asyncio.Event()
         self._stops.setdefault(page, set()).add(stop)
-        return stop
-
-    def end(self, page: str, stop: asyncio.Event) -> None:
-        """Forgets an answer."""
-        stops = self._stops.get(page, set())
-        stops.discard(stop)
-        if not stops:
-            self._stops.pop(page, None)
+        self._num_running[visitor] += 1
+        try:
+            yield stop
+        finally:
+            self._num_running -= Counter([visitor])
+            self._stops[page].discard(stop)
+            if not self._stops[page]:
+                del self._stops[page]
 
     def stop(self, page: str) -> None:
         """Ends all answers of a page."""
@@ -148,3 +171,7 @@ class RunningAnswers:
     def busy(self, page: str) -> bool:
         """Tells whether a page has an answer that runs."""
         return page in self._stops
+
+
+def _too_many(code: RefusalCode) -> EndpointError:
+    return EndpointError("too many answers run at once", code=code)

@@ -9,9 +9,14 @@ import fastapi
 import gradio as gr
 import uvicorn
 from starlette.middleware import Middleware
+from starlette.routing import Mount
 
 from palo import languages
 from palo.serve.page.gate import Door, Gate
+from palo.serve.page.quota_settings import QuotaSettings
+from palo.serve.page.quotas import Quotas
+from palo.serve.page.sessions import forgetting_sessions
+from palo.serve.page.visitor_names import VisitorNames
 from palo.serve.page.words import words_of
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -41,6 +46,7 @@ def mount_blocks(
     style: str = "",
     allowed_paths: Sequence[str] = (),
     max_file_bytes: int = 1,
+    quotas: QuotaSettings | None = None,
 ) -> None:
     """Mounts a page of Gradio behind the gate.
 
@@ -53,7 +59,10 @@ def mount_blocks(
         style: CSS in addition to that of all pages.
         allowed_paths: Folders with files that the page shows.
         max_file_bytes: Largest file that can be uploaded.
+        quotas: How much of it one visitor may use.
     """
+    quotas = quotas or QuotaSettings()
+    page.state_session_capacity = quotas.all_sessions
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     gate = Middleware(Gate, visitors=door, head=head)
     gr.mount_gradio_app(
@@ -72,6 +81,15 @@ def mount_blocks(
         enable_monitoring=False,
         mcp_server=False,
         pwa=False,
+    )
+    mounted = app.router.routes[-1]
+    assert isinstance(mounted, Mount)
+    mounted.app = Quotas(
+        mounted.app,
+        quotas,
+        visitor_of=VisitorNames(door, trust_forwarded_for=quotas.trust_forwarded_for),
+        max_file_bytes=max_file_bytes,
+        forget_session=forgetting_sessions(page),
     )
 
 

@@ -16,6 +16,7 @@ from palo.serve.page.feedback import FeedbackFolder, Opinion
 from palo.serve.page.gate import COOKIE, Visitors
 from palo.serve.page.settings import PageSettings
 from palo.serve.page.talk import Talk
+from palo.serve.page.visitor_names import VisitorNames
 from palo.serve.page.words import Words, words_of
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +40,11 @@ class Handlers:
         self._settings = settings
         self._visitors = visitors
         self._examples = examples
-        self._running = RunningAnswers()
+        quotas = settings.quotas
+        self._running = RunningAnswers(quotas.answers, quotas.all_answers)
+        self._visitor_of = VisitorNames(
+            visitors if settings.login else None, trust_forwarded_for=quotas.trust_forwarded_for
+        )
         self._feedback = FeedbackFolder(settings.feedback, settings.feedback_bounds)
 
     async def models(self, code: str, request: gr.Request) -> Updates:
@@ -149,27 +154,26 @@ class Handlers:
         if not talk.is_open:
             yield talk, talk.shown(words), gr.update(), gr.update()
             return
-        page = str(request.session_hash)
-        stop = self._running.begin(page)
+        visitor = self._visitor_of(request.request.scope)
         try:
-            yield talk, talk.shown(words, ""), "", ""
-            question = Question(
-                model=model or "",
-                messages=tuple(talk.messages()),
-                language=language or None,
-                temperature=temperature,
-                max_tokens=int(length),
-            )
-            progress = Progress()
-            async for progress in progress_of(self._endpoint(request), question, stop):
-                yield talk, talk.shown(words, progress.text), _speed(words, progress), gr.update()
-            said = talk.answered(progress.text, model, _language_of(progress))
-            yield said, said.shown(words), _speed(words, progress), _ending(words, progress)
+            with self._running.begun(str(request.session_hash), visitor) as stop:
+                yield talk, talk.shown(words, ""), "", ""
+                question = Question(
+                    model=model or "",
+                    messages=tuple(talk.messages()),
+                    language=language or None,
+                    temperature=temperature,
+                    max_tokens=int(length),
+                )
+                progress = Progress()
+                async for progress in progress_of(self._endpoint(request), question, stop):
+                    shown = talk.shown(words, progress.text)
+                    yield talk, shown, _speed(words, progress), gr.update()
+                said = talk.answered(progress.text, model, _language_of(progress))
+                yield said, said.shown(words), _speed(words, progress), _ending(words, progress)
         except PaloError as error:
             told = words.error(as_endpoint_error(error))
             yield talk, talk.shown(words), "", problem(told)
-        finally:
-            self._running.end(page, stop)
 
     async def answer_beside(
         self,
@@ -207,7 +211,8 @@ class Handlers:
         opinion = _OPINIONS.get(event.liked) if isinstance(event.liked, bool | str) else None
         spoken = talk.said[position].language or language or code
         try:
-            self._feedback.keep(talk, position, spoken, opinion, _visitor_of(request))
+            visitor = self._visitor_of(request.request.scope)
+            self._feedback.keep(talk, position, spoken, opinion, visitor)
         except PaloError as error:
             _LOG.warning("feedback wasn't kept: %s", error)
             return problem(words["not_saved"])
@@ -229,11 +234,6 @@ class Handlers:
         if not self._settings.login:
             return self._settings.endpoint
         return self._visitors.endpoint(request.cookies.get(COOKIE))
-
-
-def _visitor_of(request: gr.Request) -> str:
-    token = request.cookies.get(COOKIE)
-    return str(token) if token else str(request.client.host)
 
 
 def _shown_index(event: gr.EditData | gr.LikeData) -> int:

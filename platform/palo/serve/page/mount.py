@@ -37,6 +37,7 @@ def mount_page(app: fastapi.FastAPI, settings: PageSettings, path: str = "/") ->
         head=head_of(),
         allowed_paths=[str(pictures)],
         max_file_bytes=settings.max_picture_bytes,
+        quotas=settings.quotas,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from palo.endpoint.credentials import way_faults
 from palo.serve.client import Endpoint
 from palo.serve.page.feedback import FeedbackBounds
+from palo.serve.page.quota_settings import QuotaSettings
 from palo.serve.page.talk import TalkBounds
 from palo.storage import S3Path
 
@@ -22,6 +23,7 @@ class PageSettings:
         feedback: Folder on a disk for the answers that people found good or bad.
         feedback_bounds: How much of that is kept.
         talk_bounds: How long conversations may become.
+        quotas: How much of the page one visitor may use.
         max_picture_bytes: Largest file that can be added.
         max_length: Most tokens that people can ask for.
     """
@@ -31,6 +33,7 @@ class PageSettings:
     feedback: Path = Path("runs/feedback")
     feedback_bounds: FeedbackBounds = field(default_factory=FeedbackBounds)
     talk_bounds: TalkBounds = field(default_factory=TalkBounds)
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
     max_picture_bytes: int = 20 << 20
     max_length: int = 1024
 
@@ -44,7 +47,10 @@ class PageSettings:
             )
         if isinstance(self.feedback, S3Path):
             yield f"feedback is {self.feedback} but must be a folder on a disk"
-        if self.max_picture_bytes < 1:
-            yield f"max_picture_bytes is {self.max_picture_bytes} but must be at least 1"
+        if not 1 <= self.max_picture_bytes <= self.quotas.file_bytes:
+            yield (
+                f"max_picture_bytes is {self.max_picture_bytes} but must be from 1 to "
+                f"quotas.file_bytes, {self.quotas.file_bytes}"
+            )
         if self.max_length < 1:
             yield f"max_length is {self.max_length} but must be at least 1"

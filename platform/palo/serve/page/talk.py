@@ -41,7 +41,7 @@ class TalkBounds:
 
     max_question_characters: int = 20_000
     max_questions: int = 200
-    max_characters: int = 400_000
+    max_characters: int = 100_000
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""

@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 
-from palo.serve.client import Endpoint, Question, Usage, user
+from palo.serve.client import Endpoint, EndpointError, Question, Usage, user
 from palo.serve.client.answers import Reading
 from palo.serve.page.answering import Progress, RunningAnswers, progress_of
 from palo.serve.refusal_codes import RefusalCode
@@ -88,12 +88,29 @@ def test_an_answer_that_comes_in_one_moment_is_as_fast_as_its_whole_time():
 
 
 def test_the_answers_of_a_page_are_stopped_together():
-    running = RunningAnswers()
-    first, second, other = running.begin("a"), running.begin("a"), running.begin("b")
-    running.stop("a")
-    assert (first.is_set(), second.is_set(), other.is_set()) == (True, True, False)
-    running.end("a", first)
-    assert running.busy("a")
-    running.end("a", second)
-    assert not running.busy("a")
-    running.stop("nobody")
+    running = RunningAnswers(3, 3)
+    with running.begun("b", "v") as other:
+        with running.begun("a", "v") as first:
+            with running.begun("a", "v") as second:
+                running.stop("a")
+                stopped = (first.is_set(), second.is_set(), other.is_set())
+                assert stopped == (True, True, False)
+            assert running.busy("a")
+        assert not running.busy("a")
+        running.stop("nobody")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "code"), [((1, 9), "rate_limit_exceeded"), ((9, 1), "overloaded")]
+)
+def test_so_many_answers_run_at_once(bounds, code):
+    running = RunningAnswers(*bounds)
+    with (
+        running.begun("a", "v"),
+        pytest.raises(EndpointError) as caught,
+        running.begun("b", "v"),
+    ):
+        pytest.fail("there was no place")
+    assert caught.value.code == code
+    with running.begun("b", "v"):
+        pass
