@@ -1,10 +1,12 @@
+import dataclasses
 import os
 import socket
 
 import pytest
-from jobs.serve import main, newest_run
+from jobs.serve import ServeJob, _run_page, main, newest_run
 
 from palo.errors import ConfigError, DataError, ResourceError
+from palo.serve.guard.access import AccessSettings
 
 
 def finished_run(runs, name, at_s):
@@ -45,3 +47,38 @@ def test_a_port_that_is_taken_is_told():
         taken.listen()
         with pytest.raises(ResourceError, match="can't listen on this address"):
             main(["--port", str(taken.getsockname()[1])])
+
+
+@pytest.fixture
+def page_of(monkeypatch, tmp_path):
+    """Runs the page of a job beside an endpoint that isn't there; returns its settings."""
+    from palo.serve import page_server, running
+
+    def run(job, problem=None):
+        built = []
+
+        def start(application):
+            if problem is not None:
+                raise problem
+
+        monkeypatch.setattr(page_server, "page_application", built.append)
+        monkeypatch.setattr(running, "run_page", start)
+        _run_page(dataclasses.replace(job, feedback=tmp_path))
+        return built[0]
+
+    return run
+
+
+def test_the_page_asks_the_endpoint_as_its_visitors_do(page_of, capsys):
+    settings = page_of(ServeJob(port=8123))
+    assert (settings.endpoint.url, settings.login) == ("http://127.0.0.1:8123", True)
+    assert "http://127.0.0.1:8123/chat/" in capsys.readouterr().out
+    keyless = ServeJob(access=AccessSettings(no_keys=True))
+    assert not page_of(keyless).login
+
+
+def test_a_page_that_does_not_start_is_told_and_the_endpoint_goes_on(page_of, capsys):
+    page_of(ServeJob(), ResourceError("the chat page didn't start"))
+    told = capsys.readouterr()
+    assert "the chat page didn't start" in told.err
+    assert "chat page" not in told.out
