@@ -212,5 +212,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         with explained("read", path):
             yield
-    except (pa.ArrowException, ValueError) as error:  # a name that is not UTF-8, among others
+    # A name may not be UTF-8, and Ray Data registers types of columns that raise whatever they like
+    # at foreign metadata.
+    except (pa.ArrowException, ValueError, TypeError, LookupError) as error:
         raise damaged(path, error) from error

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from palo.checkpoint.finished import is_finished
 from palo.errors import ConfigError
 
+# A folder may bring code of its own: it is never run, and nobody is asked whether it should be.
+_NO_CODE = {"trust_remote_code": False, "local_files_only": True}
 _SENTENCE_ENDS = re.compile(r"(\n+|(?<=[.!?…])\s+)")
 
 
@@ -70,7 +72,8 @@ def reads_and_writes_apart(folder: Path) -> bool:
     from transformers import AutoConfig
 
     try:
-        return bool(AutoConfig.from_pretrained(folder).is_encoder_decoder)
+        config = AutoConfig.from_pretrained(folder, **_NO_CODE)
+        return bool(config.is_encoder_decoder)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{folder} holds no model that can be read",
@@ -105,8 +108,8 @@ class LocalModel:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = kind.from_pretrained(folder, dtype=dtype)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, **_NO_CODE)
+            model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **_NO_CODE)
             if adapter is not None:
                 from peft import PeftModel
 
