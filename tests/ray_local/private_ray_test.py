@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
-def _listening() -> Iterator[tuple[str, str]]:
-    """Every process of this session's Ray that waits for connections, and where."""
+def _listening() -> Iterator[tuple[str, str, int]]:
+    """Which processes of this session's Ray wait for connections: name, address and port."""
     driver = psutil.Process()
     for process in [driver, *driver.children(recursive=True)]:
         try:
@@ -22,7 +23,7 @@ def _listening() -> Iterator[tuple[str, str]]:
             continue
         for one in connections:
             if one.status == psutil.CONN_LISTEN:
-                yield process.name(), one.laddr.ip.removeprefix("::ffff:")
+                yield process.name(), one.laddr.ip.removeprefix("::ffff:"), one.laddr.port
 
 
 def test_it_listens_on_the_loopback_interface_alone() -> None:
@@ -37,8 +38,8 @@ def test_it_listens_on_the_loopback_interface_alone() -> None:
     worker = Worker.remote()
     assert ray.get(worker.pid.remote())
     found = set(_listening())
-    assert {"gcs_server", "raylet"} <= {name for name, _ in found}
-    assert not {(name, ip) for name, ip in found if not ip_address(ip).is_loopback}
+    assert {"gcs_server", "raylet"} <= {name for name, _, _ in found}
+    assert not {(name, ip) for name, ip, _ in found if not ip_address(ip).is_loopback}
     ray.kill(worker)
 
 
@@ -66,3 +67,37 @@ def test_it_demands_its_token() -> None:
         assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
         known = (("authorization", f"Bearer {os.environ['RAY_AUTH_TOKEN']}"),)
         assert call(b"", timeout=20, metadata=known)
+
+
+_PAGE = {"user-agent": "palo", "origin": "https://evil.example", "host": "evil.example"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/jobs/"),
+        ("POST", "/api/job_agent/jobs/"),
+        ("DELETE", "/api/serve/applications/"),
+        ("PUT", "/api/serve/applications/"),
+        ("POST", "/get_or_create_runtime_env"),
+    ],
+)
+@pytest.mark.parametrize("headers", [_PAGE, {}])
+def test_a_website_in_a_browser_starts_nothing(
+    method: str, path: str, headers: dict[str, str]
+) -> None:
+    """CVE-2025-62593 and CVE-2026-27482: DNS rebinding, and guards that believed in User-Agent."""
+    ports = {port for _, _, port in _listening()}
+    assert ports
+    answered = {}
+    for port in ports:
+        try:
+            body = {"entrypoint": "true"}
+            answer = httpx.request(
+                method, f"http://127.0.0.1:{port}{path}", headers=headers, json=body, timeout=5
+            )
+        except httpx.HTTPError:  # no HTTP/1.1 there
+            continue
+        answered[port] = answer.status_code
+    refusals = {401, 403, 404, 405}
+    assert not {port: status for port, status in answered.items() if status not in refusals}
