@@ -43,6 +43,7 @@ _PRIVATE = {
     "RAY_AUTH_MODE": "token",
     # The name is older than what it does: without clusters Ray uses the loopback interface alone.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "GLOO_SOCKET_IFNAME": "lo",
 }
 
 

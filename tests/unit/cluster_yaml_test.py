@@ -144,6 +144,15 @@ def test_the_dashboard_answers_on_loopback_only(name: str) -> None:
     assert re.search(r"--dashboard-host=127\.0\.0\.1\b", start)
 
 
+def test_the_local_file_uses_the_loopback_interface_alone() -> None:
+    values = _read("local.yaml")
+    (start,) = values["head_start_ray_commands"]
+    assert values["provider"] == {"type": "local", "head_ip": "127.0.0.1", "worker_ips": []}
+    assert (
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 ray start --head --node-ip-address=127.0.0.1" in start
+    )
+
+
 def test_the_local_file_ends_nobody_elses_ray() -> None:
     values = _read("local.yaml")
     starts = values["head_start_ray_commands"] + values["worker_start_ray_commands"]
