@@ -8,7 +8,8 @@
     python jobs/translate.py FOLDER --bench llava-wild --to ur ...
 
 Run the same command again to go on where it was stopped, or after a review: what is answered is
-never asked for twice. The key of an endpoint comes from OPENAI_API_KEY, or --key-env.
+never asked for twice. --key-env NAME names the environment variable with an endpoint's key; without
+it, OPENAI_API_KEY goes to OpenAI and to the server of OPENAI_BASE_URL, and to no other.
 """
 
 import contextlib

@@ -408,6 +408,15 @@ def test_an_error_that_repeats_the_key_does_not_show_it(monkeypatch):
         assert "sk-secret" not in found.detail
         error = read_stream(server, api_key=key)
         assert "sk-secret" not in str(error) + repr(error)
+
+    def echo_in_stream(head):
+        said = json.dumps({"error": {"message": head.decode("latin-1")}})
+        yield stream_head() + f"data: {said}\n\n".encode()
+
+    with raw_server(echo_in_stream) as server:
+        error = read_stream(server, api_key=key)
+        assert "POST /v1" in error.seen
+        assert "sk-secret" not in error.seen
     with raw_server(lambda head: [reply(head)]) as server:
         assert "sk-secret" not in repr(ask(server, key_env="A_KEY"))
     with (

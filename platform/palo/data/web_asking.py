@@ -134,7 +134,7 @@ def _body(response: http.client.HTTPResponse, limits: ImageLimits) -> bytes:
     if response.status != http.client.OK:
         reason = Reason.IMAGE_MISSING if response.status in _GONE else Reason.IMAGE_UNREADABLE
         raise ImageError(reason, seen=f"status {response.status}", fix="Check the address.")
-    if fault := encoding_fault(response.headers):
+    if fault := encoding_fault(response.headers.get("Content-Encoding", "")):
         raise ImageError(Reason.IMAGE_UNREADABLE, seen=fault, fix="Check the server.")
     size = response.length or 0
     data = bytearray()

@@ -15,18 +15,17 @@ class ReplyBody:
         max_bytes: The most that are taken.
 
     Attributes:
-        data: What has come; empty if it is encoded.
         fault: Why it can't be read; empty while it can.
     """
 
     def __init__(self, headers: Mapping[str, str], max_bytes: int) -> None:
-        self.fault = encoding_fault(headers)
+        self.fault = encoding_fault(headers.get("content-encoding", ""))
         self._max_bytes = max_bytes
         self._data = bytearray()
 
     @property
     def data(self) -> bytes:
-        """What has come."""
+        """What has come; nothing of an encoded reply."""
         return bytes(self._data)
 
     def add(self, part: bytes) -> bool:
@@ -38,9 +37,12 @@ class ReplyBody:
         return not self.fault
 
 
-def encoding_fault(headers: Mapping[str, str]) -> str:
-    """Returns what is wrong with a reply's encoding; nothing if it is plain, as was asked for."""
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding in ("", "identity"):
+def encoding_fault(encoding: str) -> str:
+    """Returns what is wrong with a reply's encoding; nothing if it is plain, as was asked for.
+
+    Args:
+        encoding: The header Content-Encoding; empty without one.
+    """
+    if encoding.strip().lower() in ("", "identity"):
         return ""
     return f"the reply is encoded ({encoding[:40]}) though a plain one was asked for"

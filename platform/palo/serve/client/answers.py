@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from palo.endpoint.credentials import without_key
 from palo.endpoint.json_parsing import BadJsonError, parse_json, token_count
 from palo.endpoint.reply_body import encoding_fault
 from palo.serve.client.failures import (
@@ -18,7 +19,7 @@ _DONE = b"[DONE]"
 _MAX_EVENT_BYTES = 1 << 20
 # Far beyond what any model says in one answer; a server that sends more is none.
 _MAX_STREAM_BYTES = 64 << 20
-_MAX_CHARACTERS = 2 << 20
+_MAX_CHARACTERS = 1 << 20
 _MAX_NAMES = 10_000
 _MAX_NAME = 500
 
@@ -75,6 +76,7 @@ class Reading:
         usage: Tokens as the server counted them; None if it doesn't say.
         done: Whether the stream has come to its end.
         num_pieces: Pieces of text so far.
+        key: Our key, which no error may repeat; None without one.
     """
 
     request_id: str | None = None
@@ -84,6 +86,7 @@ class Reading:
     usage: Usage | None = None
     done: bool = False
     num_pieces: int = 0
+    key: str | None = field(default=None, repr=False)
     _events: Events = field(default_factory=Events)
     _num_bytes: int = 0
     _num_characters: int = 0
@@ -94,7 +97,7 @@ class Reading:
         Raises:
             EndpointError: If the answer is compressed, which it wasn't asked to be.
         """
-        if fault := encoding_fault(headers):
+        if fault := encoding_fault(headers.get("content-encoding", "")):
             raise not_understood("the server", fault)
         self.request_id = headers.get("x-request-id")
         self.language = headers.get("x-palo-language")
@@ -115,7 +118,7 @@ class Reading:
         for event in self._events.feed(data):
             if event == _DONE:
                 self.done = True
-            elif event and not self.done and (text := self._take(_values(event))):
+            elif event and not self.done and (text := self._take(event)):
                 self._num_characters += len(text)
                 if self._num_characters > _MAX_CHARACTERS:
                     raise not_understood("the server", f"over {_MAX_CHARACTERS:,} characters")
@@ -144,9 +147,10 @@ class Reading:
                 request_id=self.request_id,
             )
 
-    def _take(self, values: dict[str, Any]) -> str:
+    def _take(self, event: bytes) -> str:
+        values = _values(event)
         if values.get("error") is not None:
-            error = refusal_of(values["error"])
+            error = refusal_of(_values(without_key(event, self.key))["error"])
             error.request_id = error.request_id or self.request_id
             raise error
         self.model = _text(values, "model")[:_MAX_NAME] or self.model

@@ -33,7 +33,7 @@ class Answer:
     """
 
     def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
-        self.reading = Reading()
+        self.reading = Reading(key=endpoint.api_key)
         self.reading.begin(response.headers)
         self._response = response
         self._url = endpoint.url
