@@ -131,7 +131,12 @@ def _write_model(gguf: Path, folder: Path, dtype: torch.dtype) -> int:
     """Writes config.json and model.safetensors, reads them back, and counts the parameters."""
     with without_progress_bars():
         model, report = LlamaForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.float32, output_loading_info=True
+            gguf.parent,
+            gguf_file=gguf.name,
+            dtype=torch.float32,
+            output_loading_info=True,
+            local_files_only=True,
+            trust_remote_code=False,
         )
     if report["missing_keys"] or report["unexpected_keys"]:
         keys = sorted(report["missing_keys"] | report["unexpected_keys"])

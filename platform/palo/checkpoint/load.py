@@ -9,6 +9,7 @@ import torch
 from palo.checkpoint.finished import StageResult, read_projector, read_stage
 from palo.errors import MismatchError
 from palo.model.assemble import assemble
+from palo.model.folder_guard import require_adapter
 from palo.model.library_noise import without_peft_warning
 from palo.text.templates import TEMPLATES, Template
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
@@ -77,9 +78,14 @@ def merge_adapter(
     Args:
         model: The model; it is changed in place.
         folder: Folder of the adapter.
+
+    Raises:
+        MismatchError: If it is more than plain LoRA.
+        StorageError: If it can't be read, or is not in safetensors.
     """
     from peft import PeftModel
 
+    require_adapter(folder)
     with without_peft_warning():
         wrapped = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
         merged: PaloForConditionalGeneration = wrapped.merge_and_unload()

@@ -10,6 +10,7 @@ from transformers import AutoModel, LlamaForCausalLM, PreTrainedConfig
 
 from palo.errors import MismatchError, StorageError
 from palo.model.config import PaloConfig
+from palo.model.folder_guard import read_model_config
 from palo.model.library_noise import without_progress_bars
 from palo.model.palo import PaloForConditionalGeneration
 from palo.model.projectors import Projector, build_projector
@@ -94,6 +95,7 @@ def load_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dt
         MismatchError: If weights are missing, unexpected or of another shape.
         StorageError: If the folder has no readable safetensors.
     """
+    read_model_config(folder)
     try:
         with without_progress_bars():
             model, report = kind.from_pretrained(
@@ -101,6 +103,7 @@ def load_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dt
                 config=config,
                 dtype=dtype,
                 use_safetensors=True,
+                trust_remote_code=False,
                 local_files_only=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,

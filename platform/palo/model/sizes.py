@@ -12,9 +12,9 @@ from transformers import (
     PreTrainedConfig,
 )
 
-from palo import storage
 from palo.errors import MismatchError
 from palo.model.config import PaloConfig
+from palo.model.folder_guard import read_model_config
 
 
 def from_parts(
@@ -67,15 +67,15 @@ def read_config(folder: Path) -> PreTrainedConfig:
 
     Raises:
         StorageError: If it can't be read.
-        MismatchError: If transformers doesn't know the model type.
+        MismatchError: If transformers doesn't know the model type, or it is not to be believed.
     """
-    values = storage.read_json(folder / "config.json")
+    values = read_model_config(folder)
     try:
         config = AutoConfig.for_model(**values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise MismatchError(
             f"{folder / 'config.json'} is no model configuration that transformers knows",
-            seen=values.get("model_type", "no model_type") if isinstance(values, dict) else values,
+            seen=f"{values.get('model_type', 'no model_type')!s:.80}",
             fix="Choose a folder that save_pretrained wrote.",
         ) from error
     return getattr(config, "vision_config", config)

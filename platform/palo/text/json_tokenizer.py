@@ -11,6 +11,8 @@ from palo.errors import MismatchError
 from palo.text.ids import Ids, ids_of
 from palo.text.tokenizer_files import fingerprint, no_control, parse, read, repaired
 
+_FAULTS = (ValueError, RecursionError)
+
 
 class JsonTokenizer:
     """The tokenizers package on a tokenizer.json, with its roles from tokenizer_config.json.
@@ -42,7 +44,7 @@ class JsonTokenizer:
         first_token = "".join(self._tokenizer.encode("a", add_special_tokens=False).tokens)[:1]
         self.dummy_prefix: bool = first_token in ("▁", "Ġ")
         config = read(config_path) if config_path in self.files else b"{}"
-        self._set_roles(parse(lambda: json.loads(config), ValueError, config_path), folder)
+        self._set_roles(parse(lambda: _object(config), _FAULTS, config_path), folder)
 
     def __reduce__(self) -> tuple[object, ...]:
         # The package's own pickling forgets encode_special_tokens.
@@ -52,7 +54,7 @@ class JsonTokenizer:
         def named(role: str, *usual: str) -> int | None:
             value = config.get(role)
             name = value.get("content") if isinstance(value, dict) else value
-            names = (name,) if name else usual
+            names = (name,) if isinstance(name, str) and name else usual
             return next((self._control[n] for n in names if n in self._control), None)
 
         eos_id = named("eos_token", "<|im_end|>", "</s>", "<|endoftext|>")
@@ -101,6 +103,13 @@ class JsonTokenizer:
         if len(token) == 6 and token.startswith("<0x"):
             return bytes((int(token[3:5], 16),))
         return token.replace("▁", " ").encode()
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    values = json.loads(data)
+    if not isinstance(values, dict):
+        raise ValueError("no object")
+    return values
 
 
 def _byte_of_character() -> dict[str, int]:

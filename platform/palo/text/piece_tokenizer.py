@@ -26,7 +26,7 @@ class SentencePieceTokenizer:
     def __init__(self, folder: Path) -> None:
         self.files: tuple[Path, ...] = (folder / "tokenizer.model",)
         model = read(self.files[0])
-        processor = parse(lambda: _load(model), RuntimeError, self.files[0])
+        processor = parse(lambda: _load(model), (RuntimeError, ValueError), self.files[0])
         self._processor = processor
 
         def encode(text: str) -> Ids:
@@ -85,4 +85,6 @@ class SentencePieceTokenizer:
 def _load(model: bytes) -> Any:  # noqa: ANN401 - untyped package
     if not model:
         raise RuntimeError("an empty file is a valid model without any piece")
-    return SentencePieceProcessor(model_proto=model)
+    processor = SentencePieceProcessor(model_proto=model)
+    processor.id_to_piece(list(range(processor.get_piece_size())))  # each must be UTF-8
+    return processor

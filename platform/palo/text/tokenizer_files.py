@@ -6,7 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from palo import storage
 from palo.errors import MismatchError, StorageError
+
+MAX_FILE_BYTES = 128 << 20
+"""Largest file of a tokenizer that is read; the largest ones in use have a third of it."""
 
 
 def repaired(text: str) -> str:
@@ -24,17 +28,19 @@ def read(path: Path) -> bytes:
     """Returns the content of a file.
 
     Raises:
-        StorageError: If it can't be read.
+        StorageError: If it can't be read, is no file, or is larger than a tokenizer is.
     """
     try:
-        return path.read_bytes()
+        return storage.read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         raise StorageError(
             "the tokenizer's file can't be read", seen=f"{path} ({error.strerror})"
         ) from None
 
 
-def parse(build: Callable[[], Any], error: type[Exception], path: Path) -> Any:  # noqa: ANN401 - untyped packages
+def parse(
+    build: Callable[[], Any], error: type[Exception] | tuple[type[Exception], ...], path: Path
+) -> Any:  # noqa: ANN401 - untyped packages
     """Returns what `build` makes of a file's content.
 
     Raises:
@@ -54,7 +60,7 @@ def fingerprint(files: Sequence[Path]) -> str:
     """Returns 16 hexadecimal digits that name the files' names and content."""
     digest = hashlib.sha256()
     for path in files:
-        content = path.read_bytes()
+        content = read(path)
         digest.update(f"{path.name} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()[:16]

@@ -3,10 +3,10 @@ import pickle
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from palo import storage
 from palo.errors import MismatchError, StorageError
 from palo.text.json_tokenizer import JsonTokenizer
 from palo.text.piece_tokenizer import SentencePieceTokenizer
@@ -115,10 +115,10 @@ def test_a_damaged_file_is_one_clear_error(tmp_path, name, content):
 
 
 def test_a_file_that_cannot_be_read_is_one_clear_error(piece_folder, monkeypatch):
-    def refuse(path):
+    def refuse(path, max_bytes):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(storage, "read_regular", refuse)
     with pytest.raises(StorageError, match=r"can't be read: .*tokenizer\.model.*denied"):
         load_tokenizer(piece_folder)
 

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from palo import storage
 from palo.checkpoint.finished import read_projector
 from palo.errors import MismatchError, StorageError
+from palo.model.folder_guard import require_adapter
 from palo.model.projectors import Projector, build_projector
 from palo.serve.engine.blocks import PLACES, Place
 
@@ -68,7 +68,7 @@ def load_adapter(folder: Path, model: "PaloForConditionalGeneration") -> Adapter
     """
     whole = folder / "adapter"
     lora = whole if whole.is_dir() else folder
-    config = storage.read_json(lora / "adapter_config.json")
+    config = require_adapter(lora)
     path = lora / "adapter_model.safetensors"
     try:
         weights = load_file(path)

@@ -1,15 +1,16 @@
 """A Hugging Face model that translates texts, in this process."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from palo.checkpoint.finished import is_finished
-from palo.errors import ConfigError
+from palo.errors import ConfigError, PaloError
 
-# A folder may bring code of its own: it is never run, and nobody is asked whether it should be.
-_NO_CODE = {"trust_remote_code": False, "local_files_only": True}
+_AS_DATA: Mapping[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+"""A folder of a model runs no code of its own, and fetches nothing."""
+
 _SENTENCE_ENDS = re.compile(r"(\n+|(?<=[.!?…])\s+)")
 
 
@@ -71,10 +72,12 @@ def reads_and_writes_apart(folder: Path) -> bool:
     """
     from transformers import AutoConfig
 
+    from palo.model.folder_guard import read_model_config
+
     try:
-        config = AutoConfig.from_pretrained(folder, **_NO_CODE)
-        return bool(config.is_encoder_decoder)
-    except (OSError, ValueError) as error:
+        read_model_config(folder)
+        return bool(AutoConfig.from_pretrained(folder, **_AS_DATA).is_encoder_decoder)
+    except (OSError, ValueError, PaloError) as error:
         raise ConfigError(
             f"{folder} holds no model that can be read",
             seen=str(error).splitlines()[0],
@@ -103,18 +106,21 @@ class LocalModel:
         import torch
         from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+        from palo.model.folder_guard import require_adapter
+
         self._has_codes = reads_and_writes_apart(folder)
         kind = AutoModelForSeq2SeqLM if self._has_codes else AutoModelForCausalLM
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, **_NO_CODE)
-            model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **_NO_CODE)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, **_AS_DATA)
+            model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **_AS_DATA)
             if adapter is not None:
                 from peft import PeftModel
 
+                require_adapter(adapter)
                 model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, PaloError) as error:
             raise ConfigError(
                 f"{adapter or folder} can't be loaded",
                 seen=str(error).splitlines()[0],
