@@ -56,12 +56,23 @@ class Page:
         self.folder = folder
         self.app = app
 
-    def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=_WAIT_S)
+    def begun(self, path: str) -> http.client.HTTPConnection:
+        """Begins a POST to a path of Gradio's, after the page was opened."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=_WAIT_S)
+        connection.putrequest("POST", f"{urlsplit(self.url).path}gradio_api/{path}")
+        connection.putheader("cookie", self.cookie())
+        return connection
 
     def browser(self) -> httpx.Client:
         limits = httpx.Limits(max_connections=None)
-        return httpx.Client(base_url=self.url, timeout=_WAIT_S, limits=limits)
+        client = httpx.Client(base_url=self.url, timeout=_WAIT_S, limits=limits)
+        assert client.get("").status_code == 200
+        return client
+
+    def cookie(self) -> str:
+        with self.browser() as browser:
+            ((name, value),) = browser.cookies.items()
+        return f"{name}={value}"
 
     @property
     def gradio(self) -> object:
@@ -128,8 +139,7 @@ def test_a_question_of_60_mb_is_refused_before_it_is_read(page):
 
 
 def test_chunks_are_counted_while_they_come(page):
-    connection = page.connection()
-    connection.putrequest("POST", urlsplit(page.url).path + "gradio_api/queue/join")
+    connection = page.begun("queue/join")
     connection.putheader("transfer-encoding", "chunked")
     connection.endheaders()
     tracemalloc.start()
@@ -147,8 +157,7 @@ def test_chunks_are_counted_while_they_come(page):
 
 @pytest.mark.parametrize("path", ["queue/join", "upload"])
 def test_a_body_that_stops_coming_is_not_waited_for(page, path):
-    connection = page.connection()
-    connection.putrequest("POST", urlsplit(page.url).path + f"gradio_api/{path}")
+    connection = page.begun(path)
     connection.putheader("content-length", "1000")
     connection.putheader("content-type", "multipart/form-data; boundary=b")
     connection.endheaders(b"--b\r\n")
@@ -158,7 +167,8 @@ def test_a_body_that_stops_coming_is_not_waited_for(page, path):
 
 def test_an_upload_that_breaks_off_leaves_nothing(page):
     head = (
-        f"POST {urlsplit(page.url).path}gradio_api/upload HTTP/1.1\r\nhost: x\r\n"
+        f"POST {urlsplit(page.url).path}gradio_api/upload HTTP/1.1\r\n"
+        f"host: {urlsplit(page.url).netloc}\r\ncookie: {page.cookie()}\r\n"
         "content-type: multipart/form-data; boundary=b\r\ncontent-length: 40000\r\n\r\n"
         '--b\r\ncontent-disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
     )

@@ -1,8 +1,7 @@
-"""What our pages in a browser share: their gate, fonts and scripts, and nothing from elsewhere."""
+"""What our pages in a browser share: guards, fonts and scripts, nothing from elsewhere."""
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import fastapi
@@ -10,13 +9,25 @@ import gradio as gr
 import uvicorn
 from starlette.middleware import Middleware
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from palo import languages
-from palo.serve.page.gate import Door, Gate
+from palo.errors import ConfigError
+from palo.serve.guard.access import LoopbackOnly, is_loopback
+from palo.serve.guard.body_limit import BodyBounds, BodyLimit
+from palo.serve.observing.boundary import Boundary
+from palo.serve.observing.logs import start_logging
+from palo.serve.page.belongings import Belongings
+from palo.serve.page.gate import Gate
+from palo.serve.page.hardening import as_if_launched, make_private
+from palo.serve.page.head import LongerHead
+from palo.serve.page.origins import SameOrigin
 from palo.serve.page.quota_settings import QuotaSettings
 from palo.serve.page.quotas import Quotas
+from palo.serve.page.responses import Responses
 from palo.serve.page.sessions import forgetting_sessions
 from palo.serve.page.visitor_names import VisitorNames
+from palo.serve.page.visitors import Door
 from palo.serve.page.words import words_of
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -38,41 +49,44 @@ _MONO = ("ui-monospace", "Noto Sans Mono", "monospace")
 
 def mount_blocks(
     app: fastapi.FastAPI,
-    page: gr.Blocks,
+    build: Callable[[], gr.Blocks],
     path: str,
     *,
     door: Door | None,
     head: str,
     style: str = "",
-    allowed_paths: Sequence[str] = (),
+    public: Sequence[Path] = (),
     max_file_bytes: int = 1,
     quotas: QuotaSettings | None = None,
 ) -> None:
-    """Mounts a page of Gradio behind the gate.
+    """Mounts a page of Gradio behind its guards.
 
     Args:
         app: The application, with all its own routes.
-        page: The page.
+        build: Makes the page.
         path: Where the page is in it.
-        door: Who may come in; None if everybody may.
+        door: Who may come in; None if everybody may who reaches this machine's loopback.
         head: HTML for the beginning of the page's head.
         style: CSS in addition to that of all pages.
-        allowed_paths: Folders with files that the page shows.
+        public: Folders with files that the page shows to everybody.
         max_file_bytes: Largest file that can be uploaded.
         quotas: How much of it one visitor may use.
     """
+    make_private(public)
+    page = build()
     quotas = quotas or QuotaSettings()
     page.state_session_capacity = quotas.all_sessions
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    gate = Middleware(Gate, visitors=door, head=head)
     gr.mount_gradio_app(
         app,
         page,
         path,
-        app_kwargs={"middleware": [gate], "docs_url": None, "redoc_url": None},
+        app_kwargs={
+            "middleware": [Middleware(LongerHead, head=head)],
+            "docs_url": None,
+            "redoc_url": None,
+        },
         theme=gr.themes.Soft(primary_hue="teal", font=_FONTS, font_mono=_MONO),
         css=(_ASSETS / "page.css").read_text(encoding="utf-8") + style,
-        allowed_paths=list(allowed_paths),
         max_file_size=max_file_bytes,
         show_error=False,
         ssr_mode=False,
@@ -82,15 +96,24 @@ def mount_blocks(
         mcp_server=False,
         pwa=False,
     )
+    as_if_launched(page)
     mounted = app.router.routes[-1]
     assert isinstance(mounted, Mount)
-    mounted.app = Quotas(
-        mounted.app,
+    # Around all of Gradio: middleware of its own would answer other sites before ours. Each guard
+    # stands behind the one below it.
+    guarded: ASGIApp = Belongings(mounted.app, public)
+    guarded = Quotas(
+        guarded,
         quotas,
-        visitor_of=VisitorNames(door, trust_forwarded_for=quotas.trust_forwarded_for),
+        visitor_of=VisitorNames(
+            by_login=door is not None, trust_forwarded_for=quotas.trust_forwarded_for
+        ),
         max_file_bytes=max_file_bytes,
         forget_session=forgetting_sessions(page),
     )
+    guarded = Gate(guarded, door)
+    guarded = SameOrigin(guarded, is_keyless=door is None)
+    mounted.app = Responses(guarded)
 
 
 def head_of(more: Mapping[str, Mapping[str, str]] | None = None, script: str = "") -> str:
@@ -114,12 +137,28 @@ def head_of(more: Mapping[str, Mapping[str, str]] | None = None, script: str = "
     return f"<script>window.paloTexts = {texts};</script>{own}"
 
 
-def serve_alone(app: fastapi.FastAPI, *, host: str, port: int) -> None:
+def serve_alone(app: fastapi.FastAPI, *, host: str, port: int, is_keyless: bool) -> None:
     """Serves an application with a page until it is stopped.
 
     Args:
         app: The application.
         host: Address to listen on.
         port: Port to listen on.
+        is_keyless: Whether nobody has to log in.
+
+    Raises:
+        ConfigError: If others than this machine could reach a page without a login.
     """
+    if is_keyless and not is_loopback(host):
+        raise ConfigError(
+            "everybody who reaches this page could use it: nobody has to log in",
+            seen=host,
+            fix="Use 127.0.0.1, or ask for keys.",
+        )
+    start_logging()
+    # As at the endpoint's edge; the last one is the outermost.
+    app.add_middleware(BodyLimit, bounds=BodyBounds())
+    if is_keyless:
+        app.add_middleware(LoopbackOnly)
+    app.add_middleware(Boundary)
     uvicorn.run(app, host=host, port=port, log_level="warning")

@@ -1,207 +1,189 @@
-"""What stands in front of the page: who may see it, and what browsers may do with it.
+"""Who may see a page: visitors with a token of ours, whose key is still good.
 
 Every request passes here, uploads and files too, which Gradio itself gives to anybody.
 """
 
-import dataclasses
-from collections.abc import Mapping
-from http.cookies import SimpleCookie
-from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
+import asyncio
+import math
+from typing import Any
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from palo.serve.client import AsyncChatClient, Endpoint, EndpointError
+from palo.serve.client import EndpointError
+from palo.serve.guard.audit_log import AuditThrottle, record
+from palo.serve.page.cookies import LANGUAGE_COOKIE, cookies_of, visitor_cookie, without_cookies
 from palo.serve.page.login import login_page
-from palo.serve.page.tokens import STAY_S, Tokens
-from palo.serve.page.words import chosen_language, words_of
+from palo.serve.page.login_limit import LoginLimit
+from palo.serve.page.paths import is_stream, path_in
+from palo.serve.page.streams import until_gone
+from palo.serve.page.tokens import STAY_S, Tokens, Visitor
+from palo.serve.page.visitors import Door, can_be_key
+from palo.serve.page.words import Words, chosen_language, isolated, words_of
+from palo.serve.refusal_codes import RefusalCode
 
-COOKIE = "palo_visitor"
-LANGUAGE_COOKIE = "palo_language"
 _MAX_FORM_BYTES = 4096
-_HEADERS = {
-    # Nothing from elsewhere, whatever the parts that the page is made of would like to load.
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-        "connect-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; "
-        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    # Without one, browsers wouldn't say either that a form comes from this page.
-    "referrer-policy": "same-origin",
-    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
-}
-
-
-class Door(Protocol):
-    """Who may come in, and how they are welcomed."""
-
-    async def admit(self, key: str) -> str:
-        """Returns a new visitor's token; raises EndpointError if the key is no good."""
-
-    def knows(self, token: str | None) -> bool:
-        """Tells whether a token is good."""
-
-    def dismiss(self, token: str | None) -> None:
-        """Forgets a visitor."""
-
-    def welcome(self, code: str) -> str:
-        """Returns what the login says the page is for, in a language."""
-
-
-class Visitors(Tokens[str]):
-    """Who has logged in, in this process, and with which key.
-
-    Args:
-        endpoint: The server whose keys they are.
-    """
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__()
-        self._endpoint = endpoint
-
-    async def admit(self, key: str) -> str:
-        """Returns a new visitor's token.
-
-        Raises:
-            EndpointError: If the server doesn't take the key, or can't be asked.
-        """
-        async with AsyncChatClient(dataclasses.replace(self._endpoint, api_key=key)) as client:
-            await client.models()
-        return self.give(key)
-
-    def endpoint(self, token: str | None) -> Endpoint:
-        """Returns the server with a visitor's key; without one for somebody unknown."""
-        return dataclasses.replace(self._endpoint, api_key=self.value(token))
-
-    def welcome(self, code: str) -> str:
-        """Returns what the login says the page is for, in a language."""
-        return words_of(code)["about"]
+_FORM_S = 10.0
+_MOST_ASKING = 4
 
 
 class Gate:
-    """ASGI middleware: lets visitors in who logged in, and adds the headers of security.
+    """ASGI middleware: lets visitors in, and tells the page whose request it is.
+
+    What it lets through has the visitor in `scope["state"]["visitor"]`, and no cookie but that of
+    the language. Where nobody has to log in, a browser gets a token with the page, so that what
+    belongs to one browser isn't another's.
 
     Args:
         app: The page.
-        visitors: Who has logged in; None if nobody needs to.
-        head: HTML for the beginning of the page's head. Gradio itself would add it after its own
-            scripts have run.
+        door: Who may come in; None if everybody may.
+        limit: How often somebody may try to log in.
     """
 
-    def __init__(self, app: ASGIApp, visitors: Door | None, head: str) -> None:
+    def __init__(self, app: ASGIApp, door: Door | None, limit: LoginLimit | None = None) -> None:
         self._app = app
-        self._visitors = visitors
-        self._head = head.encode()
+        self._door = door
+        self._guests: Tokens[None] = Tokens()
+        self._visitors: Door | Tokens[None] = self._guests if door is None else door
+        self._limit = limit or LoginLimit()
+        self._asking = asyncio.Semaphore(_MOST_ASKING)
+        self._throttle = AuditThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one connection."""
-        if scope["type"] != "http":
-            # Nothing of the page needs a WebSocket, and a gate that some requests pass is none.
-            if scope["type"] == "lifespan" or self._visitors is None:
-                await self._app(scope, receive, send)
-            return
-        guarded = _Guarded(send, self._head)
-        if self._visitors is None:
-            await self._app(scope, receive, guarded)
-            return
-        path = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
-        token = cookies_of(Headers(scope=scope)).get(COOKIE)
+        """Handles one request."""
+        path = path_in(scope)
+        cookies = cookies_of(Headers(scope=scope))
+        token = cookies.get(visitor_cookie(scope))
+        language = cookies.get(LANGUAGE_COOKIE)
         response: Response | None = None
-        if path == "login":
-            response = await self._log_in(Request(scope, receive), self._visitors)
-        elif path == "logout":
-            response = self._log_out(Request(scope), token, self._visitors)
-        elif not self._visitors.knows(token):
-            is_page = scope["method"] == "GET" and not path
-            response = RedirectResponse("login", 303) if is_page else Response(status_code=401)
+        if self._door is not None and path.strip("/") == "login":
+            response = await self._log_in(Request(scope, receive), self._door, language)
+        elif path.strip("/") == "logout":
+            response = self._log_out(Request(scope), token)
         if response is not None:
-            guarded = _Guarded(send, b"")
-        await (response or self._app)(scope, receive, guarded)
+            await response(scope, receive, send)
+            return
+        visitor = self._visitors.visitor(token)
+        if visitor is not None and not await self._visitors.confirm(visitor):
+            visitor = None
+        is_page = scope["method"] == "GET" and not path.strip("/")
+        if visitor is None and self._door is None and is_page:
+            token = self._guests.give(None)
+            visitor = self._guests.visitor(token)
+            send = _setting_cookie(send, scope, token)
+        if visitor is None:
+            response = RedirectResponse("login", 303) if is_page else Response(status_code=401)
+            await response(scope, receive, send)
+            return
+        await self._let_in(visitor, scope, receive, send, language)
 
-    async def _log_in(self, request: Request, visitors: Door) -> Response:
-        chosen = request.query_params.get("language") or request.cookies.get(LANGUAGE_COOKIE)
+    async def _let_in(
+        self,
+        visitor: Visitor[Any],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        language: str | None,
+    ) -> None:
+        is_long = is_stream(path_in(scope))
+        headers = without_cookies(scope["headers"], language)
+        state = {**scope.get("state", {}), "visitor": visitor}
+        scope = {**scope, "headers": headers, "state": state}
+        if is_long:
+            confirm = self._visitors.confirm
+            await until_gone(visitor, confirm, self._app, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _log_in(self, request: Request, door: Door, language: str | None) -> Response:
+        chosen = request.query_params.get("language") or language
         code = chosen_language(chosen, request.headers.get("accept-language"))
-        about = visitors.welcome(code)
+        about, words = door.welcome(code), words_of(code)
         if request.method != "POST":
             return HTMLResponse(login_page(code, about=about))
-        if not _is_from_here(request):
-            return Response(status_code=403)
+        address = request.client.host if request.client else ""
+        if wait_s := self._limit.begin(address):
+            self._throttle.record("page_login_limited", client=address)
+            return _limited(words, about, wait_s)
         try:
-            key = parse_qs((await _bounded_body(request)).decode())["key"][0].strip()
-            token = await visitors.admit(key)
-        except (ValueError, KeyError):
+            key = await _key_of(request)
+            token = await self._admitted(door, key)
+        except (ValueError, KeyError, TimeoutError):
             return HTMLResponse(login_page(code, about=about), 400)
         except EndpointError as error:
-            return HTMLResponse(login_page(code, words_of(code).error(error), about=about), 401)
+            self._throttle.record("page_login_refused", client=address, reason=error.code)
+            return HTMLResponse(login_page(code, words.error(error), about=about), 401)
+        self._limit.succeeded(address)
+        visitor = door.visitor(token)
+        record("page_login", client=address, login=visitor.owner if visitor else None)
         response = RedirectResponse(".", 303)
-        response.set_cookie(
-            COOKIE,
-            token,
-            max_age=STAY_S,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+        _set_cookie(response, request.scope, token)
         return response
 
-    def _log_out(self, request: Request, token: str | None, visitors: Door) -> Response:
-        if request.method != "POST" or not _is_from_here(request):
+    async def _admitted(self, door: Door, key: str) -> str:
+        if not can_be_key(key):
+            raise EndpointError("this can't be a key", code=RefusalCode.INVALID_API_KEY)
+        async with self._asking:
+            return await door.admit(key)
+
+    def _log_out(self, request: Request, token: str | None) -> Response:
+        if request.method != "POST":
             return Response(status_code=405)
-        visitors.dismiss(token)
-        response = RedirectResponse("login", 303)
-        response.delete_cookie(COOKIE)
+        visitor = self._visitors.visitor(token)
+        if visitor is not None:
+            self._visitors.dismiss(token)
+            record("page_logout", login=visitor.owner or None)
+        response = RedirectResponse("." if self._door is None else "login", 303)
+        response.delete_cookie(visitor_cookie(request.scope))
         return response
 
 
-def cookies_of(headers: Mapping[str, str]) -> dict[str, str]:
-    """Returns the cookies of a request."""
-    return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
+def _limited(words: Words, about: str, wait_s: float) -> Response:
+    seconds = math.ceil(wait_s)
+    told = words["log_in_limited"].format(seconds=isolated(seconds))
+    page = login_page(words.language.code, told, about=about)
+    return HTMLResponse(page, 429, {"Retry-After": str(seconds)})
 
 
-def _is_from_here(request: Request) -> bool:
-    """Tells whether a form was sent by this page: browsers name the page that sends one."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+async def _key_of(request: Request) -> str:
+    """Returns the key of the login's form.
 
-
-async def _bounded_body(request: Request) -> bytes:
+    Raises:
+        ValueError: If it is no such form.
+        KeyError: If it has no key.
+        TimeoutError: If it comes too slowly.
+    """
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MAX_FORM_BYTES:
-            raise ValueError("a form of this size is none of ours")
-    return body
+    async with asyncio.timeout(_FORM_S):
+        async for part in request.stream():
+            body += part
+            if len(body) > _MAX_FORM_BYTES:
+                raise ValueError("a form of this size is none of ours")
+    return parse_qs(body.decode())["key"][0].strip()
 
 
-class _Guarded:
-    """Sends an answer with the headers of security, and HTML with a longer head."""
+def _set_cookie(response: Response, scope: Scope, token: str) -> None:
+    response.set_cookie(
+        visitor_cookie(scope),
+        token,
+        max_age=STAY_S,
+        httponly=True,
+        samesite="strict",
+        secure=scope.get("scheme") == "https",
+    )
 
-    def __init__(self, send: Send, head: bytes) -> None:
-        self._send = send
-        self._head = head
-        self._start: Message | None = None
-        self._html = b""
 
-    async def __call__(self, message: Message) -> None:
+def _setting_cookie(send: Send, scope: Scope, token: str) -> Send:
+    """Returns what sends an answer with a visitor's cookie."""
+    answer = Response()
+    _set_cookie(answer, scope, token)
+
+    async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers[name] = value
-            if headers.get("content-type", "").startswith("text/html"):
-                self._start = message
-                return
-        elif self._start is not None:
-            self._html += message.get("body", b"")
-            if message.get("more_body"):
-                return
-            self._html = self._html.replace(b"<head>", b"<head>" + self._head, 1)
-            MutableHeaders(scope=self._start)["content-length"] = str(len(self._html))
-            await self._send(self._start)
-            message = {"type": "http.response.body", "body": self._html}
-            self._start = None
-        await self._send(message)
+            MutableHeaders(scope=message).append("set-cookie", answer.headers["set-cookie"])
+        await send(message)
+
+    return sending

@@ -13,10 +13,10 @@ from palo.serve.client import AsyncChatClient, Endpoint, EndpointError, Question
 from palo.serve.page.answering import Progress, RunningAnswers, as_endpoint_error, progress_of
 from palo.serve.page.examples import Example
 from palo.serve.page.feedback import FeedbackFolder, Opinion
-from palo.serve.page.gate import COOKIE, Visitors
 from palo.serve.page.settings import PageSettings
 from palo.serve.page.talk import Talk
 from palo.serve.page.visitor_names import VisitorNames
+from palo.serve.page.visitors import Visitors, visitor_of
 from palo.serve.page.words import Words, words_of
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Handlers:
         quotas = settings.quotas
         self._running = RunningAnswers(quotas.answers, quotas.all_answers)
         self._visitor_of = VisitorNames(
-            visitors if settings.login else None, trust_forwarded_for=quotas.trust_forwarded_for
+            by_login=settings.login, trust_forwarded_for=quotas.trust_forwarded_for
         )
         self._feedback = FeedbackFolder(settings.feedback, settings.feedback_bounds)
 
@@ -233,7 +233,7 @@ class Handlers:
     def _endpoint(self, request: gr.Request) -> Endpoint:
         if not self._settings.login:
             return self._settings.endpoint
-        return self._visitors.endpoint(request.cookies.get(COOKIE))
+        return self._visitors.endpoint(visitor_of(request.request.scope))
 
 
 def _shown_index(event: gr.EditData | gr.LikeData) -> int:

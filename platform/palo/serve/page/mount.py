@@ -8,8 +8,8 @@ import fastapi
 from palo import config
 from palo.serve.page.examples import draw_examples
 from palo.serve.page.frame import head_of, mount_blocks, serve_alone
-from palo.serve.page.gate import Visitors
 from palo.serve.page.settings import PageSettings
+from palo.serve.page.visitors import Visitors
 from palo.serve.page.wiring import build_page
 
 
@@ -29,13 +29,14 @@ def mount_page(app: fastapi.FastAPI, settings: PageSettings, path: str = "/") ->
     config.check(settings)
     pictures = Path(tempfile.mkdtemp(prefix="palo-page-"))
     visitors = Visitors(settings.endpoint)
+    examples = draw_examples(pictures)
     mount_blocks(
         app,
-        build_page(settings, visitors, draw_examples(pictures)),
+        lambda: build_page(settings, visitors, examples),
         path,
         door=visitors if settings.login else None,
         head=head_of(),
-        allowed_paths=[str(pictures)],
+        public=[pictures],
         max_file_bytes=settings.max_picture_bytes,
         quotas=settings.quotas,
     )
@@ -62,5 +63,9 @@ def serve_page(settings: PageSettings, *, host: str, port: int) -> None:
         settings: Of the page.
         host: Address to listen on.
         port: Port to listen on.
+
+    Raises:
+        ConfigError: If the settings have faults, or others than this machine could reach a page
+            without a login.
     """
-    serve_alone(page_app(settings), host=host, port=port)
+    serve_alone(page_app(settings), host=host, port=port, is_keyless=not settings.login)

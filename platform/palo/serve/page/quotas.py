@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.responses import Response
@@ -13,14 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palo.serve.guard.body_limit import BodyLimit
 from palo.serve.page.fair_cache import FairCache
+from palo.serve.page.paths import EVENTS, HEARTBEAT, JOIN, UPLOAD, UPLOAD_PROGRESS, path_in
 from palo.serve.page.quota_settings import QuotaSettings
+from palo.serve.page.visitors import visitor_of
 from palo.serve.page.visits import Kind, Visits
 from palo.serve.refusal_codes import Refusal, RefusalCode
 
-_API = "gradio_api/"
-_UPLOAD = f"{_API}upload"
-_EVENTS = f"{_API}queue/data"
-_STREAMS = (_EVENTS, f"{_API}upload_progress", f"{_API}heartbeat/", f"{_API}stream/")
+_STREAMS = (EVENTS, UPLOAD_PROGRESS, HEARTBEAT)
 # Larger bodies wait on disk, in a file without a name, until they are whole.
 _IN_MEMORY_BYTES = 1 << 20
 _PART_BYTES = 256 << 10
@@ -34,7 +33,7 @@ class Quotas:
     file behind that nothing deletes.
 
     Args:
-        app: The page.
+        app: The page, behind the gate.
         settings: How much one visitor may use, and all of them together.
         visitor_of: Names the visitor of a request.
         max_file_bytes: Largest file that can be uploaded.
@@ -88,8 +87,8 @@ class Quotas:
         with SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
             if not await _read_whole(receive, body):
                 return
-            if _path_in(scope).startswith(_API) and (session := _session_called(body)):
-                visitor = self._visitor_of(scope)
+            if path_in(scope) == JOIN and (number := _session_called(body)):
+                visitor, session = self._visitor_of(scope), visitor_of(scope).session(number)
                 self._visits.require_reader(visitor, session)
                 for old in self._sessions.keep(visitor, session, 1):
                     self._forget_session(old)
@@ -129,23 +128,18 @@ class _Answer:
 
 
 def _kind_of(scope: Scope) -> Kind:
-    path = _path_in(scope)
+    path = path_in(scope)
     if scope["method"] in ("GET", "HEAD"):
         return Kind.STREAM if path.startswith(_STREAMS) else Kind.READ
-    return Kind.UPLOAD if path == _UPLOAD else Kind.CALL
-
-
-def _path_in(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")).strip("/")
+    return Kind.UPLOAD if path == UPLOAD else Kind.CALL
 
 
 def _session_read(scope: Scope) -> str:
     """Returns the open page that reads its events by a request; "" if it doesn't."""
-    if _path_in(scope) != _EVENTS:
+    if path_in(scope) != EVENTS:
         return ""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    return query["session_hash"][0] if "session_hash" in query else ""
+    number = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("session_hash")
+    return visitor_of(scope).session(number) if number else ""
 
 
 def _session_called(body: "SpooledTemporaryFile[bytes]") -> str:

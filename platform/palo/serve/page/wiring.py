@@ -6,12 +6,13 @@ from typing import Any
 
 import gradio as gr
 
+from palo.serve.page.cookies import LANGUAGE_COOKIE
 from palo.serve.page.examples import Example
-from palo.serve.page.gate import LANGUAGE_COOKIE, Visitors
 from palo.serve.page.handlers import Handlers
 from palo.serve.page.layout import Layout, lay_out
 from palo.serve.page.settings import PageSettings
 from palo.serve.page.talk import Talk
+from palo.serve.page.visitors import Visitors
 from palo.serve.page.words import chosen_language, words_of
 
 _KEEP_UPLOADS_S = 24 * 3600

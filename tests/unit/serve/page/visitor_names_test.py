@@ -1,26 +1,31 @@
-import asyncio
-
 import pytest
 
-from palo.serve.client import Endpoint
-from palo.serve.page.gate import COOKIE, Visitors
+from palo.serve.page.tokens import Tokens
 from palo.serve.page.visitor_names import VisitorNames
 
-
-def request(cookie="", forwarded=()):
-    headers = [(b"cookie", f"{COOKIE}={cookie}".encode())] if cookie else []
-    headers += [(b"x-forwarded-for", value.encode()) for value in forwarded]
-    return {"type": "http", "headers": headers, "client": ("192.0.2.1", 1)}
+BY_ADDRESS = VisitorNames(by_login=False, trust_forwarded_for=False)
 
 
-def test_a_visitor_is_their_login_and_nothing_that_they_make_up(chat_server):
-    chat_server.key = "sk-good"
-    visitors = Visitors(Endpoint(url=chat_server.url))
-    token = asyncio.run(visitors.admit("sk-good"))
-    name = VisitorNames(visitors, trust_forwarded_for=False)
-    assert name(request(token)) == token
-    assert {name(request(made_up)) for made_up in ("", "a", "b")} == {"192.0.2.1"}
-    assert VisitorNames(None, trust_forwarded_for=False)(request(token)) == "192.0.2.1"
+def request(owner="", forwarded=()):
+    tokens = Tokens()
+    visitor = tokens.visitor(tokens.give(None, owner))
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    return {
+        "type": "http",
+        "headers": headers,
+        "client": ("192.0.2.1", 1),
+        "state": {"visitor": visitor},
+    }
+
+
+def test_a_visitor_is_whose_key_it_is_however_often_they_log_in():
+    name = VisitorNames(by_login=True, trust_forwarded_for=True)
+    assert name(request("amina")) == name(request("amina", forwarded=["1.2.3.4"])) == "amina"
+    assert name(request("bilal")) == "bilal"
+
+
+def test_tokens_that_everybody_gets_name_nobody():
+    assert {BY_ADDRESS(request()) for _ in range(3)} == {"192.0.2.1"}
 
 
 @pytest.mark.parametrize(
@@ -34,10 +39,9 @@ def test_a_visitor_is_their_login_and_nothing_that_they_make_up(chat_server):
 )
 def test_a_proxy_is_believed_only_if_told_so_and_only_its_own_word(forwarded, name):
     scope = request(forwarded=forwarded)
-    assert VisitorNames(None, trust_forwarded_for=True)(scope) == name
-    assert VisitorNames(None, trust_forwarded_for=False)(scope) == "192.0.2.1"
+    assert VisitorNames(by_login=False, trust_forwarded_for=True)(scope) == name
+    assert BY_ADDRESS(scope) == "192.0.2.1"
 
 
 def test_without_an_address_there_is_one_visitor():
-    scope = {"type": "http", "headers": [], "client": None}
-    assert VisitorNames(None, trust_forwarded_for=False)(scope) == ""
+    assert BY_ADDRESS({"type": "http", "headers": [], "client": None}) == ""

@@ -10,7 +10,7 @@ from palo import languages
 from palo.errors import PaloError
 from palo.evaluate.metrics.chrf import chrf
 from palo.hypertext.markup import element
-from palo.serve.page.gate import COOKIE
+from palo.serve.page.visitors import visitor_of
 from palo.serve.page.words import Words, isolated
 from palo.translate.review.agreement import agreement_of
 from palo.translate.review.checks import VerdictFault
@@ -137,7 +137,7 @@ class Handlers:
 
     def _seat(self, name: str, language: str | None, view: str, request: gr.Request) -> Seat:
         if self._reviewers is not None:
-            name = self._reviewers.value(request.cookies.get(COOKIE)) or ""
+            name = self._reviewers.name_of(visitor_of(request.request.scope))
         there = self._desk.store.languages()
         return Seat(
             reviewer=name.strip(),

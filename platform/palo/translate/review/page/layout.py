@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from palo import languages
-from palo.serve.page.gate import LANGUAGE_COOKIE
+from palo.serve.page.cookies import LANGUAGE_COOKIE
 from palo.serve.page.words import Words, chosen_language
 from palo.translate.review.page.desk import VIEWS, Place
 from palo.translate.review.page.handlers import Handlers

@@ -38,7 +38,7 @@ def mount_review(app: fastapi.FastAPI, settings: ReviewPage, path: str = "/") ->
     more = {language.code: review_words(language.code).texts for language in languages.every()}
     mount_blocks(
         app,
-        build_review(
+        lambda: build_review(
             Handlers(desk, reviewers, settings.images),
             lambda code: words_of(code)["log_out"],
             login=reviewers is not None,
@@ -55,8 +55,14 @@ def serve_review(settings: ReviewPage) -> None:
 
     Args:
         settings: Of the page.
+
+    Raises:
+        ConfigError: If the settings or the keys have faults.
+        DataError: If the review's folder is damaged.
+        StorageError: If a file can't be read.
     """
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     mount_review(app, settings)
     print(f"The review page is at http://{settings.host}:{settings.port}", flush=True)
-    serve_alone(app, host=settings.host, port=settings.port)
+    is_keyless = settings.key_file is None
+    serve_alone(app, host=settings.host, port=settings.port, is_keyless=is_keyless)

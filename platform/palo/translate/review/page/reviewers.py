@@ -1,13 +1,32 @@
 """Reviewers who log in with a key: the key's name is theirs."""
 
+from typing import NamedTuple
+
 from palo.serve.client import EndpointError
 from palo.serve.guard.key_ring import KeyRing
-from palo.serve.page.tokens import Tokens
+from palo.serve.page.tokens import Tokens, Visitor
 from palo.serve.refusal_codes import Refusal
 from palo.translate.review.page.words import review_words
 
+_MOST_LOGINS = 100
 
-class Reviewers(Tokens[str]):
+
+class Reviewer(NamedTuple):
+    """Somebody who has logged in.
+
+    Attributes:
+        name: The name of their key.
+        key: The key, as they sent it.
+    """
+
+    name: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Reviewer({self.name!r})"
+
+
+class Reviewers(Tokens[Reviewer]):
     """Who has logged in, in this process, and under which name.
 
     Args:
@@ -15,7 +34,7 @@ class Reviewers(Tokens[str]):
     """
 
     def __init__(self, ring: KeyRing) -> None:
-        super().__init__()
+        super().__init__(_MOST_LOGINS)
         self._ring = ring
 
     async def admit(self, key: str) -> str:
@@ -25,9 +44,25 @@ class Reviewers(Tokens[str]):
             EndpointError: If the key is no good.
         """
         try:
-            return self.give(self._ring.find(f"Bearer {key}").name)
+            found = self._ring.find(f"Bearer {key}")
         except Refusal as refusal:
             raise EndpointError(refusal.fact, fix=refusal.fix, code=refusal.code) from refusal
+        return self.give(Reviewer(found.name, key), found.id)
+
+    async def is_still_good(self, value: Reviewer) -> bool:
+        """Tells whether a reviewer's key hasn't been revoked, and is still theirs.
+
+        Args:
+            value: Who it is.
+        """
+        try:
+            return self._ring.find(f"Bearer {value.key}").name == value.name
+        except Refusal:
+            return False
+
+    def name_of(self, visitor: Visitor[Reviewer]) -> str:
+        """Returns the name of somebody who has logged in."""
+        return visitor.value.name
 
     def welcome(self, code: str) -> str:
         """Returns what the login says the page is for, in a language."""

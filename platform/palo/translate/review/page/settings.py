@@ -1,9 +1,10 @@
 """What a review page is made with."""
 
-import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from palo.serve.guard.access import is_loopback
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,15 +35,8 @@ class ReviewPage:
             yield f"port is {self.port} but must be from 1 to 65535"
         if not 0 <= self.second_share <= 1:
             yield f"second_share is {self.second_share} but must be from 0 to 1"
-        if self.key_file is None and not _is_loopback(self.host):
+        if self.key_file is None and not is_loopback(self.host):
             yield (
                 f"host {self.host} can be reached by others, who could write under any name: "
                 "give a key_file"
             )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

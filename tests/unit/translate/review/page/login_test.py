@@ -7,7 +7,7 @@ import pytest
 from palo import config
 from palo.errors import ConfigError
 from palo.serve.client import EndpointError
-from palo.serve.guard.key_file import add_key
+from palo.serve.guard.key_file import add_key, revoke_key
 from palo.serve.guard.key_ring import KeyRing
 from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.settings import ReviewPage
@@ -18,13 +18,29 @@ def test_the_name_of_the_key_is_the_reviewers(tmp_path):
     secret, _ = add_key(tmp_path / "keys.json", "آمنہ")
     reviewers = Reviewers(KeyRing(tmp_path / "keys.json"))
     token = asyncio.run(reviewers.admit(secret))
-    assert reviewers.value(token) == "آمنہ"
+    visitor = reviewers.visitor(token)
+    assert reviewers.name_of(visitor) == "آمنہ"
+    assert secret not in repr(visitor)
     assert reviewers.value("another") is None
     reviewers.dismiss(token)
     assert not reviewers.knows(token)
     with pytest.raises(EndpointError, match="isn't known"):
         asyncio.run(reviewers.admit("sk-palo-wrong"))
     assert reviewers.welcome("ur") == review_words("ur")["review_about"]
+
+
+def test_a_revoked_key_is_good_no_more(tmp_path):
+    """Regression: a revoked key kept its page for twelve hours."""
+    path = tmp_path / "keys.json"
+    secret, key = add_key(path, "Amina")
+    add_key(path, "Noor")
+    now_s = [0.0]
+    reviewers = Reviewers(KeyRing(path, clock=lambda: now_s[0]))
+    visitor = reviewers.visitor(asyncio.run(reviewers.admit(secret)))
+    assert asyncio.run(reviewers.is_still_good(visitor.value))
+    revoke_key(path, key.id)
+    now_s[0] = 5.0
+    assert not asyncio.run(reviewers.is_still_good(visitor.value))
 
 
 def test_names_that_anybody_can_type_are_for_this_machine_alone(tmp_path):

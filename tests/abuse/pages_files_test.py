@@ -1,0 +1,227 @@
+"""Files of the server, and of other visitors: no page hands them out, whatever is sent to it.
+
+Regression: any visitor could read any file that the server could read, by its path in an input of
+any handler; Gradio checks paths only of pages that it launches itself.
+"""
+
+import base64
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from PIL import Image, PngImagePlugin
+from tests.fixtures.page_visits import KINDS, Site, chat_site, visiting
+
+_CANARY = "canary-5b1f0c"
+_META = {"meta": {"_type": "gradio.FileData"}}
+
+
+def _picture(text: str = "", colour: str = "red") -> bytes:
+    told = PngImagePlugin.PngInfo()
+    told.add_text("secret", text)
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(data, "PNG", pnginfo=told)
+    return data.getvalue()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def site(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Each page, with and without keys."""
+    with KINDS[request.param](tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that the server can read, and nobody may get."""
+    path = tmp_path_factory.mktemp("secret") / "secret.png"
+    path.write_bytes(_picture(_CANARY))
+    path.with_suffix(".svg").write_text(f"<svg><text>{_CANARY}</text></svg>")
+    return path
+
+
+def _cache() -> Path:
+    from gradio.utils import get_upload_folder
+
+    return Path(get_upload_folder())
+
+
+def _copies() -> list[Path]:
+    return [
+        path
+        for path in _cache().rglob("*")
+        if path.is_file() and (_CANARY.encode() in path.read_bytes() or path.name == "os-release")
+    ]
+
+
+def _forms(path: str) -> list[Any]:
+    """Returns the ways in which an input may name a file."""
+    file = {"path": path, **_META}
+    return [
+        file,
+        {"path": path},
+        {**file, "orig_name": "a.png", "url": f"/gradio_api/file={path}", "mime_type": "image/png"},
+        {**file, "is_stream": True},
+        {"text": "?", "files": [file]},
+        {"text": "?", "files": [{"path": path}]},
+        {"text": "?", "files": [path]},
+        {"value": file, "__type__": "update"},
+        [[{"role": "user", "content": file}], file],
+        {"a": {"b": [{"c": file}]}},
+    ]  # fmt: skip
+
+
+def test_no_input_of_any_handler_takes_a_file_of_the_server(site: Site, secret: Path) -> None:
+    paths = ["/etc/os-release", "/proc/self/environ", str(secret), str(secret.with_suffix(".svg"))]
+    held = [Path("/etc/os-release").read_text().splitlines()[0], _CANARY, "PYTHONPATH="]
+    with visiting(site) as visit:
+        tried = 0
+        for handler in visit.handlers:
+            for number, component in enumerate(visit.components(handler)):
+                if component["type"] == "state":
+                    continue
+                plain = [_forms(path)[0] for path in paths]
+                for form in (*plain, *_forms(paths[tried % len(paths)])[1:]):
+                    data: list[Any] = [None] * len(handler["inputs"])
+                    data[number] = form
+                    told = visit.call(handler, data)
+                    assert not any(text in told for text in held), (handler, component, form)
+                    tried += 1
+        assert tried > 200
+        assert _copies() == []
+        for path in paths:
+            answer = visit.http.get(f"gradio_api/file={path}")
+            assert answer.status_code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "file:///etc/os-release",
+        "http://127.0.0.1:{port}/config",
+        "https://localhost/",
+        "/gradio_api/file=/etc/os-release",
+        "{cache}/../../../../../../etc/os-release",
+        "/dev/../etc/os-release",
+        "/proc/self/root/etc/os-release",
+        "",
+        "\0",
+        7,
+        ["/etc/os-release"],
+    ],
+)
+def test_no_spelling_of_a_path_is_taken(site: Site, form: Any) -> None:
+    if isinstance(form, str):
+        form = form.replace("{port}", site.url.split(":")[2].strip("/"))
+        form = form.replace("{cache}", str(_cache()))
+    name = Path("/etc/os-release").read_text().splitlines()[0]
+    with visiting(site) as visit:
+        for handler in visit.handlers:
+            if not handler["inputs"]:
+                continue
+            joined = visit.join(handler, [{"path": form, **_META}] * len(handler["inputs"]))
+            assert joined.status_code == 403
+        assert name not in visit.http.get(f"gradio_api/file={quote(str(form))}").text
+
+
+def test_no_other_way_into_a_handler_takes_a_file(site: Site, secret: Path) -> None:
+    file = {"path": str(secret), **_META}
+    with visiting(site) as visit:
+        for handler in visit.handlers:
+            body = {
+                "data": [file] * len(handler["inputs"]),
+                "fn_index": handler["id"],
+                "session_hash": "s",
+                "component_id": 1,
+                "fn_name": "preprocess",
+            }
+            names = {"predict", str(handler.get("api_name"))}
+            for path in (
+                "run/{}",
+                "api/{}",
+                "call/{}",
+                "call/v2/{}",
+                "run/{}/",
+                "component_server",
+            ):
+                for name in names:
+                    answer = visit.http.post(f"gradio_api/{path.format(name)}", json=body)
+                    assert answer.status_code in (404, 405), path
+        unused = [
+            "gradio_api/deep_link?session_hash=s", "gradio_api/info", "gradio_api/openapi.json",
+            "gradio_api/vibe-code", "gradio_api/queue/status", "monitoring", "gradio_api/runs",
+            "gradio_api/stream/s/1/2/playlist-file", f"gradio_api/proxy={site.url}config",
+            f"gradio_api/file/{secret}", "gradio_api/app_id", "svelte/x", "gradio_api/token",
+        ]  # fmt: skip
+        for path in unused:
+            assert visit.http.get(path).status_code == 404, path
+        recorded = visit.http.post("gradio_api/process_recording", files={"video": b"1"})
+        assert recorded.status_code == 404
+    assert _copies() == []
+
+
+def test_an_upload_is_its_visitors_alone(site: Site) -> None:
+    content = _picture("of one visitor")
+    with visiting(site) as one, visiting(site) as other:
+        if site.chat is None:  # nothing can be uploaded to this page but a byte
+            path = one.upload("mine.png", b"1")
+        else:
+            path = one.upload("mine.png", content)
+        assert one.http.get(f"gradio_api/file={path}").status_code == 200
+        assert other.http.get(f"gradio_api/file={path}").status_code == 403
+        for handler in other.handlers:
+            for number, _ in enumerate(other.components(handler)):
+                data: list[Any] = [None] * len(handler["inputs"])
+                data[number] = {"text": "?", "files": [{"path": path, **_META}]}
+                assert other.join(handler, data).status_code == 403
+
+
+@pytest.mark.parametrize("key", [None, "sk-site"])
+def test_a_question_has_pictures_of_its_visitor_alone(
+    tmp_path: Path, secret: Path, key: str | None
+) -> None:
+    """Regression: a question took any path that ends as a picture's does."""
+    with chat_site(tmp_path, key) as site, visiting(site) as visit, visiting(site) as other:
+        mine, others = _picture("mine", "blue"), _picture("others", "green")
+        theirs = other.upload("theirs.png", others)
+        for path in (str(secret), theirs):
+            told = visit.ask("what is it?", {"path": path, "orig_name": "a.png", **_META})
+            assert _CANARY not in told
+        assert site.chat is not None
+        sent = json.dumps(site.chat.asked)
+        assert base64.b64encode(secret.read_bytes()).decode() not in sent
+        assert base64.b64encode(others).decode() not in sent
+        path = visit.upload("mine.png", mine)
+        assert "process_completed" in visit.ask("what is it?", {"path": path, **_META})
+        assert base64.b64encode(mine).decode() in json.dumps(site.chat.asked)
+
+
+def test_pictures_of_the_examples_are_shown_to_everybody(tmp_path: Path) -> None:
+    with chat_site(tmp_path, None) as site, visiting(site) as visit:
+        icons = [
+            one["props"]["icon"]["path"]
+            for one in visit.config["components"]
+            if one["props"].get("elem_classes") == ["example"]
+        ]
+        assert len(icons) == 4
+        for icon in icons:
+            answer = visit.http.get(f"gradio_api/file={icon}")
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+            aside = f"{Path(icon).parent}/../{Path(icon).name}"
+            assert visit.http.get(f"gradio_api/file={aside}").status_code == 403
+
+
+def test_other_users_of_the_machine_cannot_read_uploads(site: Site) -> None:
+    """Regression: uploads lay in a folder of /tmp that everybody could read."""
+    with visiting(site) as visit:
+        path = Path(visit.upload("mine.png", b"1"))
+    folder = _cache()
+    assert path.is_relative_to(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert folder.stat().st_uid == os.getuid()
