@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import socket
-import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -65,13 +64,11 @@ class Page:
 
     def browser(self) -> httpx.Client:
         limits = httpx.Limits(max_connections=None)
-        client = httpx.Client(base_url=self.url, timeout=_WAIT_S, limits=limits)
-        assert client.get("").status_code == 200
-        return client
+        cookies = httpx.get(self.url).cookies
+        return httpx.Client(base_url=self.url, timeout=_WAIT_S, limits=limits, cookies=cookies)
 
     def cookie(self) -> str:
-        with self.browser() as browser:
-            ((name, value),) = browser.cookies.items()
+        ((name, value),) = httpx.get(self.url).cookies.items()
         return f"{name}={value}"
 
     @property
@@ -83,15 +80,10 @@ class Page:
 
 
 @pytest.fixture
-def page(tmp_path, monkeypatch, chat_server) -> Iterator[Page]:
+def page(tmp_path, chat_server) -> Iterator[Page]:
     """The chat page with small quotas, for everybody on this machine."""
     from palo.serve.page.mount import mount_page
 
-    uploads = tmp_path / "uploads"
-    uploads.mkdir()
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
-    monkeypatch.setattr("gradio.routes.DEFAULT_TEMP_DIR", str(uploads))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     apps = []
 
     def mount(app):
@@ -105,7 +97,7 @@ def page(tmp_path, monkeypatch, chat_server) -> Iterator[Page]:
         mount_page(app, settings)
 
     with served(mount, "/chat") as url:
-        yield Page(url, uploads, apps[0])
+        yield Page(url, Path(os.environ["GRADIO_TEMP_DIR"]), apps[0])
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> bool:

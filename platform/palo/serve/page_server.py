@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
 
-# Models and the API share the machine with the page. Of two that want a core, the page waits: what
-# visitors make it do then never slows down an answer of the API.
+# Models and the API share the machine with the page. Of two that want a core, the page gets less of
+# it, so that what visitors make it do doesn't slow down the API. Linux counts this by thread: for
+# that of the page's event loop and all that it starts, on top of the 15 that Ray gives its workers.
 _NICENESS = 5
 # Streams are open for as long as a visitor has the page open; the page's own quotas end sooner.
 _MAX_ONGOING = 2000
