@@ -78,6 +78,8 @@ async def progress_of(
     reader = asyncio.create_task(_read(endpoint, question, progress, news))
     reader.add_done_callback(lambda _: news.set())
     stopper = asyncio.create_task(stop.wait())
+    # At once: who would ask for the rest may have left, and then nothing below runs any more.
+    stopper.add_done_callback(lambda _: reader.cancel())
     try:
         while not reader.done() and not stop.is_set():
             waiter = asyncio.create_task(news.wait())
@@ -87,7 +89,7 @@ async def progress_of(
             if not reader.done() and not stop.is_set():
                 yield progress
                 await asyncio.wait({reader, stopper}, timeout=_SHOW_EVERY_S)
-        progress.stopped = not reader.done()
+        progress.stopped = reader.cancelled() or not reader.done()
     finally:
         stopper.cancel()
         reader.cancel()

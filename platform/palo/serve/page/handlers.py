@@ -154,9 +154,11 @@ class Handlers:
         if not talk.is_open:
             yield talk, talk.shown(words), gr.update(), gr.update()
             return
-        visitor = self._visitor_of(request.request.scope)
+        scope = request.request.scope
+        page, visitor = str(request.session_hash), visitor_of(scope)
         try:
-            with self._running.begun(str(request.session_hash), visitor) as stop:
+            running = self._running.begun(page, self._visitor_of(scope))
+            with running as stop, visitor.stopping(stop):
                 yield talk, talk.shown(words, ""), "", ""
                 question = Question(
                     model=model or "",

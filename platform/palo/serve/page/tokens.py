@@ -5,6 +5,8 @@ import hashlib
 import secrets
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -31,6 +33,7 @@ class Visitor(Generic[T]):
         confirmed_s: When their key was last looked at.
         files: What they have uploaded, the latest last.
         gone: Is set when they have left, were pushed out or lost their key.
+        stops: What is set then too: each ends one of their answers.
     """
 
     id: str
@@ -40,10 +43,20 @@ class Visitor(Generic[T]):
     confirmed_s: float
     files: OrderedDict[str, None] = field(default_factory=OrderedDict)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    stops: set[asyncio.Event] = field(default_factory=set)
 
     def session(self, number: str) -> str:
         """Returns what the page calls a session, which a browser only numbers."""
         return f"{self.id}-{number}"
+
+    @contextmanager
+    def stopping(self, stop: asyncio.Event) -> Iterator[None]:
+        """Sets an event when they are gone, for the length of the block."""
+        self.stops.add(stop)
+        try:
+            yield
+        finally:
+            self.stops.discard(stop)
 
     def add_file(self, path: str) -> None:
         """Remembers an upload; of very many, the oldest are forgotten."""
@@ -133,7 +146,8 @@ class Tokens(Generic[T]):
     def _forget(self, visitor_id: str) -> None:
         visitor = self._known.pop(visitor_id, None)
         if visitor is not None:
-            visitor.gone.set()
+            for event in (visitor.gone, *visitor.stops):
+                event.set()
 
 
 def _id_of(token: str) -> str:
