@@ -12,6 +12,7 @@ TOOLS  := .cache/tools
 CHROME := .cache/.chromium
 RECIPE ?= nano
 ARGS   ?=
+TORCH  ?=
 
 LOCKS   := $(addprefix requirements/,build.lock cpu.lock cuda.lock)
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
@@ -26,13 +27,13 @@ setup: $(READY) $(WARM)
 
 # DeepSpeed comes as source: the locked setuptools builds it, and nothing is fetched for that.
 # PyTorch's CPU build is taken where pip knows it (from PyTorch's CPU index or a folder of wheels),
-# else the registry's build with NVIDIA's libraries.
+# else the registry's build with NVIDIA's libraries; `make setup TORCH=cuda` says which.
 $(READY): requirements.lock $(LOCKS) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(LOCKED) -r requirements/build.lock
 	$(BIN)/python $(LOCKED) --no-build-isolation -r requirements.lock
 	@cpu=$$(sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements/cpu.lock); \
-	if $(BIN)/python -m pip index versions torch 2> /dev/null | grep --quiet --fixed-strings "$$cpu"; \
+	if test -n "$(TORCH)"; then build=$(TORCH); elif $(BIN)/python -m pip index versions torch 2> /dev/null | grep --quiet --fixed-strings "$$cpu"; \
 	then build=cpu; else build=cuda; fi; set -x; $(BIN)/python $(LOCKED) -r requirements/$$build.lock
 	$(BIN)/python $(INSTALL) --no-build-isolation --no-index --editable .
 	$(BIN)/python -m pip check
