@@ -7,6 +7,7 @@ method `faults()` that yields one clause for each fault; `check` collects those 
 import dataclasses
 import hashlib
 import json
+import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ from palo import storage
 from palo.errors import ConfigError
 
 T = TypeVar("T")
+
+_SHOWN = 200
 
 
 def check(config: object) -> None:
@@ -71,7 +74,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
     if not isinstance(values, Mapping):
         raise ConfigError(
             f"{kind.__name__} is written as an object with fields",
-            seen=repr(values),
+            seen=_shown(values),
             fix="Restore the file that this was read from.",
         )
     hints = get_type_hints(kind)
@@ -79,7 +82,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
     if unknown:
         raise ConfigError(
             f"{kind.__name__} has no field of this name",
-            seen=", ".join(unknown),
+            seen=", ".join(unknown)[:_SHOWN],
             fix=f"Its fields are {', '.join(hints)}.",
         )
     parsed = {key: _parse(hints[key], value, key) for key, value in values.items()}
@@ -104,13 +107,23 @@ def _parse(hint: Any, value: Any, name: str) -> Any:  # noqa: ANN401 - any annot
     if origin is Literal:
         if value in args:
             return value
-    elif hint is Path and isinstance(value, str):
+    elif hint is Path and isinstance(value, str) and "\0" not in value:
         return storage.path_of(value)
     elif hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        if abs(value) <= sys.float_info.max:
+            return float(value)
     elif isinstance(value, origin or hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise ConfigError(f"{name} has the wrong type", seen=repr(value), fix=f"It must be {hint}.")
+    raise ConfigError(f"{name} has the wrong type", seen=_shown(value), fix=f"It must be {hint}.")
+
+
+def _shown(value: object) -> str:
+    """Returns the beginning of what was read, however large or deep it is."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        return type(value).__name__
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def fingerprint(values: object) -> str:

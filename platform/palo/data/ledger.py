@@ -105,7 +105,7 @@ def _read(ticket: Ticket, sizes: _Sizes) -> Entry | None:
         return None
     try:
         values = json.loads(storage.read_text(ticket.path))
-    except json.JSONDecodeError:  # a damaged entry costs its task
+    except (ValueError, RecursionError):  # a damaged entry costs its task
         return None
     if values["key"] != ticket.key:
         return None

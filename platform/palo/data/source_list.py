@@ -8,7 +8,6 @@
 Paths start from the folder of the list, unless they are absolute or URIs.
 """
 
-import tomllib
 from pathlib import Path
 
 from palo import storage
@@ -26,10 +25,7 @@ def read_source_list(path: Path) -> tuple[SourceConfig, ...]:
         ConfigError: If it is no TOML, names no source, or one of them is written wrong.
         StorageError: If it can't be read.
     """
-    try:
-        tables = tomllib.loads(storage.read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML", seen=error, fix="Correct it there.") from error
+    tables = storage.read_toml(path)
     loose = [name for name, table in tables.items() if not isinstance(table, dict)]
     if loose or not tables:
         raise ConfigError(

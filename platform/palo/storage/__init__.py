@@ -26,6 +26,7 @@ from palo.storage.regular import open_regular, read_regular
 from palo.storage.s3_path import S3Path
 from palo.storage.s3_place import is_uri, names_a_store
 from palo.storage.tables import leaves_of, open_parquet, read_table, texts_among, write_table
+from palo.storage.toml_file import read_toml
 from palo.storage.writing import (
     ensure_folder,
     remove,
@@ -63,6 +64,7 @@ __all__ = [
     "read_regular",
     "read_table",
     "read_text",
+    "read_toml",
     "relative_text",
     "remove",
     "replacing",

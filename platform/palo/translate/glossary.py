@@ -15,7 +15,6 @@ ones first. Capital letters make no difference, except for a term that has some 
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -119,15 +118,7 @@ def read_glossary(paths: Iterable[Path], source_language: str = "en") -> Glossar
     """
     entries: list[Entry] = []
     for path in paths:
-        text = storage.read_text(path)
-        try:
-            tables = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(
-                f"{path} is no TOML file",
-                seen=str(error),
-                fix="A term that is named twice belongs into one table.",
-            ) from error
+        tables = storage.read_toml(path, fix="A term that is named twice belongs into one table.")
         entries += (_entry(term, table, path) for term, table in tables.items())
     glossary = Glossary(entries=tuple(entries), source_language=source_language)
     if faults := list(glossary.faults()):

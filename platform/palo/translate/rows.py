@@ -89,10 +89,21 @@ def read_rows(path: Path) -> Iterator[Translated]:
 
 
 def _record(values: Mapping[str, Any]) -> Record:
-    turns = tuple(Turn(**turn) for turn in values["turns"])
-    for text in (values["record_id"], values["language"], *(turn.text for turn in turns)):
-        _text(text)
+    turns = tuple(map(_turn, values["turns"]))
+    for name in ("record_id", "language", "source", "licence"):
+        _text(values[name])
+    for name in ("image", "origin_record_id", "translator"):
+        if values.get(name) is not None:
+            _text(values[name])
     return Record(**{**values, "turns": turns})
+
+
+def _turn(values: Mapping[str, Any]) -> Turn:
+    turn = Turn(**values)
+    _text(turn.text)
+    if turn.role not in ("user", "assistant") or turn.num_images not in (0, 1):
+        raise ValueError(f"{turn.role!r:.60} shows {turn.num_images!r:.60} pictures")
+    return turn
 
 
 def _text(value: object) -> str:

@@ -50,7 +50,7 @@ def test_files_may_repeat_but_not_contradict_one_another(glossary, tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[a]\nfr = "b"\n[a]\nfr = "c"', "no TOML file"),
+        ('[a]\nfr = "b"\n[a]\nfr = "c"', "is not TOML"),
         ('a = "b"', "a term without translations"),
         ('[a]\nxx = "b"', "unknown language xx"),
         ('[a]\nfr = " "', "is empty"),

@@ -123,7 +123,10 @@ def _pair(row: Row) -> tuple[float, float] | None:
         return None
     if any(isinstance(score, bool) or not isinstance(score, int | float) for score in scores):
         return None
-    return float(scores[0]), float(scores[1])
+    try:
+        return float(scores[0]), float(scores[1])
+    except OverflowError:  # hundreds of digits
+        return None
 
 
 def _scored(item: BenchItem, pair: tuple[float, float]) -> ScoredItem:

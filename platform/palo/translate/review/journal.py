@@ -74,7 +74,7 @@ class Journal:
         for line in whole.split(b"\n"):
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(
                     f"line {self._num_rows + 1} of {self._path} is not JSON",
                     seen=repr(line[:60]),

@@ -129,7 +129,7 @@ def _lines_of(text: str) -> Iterator[FileRow]:
             continue
         try:
             values = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield FileRow(number=number, cells={}, problems=(f"it is not JSON: {error}",))
             continue
         if not isinstance(values, dict):

@@ -1,6 +1,7 @@
 """A reviewer's file as an Excel workbook, whose texts are never formulas."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from palo import storage
 from palo.errors import DataError
 from palo.translate.review.offline.columns import COLUMNS, FOR_REVIEWERS, READABLE, FileRow
 from palo.translate.review.offline.formulas import for_xlsx, from_xlsx
+from palo.translate.review.offline.packed import require_modest
 from palo.translate.review.verdict import OPINIONS
 
 if TYPE_CHECKING:
@@ -16,7 +18,22 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
 _WIDTHS = {"source": 50, "translation": 50, "corrected": 60, "doubt": 30, "note": 30, "id": 24}
-_MAX_UNPACKED_BYTES = 512 << 20
+_MAX_ROWS = 1 << 16
+_MAX_COLUMNS = 64
+# openpyxl has an exception of its own for what is no workbook, and others for what is damaged.
+_NO_WORKBOOK = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+)
 _TITLE = "review"
 
 
@@ -79,23 +96,32 @@ def read_workbook(path: Path) -> Iterator[FileRow]:
     from palo.translate.review.offline.files import require_columns
 
     try:
-        with storage.explained("read", path), zipfile.ZipFile(path) as packed:
-            size_bytes = sum(entry.file_size for entry in packed.infolist())
-        if size_bytes > _MAX_UNPACKED_BYTES:
-            raise DataError(f"{path} unpacks to too much", seen=f"{size_bytes:,} bytes")
-        book = load_workbook(path, read_only=True)
-        sheet = book.worksheets[0]
-        lines = iter(sheet.iter_rows())
+        require_modest(path)
+        with storage.explained("read", path):
+            book = load_workbook(path, read_only=True, keep_links=False)
+        # Whatever size the sheet claims to have: one row more than it may have is looked for.
+        lines = book.worksheets[0].iter_rows(max_row=_MAX_ROWS + 1, max_col=_MAX_COLUMNS)
         names = [str(cell.value or "").strip() for cell in next(lines, ())]
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, IndexError) as error:
+        require_columns(path, names)
+        for number, cells in enumerate(lines, start=1):
+            if all(cell.value is None for cell in cells):
+                continue
+            if number >= _MAX_ROWS:
+                raise DataError(
+                    f"{path} has too many rows",
+                    seen=f"more than {_MAX_ROWS - 1:,}",
+                    fix="Split it into several files.",
+                )
+            yield _row(
+                number, {name: cell for name, cell in zip(names, cells, strict=True) if name}
+            )
+        book.close()
+    except (*_NO_WORKBOOK, InvalidFileException) as error:
         raise DataError(
-            f"{path} is no Excel workbook", seen=error, fix="Save it as .xlsx, not .xls."
+            f"{path} is no Excel workbook",
+            seen=f"{error!s:.200}",
+            fix="Save it as .xlsx, not .xls.",
         ) from error
-    require_columns(path, names)
-    for number, cells in enumerate(lines, start=1):
-        if any(cell.value is not None for cell in cells):
-            yield _row(number, dict(zip(names, cells, strict=False)))
-    book.close()
 
 
 def _row(number: int, cells: "Mapping[str, Cell | MergedCell]") -> FileRow:
