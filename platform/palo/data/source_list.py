@@ -16,6 +16,7 @@ from palo.data.corpus_config import SourceConfig
 from palo.errors import ConfigError
 
 LIST_SUFFIX = ".toml"
+_SHOWN = 200
 
 
 def read_source_list(path: Path) -> tuple[SourceConfig, ...]:
@@ -30,7 +31,7 @@ def read_source_list(path: Path) -> tuple[SourceConfig, ...]:
     if loose or not tables:
         raise ConfigError(
             f"{path} has no table for each source",
-            seen=", ".join(loose) or "nothing",
+            seen=", ".join(loose)[:_SHOWN] or "nothing",
             fix='A source is written as [name], with path = "..." below it.',
         )
     return tuple(_source(name, table, path.parent) for name, table in tables.items())
