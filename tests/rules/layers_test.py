@@ -154,12 +154,16 @@ def test_the_chat_page_knows_only_the_client(imports: list[Import]) -> None:
 
 
 def _is_beyond_the_page(line: Import) -> bool:
-    """Nothing of the server but what its clients know, and of data the scenes for examples."""
+    """Nothing of the server but what its clients know and the guards of HTTP, of data the scenes."""
     known = (
         "palo.serve.client",
         "palo.serve.page",
         "palo.serve.refusal_codes",
+        "palo.serve.guard.access",
+        "palo.serve.guard.audit_log",
         "palo.serve.guard.body_limit",
+        "palo.serve.observing.boundary",
+        "palo.serve.observing.logs",
         "palo.data.scenes",
     )
     return line.target_package in ("serve", "data") and not any(map(line.reaches, known))
