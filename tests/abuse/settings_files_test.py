@@ -153,13 +153,13 @@ def test_toml_is_read_in_linear_time_or_refused(tmp_path, kind):
     times = []
     for size in (SMALL, LARGE):
         path.write_text(TOML[kind](size))
-        started = time.process_time()
+        started = time.thread_time()
         for read in (read_source_list, lambda path: read_glossary([path])):
             try:
                 read(path)
             except PaloError as error:
                 assert len(str(error)) < 20_000_000  # noqa: PT017 - one or the other
-        times.append(time.process_time() - started)
+        times.append(time.thread_time() - started)
     assert times[1] <= MOST_TIMES * max(times[0], 0.02), times
 
 

@@ -47,6 +47,7 @@ def mount_review(app: fastapi.FastAPI, settings: ReviewPage, path: str = "/") ->
         door=reviewers,
         head=head_of(more, (_ASSETS / "review.js").read_text(encoding="utf-8")),
         style=(_ASSETS / "review.css").read_text(encoding="utf-8"),
+        quotas=settings.quotas,
     )
 
 

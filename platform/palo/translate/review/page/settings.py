@@ -1,10 +1,11 @@
 """What a review page is made with."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from palo.serve.guard.access import is_loopback
+from palo.serve.page.quota_settings import QuotaSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +21,7 @@ class ReviewPage:
         key_file: File of keys, see jobs/keys.py: reviewers log in with theirs, and the key's name
             is theirs. Without it everybody types a name, which only this machine may allow.
         second_share: Share of the translations that two reviewers see.
+        quotas: How much of the page one reviewer may use.
     """
 
     folder: Path
@@ -28,6 +30,7 @@ class ReviewPage:
     port: int = 7861
     key_file: Path | None = None
     second_share: float = 0.2
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range or not safe."""
