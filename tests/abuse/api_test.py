@@ -256,7 +256,8 @@ def test_words_for_an_image_stay_words(endpoint):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_revoked_key_ends_its_answer(endpoint, stream, caplog):
+def test_a_revoked_key_ends_its_answer(endpoint, stream, caplog, monkeypatch):
+    monkeypatch.setattr("palo.serve.replies._LOOK_EVERY_S", 0.0)
     caplog.set_level(logging.INFO, "palo.audit")
 
     def between(number):

@@ -1,8 +1,9 @@
 """What the ingress does with one request, from its bytes to its answer."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack, aclosing
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,10 +19,10 @@ from palo.serve.guard.spending import Spending
 from palo.serve.intake import Intake
 from palo.serve.observing.logs import RequestLog
 from palo.serve.observing.metrics import Metrics
-from palo.serve.protocol.ask import Ask, Item
+from palo.serve.protocol.ask import Ask
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.refusal_codes import Refusal, RefusalCode
-from palo.serve.relay import Attempt, Relay
+from palo.serve.relay import Relay
 from palo.serve.replies import Reply
 
 _RETRY_AFTER_S = 1.0
@@ -119,9 +120,10 @@ class Front:
             account.asked(ask, question.language)
             reply = Reply(
                 ask,
-                self._while_good(self._relay.items(ask, keeps=bool(asked.stream)), key),
+                self._relay.items(ask, keeps=bool(asked.stream)),
                 Spending(visit, ask.num_choices),
                 account,
+                require_good=partial(self._require_still, key),
                 tells_cached=self._access.tells_cached_tokens,
             )
             told = {"x-palo-language": question.language or "und"}
@@ -146,18 +148,12 @@ class Front:
             self._audit.record("limit_reached", key=key.id, why=refusal.fact)
             raise
 
-    async def _while_good(
-        self, items: AsyncGenerator[Item | Attempt], key: ApiKey
-    ) -> AsyncGenerator[Item | Attempt]:
-        """Passes items on while their key is good: one that is revoked doesn't get its answer."""
-        async with aclosing(items):
-            async for item in items:
-                try:
-                    self._access.require_still(key)
-                except Refusal:
-                    self._audit.record("answer_stopped", key=key.id)
-                    raise
-                yield item
+    def _require_still(self, key: ApiKey) -> None:
+        try:
+            self._access.require_still(key)
+        except Refusal:
+            self._audit.record("answer_stopped", key=key.id)
+            raise
 
     def _enter(self) -> None:
         if self._num_requests >= self._max_requests:

@@ -147,13 +147,12 @@ class Intake:
 async def _body_of(request: Request) -> bytes | bytearray:
     """Returns a body, put together while it comes: joining it at the end would take a while."""
     first, whole = b"", bytearray()
-    async for part in request.stream():
-        if whole:
-            whole += part
-        elif first:
-            whole = bytearray(first) + part
-        else:
+    async for part in request.stream():  # the last one is empty
+        if not first:
             first = part
+        elif part:
+            whole = whole or bytearray(first)
+            whole += part
     return whole or first
 
 

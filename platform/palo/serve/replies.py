@@ -1,7 +1,8 @@
 """What clients get while a replica answers: a whole body, or a stream of events."""
 
 import logging
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
 
 import orjson
@@ -19,6 +20,7 @@ from palo.serve.relay import Attempt
 
 _LOG = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 10.0
+_LOOK_EVERY_S = 1.0
 
 
 class Reply:
@@ -29,6 +31,7 @@ class Reply:
         items: What comes; closing it ends the answer.
         spending: Pays for it.
         account: Counts it.
+        require_good: Raises a refusal once the request's key is revoked; asked once a second.
         tells_cached: Whether the client is told how much of its prompt was known.
     """
 
@@ -39,12 +42,15 @@ class Reply:
         spending: Spending,
         account: Account,
         *,
+        require_good: Callable[[], None],
         tells_cached: bool,
     ) -> None:
         self._ask = ask
         self._items = items
         self._spending = spending
         self._account = account
+        self._require_good = require_good
+        self._asked_s = time.monotonic()
         self._tells_cached = tells_cached
 
     async def whole(self, headers: dict[str, str]) -> Response:
@@ -100,6 +106,10 @@ class Reply:
         )
 
     def _take(self, piece: Piece, writer: AnswerWriter) -> None:
+        now = time.monotonic()
+        if now - self._asked_s >= _LOOK_EVERY_S:
+            self._asked_s = now
+            self._require_good()
         writer.add(piece)
         self._spending.said(piece.choice, piece.usage)
         if piece.usage is not None:
