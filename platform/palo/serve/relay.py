@@ -18,6 +18,7 @@ from ray.serve.exceptions import (
     RequestCancelledError,
 )
 
+from palo.serve.deadline import Deadline
 from palo.serve.protocol.ask import Ask, Item
 from palo.serve.refusal_codes import Refusal, RefusalCode
 
@@ -77,11 +78,11 @@ class Relay:
 
     async def _one_try(self, ask: Ask, deadline_s: float) -> AsyncGenerator[Item]:
         response = self._calls[ask.model](ask)
+        deadline = Deadline(deadline_s)
         try:
             while True:
                 try:
-                    async with asyncio.timeout_at(deadline_s):
-                        items = await anext(response)
+                    items = await deadline.wait(response.__anext__)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
@@ -93,6 +94,7 @@ class Relay:
                         raise _LostError(item.fact) if _is_lost(item) else item
                     yield item
         finally:
+            deadline.close()
             response.cancel()
 
     def _too_slow(self) -> Refusal:
