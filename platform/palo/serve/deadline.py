@@ -16,7 +16,7 @@ class Deadline:
 
     def __init__(self, at_s: float) -> None:
         self._waiting: asyncio.Task[Any] | None = None
-        self._is_over = False
+        self._over = asyncio.Event()
         self._timer = asyncio.get_running_loop().call_at(at_s, self._end)
 
     def close(self) -> None:
@@ -33,7 +33,7 @@ class Deadline:
             TimeoutError: If it isn't there at the deadline.
         """
         task = asyncio.current_task()
-        if self._is_over or task is None:
+        if self._over.is_set() or task is None:
             raise TimeoutError
         cancelled_before = task.cancelling()
         self._waiting = task
@@ -41,13 +41,13 @@ class Deadline:
             return await begin()
         except asyncio.CancelledError:
             # Others may cancel the task at the same time: theirs is not taken back.
-            if self._is_over and task.uncancel() <= cancelled_before:
+            if self._over.is_set() and task.uncancel() <= cancelled_before:
                 raise TimeoutError from None
             raise
         finally:
             self._waiting = None
 
     def _end(self) -> None:
-        self._is_over = True
+        self._over.set()
         if self._waiting is not None:
             self._waiting.cancel()
