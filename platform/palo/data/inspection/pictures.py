@@ -13,6 +13,7 @@ from palo.data.corpus import Corpus
 from palo.data.corpus_config import ImageLimits
 from palo.data.images import decode_image, to_pixels
 from palo.data.picture_files import read_picture
+from palo.data.picture_paths import parts_of
 from palo.errors import PaloError
 from palo.hypertext.picture_uri import picture_uri
 
@@ -47,7 +48,7 @@ class PictureViewer:
         if store.spec.kind == "pixels":
             return store.read(image_id).numpy()
         path = self._paths.get(image_id)
-        if path is None:
+        if path is None or not _is_known_store(path, self._corpus.folder):
             return None
         limits = ImageLimits()
         try:
@@ -57,6 +58,20 @@ class PictureViewer:
             return to_pixels(decode_image(data, limits), store.spec.preprocessing)
         except PaloError:  # the page says that the file is not there as it was
             return None
+
+
+def _is_known_store(path: str, corpus: Path) -> bool:
+    """Tells whether a picture lies in no other store than the corpus or the environment's.
+
+    A corpus of somebody else's may name any server, which must not be asked with our credentials.
+    """
+    try:
+        place = storage.path_of(parts_of(path)[0])
+    except PaloError:
+        return False
+    if not isinstance(place, storage.S3Path) or not place.place.endpoint:
+        return True
+    return isinstance(corpus, storage.S3Path) and corpus.place.endpoint == place.place.endpoint
 
 
 def _paths_of(corpus: Path, image_ids: set[str]) -> Mapping[str, str]:
