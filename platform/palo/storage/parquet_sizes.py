@@ -31,7 +31,7 @@ _DELTA_BYTE_ARRAY = 7
 _BYTES_PER_VALUE = 16
 _HEADER_BYTES = 1 << 10
 _MAX_HEADER_BYTES = 16 << 20  # statistics may hold whole values
-_AHEAD_BYTES = 1 << 20
+_AHEAD_BYTES = 1 << 13  # of S3: the pages between the headers are not wanted
 _LOOKED_AT_BYTES = 16 << 20
 """Largest dictionary whose longest value is looked for."""
 _UNCOMPRESSED = 0
