@@ -78,7 +78,8 @@ def main(arguments: list[str]) -> None:
     folders = job.models or (newest_run(lasting_path(_RUNS)),)
     key_file = lasting_path(job.access.key_file).resolve()
     access = dataclasses.replace(job.access, key_file=key_file)
-    with ray_session():
+    # An endpoint has clients that wait: it is no work in the background.
+    with ray_session(niceness=0):
         _serve(dataclasses.replace(job, access=access), folders)
 
 

@@ -48,7 +48,7 @@ _PRIVATE = {
 
 
 @contextmanager
-def ray_session(num_cpus: int | None = None) -> Iterator[None]:
+def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Iterator[None]:
     """Connects to the cluster of `RAY_ADDRESS`, or runs a private Ray for the length of the block.
 
     A private Ray has a fresh token of its own, so that neither an old token on this machine nor
@@ -58,6 +58,8 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
 
     Args:
         num_cpus: Logical CPUs of a private Ray; the machine's own number by default.
+        niceness: Of a private Ray's workers; by default Ray's own, 15, which leaves the machine to
+            whoever works at it.
 
     Raises:
         ResourceError: If the cluster of `RAY_ADDRESS` can't be reached.
@@ -70,6 +72,8 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     if address is None and "ray" not in sys.modules:
         os.environ |= _PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
+        if niceness is not None:
+            os.environ["RAY_worker_niceness"] = str(niceness)  # noqa: SIM112 - Ray's own name
     elif address is not None:
         _require_answer(address)
     import ray

@@ -224,20 +224,14 @@ def browser(endpoint):
         yield browser
 
 
-def page_process():
-    """Returns the process of the page's replica."""
+def process_of(name):
+    """Returns the process of a deployment's only replica."""
     (process,) = [
         each
         for each in psutil.Process().children(recursive=True)
-        if each.name() == "ray::ServeReplica:page:page"
+        if each.name() == f"ray::ServeReplica:{name}"
     ]
     return process
-
-
-def least_priority(process):
-    """Returns the highest niceness of a process's threads."""
-    threads = (thread.id for thread in process.threads())
-    return max(os.getpriority(os.PRIO_PROCESS, thread) for thread in threads)
 
 
 def test_the_page_lies_below_its_path_and_takes_the_endpoints_keys(endpoint, browser):
@@ -259,8 +253,8 @@ def test_the_page_lies_below_its_path_and_takes_the_endpoints_keys(endpoint, bro
 
 
 def test_a_page_that_hangs_or_dies_takes_no_answer_with_it(client, browser):
-    process = page_process()
-    assert least_priority(process) == min(process.nice() + 5, 19)
+    process = process_of("page:page")
+    assert process.nice() == min(process_of("palo:ingress").nice() + 10, 19)
     process.suspend()
     try:
         assert ask(client, max_tokens=3).usage.completion_tokens
@@ -269,4 +263,4 @@ def test_a_page_that_hangs_or_dies_takes_no_answer_with_it(client, browser):
         process.kill()
     assert ask(client, max_tokens=3).usage.completion_tokens
     until(lambda: browser.get("/chat/login").status_code == 200)
-    assert page_process().pid != process.pid
+    assert process_of("page:page").pid != process.pid

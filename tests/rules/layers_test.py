@@ -154,7 +154,7 @@ def test_the_chat_page_knows_only_the_client(imports: list[Import]) -> None:
 
 
 def _is_beyond_the_page(line: Import) -> bool:
-    """Nothing of the server but what its clients know and the guards of HTTP, of data the scenes."""
+    """Of the server only what clients know and the guards of HTTP, and of data the scenes."""
     known = (
         "palo.serve.client",
         "palo.serve.page",

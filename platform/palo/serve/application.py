@@ -1,5 +1,6 @@
 """The Ray Serve application: an ingress, and a deployment for each base of models."""
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from palo.serve.guard.pictures import PictureReader
 from palo.serve.ingress import Edge, build_app
 from palo.serve.loading import ModelSource, grouped
 from palo.serve.observing.logs import RequestLog, start_logging
+from palo.serve.protocol import question_language
 from palo.serve.relay import Call, Relay
 from palo.serve.replica import ModelReplica
 from palo.serve.routing import ImageRouter
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
 
+_SWITCH_S = 0.0005
 _HEALTH_EVERY_S = 2.0
 _HEALTH_TIMEOUT_S = 30.0
 
@@ -49,6 +52,8 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> "FastAPI":
         """Returns the web application; Ray Serve asks for it."""
         settings = self._settings
+        # A thread that reads a large request lets the event loop go on after this time.
+        sys.setswitchinterval(_SWITCH_S)
         front = Front(
             tuple(self._calls),
             Relay(self._calls, settings.timeout_s),
@@ -61,6 +66,7 @@ class Ingress:
             max_requests=settings.max_requests,
         )
         start_logging()
+        question_language.load()
         edge = Edge(bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path)
         return build_app(front, edge)
 
@@ -125,7 +131,7 @@ def _model_deployment(
         ),
         request_router_config=_router(settings),
     )
-    return deployment.bind(group, replica, logs=True)
+    return deployment.bind(group, replica, owns_process=True)
 
 
 def _router(settings: ServeSettings) -> RequestRouterConfig:

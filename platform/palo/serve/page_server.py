@@ -4,7 +4,6 @@ A visitor who keeps the page's event loop busy stalls the page alone, and a page
 nothing else with it. This module is all that the page's process loads of the server.
 """
 
-import os
 from typing import TYPE_CHECKING
 
 from ray import serve
@@ -14,15 +13,12 @@ from palo.serve.guard.access import LoopbackOnly
 from palo.serve.observing.boundary import Boundary
 from palo.serve.observing.logs import start_logging
 from palo.serve.page.settings import PageSettings
+from palo.serve.priority import PAGE, lower_priority
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
 
-# Models and the API share the machine with the page. Of two that want a core, the page gets less of
-# it, so that what visitors make it do doesn't slow down the API. Linux counts this by thread: for
-# that of the page's event loop and all that it starts, on top of the 15 that Ray gives its workers.
-_NICENESS = 5
 # Streams are open for as long as a visitor has the page open; the page's own quotas end sooner.
 _MAX_ONGOING = 2000
 _MAX_QUEUED = 100
@@ -43,7 +39,7 @@ class PageServer:
         """Returns the web application; Ray Serve asks for it."""
         from palo.serve.page.mount import page_app  # only here: Gradio takes seconds and memory
 
-        os.nice(_NICENESS)
+        lower_priority(PAGE)
         start_logging()
         app = page_app(self._settings)
         if not self._settings.login:

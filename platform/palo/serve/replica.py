@@ -26,6 +26,7 @@ from palo.serve.guard.picture_settings import PictureRules
 from palo.serve.loading import ModelSource
 from palo.serve.observing.logs import start_logging
 from palo.serve.picture_encoder import PictureEncoder
+from palo.serve.priority import MODEL, lower_priority
 from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Report
 from palo.serve.refusal_codes import Refusal, RefusalCode
 from palo.serve.replica_endings import Ending, refusal_for
@@ -73,13 +74,18 @@ class ModelReplica:
     Args:
         sources: The models.
         settings: How it computes.
-        logs: Whether its process writes our logs as JSON lines.
+        owns_process: Whether it has a process to itself, whose priority and logs are its to set.
     """
 
     def __init__(
-        self, sources: Sequence[ModelSource], settings: ReplicaSettings, *, logs: bool = False
+        self,
+        sources: Sequence[ModelSource],
+        settings: ReplicaSettings,
+        *,
+        owns_process: bool = False,
     ) -> None:
-        if logs:
+        if owns_process:
+            lower_priority(MODEL)
             start_logging()
         torch.set_num_threads(settings.num_threads)
         self._name = sources[0].name
