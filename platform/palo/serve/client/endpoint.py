@@ -1,5 +1,7 @@
 """Where a server is, and how long one waits for it."""
 
+import functools
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,4 +56,11 @@ class Endpoint:
             "timeout": httpx.Timeout(self.silence_s, connect=self.connect_s),
             # A proxy of the environment is meant for other machines, and would read the key.
             "trust_env": not is_loopback(self.url),
+            "verify": _tls(),
         }
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Reads the certificates of authorities once: that takes tens of milliseconds of a core."""
+    return httpx.create_ssl_context()
