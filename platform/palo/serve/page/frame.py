@@ -111,7 +111,7 @@ def mount_blocks(
         max_file_bytes=max_file_bytes,
         forget_session=forgetting_sessions(page),
     )
-    guarded = Gate(guarded, door)
+    guarded = Gate(guarded, door, trust_forwarded_for=quotas.trust_forwarded_for)
     guarded = SameOrigin(guarded, is_keyless=door is None)
     mounted.app = Responses(guarded)
 

@@ -21,12 +21,14 @@ from palo.serve.page.login_limit import LoginLimit
 from palo.serve.page.paths import is_stream, path_in
 from palo.serve.page.streams import until_gone
 from palo.serve.page.tokens import STAY_S, Tokens, Visitor
+from palo.serve.page.visitor_names import address_of
 from palo.serve.page.visitors import Door, can_be_key
 from palo.serve.page.words import Words, chosen_language, isolated, words_of
 from palo.serve.refusal_codes import RefusalCode
 
 _MAX_FORM_BYTES = 4096
 _FORM_S = 10.0
+_ADMIT_S = 20.0
 _MOST_ASKING = 4
 
 
@@ -41,14 +43,23 @@ class Gate:
         app: The page.
         door: Who may come in; None if everybody may.
         limit: How often somebody may try to log in.
+        trust_forwarded_for: See `palo.serve.page.visitor_names`.
     """
 
-    def __init__(self, app: ASGIApp, door: Door | None, limit: LoginLimit | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        door: Door | None,
+        limit: LoginLimit | None = None,
+        *,
+        trust_forwarded_for: bool = False,
+    ) -> None:
         self._app = app
         self._door = door
         self._guests: Tokens[None] = Tokens()
         self._visitors: Door | Tokens[None] = self._guests if door is None else door
         self._limit = limit or LoginLimit()
+        self._trust_forwarded_for = trust_forwarded_for
         self._asking = asyncio.Semaphore(_MOST_ASKING)
         self._throttle = AuditThrottle()
 
@@ -104,7 +115,7 @@ class Gate:
         about, words = door.welcome(code), words_of(code)
         if request.method != "POST":
             return HTMLResponse(login_page(code, about=about))
-        address = request.client.host if request.client else ""
+        address = address_of(request.scope, trust_forwarded_for=self._trust_forwarded_for)
         if wait_s := self._limit.begin(address):
             self._throttle.record("page_login_limited", client=address)
             return _limited(words, about, wait_s)
@@ -115,7 +126,8 @@ class Gate:
             return HTMLResponse(login_page(code, about=about), 400)
         except EndpointError as error:
             self._throttle.record("page_login_refused", client=address, reason=error.code)
-            return HTMLResponse(login_page(code, words.error(error), about=about), 401)
+            status = 401 if error.code is RefusalCode.INVALID_API_KEY else 503
+            return HTMLResponse(login_page(code, words.error(error), about=about), status)
         self._limit.succeeded(address)
         visitor = door.visitor(token)
         record("page_login", client=address, login=visitor.owner if visitor else None)
@@ -126,8 +138,11 @@ class Gate:
     async def _admitted(self, door: Door, key: str) -> str:
         if not can_be_key(key):
             raise EndpointError("this can't be a key", code=RefusalCode.INVALID_API_KEY)
-        async with self._asking:
-            return await door.admit(key)
+        try:
+            async with asyncio.timeout(_ADMIT_S), self._asking:
+                return await door.admit(key)
+        except TimeoutError:
+            raise EndpointError("too many wait", code=RefusalCode.OVERLOADED) from None
 
     def _log_out(self, request: Request, token: str | None) -> Response:
         if request.method != "POST":
@@ -137,7 +152,8 @@ class Gate:
             self._visitors.dismiss(token)
             record("page_logout", login=visitor.owner or None)
         response = RedirectResponse("." if self._door is None else "login", 303)
-        response.delete_cookie(visitor_cookie(request.scope))
+        is_https = request.scope.get("scheme") == "https"  # where the name's prefix asks for it
+        response.delete_cookie(visitor_cookie(request.scope), secure=is_https)
         return response
 
 

@@ -26,8 +26,17 @@ class VisitorNames:
         """Returns the name for a request that the gate has let in."""
         if self._by_login:
             return visitor_of(scope).owner
-        headers = Headers(scope=scope)
-        if self._trust_forwarded_for and (forwarded := headers.getlist("x-forwarded-for")):
-            return forwarded[-1].rpartition(",")[2].strip()
-        client = scope.get("client")
-        return str(client[0]) if client else ""
+        return address_of(scope, trust_forwarded_for=self._trust_forwarded_for)
+
+
+def address_of(scope: Scope, *, trust_forwarded_for: bool) -> str:
+    """Returns the address that a request comes from; "" if nothing is known of it.
+
+    Args:
+        scope: The request.
+        trust_forwarded_for: See `VisitorNames`.
+    """
+    if trust_forwarded_for and (forwarded := Headers(scope=scope).getlist("x-forwarded-for")):
+        return forwarded[-1].rpartition(",")[2].strip()
+    client = scope.get("client")
+    return str(client[0]) if client else ""

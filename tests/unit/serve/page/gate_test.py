@@ -45,9 +45,9 @@ def browse(visitors):
     ]
     inner = Starlette(routes=routes)
 
-    def run(*requests, login=True, cookies=None, limit=None):
+    def run(*requests, login=True, cookies=None, **settings):
         async def talk():
-            app = Gate(inner, visitors if login else None, limit)
+            app = Gate(inner, visitors if login else None, **settings)
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://page", cookies=cookies
@@ -148,6 +148,25 @@ def test_wrong_keys_are_slowed_down_and_good_ones_are_not(browse):
     assert late.status_code == 429
     assert 1 <= int(late.headers["retry-after"]) <= 60
     assert words_of("en")["log_in_limited"].partition("{")[0] in late.text
+
+
+def test_a_server_that_hangs_keeps_no_login_waiting(browse, monkeypatch):
+    async def hanging(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Visitors, "admit", hanging)
+    monkeypatch.setattr("palo.serve.page.gate._ADMIT_S", 0.01)
+    answers = browse(*[_log_in("sk-good")] * 6)
+    assert {answer.status_code for answer in answers} == {503}
+
+
+def test_behind_a_trusted_proxy_each_client_has_its_own_tries(browse):
+    limit = LoginLimit(of_one=1)
+    wrong = [_log_in("sk-bad", **{"x-forwarded-for": f"6.6.6.6, 192.0.2.{n}"}) for n in (1, 2, 1)]
+    answers = browse(*wrong, limit=limit, trust_forwarded_for=True)
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    answers = browse(*wrong, limit=LoginLimit(of_one=1))
+    assert [answer.status_code for answer in answers] == [401, 429, 429]
 
 
 def test_a_revoked_key_loses_the_page_and_a_server_that_is_away_takes_none(
