@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from palo.languages import Language
 from palo.text.code_spans import CodeSpans
 from palo.text.scripts import letters_by_script
+from palo.text.unicode_forms import normalized
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -122,7 +123,8 @@ class LanguageFinder:
         left = tuple(language.code for language in candidates if language.code not in own)
         if len(left) == 1:
             return left[0]
-        found, confidence = _identifier(left)[0].classify(words)
+        # py3langid composes characters itself, which many marks in no order make quadratic.
+        found, confidence = _identifier(left)[0].classify(normalized("NFC", words))
         return str(found) if found == expected or confidence >= _LEAST_GUESS else None
 
 

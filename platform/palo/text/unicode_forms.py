@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Literal
 
+import numpy as np
+
 Form = Literal["NFC", "NFKC"]
 
 # In a shorter text no order of marks takes longer than a millisecond.
@@ -34,11 +36,23 @@ def normalized(form: Form, text: str) -> str:
 
 def _in_order(form: Form, marks: str) -> str:
     """Returns marks in canonical order: by class, those of one class as they were."""
-    decomposed = "".join(unicodedata.normalize(_DECOMPOSED[form], mark) for mark in marks)
-    return "".join(sorted(decomposed, key=unicodedata.combining))
+    marks = marks.translate(_decompositions(form))
+    classes = np.fromiter(map(unicodedata.combining, marks), np.uint8, len(marks))
+    points = np.frombuffer(marks.encode("utf-32-le"), "<u4")
+    return points[np.argsort(classes, kind="stable")].tobytes().decode("utf-32-le")
+
+
+@cache
+def _marks(form: Form) -> str:
+    combining = filter(unicodedata.combining, map(chr, range(sys.maxunicode + 1)))
+    return "".join([*combining, *_LIKE_MARKS[form]])
 
 
 @cache
 def _many_marks(form: Form) -> re.Pattern[str]:
-    marks = "".join(mark for mark in map(chr, range(sys.maxunicode)) if unicodedata.combining(mark))
-    return re.compile(f"[{marks}{_LIKE_MARKS[form]}]{{{_MANY},}}")
+    return re.compile(f"[{_marks(form)}]{{{_MANY},}}")
+
+
+@cache
+def _decompositions(form: Form) -> Mapping[int, str]:
+    return {ord(m): unicodedata.normalize(_DECOMPOSED[form], m) for m in _marks(form)}

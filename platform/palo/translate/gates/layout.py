@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from palo.translate.gates.case import Case
 from palo.translate.translated import Decision, GateResult
 
-_ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
+_ITEM = re.compile(r"^[^\S\n]*+(?:[-*•]|\d+[.)])\s", re.MULTILINE)
 _BRACKETS = (("(（", ")）"), ("[", "]"))
 
 

@@ -1,0 +1,96 @@
+"""CPU time and memory of parsers on hostile texts."""
+
+import gc
+import math
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from abuse_parts.hostile_texts import Make
+
+Parse = Callable[[str], object]
+
+SCREENED, SMALL, LARGE = 2**13, 2**16, 2**20
+"""Characters of a text: for finding a parser's worst texts, and for comparing."""
+TOO_LONG_S = 1.5
+"""CPU seconds of a smaller text beyond which no larger one is tried."""
+FLOOR_S = 0.010
+"""CPU time below this is noise: clocks may count in steps of 4 ms."""
+_MOST_GROWTH = 2.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What a parser costs on one kind of text.
+
+    Attributes:
+        text: Name of the text.
+        small_s: CPU seconds at the smaller size.
+        large_s: CPU seconds at the larger size; infinite where that would take too long.
+    """
+
+    text: str
+    small_s: float
+    large_s: float
+
+
+def cpu_s(parse: Parse, text: str, repeats: int = 1) -> float:
+    """Returns the least CPU time of some calls; one that takes too long is the last."""
+    best = math.inf
+    was_collecting = gc.isenabled()
+    gc.disable()  # as timeit does: else a call pays for the objects of all others
+    try:
+        for _ in range(repeats):
+            start = time.process_time()
+            parse(text)
+            best = min(best, time.process_time() - start)
+            if best > TOO_LONG_S:
+                break
+    finally:
+        if was_collecting:
+            gc.enable()
+    return best
+
+
+def worst_texts(parse: Parse, texts: Mapping[str, Make], most: int) -> list[str]:
+    """Returns the names of the texts that cost a parser most, the worst first.
+
+    The first one that takes too long is enough.
+    """
+    parse("a")  # what is loaded or compiled once
+    costs: dict[str, float] = {}
+    for name, make in texts.items():
+        costs[name] = cpu_s(parse, make(SCREENED))
+        if costs[name] > TOO_LONG_S:
+            return [name]
+    return sorted(costs, key=lambda name: -costs[name])[:most]
+
+
+def cost_at(sizes: tuple[int, int], parse: Parse, name: str, make: Make) -> Cost:
+    """Measures a parser on one kind of text, at the larger size if the smaller isn't too long.
+
+    Args:
+        sizes: Characters of the smaller text, and of the larger.
+        parse: The parser.
+        name: Name of the text.
+        make: Makes the text.
+    """
+    small, large = sizes
+    small_s = cpu_s(parse, make(small), repeats=2)
+    # A text between tells what isn't linear, which the large one might take hours for.
+    is_too_long = small_s > TOO_LONG_S or cpu_s(parse, make(4 * small)) > 4 * _MOST_GROWTH * max(
+        small_s, FLOOR_S
+    )
+    large_s = math.inf if is_too_long else cpu_s(parse, make(large))
+    return Cost(text=name, small_s=small_s, large_s=large_s)
+
+
+def peak_bytes(parse: Parse, text: str) -> int:
+    """Returns how much memory a parser takes beyond the text, at most."""
+    tracemalloc.start()
+    try:
+        parse(text)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,122 @@
+"""The parsers of text that comes from others, and what each costs at worst.
+
+In `jobs/bench`, `python -m abuse_parts.parsers [part of a name]` prints that as a table, also for
+an older commit whose `platform` is on PYTHONPATH. A test holds every parser of `PARSERS` to linear
+time; a new one is one more line.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from abuse_parts import text_parts
+from abuse_parts.cpu_cost import LARGE, SMALL, Cost, Parse, cost_at, worst_texts
+from abuse_parts.hostile_texts import hostile_texts
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """Code that takes a text of anybody's.
+
+    Attributes:
+        name: What it is called in reports.
+        build: Imports it and returns it as a function of a text, without what it raises on purpose.
+    """
+
+    name: str
+    build: Callable[[], Parse]
+
+
+def calling(path: str, *arguments: object) -> Callable[[], Parse]:
+    """Returns a builder for a function that takes the text first.
+
+    Args:
+        path: Module and name, as "palo.text.scripts:letters_by_script".
+        arguments: What it takes besides.
+    """
+
+    def build() -> Parse:
+        module, _, name = path.partition(":")
+        function = getattr(import_module(module), name)
+        return lambda text: function(text, *arguments)
+
+    return build
+
+
+PARSERS = (
+    *(Parser(f"normal_form {script}", calling("palo.text.normal_form:normal_form", script))
+      for script in ("Latn", "Arab", "Thai")),
+    *(Parser(f"language_of.find {code}", text_parts.language_finder("find", code))
+      for code in ("en", "ur")),
+    Parser("language_of.guess", text_parts.language_finder("guess", "hi")),
+    Parser("scripts", calling("palo.text.scripts:letters_by_script")),
+    Parser("preview.visible", calling("palo.text.preview:visible")),
+    Parser("SentencePiece", text_parts.encode("pieces")),
+    Parser("SentencePiece, conversation that is cut", text_parts.encode_conversation("pieces")),
+    Parser("JSON tokenizer", text_parts.encode("json")),
+    Parser("text stream with stop texts", text_parts.stream),
+    *(Parser(f"clean {code}", calling("palo.translate.rules.clean:clean", code))
+      for code in ("zh", "fr", "es", "ru", "ja", "ar", "hi", "ur")),
+    Parser("fixed_spans", calling("palo.translate.locks.spans:fixed_spans")),
+    Parser("quotations", text_parts.listing("palo.translate.locks.quotations:quotations")),
+    *(Parser(f"quantities {code}", calling("palo.translate.locks.conversions:quantities", code))
+      for code in ("en", "zh", "hi")),
+    *(Parser(f"values_in {code}", calling("palo.translate.locks.numbers:values_in", code))
+      for code in ("en", "ja")),
+    Parser("lock and unlock", text_parts.lock_and_unlock),
+    Parser("prove", text_parts.prove),
+    Parser("glossary terms", text_parts.glossary_terms),
+    *(Parser(f"gates {code}", text_parts.gates(code)) for code in ("fr", "zh")),
+    Parser("translator's reply", text_parts.translators_reply),
+    Parser("judge's verdict, JSON", text_parts.verdict("json")),
+    Parser("judge's verdict, lines", text_parts.verdict("lines")),
+    Parser("measures of an answer", text_parts.measures),
+    Parser("offline judge", calling("palo.evaluate.judging.likeness:features", "is it", "it is")),
+    Parser("exact match", calling("palo.evaluate.metrics.matching:exact", ("a reference",))),
+    Parser("markup", text_parts.markup),
+)  # fmt: skip
+"""Every parser, in the order of the table."""
+
+
+def worst_costs(parts_of_names: Sequence[str] = ()) -> Iterator[tuple[str, Cost | None]]:
+    """Yields the name of each parser, and what it costs on its worst text.
+
+    None stands for a parser that this version of the library doesn't have.
+
+    Args:
+        parts_of_names: Measures only parsers with one of these in their names; empty for all.
+    """
+    texts = hostile_texts()
+    for parser in PARSERS:
+        if parts_of_names and not any(part in parser.name for part in parts_of_names):
+            continue
+        try:
+            parse = parser.build()
+        except (ImportError, AttributeError):
+            yield parser.name, None
+            continue
+        (name,) = worst_texts(parse, texts, most=1)
+        yield parser.name, cost_at((SMALL, LARGE), parse, name, texts[name])
+
+
+def table(rows: Iterator[tuple[str, Cost | None]]) -> Iterator[str]:
+    """Yields the lines of a table in Markdown as they are measured."""
+    yield f"| parser | worst text | {SMALL // 1024} KB (CPU ms) | {LARGE // 1024} KB (CPU ms) |"
+    yield "|---|---|---|---|"
+    for name, cost in rows:
+        if cost is None:
+            yield f"| {name} | not in this version | | |"
+        else:
+            yield f"| {name} | {cost.text} | {_ms(cost.small_s)} | {_ms(cost.large_s)} |"
+
+
+def _ms(seconds: float) -> str:
+    return "not measured" if math.isinf(seconds) else f"{1000 * seconds:,.0f}"
+
+
+if __name__ == "__main__":
+    for line in table(worst_costs(sys.argv[1:])):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
