@@ -10,7 +10,7 @@ from palo import languages
 from palo.errors import ConfigError, GateError
 from palo.evaluate.reports.board import Board, ModelResult
 
-_CLAUSE = re.compile(r"([a-z_]+)\s*(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)")
+_CLAUSE = re.compile(r"(?<![a-z_])([a-z_]++)\s*(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)")
 _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,

@@ -61,7 +61,7 @@ def write_pages(
 def _page(folder: Path, name: str, label: Markup, board: Board, body: Markup) -> Markup:
     back = element("p", element("a", "All figures", href="report.html"))
     section = Section("answers", "Answers", joined(back, body))
-    title = re.sub(r"<[^>]*>", "", label)
+    title = re.sub(r"<[^<>]*>", "", label)
     storage.write_text(
         folder / f"{name}.html", page(f"{board.bench.source.title}: {title}", "", [section])
     )
