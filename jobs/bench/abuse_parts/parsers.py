@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from abuse_parts import text_parts
+from abuse_parts import text_parts, wire_parts
 from abuse_parts.cpu_cost import LARGE, SMALL, Cost, Parse, cost_at, worst_texts
 from abuse_parts.hostile_texts import hostile_texts
 
@@ -54,7 +54,7 @@ PARSERS = (
       for code in ("en", "ur")),
     Parser("language_of.guess", text_parts.language_finder("guess", "hi")),
     Parser("scripts", calling("palo.text.scripts:letters_by_script")),
-    Parser("preview.visible", calling("palo.text.preview:visible")),
+    Parser("text for a terminal", calling("palo.terminal:visible")),
     Parser("SentencePiece", text_parts.encode("pieces")),
     Parser("SentencePiece, conversation that is cut", text_parts.encode_conversation("pieces")),
     Parser("JSON tokenizer", text_parts.encode("json")),
@@ -78,6 +78,23 @@ PARSERS = (
     Parser("offline judge", calling("palo.evaluate.judging.likeness:features", "is it", "it is")),
     Parser("exact match", calling("palo.evaluate.metrics.matching:exact", ("a reference",))),
     Parser("markup", text_parts.markup),
+    Parser("cookies", wire_parts.cookie_header),
+    Parser("chat request, its question", wire_parts.chat_request(is_body=False)),
+    Parser("chat request, its body", wire_parts.chat_request(is_body=True)),
+    Parser("data: URL", wire_parts.data_url),
+    Parser("row, its turns", wire_parts.row(is_whole=False)),
+    Parser("row, all of it", wire_parts.row(is_whole=True)),
+    Parser("JSON file", wire_parts.file_in("a.json", wire_parts.json_file)),
+    Parser("TOML file", wire_parts.file_in("a.toml", wire_parts.toml_file)),
+    Parser("model's config.json", wire_parts.file_in("config.json", wire_parts.model_config)),
+    Parser("table of a reviewer", wire_parts.file_in("a.csv", wire_parts.review_table)),
+    Parser("server's reply", wire_parts.servers_reply),
+    Parser("server's stream", wire_parts.servers_stream),
+    Parser("server's error", wire_parts.servers_error),
+    Parser("Retry-After", calling("palo.endpoint.retry_after:seconds_of", 0.0)),
+    Parser("address of a server",
+           text_parts.listing("palo.endpoint.credentials:address_faults")),
+    Parser("address of an image", calling("palo.data.picture_paths:host_of")),
 )  # fmt: skip
 """Every parser, in the order of the table."""
 

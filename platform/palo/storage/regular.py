@@ -46,8 +46,11 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         _require_size(path, found.st_size, max_bytes)
         return s3_objects.read(path.place, 0, max_bytes)
     with open_regular(path) as file:
-        _require_size(path, os.fstat(file.fileno()).st_size, max_bytes)
-        data = file.read(max_bytes + 1)  # it may have grown
+        size_bytes = os.fstat(file.fileno()).st_size
+        _require_size(path, size_bytes, max_bytes)
+        data = file.read(size_bytes + 1)  # memory for all that is asked for is taken at once
+        if len(data) > size_bytes:  # it has grown
+            data += file.read(max_bytes - size_bytes)
     _require_size(path, len(data), max_bytes)
     return data
 
