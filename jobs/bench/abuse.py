@@ -40,9 +40,13 @@ def main(arguments: list[str]) -> None:
 
 
 def _figures(settings: AbuseBench) -> list[Figure]:
+    from abuse_parts.growth import measure_growth
+    from abuse_parts.oracle import measure_oracle
     from abuse_parts.waits import measure_waits
 
     parts: dict[Part, Callable[[], list[Figure]]] = {
+        "parsers": measure_growth,
+        "tenants": lambda: measure_oracle(settings.cache, settings.tries, settings.seed),
         "waits": lambda: measure_waits(settings, _ROOT),
     }
     figures: list[Figure] = []

@@ -23,7 +23,7 @@ T = TypeVar("T")
 Better = Literal["higher", "lower"]
 
 _RESAMPLES = 2000
-QUOTE = re.compile(r"(<!-- bench:(\w+)/(\w+) -->)(.*?)(<!-- /bench -->)", re.DOTALL)
+QUOTE = re.compile(r"(<!-- bench:(\w+)/(\w+) -->)([^<]*)(<!-- /bench -->)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

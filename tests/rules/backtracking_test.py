@@ -21,7 +21,9 @@ from tests.rules.attack_texts import attack_texts
 from palo import languages
 
 # File and beginning of the pattern: why it may backtrack.
-ALLOWED: Mapping[tuple[str, str], str] = {}
+ALLOWED: Mapping[tuple[str, str], str] = {
+    ("jobs/bench/evaluating/behaviour.py", r"\[(?:First|Second) answer]"): "reads our own prompts",
+}
 
 _CODES = languages.codes()
 _MAKERS: Mapping[str, Sequence[tuple[str, tuple[object, ...]]]] = {
