@@ -13,7 +13,7 @@ from functools import partial
 from starlette.requests import Request
 
 from palo.serve.engine.request import Sampling
-from palo.serve.guard.body_limit import BodyBounds, require_few_values
+from palo.serve.guard.body_limit import BodyBounds, declared_bytes, require_few_values
 from palo.serve.guard.fair_threads import FairThreads
 from palo.serve.guard.pictures import PictureReader
 from palo.serve.protocol.ask import Picture
@@ -82,7 +82,7 @@ class Intake:
         Raises:
             Refusal: If it isn't one, or asks for too much.
         """
-        body = await _body_of(request)
+        body = await _body_of(request, self._bodies.max_bytes)
         work = partial(self._read, body)
         if len(body) <= _SHORT_BYTES:
             asked, dialogue, sent = work()
@@ -144,16 +144,33 @@ class Intake:
             )
 
 
-async def _body_of(request: Request) -> bytes | bytearray:
-    """Returns a body, put together while it comes: joining it at the end would take a while."""
-    first, whole = b"", bytearray()
+async def _body_of(request: Request, max_bytes: int) -> bytes | bytearray:
+    """Returns a body, each part put in its place as it comes.
+
+    Joining them at the end, or making room for each, copies a large body in one go again and again,
+    and everybody else waits for that.
+    """
+    first, whole, size = b"", bytearray(), 0
+    declared = min(declared_bytes(request.scope), max_bytes)
     async for part in request.stream():  # the last one is empty
-        if not first:
+        if not size:
             first = part
         elif part:
-            whole = whole or bytearray(first)
-            whole += part
-    return whole or first
+            if size + len(part) > len(whole):
+                # The system gives memory only for what is written to, whatever a client declares.
+                whole = _larger(whole or first, max(declared, 2 * (size + len(part))))
+            whole[size : size + len(part)] = part
+        size += len(part)
+    if not whole:
+        return first
+    del whole[size:]
+    return whole
+
+
+def _larger(data: bytes | bytearray, size: int) -> bytearray:
+    grown = bytearray(size)
+    grown[: len(data)] = data
+    return grown
 
 
 def _picture(data: bytes, place: ImagePlace) -> Picture:

@@ -72,7 +72,7 @@ class BodyLimit:
         if scope["type"] != "http" or not scope["path"].startswith(self._paths):
             await self._app(scope, receive, send)
             return
-        body = _Body(self, self._bounds, receive, _declared(scope))
+        body = _Body(self, self._bounds, receive, declared_bytes(scope))
         try:
             await self._app(scope, body.receive, send)
         finally:
@@ -162,7 +162,7 @@ def require_few_values(body: bytes | bytearray, bounds: BodyBounds) -> None:
             )
 
 
-def _declared(scope: Scope) -> int:
+def declared_bytes(scope: Scope) -> int:
     """Returns how many bytes a client says it sends; 0 if it says nothing that makes sense."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and len(value) < 20:
