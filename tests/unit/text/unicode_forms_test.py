@@ -15,7 +15,7 @@ def test_every_order_of_marks_becomes_the_canonical_one(form, monkeypatch):
     monkeypatch.setattr(unicode_forms, "_SHORT", 0)
     draw = Random(0)
     for _ in range(500):
-        marks = "".join(draw.choices(MARKS, k=draw.randint(1, 90)))
+        marks = "".join(draw.choices(MARKS, k=draw.randint(1, 190)))
         text = "".join(draw.choices(("é", "क", "漢", " ", "ｶ", "", marks, marks[:20]), k=8))
         assert normalized(form, text) == unicodedata.normalize(form, text)
 
@@ -24,10 +24,16 @@ def test_every_order_of_marks_becomes_the_canonical_one(form, monkeypatch):
 def test_all_characters_that_become_marks_are_known(form):
     for character in map(chr, range(sys.maxunicode + 1)):
         if unicodedata.combining(unicodedata.normalize(f"NF{form[2:-1]}D", character)[0]):
-            assert unicode_forms._many_marks(form).fullmatch(character * 31), ascii(character)
+            assert character in unicode_forms._marks(form), ascii(character)
+            assert unicode_forms._many_marks(form).fullmatch(character * 64), ascii(character)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFKC"])
 def test_short_texts_and_halves_of_surrogates_pass(form):
     assert normalized(form, "e\u0301") == "é"
     assert normalized(form, "\ud800" * 2000) == "\ud800" * 2000
+
+
+def test_a_run_of_many_marks_is_seen_wherever_it_begins():
+    for start in range(16):
+        assert unicode_forms._may_have_many_marks("NFC", "a" * start + "\u0301" * 64 + "b" * 99)
