@@ -14,7 +14,7 @@ from abuse_parts.hostile_texts import Make
 
 Parse = Callable[[str], object]
 
-SCREENED, SMALL, LARGE = 2**13, 2**16, 2**20
+SCREENED, SMALL, LARGE = 2**12, 2**16, 2**20
 """Characters of a text: for finding a parser's worst texts, and for comparing."""
 TOO_LONG_S = 1.5
 """CPU seconds of a smaller text beyond which no larger one is tried."""
