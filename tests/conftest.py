@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from palo import languages
+from palo.session import keep_ray_private
 
 if TYPE_CHECKING:
     from palo.model import PaloConfig, PaloForConditionalGeneration
@@ -35,6 +36,9 @@ pytest_plugins = [
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Modules of tests import Ray when they are collected, before any session begins.
+keep_ray_private()
 
 
 @pytest.fixture(scope="session")

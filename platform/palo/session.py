@@ -71,7 +71,7 @@ def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Ite
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns wherever it is loaded
     address = os.environ.get("RAY_ADDRESS")
     if address is None and "ray" not in sys.modules:
-        os.environ |= _PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
+        keep_ray_private()
         if niceness is not None:
             os.environ["RAY_worker_niceness"] = str(niceness)  # noqa: SIM112 - Ray's own name
     elif address is not None:
@@ -97,6 +97,11 @@ def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Ite
             yield
         finally:
             ray.shutdown()
+
+
+def keep_ray_private() -> None:
+    """Has a private Ray ask for a fresh token and listen on loopback; Ray reads that on import."""
+    os.environ |= _PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
 
 
 def worker_share(num_workers: int, purpose: str) -> dict[str, float]:

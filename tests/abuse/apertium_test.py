@@ -78,7 +78,7 @@ def test_what_it_writes_fills_no_memory(fake, trouble):
 
 
 def test_a_command_that_hangs_ends_with_all_that_it_started(fake, unit_of, desk):
-    (end,) = translate([unit_of("HANG", "b")], desk, timeout_s=2.0)
+    (end,) = translate([unit_of("HANG", "b")], desk, timeout_s=8.0)
     assert end.kind == "timeout"
     process = Path(f"/proc/{(fake / 'pids').read_text()}/stat")
     until = time.monotonic() + 10

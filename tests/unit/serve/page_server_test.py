@@ -1,6 +1,5 @@
 """The chat page is an application of its own: in another process, for loopback where keyless."""
 
-import os
 import subprocess
 import sys
 
@@ -8,9 +7,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from palo.errors import ConfigError
+from palo.serve import page_server
 from palo.serve.client import Endpoint
 from palo.serve.page import PageSettings
 from palo.serve.page_server import PageServer, page_application
+from palo.serve.priority import PAGE
 
 _LOADED = "import sys, {}; print(*({{'gradio', 'torch'}} & sys.modules.keys()))"
 
@@ -29,15 +30,15 @@ def test_gradio_is_loaded_in_the_pages_process_alone_and_no_model_is():
 
 @pytest.fixture
 def serve(tmp_path, monkeypatch, chat_server):
-    """Builds the page's application as Ray Serve does; its `nice` is told and not done."""
-    nice = []
-    monkeypatch.setattr(os, "nice", nice.append)
+    """Builds the page's application as Ray Serve does; its priority is told and not changed."""
+    lowered = []
+    monkeypatch.setattr(page_server, "lower_priority", lowered.append)
 
     def make(*, login):
         endpoint = Endpoint(url=chat_server.url)
         settings = PageSettings(endpoint=endpoint, login=login, feedback=tmp_path / "feedback")
         app = PageServer(settings).__serve_build_asgi_app__()
-        assert nice == [5]
+        assert lowered == [PAGE]
         return lambda host: TestClient(app, base_url=f"http://{host}", follow_redirects=False)
 
     return make
