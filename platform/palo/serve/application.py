@@ -1,5 +1,6 @@
 """The Ray Serve application: an ingress, and a deployment for each base of models."""
 
+import gc
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -68,7 +69,12 @@ class Ingress:
         start_logging()
         question_language.load()
         edge = Edge(bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path)
-        return build_app(front, edge)
+        app = build_app(front, edge)
+        # What is loaded by now stays: else each full collection goes through all of it, and every
+        # request waits.
+        gc.collect()
+        gc.freeze()
+        return app
 
 
 def _call(handle: DeploymentHandle) -> Call:
