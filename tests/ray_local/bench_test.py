@@ -1,5 +1,6 @@
 """The benches run, on settings that measure nothing, so that they work when they are needed."""
 
+import re
 import subprocess
 import sys
 
@@ -60,3 +61,21 @@ def test_a_part_of_the_corpus_bench_measures_its_targets(request, tmp_path):
     goals = {name for name, figure in figures.items() if figure.target is not None}
     assert goals == {"encode_ratio", "encodes_per_picture"}
     assert figures["encodes_per_picture"].met
+
+
+@pytest.mark.timeout(600)
+def test_an_endpoint_is_attacked_and_goes_on(request, tmp_path):
+    flags = ["--part", "waits", "--attack-s", "4", "--quiet-s", "1", "--concurrency", "2"]
+    folders = ["--output", str(tmp_path / "result"), "--cache", str(tmp_path / "cache")]
+    command = [sys.executable, "jobs/bench/abuse.py", *flags, *folders]
+    done = subprocess.run(
+        command, cwd=request.config.rootpath, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for role in ("stranger", "client", "visitor"):
+        assert f"  {role}, " in done.stdout, f"the {role} tried nothing"
+    assert not re.search(r"x 5\d\d", done.stdout), done.stdout
+    result = benchmark.read_results(tmp_path / "result")["abuse"]
+    waits = {figure.name: figure for figure in result.figures}
+    assert waits["healthz_attacked_longest_s"].target is not None
+    assert waits["healthz_attacked_longest_s"].value < 60  # a failure counts as two minutes
