@@ -87,7 +87,9 @@ def test_no_exception_is_left_without_its_pattern(product: list[Path], root: Pat
     ],
 )
 def test_patterns_that_backtrack_are_found(pattern: str, method: str) -> None:
-    assert _worst(Used("", re.compile(pattern, re.MULTILINE), (method,)))
+    # Longer texts too: on a fast machine the longest of the others takes no time to speak of.
+    lengths = (*_LENGTHS, 16384)
+    assert _worst(Used("", re.compile(pattern, re.MULTILINE), (method,)), lengths)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +113,11 @@ def _is_allowed(used: Used) -> bool:
     )
 
 
-def _worst(used: Used) -> str:
+def _worst(used: Used, lengths: Sequence[int] = _LENGTHS) -> str:
     """Returns on what a pattern backtracks, "" if on nothing."""
     for attack in attack_texts(used.pattern):
         for method in used.methods:
-            if _backtracks(used.pattern, method, partial(_text, used.pattern, *attack)):
+            if _backtracks(used.pattern, method, partial(_text, used.pattern, *attack), lengths):
                 return "backtracks in {} on {!a} + {!a} * n + {!a}".format(method, *attack)
     return ""
 
@@ -125,8 +127,10 @@ def _text(pattern: re.Pattern[Any], before: str, piece: str, behind: str, length
     return text if isinstance(pattern.pattern, str) else text.encode("latin-1", "replace")
 
 
-def _backtracks(pattern: re.Pattern[Any], method: str, make: Callable[[int], Any]) -> bool:
-    for length in _LENGTHS:
+def _backtracks(
+    pattern: re.Pattern[Any], method: str, make: Callable[[int], Any], lengths: Sequence[int]
+) -> bool:
+    for length in lengths:
         start = time.perf_counter()
         _METHODS[method](pattern, make(length))
         if time.perf_counter() - start > _SUSPECT_S:

@@ -52,7 +52,7 @@ def mini() -> Recipe:
         finetune=StageConfig(
             template="chatml",
             trains="lora",
-            lora=LoraSettings(rank=32, alpha=64, dropout=0.05),
+            lora=LoraSettings(rank=32, alpha=64.0, dropout=0.05),
             optimizer=OptimizerSettings(lr_projector=1e-4, lr_language=5e-4, warmup_ratio=0.05),
             global_batch=8,
             epochs=3,

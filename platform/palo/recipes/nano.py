@@ -46,7 +46,7 @@ def nano() -> Recipe:
         finetune=StageConfig(
             template="vicuna_v1",
             trains="lora",
-            lora=LoraSettings(rank=32, alpha=64, dropout=0.0),
+            lora=LoraSettings(rank=32, alpha=64.0, dropout=0.0),
             optimizer=OptimizerSettings(
                 lr_projector=1e-3, lr_language=2e-3, betas=_BETAS, warmup_ratio=0.05
             ),

@@ -119,7 +119,7 @@ def _paper(name: str, scale: str, language: str, image_tokens: int) -> Recipe:
         finetune=StageConfig(
             template="vicuna_v1",
             trains="lora",
-            lora=LoraSettings(rank=128, alpha=128, dropout=0.05),
+            lora=LoraSettings(rank=128, alpha=128.0, dropout=0.05),
             optimizer=OptimizerSettings(lr_projector=2e-5, lr_language=2e-4),
             global_batch=128,
             token_budget=8 * _CONTEXT,
@@ -141,5 +141,5 @@ def _as_scripts(recipe: Recipe, name: str) -> Recipe:
             optimizer=OptimizerSettings(lr_projector=1e-3),
             zero=ZeroSettings(stage=2),
         ),
-        finetune=replace(recipe.finetune, lora=LoraSettings(rank=128, alpha=256, dropout=0.05)),
+        finetune=replace(recipe.finetune, lora=LoraSettings(rank=128, alpha=256.0, dropout=0.05)),
     )
