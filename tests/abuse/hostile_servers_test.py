@@ -6,9 +6,11 @@ import itertools
 import json
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.abuse.linear_time import assert_linear_in_bytes
 from tests.fixtures.peak_memory import grown_mib
 from tests.fixtures.raw_server import raw_server, reply
 
@@ -338,17 +340,12 @@ def test_a_usage_of_any_kind_spoils_no_answer(usage):
 
 
 def test_reading_a_stream_costs_the_same_for_each_byte_however_it_is_cut():
-    def seconds(size):
-        best = 1e9
-        for _ in range(3):
-            reading = client.answers.Reading()
-            start = time.thread_time()
-            for _ in range(size // 16):
-                list(reading.feed(b"x" * 16))
-            best = min(best, time.thread_time() - start)
-        return best
+    def read(size):
+        reading = client.answers.Reading()
+        for _ in range(size // 16):
+            list(reading.feed(b"x" * 16))
 
-    assert seconds(1 << 20) / max(seconds(1 << 16), 0.004) < 20
+    assert_linear_in_bytes(lambda size: partial(read, size))
 
 
 WORDS = {

@@ -1,7 +1,7 @@
 """Linear time and little memory on hostile texts, as the bench measures it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from math import isinf
 from pathlib import Path
@@ -15,13 +15,22 @@ from abuse_parts.cpu_cost import (  # noqa: E402
     FLOOR_S,
     Parse,
     cost_at,
+    cpu_s,
     peak_bytes,
     worst_texts,
 )
 from abuse_parts.hostile_texts import Make, hostile_texts  # noqa: E402
 from abuse_parts.parsers import PARSERS, Parser  # noqa: E402
 
-__all__ = ["PARSERS", "Parser", "assert_linear", "cost_ratio", "hostile_texts", "peak_bytes"]
+__all__ = [
+    "PARSERS",
+    "Parser",
+    "assert_linear",
+    "assert_linear_in_bytes",
+    "cost_ratio",
+    "hostile_texts",
+    "peak_bytes",
+]
 
 SIZES = 2**14, 2**18
 """Characters of the texts that are compared, with a factor of 16 between them."""
@@ -53,6 +62,23 @@ def assert_linear(parse: Parse, texts: Mapping[str, Make] | None = None) -> None
             f"16 times as much of {name} takes {ratio:.0f} times as long"
             f" (inf: far more than that before the end)"
         )
+
+
+def assert_linear_in_bytes(
+    prepare: Callable[[int], Callable[[], object]], sizes: tuple[int, int] = (2**16, 2**20)
+) -> None:
+    """Fails if work on input that is 16 times as long takes far more than 16 times as long.
+
+    Args:
+        prepare: Returns the work on an input of so many bytes; preparing isn't measured.
+        sizes: Bytes of the shorter input and of the longer one.
+    """
+    for _ in range(_TRIES):  # a busy machine is no fault of the work
+        small_s, large_s = (cpu_s(lambda work: work(), prepare(size), repeats=2) for size in sizes)
+        ratio = large_s / max(small_s, FLOOR_S)
+        if ratio <= MOST_RATIO:
+            return
+    raise AssertionError(f"16 times the bytes take {ratio:.0f} times as long")
 
 
 @cache

@@ -2,10 +2,10 @@
 
 import contextlib
 import json
-import time
 
 import orjson
 import pytest
+from tests.abuse.linear_time import assert_linear_in_bytes
 
 from palo import storage
 from palo.data.cleaning import AS_IT_IS
@@ -18,9 +18,6 @@ from palo.data.turns import MAX_CHARACTERS, MAX_TURN_CHARACTERS, MAX_TURNS
 from palo.errors import DataError
 
 ORIGIN = Origin(source="s", language="en", image_folder="images", languages=("en",))
-SMALL, LARGE = 1 << 16, 1 << 20
-MOST_TIMES = 40
-"""Sixteen times the bytes may take so many times the time; the square would take 256 times."""
 
 
 def turn(text, speaker="human"):
@@ -146,25 +143,24 @@ ARRAYS = {
 }  # fmt: skip
 
 
-def _cpu_s(path, data, piece_bytes):
-    path.write_bytes(data)
-    started = time.process_time()
+def _read_array(path, piece_bytes):
     for piece in split_source(path, "json", piece_bytes):
         with contextlib.suppress(DataError):  # what is wrong with the array isn't asked
             for row in read_piece(piece):
                 parse_row(row, ORIGIN, 0)
-    return time.process_time() - started
 
 
 @pytest.mark.parametrize("pieces_each", [1, 4])
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_arrays_are_read_in_linear_time(tmp_path, kind, pieces_each):
     path = tmp_path / "a.json"
-    times = []
-    for size in (SMALL, LARGE):
+
+    def prepare(size):
         data = b"[" + ARRAYS[kind](size) + b"]"
-        times.append(_cpu_s(path, data, len(data) // pieces_each + 1))
-    assert times[1] <= MOST_TIMES * max(times[0], 0.02), times
+        path.write_bytes(data)
+        return lambda: _read_array(path, len(data) // pieces_each + 1)
+
+    assert_linear_in_bytes(prepare)
 
 
 def test_lines_of_all_sorts_end_as_rows(tmp_path):
