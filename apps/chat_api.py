@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palo.config import from_dict
-from palo.serve.page.settings import PageSettings
+from palo.serve.chat_page.settings import PageSettings
 from palo.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def build_page(arguments: dict[str, Any]) -> "Application":
     """Builds the chat page from the `args` of a Serve file.
 
     Args:
-        arguments: Fields of `palo.serve.page.settings.PageSettings`. Paths may begin with `~/`.
+        arguments: Fields of `palo.serve.chat_page.settings.PageSettings`; paths may begin with
+            `~/`.
 
     Raises:
         ConfigError: If a field is unknown or a value out of range.

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo import command, config
+from palo.api_errors import RefusalCode
+from palo.client import ChatClient, Endpoint, EndpointError
 from palo.endpoint.credentials import key_of
 from palo.errors import ConfigError
-from palo.serve.client import ChatClient, Endpoint, EndpointError
-from palo.serve.page.settings import PageSettings
-from palo.serve.refusal_codes import RefusalCode
+from palo.serve.chat_page.settings import PageSettings
 from palo.session import lasting_path
 
 _KEY = "PALO_API_KEY"
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
         )
     login = _asks_for_keys(endpoint)
     # Imported late: Gradio takes seconds.
-    from palo.serve.page.mount import serve_page
+    from palo.serve.chat_page.mount import serve_page
 
     feedback = lasting_path(chosen.feedback)
     print(f"The chat page is at http://{chosen.host}:{chosen.port}", flush=True)

@@ -10,13 +10,13 @@ import torch
 
 import palo
 from palo.command import run_job
-from palo.data.nano_base.build import NanoBase, build_nano_base
+from palo.scenes.nano_base.build import NanoBase, build_nano_base
 
 
 def main(arguments: list[str]) -> None:
     """Builds the weights with one thread, so that a second run gives the same ones."""
     torch.set_num_threads(1)
-    own = Path(palo.__file__).parent / "data" / "nano_base"
+    own = Path(palo.__file__).parent / "scenes" / "nano_base"
     folder = Path(arguments[0]) if arguments else own
     command = " ".join(("python jobs/build_nano_base.py", *arguments))
     build_nano_base(folder, NanoBase(), command, print)

@@ -24,8 +24,8 @@ from palo.session import lasting_path
 from palo.terminal import one_line, visible
 
 if TYPE_CHECKING:
+    from palo.client.session import EndpointSession
     from palo.evaluate.chat_session import ChatSession
-    from palo.serve.client.session import EndpointSession
 
     Session = ChatSession | EndpointSession
 
@@ -120,9 +120,9 @@ def _open_session(settings: ChatSettings) -> "ChatSession":
 
 
 def _connect(settings: ChatSettings) -> "EndpointSession":
+    from palo.client import Endpoint
+    from palo.client.session import EndpointSession
     from palo.endpoint.credentials import key_of
-    from palo.serve.client import Endpoint
-    from palo.serve.client.session import EndpointSession
 
     endpoint = Endpoint(
         url=settings.endpoint or "",

@@ -95,9 +95,9 @@ def _sessions(settings: GallerySettings) -> "Callable[[str], Session]":
         trained = load_for_answers(stage_folder(folder))
         session = ChatSession(trained, max_new_tokens=settings.max_tokens)
         return lambda language: session
+    from palo.client import Endpoint
+    from palo.client.session import EndpointSession
     from palo.endpoint.credentials import key_of
-    from palo.serve.client import Endpoint
-    from palo.serve.client.session import EndpointSession
 
     endpoint = Endpoint(
         url=settings.endpoint,

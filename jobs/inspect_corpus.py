@@ -21,7 +21,7 @@ from tyro.conf import Positional
 from palo import command, config, languages, storage
 
 if TYPE_CHECKING:
-    from palo.data.inspection.show import Inspector, Item
+    from palo.corpus.report.show import Inspector, Item
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> None:
     """Prints what was asked for, or writes it to a file."""
     wanted = command.override(Inspection(corpus=""), arguments, "jobs/inspect_corpus.py")
     config.check(wanted)
-    from palo.data.inspection.show import Inspector
+    from palo.corpus.report.show import Inspector
 
     tokenizer = None if wanted.tokenizer is None else storage.path_of(wanted.tokenizer)
     inspector = Inspector(storage.path_of(wanted.corpus), tokenizer)
@@ -98,7 +98,7 @@ def _export(inspector: "Inspector", wanted: Inspection, target: Path) -> None:
 
 
 def _show(inspector: "Inspector", wanted: Inspection) -> None:
-    from palo.data.inspection.show import lines_of
+    from palo.corpus.report.show import lines_of
 
     title: str = wanted.corpus
     items: Sequence[Item] | None = None

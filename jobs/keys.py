@@ -15,9 +15,9 @@ from typing import Literal
 from tyro.conf import Positional
 
 from palo import command, config
-from palo.serve.guard.key_file import KEY_FILE, add_key, read_keys, revoke_key
-from palo.serve.guard.keys import ApiKey, KeyLimits
-from palo.serve.observing.logs import start_logging
+from palo.observability.logs import start_logging
+from palo.security.key_file import KEY_FILE, add_key, read_keys, revoke_key
+from palo.security.keys import ApiKey, KeyLimits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

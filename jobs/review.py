@@ -23,7 +23,7 @@ from palo.session import lasting_path
 from palo.terminal import one_line
 from palo.translate.review.offline.columns import rows_of
 from palo.translate.review.offline.files import write_rows
-from palo.translate.review.offline.take_back import take_back
+from palo.translate.review.offline.import_reviews import take_back
 from palo.translate.review.page.settings import ReviewPage
 from palo.translate.review.sampling import SampleSettings, queue, sample
 from palo.translate.review.store import ReviewStore

@@ -17,9 +17,9 @@ from tyro.conf import Positional
 
 from palo import command, config
 from palo.errors import DataError, PaloError
+from palo.security.access import AccessSettings
+from palo.security.key_file import renew_key
 from palo.serve.addresses import require_free
-from palo.serve.guard.access import AccessSettings
-from palo.serve.guard.key_file import renew_key
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.session import lasting_path, ray_session
 
@@ -127,7 +127,7 @@ def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
 def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
     import torch
 
-    from palo.serve.engine.settings import EngineSettings
+    from palo.inference.settings import EngineSettings
     from palo.serve.loading import ModelSource, stage_folder
     from palo.serve.replica import ReplicaSettings
     from palo.serve.running import PAGE_PATH
@@ -162,8 +162,8 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
 
 def _run_page(job: ServeJob) -> None:
     """Runs the chat page; says so if it can't start, since the endpoint needs none."""
-    from palo.serve.client import Endpoint
-    from palo.serve.page.settings import PageSettings
+    from palo.client import Endpoint
+    from palo.serve.chat_page.settings import PageSettings
     from palo.serve.page_server import page_application
     from palo.serve.running import PAGE_PATH, run_page
 

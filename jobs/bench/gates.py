@@ -24,8 +24,8 @@ from palo.errors import ConfigError, DataError
 from palo.machine import hardware
 
 if TYPE_CHECKING:
-    from palo.translate.faults.measuring import Measured
-    from palo.translate.faults.share import Share
+    from palo.translate.perturbations.measuring import Measured
+    from palo.translate.perturbations.share import Share
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("palo", "py3langid", "sacrebleu")
@@ -64,7 +64,7 @@ class GatesBench:
 
 def main(arguments: list[str]) -> None:
     """Runs the bench."""
-    from palo.translate.faults.tables import table
+    from palo.translate.perturbations.tables import table
 
     settings = override(GatesBench(), arguments, "jobs/bench/gates.py")
     config.check(settings)
@@ -101,7 +101,7 @@ def _read_rows() -> list[dict[str, str]]:
 def _measured(
     rows: Sequence[Mapping[str, str]], code: str, source: str, settings: GatesBench, name: str
 ) -> "Measured":
-    from palo.translate.faults.measuring import measure
+    from palo.translate.perturbations.measuring import measure
 
     _say(f"measuring {name}")
     found = measure(rows, code, cases=settings.cases, source=source, seed=settings.seed)
@@ -133,8 +133,8 @@ def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
     from palo.text.messages import Turn
     from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
     from palo.translate.backends.backend import Desk, Draft, Lost
-    from palo.translate.locks.locking import lock_record, unlock
-    from palo.translate.units import Unit
+    from palo.translate.protected_spans.protect import lock_record, unlock
+    from palo.translate.request import Unit
 
     made: dict[str, str] = {}
 
@@ -163,7 +163,7 @@ def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
 
 def _figures(prefix: str, measured: "Mapping[str, Measured]") -> list[Figure]:
     """Returns what was caught and refused by language and in all; targets hold for references."""
-    from palo.translate.faults.share import total
+    from palo.translate.perturbations.share import total
 
     has_target = not prefix
     figures = []
@@ -181,8 +181,8 @@ def _figures(prefix: str, measured: "Mapping[str, Measured]") -> list[Figure]:
 
 
 def _kinds(measured: "Mapping[str, Measured]") -> list[Figure]:
-    from palo.translate.faults.kinds import KINDS
-    from palo.translate.faults.share import total
+    from palo.translate.perturbations.kinds import KINDS
+    from palo.translate.perturbations.share import total
 
     return [
         _figure(f"caught_{kind}", total(one.caught[kind] for one in measured.values()), 0.98)
@@ -194,8 +194,8 @@ def _rules(
     rows: Sequence[Mapping[str, str]], codes: Sequence[str], settings: GatesBench
 ) -> list[Figure]:
     """Lists what the rules change, and returns of how many sentences that is."""
-    from palo.translate.faults.rule_changes import changed_by_rules
-    from palo.translate.faults.share import Share
+    from palo.translate.perturbations.rule_changes import changed_by_rules
+    from palo.translate.perturbations.share import Share
 
     figures = []
     for code in codes:

@@ -4,7 +4,7 @@ Each test names the advisories whose kind it tries. vLLM and SGLang are no part 
 went wrong in them could go wrong in any server that speaks the same protocol. Some are tried
 elsewhere: timing of cached prompts (CVE-2025-46570) in tenants_test, the comparison of keys
 (CVE-2025-59425) in api_test, addresses that two parsers read differently (CVE-2026-24779) in
-tests/unit/serve/guard/remote_pictures_test.py, Ray's agent and a browser (CVE-2025-62593,
+tests/unit/serve/images/remote_images_test.py, Ray's agent and a browser (CVE-2025-62593,
 CVE-2026-27482) in tests/ray_local/private_ray_test.py.
 """
 
@@ -27,10 +27,10 @@ from starlette.testclient import TestClient
 from tests.abuse.endpoints import Played, app_of, ask, client_of, front_of, keyed, refused
 from tests.fixtures.browser_pages import served
 
-from palo.data.images import decode_image, to_pixels
-from palo.data.preprocessing import Preprocessing
-from palo.data.reasons import Reason
 from palo.errors import ImageError, PaloError
+from palo.images.decode import decode_image, to_pixels
+from palo.images.preprocessing import Preprocessing
+from palo.reasons import Reason
 
 # What is locked has to be at least this, for these.
 _FIXED = [
@@ -151,7 +151,7 @@ def test_images_are_counted_before_one_is_read(
     client: TestClient, model: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CVE-2026-100650: media were fetched or decoded in full before their limits were looked at."""
-    reader = "palo.serve.guard.pictures.PictureReader.read"
+    reader = "palo.serve.images.reader.PictureReader.read"
     monkeypatch.setattr(reader, lambda *_: pytest.fail("an image was read"))
     assert refused(ask(client, _parts(*[_url(_png())] * 50))) == (400, "too_many_images")
     assert not model.asked
@@ -410,9 +410,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The chat page, which asks for a key."""
     from tests.fixtures.chat_server import running_chat_server
 
-    from palo.serve.client import Endpoint
-    from palo.serve.page import PageSettings
-    from palo.serve.page.mount import mount_page
+    from palo.client import Endpoint
+    from palo.serve.chat_page import PageSettings
+    from palo.serve.chat_page.mount import mount_page
 
     with running_chat_server() as chat:
         chat.key = _PAGE_KEY

@@ -14,12 +14,12 @@ from functools import partial
 import pytest
 from tests.abuse.endpoints import Played, app_of, ask, client_of, front_of, keyed, refused
 
-from palo.serve import front as front_module
-from palo.serve.guard.key_file import read_keys, revoke_key
-from palo.serve.guard.key_ring import KeyRing
-from palo.serve.guard.keys import ApiKey, digest_of
-from palo.serve.observing import metrics
-from palo.serve.refusal_codes import Refusal
+from palo.api_errors import Refusal
+from palo.observability import metrics
+from palo.security.key_file import read_keys, revoke_key
+from palo.security.key_ring import KeyRing
+from palo.security.keys import ApiKey, digest_of
+from palo.serve import chat_handler as front_module
 
 IMAGE = "data:image/png;base64," + base64.b64encode(bytes(300_000)).decode()
 PATH = "/v1/chat/completions"
@@ -84,7 +84,7 @@ def test_a_wrong_key_costs_the_same_however_many_there_are(endpoint, tmp_path, m
             ApiKey(id=str(n), name="any", sha256=digest_of(str(n)), created="now")
             for n in range(number)
         )
-        monkeypatch.setattr("palo.serve.guard.key_ring.read_keys", lambda path: keys)
+        monkeypatch.setattr("palo.security.key_ring.read_keys", lambda path: keys)
         return KeyRing(tmp_path)
 
     def guess(ring):
@@ -229,7 +229,7 @@ def test_large_images_never_meet_the_parser(endpoint, monkeypatch):
 
 
 def test_images_are_counted_before_one_is_decoded(endpoint, monkeypatch):
-    monkeypatch.setattr("palo.serve.guard.pictures.read_data_url", lambda *_: 1 // 0)
+    monkeypatch.setattr("palo.serve.images.reader.read_data_url", lambda *_: 1 // 0)
     many = [{"type": "image_url", "image_url": {"url": IMAGE}} for _ in range(9)]
     assert refused(ask(endpoint(), many)) == (400, "too_many_images")
 

@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 import pytest
 from tests.fixtures.raw_server import raw_server, reply
 
-from palo.data import downloads, web_asking
-from palo.data.corpus_config import ImageLimits
-from palo.data.downloads import Downloads
-from palo.data.reasons import Reason
+from palo.corpus.config import ImageLimits
 from palo.data.records import Origin, parse_llava
-from palo.data.web_asking import Asking, ask
 from palo.errors import ImageError
+from palo.images import downloads
+from palo.images import fetch as web_asking
+from palo.images.downloads import Downloads
+from palo.images.fetch import Asking, ask
+from palo.reasons import Reason
 
 _PICTURE = b"\x89PNG\r\n\x1a\n"
 _LIMITS = ImageLimits(max_file_bytes=10_000)

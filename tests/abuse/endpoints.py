@@ -4,19 +4,19 @@ import asyncio
 
 from starlette.testclient import TestClient
 
-from palo.serve.engine.request import Usage
-from palo.serve.front import Front
-from palo.serve.guard.access import Access, AccessSettings
-from palo.serve.guard.allowances import Allowances
-from palo.serve.guard.body_limit import BodyBounds
-from palo.serve.guard.key_file import add_key
-from palo.serve.guard.picture_settings import PictureRules
-from palo.serve.guard.pictures import PictureReader
+from palo.inference.request import Usage
+from palo.observability.logs import RequestLog
+from palo.security.access import Access, AccessSettings
+from palo.security.body_limit import BodyBounds
+from palo.security.key_file import add_key
+from palo.security.rate_limiter import Allowances
+from palo.serve.chat_handler import Front
+from palo.serve.images.reader import PictureReader
+from palo.serve.images.settings import PictureRules
 from palo.serve.ingress import Edge, build_app
-from palo.serve.observing.logs import RequestLog
-from palo.serve.protocol.ask import Opened, Piece
 from palo.serve.protocol.bounds import ProtocolBounds
-from palo.serve.relay import Relay
+from palo.serve.protocol.generate import Opened, Piece
+from palo.serve.replica_client import Relay
 
 USAGE = Usage(
     prompt_tokens=30,

@@ -17,21 +17,21 @@ from types import SimpleNamespace
 
 import pytest
 
+from palo.client import Endpoint
 from palo.errors import ResourceError
-from palo.serve.client import Endpoint
-from palo.serve.page.feedback import FeedbackBounds, FeedbackFolder
-from palo.serve.page.handlers import Handlers
-from palo.serve.page.settings import PageSettings
-from palo.serve.page.talk import Talk
-from palo.serve.page.words import words_of
+from palo.serve.chat_page.chat import Talk
+from palo.serve.chat_page.feedback import FeedbackBounds, FeedbackFolder
+from palo.serve.chat_page.handlers import Handlers
+from palo.serve.chat_page.settings import PageSettings
+from palo.webui.texts import words_of
 
 _NUM = 40
 _PNG = b"\x89PNG\r\n\x1a\nrest"
 _OTHER = """
 import sys
 from pathlib import Path
-from palo.serve.page.feedback import FeedbackFolder
-from palo.serve.page.talk import Talk
+from palo.serve.chat_page.feedback import FeedbackFolder
+from palo.serve.chat_page.chat import Talk
 
 kept = FeedbackFolder(Path(sys.argv[1]))
 for number in range(10):

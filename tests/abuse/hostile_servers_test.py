@@ -14,6 +14,7 @@ from tests.abuse.linear_time import assert_linear_in_bytes
 from tests.fixtures.peak_memory import grown_mib
 from tests.fixtures.raw_server import raw_server, reply
 
+from palo import client
 from palo.endpoint.caller import Caller
 from palo.endpoint.pace import Pace
 from palo.endpoint.replies import Failure, Reply
@@ -23,7 +24,6 @@ from palo.evaluate.answers.answer import Answer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.judging.judge import judge
 from palo.evaluate.judging.settings import JudgeSettings
-from palo.serve import client
 
 _BODY = {"messages": [{"role": "user", "content": "?"}]}
 _QUESTION = client.Question(model="m", messages=(client.user("?"),))

@@ -7,9 +7,7 @@ import pytest
 from tests.fixtures.confined import run_confined
 
 from palo import storage
-from palo.data.corpus_config import ImageLimits
-from palo.data.image_folder import ImageFolder, read_image_file
-from palo.data.reasons import Reason
+from palo.corpus.config import ImageLimits
 from palo.errors import DataError, ImageError, PaloError
 from palo.evaluate.benches.bench import BenchSource, read_bench
 from palo.evaluate.benches.item import BenchItem
@@ -17,9 +15,11 @@ from palo.evaluate.dialogues import read_dialogues
 from palo.evaluate.photos import read_photos
 from palo.evaluate.questions import read_questions
 from palo.evaluate.reports.cards import Pictures
+from palo.images.image_folder import ImageFolder, read_image_file
+from palo.reasons import Reason
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.form import item_form
-from palo.translate.review.page.words import review_words
+from palo.translate.review.page.texts import review_words
 
 OUTSIDE = (
     "/etc/hostname",
@@ -135,7 +135,7 @@ def test_a_bucket_is_the_operators_choice(bucket):
 
 _READS = """
     from pathlib import Path
-    from palo.data.image_folder import ImageFolder
+    from palo.images.image_folder import ImageFolder
     from palo.errors import ImageError
     for name in sys.argv[2:]:
         try:
@@ -158,7 +158,7 @@ _FORM = """
     from tests.fixtures.translations import translation_of
     from palo.translate.review.item import Item, edition_of
     from palo.translate.review.page.form import item_form
-    from palo.translate.review.page.words import review_words
+    from palo.translate.review.page.texts import review_words
     for name in sys.argv[2:]:
         made = translation_of(image=name)
         item = Item(translated=made, edition=edition_of(made))

@@ -10,12 +10,12 @@ from PIL import Image
 from tests.fixtures.confined import run_confined
 
 from palo import storage
-from palo.data.corpus_config import ImageLimits
-from palo.data.image_folder import thumbnail_uri
-from palo.data.images import decode_image
-from palo.data.inspection.pictures import _is_known_store
-from palo.data.reasons import Reason
+from palo.corpus.config import ImageLimits
+from palo.corpus.report.images import _is_known_store
 from palo.errors import ImageError
+from palo.images.decode import decode_image
+from palo.images.image_folder import thumbnail_uri
+from palo.reasons import Reason
 
 MB = 1 << 20
 
@@ -53,7 +53,7 @@ BOMBS = {
 
 _DECODE = """
     from pathlib import Path
-    from palo.data.images import decode_image
+    from palo.images.decode import decode_image
     from palo.errors import ImageError
     for name in sys.argv[1:]:
         try:

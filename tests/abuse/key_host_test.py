@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from tests.fixtures.raw_server import raw_server, reply
 
-from palo import config
+from palo import client, config
 from palo.endpoint.caller import Caller
 from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError
 from palo.pipeline.bench_config import BenchRun
-from palo.serve import client
-from palo.serve.page.settings import PageSettings
+from palo.serve.chat_page.settings import PageSettings
 
 _ROOT = Path(__file__).resolve().parents[2]
 _KEY = "sk-everything-that-is-mine"

@@ -325,7 +325,7 @@ def test_a_tokenizer_of_gigabytes_is_not_read(tmp_path, name):
 def test_a_sentencepiece_model_with_other_bytes_is_read_or_refused(tmp_path):
     from importlib.resources import files
 
-    data = files("palo.data.nano_base").joinpath("tokenizer", "tokenizer.model").read_bytes()
+    data = files("palo.scenes.nano_base").joinpath("tokenizer", "tokenizer.model").read_bytes()
     path = tmp_path / "tokenizer.model"
     for place in range(0, len(data), len(data) // 97):
         path.write_bytes(data[:place] + b"\xb0\xff" + data[place + 2 :])

@@ -23,13 +23,13 @@ import httpx
 import pytest
 from tests.fixtures.browser_pages import served
 
-from palo.serve.client import Endpoint
-from palo.serve.guard.body_limit import BodyBounds
-from palo.serve.page import PageSettings
-from palo.serve.page.handlers import Handlers
-from palo.serve.page.quota_settings import QuotaSettings
-from palo.serve.page.talk import Talk
-from palo.serve.page.words import words_of
+from palo.client import Endpoint
+from palo.security.body_limit import BodyBounds
+from palo.serve.chat_page import PageSettings
+from palo.serve.chat_page.chat import Talk
+from palo.serve.chat_page.handlers import Handlers
+from palo.webui.quota_settings import QuotaSettings
+from palo.webui.texts import words_of
 
 _WAIT_S = 30.0
 _SMALL = QuotaSettings(
@@ -82,7 +82,7 @@ class Page:
 @pytest.fixture
 def page(tmp_path, chat_server) -> Iterator[Page]:
     """The chat page with small quotas, for everybody on this machine."""
-    from palo.serve.page.mount import mount_page
+    from palo.serve.chat_page.mount import mount_page
 
     apps = []
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from tests.fixtures.page_visits import KINDS, Site, Visit, visiting
 
+from palo.client import Endpoint
 from palo.errors import ConfigError
-from palo.serve.client import Endpoint
-from palo.serve.page import PageSettings
+from palo.serve.chat_page import PageSettings
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -155,7 +155,7 @@ def _texts(site: Site, key: str) -> list[str]:
 @pytest.mark.parametrize("key", [None, "sk-lent"])
 def test_no_page_without_a_login_listens_to_others(host: str, key: str | None) -> None:
     """Regression: such a page lent the key of PALO_API_KEY to whoever reached it."""
-    from palo.serve.page.mount import serve_page
+    from palo.serve.chat_page.mount import serve_page
 
     settings = PageSettings(endpoint=Endpoint(api_key=key))
     with pytest.raises(ConfigError, match="nobody has to log in"):
@@ -168,7 +168,7 @@ def test_pages_that_are_served_alone_have_the_guards_of_the_endpoint(
     import uvicorn
     from starlette.testclient import TestClient
 
-    from palo.serve.page.mount import serve_page
+    from palo.serve.chat_page.mount import serve_page
     from palo.translate.review.page.mount import serve_review
     from palo.translate.review.page.settings import ReviewPage
 

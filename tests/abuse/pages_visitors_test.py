@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tests.fixtures.page_visits import KINDS, Site, chat_site, visiting
 
-from palo.serve.page import tokens
+from palo.webui import tokens
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -61,7 +61,7 @@ def test_a_stream_ends_soon_after_its_key_is_revoked(
 ) -> None:
     """Regression: a revoked key kept its page, and its streams, for twelve hours."""
     monkeypatch.setattr(tokens, "CONFIRM_EVERY_S", 0.2)
-    monkeypatch.setattr("palo.serve.page.streams.CONFIRM_EVERY_S", 0.2)
+    monkeypatch.setattr("palo.webui.streams.CONFIRM_EVERY_S", 0.2)
     with chat_site(tmp_path, "sk-site") as site, visiting(site) as visit:
         assert site.chat is not None
         site.chat.endless, site.chat.pause_s = True, 0.05
@@ -80,7 +80,7 @@ def test_a_stream_ends_soon_after_its_key_is_revoked(
 def test_answers_end_with_the_login_that_they_are_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("palo.serve.page.streams.CONFIRM_EVERY_S", 0.2)
+    monkeypatch.setattr("palo.webui.streams.CONFIRM_EVERY_S", 0.2)
     with chat_site(tmp_path, "sk-site") as site, visiting(site) as visit:
         assert site.chat is not None
         site.chat.endless, site.chat.pause_s = True, 0.05
@@ -109,9 +109,9 @@ def test_cookies_take_linear_time() -> None:
     """Regression: quadratic time, ten seconds for 60 KB, before a key was asked for."""
     import asyncio
 
-    from palo.serve.client import Endpoint
-    from palo.serve.page.gate import Gate
-    from palo.serve.page.visitors import Visitors
+    from palo.client import Endpoint
+    from palo.webui.authentication import Gate
+    from palo.webui.visitors import Visitors
 
     async def page(scope: Any, receive: Any, send: Any) -> None:
         pytest.fail("a stranger was let in")

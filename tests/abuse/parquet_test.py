@@ -8,11 +8,11 @@ import pytest
 from tests.fixtures.confined import run_confined
 
 from palo import storage
-from palo.data.corpus_config import ImageLimits
-from palo.data.picture_rows import PictureRows
-from palo.data.reasons import Reason, SourceFault
-from palo.data.sources import parquet_bounds, read_piece, split_source
+from palo.corpus.config import ImageLimits
+from palo.corpus.images_step.image_rows import PictureRows
+from palo.corpus.sources import parquet_bounds, read_piece, split_source
 from palo.errors import DataError, ImageError, StorageError
+from palo.reasons import Reason, SourceFault
 
 MB = 1 << 20
 TURN = pa.struct([("from", pa.string()), ("value", pa.string())])
@@ -55,7 +55,7 @@ def rows_of(path):
 _READ = """
     import json
     from pathlib import Path
-    from palo.data.sources import read_piece, split_source
+    from palo.corpus.sources import read_piece, split_source
     from palo.errors import PaloError
     found = []
     try:
@@ -221,8 +221,8 @@ def test_an_image_that_many_rows_share_is_read_once(tmp_path):
     assert path.stat().st_size < 1 << 14
     ended = run_confined(
         """
-        from palo.data.corpus_config import ImageLimits
-        from palo.data.picture_rows import PictureRows
+        from palo.corpus.config import ImageLimits
+        from palo.corpus.images_step.image_rows import PictureRows
         rows = PictureRows(sys.argv[1])
         print(sum(len(rows.read(n, ImageLimits())) for n in range(64)) >> 20, grown() >> 20)
         """,

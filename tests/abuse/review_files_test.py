@@ -9,7 +9,7 @@ from tests.fixtures.confined import run_confined
 from palo.errors import DataError, PaloError
 from palo.translate.review.offline.columns import COLUMNS, rows_of
 from palo.translate.review.offline.files import FORMATS, read_rows, write_rows
-from palo.translate.review.offline.take_back import take_back
+from palo.translate.review.offline.import_reviews import take_back
 from palo.translate.review.store import ReviewStore
 
 MB = 1 << 20

@@ -8,14 +8,15 @@ import pytest
 from tests.abuse.linear_time import assert_linear_in_bytes
 
 from palo import storage
-from palo.data.cleaning import AS_IT_IS
-from palo.data.parse_step import ParseTask, parse_piece, parse_row
-from palo.data.quarantine import SourceFile
-from palo.data.reasons import Reason
+from palo.corpus.cleaning import AS_IT_IS
+from palo.corpus.parse.worker import ParseTask, parse_piece, parse_row
+from palo.corpus.quarantine import SourceFile
+from palo.corpus.sources import RawRow, read_piece, split_source
+from palo.corpus.sources import rows as pieces
 from palo.data.records import Origin, Record, Rejected
-from palo.data.sources import RawRow, pieces, read_piece, split_source
 from palo.data.turns import MAX_CHARACTERS, MAX_TURN_CHARACTERS, MAX_TURNS
 from palo.errors import DataError
+from palo.reasons import Reason
 
 ORIGIN = Origin(source="s", language="en", image_folder="images", languages=("en",))
 

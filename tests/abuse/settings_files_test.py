@@ -9,7 +9,7 @@ import pytest
 from tests.abuse.linear_time import assert_linear_in_bytes
 
 from palo import config, storage
-from palo.data.source_list import read_source_list
+from palo.corpus.source_list import read_source_list
 from palo.errors import ConfigError, DataError, PaloError, StorageError
 from palo.evaluate.answers.from_reviews import read_reviews
 from palo.evaluate.benches.item import BenchItem

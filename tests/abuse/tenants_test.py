@@ -9,7 +9,7 @@ import base64
 import pytest
 from tests.abuse.endpoints import Coming, app_of, ask, client_of, front_of, keyed
 
-from palo.serve.engine.settings import EngineSettings
+from palo.inference.settings import EngineSettings
 from palo.serve.loading import ModelSource
 from palo.serve.replica import ModelReplica, ReplicaSettings
 

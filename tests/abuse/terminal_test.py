@@ -13,14 +13,14 @@ import pytest
 from tests.fixtures.raw_server import raw_server, reply
 from tests.fixtures.scripts import load_script
 
-from palo.data.inspection.shards import Dropped
-from palo.data.inspection.terminal import dropped_lines, record_lines
+from palo import client
+from palo.corpus.report.shards import Dropped
+from palo.corpus.report.terminal import dropped_lines, record_lines
 from palo.data.records import Record
 from palo.errors import DataError, PaloError
-from palo.serve import client
 from palo.terminal import one_line, visible
 from palo.text.messages import Turn
-from palo.translate.review.offline.take_back import RowFate
+from palo.translate.review.offline.import_reviews import RowFate
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Writes to the clipboard, renames the window, clears the screen, and the same in C1's one byte.

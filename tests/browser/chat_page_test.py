@@ -4,7 +4,7 @@ import json
 import re
 
 from palo import languages
-from palo.serve.page.words import words_of
+from palo.webui.texts import words_of
 
 _DESKTOP = {"viewport": {"width": 1280, "height": 860}}
 _TELEPHONE = {

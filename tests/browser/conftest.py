@@ -61,9 +61,9 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page, served from a thread of this process."""
-    from palo.serve.client import Endpoint
-    from palo.serve.page import PageSettings
-    from palo.serve.page.mount import mount_page
+    from palo.client import Endpoint
+    from palo.serve.chat_page import PageSettings
+    from palo.serve.chat_page.mount import mount_page
 
     folder = tmp_path_factory.mktemp("feedback")
     with running_chat_server() as chat:
@@ -104,8 +104,8 @@ def picture(tmp_path: Path) -> Path:
     """A scene with two red circles, large as a photo is."""
     import random
 
-    from palo.data.scenes.draw import draw_scene
-    from palo.data.scenes.scene import Scene, Thing
+    from palo.scenes.draw import draw_scene
+    from palo.scenes.scene import Scene, Thing
 
     things = tuple(Thing(cell=cell, shape="circle", colour="red") for cell in (0, 4))
     drawn = draw_scene(Scene(things=things), random.Random(1))

@@ -5,8 +5,8 @@ import json
 import pytest
 from tests.fixtures.browser_pages import review_opened, served
 
-from palo.serve.page.words import isolated
-from palo.translate.review.page.words import review_words
+from palo.translate.review.page.texts import review_words
+from palo.webui.texts import isolated
 
 _CORRECTED = "تصویر میں ٹھیک 3 سیب ہیں۔ ${x} {{y}} <b>"
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.request import Request, Sampling
-from palo.serve.engine.settings import EngineSettings
+from palo.inference.request import Request, Sampling
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
 
 pytestmark = pytest.mark.gpu
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from palo.data.images import preprocess
-from palo.data.preprocessing import Preprocessing
+from palo.images.decode import preprocess
+from palo.images.preprocessing import Preprocessing
 
 # Measured worst difference over SIZES: 0.
 TOLERANCE = 1e-6

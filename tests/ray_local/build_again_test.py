@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from tests.fixtures.corpora import good_rows
 
-from palo.data.build import build_corpus
-from palo.data.corpus import open_corpus
+from palo.corpus.build import build_corpus
+from palo.data.corpus_reader import open_corpus
 from palo.errors import MismatchError, PaloError
 from palo.text.encoding import EncodingLimits
 

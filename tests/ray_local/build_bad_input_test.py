@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from tests.fixtures.corpora import good_rows, row
 
-from palo.data.build import build_corpus
-from palo.data.cleaning import AS_IT_IS, CleaningSettings
-from palo.data.corpus import open_corpus
-from palo.data.reasons import Reason
+from palo.corpus.build import build_corpus
+from palo.corpus.cleaning import AS_IT_IS, CleaningSettings
+from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError, MismatchError, StorageError
+from palo.reasons import Reason
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 

@@ -11,11 +11,11 @@ import torch
 from tests.fixtures.corpora import good_rows, row
 from transformers import CLIPVisionModel
 
-from palo.data.build import build_corpus
-from palo.data.corpus import open_corpus
-from palo.data.image_store import DTYPES
-from palo.data.images import decode_image, preprocess
+from palo.corpus.build import build_corpus
+from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError, ResourceError
+from palo.images.decode import decode_image, preprocess
+from palo.images.store import DTYPES
 from palo.text.encoding import IMAGE_SENTINEL
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from tests.fixtures.corpora import good_rows, row
 
-from palo.data import build
-from palo.data.build import build_corpus
-from palo.data.cleaning import CleaningSettings
-from palo.data.corpus import open_corpus
-from palo.data.sources import split_source
+from palo.corpus import build
+from palo.corpus.build import build_corpus
+from palo.corpus.cleaning import CleaningSettings
+from palo.corpus.sources import split_source
+from palo.data.corpus_reader import open_corpus
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 

@@ -7,8 +7,8 @@ import torch
 from tests.fixtures.corpora import good_rows, row
 
 from palo import storage
-from palo.data.build import build_corpus
-from palo.data.corpus import open_corpus
+from palo.corpus.build import build_corpus
+from palo.data.corpus_reader import open_corpus
 from palo.data.loader import PackLoader
 from palo.data.plan import Plan, PlanConfig
 from palo.errors import StorageError

@@ -15,8 +15,8 @@ from tests.fixtures.corpora import good_rows, row
 
 from palo import storage
 from palo.config import to_dict
-from palo.data.build import build_corpus
-from palo.data.mixture import MixtureSettings
+from palo.corpus.build import build_corpus
+from palo.corpus.mixture import MixtureSettings
 from palo.errors import DataError
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 _DRIVER = """
 import json, sys
 from palo.config import from_dict
-from palo.data.build import build_corpus
-from palo.data.corpus_config import CorpusConfig
+from palo.corpus.build import build_corpus
+from palo.corpus.config import CorpusConfig
 from palo.session import ray_session
 with ray_session():
     build_corpus(from_dict(CorpusConfig, json.loads(sys.argv[1])), print)

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from tests.fixtures.corpora import row
 
-from palo.data import build
-from palo.data.build import build_corpus
-from palo.data.corpus import open_corpus
-from palo.data.corpus_config import SourceConfig
-from palo.data.reasons import Reason
-from palo.data.sources import split_source
+from palo.corpus import build
+from palo.corpus.build import build_corpus
+from palo.corpus.config import SourceConfig
+from palo.corpus.sources import split_source
+from palo.data.corpus_reader import open_corpus
+from palo.reasons import Reason
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 

@@ -8,13 +8,13 @@ import pytest
 from tests.fixtures.corpora import good_rows, row
 from tests.fixtures.scripts import load_script
 
-from palo.data.build import build_corpus
-from palo.data.cleaning import CleaningSettings
-from palo.data.corpus import open_corpus
-from palo.data.corpus_config import SourceConfig
-from palo.data.inspection.report import report_path
-from palo.data.inspection.show import Inspector
-from palo.data.mixture import MixtureSettings
+from palo.corpus.build import build_corpus
+from palo.corpus.cleaning import CleaningSettings
+from palo.corpus.config import SourceConfig
+from palo.corpus.mixture import MixtureSettings
+from palo.corpus.report.report import report_path
+from palo.corpus.report.show import Inspector
+from palo.data.corpus_reader import open_corpus
 from palo.errors import ConfigError, DataError
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

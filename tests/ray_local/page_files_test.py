@@ -17,11 +17,11 @@ def site(local_ray, tmp_path_factory):
     """The page alone, in front of a small server."""
     from ray import serve
 
-    from palo.serve.client import Endpoint
-    from palo.serve.page.quota_settings import QuotaSettings
-    from palo.serve.page.settings import PageSettings
+    from palo.client import Endpoint
+    from palo.serve.chat_page.settings import PageSettings
     from palo.serve.page_server import page_application
     from palo.serve.running import PAGE_PATH, run_page, start_proxy
+    from palo.webui.quota_settings import QuotaSettings
 
     folder = tmp_path_factory.mktemp("feedback")
     with socket.socket() as probe:

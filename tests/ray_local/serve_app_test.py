@@ -29,13 +29,13 @@ def endpoint(local_ray, finished_stage, tmp_path_factory):
     """Address and key of an endpoint with a page, and one model on one replica of two slots."""
     from ray import serve
 
+    from palo.client import Endpoint
+    from palo.inference.settings import EngineSettings
+    from palo.security.access import AccessSettings
+    from palo.security.key_file import add_key
     from palo.serve.application import application
-    from palo.serve.client import Endpoint
-    from palo.serve.engine.settings import EngineSettings
-    from palo.serve.guard.access import AccessSettings
-    from palo.serve.guard.key_file import add_key
+    from palo.serve.chat_page.settings import PageSettings
     from palo.serve.loading import ModelSource
-    from palo.serve.page.settings import PageSettings
     from palo.serve.page_server import page_application
     from palo.serve.replica import ReplicaSettings
     from palo.serve.running import PAGE_PATH, run_application, run_page

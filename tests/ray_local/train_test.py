@@ -12,11 +12,11 @@ import pytest
 
 from palo.checkpoint import trainable
 from palo.errors import ResourceError
+from palo.train.eval_callback import Watch, notes_in
 from palo.train.launch import run_stage
 from palo.train.metrics import read_metrics
 from palo.train.plain_engine import PlainEngine
 from palo.train.stages import WorkerSettings, ZeroSettings
-from palo.train.watching import Watch, notes_in
 from palo.train.worker import train_stage
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

@@ -156,7 +156,7 @@ def _patterns(path: Path, root: Path) -> Iterator[Used]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     file = str(path.relative_to(root))
     names = dict(_named(tree))
-    makes = file.startswith("platform/palo/translate/rules/")
+    makes = file.startswith("platform/palo/translate/normalizers/")
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         method = _method_of_re(call)
         if not method or not call.args:

@@ -146,7 +146,9 @@ def test_the_chat_page_knows_only_the_client(imports: list[Import]) -> None:
     wrong = [
         f"{line.place} imports {line.target}"
         for line in imports
-        if (line.module == "apps.chat_page" or f"{line.module}.".startswith("palo.serve.page."))
+        if (
+            line.module == "apps.chat_page" or f"{line.module}.".startswith("palo.serve.chat_page.")
+        )
         and line.target_package
         and (line.target_package not in allowed or _is_beyond_the_page(line))
     ]
@@ -156,15 +158,15 @@ def test_the_chat_page_knows_only_the_client(imports: list[Import]) -> None:
 def _is_beyond_the_page(line: Import) -> bool:
     """Of the server only what clients know and the guards of HTTP, and of data the scenes."""
     known = (
-        "palo.serve.client",
-        "palo.serve.page",
-        "palo.serve.refusal_codes",
-        "palo.serve.guard.access",
-        "palo.serve.guard.audit_log",
-        "palo.serve.guard.body_limit",
-        "palo.serve.observing.boundary",
-        "palo.serve.observing.logs",
-        "palo.data.scenes",
+        "palo.client",
+        "palo.serve.chat_page",
+        "palo.api_errors",
+        "palo.security.access",
+        "palo.security.audit_log",
+        "palo.security.body_limit",
+        "palo.observability.boundary",
+        "palo.observability.logs",
+        "palo.scenes",
     )
     return line.target_package in ("serve", "data") and not any(map(line.reaches, known))
 

@@ -47,6 +47,8 @@ def calling(path: str, *arguments: object) -> Callable[[], Parse]:
     return build
 
 
+_SPANS = "palo.translate.protected_spans"
+
 PARSERS = (
     *(Parser(f"normal_form {script}", calling("palo.text.normal_form:normal_form", script))
       for script in ("Latn", "Arab", "Thai")),
@@ -59,13 +61,13 @@ PARSERS = (
     Parser("SentencePiece, conversation that is cut", text_parts.encode_conversation("pieces")),
     Parser("JSON tokenizer", text_parts.encode("json")),
     Parser("text stream with stop texts", text_parts.stream),
-    *(Parser(f"clean {code}", calling("palo.translate.rules.clean:clean", code))
+    *(Parser(f"clean {code}", calling("palo.translate.normalizers.clean:clean", code))
       for code in languages.codes()),
-    Parser("fixed_spans", calling("palo.translate.locks.spans:fixed_spans")),
-    Parser("quotations", text_parts.listing("palo.translate.locks.quotations:quotations")),
-    *(Parser(f"quantities {code}", calling("palo.translate.locks.conversions:quantities", code))
+    Parser("fixed_spans", calling(f"{_SPANS}.spans:fixed_spans")),
+    Parser("quotations", text_parts.listing(f"{_SPANS}.quotations:quotations")),
+    *(Parser(f"quantities {code}", calling(f"{_SPANS}.conversions:quantities", code))
       for code in ("en", "zh", "hi")),
-    *(Parser(f"values_in {code}", calling("palo.translate.locks.numbers:values_in", code))
+    *(Parser(f"values_in {code}", calling(f"{_SPANS}.numbers:values_in", code))
       for code in ("en", "ja")),
     Parser("lock and unlock", text_parts.lock_and_unlock),
     Parser("prove", text_parts.prove),
@@ -76,7 +78,7 @@ PARSERS = (
     Parser("judge's verdict, lines", text_parts.verdict("lines")),
     Parser("measures of an answer", text_parts.measures),
     Parser("offline judge", calling("palo.evaluate.judging.likeness:features", "is it", "it is")),
-    Parser("exact match", calling("palo.evaluate.metrics.matching:exact", ("a reference",))),
+    Parser("exact match", calling("palo.metrics.matching:exact", ("a reference",))),
     Parser("markup", text_parts.markup),
     Parser("cookies", wire_parts.cookie_header),
     Parser("chat request, its question", wire_parts.chat_request(is_body=False)),
@@ -94,7 +96,7 @@ PARSERS = (
     Parser("Retry-After", calling("palo.endpoint.retry_after:seconds_of", 0.0)),
     Parser("address of a server",
            text_parts.listing("palo.endpoint.credentials:address_faults")),
-    Parser("address of an image", calling("palo.data.picture_paths:host_of")),
+    Parser("address of an image", calling("palo.images.image_paths:host_of")),
 )  # fmt: skip
 """Every parser, in the order of the table."""
 

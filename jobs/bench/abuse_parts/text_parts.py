@@ -13,7 +13,7 @@ from abuse_parts.cpu_cost import Parse
 
 if TYPE_CHECKING:
     from palo.text.tokenizer import TextTokenizer
-    from palo.translate.units import Unit
+    from palo.translate.request import Unit
 
 _MAX_TEXT_TOKENS = 64
 # A token costs twenty microseconds, and no answer is that long.
@@ -89,7 +89,7 @@ def stream() -> Parse:
 
 def lock_and_unlock() -> Parse:
     """Builds the way of a text to a translator that gives it back as it is."""
-    from palo.translate.locks.locking import lock, stray_marks, unlock, without_marks
+    from palo.translate.protected_spans.protect import lock, stray_marks, unlock, without_marks
 
     def parse(text: str) -> object:
         locked = lock(text, "fr")
@@ -101,8 +101,8 @@ def lock_and_unlock() -> Parse:
 
 def prove() -> Parse:
     """Builds the proof of a translation that is its source, and of one that has lost half."""
-    from palo.translate.locks.locking import lock
-    from palo.translate.locks.proving import Tongues, prove
+    from palo.translate.protected_spans.protect import lock
+    from palo.translate.protected_spans.verify import Tongues, prove
 
     def parse(text: str) -> object:
         locked, tongues = lock(text, "fr"), Tongues(target="fr")
@@ -129,8 +129,8 @@ def gates(language: str) -> Callable[[], Parse]:
     """Returns a builder for all gates; the translation has lost a little of the source."""
 
     def build() -> Parse:
-        from palo.translate.gates.judge import judge
-        from palo.translate.rules.clean import clean
+        from palo.translate.checks.run import judge
+        from palo.translate.normalizers.clean import clean
 
         def parse(text: str) -> object:
             unit = _unit(text, language)
@@ -179,7 +179,7 @@ def measures() -> Parse:
     """Builds all measures of an answer."""
     from palo.evaluate.answers.answer import Answer
     from palo.evaluate.benches.item import BenchItem
-    from palo.evaluate.metrics.measures import measure
+    from palo.evaluate.measures import measure
 
     item = BenchItem(
         question_id="1",
@@ -200,7 +200,7 @@ def measures() -> Parse:
 
 def markup() -> Parse:
     """Builds an element of a page around a text."""
-    from palo.hypertext.markup import element
+    from palo.html.markup import element
 
     return lambda text: element("p", text, title=text)
 
@@ -208,7 +208,7 @@ def markup() -> Parse:
 def _unit(text: str, language: str) -> "Unit":
     from palo.data.records import Record
     from palo.text.messages import Turn
-    from palo.translate.locks.locking import lock_record
+    from palo.translate.protected_spans.protect import lock_record
 
     record = Record(
         record_id="1",
@@ -226,7 +226,7 @@ def _tokenizer(kind: str) -> "TextTokenizer":
     from palo.text.tokenizer import load_tokenizer
 
     if kind == "pieces":
-        return load_tokenizer(Path(str(files("palo.data.nano_base"))) / "tokenizer")
+        return load_tokenizer(Path(str(files("palo.scenes.nano_base"))) / "tokenizer")
     return load_tokenizer(_byte_level_folder())
 
 

@@ -19,7 +19,7 @@ def refusing(call: Callable[[bytes], object]) -> Parse:
     Args:
         call: Takes the text as UTF-8, whose lone surrogates are none.
     """
-    from palo.serve.refusal_codes import Refusal
+    from palo.api_errors import Refusal
 
     def parse(text: str) -> object:
         try:
@@ -34,7 +34,7 @@ def cookie_header() -> Parse:
     """Builds what reads the cookies of a visitor."""
     from starlette.datastructures import Headers
 
-    from palo.serve.page.cookies import cookies_of
+    from palo.webui.cookies import cookies_of
 
     return refusing(lambda data: cookies_of(Headers(raw=[(b"cookie", data)])))
 
@@ -69,7 +69,7 @@ def _asking(question: bytes) -> bytes:
 
 def data_url() -> Parse:
     """Builds what decodes the image of a request."""
-    from palo.serve.guard.data_urls import read_data_url
+    from palo.serve.images.data_urls import read_data_url
 
     return refusing(
         lambda data: read_data_url(
@@ -86,9 +86,9 @@ def row(*, is_whole: bool) -> Callable[[], Parse]:
     """
 
     def build() -> Parse:
-        from palo.data.parse_step import parse_row
+        from palo.corpus.parse.worker import parse_row
+        from palo.corpus.sources.rows import RawRow
         from palo.data.records import Origin
-        from palo.data.sources.pieces import RawRow
 
         origin = Origin(source="s", language="en", image_folder="images", languages=("en",))
 
@@ -164,13 +164,13 @@ def servers_reply() -> Parse:
 
 def servers_stream() -> Parse:
     """Builds what reads the events of a stream."""
-    from palo.serve.client.answers import Reading
+    from palo.client.answers import Reading
 
     return refusing(lambda data: list(Reading().feed(b"data: " + data + b"\n\n")))
 
 
 def servers_error() -> Parse:
     """Builds what reads an error of a server."""
-    from palo.serve.client.failures import refused
+    from palo.client.failures import refused
 
     return refusing(lambda data: refused(400, {}, data))

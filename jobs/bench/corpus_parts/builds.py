@@ -13,7 +13,7 @@ from typing import Any
 
 from palo import storage
 from palo.config import from_dict, to_dict
-from palo.data.corpus_config import CorpusConfig
+from palo.corpus.config import CorpusConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ def run_build(config: CorpusConfig, cores: int, folder: Path) -> BuildOutcome:
 
 
 def _main(path: Path) -> None:
-    from palo.data.build import build_corpus
+    from palo.corpus.build import build_corpus
     from palo.evaluate.memory import PeakMemory
     from palo.session import ray_session
 

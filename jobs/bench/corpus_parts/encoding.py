@@ -20,7 +20,7 @@ from resuming import say
 
 from palo import languages
 from palo.benchmark import Figure, spread
-from palo.data.corpus_config import CorpusConfig
+from palo.corpus.config import CorpusConfig
 
 _TARGET = 0.90
 _BATCH = 16
@@ -129,8 +129,8 @@ def _bare(share: _Share) -> Callable[[], int]:
     """Loads the tower, and pictures that are decoded and normalised; the work is its calls."""
     import torch
 
-    from palo.data.images import decode_image, preprocess
-    from palo.data.tower_encoder import load_tower, spec_of
+    from palo.corpus.images_step.tower_encoder import load_tower, spec_of
+    from palo.images.decode import decode_image, preprocess
 
     torch.set_num_threads(1)
     spec = spec_of(share.config)

@@ -24,7 +24,7 @@ from resuming import say
 
 from palo import storage
 from palo.benchmark import Figure, spread
-from palo.data.corpus_config import CorpusConfig
+from palo.corpus.config import CorpusConfig
 
 _POLL_S = 0.05
 _END_S = 30.0

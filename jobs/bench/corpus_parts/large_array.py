@@ -11,9 +11,9 @@ from corpus_parts.together import Done, run_together
 from resuming import say
 
 from palo.benchmark import Figure, spread
-from palo.data.parse_step import parse_row
+from palo.corpus.parse.worker import parse_row
+from palo.corpus.sources import Piece, read_piece, split_source
 from palo.data.records import Record
-from palo.data.sources import Piece, read_piece, split_source
 from palo.evaluate.memory import PeakMemory
 
 _ROWS = 20_000

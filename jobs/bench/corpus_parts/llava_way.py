@@ -23,7 +23,7 @@ from resuming import say
 
 from palo import storage
 from palo.benchmark import Figure, spread
-from palo.data.cleaning import AS_IT_IS
+from palo.corpus.cleaning import AS_IT_IS
 from palo.evaluate.memory import PeakMemory
 
 _RANKS = 2
@@ -96,7 +96,7 @@ def _first_batch(
 
 def _palo(rank: _Rank) -> Callable[[], int]:
     """Imports what a rank of ours needs; the work opens the corpus, plans and loads a step."""
-    from palo.data.corpus import open_corpus
+    from palo.data.corpus_reader import open_corpus
     from palo.data.loader import PackLoader
     from palo.data.plan import Plan, PlanConfig
 

@@ -10,7 +10,7 @@ from corpus_parts.settings import CorpusBench
 from resuming import say
 
 from palo.benchmark import Figure, spread
-from palo.data.corpus_config import CorpusConfig, SourceConfig
+from palo.corpus.config import CorpusConfig, SourceConfig
 from palo.recipes.nano import BASE
 
 _SMALLER = 10

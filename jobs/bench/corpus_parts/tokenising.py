@@ -14,11 +14,11 @@ from corpus_parts.together import run_together
 from resuming import say
 
 from palo.benchmark import Figure, resampled, spread
-from palo.data.cleaning import AS_IT_IS, CleaningSettings
-from palo.data.corpus_config import CorpusConfig
-from palo.data.parse_step import parse_row
+from palo.corpus.cleaning import AS_IT_IS, CleaningSettings
+from palo.corpus.config import CorpusConfig
+from palo.corpus.parse.worker import parse_row
+from palo.corpus.sources import read_piece, split_source
 from palo.data.records import Record
-from palo.data.sources import read_piece, split_source
 
 _TARGET = 0.70
 _TEXTS_PER_CALL = 4096

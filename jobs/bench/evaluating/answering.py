@@ -13,13 +13,13 @@ from palo.benchmark import Figure, spread
 from palo.checkpoint.finished import write_stage
 from palo.checkpoint.load import TrainedModel, load_trained
 from palo.config import to_dict
-from palo.data.preprocessing import read_preprocessing
-from palo.data.scenes.corpus import SceneCorpusConfig, write_scenes
 from palo.evaluate.answering import AnswerSettings, answer_here, prompt_ids
-from palo.evaluate.pictures import picture_features, preprocessing_of
+from palo.evaluate.image_features import picture_features, preprocessing_of
 from palo.evaluate.questions import Question, read_questions
+from palo.images.preprocessing import read_preprocessing
 from palo.model.assemble import assemble
 from palo.recipes import RECIPES
+from palo.scenes.corpus import SceneCorpusConfig, write_scenes
 from palo.text.encoding import expand_sentinels, stop_ids
 from palo.text.messages import Conversation, Turn
 

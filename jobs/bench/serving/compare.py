@@ -8,7 +8,7 @@ from serving.settings import ServeBench
 from serving.sides import Round, by_engine, one_by_one, static_batch
 
 from palo.benchmark import Figure, spread
-from palo.serve.engine.local_engine import LocalEngine
+from palo.inference.local_engine import LocalEngine
 
 _TARGETS = {"short": 3.0, "image": 2.0}
 _KNOWN_IMAGE_TARGET = 5.0

@@ -38,7 +38,7 @@ def serve_settings(stage: Path, replica: dict[str, Any], scale: dict[str, Any]) 
         replica: Fields of `ReplicaSettings`.
         scale: Fields of `ScaleSettings`.
     """
-    from palo.serve.guard.access import AccessSettings
+    from palo.security.access import AccessSettings
     from palo.serve.loading import ModelSource
     from palo.serve.replica import ReplicaSettings
     from palo.serve.settings import ScaleSettings, ServeSettings

@@ -29,14 +29,14 @@ from serving.sides import Round, by_engine
 from palo import command, config
 from palo.benchmark import Conditions, Figure, publish, spread
 from palo.errors import ConfigError
+from palo.inference.interface import Engine
+from palo.inference.local_engine import LocalEngine
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
+from palo.inference.vllm_engine import VllmEngine, write_language
 from palo.machine import hardware
 from palo.model import PaloForConditionalGeneration
 from palo.model.sizes import SIZES
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.interface import Engine
-from palo.serve.engine.local_engine import LocalEngine
-from palo.serve.engine.settings import EngineSettings
-from palo.serve.engine.vllm_engine import VllmEngine, write_language
 
 _ROOT = Path(__file__).resolve().parents[3]
 _KINDS = ("short", "image")

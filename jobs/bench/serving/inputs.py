@@ -7,11 +7,11 @@ from uuid import uuid4
 import torch
 from serving.settings import ServeBench
 
+from palo.inference.request import Request, Sampling
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
 from palo.model import PaloForConditionalGeneration
 from palo.model.sizes import mini
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.request import Request, Sampling
-from palo.serve.engine.settings import EngineSettings
 
 
 class Letters:

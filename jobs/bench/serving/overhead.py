@@ -15,10 +15,10 @@ from serving.sides import Round
 from serving.stage import mini_stage
 
 from palo.benchmark import Figure, spread
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.local_engine import LocalEngine
-from palo.serve.engine.request import Request, Sampling
-from palo.serve.engine.settings import EngineSettings
+from palo.inference.local_engine import LocalEngine
+from palo.inference.request import Request, Sampling
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
 from palo.serve.loading import LoadedModels, ModelSource, load_models
 from palo.text.encoding import encode_prompt
 from palo.text.messages import Conversation, Turn

@@ -12,7 +12,7 @@ from serving.settings import ServeBench
 from serving.stage import kv_bytes, mini_stage, pictures
 
 from palo.benchmark import Figure, resampled
-from palo.serve.engine.settings import EngineSettings
+from palo.inference.settings import EngineSettings
 
 _NUM_REPLICAS = 2
 _NUM_SLOTS = 4

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from palo.inference.interface import Engine
+from palo.inference.request import Request
 from palo.model import PaloForConditionalGeneration
-from palo.serve.engine.interface import Engine
-from palo.serve.engine.request import Request
 from palo.text.encoding import expand_sentinels
 
 

@@ -11,12 +11,12 @@ from transformers import AutoModel, LlamaForCausalLM
 from palo.checkpoint.finished import is_finished, write_stage
 from palo.checkpoint.parts import ModelParts
 from palo.config import to_dict
-from palo.data.preprocessing import Preprocessing, read_preprocessing
+from palo.images.preprocessing import Preprocessing, read_preprocessing
+from palo.inference.settings import EngineSettings
 from palo.model.assemble import assemble
 from palo.model.library_noise import without_progress_bars
 from palo.model.sizes import from_folders, mini
 from palo.recipes.nano import BASE
-from palo.serve.engine.settings import EngineSettings
 
 _PICTURE_SIDE = 64
 

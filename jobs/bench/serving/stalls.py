@@ -7,7 +7,7 @@ from serving.inputs import Prompts, build_batcher, build_model
 from serving.settings import ServeBench
 
 from palo.benchmark import Figure, spread
-from palo.serve.engine.batcher import Batcher
+from palo.inference.scheduler import Batcher
 
 _ALLOWED = 1.0
 _DECODE_STEPS = 3

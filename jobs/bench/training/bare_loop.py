@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from palo.data.corpus import open_corpus
+from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Batch, PackLoader
 from palo.train.job import StageJob
 from palo.train.launch import worker_environment

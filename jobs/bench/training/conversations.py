@@ -15,7 +15,7 @@ from pathlib import Path
 
 from palo import languages, storage
 from palo.data.records import Origin, Record, parse_llava
-from palo.data.scenes.corpus import SceneCorpusConfig, write_scenes
+from palo.scenes.corpus import SceneCorpusConfig, write_scenes
 from palo.text.messages import Conversation, Turn
 
 _IMAGE_SHARE = 0.9

@@ -13,11 +13,11 @@ from training.settings import TrainBench
 from transformers import AutoModel, LlamaForCausalLM
 
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
-from palo.data.image_store import commit_store, prepare_store, write_shard
 from palo.data.manifest import LanguageCount, Manifest, StageCount, code_version, write_manifest
-from palo.data.preprocessing import Preprocessing
 from palo.data.samples import write_samples
-from palo.data.store_spec import StoreSpec
+from palo.images.preprocessing import Preprocessing
+from palo.images.store import commit_store, prepare_store, write_shard
+from palo.images.store_spec import StoreSpec
 from palo.model.sizes import mini as mini_size
 from palo.recipes.mini import mini as mini_recipe
 from palo.recipes.nano import BASE

@@ -7,7 +7,7 @@ import torch
 from training.settings import TrainBench
 
 from palo.benchmark import Figure, resampled
-from palo.data.corpus import open_corpus
+from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Batch, Collator
 from palo.train.job import StageJob
 from palo.train.loss import token_losses

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from palo import languages, storage
-from palo.data.scenes.phrase_book import phrase_book
-from palo.data.scenes.questions import Facts, all_facts
-from palo.data.scenes.scene import sample_scene
+from palo.scenes.phrase_book import phrase_book
+from palo.scenes.questions import Facts, all_facts
+from palo.scenes.scene import sample_scene
 
 _ROUNDS = 3
 SOURCE = "en"

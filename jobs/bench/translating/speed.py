@@ -15,12 +15,12 @@ from palo.benchmark import Figure, resampled, spread
 from palo.endpoint.settings import Endpoint
 from palo.translate.backends.backend import Desk, Draft
 from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
-from palo.translate.bulk.bulk_run import Work
 from palo.translate.bulk.job import translate_all
+from palo.translate.bulk.run import Work
 from palo.translate.bulk.source import Source
-from palo.translate.locks.locking import lock_record
 from palo.translate.prompts.prompt import conversation_messages
-from palo.translate.units import Unit
+from palo.translate.protected_spans.protect import lock_record
+from palo.translate.request import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from palo.data.corpus import Corpus
-from palo.data.image_store import ImageStore
+from palo.data.corpus_reader import Corpus
 from palo.data.plan import Plan
 from palo.data.samples import Sample
+from palo.images.store import ImageStore
 from palo.text.encoding import IMAGE_SENTINEL
 
 _CACHED_IMAGES = 256

@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
-from palo.data.picture_paths import PicturePath, host_of
 from palo.data.provenance import Provenance, read_provenance
-from palo.data.reasons import Reason
 from palo.data.turns import PLACE, BadRow, is_writable, turns_of, writable
+from palo.images.image_paths import PicturePath, host_of
+from palo.reasons import Reason
 from palo.storage import names_a_store
 from palo.text.messages import Conversation, Turn
 

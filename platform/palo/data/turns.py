@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from palo.data.reasons import Reason
+from palo.reasons import Reason
 from palo.text.messages import Turn
 
 MAX_TURN_CHARACTERS = 1 << 17

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from palo import config, storage
 from palo.checkpoint.finished import read_stage
-from palo.data.ray_errors import own_errors
 from palo.errors import ResourceError
 from palo.evaluate.answering import (
     AnswerSettings,
@@ -20,6 +19,7 @@ from palo.evaluate.answering import (
     load_for_answers,
 )
 from palo.evaluate.questions import Question
+from palo.ray_errors import own_errors
 from palo.session import worker_share
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 import torch
 
 from palo.checkpoint.load import TrainedModel, load_trained
-from palo.evaluate.pictures import picture_features, preprocessing_of
+from palo.evaluate.image_features import picture_features, preprocessing_of
 from palo.evaluate.questions import Question
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.request import FinishReason, Request, Sampling
-from palo.serve.engine.settings import EngineSettings
+from palo.inference.request import FinishReason, Request, Sampling
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from palo.errors import DataError
-from palo.evaluate.intervals import percentile_interval, resampling_weights
+from palo.evaluate.image_features import picture_features
 from palo.evaluate.padding import padded
-from palo.evaluate.pictures import picture_features
+from palo.metrics.intervals import percentile_interval, resampling_weights
 from palo.text.encoding import (
     EncodingLimits,
     encode_conversation,
@@ -26,7 +26,7 @@ from palo.text.encoding import (
 from palo.text.messages import Conversation, Turn
 
 if TYPE_CHECKING:
-    from palo.data.preprocessing import Preprocessing
+    from palo.images.preprocessing import Preprocessing
     from palo.model import PaloForConditionalGeneration
     from palo.text.templates import Template
     from palo.text.tokenizer import TextTokenizer

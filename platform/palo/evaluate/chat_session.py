@@ -10,10 +10,10 @@ from palo import storage
 from palo.checkpoint.load import TrainedModel
 from palo.errors import DataError
 from palo.evaluate.answering import prompt_ids
-from palo.evaluate.pictures import picture_features, preprocessing_of
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.request import Request, Sampling
-from palo.serve.engine.settings import EngineSettings
+from palo.evaluate.image_features import picture_features, preprocessing_of
+from palo.inference.request import Request, Sampling
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
 from palo.text.encoding import stop_ids
 from palo.text.messages import Conversation, Turn
 

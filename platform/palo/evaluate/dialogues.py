@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from palo import languages, storage
-from palo.data.image_folder import ImageFolder
-from palo.data.scenes.draw import draw_scene, png_bytes
-from palo.data.scenes.phrase_book import phrase_book
-from palo.data.scenes.questions import all_facts
-from palo.data.scenes.scene import Scene, sample_scene_of
 from palo.errors import DataError
+from palo.images.image_folder import ImageFolder
+from palo.scenes.draw import draw_scene, png_bytes
+from palo.scenes.phrase_book import phrase_book
+from palo.scenes.questions import all_facts
+from palo.scenes.scene import Scene, sample_scene_of
 
 _FIELDS = {"language", "image", "questions"}
 _NUM_QUESTIONS = 2

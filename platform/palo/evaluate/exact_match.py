@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from palo import languages
-from palo.evaluate.intervals import percentile_interval, resampling_weights, wilson
 from palo.evaluate.questions import Question
+from palo.metrics.intervals import percentile_interval, resampling_weights, wilson
 from palo.text.unicode_forms import normalized
 
 Counts = npt.NDArray[np.float64]

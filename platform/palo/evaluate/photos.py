@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from palo import storage
-from palo.data.image_folder import ImageFolder
 from palo.errors import DataError
 from palo.evaluate.questions import bad_line, image_of
+from palo.images.image_folder import ImageFolder
 
 
 def read_photos(path: Path, image_folder: Path) -> list[tuple[Path, str]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from palo import languages, storage
-from palo.data.image_folder import ImageFolder
 from palo.errors import DataError, ImageError
+from palo.images.image_folder import ImageFolder
 
 _FIELDS = ("id", "image", "language", "kind", "question", "answer")
 

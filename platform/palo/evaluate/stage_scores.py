@@ -12,7 +12,7 @@ from palo import storage
 from palo.evaluate.answering import AnswerSettings, given_here, load_for_answers
 from palo.evaluate.answers.answer import Answer
 from palo.evaluate.benches.item import item_of
-from palo.evaluate.metrics.measures import Summary, by_language, measure
+from palo.evaluate.measures import Summary, by_language, measure
 from palo.evaluate.questions import Question, read_questions
 
 

@@ -11,9 +11,9 @@ from tyro.conf import Positional
 from palo import languages
 from palo.endpoint.settings import Endpoint
 from palo.errors import ConfigError
-from palo.evaluate.gate import Requirement, read_requirements
 from palo.evaluate.judging.scheme import Form
 from palo.evaluate.judging.settings import JudgeSettings
+from palo.evaluate.thresholds import Requirement, read_requirements
 
 Kind = Literal["server", "file", "checkpoint"]
 

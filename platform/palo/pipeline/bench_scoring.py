@@ -16,16 +16,16 @@ from palo.evaluate.answers.from_file import read_answer_file
 from palo.evaluate.answers.over_http import HttpAnswers, answer_over_http
 from palo.evaluate.benches.bench import Bench, read_bench
 from palo.evaluate.benches.registry import bench_source
-from palo.evaluate.gate import require
 from palo.evaluate.judging.judge import JudgeRun, judge
 from palo.evaluate.judging.scheme import scheme_hash
-from palo.evaluate.metrics.measures import by_language, measure
-from palo.evaluate.reports.board import Board, JudgeFacts, ModelResult
+from palo.evaluate.measures import by_language, measure
+from palo.evaluate.reports.leaderboard import Board, JudgeFacts, ModelResult
 from palo.evaluate.reports.tables import as_markdown, paper_table
 from palo.evaluate.reports.values import require_same_bench
 from palo.evaluate.reports.write import VALUES, write_report
 from palo.evaluate.statistics.paired import Difference, differences_by_model
 from palo.evaluate.statistics.relative import ScoredItem, relative_scores
+from palo.evaluate.thresholds import require
 from palo.pipeline.bench_config import BenchRun, NamedModel
 
 _FINETUNED = "finetune"

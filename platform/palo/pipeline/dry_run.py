@@ -3,7 +3,7 @@
 import json
 
 from palo.config import to_dict
-from palo.data.corpus import open_corpus
+from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError
 from palo.model.config import PaloConfig
 from palo.model.sizes import SIZES, from_folders

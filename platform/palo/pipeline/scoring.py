@@ -6,15 +6,15 @@ from typing import Any
 
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.load import load_trained
-from palo.data.photo_captions import QUESTION
 from palo.errors import ConfigError
 from palo.evaluate.answer_job import answer_questions
 from palo.evaluate.answering import AnswerSettings
 from palo.evaluate.caption_loss import caption_loss
 from palo.evaluate.exact_match import accuracy
+from palo.evaluate.image_features import preprocessing_of
+from palo.evaluate.photo_captions import QUESTION
 from palo.evaluate.photo_report import caption_loss_table, plot_caption_loss
 from palo.evaluate.photos import read_photos
-from palo.evaluate.pictures import preprocessing_of
 from palo.evaluate.plots import plot_report
 from palo.evaluate.questions import read_questions
 from palo.evaluate.report import PACKAGES, RunFacts, report_values, write_answers, write_report

@@ -11,24 +11,24 @@ from palo import storage
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.config import to_dict
-from palo.data.build import build_corpus
-from palo.data.corpus_config import CorpusConfig, SourceConfig
-from palo.data.inspection.report import report_path, write_report
-from palo.data.mixture import EVERYTHING
-from palo.data.progress import duration
-from palo.data.scenes.corpus import write_scenes
-from palo.data.source_list import LIST_SUFFIX, read_source_list
+from palo.corpus.build import build_corpus
+from palo.corpus.config import CorpusConfig, SourceConfig
+from palo.corpus.mixture import EVERYTHING
+from palo.corpus.report.report import report_path, write_report
+from palo.corpus.source_list import LIST_SUFFIX, read_source_list
 from palo.errors import ConfigError
 from palo.evaluate.answering import AnswerSettings
 from palo.evaluate.memory import PeakMemory
 from palo.evaluate.stage_scores import StageScores
+from palo.progress import duration
 from palo.recipes.recipe import Recipe
+from palo.scenes.corpus import write_scenes
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
+from palo.train.eval_callback import Watch
 from palo.train.job import StageJob
 from palo.train.launch import run_stage
 from palo.train.loss_plot import plot_loss
-from palo.train.watching import Watch
 from palo.train.worker import identity
 
 StageName = Literal["pretrain", "finetune"]

@@ -13,18 +13,18 @@ from pathlib import Path
 from palo import languages, storage
 from palo.checkpoint.finished import StageResult
 from palo.checkpoint.parts import ModelParts
-from palo.data.scenes.draw import draw_scene, png_bytes
-from palo.data.scenes.phrase_book import phrase_book
-from palo.data.scenes.questions import all_facts
-from palo.data.scenes.scene import sample_scene_of
+from palo.scenes.draw import draw_scene, png_bytes
+from palo.scenes.phrase_book import phrase_book
+from palo.scenes.questions import all_facts
+from palo.scenes.scene import sample_scene_of
 from palo.translate.learning.examples import Example, examples_of
 from palo.translate.learning.report import Gain
 from palo.translate.learning.teach import TeachSettings, gain_of, teach
 from palo.translate.learning.training_set import TrainingSet, write_training_set
 from palo.translate.review.checks import verdict_faults
+from palo.translate.review.decision import LOCK_WRONG, Verdict
 from palo.translate.review.item import Item
 from palo.translate.review.store import ReviewStore
-from palo.translate.review.verdict import LOCK_WRONG, Verdict
 
 REVIEWER = "phrase book"
 _ENGLISH = "en"

@@ -7,9 +7,9 @@ from typing import Literal
 
 from palo import languages
 from palo.checkpoint.parts import ModelParts
-from palo.data.cleaning import CleaningSettings
-from palo.data.mixture import MixtureSettings
-from palo.data.scenes.corpus import SceneCorpusConfig
+from palo.corpus.cleaning import CleaningSettings
+from palo.corpus.mixture import MixtureSettings
+from palo.scenes.corpus import SceneCorpusConfig
 from palo.storage import S3Path
 from palo.train.stages import StageConfig
 

@@ -10,16 +10,16 @@ from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.handle import DeploymentHandle
 
 from palo import config
-from palo.serve.front import Front
-from palo.serve.guard.access import Access
-from palo.serve.guard.allowances import Allowances
-from palo.serve.guard.pictures import PictureReader
+from palo.observability.logs import RequestLog, start_logging
+from palo.security.access import Access
+from palo.security.rate_limiter import Allowances
+from palo.serve.chat_handler import Front
+from palo.serve.images.reader import PictureReader
 from palo.serve.ingress import Edge, build_app
 from palo.serve.loading import ModelSource, grouped
-from palo.serve.observing.logs import RequestLog, start_logging
 from palo.serve.protocol import question_language
-from palo.serve.relay import Call, Relay
 from palo.serve.replica import ModelReplica
+from palo.serve.replica_client import Call, Relay
 from palo.serve.routing import ImageRouter
 from palo.serve.settings import ServeSettings
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 import torch
 
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.interface import Engine
-from palo.serve.engine.local_engine import LocalEngine
-from palo.serve.engine.settings import EngineSettings
-from palo.serve.engine.vllm_engine import VllmEngine, write_language
+from palo.inference.interface import Engine
+from palo.inference.local_engine import LocalEngine
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
+from palo.inference.vllm_engine import VllmEngine, write_language
 from palo.serve.loading import LoadedModels, ModelSource, load_models
 
 Backend = Literal["built-in", "vllm"]

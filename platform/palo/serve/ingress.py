@@ -11,13 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from palo.serve.front import Front
-from palo.serve.guard.access import LoopbackOnly
-from palo.serve.guard.body_limit import BodyBounds, BodyLimit
-from palo.serve.guard.head_limit import HeadLimit
-from palo.serve.observing.boundary import Boundary
+from palo.api_errors import Refusal, RefusalCode
+from palo.observability.boundary import Boundary
+from palo.security.access import LoopbackOnly
+from palo.security.body_limit import BodyBounds, BodyLimit
+from palo.security.head_limit import HeadLimit
+from palo.serve.chat_handler import Front
 from palo.serve.protocol.bodies import model_body, models_body
-from palo.serve.refusal_codes import Refusal, RefusalCode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

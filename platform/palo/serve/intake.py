@@ -12,17 +12,17 @@ from functools import partial
 
 from starlette.requests import Request
 
-from palo.serve.engine.request import Sampling
-from palo.serve.guard.body_limit import BodyBounds, declared_bytes, require_few_values
-from palo.serve.guard.fair_threads import FairThreads
-from palo.serve.guard.pictures import PictureReader
-from palo.serve.protocol.ask import Picture
+from palo.api_errors import Refusal, RefusalCode
+from palo.inference.request import Sampling
+from palo.security.body_limit import BodyBounds, declared_bytes, require_few_values
+from palo.security.fair_threads import FairThreads
+from palo.serve.images.reader import PictureReader
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.protocol.chat_request import ChatRequest
 from palo.serve.protocol.conversation import Dialogue, ImagePlace, read_dialogue
+from palo.serve.protocol.generate import Picture
 from palo.serve.protocol.large_images import Separated, separate
 from palo.serve.protocol.reading import read_request, sampling_of
-from palo.serve.refusal_codes import Refusal, RefusalCode
 from palo.text.messages import Conversation
 
 _SHORT_BYTES = 16 << 10

@@ -17,12 +17,12 @@ from palo import storage
 from palo.checkpoint.finished import StageResult, describe_stage, is_finished, read_stage
 from palo.checkpoint.load import load_trained
 from palo.config import from_dict
-from palo.data.image_store import ImageStore
-from palo.data.preprocessing import Preprocessing, read_preprocessing
-from palo.data.store_spec import StoreSpec, read_spec
 from palo.errors import ConfigError
+from palo.images.preprocessing import Preprocessing, read_preprocessing
+from palo.images.store import ImageStore
+from palo.images.store_spec import StoreSpec, read_spec
+from palo.inference.adapters import Adapter, load_adapter
 from palo.model.assemble import assemble
-from palo.serve.engine.adapters import Adapter, load_adapter
 from palo.text.encoding import stop_ids
 from palo.text.templates import TEMPLATES, Template
 from palo.text.tokenizer import TextTokenizer, load_tokenizer

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ray import serve
 
 from palo import config
-from palo.serve.guard.access import LoopbackOnly
-from palo.serve.observing.boundary import Boundary
-from palo.serve.observing.logs import start_logging
-from palo.serve.page.settings import PageSettings
+from palo.observability.boundary import Boundary
+from palo.observability.logs import start_logging
+from palo.security.access import LoopbackOnly
+from palo.serve.chat_page.settings import PageSettings
 from palo.serve.priority import PAGE, lower_priority
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ class PageServer:
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         """Returns the web application; Ray Serve asks for it."""
-        from palo.serve.page.mount import page_app  # only here: Gradio takes seconds and memory
+        from palo.serve.chat_page.mount import (
+            page_app,  # only here: Gradio takes seconds and memory
+        )
 
         lower_priority(PAGE)
         start_logging()

@@ -17,18 +17,18 @@ from io import BytesIO
 import torch
 from PIL import Image
 
+from palo.api_errors import Refusal, RefusalCode
 from palo.errors import PaloError, ResourceError
+from palo.inference.request import Output, Request, Sampling
+from palo.inference.settings import EngineSettings
+from palo.inference.stats import EngineStats
+from palo.observability.logs import start_logging
 from palo.serve.backends import Backend, load_engine
-from palo.serve.engine.request import Output, Request, Sampling
-from palo.serve.engine.settings import EngineSettings
-from palo.serve.engine.stats import EngineStats
-from palo.serve.guard.picture_settings import PictureRules
+from palo.serve.image_encoder import PictureEncoder
+from palo.serve.images.settings import PictureRules
 from palo.serve.loading import ModelSource
-from palo.serve.observing.logs import start_logging
-from palo.serve.picture_encoder import PictureEncoder
 from palo.serve.priority import MODEL, lower_priority
-from palo.serve.protocol.ask import Ask, Item, Opened, Picture, Report
-from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.serve.protocol.generate import Ask, Item, Opened, Picture, Report
 from palo.serve.replica_endings import Ending, refusal_for
 from palo.serve.replica_pieces import piece_of, sampling_for
 from palo.text.encoding import encode_prompt

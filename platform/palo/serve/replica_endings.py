@@ -4,11 +4,11 @@ import logging
 import time
 from collections.abc import Sequence
 
+from palo.api_errors import Refusal, RefusalCode
 from palo.errors import ConfigError, DataError, PaloError
-from palo.serve.engine.refusals import EngineClosedError, EngineFullError
-from palo.serve.observing.metrics import CANCELLED, OK
-from palo.serve.protocol.ask import Ask, Item
-from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.inference.errors import EngineClosedError, EngineFullError
+from palo.observability.metrics import CANCELLED, OK
+from palo.serve.protocol.generate import Ask, Item
 
 _LOG = logging.getLogger(__name__)
 

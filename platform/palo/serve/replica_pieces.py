@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from palo.serve.engine.request import Output, Sampling, Token
-from palo.serve.protocol.ask import Piece, TokenText
-from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.api_errors import Refusal, RefusalCode
+from palo.inference.request import Output, Sampling, Token
+from palo.serve.protocol.generate import Piece, TokenText
 from palo.text.tokenizer import TextTokenizer
 
 

@@ -9,14 +9,14 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from palo.serve.accounting import Account
-from palo.serve.guard.spending import Spending
+from palo.api_errors import Refusal, RefusalCode
 from palo.serve.keep_alive import kept_alive
-from palo.serve.protocol.ask import Ask, Item, Opened, Piece, Report
 from palo.serve.protocol.bodies import AnswerWriter
 from palo.serve.protocol.events import DONE, event
-from palo.serve.refusal_codes import Refusal, RefusalCode
-from palo.serve.relay import Attempt
+from palo.serve.protocol.generate import Ask, Item, Opened, Piece, Report
+from palo.serve.replica_client import Attempt
+from palo.serve.request_recorder import Account
+from palo.serve.token_meter import Spending
 
 _LOG = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 10.0

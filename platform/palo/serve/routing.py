@@ -6,7 +6,7 @@ from typing import Any
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
 from palo.serve.placing import ranked
-from palo.serve.protocol.ask import Ask
+from palo.serve.protocol.generate import Ask
 
 
 class ImageRouter(RequestRouter):

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from palo.serve.guard.access import AccessSettings
-from palo.serve.guard.body_limit import BodyBounds
+from palo.security.access import AccessSettings
+from palo.security.body_limit import BodyBounds
 from palo.serve.loading import ModelSource
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.replica import ReplicaSettings

@@ -6,9 +6,9 @@ pyarrow and boto3 are loaded where they are used.
 """
 
 from palo.storage.arrow_sizes import row_bytes
-from palo.storage.explained import explained
 from palo.storage.line_file import LineFile
 from palo.storage.locking import alone_in
+from palo.storage.os_errors import explained
 from palo.storage.parquet_footer import row_groups
 from palo.storage.parquet_sizes import ColumnSize, column_sizes
 from palo.storage.paths import follow, lies_within, path_of, relative_text

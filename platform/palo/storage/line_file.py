@@ -10,7 +10,7 @@ from typing import Any, Self
 import orjson
 
 from palo.errors import DataError, StorageError
-from palo.storage.explained import explained
+from palo.storage.os_errors import explained
 from palo.storage.s3_path import S3Path
 from palo.storage.writing import ensure_folder
 

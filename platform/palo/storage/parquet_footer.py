@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from palo.errors import StorageError
-from palo.storage.explained import explained
+from palo.storage.os_errors import explained
 from palo.storage.ranges import Ranges, open_ranges
 from palo.storage.thrift import Fields, ThriftError, ThriftReader, Wanted
 

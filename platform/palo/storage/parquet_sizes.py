@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from palo.storage.explained import explained
+from palo.storage.os_errors import explained
 from palo.storage.parquet_footer import Chunk, damaged, row_groups
 from palo.storage.ranges import Ranges, open_ranges
 from palo.storage.thrift import CutOffError, Fields, ThriftError, ThriftReader, Wanted

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 
 from palo.errors import StorageError
 from palo.storage import s3_objects
-from palo.storage.explained import explained
+from palo.storage.os_errors import explained
 from palo.storage.regular import open_regular, read_regular
 from palo.storage.s3_path import S3Path
 

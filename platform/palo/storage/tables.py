@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from palo.errors import MismatchError, StorageError
 from palo.storage.arrow_sizes import row_bytes
-from palo.storage.explained import explained
+from palo.storage.os_errors import explained
 from palo.storage.parquet_footer import END_BYTES, MAX_FOOTER_BYTES, damaged
 from palo.storage.parquet_sizes import column_sizes
 from palo.storage.regular import open_regular

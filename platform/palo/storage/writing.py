@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from palo.storage import s3_objects, s3_upload
-from palo.storage.explained import explained
+from palo.storage.os_errors import explained
 from palo.storage.s3_path import S3Path
 
 

@@ -10,10 +10,10 @@ from palo import config, storage
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import PaloError, ResourceError, TrainingError
 from palo.session import keep_extensions_apart
+from palo.train.eval_callback import Watch
 from palo.train.job import StageJob
 from palo.train.progress import Progress
 from palo.train.stages import WorkerSettings
-from palo.train.watching import Watch
 
 _POLL_S = 0.5
 # Memory that a step frees stays with a worker on a CPU: its kernel would clear each page of it anew

@@ -4,9 +4,9 @@ import sys
 import time
 from pathlib import Path
 
-from palo.data.progress import duration
+from palo.progress import duration
+from palo.train.eval_callback import notes_in
 from palo.train.metrics import StepMetrics, eta_s, read_metrics
-from palo.train.watching import notes_in
 
 _LINE_EVERY_S = 15.0
 _RECENT = 20

@@ -11,7 +11,7 @@ from palo import config
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, read_projector, write_stage
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
-from palo.data.corpus import Corpus, open_corpus
+from palo.data.corpus_reader import Corpus, open_corpus
 from palo.data.loader import PackLoader
 from palo.data.manifest import code_version
 from palo.data.plan import Plan, PlanConfig
@@ -21,12 +21,12 @@ from palo.model.lora import attach_lora
 from palo.text.tokenizer import load_tokenizer
 from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import Engine
+from palo.train.eval_callback import Watch, show
 from palo.train.job import StageJob
 from palo.train.loop import Hooks, LoopSettings, train
 from palo.train.metrics import MetricsLog
 from palo.train.parameter_groups import choose_trainable
 from palo.train.stages import StageConfig
-from palo.train.watching import Watch, show
 
 if TYPE_CHECKING:
     from palo.model.palo import PaloForConditionalGeneration

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from tests.fixtures.scripts import load_script
 
+from palo.client import EndpointError
 from palo.errors import ConfigError
-from palo.serve.client import EndpointError
 
 _APP = Path(__file__).resolve().parents[3] / "apps" / "chat_page.py"
 
@@ -21,7 +21,9 @@ def start(monkeypatch):
         started.append((settings, host, port))
 
     monkeypatch.setitem(
-        sys.modules, "palo.serve.page.mount", type("Mount", (), {"serve_page": staticmethod(serve)})
+        sys.modules,
+        "palo.serve.chat_page.mount",
+        type("Mount", (), {"serve_page": staticmethod(serve)}),
     )
 
     def run(*arguments):

@@ -6,11 +6,11 @@ import hashlib
 import pytest
 import torch
 
-from palo.data.image_store import commit_store, prepare_store, write_shard
 from palo.data.manifest import LanguageCount, Manifest, StageCount, write_manifest
-from palo.data.preprocessing import Preprocessing
 from palo.data.samples import write_samples
-from palo.data.store_spec import StoreSpec
+from palo.images.preprocessing import Preprocessing
+from palo.images.store import commit_store, prepare_store, write_shard
+from palo.images.store_spec import StoreSpec
 from palo.text.encoding import IMAGE_SENTINEL
 
 FEATURES = StoreSpec(

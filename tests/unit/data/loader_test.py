@@ -4,7 +4,7 @@ import threading
 import pytest
 import torch
 
-from palo.data.corpus import open_corpus
+from palo.data.corpus_reader import open_corpus
 from palo.data.loader import PackLoader
 from palo.data.plan import Plan, PlanConfig
 from palo.errors import StorageError

@@ -1,7 +1,7 @@
 import pytest
 
-from palo.data.reasons import Reason
 from palo.data.records import Origin, Record, Rejected, parse_llava
+from palo.reasons import Reason
 
 ORIGIN = Origin(
     source="test", licence="CC0", language="en", image_folder="/pictures", languages=("en", "ur")

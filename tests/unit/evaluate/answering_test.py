@@ -7,7 +7,7 @@ from palo import config
 from palo.errors import ConfigError, DataError, ImageError
 from palo.evaluate import answering
 from palo.evaluate.answering import AnswerSettings, answer_here, chunks_by_image, prompt_ids
-from palo.evaluate.pictures import picture_features, preprocessing_of
+from palo.evaluate.image_features import picture_features, preprocessing_of
 from palo.text.encoding import expand_sentinels, stop_ids
 from palo.text.messages import Conversation, Turn
 

@@ -6,7 +6,7 @@ import torch
 from palo.checkpoint.load import load_trained
 from palo.errors import DataError
 from palo.evaluate.caption_loss import answers_nats, caption_loss, other_places
-from palo.evaluate.pictures import picture_features, preprocessing_of
+from palo.evaluate.image_features import picture_features, preprocessing_of
 from palo.text.encoding import EncodingLimits, encode_conversation, expand_sentinels
 from palo.text.messages import Conversation, Turn
 from palo.text.templates import TEMPLATES

@@ -1,9 +1,9 @@
 import pytest
 from jobs import keys
 
+from palo.api_errors import Refusal
 from palo.errors import ConfigError
-from palo.serve.guard.access import Access, AccessSettings
-from palo.serve.refusal_codes import Refusal
+from palo.security.access import Access, AccessSettings
 
 
 def test_a_key_is_added_listed_used_and_revoked(tmp_path, capsys):

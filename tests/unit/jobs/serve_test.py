@@ -6,7 +6,7 @@ import pytest
 from jobs.serve import ServeJob, _run_page, main, newest_run
 
 from palo.errors import ConfigError, DataError, ResourceError
-from palo.serve.guard.access import AccessSettings
+from palo.security.access import AccessSettings
 
 
 def finished_run(runs, name, at_s):

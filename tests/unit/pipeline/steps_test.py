@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from palo import storage
-from palo.data.inspection.report import report_path
+from palo.corpus.report.report import report_path
 from palo.pipeline import steps
 from palo.recipes import RECIPES
 

@@ -8,9 +8,9 @@ import torch
 
 from palo import config
 from palo.errors import ConfigError
+from palo.inference.request import Request, Sampling
+from palo.inference.settings import EngineSettings
 from palo.serve.backends import load_engine
-from palo.serve.engine.request import Request, Sampling
-from palo.serve.engine.settings import EngineSettings
 from palo.serve.loading import ModelSource
 from palo.serve.replica import ReplicaSettings
 from palo.serve.settings import ScaleSettings, ServeSettings

@@ -5,8 +5,8 @@ import hashlib
 import pytest
 import torch
 
-from palo.serve.engine.request import Sampling
-from palo.serve.protocol.ask import Ask, Picture
+from palo.inference.request import Sampling
+from palo.serve.protocol.generate import Ask, Picture
 from palo.text.messages import Conversation, Turn
 
 

@@ -7,12 +7,12 @@ import threading
 import pytest
 from starlette.requests import Request
 
-from palo.serve.guard.body_limit import BodyBounds
-from palo.serve.guard.picture_settings import PictureRules
-from palo.serve.guard.pictures import PictureReader
+from palo.api_errors import Refusal, RefusalCode
+from palo.security.body_limit import BodyBounds
+from palo.serve.images.reader import PictureReader
+from palo.serve.images.settings import PictureRules
 from palo.serve.intake import Intake
 from palo.serve.protocol.bounds import ProtocolBounds
-from palo.serve.refusal_codes import Refusal, RefusalCode
 
 SMALL, LARGE = b"pixels", bytes(range(256)) * 400
 
@@ -90,7 +90,7 @@ def test_a_short_body_is_read_at_once_and_a_long_one_aside(monkeypatch):
         threads.append(threading.current_thread().name)
         return b""
 
-    monkeypatch.setattr("palo.serve.guard.pictures.read_data_url", noted)
+    monkeypatch.setattr("palo.serve.images.reader.read_data_url", noted)
     for file in (SMALL, LARGE):
         read([image(url_of(file))])
     assert threads[0] == threading.main_thread().name
@@ -116,5 +116,5 @@ def test_images_are_bounded_together_wherever_they_come_from():
 
 
 def test_a_request_for_another_model_costs_no_image(monkeypatch):
-    monkeypatch.setattr("palo.serve.guard.pictures.read_data_url", lambda *_: 1 // 0)
+    monkeypatch.setattr("palo.serve.images.reader.read_data_url", lambda *_: 1 // 0)
     assert refused([image(url_of(LARGE))], model="other") is RefusalCode.MODEL_NOT_FOUND

@@ -1,6 +1,6 @@
 import asyncio
 
-from palo.serve.client.answers import Events
+from palo.client.answers import Events
 from palo.serve.keep_alive import kept_alive
 from palo.serve.protocol.events import KEEP_ALIVE
 

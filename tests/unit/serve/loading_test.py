@@ -3,9 +3,9 @@ import torch
 
 from palo.checkpoint.load import load_trained
 from palo.errors import ConfigError, DataError
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.request import Request, Sampling
-from palo.serve.engine.settings import EngineSettings
+from palo.inference.request import Request, Sampling
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
 from palo.serve.loading import ModelSource, grouped, load_models, stage_folder
 
 SMALL = EngineSettings(num_slots=4, max_context=96)

@@ -6,10 +6,10 @@ import sys
 import pytest
 from starlette.testclient import TestClient
 
+from palo.client import Endpoint
 from palo.errors import ConfigError
 from palo.serve import page_server
-from palo.serve.client import Endpoint
-from palo.serve.page import PageSettings
+from palo.serve.chat_page import PageSettings
 from palo.serve.page_server import PageServer, page_application
 from palo.serve.priority import PAGE
 
@@ -25,7 +25,7 @@ def loaded_with(module: str) -> str:
 def test_gradio_is_loaded_in_the_pages_process_alone_and_no_model_is():
     assert loaded_with("palo.serve.page_server") == ""
     assert loaded_with("palo.serve.application") == "torch"
-    assert loaded_with("palo.serve.page.mount, palo.serve.page_server") == "gradio"
+    assert loaded_with("palo.serve.chat_page.mount, palo.serve.page_server") == "gradio"
 
 
 @pytest.fixture

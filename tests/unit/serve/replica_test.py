@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from palo.api_errors import Refusal, RefusalCode
 from palo.errors import ResourceError
-from palo.serve.engine.settings import EngineSettings
+from palo.inference.settings import EngineSettings
 from palo.serve.loading import ModelSource
-from palo.serve.protocol.ask import Opened, Piece, Report
-from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.serve.protocol.generate import Opened, Piece, Report
 from palo.serve.replica import ModelReplica, ReplicaSettings
 from palo.text.encoding import encode_prompt, expand_sentinels
 from palo.text.messages import Turn

@@ -4,7 +4,7 @@ import pytest
 
 from palo.data.records import Record
 from palo.text.messages import Turn
-from palo.translate.locks.locking import LockSettings, lock_record
+from palo.translate.protected_spans.protect import LockSettings, lock_record
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 
 from palo.errors import ConfigError
 from palo.translate.glossary import Entry, Glossary, read_glossary
-from palo.translate.locks.locking import LockSettings, lock, unlock
+from palo.translate.protected_spans.protect import LockSettings, lock, unlock
 
 _TERMS = """
 ["Eiffel Tower"]

@@ -2,8 +2,8 @@ import pytest
 
 from palo.data.records import Record
 from palo.text.messages import Turn
+from palo.translate.request import Unit
 from palo.translate.translated import Decision, GateResult, Translated, decide
-from palo.translate.units import Unit
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from palo.evaluate.answers.answer import Answer
 from palo.evaluate.answers.model_id import Answerer, answer_keys
 from palo.evaluate.benches.bench import Bench, check_pictures
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.kept import KeptResults
+from palo.evaluate.result_cache import KeptResults
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,7 @@ from typing import Any
 from PIL import Image
 
 from palo import config
-from palo.data.corpus_config import ImageLimits
-from palo.data.image_folder import read_image_file
-from palo.data.images import open_image
+from palo.corpus.config import ImageLimits
 from palo.endpoint.caller import Caller, each
 from palo.endpoint.replies import Failure
 from palo.endpoint.settings import Endpoint
@@ -21,6 +19,8 @@ from palo.evaluate.answers.answered import AnswerBook, Answered
 from palo.evaluate.answers.model_id import Answerer
 from palo.evaluate.benches.bench import Bench
 from palo.evaluate.benches.item import BenchItem
+from palo.images.decode import open_image
+from palo.images.image_folder import read_image_file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,9 +8,9 @@ import numpy as np
 
 from palo.errors import DataError
 from palo.evaluate.benches.rows import Row, read_rows
-from palo.evaluate.intervals import percentile_interval
 from palo.evaluate.judging.likeness import FEATURES, features
 from palo.evaluate.judging.offline import Array, calibrate, spearman
+from palo.metrics.intervals import percentile_interval
 
 _NUM_RESAMPLES = 500
 

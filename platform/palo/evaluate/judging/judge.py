@@ -16,7 +16,7 @@ from palo.evaluate.judging.calls import Call, calls_for
 from palo.evaluate.judging.judged import Judged, Judgment, combined
 from palo.evaluate.judging.settings import JudgeSettings
 from palo.evaluate.judging.verdict import Fault, read_verdict
-from palo.evaluate.kept import KeptResults
+from palo.evaluate.result_cache import KeptResults
 
 _SHOWN = 200
 # Several times what `max_tokens` lets a judge say; not every server keeps to it.

@@ -9,8 +9,8 @@ from statistics import fmean
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.judging.agreement import Agreement, agreement
 from palo.evaluate.judging.calls import Call
-from palo.evaluate.metrics.fidelity import spoken
 from palo.evaluate.statistics.relative import ScoredItem
+from palo.metrics.fidelity import spoken
 
 _REASONS_IN = "en"
 NO_ANSWER = "no answer"

@@ -5,9 +5,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from palo.evaluate.metrics.chrf import chrf
-from palo.evaluate.metrics.matching import folded
-from palo.evaluate.metrics.signs import refuses, repetition
+from palo.evaluate.degeneration import refuses, repetition
+from palo.metrics.chrf import chrf
+from palo.metrics.matching import folded
 from palo.text.scripts import letters_by_script
 
 _SIZES = (3, 5)

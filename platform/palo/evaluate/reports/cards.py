@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from palo import languages
-from palo.data.image_folder import read_image_file, thumbnail_uri
 from palo.errors import PaloError
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.metrics.measures import Measures
-from palo.evaluate.reports.board import Board, ModelResult
+from palo.evaluate.measures import Measures
+from palo.evaluate.reports.leaderboard import Board, ModelResult
 from palo.evaluate.statistics.relative import ScoredItem
-from palo.hypertext.markup import Markup, element
+from palo.html.markup import Markup, element
+from palo.images.image_folder import read_image_file, thumbnail_uri
 
 _WIDTH = 320
 

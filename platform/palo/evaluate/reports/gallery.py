@@ -6,9 +6,9 @@ from pathlib import Path
 from palo import languages, storage
 from palo.evaluate.dialogues import Talk
 from palo.evaluate.reports.cards import Pictures
-from palo.hypertext.language_label import language_label
-from palo.hypertext.markup import Markup, element
-from palo.hypertext.page import Section, page
+from palo.html.language_label import language_label
+from palo.html.markup import Markup, element
+from palo.html.page import Section, page
 
 
 def write_gallery(path: Path, model: str, talks: Sequence[Talk]) -> None:

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from palo import languages, storage
-from palo.evaluate.metrics.measures import Summary
-from palo.evaluate.reports.board import Board, ModelResult
+from palo.evaluate.measures import Summary
 from palo.evaluate.reports.cards import Pictures, cards
+from palo.evaluate.reports.leaderboard import Board, ModelResult
 from palo.evaluate.reports.tables import Table
-from palo.hypertext.language_label import language_label
-from palo.hypertext.markup import Markup, element, joined, table
-from palo.hypertext.page import Section, page
+from palo.html.language_label import language_label
+from palo.html.markup import Markup, element, joined, table
+from palo.html.page import Section, page
 
 _MEASURES = (
     "answers", "exact", "relaxed", "chrF", "letters", "fidelity", "unsure", "empty",

@@ -9,9 +9,9 @@ from typing import Any
 from palo import config, storage
 from palo.errors import MismatchError
 from palo.evaluate.benches.bench import Bench
-from palo.evaluate.metrics.chrf import signature
-from palo.evaluate.reports.board import Board, JudgeFacts, ModelResult
+from palo.evaluate.reports.leaderboard import Board, JudgeFacts, ModelResult
 from palo.machine import hardware, versions
+from palo.metrics.chrf import signature
 
 _PACKAGES = ("palo", "sacrebleu", "py3langid")
 

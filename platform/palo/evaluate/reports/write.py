@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from palo import storage
-from palo.evaluate.reports.board import Board
 from palo.evaluate.reports.charts import FEWEST_AXES, draw_heat_map, draw_radar
+from palo.evaluate.reports.leaderboard import Board
 from palo.evaluate.reports.pages import write_pages
 from palo.evaluate.reports.tables import Table, as_csv, as_latex, as_markdown, paper_table
 from palo.evaluate.reports.values import board_values, require_same_bench

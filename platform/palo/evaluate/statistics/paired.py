@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from palo import languages
-from palo.evaluate.intervals import percentile_interval, resampling_weights
 from palo.evaluate.statistics.averages import AVERAGES, codes_of
 from palo.evaluate.statistics.relative import Array, ScoredItem, Sums
+from palo.metrics.intervals import percentile_interval, resampling_weights
 
 _NUM_SWAPS = 2_000
 _LEVEL = 0.05

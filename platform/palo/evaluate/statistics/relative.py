@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from palo import languages
-from palo.evaluate.intervals import percentile_interval, resampling_weights
 from palo.evaluate.statistics.averages import AVERAGES, codes_of
+from palo.metrics.intervals import percentile_interval, resampling_weights
 
 Array = npt.NDArray[np.float64]
 

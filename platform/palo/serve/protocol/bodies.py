@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from palo.serve.engine.request import Usage
-from palo.serve.protocol.ask import Piece, TokenText
+from palo.inference.request import Usage
+from palo.serve.protocol.generate import Piece, TokenText
 
 
 class AnswerWriter:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from palo import languages
+from palo.api_errors import Refusal, RefusalCode
 from palo.serve.protocol.chat_request import Message
 from palo.serve.protocol.question_language import language_of
-from palo.serve.refusal_codes import Refusal, RefusalCode
 from palo.text.messages import Conversation, Turn
 
 _INSTRUCTORS = ("system", "developer")

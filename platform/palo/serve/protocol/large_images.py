@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from palo.serve.refusal_codes import Refusal, RefusalCode
+from palo.api_errors import Refusal, RefusalCode
 
 _OPENING = b'"data:'
 _QUOTE = b'"'

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from palo import languages
-from palo.serve.engine.request import Sampling
+from palo.api_errors import Refusal, RefusalCode
+from palo.inference.request import Sampling
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.protocol.chat_request import ChatRequest
-from palo.serve.refusal_codes import Refusal, RefusalCode
 
 _MAX_SEEN = 80
 _MAX_FIELDS = 64

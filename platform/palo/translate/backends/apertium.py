@@ -12,7 +12,7 @@ from palo.errors import ConfigError
 from palo.translate.backends.backend import Desk, Draft, Lost
 from palo.translate.backends.bounded_command import TooLongError, run_command
 from palo.translate.prompts.prompt import facts
-from palo.translate.units import Unit
+from palo.translate.request import Unit
 
 _COMMAND = "apertium"
 _PARAGRAPH = "\n\n"

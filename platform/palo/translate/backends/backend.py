@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from palo.translate.units import Unit
+from palo.translate.request import Unit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

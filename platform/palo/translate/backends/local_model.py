@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from palo import config
-from palo.data.ray_errors import own_errors
 from palo.errors import ConfigError, ResourceError
+from palo.ray_errors import own_errors
 from palo.session import worker_share
 from palo.storage import S3Path
 from palo.translate.backends.backend import Desk, Draft
 from palo.translate.backends.local_worker import LocalModel, TaughtModel, kind_of
 from palo.translate.prompts.prompt import facts, prompt_hash, turn_messages
-from palo.translate.units import Unit
+from palo.translate.request import Unit
 
 if TYPE_CHECKING:
     import pyarrow as pa

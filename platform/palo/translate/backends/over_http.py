@@ -11,7 +11,7 @@ from palo.endpoint.settings import Endpoint
 from palo.translate.backends.backend import Desk, Draft, Lost
 from palo.translate.prompts.prompt import conversation_messages, prompt_hash
 from palo.translate.prompts.reply import BadReplyError, read_turns
-from palo.translate.units import Unit
+from palo.translate.request import Unit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

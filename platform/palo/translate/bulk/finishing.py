@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 
 from palo.translate.bulk.ledger import Made
-from palo.translate.gates.case import Evidence
-from palo.translate.gates.judge import GateSettings, judge
-from palo.translate.locks.locking import unlock
-from palo.translate.rules.clean import clean
+from palo.translate.checks.case import Evidence
+from palo.translate.checks.run import GateSettings, judge
+from palo.translate.normalizers.clean import clean
+from palo.translate.protected_spans.protect import unlock
+from palo.translate.request import Unit
 from palo.translate.translated import Decision, GateResult, Translated, decide
-from palo.translate.units import Unit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from palo import storage
-from palo.translate.bulk.bulk_run import Books, BulkRun, Work
 from palo.translate.bulk.ledger import Ledger
 from palo.translate.bulk.outputs import OutputForm, write_outputs
 from palo.translate.bulk.progress import Progress
 from palo.translate.bulk.report import Costs, Report, write_report
 from palo.translate.bulk.results import Results
+from palo.translate.bulk.run import Books, BulkRun, Work
 from palo.translate.bulk.source import count
 
 

@@ -11,7 +11,7 @@ import orjson
 from palo.errors import DataError
 from palo.storage import LineFile
 from palo.translate.backends.backend import Draft, Lost
-from palo.translate.units import Unit
+from palo.translate.request import Unit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from palo.data.progress import duration
+from palo.progress import duration
 from palo.translate.bulk.ledger import Ledger
 
 _LINE_EVERY_S = 5.0

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from palo import storage
-from palo.hypertext.language_label import language_label
-from palo.hypertext.markup import Markup, element, joined, table
-from palo.hypertext.page import Section, page
+from palo.html.language_label import language_label
+from palo.html.markup import Markup, element, joined, table
+from palo.html.page import Section, page
 from palo.translate.bulk.outputs import LanguageAccount
 
 _MOST_REASONS = 20

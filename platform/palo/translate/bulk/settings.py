@@ -10,14 +10,14 @@ from tyro.conf import Positional
 from palo import languages
 from palo.endpoint.settings import Endpoint
 from palo.translate.backends.backend import Backend
+from palo.translate.bulk.back_translation import SecondOpinions
 from palo.translate.bulk.bench_questions import BenchQuestions
-from palo.translate.bulk.bulk_run import Work
 from palo.translate.bulk.finishing import FinishSettings
-from palo.translate.bulk.second_opinions import SecondOpinions
+from palo.translate.bulk.run import Work
 from palo.translate.bulk.source import Source
-from palo.translate.gates.judge import GateSettings
+from palo.translate.checks.run import GateSettings
 from palo.translate.glossary import read_glossary
-from palo.translate.locks.locking import LockSettings
+from palo.translate.protected_spans.protect import LockSettings
 
 BackendKind = Literal["endpoint", "local", "apertium"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from palo import languages
-from palo.data.parse_step import parse_row
+from palo.corpus.parse.worker import parse_row
+from palo.corpus.sources import read_piece, split_source
 from palo.data.records import Origin, Record
-from palo.data.sources import read_piece, split_source
 
 _IMAGE_FOLDER = "."
 

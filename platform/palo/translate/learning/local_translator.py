@@ -7,10 +7,10 @@ from palo.checkpoint.finished import StageResult, part_fingerprints
 from palo.checkpoint.load import TrainedModel
 from palo.checkpoint.parts import ModelParts
 from palo.errors import DataError
+from palo.inference.request import Request, Sampling
+from palo.inference.scheduler import Batcher
+from palo.inference.settings import EngineSettings
 from palo.model.assemble import assemble
-from palo.serve.engine.batcher import Batcher
-from palo.serve.engine.request import Request, Sampling
-from palo.serve.engine.settings import EngineSettings
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
 from palo.text.templates import TEMPLATES

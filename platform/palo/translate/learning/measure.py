@@ -8,13 +8,13 @@ from statistics import fmean
 
 from palo import languages
 from palo.data.records import Record
-from palo.evaluate.metrics.chrf import chrf
+from palo.metrics.chrf import chrf
 from palo.text.messages import Turn
-from palo.translate.gates.judge import judge
+from palo.translate.checks.run import judge
 from palo.translate.learning.examples import Example
-from palo.translate.locks.locking import lock
+from palo.translate.protected_spans.protect import lock
+from palo.translate.request import Unit
 from palo.translate.translated import Decision, GateResult, decide
-from palo.translate.units import Unit
 
 # Scripts that write no spaces between words: their characters are counted.
 _WITHOUT_SPACES = ("Hans", "Jpan")

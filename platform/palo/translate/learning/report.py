@@ -6,8 +6,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from palo import config, languages, storage
-from palo.hypertext.markup import Markup, element, joined, table
-from palo.hypertext.page import Section, page
+from palo.html.markup import Markup, element, joined, table
+from palo.html.page import Section, page
 from palo.translate.learning.examples import Example
 from palo.translate.learning.measure import Measure, gates_of, measure
 from palo.translate.translated import Decision

@@ -7,8 +7,8 @@ from pathlib import Path
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.checkpoint.load import load_trained
 from palo.checkpoint.parts import ModelParts
-from palo.data.build import build_corpus
-from palo.data.corpus_config import CorpusConfig, SourceConfig
+from palo.corpus.build import build_corpus
+from palo.corpus.config import CorpusConfig, SourceConfig
 from palo.model.lora import LoraSettings
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits

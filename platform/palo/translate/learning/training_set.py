@@ -9,9 +9,9 @@ from typing import Any
 from palo import languages, storage
 from palo.errors import DataError
 from palo.translate.learning.examples import Example, divide
-from palo.translate.locks.locking import lock
 from palo.translate.prompts.prompt import turn_messages
-from palo.translate.units import Unit
+from palo.translate.protected_spans.protect import lock
+from palo.translate.request import Unit
 
 CHAT = "chat.jsonl"
 """OpenAI's chat format, for hosted models."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from palo import languages
 from palo.config import fingerprint
-from palo.translate.units import Unit
+from palo.translate.request import Unit
 
 Message = dict[str, str]
 

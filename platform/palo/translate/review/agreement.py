@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from palo.translate.review.decision import Opinion
 from palo.translate.review.item import Item
-from palo.translate.review.verdict import Opinion
 
 
 class ReviewersAgree(NamedTuple):

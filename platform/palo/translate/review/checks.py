@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from palo.translate.review.locks import missing_locks
-from palo.translate.review.verdict import LOCK_WRONG, OPINIONS, TAGS, Verdict
+from palo.translate.review.decision import LOCK_WRONG, OPINIONS, TAGS, Verdict
+from palo.translate.review.protected_spans import missing_locks
 from palo.translate.translated import Translated
 
 MAX_CHARACTERS = 100_000

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from palo import config
-from palo.translate.review.verdict import Verdict
+from palo.translate.review.decision import Verdict
 from palo.translate.translated import Translated
 
 State = Literal["open", "accepted", "rejected", "disputed"]

@@ -11,9 +11,9 @@ from palo import config
 from palo.errors import DataError, MismatchError
 from palo.storage import S3Path
 from palo.translate.review.checks import verdict_faults
+from palo.translate.review.decision import Verdict
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.journal import Journal
-from palo.translate.review.verdict import Verdict
 from palo.translate.rows import from_row, to_row
 from palo.translate.translated import Translated
 

@@ -3,10 +3,10 @@ import json
 import pytest
 from tests.unit.evaluate.benches.conftest import write_lines
 
-from palo.data.scenes.corpus import SceneCorpusConfig, write_scenes
 from palo.errors import DataError
 from palo.evaluate.benches.bench import check_pictures, read_bench
 from palo.evaluate.benches.registry import bench_source
+from palo.scenes.corpus import SceneCorpusConfig, write_scenes
 
 
 def read(name, folder, *codes):

@@ -1,10 +1,10 @@
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from palo.serve.engine.request import Usage
-from palo.serve.protocol.ask import Piece, TokenText
+from palo.inference.request import Usage
 from palo.serve.protocol.bodies import AnswerWriter, models_body
 from palo.serve.protocol.events import DONE, event
+from palo.serve.protocol.generate import Piece, TokenText
 
 TAKEN = Usage(
     prompt_tokens=600,

@@ -1,9 +1,9 @@
 import pytest
 
 from palo import languages
+from palo.api_errors import Refusal, RefusalCode
 from palo.serve.protocol.chat_request import Message
 from palo.serve.protocol.conversation import read_dialogue
-from palo.serve.refusal_codes import Refusal, RefusalCode
 from palo.text.messages import Turn
 
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from palo.api_errors import Refusal, RefusalCode
 from palo.serve.protocol.large_images import separate
-from palo.serve.refusal_codes import Refusal, RefusalCode
 
 MAX_TEXT = 4000
 FILE = random.Random(7).randbytes(90_000)

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from palo.api_errors import Refusal, RefusalCode
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.protocol.reading import read_request, sampling_of
-from palo.serve.refusal_codes import Refusal, RefusalCode
 
 BOUNDS = ProtocolBounds()
 QUESTION = [{"role": "user", "content": "What is this?"}]

@@ -7,12 +7,12 @@ from palo.errors import ConfigError, ImageError
 from palo.evaluate.benches.bench import read_bench
 from palo.evaluate.benches.registry import bench_source
 from palo.translate.bulk.bench_questions import BenchQuestions, write_bench
-from palo.translate.bulk.bulk_run import Work
 from palo.translate.bulk.finishing import FinishSettings
 from palo.translate.bulk.job import translate_all
+from palo.translate.bulk.run import Work
+from palo.translate.review.decision import Verdict
 from palo.translate.review.item import edition_of
 from palo.translate.review.store import ReviewStore
-from palo.translate.review.verdict import Verdict
 
 
 @pytest.fixture

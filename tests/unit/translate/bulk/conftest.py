@@ -3,10 +3,10 @@ import json
 import pytest
 from tests.fixtures.translation import WORDS
 
-from palo.translate.bulk.bulk_run import Work
+from palo.translate.bulk.back_translation import SecondOpinions
 from palo.translate.bulk.finishing import FinishSettings
 from palo.translate.bulk.job import translate_all
-from palo.translate.bulk.second_opinions import SecondOpinions
+from palo.translate.bulk.run import Work
 from palo.translate.bulk.source import Source
 
 

@@ -4,14 +4,14 @@ import pytest
 from tests.fixtures.translation import SPANISH, WORDS, Scripted
 
 from palo import storage
+from palo.corpus.source_list import read_source_list
 from palo.data.records import Origin, Record, parse_llava
-from palo.data.source_list import read_source_list
 from palo.errors import DataError, ResourceError
 from palo.translate.backends.backend import Draft, Lost
-from palo.translate.gates.judge import GateSettings
+from palo.translate.checks.run import GateSettings
+from palo.translate.review.decision import Verdict
 from palo.translate.review.item import edition_of
 from palo.translate.review.store import ReviewStore
-from palo.translate.review.verdict import Verdict
 
 LAZY = Draft(texts=tuple(WORDS[:2]))
 

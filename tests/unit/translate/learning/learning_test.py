@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from palo.errors import DataError
-from palo.evaluate.metrics.chrf import chrf
+from palo.metrics.chrf import chrf
 from palo.text.messages import Turn
 from palo.translate.learning.examples import Example, divide, examples_of
 from palo.translate.learning.measure import measure, num_edits
 from palo.translate.learning.report import Gain, as_table, write_gain
 from palo.translate.learning.training_set import CHAT, chat_row, record_row, write_training_set
+from palo.translate.review.decision import Verdict
 from palo.translate.review.store import ReviewStore
-from palo.translate.review.verdict import Verdict
 
 _RIGHT = ("تصویر میں کتنے سیب ہیں؟", "تصویر میں 3 سیب ہیں۔")
 

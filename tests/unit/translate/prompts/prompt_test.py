@@ -6,9 +6,9 @@ import pytest
 from palo import languages
 from palo.data.records import Record
 from palo.text.messages import Turn
-from palo.translate.locks.locking import lock_record
 from palo.translate.prompts import prompt
 from palo.translate.prompts.prompt import conversation_messages, facts, prompt_hash, turn_messages
+from palo.translate.protected_spans.protect import lock_record
 
 TARGETS = [code for code in languages.codes() if code != "en"]
 

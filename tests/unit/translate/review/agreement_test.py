@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from palo.evaluate.metrics.chrf import chrf
+from palo.metrics.chrf import chrf
 from palo.translate.review.agreement import agreement_of, cohens_kappa
+from palo.translate.review.decision import Verdict
 from palo.translate.review.item import Item, edition_of
-from palo.translate.review.verdict import Verdict
 
 
 def test_kappa_is_cohens():

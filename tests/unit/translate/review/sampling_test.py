@@ -6,9 +6,9 @@ import pytest
 
 from palo import config
 from palo.errors import ConfigError
+from palo.translate.review.decision import Verdict
 from palo.translate.review.sampling import SampleSettings, num_wanted, queue, sample
 from palo.translate.review.store import ReviewStore
-from palo.translate.review.verdict import Verdict
 from palo.translate.translated import Decision
 
 

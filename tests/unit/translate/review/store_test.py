@@ -9,8 +9,8 @@ import pytest
 
 from palo.errors import DataError
 from palo.storage import path_of
+from palo.translate.review.decision import Verdict
 from palo.translate.review.store import ITEMS, VERDICTS, ReviewStore, StaleError
-from palo.translate.review.verdict import Verdict
 from palo.translate.rows import from_row, to_row
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from palo import storage
 from palo.errors import DataError
+from palo.translate.review.decision import OPINIONS
 from palo.translate.review.offline.columns import COLUMNS, FOR_REVIEWERS, READABLE, FileRow
 from palo.translate.review.offline.formulas import for_xlsx, from_xlsx
 from palo.translate.review.offline.packed import require_modest
-from palo.translate.review.verdict import OPINIONS
 
 if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell, MergedCell

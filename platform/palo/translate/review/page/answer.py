@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from palo.translate.review.verdict import Opinion, Verdict
+from palo.translate.review.decision import Opinion, Verdict
 
 _MOST_CHARACTERS = 4_000_000
 

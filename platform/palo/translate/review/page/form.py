@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from palo import languages
-from palo.data.image_folder import ImageFolder, thumbnail_uri
 from palo.errors import PaloError
-from palo.hypertext.markup import Markup, element, joined
-from palo.serve.page.words import Words, isolated, words_of
+from palo.html.markup import Markup, element, joined
+from palo.images.image_folder import ImageFolder, thumbnail_uri
+from palo.translate.request import Lock
+from palo.translate.review.decision import TAGS, Verdict
 from palo.translate.review.item import Item
-from palo.translate.review.locks import locks_of
-from palo.translate.review.verdict import TAGS, Verdict
-from palo.translate.units import Lock
+from palo.translate.review.protected_spans import locks_of
+from palo.webui.texts import Words, isolated, words_of
 
 _LONGEST_SIDE = 480
 _TURN_NAMES = {"user": "question_turn", "assistant": "answer_turn"}

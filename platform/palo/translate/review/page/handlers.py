@@ -8,19 +8,19 @@ import gradio as gr
 
 from palo import languages
 from palo.errors import PaloError
-from palo.evaluate.metrics.chrf import chrf
-from palo.hypertext.markup import element
-from palo.serve.page.visitors import visitor_of
-from palo.serve.page.words import Words, isolated
+from palo.html.markup import element
+from palo.metrics.chrf import chrf
 from palo.translate.review.agreement import agreement_of
 from palo.translate.review.checks import VerdictFault
+from palo.translate.review.decision import Opinion
 from palo.translate.review.item import Item
 from palo.translate.review.page.answer import read_answer
-from palo.translate.review.page.desk import VIEWS, Desk, Place, Seat
 from palo.translate.review.page.form import item_form, notice, verdicts_of
+from palo.translate.review.page.queue import VIEWS, Desk, Place, Seat
 from palo.translate.review.page.reviewers import Reviewers
-from palo.translate.review.page.words import review_words
-from palo.translate.review.verdict import Opinion
+from palo.translate.review.page.texts import review_words
+from palo.webui.texts import Words, isolated
+from palo.webui.visitors import visitor_of
 
 Step = Literal["next", "previous", "stay"]
 

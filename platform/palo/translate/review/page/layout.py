@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 
 from palo import languages
-from palo.serve.page.cookies import LANGUAGE_COOKIE
-from palo.serve.page.words import Words, chosen_language
-from palo.translate.review.page.desk import VIEWS, Place
+from palo.translate.review.decision import Opinion
 from palo.translate.review.page.handlers import Handlers
-from palo.translate.review.page.words import review_words
-from palo.translate.review.verdict import Opinion
+from palo.translate.review.page.queue import VIEWS, Place
+from palo.translate.review.page.texts import review_words
+from palo.webui.cookies import LANGUAGE_COOKIE
+from palo.webui.texts import Words, chosen_language
 
 _DEFAULT = "en"
 _COLLECT = "(answer, ...rest) => [palo.review.collect(), ...rest]"

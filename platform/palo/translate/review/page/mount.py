@@ -5,16 +5,16 @@ from pathlib import Path
 import fastapi
 
 from palo import config, languages
-from palo.serve.guard.key_ring import KeyRing
-from palo.serve.page.frame import head_of, mount_blocks, serve_alone
-from palo.serve.page.words import words_of
-from palo.translate.review.page.desk import Desk
+from palo.security.key_ring import KeyRing
 from palo.translate.review.page.handlers import Handlers
 from palo.translate.review.page.layout import build_review
+from palo.translate.review.page.queue import Desk
 from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.settings import ReviewPage
-from palo.translate.review.page.words import review_words
+from palo.translate.review.page.texts import review_words
 from palo.translate.review.store import ReviewStore
+from palo.webui.frame import head_of, mount_blocks, serve_alone
+from palo.webui.texts import words_of
 
 _ASSETS = Path(__file__).parent / "assets"
 

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from palo.serve.client import EndpointError
-from palo.serve.guard.key_ring import KeyRing
-from palo.serve.page.tokens import Tokens, Visitor
-from palo.serve.refusal_codes import Refusal
-from palo.translate.review.page.words import review_words
+from palo.api_errors import Refusal
+from palo.client import EndpointError
+from palo.security.key_ring import KeyRing
+from palo.translate.review.page.texts import review_words
+from palo.webui.tokens import Tokens, Visitor
 
 _MOST_LOGINS = 100
 

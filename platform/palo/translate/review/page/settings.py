@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from palo.serve.guard.access import is_loopback
-from palo.serve.page.quota_settings import QuotaSettings
+from palo.security.access import is_loopback
+from palo.webui.quota_settings import QuotaSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

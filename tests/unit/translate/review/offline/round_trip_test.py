@@ -7,12 +7,12 @@ import openpyxl
 import pytest
 
 from palo.errors import DataError
+from palo.translate.review.decision import Verdict
 from palo.translate.review.offline.columns import COLUMNS, rows_of
 from palo.translate.review.offline.files import FORMATS, read_rows, write_rows
 from palo.translate.review.offline.formulas import as_words, for_xlsx, from_words, from_xlsx
-from palo.translate.review.offline.take_back import take_back
+from palo.translate.review.offline.import_reviews import take_back
 from palo.translate.review.store import ReviewStore
-from palo.translate.review.verdict import Verdict
 
 _NASTY = (
     '=HYPERLINK("http://example.org")',

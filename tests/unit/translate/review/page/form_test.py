@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 import pytest
 
 from palo import languages
-from palo.translate.gates.judge import GATES
+from palo.translate.checks.run import GATES
+from palo.translate.review.decision import Verdict
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.answer import read_answer
 from palo.translate.review.page.form import item_form, verdicts_of
-from palo.translate.review.page.words import review_words
-from palo.translate.review.verdict import Verdict
+from palo.translate.review.page.texts import review_words
 from palo.translate.translated import Decision, GateResult
 
 _EVIL = "<script>alert(1)</script>\"'&"

@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from palo import config
+from palo.client import EndpointError
 from palo.errors import ConfigError
-from palo.serve.client import EndpointError
-from palo.serve.guard.key_file import add_key, revoke_key
-from palo.serve.guard.key_ring import KeyRing
+from palo.security.key_file import add_key, revoke_key
+from palo.security.key_ring import KeyRing
 from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.settings import ReviewPage
-from palo.translate.review.page.words import review_words
+from palo.translate.review.page.texts import review_words
 
 
 def test_the_name_of_the_key_is_the_reviewers(tmp_path):

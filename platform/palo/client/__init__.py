@@ -1,0 +1,33 @@
+"""A client of any server that speaks OpenAI's chat completions; ours among them.
+
+    with ChatClient(Endpoint(url="http://127.0.0.1:8000", api_key=key)) as client:
+        question = Question(model=client.models()[0], messages=(user("How many?", picture),))
+        with client.stream(question) as answer:
+            for text in answer:
+                print(text, end="")
+
+`AsyncChatClient` is the same for programs with an event loop. Light: httpx, no torch, no Ray.
+"""
+
+from palo.client.answers import Usage
+from palo.client.asynchronous import AsyncAnswer, AsyncChatClient
+from palo.client.blocking import Answer, ChatClient
+from palo.client.endpoint import Endpoint
+from palo.client.failures import ClientCode, EndpointError
+from palo.client.questions import Message, Picture, Question, assistant, user
+
+__all__ = [
+    "Answer",
+    "AsyncAnswer",
+    "AsyncChatClient",
+    "ChatClient",
+    "ClientCode",
+    "Endpoint",
+    "EndpointError",
+    "Message",
+    "Picture",
+    "Question",
+    "Usage",
+    "assistant",
+    "user",
+]

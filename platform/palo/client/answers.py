@@ -1,0 +1,221 @@
+"""What comes back: the events of a stream, and what is known of an answer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from palo.client.failures import (
+    MAX_REPLY_BYTES,
+    ClientCode,
+    EndpointError,
+    not_understood,
+    refusal_of,
+)
+from palo.endpoint.credentials import without_key
+from palo.endpoint.json_parsing import BadJsonError, parse_json, token_count
+from palo.endpoint.reply_body import encoding_fault
+
+_DONE = b"[DONE]"
+_MAX_EVENT_BYTES = 1 << 20
+# Far beyond what any model says in one answer; a server that sends more is none.
+_MAX_STREAM_BYTES = 64 << 20
+_MAX_CHARACTERS = 1 << 20
+_MAX_NAMES = 10_000
+_MAX_NAME = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """Tokens of a request, as the server counted them.
+
+    Attributes:
+        prompt_tokens: Of the question, pictures included.
+        completion_tokens: Of the answer.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Events:
+    """Cuts a stream of bytes into the data of server-sent events.
+
+    Only line feeds and carriage returns end a line: an answer may hold the other characters that
+    Python takes for line ends.
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Returns the data of the events that these bytes complete.
+
+        Raises:
+            EndpointError: If an event is longer than any that a server of models sends.
+        """
+        first, *others = data.split(b"\n")
+        self._rest += first
+        if len(self._rest) > _MAX_EVENT_BYTES:
+            raise not_understood("the server", f"an event of {len(self._rest):,} bytes")
+        if not others:
+            return []
+        lines = [bytes(self._rest), *others[:-1]]
+        self._rest = bytearray(others[-1])
+        return [line.removeprefix(b"data:").strip() for line in lines if line.startswith(b"data:")]
+
+
+@dataclass(kw_only=True, slots=True)
+class Reading:
+    """An answer that is being read.
+
+    Attributes:
+        request_id: What the server calls the request; None if it doesn't say.
+        language: Language that the server detected; None if it doesn't say.
+        model: Name of the model that answers.
+        finish_reason: Why the answer ended; None before it has.
+        usage: Tokens as the server counted them; None if it doesn't say.
+        done: Whether the stream has come to its end.
+        num_pieces: Pieces of text so far.
+        key: Our key, which no error may repeat; None without one.
+    """
+
+    request_id: str | None = None
+    language: str | None = None
+    model: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    done: bool = False
+    num_pieces: int = 0
+    key: str | None = field(default=None, repr=False)
+    _events: Events = field(default_factory=Events)
+    _num_bytes: int = 0
+    _num_characters: int = 0
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Takes what the headers tell.
+
+        Raises:
+            EndpointError: If the answer is compressed, which it wasn't asked to be.
+        """
+        if fault := encoding_fault(headers.get("content-encoding", "")):
+            raise not_understood("the server", fault)
+        self.request_id = headers.get("x-request-id")
+        self.language = headers.get("x-palo-language")
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """Takes bytes of the stream.
+
+        Yields:
+            The pieces of text that they bring.
+
+        Raises:
+            EndpointError: If the server says that the answer failed, what it says isn't known, or
+                the answer has no end.
+        """
+        self._num_bytes += len(data)
+        if self._num_bytes > _MAX_STREAM_BYTES:
+            raise not_understood("the server", f"an answer of {self._num_bytes:,} bytes")
+        for event in self._events.feed(data):
+            if event == _DONE:
+                self.done = True
+            elif event and not self.done and (text := self._take(event)):
+                self._num_characters += len(text)
+                if self._num_characters > _MAX_CHARACTERS:
+                    raise not_understood("the server", f"over {_MAX_CHARACTERS:,} characters")
+                yield text
+
+    def take_whole(self, body: bytes) -> str:
+        """Takes an answer that came in one piece; returns its text.
+
+        Raises:
+            EndpointError: If it is none.
+        """
+        values = _values(body)
+        self.done = True
+        self._take_usage(values)
+        choice = _first_choice(values)
+        self.finish_reason = _text(choice, "finish_reason") or None
+        return _text(_object(choice, "message"), "content")
+
+    def require_end(self) -> None:
+        """Raises EndpointError if the connection ended before the answer did."""
+        if not self.done and self.finish_reason is None:
+            raise EndpointError(
+                "the connection ended in the middle of the answer",
+                fix="Ask again.",
+                code=ClientCode.CUT_OFF,
+                request_id=self.request_id,
+            )
+
+    def _take(self, event: bytes) -> str:
+        values = _values(event)
+        if values.get("error") is not None:
+            error = refusal_of(_values(without_key(event, self.key))["error"])
+            error.request_id = error.request_id or self.request_id
+            raise error
+        self.model = _text(values, "model")[:_MAX_NAME] or self.model
+        self._take_usage(values)
+        if not values.get("choices"):  # as where only tokens are told
+            return ""
+        choice = _first_choice(values)
+        self.finish_reason = _text(choice, "finish_reason") or self.finish_reason
+        text = _text(_object(choice, "delta"), "content") if choice.get("delta") else ""
+        self.num_pieces += bool(text)
+        return text
+
+    def _take_usage(self, values: dict[str, Any]) -> None:
+        usage = values.get("usage")
+        if isinstance(usage, dict):
+            self.usage = Usage(
+                prompt_tokens=token_count(usage.get("prompt_tokens")),
+                completion_tokens=token_count(usage.get("completion_tokens")),
+            )
+
+
+def _values(data: bytes) -> dict[str, Any]:
+    try:
+        values = parse_json(data, max_bytes=MAX_REPLY_BYTES)
+    except BadJsonError:
+        raise not_understood("the server", data[:100]) from None
+    if not isinstance(values, dict):
+        raise not_understood("the server", data[:100])
+    return values
+
+
+def _first_choice(values: dict[str, Any]) -> dict[str, Any]:
+    choices = values.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(first, dict):
+        raise not_understood("the server", "an answer without choices")
+    return first
+
+
+def _object(values: dict[str, Any], name: str) -> dict[str, Any]:
+    value = values.get(name)
+    if not isinstance(value, dict):
+        raise not_understood("the server", f"{name} is {type(value).__name__}, not an object")
+    return value
+
+
+def _text(values: dict[str, Any], name: str) -> str:
+    """Returns a text, which may be missing."""
+    value = values.get(name)
+    if value is not None and not isinstance(value, str):
+        raise not_understood("the server", f"{name} is {type(value).__name__}, not text")
+    return value or ""
+
+
+def model_names(body: bytes, address: str) -> list[str]:
+    """Returns the names in a list of models.
+
+    Raises:
+        EndpointError: If it is no such list.
+    """
+    try:
+        models = parse_json(body, max_bytes=MAX_REPLY_BYTES)["data"]
+        names = [model["id"] for model in models[:_MAX_NAMES]]
+    except (BadJsonError, KeyError, TypeError):
+        raise not_understood(address, body[:100]) from None
+    if not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
+        raise not_understood(address, "models without names")
+    return names

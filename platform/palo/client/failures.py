@@ -1,0 +1,159 @@
+"""What goes wrong between a client and a server, each with a code that programs can tell apart."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import httpx
+
+from palo.api_errors import RefusalCode
+from palo.endpoint.json_parsing import BadJsonError, parse_json
+from palo.endpoint.retry_after import seconds_of
+from palo.errors import PaloError
+
+# The longest reply that is read, but for streams.
+MAX_REPLY_BYTES = 4 << 20
+_MAX_MESSAGE = 500
+_MAX_ID = 200
+_BY_STATUS = {
+    401: RefusalCode.INVALID_API_KEY,
+    403: RefusalCode.INVALID_API_KEY,
+    404: RefusalCode.MODEL_NOT_FOUND,
+    408: RefusalCode.TIMEOUT,
+    413: RefusalCode.BODY_TOO_LARGE,
+    429: RefusalCode.RATE_LIMIT_EXCEEDED,
+    503: RefusalCode.OVERLOADED,
+    504: RefusalCode.TIMEOUT,
+}
+
+
+class ClientCode(StrEnum):
+    """What a client meets that no server says."""
+
+    UNREACHABLE = "unreachable"
+    """Nothing answers at the address."""
+    CUT_OFF = "cut_off"
+    """The connection ended in the middle of an answer."""
+    NOT_UNDERSTOOD = "not_understood"
+    """What came is not OpenAI's protocol."""
+
+
+Code = RefusalCode | ClientCode
+
+
+class EndpointError(PaloError):
+    """A request without an answer, or with half of one.
+
+    Args:
+        fact: See `PaloError`.
+        seen: See `PaloError`.
+        fix: See `PaloError`.
+        code: Why.
+        request_id: What the server calls the request, for its operators.
+        retry_after_s: Seconds after which another try is sensible; None if the server didn't say.
+    """
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        seen: object = "",
+        fix: str = "",
+        code: Code = RefusalCode.INTERNAL,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(fact, seen=seen, fix=fix)
+        self.code = code
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
+
+
+def refused(status: int, headers: Mapping[str, str], body: bytes) -> EndpointError:
+    """Returns the error that an answer of status 400 or more means."""
+    try:
+        values = parse_json(body, max_bytes=MAX_REPLY_BYTES)
+    except BadJsonError:
+        values = None
+    error = values.get("error") if isinstance(values, dict) else None
+    return refusal_of(error, status=status, headers=headers)
+
+
+def refusal_of(
+    error: object, *, status: int = 500, headers: Mapping[str, str] | None = None
+) -> EndpointError:
+    """Returns the error that OpenAI's error object means.
+
+    Args:
+        error: The value of `error` in a body or in an event of a stream.
+        status: Status of the answer; tells the kind where the object doesn't.
+        headers: Headers of the answer.
+    """
+    fields = error if isinstance(error, dict) else {}
+    headers = headers or {}
+    try:
+        code = RefusalCode(_text(fields.get("code")))
+    except ValueError:
+        other = RefusalCode.INTERNAL if status >= 500 else RefusalCode.INVALID_REQUEST
+        code = _BY_STATUS.get(status, other)
+    message = (_text(fields.get("message")) or f"status {status}")[:_MAX_MESSAGE].rstrip(".")
+    request_id = headers.get("x-request-id") or _text(fields.get("request_id"))
+    return EndpointError(
+        "the server refuses the request",
+        seen=message,
+        code=code,
+        request_id=request_id[:_MAX_ID] or None,
+        retry_after_s=seconds_of(headers.get("retry-after", "")),
+    )
+
+
+def _text(value: object) -> str:
+    """Returns a field that should be text; nothing for what isn't."""
+    return value if isinstance(value, str) else ""
+
+
+def not_understood(address: object, seen: object) -> EndpointError:
+    """Returns the error for an answer that isn't OpenAI's protocol."""
+    return EndpointError(
+        f"{address} doesn't speak OpenAI's protocol",
+        seen=str(seen)[:_MAX_MESSAGE],
+        fix="Check the address.",
+        code=ClientCode.NOT_UNDERSTOOD,
+    )
+
+
+def failed(error: httpx.HTTPError | httpx.InvalidURL, url: str, *, begun: bool) -> EndpointError:
+    """Returns the error that a failure of httpx means.
+
+    Args:
+        error: The failure.
+        url: Address of the server.
+        begun: Whether the answer had begun.
+    """
+    if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
+        return EndpointError(
+            f"{url} has been silent for too long",
+            fix="Try again, or wait longer.",
+            code=RefusalCode.TIMEOUT,
+        )
+    if begun:
+        return EndpointError(
+            "the connection ended in the middle of the answer",
+            seen=url,
+            fix="Ask again.",
+            code=ClientCode.CUT_OFF,
+        )
+    return EndpointError(
+        f"nothing answers at {url}",
+        seen=str(error)[:_MAX_MESSAGE] or type(error).__name__,
+        fix="Start the server, or correct the address.",
+        code=ClientCode.UNREACHABLE,
+    )
+
+
+def took_too_long(url: str) -> EndpointError:
+    """Returns the error for an answer that doesn't end in time, though words come."""
+    return EndpointError(
+        f"{url} has not ended its answer in time",
+        fix="Try again, or wait longer.",
+        code=RefusalCode.TIMEOUT,
+    )

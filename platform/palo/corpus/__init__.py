@@ -1,0 +1,1 @@
+"""Builds a corpus: sources, filters, images and tokens, in stages that resume."""

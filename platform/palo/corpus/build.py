@@ -1,0 +1,201 @@
+"""Building a corpus: sources to clean records, pictures to the image store, records to samples.
+
+The steps hand on files, named after the places of their rows. What is built therefore doesn't
+depend on how many workers built it, nor on how often it was killed: it has the same fingerprint.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from palo import storage
+from palo.config import check, fingerprint, to_dict
+from palo.corpus.build_run import BuildRun
+from palo.corpus.build_state import (
+    changes,
+    make_room,
+    read_begun,
+    read_finished,
+    settings_of,
+    what_changed,
+)
+from palo.corpus.config import CorpusConfig
+from palo.corpus.encode.driver import SampleSteps
+from palo.corpus.filter.decisions import used_pictures
+from palo.corpus.images_step.driver import PictureSteps
+from palo.corpus.images_step.tower_encoder import spec_of
+from palo.corpus.parse.driver import ParseSteps
+from palo.corpus.sources import Piece, split_source
+from palo.data.manifest import Manifest, code_version, write_manifest
+from palo.text.encoding import encode_prompt
+from palo.text.messages import Conversation, Turn
+from palo.text.templates import TEMPLATES
+from palo.text.tokenizer import load_tokenizer
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        folder: The corpus.
+        manifest: What is in it.
+        reused: True if it was up to date and nothing was done.
+        num_images_encoded: Images that were added to the image store.
+        num_run: Tasks that ran, by step.
+        num_reused: Tasks that an earlier build had done, by step.
+        wall_s: How long it took, in seconds.
+    """
+
+    folder: Path
+    manifest: Manifest
+    reused: bool
+    num_images_encoded: int
+    num_run: Mapping[str, int]
+    num_reused: Mapping[str, int]
+    wall_s: float
+
+
+def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -> BuildReport:
+    """Builds a corpus, or finds that it is up to date. Ray must be running.
+
+    Args:
+        config: What to build.
+        say: Takes lines about progress, for people.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ConfigError: If the configuration is wrong.
+        DataError: If a source or archive can't be used as a whole, too many rows are bad, or none
+            is left.
+        MismatchError: If tokenizer and template, or a shared image store and tower, don't fit.
+        ResourceError: If there are too few CPUs or GPUs for the encoders, or another build is at
+            work in the folder.
+        StorageError: If a file can't be read or written.
+    """
+    start = time.monotonic()
+    check(config)
+    tokenizer = _fitting_tokenizer(config)
+    spec = spec_of(config)
+    pieces = [split_source(source.path, source.format) for source in config.sources]
+    settings = settings_of(config, pieces, tokenizer, spec)
+    manifest = read_finished(config.output)
+    changed = [] if manifest is None else what_changed(config, manifest, settings)
+    run = BuildRun(config, spec, tokenizer, say)
+    num_encoded = 0
+    reused = manifest is not None and not changed
+    if manifest is not None and reused:
+        say(f"{config.output} is up to date: {manifest.num_samples:,} samples")
+    else:
+        if changed:
+            say(
+                f"{config.output} is built anew where these matter, which changed: {_list(changed)}"
+            )
+        else:
+            _say_how_it_goes_on(config, settings, say)
+        with storage.alone_in(config.output):
+            make_room(config, spec, settings)
+            manifest, num_encoded = _build(run, pieces, settings)
+    return BuildReport(
+        folder=config.output,
+        manifest=manifest,
+        reused=reused,
+        num_images_encoded=num_encoded,
+        num_run=dict(run.num_run),
+        num_reused=dict(run.num_reused),
+        wall_s=time.monotonic() - start,
+    )
+
+
+def _say_how_it_goes_on(
+    config: CorpusConfig, settings: Mapping[str, Any], say: Callable[[str], None]
+) -> None:
+    begun = read_begun(config.output)
+    if begun is None:
+        return
+    changed = changes(begun, settings)
+    if changed:
+        say(f"the build of {config.output} goes on, but these changed: {_list(changed)}")
+    else:
+        say(f"the build of {config.output} goes on where it was stopped")
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _build(
+    run: BuildRun, pieces: Sequence[Sequence[Piece]], settings: Mapping[str, Any]
+) -> tuple[Manifest, int]:
+    """Runs the steps; returns the manifest and how many images were encoded."""
+    rows, images, samples = ParseSteps(run), PictureSteps(run), SampleSteps(run, pieces)
+    images.archives()
+    index = rows.parse(pieces)
+    paths, uses = used_pictures(index, run.config.mixture)
+    pictures = images.pictures(paths, uses)
+    fates = samples.choose(index, pictures)
+    digest = samples.encode(index, fates)
+    run.sweep()
+    manifest = _manifest(
+        run, settings, inputs=rows.inputs, files=samples.files, samples_digest=digest
+    )
+    write_manifest(run.config.output / "manifest.json", manifest)
+    return manifest, images.num_encoded
+
+
+def _fitting_tokenizer(config: CorpusConfig) -> str:
+    """Returns the tokenizer's fingerprint after a first use, so that a misfit shows at once."""
+    tokenizer = load_tokenizer(config.tokenizer)
+    prompt = Conversation((Turn("user", "?", num_images=1),))
+    encode_prompt(prompt, TEMPLATES[config.template], tokenizer)
+    return tokenizer.fingerprint
+
+
+def _manifest(
+    run: BuildRun,
+    settings: Mapping[str, Any],
+    *,
+    inputs: Mapping[str, str],
+    files: Mapping[str, int],
+    samples_digest: str,
+) -> Manifest:
+    config, spec = run.config, run.spec
+    num_images = _num_images(config.output, files)
+    image_store = storage.relative_text(config.store_folder, config.output) if num_images else None
+    parts = [samples_digest, config.template, run.tokenizer, to_dict(spec) if num_images else None]
+    counts = run.accounts.languages()
+    return Manifest(
+        stages=run.accounts.stages(),
+        languages=counts,
+        sources=run.accounts.sources(),
+        files=files,
+        num_samples=sum(count.num_samples for count in counts),
+        num_images=num_images,
+        inputs=inputs,
+        settings=settings,
+        template=config.template,
+        tokenizer_fingerprint=run.tokenizer,
+        tokenizer=str(config.tokenizer.resolve()),
+        tower_fingerprint=spec.tower_fingerprint if num_images else "",
+        image_store=image_store,
+        code_version=code_version(),
+        fingerprint=fingerprint(parts),
+    )
+
+
+def _num_images(corpus: Path, files: Iterable[str]) -> int:
+    found: list[pa.Array] = [pa.array([], pa.string())]
+    for name in files:
+        column = storage.read_table(corpus / name, columns=["image_id"]).column("image_id")
+        found.append(column.unique().drop_null())
+    return len(pc.unique(pa.chunked_array(found)))

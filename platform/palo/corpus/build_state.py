@@ -1,0 +1,171 @@
+"""What changed since a corpus was built or begun, and making room for what is new."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from palo import storage
+from palo.config import to_dict
+from palo.corpus.config import CorpusConfig
+from palo.corpus.images_step.image_table import PICTURE_SCHEMA, table_path, unchanged
+from palo.corpus.sources import Piece
+from palo.corpus.task_log import OUTPUTS
+from palo.data.manifest import Manifest, read_manifest
+from palo.errors import StorageError
+from palo.images.store import commit_store
+from palo.images.store_spec import StoreSpec, read_spec
+
+CORPUS_VERSION = 3
+"""Goes up whenever the same sources and settings give other samples."""
+
+_PARTS = (
+    "manifest.json",
+    "pictures.parquet",
+    "pictures",
+    "done",
+    "images",
+    "archives",
+    "report",
+    *OUTPUTS,
+)
+
+
+def settings_of(
+    config: CorpusConfig, pieces: Sequence[Sequence[Piece]], tokenizer: str, spec: StoreSpec
+) -> dict[str, Any]:
+    """Returns all that decides what is in a corpus; files count by their size and time of change.
+
+    Args:
+        config: The build's configuration.
+        pieces: The pieces of each source.
+        tokenizer: Fingerprint of the tokenizer.
+        spec: What the image store holds.
+    """
+    sources = {
+        source.name: {
+            "files": {
+                str(piece.path.resolve()): [piece.size_bytes, piece.modified_ns] for piece in own
+            },
+            "images": None if source.images is None else str(source.images.resolve()),
+            "allowed_hosts": source.allowed_hosts,
+            "language": source.language,
+            "licence": source.licence,
+            "format": source.format,
+        }
+        for source, own in zip(config.sources, pieces, strict=True)
+    }
+    settings: dict[str, Any] = to_dict(
+        {
+            "version": CORPUS_VERSION,
+            "sources": sources,
+            "order": [source.name for source in config.sources],
+            "template": config.template,
+            "limits": config.limits,
+            "tokenizer": tokenizer,
+            "image_store": spec,
+            "image_limits": config.image_limits,
+            "cleaning": config.cleaning,
+            "mixture": config.mixture,
+        }
+    )
+    return settings
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """Returns the dotted names of the settings in which two builds differ."""
+    found: list[str] = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += changes(before, after, f"{path}{key}.")
+        elif before != after:
+            found.append(f"{path}{key}")
+    return found
+
+
+def read_finished(corpus: Path) -> Manifest | None:
+    """Returns the manifest of a finished corpus, or None if there is none in the folder."""
+    path = corpus / "manifest.json"
+    return read_manifest(path) if path.exists() else None
+
+
+def read_begun(corpus: Path) -> dict[str, Any] | None:
+    """Returns the settings that the latest build began with; None if there is none."""
+    path = _begun(corpus)
+    if not path.exists():
+        return None
+    settings: dict[str, Any] = storage.read_json(path)
+    return settings
+
+
+def _begun(corpus: Path) -> Path:
+    return corpus / "done" / "settings.json"
+
+
+def what_changed(
+    config: CorpusConfig, manifest: Manifest, settings: Mapping[str, Any]
+) -> list[str]:
+    """Returns what keeps a finished corpus from being up to date, in words; empty if nothing."""
+    found = changes(manifest.settings, settings)
+    if found:
+        return found
+    if (count := _num_lost(config.output, manifest)) > 0:
+        found.append(f"{count} samples files")
+    pictures = storage.read_table(table_path(config.output), schema=PICTURE_SCHEMA)
+    if count := int((~unchanged(pictures, with_absent=True)).sum()):
+        found.append(f"{count} image files")
+    wanted = pictures.filter(pc.is_null(pictures["reason"]))["image_id"].to_pylist()
+    if wanted and (count := len(set(wanted) - _stored(config.store_folder))):
+        found.append(f"{count} images of the store {config.store_folder}")
+    return found
+
+
+def _num_lost(corpus: Path, manifest: Manifest) -> int:
+    """Counts samples files that are gone or cut off, by what their folders list."""
+    sizes: dict[Path, dict[str, int]] = {}
+    lost = 0
+    for name, size in manifest.files.items():
+        path = corpus / name
+        if path.parent not in sizes:
+            sizes[path.parent] = storage.file_sizes(path.parent)
+        lost += sizes[path.parent].get(path.name) != size
+    return lost
+
+
+def _stored(store: Path) -> frozenset[str]:
+    """Returns the images of a store, without those whose shard is gone."""
+    return commit_store(store) if (store / "manifest.json").exists() else frozenset()
+
+
+def make_room(config: CorpusConfig, spec: StoreSpec, settings: Mapping[str, Any]) -> None:
+    """Makes a corpus folder ready for a build: the corpus there is no longer a finished one.
+
+    What earlier builds did stays until the tasks of this one have been compared with it.
+
+    Args:
+        config: The build's configuration.
+        spec: What the image store holds.
+        settings: All that decides what is in the corpus.
+
+    Raises:
+        StorageError: If the folder holds something that is no corpus, or can't be written.
+    """
+    folder = config.output
+    storage.ensure_folder(folder)
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in _PARTS)
+    has_marker = any((folder / name).is_dir() for name in ("done", "records"))
+    if foreign or (any(folder.iterdir()) and not has_marker):
+        raise StorageError(
+            f"{folder} holds something that is no corpus",
+            seen=", ".join(foreign[:3]) or "no folder of what is done",
+            fix="Choose an empty folder for the corpus.",
+        )
+    storage.remove(folder / "manifest.json")
+    storage.remove(folder / "report")
+    storage.write_json(_begun(folder), settings)
+    images = folder / "images"
+    own = config.image_store is None and (images / "manifest.json").exists()
+    if own and read_spec(images) != spec:
+        storage.remove(images)

@@ -1,0 +1,152 @@
+"""What a corpus is built from and how, without loading anything heavy."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from palo import languages
+from palo.corpus.cleaning import CleaningSettings
+from palo.corpus.mixture import MixtureSettings
+from palo.storage import S3Path
+from palo.text.encoding import EncodingLimits
+from palo.text.templates import TEMPLATES
+
+_LONGEST_DECODE_S = 86_400
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceConfig:
+    """Conversations in LLaVA's format, with the folder or archive of their pictures.
+
+    Attributes:
+        name: Short name; it appears in sample ids, counts and file names.
+        path: JSON array, JSON lines or Parquet; a folder of such files, or a pattern that names
+            some (shards/*.jsonl), is read in the order of their paths.
+        images: Folder that the rows' image paths start from, or a zip or uncompressed tar of
+            it, which is read in place; None for text only, or where Parquet files hold them.
+        allowed_hosts: Web servers, and buckets of S3, that rows may name pictures on by http://,
+            https:// and s3:// URIs: images.example.org, with its port if it isn't the usual one.
+            A private address must be listed itself, not by a name.
+        language: ISO 639-1 code of rows that don't name theirs.
+        licence: Licence of the rows, kept with each record.
+        format: auto looks at the first bytes.
+    """
+
+    name: str
+    path: Path
+    images: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    language: str | None = None
+    licence: str = ""
+    format: Literal["auto", "json", "jsonl", "parquet"] = "auto"
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is wrong."""
+        if not _NAME.fullmatch(self.name):
+            yield f"name must be of lower-case letters, digits and ._-, not {self.name!r}"
+        if self.language is not None and not languages.known(self.language):
+            yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
+        for host in self.allowed_hosts:
+            if not host or set(host) & set("/@ ") or host != host.lower():
+                yield f"allowed_hosts has {host!r}; name a server like images.example.org"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageLimits:
+    """How much one image file may ask for.
+
+    Attributes:
+        max_file_bytes: Largest file that is read.
+        max_pixels: Most pixels that are decoded.
+        max_decode_s: Longest time that a build spends on decoding one.
+    """
+
+    max_file_bytes: int = 64 << 20
+    max_pixels: int = 64_000_000
+    max_decode_s: float = 30.0
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is out of range."""
+        for name in ("max_file_bytes", "max_pixels"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, not {getattr(self, name)}"
+        if not 0 < self.max_decode_s <= _LONGEST_DECODE_S:
+            yield f"max_decode_s must be above 0, at most a day, not {self.max_decode_s}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusConfig:
+    """How to build a corpus.
+
+    Attributes:
+        sources: Where the rows come from; samples keep this order.
+        output: Folder of the corpus.
+        tokenizer: Folder of the tokenizer.
+        tower: Folder of the image tower, a Hugging Face vision model.
+        template: Name of the conversation template.
+        limits: Length of samples, and what happens beyond it.
+        image_size: Side of the tower's input in pixels; None for the tower's own.
+        aspect: pad or crop; see `Preprocessing`.
+        feature_layer: Which of the tower's hidden states is kept.
+        store: Keep the tower's features, or the pixels that it would see.
+        feature_dtype: Element type of stored features.
+        image_store: Folder of an image store to share with other corpora; None keeps one in
+            `output`.
+        image_limits: How much one image file may ask for.
+        cleaning: How records are cleaned, and which are left out.
+        mixture: Which of them the corpus is made of.
+        max_bad_share: Largest share of rows that may be left out before the build stops.
+        num_encoders: Processes that run the tower.
+        gpus_per_encoder: GPUs of each of them.
+        images_per_shard: Images of one file of the image store.
+    """
+
+    sources: tuple[SourceConfig, ...]
+    output: Path
+    tokenizer: Path
+    tower: Path
+    template: str = "vicuna_v1"
+    limits: EncodingLimits = field(default_factory=lambda: EncodingLimits(max_text_tokens=1472))
+    image_size: int | None = None
+    aspect: Literal["pad", "crop"] = "pad"
+    feature_layer: int = -2
+    store: Literal["features", "pixels"] = "features"
+    feature_dtype: Literal["bf16", "fp16", "fp32"] = "bf16"
+    image_store: Path | None = None
+    image_limits: ImageLimits = field(default_factory=ImageLimits)
+    cleaning: CleaningSettings = field(default_factory=CleaningSettings)
+    mixture: MixtureSettings = field(default_factory=MixtureSettings)
+    max_bad_share: float = 0.02
+    num_encoders: int = 1
+    gpus_per_encoder: float = 0.0
+    images_per_shard: int = 64
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is wrong."""
+        if not self.sources:
+            yield "sources must name at least one source"
+        names = Counter(source.name for source in self.sources)
+        yield from (f"sources has the name {n!r} twice" for n, count in names.items() if count > 1)
+        for name in self.mixture.per_source.keys() - names.keys():
+            yield f"mixture.per_source has {name!r}, which is no source"
+        if self.template not in TEMPLATES:
+            yield f"template must be one of {', '.join(TEMPLATES)}, not {self.template!r}"
+        if not 0 <= self.max_bad_share <= 1:
+            yield f"max_bad_share must be from 0 to 1, not {self.max_bad_share}"
+        for name in ("num_encoders", "images_per_shard"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, not {getattr(self, name)}"
+        for name in ("tokenizer", "tower"):
+            if isinstance(getattr(self, name), S3Path):
+                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
+        if self.gpus_per_encoder < 0:
+            yield f"gpus_per_encoder must not be negative, not {self.gpus_per_encoder}"
+
+    @property
+    def store_folder(self) -> Path:
+        """Folder of the image store."""
+        return self.output / "images" if self.image_store is None else self.image_store

@@ -1,0 +1,1 @@
+"""The last stage: records become token ids."""

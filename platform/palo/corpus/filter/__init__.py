@@ -1,0 +1,1 @@
+"""The third stage: duplicates and the mixture decide which records stay."""

@@ -1,0 +1,1 @@
+"""The second stage: images are decoded, encoded and stored once each."""

@@ -1,0 +1,155 @@
+"""The pictures of a build: found, identified and put into the image store, each once."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from palo import storage
+from palo.corpus.build_run import BuildRun
+from palo.corpus.images_step.image_faults import read_faults
+from palo.corpus.images_step.image_table import (
+    absent_from,
+    known_rows,
+    prepare_table,
+    read_parts,
+    table_path,
+    with_faults,
+)
+from palo.corpus.images_step.shard_tasks import encode_shards
+from palo.corpus.images_step.worker import IdentifyTask, ShardTask, identify_pictures
+from palo.corpus.ray_tasks import run_tasks
+from palo.images.archives import IndexTask, index_archive
+from palo.images.store import commit_store, prepare_store
+from palo.progress import Meter
+
+_PATHS_PER_TASK = 256
+
+
+class PictureSteps:
+    """Brings the image store and the table of pictures up to date.
+
+    Args:
+        run: The build.
+
+    Attributes:
+        num_encoded: Images that were added to the image store.
+    """
+
+    def __init__(self, run: BuildRun) -> None:
+        self.num_encoded = 0
+        self._run = run
+        self._config = run.config
+        self._indexes = run.config.output / "archives"
+
+    def archives(self) -> None:
+        """Indexes the archives of pictures, so that their members can be reached one by one.
+
+        Raises:
+            DataError: If one is damaged, or is none.
+        """
+        folders = {source.images for source in self._config.sources if source.images is not None}
+        paths = sorted(str(path) for path in folders if path.is_file())
+        tasks = [IndexTask(archive=path, indexes=self._indexes) for path in paths]
+        meter = Meter("archives", "archives", self._run.say, len(tasks))
+        current: set[str] = set()
+        for result in run_tasks(index_archive, tasks):
+            current.add(result["name"])
+            meter.add(1)
+        meter.finish()
+        for path in self._indexes.glob("*.arrow"):
+            if path.name not in current:
+                storage.remove(path)
+
+    def pictures(self, paths: pa.Array, uses: npt.NDArray[np.int64]) -> pa.Table:
+        """Puts every distinct picture into the image store, unless it is there.
+
+        Args:
+            paths: Where the pictures are.
+            uses: (pictures,) how many records use each.
+
+        Returns:
+            What is known of them, as PICTURE_SCHEMA has it, by path.
+
+        Raises:
+            DataError: If too many rows have a picture that can't be used.
+        """
+        corpus = self._config.output
+        prepare_table(corpus, self._config.image_limits)
+        table = self._identify(paths)
+        self._require_few_bad(table, paths, uses)
+        if len(paths):
+            table = with_faults(table, self._encode(table))
+        storage.write_table(table_path(corpus), table)
+        for part in (corpus / "pictures").glob("*.parquet"):
+            storage.remove(part)
+        return table
+
+    def _identify(self, paths: pa.Array) -> pa.Table:
+        known = known_rows(self._config.output, paths)
+        missing = absent_from(known, paths)
+        tasks = [
+            IdentifyTask(
+                corpus=self._config.output,
+                paths=tuple(missing[start : start + _PATHS_PER_TASK]),
+                indexes=self._indexes,
+                limits=self._config.image_limits,
+            )
+            for start in range(0, len(missing), _PATHS_PER_TASK)
+        ]
+        meter = Meter("identify", "images", self._run.say, len(paths))
+        meter.skip(len(paths) - len(missing))
+        parts: list[str] = []
+        for result in run_tasks(identify_pictures, tasks):
+            self._run.num_run["identify"] += 1
+            parts.append(result["part"])
+            meter.add(result["pictures"])
+        meter.finish()
+        new = read_parts(self._config.output, parts)
+        return pa.concat_tables([known, new]).sort_by("path").combine_chunks()
+
+    def _require_few_bad(
+        self, table: pa.Table, paths: pa.Array, uses: npt.NDArray[np.int64]
+    ) -> None:
+        bad = table.filter(pc.and_(pc.is_valid(table["reason"]), pc.is_null(table["image_id"])))
+        places = pc.index_in(bad["path"], value_set=paths).to_numpy()
+        expected: dict[str, int] = {}
+        for reason, count in zip(bad["reason"].to_pylist(), uses[places].tolist(), strict=True):
+            expected[reason] = expected.get(reason, 0) + count
+        example = f"{bad['reason'][0]} ({bad['detail'][0]})" if len(bad) else ""
+        self._run.accounts.require_few_bad(expected, example)
+
+    def _encode(self, table: pa.Table) -> Mapping[str, tuple[str, str]]:
+        folder = self._config.store_folder
+        present = prepare_store(folder, self._run.spec)
+        table = table.filter(pc.is_valid(table["image_id"]))
+        image_ids = table["image_id"].to_pylist()
+        paths = dict(zip(reversed(image_ids), reversed(table["path"].to_pylist()), strict=True))
+        faults = read_faults(self._config.output, self._config.image_limits)
+        # By path, since what lies together in a Parquet file is read once if it is read in order.
+        new = sorted(paths.keys() - present - faults.keys(), key=paths.__getitem__)
+        size = self._config.images_per_shard
+        tasks = [
+            ShardTask(
+                image_ids=tuple(ids),
+                paths=tuple(paths[image_id] for image_id in ids),
+                indexes=self._indexes,
+                limits=self._config.image_limits,
+            )
+            for ids in (new[start : start + size] for start in range(0, len(new), size))
+        ]
+        meter = Meter("images", "images", self._run.say, len(paths))
+        meter.skip(len(paths) - len(new))
+        num_bad = 0
+        for result in encode_shards(tasks, self._config, self._run.spec):
+            self._run.num_run["images"] += 1
+            found = {image_id: (fault[0], fault[1]) for image_id, fault in result["faults"].items()}
+            faults |= found
+            num_bad += len(found)
+            meter.add(result["images"])
+        meter.finish()
+        commit_store(folder)
+        self.num_encoded = len(new) - num_bad
+        return faults

@@ -1,0 +1,1 @@
+"""The first stage: rows of sources become records."""

@@ -1,0 +1,84 @@
+"""Second step of a build, run with the first: one way of writing, and the language that is said."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from palo.corpus.cleaning import CleaningSettings
+from palo.data.records import Record, Rejected
+from palo.languages import Language
+from palo.reasons import Reason
+from palo.text.language_of import LanguageFinder
+from palo.text.normal_form import normal_form
+
+_CHARACTERS = 4000
+"""So much of a record's answers tells its language, in equal shares of each."""
+
+
+class Cleaner:
+    """Cleans records one by one and counts what it did.
+
+    Args:
+        settings: What to clean.
+        known: The languages that a record may be in.
+
+    Attributes:
+        counts: By language: normal_form, turns that were written anew; other_language, records that
+            were kept though their answers are in another.
+    """
+
+    def __init__(self, settings: CleaningSettings, known: Sequence[Language]) -> None:
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._settings = settings
+        self._scripts = {language.code: language.script for language in known}
+        self._finder = LanguageFinder(known)
+
+    def clean(self, record: Record) -> Record | Rejected:
+        """Returns the record as it goes on, or why it doesn't."""
+        if self._settings.normal_form:
+            record = self._in_normal_form(record)
+            if not all(turn.text or turn.num_images for turn in record.turns):
+                return Rejected(
+                    reason=Reason.EMPTY_TURN, detail="but for residue", language=record.language
+                )
+        if self._settings.other_language == "off":
+            return record
+        found = self._language_of(record)
+        if found in (None, record.language):
+            return record
+        if self._settings.other_language == "keep":
+            self.counts[record.language]["other_language"] += 1
+            return record
+        return Rejected(
+            reason=Reason.NOT_IN_LANGUAGE, detail=f"in {found}", language=record.language
+        )
+
+    def _in_normal_form(self, record: Record) -> Record:
+        script = self._scripts[record.language]
+        texts = [normal_form(turn.text, script) for turn in record.turns]
+        pairs = list(zip(record.turns, texts, strict=True))
+        num_changed = sum(turn.text != text for turn, text in pairs)
+        if not num_changed:
+            return record
+        self.counts[record.language]["normal_form"] += num_changed
+        return replace(record, turns=tuple(replace(turn, text=text) for turn, text in pairs))
+
+    def _language_of(self, record: Record) -> str | None:
+        """Returns what most of the answers are in: all at once, or else each by itself."""
+        answers = _answers(record)
+        found = self._finder.find("\n".join(answers), record.language)
+        if found is not None or len(answers) == 1:
+            return found
+        lengths: Counter[str | None] = Counter()
+        for answer in answers:
+            lengths[self._finder.find(answer, record.language)] += len(answer)
+        best, length = lengths.most_common(1)[0]
+        return best if 2 * length > lengths.total() else None
+
+
+def _answers(record: Record) -> list[str]:
+    answers = [turn.text for turn in record.turns if turn.role == "assistant"]
+    total = sum(map(len, answers))
+    if total <= _CHARACTERS:
+        return answers
+    return [text[: len(text) * _CHARACTERS // total] for text in answers]

@@ -1,0 +1,230 @@
+"""JSON arrays, read from any place: a piece finds the rows that begin in its range of bytes.
+
+In the middle of a file nothing tells what is inside of a string or how deep the brackets are. But
+an object that decodes, behind `},` and with a `conversations` field, is a row: within a string
+every quote is escaped, so that no object with a field can be read there, and what is between two
+strings of valid JSON is never a word. An object nested in a row could still be taken for one,
+and a row without that field missed. Therefore the piece before tells where the next row begins
+(see `handover`), and a piece that began elsewhere is read again from there.
+
+Rows are cut where the next one seems to begin, and decoded: an object that decodes was cut right.
+Only what doesn't is gone through bracket by bracket.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from palo.corpus.sources import rows as pieces
+from palo.corpus.sources.decoding import fast_object
+from palo.corpus.sources.elements import Element, read_element
+from palo.corpus.sources.rows import SPACE, UTF8_BOM, Piece, RawRow, source_error
+from palo.corpus.sources.split_boundary import Handover
+from palo.corpus.sources.window import Window
+from palo.reasons import Reason, SourceFault
+
+_ROW_FIELDS = ("conversations", "messages")
+_FIELD = rb'\{\s*"([^"\\]{1,200})"\s*:'
+_FIRST_FIELD = re.compile(_FIELD)
+_BOUNDARY = re.compile(rb"\}\s*,\s*(?=" + _FIELD + rb")")
+_LONGEST_BOUNDARY = 512
+_MAX_FIELDS = 8
+_MAX_CUTS = 8
+_FIRST_CREDIT_BYTES = 8 << 20
+_CREDIT = 4
+
+
+class ArrayReader:
+    """Reads the rows of a JSON array that begin in a piece.
+
+    Args:
+        piece: What to read.
+        file: Its file, open for reading bytes.
+
+    Attributes:
+        handover: After the last row, how the piece fits to its neighbours.
+
+    Raises:
+        DataError: If the array is cut off or goes on behind its end, and it is proven where the
+            piece begins.
+    """
+
+    def __init__(self, piece: Piece, file: BinaryIO) -> None:
+        self.handover = Handover()
+        self._piece = piece
+        self._file = file
+        self._proven = piece.proven or piece.start == 0
+        self._first_fields: list[bytes] = []
+        self._cut = _BOUNDARY
+        # What looks like a row and is none costs time. Rows that were read pay for it, so that an
+        # array made of nothing else takes no more than so many times the time of another.
+        self._credit = _FIRST_CREDIT_BYTES
+
+    def __iter__(self) -> Iterator[RawRow]:
+        piece = self._piece
+        if piece.first is not None:
+            if piece.first < piece.end:
+                yield from self._rows(Window(self._file, piece.first), 0)
+        elif piece.start == 0:
+            window = Window(self._file, 0)
+            yield from self._rows(window, self._enter(window))
+        else:
+            window = Window(self._file, max(0, piece.start - _LONGEST_BOUNDARY))
+            position = self._search(window)
+            if position is not None:
+                yield from self._rows(window, position)
+
+    def _enter(self, window: Window) -> int:
+        """Reads up to the array's opening bracket; returns the place behind it."""
+        window.more(0)
+        if window.data.startswith(UTF8_BOM):
+            window.data, window.base = window.data.removeprefix(UTF8_BOM), len(UTF8_BOM)
+        position = window.skip_space(0)
+        if window.data[position : position + 1] != b"[":
+            raise source_error(
+                SourceFault.NOT_JSON,
+                f"{self._piece.path} begins with {window.data[position : position + 24]!r}",
+                fix="Set format to jsonl if each line is a record.",
+            )
+        return position + 1
+
+    def _search(self, window: Window) -> int | None:
+        """Returns the place of the first row of a piece in mid-file; None if none is found."""
+        position = 0
+        while window.base + position < self._piece.end and self._credit > 0:
+            found = _BOUNDARY.search(window.data, position)
+            if found is None:
+                # A boundary may begin in what is here and end in what is not.
+                keep = max(position, len(window.data) - _LONGEST_BOUNDARY)
+                if not window.more(keep):
+                    return None
+                position = 0
+                continue
+            position = found.end()
+            offset = window.base + position
+            if not self._piece.start <= offset < self._piece.end:
+                continue
+            element = read_element(window, position)
+            if element is None or element.too_large:
+                return None  # the piece before tells what this is
+            position = offset - window.base
+            if _is_row(element.data):
+                return position
+            self._credit -= len(element.data)
+        return None
+
+    def _rows(self, window: Window, position: int) -> Iterator[RawRow]:
+        first: int | None = None
+        while True:
+            position = window.skip_space(position)
+            offset = window.base + position
+            if position >= len(window.data):
+                self._doubt(first, self._cut_off("without a bracket", offset))
+                return
+            if window.data[position] in b"]}":  # a stray brace ends it too: text comes behind
+                self._leave(window, position + 1, first)
+                return
+            if offset >= self._piece.end:
+                self.handover = Handover(first, offset)
+                return
+            first = offset if first is None else first
+            row, position = self._row(window, position)
+            self._credit += _CREDIT * (window.base + position - offset)
+            if row is None:
+                self._doubt(first, self._cut_off("within the record", offset))
+                return
+            if row.data:
+                yield row
+            position = window.skip_space(position)
+            if window.data[position : position + 1] == b",":
+                position += 1
+
+    def _row(self, window: Window, position: int) -> tuple[RawRow | None, int]:
+        """Reads an element; returns it and the place behind it. None if the file ends within it."""
+        offset = window.base + position
+        cut = self._fast_row(window, position)
+        if cut is not None:
+            return cut
+        position = offset - window.base
+        element = read_element(window, position)
+        if element is None:
+            return None, 0
+        row = _row_of(offset, element)
+        if row.value is not None:
+            self._learn(row.data)
+        return row, element.end
+
+    def _fast_row(self, window: Window, position: int) -> tuple[RawRow, int] | None:
+        """Cuts an object where the next row seems to begin; None if it doesn't decode then."""
+        offset = window.base + position
+        if not self._first_fields or window.data[position] != ord("{"):
+            return None
+        scan = position
+        for _ in range(_MAX_CUTS):
+            if self._credit <= 0:
+                return None
+            while (found := self._cut.search(window.data, scan)) is None:
+                self._credit -= len(window.data) - scan
+                if len(window.data) - position > pieces.MAX_RECORD_BYTES or self._credit <= 0:
+                    return None
+                scan = max(position, len(window.data) - _LONGEST_BOUNDARY) - position
+                more = window.more(position)
+                position = 0
+                if not more:
+                    return None
+            data = window.data[position : found.start() + 1]
+            self._credit -= found.end() - scan + len(data)
+            value = fast_object(data) if len(data) <= pieces.MAX_RECORD_BYTES else None
+            if value is not None:
+                return RawRow(offset, data, value=value), found.start() + 1
+            scan = found.end()
+        return None
+
+    def _learn(self, data: bytes) -> None:
+        """Remembers the first field of a row: the next one most likely begins with the same."""
+        found = _FIRST_FIELD.match(data)
+        if found is None or found[1] in self._first_fields:
+            return
+        if len(self._first_fields) < _MAX_FIELDS:
+            self._first_fields.append(found[1])
+            names = b"|".join(re.escape(name) for name in self._first_fields)
+            self._cut = re.compile(rb'\}\s*,\s*(?=\{\s*"(?:' + names + rb')"\s*:)')
+
+    def _leave(self, window: Window, position: int, first: int | None) -> None:
+        """Makes sure that nothing comes behind the array's end."""
+        end = window.base + position
+        position = window.skip_space(position)
+        if position < len(window.data):
+            fault = source_error(
+                SourceFault.TRAILING,
+                f"{self._piece.path} at byte {end}: {window.data[position : position + 24]!r}",
+                fix="Remove it, or set format to jsonl if each line is a record.",
+            )
+            self._doubt(first, fault)
+            return
+        self.handover = Handover(first, None)
+
+    def _doubt(self, first: int | None, fault: Exception) -> None:
+        """Raises a fault, unless the piece may only have begun in a wrong place."""
+        if self._proven:
+            raise fault
+        self.handover = Handover(first, None, in_doubt=True)
+
+    def _cut_off(self, how: str, offset: int) -> Exception:
+        return source_error(
+            SourceFault.CUT_OFF,
+            f"{self._piece.path} ends {how} at byte {offset}",
+            fix="Download or write the file again.",
+        )
+
+
+def _row_of(offset: int, element: Element) -> RawRow:
+    data = element.data.rstrip(SPACE)
+    if element.too_large:
+        return RawRow(offset, data, Reason.TOO_LARGE)
+    return RawRow(offset, data, value=fast_object(data))
+
+
+def _is_row(data: bytes) -> bool:
+    value = fast_object(data)
+    return value is not None and any(field in value for field in _ROW_FIELDS)

@@ -1,1 +1,0 @@
-"""What can be told of an answer without a judge."""

@@ -1,0 +1,1 @@
+"""Image bytes and their sources: decoding, preprocessing, archives, downloads and the store."""

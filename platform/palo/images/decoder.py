@@ -1,0 +1,195 @@
+"""Decodes pictures in a child process: one that hangs or crashes it costs one picture, no more."""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from palo.config import to_dict
+from palo.corpus.config import ImageLimits
+from palo.errors import ImageError, ResourceError
+from palo.images.decode_child import FAULT, PIXELS, READY, REPLY, REQUEST, Confinement
+from palo.images.preprocessing import Preprocessing
+from palo.reasons import Reason
+
+CHILD = (sys.executable, "-P", "-m", "palo.images.decode_child")
+"""Starts the child."""
+
+_START_S = 120.0
+_PIPE_BYTES = 1 << 20
+_MAX_FAULT_BYTES = 1 << 16
+
+
+class Decoder:
+    """Decodes pictures one by one in a child process, and starts it again when it is lost.
+
+    Args:
+        preprocessing: How a picture becomes the tower's input.
+        limits: How much a picture may ask for.
+        command: Starts a child that speaks as `palo.images.decode_child` does.
+        confinement: How much the child may take; as much as it likes by default.
+    """
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        limits: ImageLimits,
+        command: Sequence[str] = CHILD,
+        confinement: Confinement | None = None,
+    ) -> None:
+        settings = to_dict(
+            {
+                "preprocessing": preprocessing,
+                "limits": limits,
+                "confinement": confinement or Confinement(),
+            }
+        )
+        self._command = (*command, json.dumps(settings))
+        self._shape = (3, preprocessing.image_size, preprocessing.image_size)
+        self._max_s = limits.max_decode_s
+        self._child: _Child | None = None
+
+    def decode(self, data: bytes) -> npt.NDArray[np.uint8]:
+        """Decodes and preprocesses a picture.
+
+        Args:
+            data: The file's bytes.
+
+        Returns:
+            (3, image_size, image_size) uint8.
+
+        Raises:
+            ImageError: If it is damaged or too large, takes too long, or crashes the child.
+            ResourceError: If no child can be started.
+        """
+        if self._child is None or not self._child.alive:
+            self.close()
+            self._child = _Child(self._command)
+        try:
+            kind, payload = self._child.ask(data, self._max_s, int(np.prod(self._shape)))
+        except TimeoutError:
+            self.close()
+            raise ImageError(
+                Reason.IMAGE_TOO_SLOW,
+                seen=f"more than {self._max_s:g} s",
+                fix="Save it again, or raise max_decode_s.",
+            ) from None
+        except OSError as error:
+            ended = self._child.kill()
+            self.close()
+            seen = f"the decoder ended with {ended}" if ended is not None else error
+            raise ImageError(Reason.IMAGE_CRASHES, seen=seen, fix="Save it again.") from None
+        if kind == FAULT:
+            fact, seen = json.loads(payload)
+            raise ImageError(fact, seen=seen, fix="Save it again.")
+        return np.frombuffer(payload, np.uint8).reshape(self._shape)
+
+    def close(self) -> None:
+        """Ends the child."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+
+@lru_cache(maxsize=1)
+def shared_decoder(preprocessing: Preprocessing, limits: ImageLimits) -> Decoder:
+    """Returns the decoder that all tasks of a process share: a child takes a while to start."""
+    return Decoder(preprocessing, limits)
+
+
+class _Child:
+    def __init__(self, command: Sequence[str]) -> None:
+        # What this process can import, the child must find too, wherever that came from.
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=environment,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._source = self._process.stdout.fileno()
+        self._sink = self._process.stdin.fileno()
+        os.set_blocking(self._sink, False)
+        for pipe in (self._source, self._sink):  # fewer switches between the processes
+            with contextlib.suppress(OSError, AttributeError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            ready = self._receive(time.monotonic() + _START_S, 0)[0] == READY
+        except OSError:
+            ready = False
+        if not ready:
+            raise ResourceError(
+                "the process that decodes pictures doesn't start",
+                seen=f"it ended with {self.kill()}",
+                fix=f"See what this prints: {' '.join(command[:-1])}",
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, data: bytes, max_s: float, num_bytes: int) -> tuple[bytes, bytearray]:
+        """Sends a picture and returns kind and content of the reply, of at most num_bytes."""
+        deadline = time.monotonic() + max_s
+        self._send(REQUEST.pack(len(data)), deadline)
+        self._send(data, deadline)
+        kind, payload = self._receive(deadline, num_bytes)
+        if not (kind == FAULT or (kind == PIXELS and len(payload) == num_bytes)):
+            raise BrokenPipeError("it sent what is no reply")
+        return kind, payload
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        rest = memoryview(data)
+        while rest:
+            _wait(self._sink, select.POLLOUT, deadline)
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[os.write(self._sink, rest) :]
+
+    def _receive(self, deadline: float, num_bytes: int) -> tuple[bytes, bytearray]:
+        kind, size = REPLY.unpack(self._read(REPLY.size, deadline))
+        if size > max(num_bytes, _MAX_FAULT_BYTES):
+            raise BrokenPipeError("it sent what is no reply")
+        return kind, self._read(size, deadline)
+
+    def _read(self, count: int, deadline: float) -> bytearray:
+        data = bytearray(count)
+        rest = memoryview(data)
+        while rest:
+            _wait(self._source, select.POLLIN, deadline)
+            got = os.readv(self._source, [rest])
+            if not got:
+                raise BrokenPipeError("it ended")
+            rest = rest[got:]
+        return data
+
+    def kill(self) -> int | None:
+        """Ends the process; returns its exit code, negative for a signal, where it had ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=0.2)  # one that crashes closes its pipes before it is gone
+        ended = self._process.poll()
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        return ended
+
+
+def _wait(pipe: int, event: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(pipe, event)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise TimeoutError

@@ -1,0 +1,218 @@
+"""The image store: one fixed-size row for each distinct image, found by the SHA-256 of its file.
+
+    <store>/manifest.json    what a row holds and what made it
+    <store>/index.parquet    image_id -> shard, row, checksum
+    <store>/shards/*.bin     rows end to end, so that one range read gives one image
+    <store>/parts/*.parquet  index of shards that are not merged into index.parquet yet
+
+A shard is named after the images in it and written whole or not at all: builds may die at any
+moment, and a later build adds shards for new images only.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from palo import storage
+from palo.config import to_dict
+from palo.errors import DataError, StorageError
+from palo.images.store_spec import StoreSpec, read_spec
+
+DTYPES: dict[str, torch.dtype] = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+    "uint8": torch.uint8,
+}
+
+_REQUESTS_AT_ONCE = 16
+
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("checksum", pa.uint32(), nullable=False),
+    ]
+)
+
+
+def prepare_store(folder: Path, spec: StoreSpec) -> frozenset[str]:
+    """Makes a folder ready for new shards, and merges those of a build that died.
+
+    Returns:
+        The image ids that the store already holds.
+
+    Raises:
+        MismatchError: If the folder holds a store made with other things.
+        StorageError: If it can't be written.
+    """
+    storage.ensure_folder(folder / "shards")
+    storage.ensure_folder(folder / "parts")
+    if (folder / "manifest.json").exists():
+        read_spec(folder).require(spec, folder)
+    else:
+        storage.write_json(folder / "manifest.json", to_dict(spec))
+    return commit_store(folder)
+
+
+def write_shard(folder: Path, spec: StoreSpec, image_ids: Sequence[str], rows: torch.Tensor) -> str:
+    """Writes one shard and its part of the index; any process may do so.
+
+    Args:
+        folder: The store, after `prepare_store`.
+        spec: What its rows are.
+        image_ids: One id for each row.
+        rows: (images, *spec.shape) in the spec's dtype.
+
+    Returns:
+        Name of the shard.
+
+    Raises:
+        ValueError: If ids and rows differ in number, or rows are not what the spec says.
+    """
+    wanted = (len(image_ids), *spec.shape)
+    if tuple(rows.shape) != wanted or rows.dtype != DTYPES[spec.dtype]:
+        raise ValueError(f"a shard needs {wanted} of {spec.dtype}, got {rows.shape} {rows.dtype}")
+    name = hashlib.sha256("".join(image_ids).encode()).hexdigest()[:24]
+    data = rows.detach().cpu().contiguous().view(torch.uint8).reshape(len(image_ids), -1).numpy()
+    storage.write_bytes(folder / "shards" / f"{name}.bin", data.data.cast("B"))
+    part = pa.table(
+        {
+            "image_id": list(image_ids),
+            "shard": [name] * len(image_ids),
+            "row": np.arange(len(image_ids), dtype=np.int32),
+            "checksum": np.asarray([zlib.crc32(row.data) for row in data], np.uint32),
+        },
+        schema=INDEX_SCHEMA,
+    )
+    storage.write_table(folder / "parts" / f"{name}.parquet", part)
+    return name
+
+
+def commit_store(folder: Path) -> frozenset[str]:
+    """Merges the index parts of finished shards, and forgets shards that are gone or cut off.
+
+    Returns:
+        The image ids that the store holds.
+    """
+    spec = read_spec(folder)
+    parts = sorted((folder / "parts").glob("*.parquet"))
+    index = folder / "index.parquet"
+    has_index = index.exists()
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        tables = list(pool.map(_read_index, [index, *parts] if has_index else parts))
+    table = pa.concat_tables(tables) if tables else INDEX_SCHEMA.empty_table()
+    seen: set[str] = set()
+    keep = np.zeros(len(table), bool)
+    sizes = storage.file_sizes(folder / "shards")
+    whole = {Path(name).stem: size // spec.row_bytes for name, size in sizes.items()}
+    columns = (table.column(name).to_pylist() for name in ("image_id", "shard", "row"))
+    for position, (image_id, shard, row) in enumerate(zip(*columns, strict=True)):
+        keep[position] = image_id not in seen and row < whole.get(shard, 0)
+        if keep[position]:
+            seen.add(image_id)
+    merged = table.filter(pa.array(keep)).sort_by("image_id")
+    if parts or not has_index or len(merged) != len(table):
+        storage.write_table(index, merged)
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        for _ in pool.map(storage.remove, parts):
+            pass
+    return frozenset(seen)
+
+
+def _read_index(path: Path) -> pa.Table:
+    return storage.read_table(path, schema=INDEX_SCHEMA)
+
+
+class ImageStore:
+    """Reads one image at a time from a store.
+
+    Args:
+        folder: The store.
+        expected: What the reader needs; None accepts what is there.
+
+    Raises:
+        MismatchError: If the store was made with other things than expected.
+    """
+
+    def __init__(self, folder: Path, expected: StoreSpec | None = None) -> None:
+        self.folder = folder
+        self.spec = read_spec(folder)
+        if expected is not None:
+            self.spec.require(expected, folder)
+
+    def __len__(self) -> int:
+        return len(self._index.ids)
+
+    def __contains__(self, image_id: object) -> bool:
+        return isinstance(image_id, str) and self._index.find(image_id) is not None
+
+    @cached_property
+    def _index(self) -> "_Index":
+        return _Index(_read_index(self.folder / "index.parquet"))
+
+    def read_all(self, image_ids: Sequence[str]) -> list[torch.Tensor]:
+        """Reads images, those of a store on S3 at the same time; raises what `read` raises."""
+        if len(image_ids) < 2 or not isinstance(self.folder, storage.S3Path):
+            return [self.read(image_id) for image_id in image_ids]
+        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+            return list(pool.map(self.read, image_ids))
+
+    def read(self, image_id: str) -> torch.Tensor:
+        """Reads one image.
+
+        Returns:
+            Tensor of the spec's shape and dtype.
+
+        Raises:
+            DataError: If the store lacks the image.
+            StorageError: If its bytes are not those that were written.
+        """
+        position = self._index.find(image_id)
+        if position is None:
+            raise DataError(
+                f"the image store {self.folder} lacks an image",
+                seen=image_id,
+                fix="Build the corpus again: it adds what is missing.",
+            )
+        shard, row, checksum = self._index.place(position)
+        path = self.folder / "shards" / f"{shard}.bin"
+        size = self.spec.row_bytes
+        data = bytearray(storage.read_range(path, row * size, size))
+        if len(data) != size or zlib.crc32(data) != checksum:
+            raise StorageError(
+                f"shard {path} of the image store is damaged",
+                seen=f"row {row} of image {image_id}",
+                fix="Delete that file and build the corpus again: it encodes only its images.",
+            )
+        return torch.frombuffer(data, dtype=DTYPES[self.spec.dtype]).reshape(self.spec.shape)
+
+
+class _Index:
+    """The index as sorted arrays: 80 bytes an image, where a dict would take some 300."""
+
+    def __init__(self, table: pa.Table) -> None:
+        shards = table.column("shard").combine_chunks().dictionary_encode()
+        self.ids: npt.NDArray[np.bytes_] = np.asarray(table.column("image_id").to_pylist(), "S64")
+        self._shards: list[str] = shards.dictionary.to_pylist()
+        self._shard_of = shards.indices.to_numpy()
+        self._rows = table.column("row").to_numpy()
+        self._checksums = table.column("checksum").to_numpy()
+
+    def find(self, image_id: str) -> int | None:
+        key = np.bytes_(image_id.encode())
+        position = int(np.searchsorted(self.ids, key))
+        return position if position < len(self.ids) and self.ids[position] == key else None
+
+    def place(self, position: int) -> tuple[str, int, int]:
+        shard = self._shards[int(self._shard_of[position])]
+        return shard, int(self._rows[position]), int(self._checksums[position])

@@ -1,0 +1,117 @@
+"""One pass through the language model for the rows of a step."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from palo.errors import MismatchError
+from palo.inference.adapters import Adapter
+from palo.inference.attention import Attention
+from palo.inference.layers import Place, block_of, linear_of, norm_of
+
+if TYPE_CHECKING:
+    from palo.model import PaloForConditionalGeneration
+
+AdaptedRows = tuple[Adapter, int, int]
+"""An adapter, the first of the rows that it is for, and the first after them."""
+
+
+class LanguageRunner:
+    """The language model, row by row: a row is a token, whichever request it belongs to.
+
+    Args:
+        model: The model; its weights are shared.
+        max_context: Largest number of places of a request.
+        num_ids: Ids that may be chosen, the first ones of the vocabulary (V).
+        repack: Whether to keep a second copy of the weights, for few rows on a CPU.
+
+    Raises:
+        MismatchError: If the positions' embedding depends on a request's length.
+    """
+
+    def __init__(
+        self,
+        model: "PaloForConditionalGeneration",
+        max_context: int,
+        num_ids: int,
+        *,
+        repack: bool,
+    ) -> None:
+        language = model.language_model
+        config = language.config
+        self._heads = (config.num_attention_heads, config.num_key_value_heads, config.head_dim)
+        self._blocks = [block_of(layer, repack=repack) for layer in language.model.layers]
+        self._norm = norm_of(language.model.norm)
+        head = language.lm_head
+        bias = None if head.bias is None else head.bias[:num_ids]
+        self._head = linear_of(head.weight[:num_ids], bias, repack=repack)
+        kind = config.rope_parameters.get("rope_type", "default")
+        if kind in ("dynamic", "longrope"):
+            raise MismatchError(
+                "the engine keeps computed tokens, whose positions must not change",
+                seen=f"rope_type {kind}",
+                fix="Use a model with a fixed position embedding.",
+            )
+        with torch.no_grad():
+            places = torch.arange(max_context, device=model.device)[None]
+            like = torch.empty(0, dtype=model.dtype, device=model.device)
+            cos, sin = language.model.rotary_emb(like, places)
+        half = config.head_dim // 2
+        # The sign of the rotation lies in the table, so that turning a row is two products.
+        self._cos = cos[0, :, None]
+        self._sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)[:, None]
+
+    def hidden(
+        self, rows: Tensor, attention: Attention, positions: Tensor, adapted: Sequence[AdaptedRows]
+    ) -> Tensor:
+        """Runs all blocks.
+
+        Args:
+            rows: (R, H) embeddings.
+            attention: How rows attend.
+            positions: (R,) int64 the place of each row within its request.
+            adapted: Which rows have an adapter.
+
+        Returns:
+            (R, H) floats, before the last normalization.
+        """
+        cos, sin = self._cos[positions], self._sin[positions]
+        num_heads, num_keys, width = self._heads
+        for number, block in enumerate(self._blocks):
+
+            def times(place: Place, inputs: Tensor, number: int = number) -> Tensor:
+                out = self._blocks[number].linears[place](inputs)
+                for adapter, start, stop in adapted:
+                    pair = adapter.layers[number].get(place)
+                    if pair is not None:
+                        out[start:stop] += pair(inputs[start:stop])
+                return out
+
+            mixed = times("qkv", block.before_attention(rows))
+            mixed = mixed.view(-1, num_heads + 2 * num_keys, width)
+            turned = _turned(mixed[:, : num_heads + num_keys], cos, sin)
+            seen = attention(
+                number,
+                turned[:, :num_heads],
+                turned[:, num_heads:],
+                mixed[:, num_heads + num_keys :],
+            )
+            rows = rows + times("out", seen)
+            gate, up = times("gate_up", block.before_mlp(rows)).chunk(2, dim=-1)
+            rows = rows + times("down", block.activation(gate) * up)
+        return rows
+
+    def logits(self, rows: Tensor) -> Tensor:
+        """Returns (R, V) logits from (R, H) rows that left the last block."""
+        return self._head(self._norm(rows))
+
+
+def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotates (R, heads, W) by the positions whose tables are given.
+
+    Source: RoFormer (arXiv 2104.09864), in the half-split form of LLaMA.
+    """
+    first, second = heads.chunk(2, dim=-1)
+    return heads * cos + torch.cat([second, first], dim=-1) * sin

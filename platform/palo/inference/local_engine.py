@@ -1,0 +1,139 @@
+"""The built-in engine: one thread turns the loop, any other may ask."""
+
+import logging
+import threading
+from collections.abc import AsyncGenerator
+
+from palo.inference.errors import EngineClosedError, EngineFailedError, queue_full
+from palo.inference.interface import Listener, streamed
+from palo.inference.request import Output, Request
+from palo.inference.scheduler import Batcher
+from palo.inference.sequence import Answer
+from palo.inference.stats import EngineStats
+
+_LOG = logging.getLogger(__name__)
+
+
+class LocalEngine:
+    """Answers requests with a batcher on a thread of its own.
+
+    Args:
+        batcher: The loop; nobody else may turn it.
+    """
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+        self._changed = threading.Condition()
+        self._asked: list[Answer] = []
+        self._cancelled: list[int] = []
+        self._listeners: dict[int, Listener] = {}
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="palo-engine", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "LocalEngine":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread still turns the loop."""
+        return self._thread.is_alive() and not self._is_closed
+
+    def submit(self, request: Request, listener: Listener) -> int:
+        """See Engine."""
+        answer = self._batcher.prepare(request)
+        with self._changed:
+            if self._is_closed:
+                raise EngineClosedError(
+                    "this model takes no more requests", fix="Ask another replica of it."
+                )
+            # Those who will find a free slot at the next step don't wait.
+            num_waiting = len(self._asked) + self._batcher.num_waiting - self._batcher.num_free
+            if num_waiting >= self._batcher.settings.max_waiting:
+                raise queue_full(num_waiting, self._batcher.expected_wait_s(num_waiting))
+            self._listeners[answer.number] = listener
+            self._asked.append(answer)
+            self._changed.notify()
+        return answer.number
+
+    def cancel(self, number: int) -> None:
+        """See Engine."""
+        with self._changed:
+            if number in self._listeners:
+                self._cancelled.append(number)
+                self._changed.notify()
+
+    def stream(self, request: Request) -> AsyncGenerator[Output]:
+        """See Engine."""
+        return streamed(self, request)
+
+    def stats(self) -> EngineStats:
+        """See Engine."""
+        return self._batcher.stats()
+
+    def close(self) -> None:
+        """See Engine."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while self._take_wishes():
+            try:
+                outputs = self._batcher.step()
+            except Exception as error:
+                _LOG.exception("a step of the engine failed")
+                self._fail(error)
+                continue
+            for answer, output in outputs:
+                self._tell(answer.number, output)
+        for number in list(self._listeners):
+            self._cancel(number)
+
+    def _take_wishes(self) -> bool:
+        """Lets requests in and out; waits while there is nothing to do. False ends the loop."""
+        with self._changed:
+            while not (self._asked or self._cancelled or self._is_closed or self._batcher.has_work):
+                self._changed.wait()
+            asked, self._asked = self._asked, []
+            cancelled, self._cancelled = self._cancelled, []
+            for answer in asked:
+                self._batcher.add(answer)
+            is_closed = self._is_closed
+        for number in cancelled:
+            self._cancel(number)
+        return not is_closed
+
+    def _cancel(self, number: int) -> None:
+        ended = self._batcher.cancel(number)
+        if ended is not None:
+            self._tell(number, ended[1])
+
+    def _fail(self, error: Exception) -> None:
+        """Ends the requests that had a slot; those that wait may fare better."""
+        for answer in self._batcher.drop_running():
+            failed = EngineFailedError(
+                "the model failed while it answered",
+                seen=type(error).__name__,
+                fix="Ask again; if it fails again, see the server's log.",
+            )
+            self._tell(answer.number, Output(finish="error", error=failed))
+
+    def _tell(self, number: int, output: Output) -> None:
+        with self._changed:
+            listener = self._listeners.get(number)
+            if output.finish:
+                self._listeners.pop(number, None)
+        if listener is None:
+            return
+        try:
+            listener(output)
+        except Exception:
+            # Whoever asked is gone, for example with its event loop.
+            _LOG.warning("a listener failed; its request is cancelled", exc_info=True)
+            self.cancel(number)

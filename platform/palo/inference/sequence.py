@@ -1,0 +1,225 @@
+"""One request on its way to its answer."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from palo.inference.adapters import Adapter
+from palo.inference.prefix_cache import BlockKeys
+from palo.inference.request import FinishReason, Output, Request, Token, Usage
+from palo.inference.sampler import Chooser
+from palo.model.projectors import Projector
+from palo.text.streaming import TextStream
+from palo.text.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlaces:
+    """Where an image stands in a prompt: from `start` up to but not `stop`."""
+
+    image_id: str
+    start: int
+    stop: int
+
+
+class Answer:
+    """What is known of a request: its ids, how many of them are computed, and its text.
+
+    Args:
+        number: Its number.
+        request: What is wanted.
+        ids: The prompt with each image's sentinel as often as the image has tokens.
+        images: Where those are.
+        keys: Names of its blocks, the prompt's already in it.
+        adapter: What to answer with; None for the model's own weights.
+        max_tokens: Most ids of the answer.
+        tokenizer: For its text.
+        vocab_size: Number of ids.
+
+    Attributes:
+        slot: Its slot; None before it has one, and afterwards.
+        num_computed: Ids whose keys and values are in the slot.
+        num_kept: Blocks of it that are in the store.
+        num_cached: Places of the prompt that came out of the store.
+        generated: Ids of the answer, the one that ended it included.
+        max_tokens: Most ids of the answer.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        request: Request,
+        *,
+        ids: list[int],
+        images: Sequence[ImagePlaces],
+        keys: BlockKeys,
+        adapter: Adapter | None,
+        max_tokens: int,
+        tokenizer: TextTokenizer,
+        vocab_size: int,
+    ) -> None:
+        self.number = number
+        self.request = request
+        self.adapter = adapter
+        self.keys = keys
+        self.prompt = ids
+        self.slot: int | None = None
+        self.num_computed = 0
+        self.num_kept = 0
+        self.num_cached = 0
+        self.generated: list[int] = []
+        self.chooser = Chooser(request.sampling, ids, vocab_size)
+        self._images = images
+        self._projected: dict[str, Tensor] = {}
+        self.max_tokens = max_tokens
+        self._text = TextStream(tokenizer, request.sampling.stop)
+        self._asked_at = time.monotonic()
+        self._started_at: float | None = None
+        self._first_token_at: float | None = None
+
+    @property
+    def num_left(self) -> int:
+        """Places of the prompt that are not computed yet."""
+        return max(0, len(self.prompt) - self.num_computed)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the prompt is computed, so that every step gives an id."""
+        return bool(self.generated)
+
+    @property
+    def first_token_s(self) -> float | None:
+        """Seconds from the request to its first id."""
+        return None if self._first_token_at is None else self._first_token_at - self._asked_at
+
+    @property
+    def service_s(self) -> float:
+        """Seconds since it has a slot."""
+        return 0.0 if self._started_at is None else time.monotonic() - self._started_at
+
+    def begin(self, slot: int) -> None:
+        """Gives it a slot."""
+        self.slot = slot
+        self._started_at = time.monotonic()
+
+    def next_ids(self, length: int) -> list[int]:
+        """Returns the next ids to compute: of the prompt, or the last one of the answer."""
+        if self.generated:
+            return self.generated[-1:]
+        return self.prompt[self.num_computed : self.num_computed + length]
+
+    def next_block(self, block_tokens: int) -> bytes | None:
+        """Returns the name of the block that is computed next; None if there is no whole one."""
+        number = self.num_computed // block_tokens
+        return self.keys.names[number] if number < len(self.keys.names) else None
+
+    def image_rows(self, length: int, projector: Projector) -> list[tuple[int, Tensor]]:
+        """Returns what stands in place of the next ids' sentinels.
+
+        Args:
+            length: How many ids come next.
+            projector: Makes tokens of features.
+
+        Returns:
+            Rows (tokens, H) of images, each with its place among the next ids.
+        """
+        if self.generated:
+            return []
+        start, stop = self.num_computed, self.num_computed + length
+        found = []
+        for image in self._images:
+            first, last = max(start, image.start), min(stop, image.stop)
+            if first < last:
+                rows = self._tokens_of(image.image_id, projector)
+                found.append((first - start, rows[first - image.start : last - image.start]))
+        return found
+
+    def _tokens_of(self, image_id: str, projector: Projector) -> Tensor:
+        if image_id not in self._projected:
+            like = next(projector.parameters())
+            features = self.request.features[image_id].to(like.device, like.dtype)
+            self._projected[image_id] = projector(features[None])[0]
+        return self._projected[image_id]
+
+    def take(self, token: Token) -> Output:
+        """Adds an id to the answer.
+
+        Returns:
+            What it adds for the listener, with a finish reason if it was the last one.
+        """
+        if self._first_token_at is None:
+            self._first_token_at = time.monotonic()
+            self._projected.clear()
+        self.generated.append(token.id)
+        self.keys.add_ids(self.generated[-1:])
+        if token.id in self.request.sampling.stop_ids:
+            return self.end("stop")
+        text = self._text.add(token.id)
+        if self._text.stopped:
+            return self.end("stop", text, token)
+        if len(self.generated) == self.max_tokens:
+            return self.end("length", text, token)
+        return Output(text=text, tokens=(token,))
+
+    def end(self, finish: FinishReason, text: str = "", token: Token | None = None) -> Output:
+        """Ends the answer: returns the rest of its text, and what it took."""
+        now = time.monotonic()
+        started = now if self._started_at is None else self._started_at
+        usage = Usage(
+            prompt_tokens=len(self.prompt),
+            completion_tokens=len(self.generated),
+            cached_tokens=self.num_cached,
+            queue_s=started - self._asked_at,
+            first_token_s=self.first_token_s,
+            total_s=now - self._asked_at,
+        )
+        tokens = () if token is None else (token,)
+        return Output(text=text + self._text.end(), tokens=tokens, finish=finish, usage=usage)
+
+
+def expanded(
+    request: Request, sentinel: int, tokens_per_image: int
+) -> tuple[list[int], list[ImagePlaces]]:
+    """Returns a request's prompt with a place for each token of an image, and where images are.
+
+    Raises:
+        ValueError: If there are more or fewer image ids than sentinels.
+    """
+    ids: list[int] = []
+    images: list[ImagePlaces] = []
+    names = iter(request.image_ids)
+    for token_id in request.prompt_ids:
+        if token_id != sentinel:
+            ids.append(token_id)
+            continue
+        name = next(names, None)
+        if name is None:
+            break
+        images.append(ImagePlaces(name, len(ids), len(ids) + tokens_per_image))
+        ids += [sentinel] * tokens_per_image
+    num_places = sum(token_id == sentinel for token_id in request.prompt_ids)
+    if num_places != len(request.image_ids):
+        raise ValueError(
+            f"the prompt has {num_places} places for images and {len(request.image_ids)} image ids"
+        )
+    return ids, images
+
+
+def keys_of(
+    ids: Sequence[int],
+    images: Sequence[ImagePlaces],
+    weights: str,
+    block_tokens: int,
+    salt: str = "",
+) -> BlockKeys:
+    """Returns the names of a prompt's blocks; see `BlockKeys`."""
+    keys = BlockKeys(weights, block_tokens, salt)
+    place = 0
+    for image in images:
+        keys.add_ids(ids[place : image.start])
+        keys.add_image(image.image_id, image.stop - image.start)
+        place = image.stop
+    keys.add_ids(ids[place:])
+    return keys

@@ -1,0 +1,103 @@
+"""Between our requests and vLLM's: its arguments, sampling, prompts and tokens."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from palo.inference.request import Token
+from palo.inference.sequence import Answer
+from palo.inference.settings import EngineSettings
+
+if TYPE_CHECKING:
+    from palo.model import PaloForConditionalGeneration
+
+
+def engine_arguments(
+    settings: EngineSettings, max_context: int, language: Path, dtype: torch.dtype
+) -> dict[str, Any]:
+    """Returns the arguments of vLLM's engine.
+
+    Args:
+        settings: Sizes.
+        max_context: Longest prompt with its answer, in tokens.
+        language: Folder of the language model.
+        dtype: Type of its weights.
+    """
+    return {
+        "model": str(language),
+        "skip_tokenizer_init": True,
+        "enable_prompt_embeds": True,
+        "enable_prefix_caching": settings.prefix_cache_bytes > 0,
+        "max_model_len": max_context,
+        "max_num_seqs": settings.num_slots,
+        "gpu_memory_utilization": settings.gpu_memory_share,
+        "dtype": str(dtype).removeprefix("torch."),
+        "disable_log_stats": True,
+        "enable_log_requests": False,
+    }
+
+
+def prompt_of(model: "PaloForConditionalGeneration", answer: Answer) -> dict[str, Any]:
+    """Returns an answer's prompt as vLLM takes it: embeddings, and who may find their blocks."""
+    salt = answer.request.salt
+    return {"prompt_embeds": _embeddings_of(model, answer)} | ({"cache_salt": salt} if salt else {})
+
+
+@torch.inference_mode()
+def _embeddings_of(model: "PaloForConditionalGeneration", answer: Answer) -> Tensor:
+    """Returns the embeddings (L, H) of an answer's prompt, in main memory."""
+    request = answer.request
+    features = [request.features[image_id] for image_id in request.image_ids]
+    ids = torch.tensor([answer.prompt], device=model.device)
+    stacked = torch.stack(features).to(model.device, model.dtype) if features else None
+    return model.embed(ids, features=stacked)[0].cpu()
+
+
+def sampling_of(answer: Answer, allowed_ids: list[int] | None) -> Any:  # noqa: ANN401 - a class of vLLM's
+    """Returns how vLLM draws an answer's ids.
+
+    Args:
+        answer: The answer.
+        allowed_ids: Ids that may be chosen; None for all of the model's.
+    """
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    sampling = answer.request.sampling
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        repetition_penalty=sampling.repetition_penalty,
+        seed=sampling.seed,
+        max_tokens=answer.max_tokens,
+        stop_token_ids=list(sampling.stop_ids),
+        ignore_eos=True,
+        logprobs=sampling.num_logprobs,
+        allowed_token_ids=allowed_ids,
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+    )
+
+
+def tokens_of(completion: Any, num_logprobs: int | None) -> Iterator[Token]:  # noqa: ANN401 - a class of vLLM's
+    """Yields the ids of one output of vLLM's with what is told of each.
+
+    Args:
+        completion: What came since the last output.
+        num_logprobs: How many likeliest ids are wanted beside each; None for no logprobs.
+    """
+    for place, token_id in enumerate(completion.token_ids):
+        if num_logprobs is None:
+            yield Token(id=int(token_id))
+            continue
+        told = completion.logprobs[place]
+        likeliest = sorted(told.items(), key=lambda pair: -pair[1].logprob)[:num_logprobs]
+        yield Token(
+            id=int(token_id),
+            logprob=float(told[token_id].logprob),
+            top=tuple((int(other), float(value.logprob)) for other, value in likeliest),
+        )

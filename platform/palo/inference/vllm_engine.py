@@ -1,0 +1,252 @@
+"""vLLM as the engine, for GPUs: it runs the plain language model on embeddings that we make.
+
+Tower, projector and the table of words are ours, so that every projector works, MobilePALO's too.
+vLLM is an optional extra, in an environment of its own: it asks for other versions of transformers
+than we pin (cluster/README.md). It sees no words: text, stop texts, limits and the count of tokens
+are ours as with the built-in engine. Two things differ. A repetition penalty looks at the answer
+alone, as vLLM knows no ids of the prompt, and adapters are merged: each model has its own base.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from palo.errors import ConfigError
+from palo.inference.errors import EngineClosedError, EngineFailedError, queue_full
+from palo.inference.interface import Listener, streamed
+from palo.inference.preparing import Preparer
+from palo.inference.request import Output, Request
+from palo.inference.sequence import Answer
+from palo.inference.settings import EngineSettings
+from palo.inference.stats import EngineStats
+from palo.inference.vllm_conversion import engine_arguments, prompt_of, sampling_of, tokens_of
+from palo.text.tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from palo.model import PaloForConditionalGeneration
+
+_LOG = logging.getLogger(__name__)
+_RETRY_S = 2.0
+
+
+class VllmEngine:
+    """Answers requests with vLLM, on an event loop of a thread of its own.
+
+    Args:
+        model: The model; only its tower, projector and table of words are used.
+        tokenizer: Its tokenizer.
+        settings: Sizes; how vLLM keeps tokens is its own affair.
+        language: Folder of the same language model, merged, in Hugging Face's format.
+
+    Raises:
+        ConfigError: If vLLM isn't installed, or a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        model: "PaloForConditionalGeneration",
+        tokenizer: TextTokenizer,
+        settings: EngineSettings,
+        language: Path,
+    ) -> None:
+        self._model = model
+        self._settings = settings
+        self._preparer = Preparer(model.config, tokenizer, settings, {})
+        arguments = engine_arguments(settings, self._preparer.max_context, language, model.dtype)
+        # A model may have more rows than its tokenizer has ids.
+        num_ids = self._preparer.vocab_size
+        has_more = model.config.text_config.vocab_size > num_ids
+        self._allowed_ids = list(range(num_ids)) if has_more else None
+        self._lock = threading.Lock()
+        self._here: set[int] = set()
+        # The next two are for the loop's thread alone.
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._begun: set[int] = set()
+        self._totals: Counter[str] = Counter()
+        self._finished: Counter[str] = Counter()
+        self._first_token_s = 0.0
+        self._is_closed = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="palo-vllm", daemon=True
+        )
+        self._thread.start()
+        self._vllm = asyncio.run_coroutine_threadsafe(_started(arguments), self._loop).result()
+
+    def __enter__(self) -> "VllmEngine":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes requests, and vLLM's own process lives."""
+        return self._thread.is_alive() and not self._is_closed and not self._vllm.errored
+
+    def submit(self, request: Request, listener: Listener) -> int:
+        """See Engine."""
+        answer = self._preparer.prepare(request)
+        with self._lock:
+            if self._is_closed:
+                raise EngineClosedError(
+                    "this model takes no more requests", fix="Ask another replica of it."
+                )
+            num_waiting = len(self._here) - self._settings.num_slots
+            if num_waiting >= self._settings.max_waiting:
+                raise queue_full(num_waiting, _RETRY_S)
+            self._here.add(answer.number)
+            self._loop.call_soon_threadsafe(self._begin, answer, listener)
+        return answer.number
+
+    def cancel(self, number: int) -> None:
+        """See Engine."""
+        with self._lock:
+            if number in self._here:
+                self._loop.call_soon_threadsafe(self._cancel, number)
+
+    def stream(self, request: Request) -> AsyncGenerator[Output]:
+        """See Engine."""
+        return streamed(self, request)
+
+    def stats(self) -> EngineStats:
+        """See Engine; vLLM's steps, and the memory that it keeps, are not told."""
+        with self._lock:
+            num_here = len(self._here)
+            num_running = min(num_here, self._settings.num_slots)
+            return EngineStats(
+                num_waiting=num_here - num_running,
+                num_running=num_running,
+                num_slots=self._settings.num_slots,
+                batch_size=num_running,
+                cached_bytes=0,
+                steps=0,
+                prefill_tokens=self._totals["prefill_tokens"],
+                cached_tokens=self._totals["cached_tokens"],
+                decode_tokens=self._totals["decode_tokens"],
+                num_finished=dict(self._finished),
+                first_tokens=self._totals["first_tokens"],
+                first_token_s=self._first_token_s,
+                step_s=0.0,
+            )
+
+    def close(self) -> None:
+        """See Engine."""
+        with self._lock:
+            was_closed, self._is_closed = self._is_closed, True
+        if was_closed:
+            return
+        asyncio.run_coroutine_threadsafe(self._end_all(), self._loop).result()
+        self._vllm.shutdown()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _end_all(self) -> None:
+        """Ends the requests that are still there, and waits until they have said so."""
+        tasks = list(self._tasks.values())
+        for number in list(self._tasks):
+            self._cancel(number)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _begin(self, answer: Answer, listener: Listener) -> None:
+        task = self._loop.create_task(self._answer(answer, listener))
+        self._tasks[answer.number] = task
+
+    def _cancel(self, number: int) -> None:
+        """Ends a request; one that hasn't begun does so when it does, as it has to say so."""
+        if number in self._begun:
+            self._tasks[number].cancel()
+        elif number in self._tasks:
+            self._loop.call_soon(self._cancel, number)
+
+    async def _answer(self, answer: Answer, listener: Listener) -> None:
+        self._begun.add(answer.number)
+        try:
+            output = await self._turn(answer, listener)
+        except asyncio.CancelledError:
+            output = answer.end("cancelled")
+        except Exception as error:
+            _LOG.exception("a request failed in vLLM")
+            failed = EngineFailedError(
+                "the model failed while it answered",
+                seen=type(error).__name__,
+                fix="Ask again; if it fails again, see the server's log.",
+            )
+            output = Output(finish="error", error=failed)
+        del self._tasks[answer.number]
+        self._begun.discard(answer.number)
+        with self._lock:
+            self._here.discard(answer.number)
+            self._finished[output.finish or ""] += 1
+        self._tell(listener, output)
+
+    async def _turn(self, answer: Answer, listener: Listener) -> Output:
+        """Passes on all outputs but the last, which is returned."""
+        answer.begin(0)
+        prompt = await asyncio.to_thread(prompt_of, self._model, answer)
+        sampling = sampling_of(answer, self._allowed_ids)
+        said = self._vllm.generate(prompt, sampling, request_id=f"palo-{answer.number}")
+        async with aclosing(said):
+            async for part in said:
+                answer.num_cached = part.num_cached_tokens or 0
+                for token in tokens_of(part.outputs[0], answer.request.sampling.num_logprobs):
+                    is_first = not answer.is_answering
+                    output = answer.take(token)
+                    self._count(answer, is_first=is_first)
+                    if output.finish:
+                        return output
+                    if not self._tell(listener, output):
+                        return answer.end("cancelled")
+        return answer.end("length")
+
+    def _count(self, answer: Answer, *, is_first: bool) -> None:
+        with self._lock:
+            self._totals["decode_tokens"] += 1
+            if is_first:
+                self._totals["first_tokens"] += 1
+                self._totals["cached_tokens"] += answer.num_cached
+                self._totals["prefill_tokens"] += len(answer.prompt) - answer.num_cached
+                self._first_token_s += answer.first_token_s or 0.0
+
+    def _tell(self, listener: Listener, output: Output) -> bool:
+        """Passes an output on; False if nobody takes it any more."""
+        try:
+            listener(output)
+        except Exception:
+            # Whoever asked is gone, for example with its event loop.
+            _LOG.warning("a listener failed; its request is cancelled", exc_info=True)
+            return False
+        return True
+
+
+async def _started(arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - a class of vLLM's
+    try:
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+    except ImportError as error:
+        raise ConfigError(
+            "vLLM isn't installed here",
+            seen=str(error),
+            fix="Use the built-in engine, or an environment with vLLM (see cluster/README.md).",
+        ) from error
+    return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+
+
+def write_language(model: "PaloForConditionalGeneration", folder: Path) -> None:
+    """Writes a model's language model for vLLM, and leaves only what we need of it in memory.
+
+    Args:
+        model: The model, merged; its layers are gone afterwards.
+        folder: Where to.
+    """
+    model.language_model.save_pretrained(folder)
+    model.language_model.model.layers = torch.nn.ModuleList()

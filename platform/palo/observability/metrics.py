@@ -1,0 +1,152 @@
+"""What an endpoint counts, in the words of Prometheus.
+
+Labels have few values by design: models are those that are served, languages those of
+`palo.languages`, codes those of refusals; whatever a client writes never becomes one.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from palo import languages
+from palo.api_errors import RefusalCode
+from palo.inference.request import Usage
+from palo.inference.stats import EngineStats
+from palo.observability.engine_metrics import EngineMetrics
+
+OK = "ok"
+CANCELLED = "cancelled"
+UNKNOWN = "unknown"
+
+_CODES = frozenset(RefusalCode) | {OK, CANCELLED}
+_FIRST_TOKEN_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_TOKEN_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
+_REQUEST_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_QUEUE_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
+_LABELS = ("model", "language")
+_FRESH_S = 1.0
+
+
+class Metrics:
+    """Counts for one ingress process.
+
+    Args:
+        models: Names of the models that are served.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(self, models: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._written: tuple[float, bytes] | None = None
+        self._models = frozenset(models)
+        self._registry = CollectorRegistry()
+        self._engines = EngineMetrics()
+        self._registry.register(self._engines)
+
+        self._series: dict[str, tuple[str, ...]] = {"palo_open_requests": ()}
+
+        def histogram(name: str, text: str, buckets: Sequence[float]) -> Histogram:
+            self._series |= {f"{name}_{part}": _LABELS for part in ("bucket", "count", "sum")}
+            return Histogram(name, text, _LABELS, buckets=buckets, registry=self._registry)
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = _LABELS) -> Counter:
+            self._series[f"{name}_total"] = labels
+            return Counter(name, text, labels, registry=self._registry)
+
+        self._requests = counter("palo_requests", "Requests that ended, by how", (*_LABELS, "code"))
+        self._open = Gauge(
+            "palo_open_requests", "Requests that are here now", registry=self._registry
+        )
+        self._request_s = histogram("palo_request_seconds", "Time of a request", _REQUEST_S)
+        self._queue_s = histogram("palo_queue_seconds", "Time until a slot was free", _QUEUE_S)
+        self._first_s = histogram(
+            "palo_first_token_seconds", "Time until the first token", _FIRST_TOKEN_S
+        )
+        self._token_s = histogram(
+            "palo_token_seconds", "Time of each token after the first", _TOKEN_S
+        )
+        self._prompt = counter("palo_prompt_tokens", "Tokens of prompts, images included")
+        self._cached = counter("palo_cached_prompt_tokens", "Tokens of prompts that were known")
+        self._answer = counter("palo_answer_tokens", "Tokens of answers")
+        self._images = counter("palo_images", "Images of requests")
+
+    def began(self) -> None:
+        """Counts a request in."""
+        self._open.inc()
+
+    def ended(
+        self,
+        *,
+        model: str | None,
+        language: str | None,
+        code: str,
+        total_s: float,
+        num_images: int = 0,
+    ) -> None:
+        """Counts a request out.
+
+        Args:
+            model: The model that it asked.
+            language: ISO 639-1 code of its question.
+            code: `OK`, `CANCELLED` or a code of refusals.
+            total_s: How long it was here.
+            num_images: Images that it brought.
+        """
+        labels = self._labels(model, language)
+        self._open.dec()
+        self._requests.labels(*labels, code if code in _CODES else UNKNOWN).inc()
+        self._request_s.labels(*labels).observe(total_s)
+        self._images.labels(*labels).inc(num_images)
+
+    def answered(self, *, model: str | None, language: str | None, usage: Usage) -> None:
+        """Counts one answer, also one of several to a request.
+
+        Args:
+            model: The model.
+            language: ISO 639-1 code of the question.
+            usage: What it took.
+        """
+        labels = self._labels(model, language)
+        self._queue_s.labels(*labels).observe(usage.queue_s)
+        self._prompt.labels(*labels).inc(usage.prompt_tokens)
+        self._cached.labels(*labels).inc(usage.cached_tokens)
+        self._answer.labels(*labels).inc(usage.completion_tokens)
+        if usage.first_token_s is None:
+            return
+        self._first_s.labels(*labels).observe(usage.first_token_s)
+        if usage.completion_tokens > 1:
+            rest_s = max(0.0, usage.total_s - usage.first_token_s)
+            self._token_s.labels(*labels).observe(rest_s / (usage.completion_tokens - 1))
+
+    def engine(self, model: str, replica: str, stats: EngineStats) -> None:
+        """Keeps the newest counts of a replica's engine.
+
+        Args:
+            model: Name of its deployment.
+            replica: Names the replica.
+            stats: What it counted.
+        """
+        self._engines.keep(model, replica, stats)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """Returns all of it as Prometheus reads it, and its content type.
+
+        It is written once a second at most, however many ask for it.
+        """
+        now = self._clock()
+        if self._written is None or now - self._written[0] >= _FRESH_S:
+            self._written = now, generate_latest(self._registry)
+        return self._written[1], CONTENT_TYPE_LATEST
+
+    def series(self) -> dict[str, tuple[str, ...]]:
+        """Returns the labels of each series that there can be, by its name."""
+        return self._series | self._engines.series()
+
+    def _labels(self, model: str | None, language: str | None) -> tuple[str, str]:
+        known = language is not None and languages.known(language)
+        return (
+            model if model is not None and model in self._models else UNKNOWN,
+            language if language is not None and known else UNKNOWN,
+        )

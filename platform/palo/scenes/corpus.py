@@ -1,0 +1,224 @@
+"""Writes a corpus of scenes in LLaVA's format, as real sources look: pictures and JSON lines."""
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from palo import languages
+from palo.config import check, to_dict
+from palo.scenes.draw import draw_scene, png_bytes
+from palo.scenes.phrase_book import phrase_book
+from palo.scenes.questions import BalancedChoice, Facts, all_facts
+from palo.scenes.scene import Scene, sample_scene_of
+from palo.storage import ensure_folder, explained, replacing, write_json
+
+IMAGE_MARK = "<image>"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneCorpusConfig:
+    """How many scenes to draw and what to say about them.
+
+    Attributes:
+        num_train_scenes: Pictures for training.
+        num_captions_per_scene: In how many languages each of them is described, turn about.
+        num_records_per_scene: In how many languages each of them is asked about, turn about.
+        num_rounds: Questions and answers in one record; fewer where a scene has fewer.
+        num_heldout_scenes: Pictures for evaluation; their content never occurs in training.
+        num_heldout_questions: Questions about each of those, the same ones in every language.
+        languages: ISO codes; empty means every language of the registry.
+        seed: Equal configurations write equal bytes.
+    """
+
+    num_train_scenes: int = 1_500
+    num_captions_per_scene: int = 5
+    num_records_per_scene: int = 5
+    num_rounds: int = 3
+    num_heldout_scenes: int = 50
+    num_heldout_questions: int = 2
+    languages: tuple[str, ...] = ()
+    seed: int = 0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is wrong, one clause each."""
+        for name in ("num_train_scenes", "num_heldout_scenes", "num_rounds"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1"
+        num_languages = len(self.languages or languages.codes())
+        for name in ("num_captions_per_scene", "num_records_per_scene"):
+            if not 1 <= getattr(self, name) <= num_languages:
+                yield f"{name} must be between 1 and the number of languages, {num_languages}"
+        if self.num_heldout_questions < 1:
+            yield "num_heldout_questions must be at least 1"
+        yield from (
+            f"languages has the unknown code {code!r}"
+            for code in self.languages
+            if not languages.known(code)
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneCorpus:
+    """Where a corpus lies and how much is in it.
+
+    Attributes:
+        folder: Holds all that follows; every `image` in the files is relative to it.
+        captions: JSON lines for the pretrain stage.
+        instructions: JSON lines for the finetune stage.
+        questions: JSON lines for evaluation.
+        num_captions: Lines of `captions`.
+        num_records: Lines of `instructions`.
+        num_questions: Lines of `questions`.
+    """
+
+    folder: Path
+    captions: Path
+    instructions: Path
+    questions: Path
+    num_captions: int
+    num_records: int
+    num_questions: int
+
+
+def write_scenes(folder: Path, config: SceneCorpusConfig) -> SceneCorpus:
+    """Draws the scenes of a corpus and writes what is said about them.
+
+    Args:
+        folder: Where to write images/, captions.jsonl, instructions.jsonl and heldout/.
+        config: What to write.
+
+    Returns:
+        The paths and counts.
+
+    Raises:
+        ConfigError: If the configuration is wrong.
+        DataError: If a language has no phrase book.
+        StorageError: If the folder can't be written.
+    """
+    check(config)
+    codes = config.languages or languages.codes()
+    for code in codes:
+        phrase_book(code)
+    ensure_folder(folder / "images")
+    ensure_folder(folder / "heldout" / "images")
+    captions = folder / "captions.jsonl"
+    instructions = folder / "instructions.jsonl"
+    questions = folder / "heldout" / "questions.jsonl"
+    with (
+        replacing(captions) as first,
+        replacing(instructions) as second,
+        first.open("w", encoding="utf-8") as caption_file,
+        second.open("w", encoding="utf-8") as instruction_file,
+    ):
+        num_captions, num_records = _write_training(
+            folder, config, codes, caption_file, instruction_file
+        )
+    with replacing(questions) as partial, partial.open("w", encoding="utf-8") as file:
+        num_questions = _write_heldout(folder, config, codes, file)
+    corpus = SceneCorpus(
+        folder=folder,
+        captions=captions,
+        instructions=instructions,
+        questions=questions,
+        num_captions=num_captions,
+        num_records=num_records,
+        num_questions=num_questions,
+    )
+    write_json(folder / "scenes.json", {"config": to_dict(config), "corpus": to_dict(corpus)})
+    return corpus
+
+
+def _write_training(
+    folder: Path,
+    config: SceneCorpusConfig,
+    codes: tuple[str, ...],
+    captions: TextIO,
+    instructions: TextIO,
+) -> tuple[int, int]:
+    choices = {code: BalancedChoice() for code in codes}
+    num_captions = num_records = 0
+    for index in range(config.num_train_scenes):
+        rng = random.Random(f"train:{config.seed}:{index}")  # noqa: S311 - pictures, not secrets
+        scene = sample_scene_of(rng, held_out=False)
+        image = f"images/{index:07d}.png"
+        _write_image(folder / image, scene, rng)
+        for code in _turn(codes, index, config.num_captions_per_scene):
+            book = phrase_book(code)
+            rounds = [(book.ask_description(), book.caption(scene))]
+            _write_line(captions, _record(f"{index:07d}-{code}", image, code, rounds))
+            num_captions += 1
+        for code in _turn(codes, index, config.num_records_per_scene):
+            facts = _chosen(scene, choices[code], rng, config.num_rounds)
+            rounds = [_worded(fact, code, rng) for fact in facts]
+            _write_line(instructions, _record(f"{index:07d}-{code}", image, code, rounds))
+            num_records += 1
+    return num_captions, num_records
+
+
+def _write_heldout(
+    folder: Path, config: SceneCorpusConfig, codes: tuple[str, ...], file: TextIO
+) -> int:
+    choice = BalancedChoice()
+    num_questions = 0
+    for index in range(config.num_heldout_scenes):
+        rng = random.Random(f"heldout:{config.seed}:{index}")  # noqa: S311
+        scene = sample_scene_of(rng, held_out=True)
+        image = f"heldout/images/{index:07d}.png"
+        _write_image(folder / image, scene, rng)
+        for number, fact in enumerate(_chosen(scene, choice, rng, config.num_heldout_questions)):
+            for code in codes:
+                question, answer = _worded(fact, code, rng)
+                row = {
+                    "id": f"heldout-{index:07d}-{number}-{code}",
+                    "image": image,
+                    "language": code,
+                    "kind": fact.kind,
+                    "question": question,
+                    "answer": answer,
+                }
+                _write_line(file, row)
+                num_questions += 1
+    return num_questions
+
+
+def _turn(codes: tuple[str, ...], index: int, num_languages: int) -> list[str]:
+    start = index * num_languages
+    return [codes[(start + step) % len(codes)] for step in range(num_languages)]
+
+
+def _chosen(
+    scene: Scene, choice: BalancedChoice, rng: random.Random, num_questions: int
+) -> list[Facts]:
+    candidates = list(all_facts(scene))
+    rng.shuffle(candidates)
+    chosen = choice.choose(candidates, num_questions)
+    rng.shuffle(chosen)
+    return chosen
+
+
+def _worded(facts: Facts, code: str, rng: random.Random) -> tuple[str, str]:
+    book = phrase_book(code)
+    return book.ask(facts, rng.randrange(1 << 16)), book.answer(facts)
+
+
+def _record(
+    record_id: str, image: str, code: str, rounds: list[tuple[str, str]]
+) -> dict[str, object]:
+    turns = []
+    for number, (question, answer) in enumerate(rounds):
+        mark = f"{IMAGE_MARK}\n" if number == 0 else ""
+        turns.append({"from": "human", "value": mark + question})
+        turns.append({"from": "gpt", "value": answer})
+    return {"id": record_id, "image": image, "language": code, "conversations": turns}
+
+
+def _write_image(path: Path, scene: Scene, rng: random.Random) -> None:
+    with explained("write", path):
+        path.write_bytes(png_bytes(draw_scene(scene, rng)))
+
+
+def _write_line(file: TextIO, row: Mapping[str, object]) -> None:
+    file.write(json.dumps(row, ensure_ascii=False) + "\n")

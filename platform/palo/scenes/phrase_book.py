@@ -1,0 +1,92 @@
+"""The phrase book of a language: words a scene's facts as correct sentences."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from palo import languages
+from palo.errors import DataError
+from palo.scenes.questions import Facts, Kind, thing_at
+from palo.scenes.scene import Scene
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhraseBook:
+    """How one language speaks of scenes.
+
+    Sentences are templates without the mark at their end, which the language registry gives; a slot
+    holds a phrase that is already inflected. The first letter is capitalised where the script can.
+
+    Attributes:
+        language: ISO code.
+        slots: Gives the inflected phrases for the facts of one question.
+        questions: Several wordings for each kind of question.
+        answers: The one answer for each kind, so that exact match is a fair measure.
+        request: Asks for a description of the picture, without the mark at its end.
+        joiner: What stands between two sentences.
+    """
+
+    language: str
+    slots: Callable[[Facts], Mapping[str, str]]
+    questions: Mapping[Kind, tuple[str, ...]]
+    answers: Mapping[Kind, str]
+    request: str
+    joiner: str = " "
+
+    def ask(self, facts: Facts, wording: int = 0) -> str:
+        """Returns the question; `wording` picks one of its wordings, counted round and round."""
+        wordings = self.questions[facts.kind]
+        text = wordings[wording % len(wordings)].format_map(self.slots(facts))
+        return _capitalised(text) + languages.get(self.language).question_mark
+
+    def answer(self, facts: Facts) -> str:
+        """Returns the full sentence that answers the question."""
+        text = self.answers[facts.kind].format_map(self.slots(facts))
+        return _capitalised(text) + languages.get(self.language).full_stop
+
+    def ask_description(self) -> str:
+        """Returns the request to describe the picture."""
+        return _capitalised(self.request) + languages.get(self.language).full_stop
+
+    def caption(self, scene: Scene) -> str:
+        """Returns one sentence for each thing of the scene, in reading order."""
+        return self.joiner.join(self.answer(thing_at(thing)) for thing in scene.things)
+
+
+_registered: dict[str, PhraseBook] = {}
+
+
+def phrase_book(code: str) -> PhraseBook:
+    """Returns the phrase book of a language.
+
+    Args:
+        code: ISO code that the language registry knows.
+
+    Raises:
+        ConfigError: If the registry has no such language.
+        DataError: If the language has no phrase book.
+    """
+    languages.get(code)
+    if code not in _registered:
+        module = f"{__package__}.phrases.{code}"
+        try:
+            _registered[code] = importlib.import_module(module).BOOK
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            raise DataError(
+                "no phrase book for this language, so no scenes can be written in it",
+                seen=code,
+                fix=f"Add {module.replace('.', '/')}.py, or register a PhraseBook.",
+            ) from None
+    return _registered[code]
+
+
+def register_phrase_book(book: PhraseBook) -> None:
+    """Adds or replaces the phrase book of one language in this process."""
+    _registered[book.language] = book
+
+
+def _capitalised(text: str) -> str:
+    start = next(i for i, letter in enumerate(text) if letter.isalpha())
+    return text[:start] + text[start].upper() + text[start + 1 :]

@@ -1,0 +1,180 @@
+"""Bodies of requests: never larger, slower or more at once than they may be.
+
+What a client says about its body is believed only if it says too much; everything else is counted
+while it comes.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from palo.api_errors import Refusal, RefusalCode
+
+_RETRY_S = 2.0
+_LONGEST_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BodyBounds:
+    """How large and how slow bodies may be.
+
+    Attributes:
+        max_bytes: Largest body.
+        max_all_bytes: Most bytes of all bodies that are here at once.
+        idle_s: Longest time in which nothing of a body comes.
+        total_s: Longest time until a whole body is here.
+        max_json_values: Most values, at any depth, of a body's JSON: small text can hold millions
+            of them, each far larger in memory. A comma of a text counts as one.
+        max_json_fields: Most fields, objects and arrays, which are larger yet.
+    """
+
+    max_bytes: int = 32 << 20
+    max_all_bytes: int = 512 << 20
+    idle_s: float = 10.0
+    total_s: float = 60.0
+    max_json_values: int = 250_000
+    max_json_fields: int = 50_000
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is out of range."""
+        if not 0 < self.max_bytes <= self.max_all_bytes:
+            yield f"max_bytes must be from 1 to max_all_bytes, not {self.max_bytes}"
+        for name in ("idle_s", "total_s"):
+            if not 0 < getattr(self, name) <= _LONGEST_S:
+                yield f"{name} must be above 0, at most an hour, not {getattr(self, name)}"
+        for name in ("max_json_values", "max_json_fields"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, not {getattr(self, name)}"
+
+
+class BodyLimit:
+    """ASGI middleware that bounds the bodies of requests.
+
+    What is too much raises a Refusal out of the application's own `receive`, so that whoever reads
+    the body answers with it.
+
+    Args:
+        app: The application.
+        bounds: How much is too much.
+        paths: What the paths begin with whose bodies are bounded.
+    """
+
+    def __init__(self, app: ASGIApp, bounds: BodyBounds, paths: Sequence[str] = ("/",)) -> None:
+        self._app = app
+        self._bounds = bounds
+        self._paths = tuple(paths)
+        self._num_bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http" or not scope["path"].startswith(self._paths):
+            await self._app(scope, receive, send)
+            return
+        body = _Body(self, self._bounds, receive, declared_bytes(scope))
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            self._num_bytes -= body.num_bytes
+
+    def take(self, num_bytes: int) -> None:
+        """Counts bytes of a body.
+
+        Raises:
+            Refusal: If that is more than all bodies together may have.
+        """
+        self._num_bytes += num_bytes
+        if self._num_bytes > self._bounds.max_all_bytes:
+            raise Refusal(
+                "too many large requests are here at once",
+                fix=f"Try again in {_RETRY_S:.0f} s.",
+                code=RefusalCode.OVERLOADED,
+                retry_after_s=_RETRY_S,
+            )
+
+
+class _Body:
+    def __init__(
+        self, limit: BodyLimit, bounds: BodyBounds, receive: Receive, declared: int
+    ) -> None:
+        self.num_bytes = 0
+        self._limit = limit
+        self._bounds = bounds
+        self._receive = receive
+        self._declared = declared
+        self._ends_s: float | None = None
+        self._is_whole = False
+
+    async def receive(self) -> Message:
+        if self._is_whole:  # what comes now is that the client left, after any time
+            return await self._receive()
+        if self._declared > self._bounds.max_bytes:
+            raise _too_large(self._bounds.max_bytes)
+        message = await self._next()
+        if message["type"] != "http.request":
+            return message
+        size = len(message.get("body", b""))
+        self.num_bytes += size
+        self._limit.take(size)
+        if self.num_bytes > self._bounds.max_bytes:
+            raise _too_large(self._bounds.max_bytes)
+        self._is_whole = not message.get("more_body", False)
+        return message
+
+    async def _next(self) -> Message:
+        now = asyncio.get_running_loop().time()
+        if self._ends_s is None:
+            self._ends_s = now + self._bounds.total_s
+        try:
+            async with asyncio.timeout(min(self._bounds.idle_s, self._ends_s - now)):
+                return await self._receive()
+        except TimeoutError:
+            raise Refusal(
+                "the body of the request comes too slowly",
+                fix="Send it faster, or send smaller pictures.",
+                code=RefusalCode.TIMEOUT,
+            ) from None
+
+
+def require_few_values(body: bytes | bytearray, bounds: BodyBounds) -> None:
+    """Refuses JSON of more values than a request can have a use for, before it is parsed.
+
+    Args:
+        body: JSON without large images.
+        bounds: How many are too many.
+
+    Raises:
+        Refusal: If it may have more.
+    """
+    num_containers = body.count(b"[") + body.count(b"{")
+    num_values = num_containers + body.count(b",")
+    num_fields = num_containers + body.count(b":")
+    for what, number, most in (
+        ("values", num_values, bounds.max_json_values),
+        ("fields", num_fields, bounds.max_json_fields),
+    ):
+        if number > most:
+            raise Refusal(
+                f"the body has too many {what}",
+                fix=f"Send at most {most}.",
+                code=RefusalCode.INVALID_REQUEST,
+            )
+
+
+def declared_bytes(scope: Scope) -> int:
+    """Returns how many bytes a client says it sends; 0 if it says nothing that makes sense."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and len(value) < 20:
+            return int(value)
+    return 0
+
+
+def _too_large(max_bytes: int) -> Refusal:
+    return Refusal(
+        "the request is too large",
+        fix=f"Send at most {max_bytes >> 20} MiB, pictures included."
+        if max_bytes >= 1 << 20
+        else f"Send at most {max_bytes} bytes.",
+        code=RefusalCode.BODY_TOO_LARGE,
+    )

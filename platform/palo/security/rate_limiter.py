@@ -1,0 +1,138 @@
+"""What is left to each key: requests and tokens a minute, and requests at once."""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+from palo.api_errors import Refusal, RefusalCode
+from palo.security.keys import ApiKey, KeyLimits
+
+_MINUTE_S = 60.0
+_BUSY_RETRY_S = 1.0
+
+
+class Allowances:
+    """Lets requests in as long as their key has something left. Safe for threads.
+
+    Args:
+        num_processes: How many processes share the keys' limits: each grants its part of them.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(self, num_processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self._share = 1 / num_processes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._accounts: dict[str, _Account] = {}
+
+    def admit(self, key: ApiKey) -> "Visit":
+        """Lets a request in; the visit must be closed when it is over.
+
+        Raises:
+            Refusal: If the key has nothing left, with the time until it has.
+        """
+        with self._lock:
+            now = self._clock()
+            account = self._accounts.get(key.id)
+            if account is None or account.limits != key.limits:
+                running = account.running if account else 0
+                account = _Account(key.limits, self._share, now, running)
+                self._accounts[key.id] = account
+            account.enter(now)
+            return Visit(self, key.id)
+
+    def _charge(self, key_id: str, num_tokens: int) -> None:
+        with self._lock:
+            self._accounts[key_id].tokens.take(num_tokens, self._clock())
+
+    def _leave(self, key_id: str) -> None:
+        with self._lock:
+            self._accounts[key_id].running -= 1
+
+
+class Visit:
+    """One request of a key, from its admission to its end.
+
+    Args:
+        allowances: Who let it in.
+        key_id: Whose it is.
+    """
+
+    def __init__(self, allowances: Allowances, key_id: str) -> None:
+        self._allowances = allowances
+        self._key_id = key_id
+        self._is_open = True
+
+    def __enter__(self) -> "Visit":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def charge(self, num_tokens: int) -> None:
+        """Takes tokens of a prompt or an answer from the key's allowance."""
+        self._allowances._charge(self._key_id, num_tokens)
+
+    def close(self) -> None:
+        """Ends it; more than once is fine."""
+        if self._is_open:
+            self._is_open = False
+            self._allowances._leave(self._key_id)
+
+
+class _Account:
+    def __init__(self, limits: KeyLimits, share: float, now: float, running: int) -> None:
+        self.limits = limits
+        self.running = running
+        self.requests = _Bucket(_part(limits.requests_per_minute, share), now)
+        self.tokens = _Bucket(_part(limits.tokens_per_minute, share), now)
+        self._most_at_once = math.ceil(_part(limits.concurrent, share) or 0) or None
+
+    def enter(self, now: float) -> None:
+        if self._most_at_once is not None and self.running >= self._most_at_once:
+            raise _too_many("requests at once", self.limits.concurrent, _BUSY_RETRY_S)
+        if wait_s := self.tokens.wait_s(now, 1):
+            raise _too_many("tokens a minute", self.limits.tokens_per_minute, wait_s)
+        if wait_s := self.requests.wait_s(now, 1):
+            raise _too_many("requests a minute", self.limits.requests_per_minute, wait_s)
+        self.requests.take(1, now)
+        self.running += 1
+
+
+def _part(limit: int | None, share: float) -> float | None:
+    return None if limit is None else max(1.0, limit * share)
+
+
+class _Bucket:
+    """Fills up within a minute; what is taken beyond its content is owed."""
+
+    def __init__(self, size: float | None, now: float) -> None:
+        self._size = size
+        self._content = size or 0.0
+        self._filled_s = now
+
+    def wait_s(self, now: float, wanted: float) -> float:
+        """Returns the time until so much is there; 0 if it is, and always without a size."""
+        if self._size is None:
+            return 0.0
+        passed = now - self._filled_s
+        self._content = min(self._size, self._content + passed * self._size / _MINUTE_S)
+        self._filled_s = now
+        # A hair less is enough: a sum of parts of a minute may miss the whole by a rounding.
+        missing = wanted - self._content
+        return missing * _MINUTE_S / self._size if missing > 1e-9 else 0.0
+
+    def take(self, amount: float, now: float) -> None:
+        self.wait_s(now, 0)
+        self._content -= amount
+
+
+def _too_many(what: str, limit: int | None, wait_s: float) -> Refusal:
+    return Refusal(
+        f"this API key has used up its {what}",
+        seen=limit or "",
+        fix=f"Try again in {max(1, math.ceil(wait_s))} s.",
+        code=RefusalCode.RATE_LIMIT_EXCEEDED,
+        retry_after_s=wait_s,
+    )

@@ -1,0 +1,179 @@
+"""Answers as they come: their text so far, how fast they are, and an end at any moment."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from palo.api_errors import RefusalCode
+from palo.client import AsyncChatClient, Endpoint, EndpointError, Question
+from palo.client.answers import Reading
+from palo.errors import PaloError
+
+# Showing every token would cost the page more than the tokens themselves.
+_SHOW_EVERY_S = 0.08
+# Words that come together, as a proxy may send them, say nothing about how fast they were made.
+_SHORTEST_SPAN_S = 0.05
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """An answer so far.
+
+    Attributes:
+        text: Its text.
+        reading: What the server told about it; None before it began.
+        first_s: Seconds until its first words; None before them.
+        last_s: Seconds until its latest words.
+        stopped: Whether somebody stopped it.
+        error: What it failed with.
+    """
+
+    text: str = ""
+    reading: Reading | None = None
+    first_s: float | None = None
+    last_s: float = 0.0
+    stopped: bool = False
+    error: EndpointError | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the answer; pieces of text where the server doesn't count."""
+        if self.reading is None:
+            return 0
+        usage = self.reading.usage
+        return usage.completion_tokens if usage is not None else self.reading.num_pieces
+
+    @property
+    def tokens_per_s(self) -> float:
+        """How fast the tokens behind the first one came, or all of them if they came together."""
+        if self.first_s is None or self.last_s <= 0:
+            return 0.0
+        if self.last_s - self.first_s < _SHORTEST_SPAN_S:
+            return self.num_tokens / self.last_s
+        return max(0, self.num_tokens - 1) / (self.last_s - self.first_s)
+
+    @property
+    def at_limit(self) -> bool:
+        """Whether the answer ended because it was long enough."""
+        return self.reading is not None and self.reading.finish_reason == "length"
+
+
+async def progress_of(
+    endpoint: Endpoint, question: Question, stop: asyncio.Event
+) -> AsyncIterator[Progress]:
+    """Asks, and yields the answer's progress whenever there is some; the last one is its end.
+
+    Closing the iterator, as setting `stop` does, ends the answer on the server.
+
+    Args:
+        endpoint: Whom to ask.
+        question: What.
+        stop: Is set when the answer should end.
+    """
+    progress = Progress()
+    news = asyncio.Event()
+    reader = asyncio.create_task(_read(endpoint, question, progress, news))
+    reader.add_done_callback(lambda _: news.set())
+    stopper = asyncio.create_task(stop.wait())
+    # At once: who would ask for the rest may have left, and then nothing below runs any more.
+    stopper.add_done_callback(lambda _: reader.cancel())
+    try:
+        while not reader.done() and not stop.is_set():
+            waiter = asyncio.create_task(news.wait())
+            await asyncio.wait({waiter, stopper}, return_when=asyncio.FIRST_COMPLETED)
+            waiter.cancel()
+            news.clear()
+            if not reader.done() and not stop.is_set():
+                yield progress
+                await asyncio.wait({reader, stopper}, timeout=_SHOW_EVERY_S)
+        progress.stopped = reader.cancelled() or not reader.done()
+    finally:
+        stopper.cancel()
+        reader.cancel()
+        await asyncio.wait({reader})
+    if not reader.cancelled():
+        reader.result()  # raises what nobody foresaw
+    yield progress
+
+
+async def _read(
+    endpoint: Endpoint, question: Question, progress: Progress, news: asyncio.Event
+) -> None:
+    started = time.monotonic()
+    try:
+        async with AsyncChatClient(endpoint) as client, client.stream(question) as answer:
+            progress.reading = answer.reading
+            async for text in answer:
+                progress.text += text
+                progress.last_s = time.monotonic() - started
+                if progress.first_s is None:
+                    progress.first_s = progress.last_s
+                news.set()
+    except EndpointError as error:
+        progress.error = error
+
+
+def as_endpoint_error(error: PaloError) -> EndpointError:
+    """Returns the error for a picture that can't be sent, as if a server had refused it."""
+    if isinstance(error, EndpointError):
+        return error
+    return EndpointError(
+        error.fact, seen=error.seen, fix=error.fix, code=RefusalCode.IMAGE_UNREADABLE
+    )
+
+
+class RunningAnswers:
+    """Which answers run, by whose page they are for.
+
+    Args:
+        max_of_visitor: Most answers of one visitor at once.
+        max_of_all: Most answers of all visitors at once.
+    """
+
+    def __init__(self, max_of_visitor: int, max_of_all: int) -> None:
+        self._max_of_visitor = max_of_visitor
+        self._max_of_all = max_of_all
+        self._stops: dict[str, set[asyncio.Event]] = {}
+        self._num_running: Counter[str] = Counter()
+
+    @contextmanager
+    def begun(self, page: str, visitor: str) -> Iterator[asyncio.Event]:
+        """Gives what ends a new answer when it is set.
+
+        Args:
+            page: The open page that it is for.
+            visitor: Whose that is.
+
+        Raises:
+            EndpointError: If too many run.
+        """
+        if self._num_running[visitor] >= self._max_of_visitor:
+            raise _too_many(RefusalCode.RATE_LIMIT_EXCEEDED)
+        if self._num_running.total() >= self._max_of_all:
+            raise _too_many(RefusalCode.OVERLOADED)
+        stop = asyncio.Event()
+        self._stops.setdefault(page, set()).add(stop)
+        self._num_running[visitor] += 1
+        try:
+            yield stop
+        finally:
+            self._num_running -= Counter([visitor])
+            self._stops[page].discard(stop)
+            if not self._stops[page]:
+                del self._stops[page]
+
+    def stop(self, page: str) -> None:
+        """Ends all answers of a page."""
+        for stop in self._stops.get(page, ()):
+            stop.set()
+
+    def busy(self, page: str) -> bool:
+        """Tells whether a page has an answer that runs."""
+        return page in self._stops
+
+
+def _too_many(code: RefusalCode) -> EndpointError:
+    return EndpointError("too many answers run at once", code=code)

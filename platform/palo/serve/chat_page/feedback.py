@@ -1,0 +1,206 @@
+"""Answers that people found good or bad, as records that a corpus can be built of.
+
+    feedback/good.jsonl  bad.jsonl     rows in LLaVA's format, each with its model and time
+    feedback/images/                   their pictures, named by their content
+
+`jobs/build_corpus.py` reads good.jsonl with images/ as its pictures' folder. Rows are appended, and
+only an opinion that somebody changes writes a file anew, whole or not at all. Threads and processes
+take turns. The folder holds what people asked: only its owner can read it.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from palo import config, storage
+from palo.client import Picture
+from palo.errors import ResourceError
+from palo.serve.chat_page.chat import Said, Talk
+
+Opinion = Literal["good", "bad"]
+_OPINIONS: tuple[Opinion, ...] = ("good", "bad")
+_IMAGES = "images"
+_TURN_S = 10.0
+# In a record, this word is a picture's place.
+_PLACE = "<image>"
+_PLACE_AS_WORDS = re.compile(r"<(image)>")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeedbackBounds:
+    """How much feedback is kept.
+
+    Attributes:
+        max_opinions_per_day: Most opinions of one visitor in a day, changed ones included.
+        max_bytes_per_day: Most bytes that one visitor adds in a day, pictures included.
+        max_rows: Most rows of good answers, and of bad ones.
+        max_bytes: Most bytes of the folder, pictures included.
+    """
+
+    max_opinions_per_day: int = 200
+    max_bytes_per_day: int = 100 << 20
+    max_rows: int = 20_000
+    max_bytes: int = 2 << 30
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        for name in ("max_opinions_per_day", "max_bytes_per_day", "max_rows", "max_bytes"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)} but must be at least 1"
+
+
+class FeedbackFolder:
+    """Where opinions are kept. Safe for threads and for several processes.
+
+    Args:
+        folder: The folder; made when the first opinion comes.
+        bounds: How much it holds.
+    """
+
+    def __init__(self, folder: Path, bounds: FeedbackBounds | None = None) -> None:
+        self._folder = folder
+        self._bounds = bounds or FeedbackBounds()
+        self._day = _DayBook(self._bounds)
+        self._turn = threading.Lock()
+
+    def keep(
+        self,
+        talk: Talk,
+        position: int,
+        language: str,
+        opinion: Opinion | None,
+        visitor: str = "",
+    ) -> None:
+        """Keeps what somebody thinks of an answer, in place of what they thought before.
+
+        Args:
+            talk: The conversation.
+            position: Of the answer in it.
+            language: ISO code of the conversation's language.
+            opinion: The opinion; None takes it back.
+            visitor: Whose it is.
+
+        Raises:
+            ResourceError: If there is no more room for it, or another holds the folder for long.
+            StorageError: If the folder can't be written.
+        """
+        said = _from_last_picture(talk.said[: position + 1])
+        picture = Picture.read(said[0].picture) if said[0].picture is not None else None
+        row = _row(said, language, picture)
+        data = picture.data if picture is not None and opinion is not None else b""
+        with self._turn:
+            self._make_private(self._folder)
+            with storage.alone_in(self._folder, wait_s=_TURN_S):
+                self._require_room(row, data, visitor)
+                if data:
+                    self._keep_picture(row["image"], data)
+                for name in _OPINIONS:
+                    self._put(self._folder / f"{name}.jsonl", row, wanted=name == opinion)
+
+    def _require_room(self, row: dict[str, Any], data: bytes, visitor: str) -> None:
+        is_new = bool(data) and not (self._folder / _IMAGES / row["image"]).is_file()
+        size = len(json.dumps(row, ensure_ascii=False).encode()) + len(data) * is_new
+        if size + _size_of(self._folder) > self._bounds.max_bytes:
+            raise _full(f"{self._bounds.max_bytes} bytes")
+        self._day.add(visitor, size)
+
+    def _put(self, path: Path, row: dict[str, Any], *, wanted: bool) -> None:
+        """Makes a file hold a row, or not hold it."""
+        if not wanted and not path.is_file():
+            return
+        with storage.explained("write", path):
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        with storage.LineFile(path) as file:
+            rows = [old for _, old in file.rows()]
+            others = [old for old in rows if old.get("id") != row["id"]]
+            is_there = len(others) < len(rows)
+            if wanted and not is_there:
+                if len(rows) >= self._bounds.max_rows:
+                    raise _full(f"{len(rows)} rows")
+                file.append(row)
+        if is_there and not wanted:
+            lines = (json.dumps(value, ensure_ascii=False) for value in others)
+            storage.write_text(path, "".join(f"{line}\n" for line in lines))
+            path.chmod(0o600)
+
+    def _keep_picture(self, name: str, data: bytes) -> None:
+        path = self._folder / _IMAGES / name
+        if not path.is_file():
+            self._make_private(path.parent)
+            storage.write_bytes(path, data)
+            path.chmod(0o600)
+
+    def _make_private(self, folder: Path) -> None:
+        with storage.explained("write to the folder", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+
+
+class _DayBook:
+    """What each visitor has added today."""
+
+    def __init__(self, bounds: FeedbackBounds) -> None:
+        self._bounds = bounds
+        self._day = datetime.date.min
+        self._added: dict[str, tuple[int, int]] = {}
+
+    def add(self, visitor: str, num_bytes: int) -> None:
+        """Counts an opinion; raises ResourceError if it is one too many."""
+        today = datetime.datetime.now(datetime.UTC).date()
+        if today != self._day:
+            self._day, self._added = today, {}
+        count, size = self._added.get(visitor, (0, 0))
+        count, size = count + 1, size + num_bytes
+        if count > self._bounds.max_opinions_per_day or size > self._bounds.max_bytes_per_day:
+            raise _full(f"{count} opinions of one visitor in a day")
+        self._added[visitor] = (count, size)
+
+
+def _full(seen: str) -> ResourceError:
+    return ResourceError(
+        "there is no more room for feedback", seen=seen, fix="See the page's `feedback_bounds`."
+    )
+
+
+def _size_of(folder: Path) -> int:
+    with storage.explained("read", folder):
+        return sum(
+            entry.stat().st_size
+            for place in (folder, folder / _IMAGES)
+            if place.is_dir()
+            for entry in os.scandir(place)
+            if entry.is_file()
+        )
+
+
+def _row(said: tuple[Said, ...], language: str, picture: Picture | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "language": language,
+        "model": said[-1].model,
+        "conversations": [_turn(part) for part in said],
+    }
+    if picture is not None:
+        kind = picture.media_type.partition("/")[2]
+        row["image"] = f"{hashlib.sha256(picture.data).hexdigest()}.{kind}"
+    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"id": config.fingerprint(row), "time": time} | row
+
+
+def _from_last_picture(said: tuple[Said, ...]) -> tuple[Said, ...]:
+    """Leaves out what came before the last of several pictures: a record has one at most."""
+    pictured = [position for position, part in enumerate(said) if part.picture is not None]
+    return said[pictured[-1] :] if pictured else said
+
+
+def _turn(said: Said) -> dict[str, str]:
+    text = _PLACE_AS_WORDS.sub(r"< \1 >", said.text)
+    if said.picture is not None:
+        text = f"{_PLACE}\n{text}"
+    return {"from": "human" if said.role == "user" else "gpt", "value": text}

@@ -1,0 +1,56 @@
+"""What a chat page is made with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from palo.client import Endpoint
+from palo.endpoint.credentials import way_faults
+from palo.serve.chat_page.chat import TalkBounds
+from palo.serve.chat_page.feedback import FeedbackBounds
+from palo.storage import S3Path
+from palo.webui.quota_settings import QuotaSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageSettings:
+    """A chat page.
+
+    Attributes:
+        endpoint: The server that answers. Its key, if it has one, is used for everybody who can
+            open the page.
+        login: Asks everybody for a key of their own.
+        feedback: Folder on a disk for the answers that people found good or bad.
+        feedback_bounds: How much of that is kept.
+        talk_bounds: How long conversations may become.
+        quotas: How much of the page one visitor may use.
+        max_picture_bytes: Largest file that can be added.
+        max_length: Most tokens that people can ask for.
+    """
+
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    login: bool = False
+    feedback: Path = Path("runs/feedback")
+    feedback_bounds: FeedbackBounds = field(default_factory=FeedbackBounds)
+    talk_bounds: TalkBounds = field(default_factory=TalkBounds)
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
+    max_picture_bytes: int = 20 << 20
+    max_length: int = 1024
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.login and self.endpoint.api_key:
+            yield "login asks for keys but the endpoint has one for everybody: give one of the two"
+        if self.login:
+            yield from way_faults(
+                self.endpoint.url, allow_insecure_http=self.endpoint.allow_insecure_http
+            )
+        if isinstance(self.feedback, S3Path):
+            yield f"feedback is {self.feedback} but must be a folder on a disk"
+        if not 1 <= self.max_picture_bytes <= self.quotas.file_bytes:
+            yield (
+                f"max_picture_bytes is {self.max_picture_bytes} but must be from 1 to "
+                f"quotas.file_bytes, {self.quotas.file_bytes}"
+            )
+        if self.max_length < 1:
+            yield f"max_length is {self.max_length} but must be at least 1"

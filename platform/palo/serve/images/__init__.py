@@ -1,0 +1,1 @@
+"""Images of chat requests: data URLs and remote images, decoded apart."""

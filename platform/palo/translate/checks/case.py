@@ -1,0 +1,148 @@
+"""What gates look at: a translation with its source, and how strict they are to be."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from palo import languages
+from palo.translate.language_profiles.profile import Facts, facts_of
+from palo.translate.protected_spans.protect import VISIBLE_KINDS, without_marks
+from palo.translate.request import LockedText, Unit
+from palo.translate.translated import GateResult
+
+if TYPE_CHECKING:
+    from palo.text.language_of import LanguageFinder
+
+_SPACELESS = ("Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How strict the gates are.
+
+    Attributes:
+        length_spreads: How many standard deviations a translation may be too short or too long.
+        shortest: Characters below which a length says nothing.
+        foreign_letters: How many letters of a script that belongs to neither language may stand
+            together.
+        untranslated_words: How many small words of the source may stand together untranslated.
+        round_trip: Least chrF, from 0 to 100, of the translation back against the source.
+        agreement: Least chrF of a second translation against this one.
+        conversions: Whether a length, weight or speed may be given in other units, if it is right.
+    """
+
+    length_spreads: float = 4.0
+    shortest: int = 8
+    foreign_letters: int = 1
+    untranslated_words: int = 2
+    round_trip: float = 30.0
+    agreement: float = 25.0
+    conversions: bool = True
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.length_spreads <= 0:
+            yield f"length_spreads is {self.length_spreads} but must be above 0"
+        for name in ("shortest", "foreign_letters", "untranslated_words"):
+            if getattr(self, name) < 0:
+                yield f"{name} is {getattr(self, name)} but must not be negative"
+        for name in ("round_trip", "agreement"):
+            if not 0 <= getattr(self, name) <= 100:
+                yield f"{name} is {getattr(self, name)} but must be from 0 to 100"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What else is known of a translation, if it was asked for.
+
+    Attributes:
+        round_trip: Its turns translated back into the source's language.
+        second: Its turns as another backend has them.
+    """
+
+    round_trip: tuple[str, ...] | None = None
+    second: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Side:
+    """One turn: what it was and what it has become.
+
+    Attributes:
+        number: Number of the turn.
+        locked: The locked source.
+        source: The source's words, spaces in the place of marks.
+        text: The translation.
+        words: The translation's words without what locks account for.
+    """
+
+    number: int
+    locked: LockedText
+    source: str
+    text: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A translation to judge.
+
+    Attributes:
+        unit: What was to be translated.
+        texts: Its translation, marks replaced.
+        limits: How strict to be.
+        evidence: What else is known.
+        finder: Tells languages apart.
+    """
+
+    unit: Unit
+    texts: tuple[str, ...]
+    limits: Limits
+    evidence: Evidence
+    finder: "LanguageFinder"
+
+    @property
+    def language(self) -> languages.Language:
+        """The language wanted."""
+        return languages.get(self.unit.language)
+
+    @property
+    def source_language(self) -> str:
+        """ISO 639-1 code of the source."""
+        return self.unit.source.language
+
+    @property
+    def facts(self) -> Facts:
+        """Facts of the language wanted."""
+        return facts_of(self.unit.language)
+
+    @property
+    def source_facts(self) -> Facts:
+        """Facts of the source's language."""
+        return facts_of(self.source_language)
+
+    @property
+    def is_spaceless(self) -> bool:
+        """Whether the language puts no spaces between words."""
+        return self.language.script in _SPACELESS
+
+    @cached_property
+    def sides(self) -> tuple[Side, ...]:
+        """Every turn with its translation."""
+        pairs = zip(self.unit.turns, self.texts, strict=True)
+        return tuple(_side(number, *pair) for number, pair in enumerate(pairs))
+
+
+Gate = Callable[[Case], Iterator[GateResult]]
+"""Yields what a gate has against a translation, or doubts; nothing if all is well."""
+
+
+def _side(number: int, locked: LockedText, text: str) -> Side:
+    words = text
+    for lock in locked.locks:
+        if lock.kind not in VISIBLE_KINDS:
+            words = words.replace(lock.wanted, " ")
+    return Side(
+        number=number, locked=locked, source=without_marks(locked.text), text=text, words=words
+    )

@@ -1,0 +1,50 @@
+"""What a translation back, or a second translation, says; only where they were asked for."""
+
+from collections.abc import Iterator
+
+from palo.metrics.chrf import chrf
+from palo.translate.checks.case import Case
+from palo.translate.translated import Decision, GateResult
+
+
+def round_trip(case: Case) -> Iterator[GateResult]:
+    """Yields each turn whose translation back has little in common with the source."""
+    sources = tuple(turn.text for turn in case.unit.source.turns)
+    yield from _compared(
+        "round_trip", sources, case.evidence.round_trip, case.limits.round_trip, "translated back"
+    )
+
+
+def agreement(case: Case) -> Iterator[GateResult]:
+    """Yields each turn that another backend translates quite differently."""
+    yield from _compared(
+        "agreement", case.texts, case.evidence.second, case.limits.agreement, "of a second backend"
+    )
+
+
+def _compared(
+    gate: str,
+    expected: tuple[str, ...],
+    texts: tuple[str, ...] | None,
+    least: float,
+    what: str,
+) -> Iterator[GateResult]:
+    if texts is None:
+        return
+    if len(texts) != len(expected):
+        reason = f"The conversation {what} has {len(texts)} turns, not {len(expected)}."
+        yield GateResult(gate=gate, decision=Decision.REVIEW, reason=reason, doubt=0.5)
+        return
+    for number, (wanted, text) in enumerate(zip(expected, texts, strict=True)):
+        score = chrf(text, [wanted])
+        doubt = min(1.0, max(0.0, 1 - score / 100))
+        if score < least:
+            yield GateResult(
+                gate=gate,
+                decision=Decision.REVIEW,
+                reason=f"The turn {what} has chrF {score:.0f}, less than {least:.0f}.",
+                turn=number,
+                doubt=doubt,
+            )
+        else:
+            yield GateResult(gate=gate, turn=number, doubt=doubt / 2)

@@ -1,0 +1,99 @@
+"""Right translations to put faults into: conversations made of sentences with their references."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from palo.data.records import Record
+from palo.text.messages import Turn
+from palo.translate.protected_spans.protect import lock_record
+from palo.translate.request import Unit
+
+_LOCKS = ("https://example.org/p/{n}", "`x_{n} = f(y)`", "me{n}@example.org", "photo_{n}.jpg")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """A right translation.
+
+    Attributes:
+        unit: What was translated.
+        texts: Its translation, turn by turn.
+        others: The same turns in other languages, by ISO 639-1 code.
+        next_texts: Turns of another conversation in the same language.
+    """
+
+    unit: Unit
+    texts: tuple[str, ...]
+    others: Mapping[str, tuple[str, ...]]
+    next_texts: tuple[str, ...]
+
+    def replaced(self, number: int, text: str) -> tuple[str, ...]:
+        """Returns the translation with another text for one turn."""
+        return (*self.texts[:number], text, *self.texts[number + 1 :])
+
+
+Seed = Callable[[Sample, Random], tuple[str, ...] | None]
+"""Returns a translation with a fault; None where the fault can't be made."""
+
+
+def plain_samples(
+    rows: Sequence[Mapping[str, str]], language: str, source: str = "en"
+) -> Iterator[Sample]:
+    """Yields conversations of two turns of one sentence each, no sentence twice.
+
+    Args:
+        rows: Sentences by ISO 639-1 code.
+        language: ISO 639-1 code of the language wanted.
+        source: ISO 639-1 code of the language that is translated from.
+    """
+    for number in range(0, len(rows) - 1, 2):
+        turns = rows[number], rows[number + 1]
+        yield _sample(turns, rows[number - 2], (language, source), number)
+
+
+def rich_samples(
+    rows: Sequence[Mapping[str, str]], language: str, source: str = "en"
+) -> Iterator[Sample]:
+    """Yields conversations whose answers have two sentences, and every other one a lock.
+
+    Args:
+        rows: Sentences by ISO 639-1 code.
+        language: ISO 639-1 code of the language wanted.
+        source: ISO 639-1 code of the language that is translated from.
+    """
+    for number in range(0, len(rows) - 2, 3):
+        question, *sentences = rows[number : number + 3]
+        parts = [*sentences]
+        if number % 2:
+            lock = _LOCKS[number // 2 % len(_LOCKS)].format(n=number)
+            parts.append(dict.fromkeys(question, lock))
+        answer = {code: " ".join(part[code] for part in parts) for code in question}
+        yield _sample((question, answer), rows[number - 2], (language, source), number)
+
+
+def _sample(
+    turns: Sequence[Mapping[str, str]],
+    following: Mapping[str, str],
+    languages: tuple[str, str],
+    number: int,
+) -> Sample:
+    language, source = languages
+    record = Record(
+        record_id=str(number),
+        language=source,
+        source="parallel",
+        licence="",
+        image=None,
+        turns=tuple(
+            Turn("assistant" if place % 2 else "user", turn[source])
+            for place, turn in enumerate(turns)
+        ),
+    )
+    codes = [code for code in turns[0] if code not in (language, source)]
+    return Sample(
+        unit=lock_record(record, language),
+        texts=tuple(turn[language] for turn in turns),
+        others={code: tuple(turn[code] for turn in turns) for code in codes},
+        next_texts=(following[language],),
+    )

@@ -1,0 +1,40 @@
+"""The locks of translations under review: what reviewers must leave as it is."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from palo.translate.protected_spans.protect import lock
+from palo.translate.protected_spans.verify import Tongues, prove
+from palo.translate.request import Lock, LockedText
+from palo.translate.translated import Translated
+
+
+def locks_of(translated: Translated) -> tuple[tuple[Lock, ...], ...]:
+    """Returns the locks of each turn's source."""
+    return tuple(locked.locks for locked in _locked(translated))
+
+
+def missing_locks(translated: Translated, texts: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Yields the number of a turn and what is wrong with a lock in its text.
+
+    Args:
+        translated: The translation.
+        texts: What its turns say now, as many as it has.
+    """
+    tongues = Tongues(source=translated.source.language, target=translated.language)
+    for number, (locked, text) in enumerate(zip(_locked(translated), texts, strict=True)):
+        for fault in prove(locked, text, tongues):
+            yield number, fault.lock.wanted if fault.lock else fault.reason
+
+
+def _locked(translated: Translated) -> tuple[LockedText, ...]:
+    source = translated.source
+    texts = tuple(turn.text for turn in source.turns)
+    return _locked_texts(texts, translated.language, source.language)
+
+
+@lru_cache(maxsize=512)
+def _locked_texts(
+    texts: tuple[str, ...], language: str, source_language: str
+) -> tuple[LockedText, ...]:
+    return tuple(lock(text, language, source_language=source_language) for text in texts)

@@ -1,0 +1,1 @@
+"""What the chat page and the review page share: logins, headers, quotas, texts."""

@@ -1,0 +1,197 @@
+"""What belongs to a visitor: their sessions and their files, and nobody else's.
+
+Gradio knows a session by a number that the browser makes up, and files by their paths; whoever
+knows either has what belongs to it. Here a session's number gets its visitor's id in front, so that
+it names another session for everybody else, and a path is good for those who uploaded the file.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from palo.security.audit_log import AuditThrottle
+from palo.webui.paths import (
+    FILE,
+    HEARTBEAT,
+    JOIN,
+    QUERIES,
+    UPLOAD,
+    is_used,
+    path_in,
+    with_path,
+)
+from palo.webui.tokens import Visitor
+from palo.webui.visitors import visitor_of
+
+_MAX_JSON_BYTES = 32 << 20
+_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Compressed, the answer with the paths of uploads couldn't be read here. Gradio copies all headers
+# of a request for part of a file into its answer.
+_NOT_PASSED_ON = (b"accept-encoding", b"range", b"content-length", b"content-type")
+
+
+class Belongings:
+    """ASGI middleware: visitors reach what the page uses, and of that only what is theirs.
+
+    Args:
+        app: The page, behind the gate.
+        public: Folders with files that everybody sees.
+    """
+
+    def __init__(self, app: ASGIApp, public: Sequence[Path] = ()) -> None:
+        self._app = app
+        self._public = tuple(folder.resolve() for folder in public)
+        self._throttle = AuditThrottle()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        path, visitor = path_in(scope), visitor_of(scope)
+        try:
+            if not is_used(path, scope["method"]):
+                raise _NotTheirs(404, "there is no such path or method here")
+            if path == JOIN:
+                scope, receive = await self._joining(scope, receive, visitor)
+            elif path.startswith(HEARTBEAT):
+                number = _own_session(path.removeprefix(HEARTBEAT), visitor)
+                scope = with_path(scope, HEARTBEAT + number)
+            elif path.startswith(FILE):
+                self._require_own(path.removeprefix(FILE), visitor)
+                scope = _without_headers(scope)
+            scope = _with_own_query(scope, visitor)
+        except _NotTheirs as problem:
+            if problem.status == 403:
+                self._throttle.record("page_request_refused", login=visitor.owner, path=path)
+            await PlainTextResponse(problem.fact, problem.status)(scope, receive, send)
+            return
+        if path == UPLOAD:
+            send = _remembering(send, visitor)
+            scope = _without_headers(scope, kept=(b"content-length", b"content-type"))
+        await self._app(scope, receive, send)
+
+    async def _joining(
+        self, scope: Scope, receive: Receive, visitor: Visitor[Any]
+    ) -> tuple[Scope, Receive]:
+        """Returns a call of a handler that has been looked at, and holds what was looked at."""
+        try:
+            values = orjson.loads(await _body(receive))
+        except orjson.JSONDecodeError:
+            raise _NotTheirs(400, "the request is no JSON") from None
+        if not isinstance(values, dict):
+            raise _NotTheirs(400, "the request is no call")
+        for file in _paths_in(values):
+            self._require_own(file, visitor)
+        values["session_hash"] = _own_session(values.get("session_hash"), visitor)
+        try:
+            body = orjson.dumps(values)
+        except orjson.JSONEncodeError:
+            raise _NotTheirs(400, "the request is nested too deeply") from None
+        scope = _without_headers(scope)
+        scope["headers"] += [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        return scope, _replayed(body, receive)
+
+    def _require_own(self, file: object, visitor: Visitor[Any]) -> None:
+        """Refuses a file that a visitor neither uploaded nor is shown with everybody."""
+        if isinstance(file, str) and (file in visitor.files or self._is_public(file)):
+            return
+        raise _NotTheirs(403, "this file isn't one of yours")
+
+    def _is_public(self, file: str) -> bool:
+        path = Path(file)
+        is_plain = path.is_absolute() and ".." not in path.parts and "\0" not in file
+        return is_plain and any(path.is_relative_to(folder) for folder in self._public)
+
+
+class _NotTheirs(Exception):  # noqa: N818 - an answer
+    def __init__(self, status: int, fact: str) -> None:
+        super().__init__(fact)
+        self.status = status
+        self.fact = fact
+
+
+def _paths_in(value: Any) -> Iterator[object]:  # noqa: ANN401 - JSON
+    """Yields every path of every file that JSON names, at any depth."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if one.get("path") is not None:
+                yield one["path"]
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+
+
+def _own_session(number: object, visitor: Visitor[Any]) -> str:
+    if not isinstance(number, str) or not _NUMBER.fullmatch(number):
+        raise _NotTheirs(400, "this names no session")
+    return visitor.session(number)
+
+
+def _with_own_query(scope: Scope, visitor: Visitor[Any]) -> Scope:
+    """Returns a request that names the visitor's session or upload, and nothing else."""
+    path, given = path_in(scope), dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    own = {
+        name: _own_session(given[name], visitor) for name in QUERIES.get(path, ()) if name in given
+    }
+    return {**scope, "query_string": urlencode(own).encode()}
+
+
+def _without_headers(scope: Scope, kept: Sequence[bytes] = ()) -> Scope:
+    headers = [
+        (name, value)
+        for name, value in scope["headers"]
+        if name.lower() in kept or name.lower() not in _NOT_PASSED_ON
+    ]
+    return {**scope, "headers": headers}
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _NotTheirs(400, "the client left")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > _MAX_JSON_BYTES:
+            raise _NotTheirs(413, "the request is too large")
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def replay() -> Message:
+        return next(messages, None) or await receive()
+
+    return replay
+
+
+def _remembering(send: Send, visitor: Visitor[Any]) -> Send:
+    """Returns what sends the answer to an upload, and notes whose files they are before."""
+    parts: list[bytes] = []
+    is_good = False
+
+    async def sending(message: Message) -> None:
+        nonlocal is_good
+        if message["type"] == "http.response.start":
+            is_good = message["status"] == 200
+        elif is_good:
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                for path in orjson.loads(b"".join(parts)):
+                    visitor.add_file(path)
+        await send(message)
+
+    return sending

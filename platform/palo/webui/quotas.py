@@ -1,0 +1,197 @@
+"""Keeps visitors of a page within their quotas, so that none of them takes it from the others."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from palo.api_errors import Refusal, RefusalCode
+from palo.security.body_limit import BodyLimit
+from palo.webui.fair_cache import FairCache
+from palo.webui.paths import EVENTS, HEARTBEAT, JOIN, UPLOAD, UPLOAD_PROGRESS, path_in
+from palo.webui.quota_settings import QuotaSettings
+from palo.webui.visitors import visitor_of
+from palo.webui.visits import Kind, Visits
+
+_STREAMS = (EVENTS, UPLOAD_PROGRESS, HEARTBEAT)
+# Larger bodies wait on disk, in a file without a name, until they are whole.
+_IN_MEMORY_BYTES = 1 << 20
+_PART_BYTES = 256 << 10
+_MAX_SESSION_NAME = 200
+
+
+class Quotas:
+    """ASGI middleware around a page of Gradio.
+
+    A body reaches Gradio only when it is whole: of an upload that breaks off, Gradio would leave a
+    file behind that nothing deletes.
+
+    Args:
+        app: The page, behind the gate.
+        settings: How much one visitor may use, and all of them together.
+        visitor_of: Names the visitor of a request.
+        max_file_bytes: Largest file that can be uploaded.
+        forget_session: Forgets what the page remembers of an open page.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: QuotaSettings,
+        *,
+        visitor_of: Callable[[Scope], str],
+        max_file_bytes: int,
+        forget_session: Callable[[str], None],
+    ) -> None:
+        self._app = app
+        self._visitor_of = visitor_of
+        self._forget_session = forget_session
+        self._visits = Visits(settings)
+        self._bodies = BodyLimit(self._call, settings.bodies)
+        self._uploads = BodyLimit(self._upload, settings.uploads_of(max_file_bytes))
+        self._sessions = FairCache(
+            max_entries=settings.sessions,
+            max_size=settings.sessions,
+            max_total_size=settings.all_sessions,
+        )
+        self._files = FairCache(
+            max_entries=settings.files,
+            max_size=settings.file_bytes,
+            max_total_size=settings.all_file_bytes,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        kind = _kind_of(scope)
+        handle = {Kind.CALL: self._bodies, Kind.UPLOAD: self._uploads}.get(kind, self._app)
+        try:
+            with self._visits.admitted(self._visitor_of(scope), kind, _session_read(scope)):
+                await handle(scope, receive, send)
+        except Refusal as refusal:  # always before the page has begun to answer
+            body = orjson.dumps(refusal.body(scope.get("state", {}).get("request_id")))
+            response = Response(
+                body, refusal.code.status, refusal.headers(), media_type="application/json"
+            )
+            await response(scope, receive, send)
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
+            if not await _read_whole(receive, body):
+                return
+            if path_in(scope) == JOIN and (number := _session_called(body)):
+                visitor, session = self._visitor_of(scope), visitor_of(scope).session(number)
+                self._visits.require_reader(visitor, session)
+                for old in self._sessions.keep(visitor, session, 1):
+                    self._forget_session(old)
+            await self._app(scope, _replayed(body, receive), send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = _Answer(send)
+        with SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
+            if not await _read_whole(receive, body):
+                return
+            await self._app(scope, _replayed(body, receive), answer.send)
+        # Only now, since Gradio moves some of the files when it has answered.
+        visitor = self._visitor_of(scope)
+        for path in answer.paths():
+            with contextlib.suppress(FileNotFoundError):
+                for old in self._files.keep(visitor, path, os.stat(path).st_size):
+                    _delete(Path(old))
+
+
+class _Answer:
+    """Sends the answer to an upload, and reads which files it made."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_good = False
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._is_good = message["status"] == 200
+        elif self._is_good:
+            self._body += message.get("body", b"")
+        await self._send(message)
+
+    def paths(self) -> list[str]:
+        return list(map(str, orjson.loads(self._body))) if self._is_good else []
+
+
+def _kind_of(scope: Scope) -> Kind:
+    path = path_in(scope)
+    if scope["method"] in ("GET", "HEAD"):
+        return Kind.STREAM if path.startswith(_STREAMS) else Kind.READ
+    return Kind.UPLOAD if path == UPLOAD else Kind.CALL
+
+
+def _session_read(scope: Scope) -> str:
+    """Returns the open page that reads its events by a request; "" if it doesn't."""
+    if path_in(scope) != EVENTS:
+        return ""
+    number = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("session_hash")
+    return visitor_of(scope).session(number) if number else ""
+
+
+def _session_called(body: "SpooledTemporaryFile[bytes]") -> str:
+    """Returns the open page that calls the server; "" for a body that names none.
+
+    Raises:
+        Refusal: If Gradio, whose parser takes more than JSON, could read another name.
+    """
+    body.seek(0)
+    try:
+        values = orjson.loads(body.read() or b"{}")
+    except orjson.JSONDecodeError:
+        raise Refusal("the body is no JSON", code=RefusalCode.INVALID_REQUEST) from None
+    session = values.get("session_hash", "") if isinstance(values, dict) else ""
+    if not isinstance(session, str) or len(session) > _MAX_SESSION_NAME:
+        raise Refusal(
+            "this names no session", param="session_hash", code=RefusalCode.INVALID_REQUEST
+        )
+    return session
+
+
+async def _read_whole(receive: Receive, body: "SpooledTemporaryFile[bytes]") -> bool:
+    """Reads a body; returns False if its client left before the end."""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return False
+        body.write(message.get("body", b""))
+        if not message.get("more_body", False):
+            return True
+
+
+def _replayed(body: "SpooledTemporaryFile[bytes]", receive: Receive) -> Receive:
+    """Returns what gives a whole body again, and then what else comes."""
+    body.seek(0, os.SEEK_END)
+    size = body.tell()
+    body.seek(0)
+    is_over = False
+
+    async def replay() -> Message:
+        nonlocal is_over
+        if is_over:
+            return await receive()
+        part = body.read(_PART_BYTES)
+        is_over = body.tell() == size
+        return {"type": "http.request", "body": part, "more_body": not is_over}
+
+    return replay
+
+
+def _delete(path: Path) -> None:
+    """Deletes an uploaded file, and its folder if nothing else is in it."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()

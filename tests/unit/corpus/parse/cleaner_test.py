@@ -1,0 +1,113 @@
+import json
+import time
+
+import pytest
+
+from palo import languages
+from palo.corpus.cleaning import AS_IT_IS, CleaningSettings
+from palo.corpus.parse.cleaner import Cleaner
+from palo.data.records import Record
+from palo.reasons import Reason
+from palo.text.encoding import EncodingLimits, encode_conversation
+from palo.text.messages import Turn
+from palo.text.templates import TEMPLATES
+from palo.text.tokenizer import load_tokenizer
+
+KNOWN = tuple(languages.every())
+FRENCH = "Un homme roule à vélo le long de la rivière."
+ENGLISH = "A man is riding a bicycle along the river."
+QUESTION = "Que fait cet homme ?"
+
+
+def record(*answers, language="fr", question=QUESTION, image="a.jpg"):
+    turns = []
+    for number, answer in enumerate(answers):
+        has_image = image is not None and number == 0
+        turns += [Turn("user", question, int(has_image)), Turn("assistant", answer)]
+    return Record(
+        record_id="s/0@0",
+        language=language,
+        source="s",
+        licence="",
+        image=image,
+        turns=tuple(turns),
+    )
+
+
+def test_a_clean_record_goes_on_as_it_is():
+    cleaner = Cleaner(CleaningSettings(), KNOWN)
+    clean = record(FRENCH)
+    assert cleaner.clean(clean) is clean
+    assert not cleaner.counts
+
+
+def test_changed_turns_are_counted_by_language_and_keep_their_picture():
+    cleaner = Cleaner(CleaningSettings(), KNOWN)
+    clean = cleaner.clean(record(FRENCH + " &amp;\r\n", FRENCH, question=QUESTION + "\u200b"))
+    assert [turn.text for turn in clean.turns] == [QUESTION, f"{FRENCH} &", QUESTION, FRENCH]
+    assert [turn.num_images for turn in clean.turns] == [1, 0, 0, 0]
+    assert cleaner.counts == {"fr": {"normal_form": 3}}
+
+
+def test_a_question_may_be_a_picture_alone_but_an_answer_needs_words():
+    cleaner = Cleaner(CleaningSettings(), KNOWN)
+    assert isinstance(cleaner.clean(record(FRENCH, question="&nbsp;")), Record)
+    assert cleaner.clean(record("\u200b")).reason is Reason.EMPTY_TURN
+    assert cleaner.clean(record(FRENCH, question="\ufeff", image=None)).reason is Reason.EMPTY_TURN
+
+
+def test_a_record_is_judged_by_most_of_its_answers():
+    cleaner = Cleaner(CleaningSettings(), KNOWN)
+    rejected = cleaner.clean(record(ENGLISH, ENGLISH, FRENCH))
+    assert rejected.reason is Reason.NOT_IN_LANGUAGE
+    assert (rejected.detail, rejected.language) == ("in en", "fr")
+    assert isinstance(cleaner.clean(record(ENGLISH, FRENCH, FRENCH)), Record)
+    assert isinstance(cleaner.clean(record(FRENCH, question=ENGLISH)), Record)
+    long = " ".join([FRENCH] * 200)
+    assert isinstance(cleaner.clean(record(ENGLISH, long)), Record)
+    assert cleaner.clean(record(long, language="hi")).detail == "in fr"
+
+
+def test_a_record_in_another_language_may_stay():
+    cleaner = Cleaner(CleaningSettings(other_language="keep"), KNOWN)
+    assert isinstance(cleaner.clean(record(ENGLISH)), Record)
+    assert cleaner.counts == {"fr": {"other_language": 1}}
+    cleaner = Cleaner(CleaningSettings(other_language="off"), KNOWN)
+    assert isinstance(cleaner.clean(record(ENGLISH)), Record)
+    assert not cleaner.counts
+
+
+@pytest.mark.parametrize("text", ["Cafe\u0301 &amp; \r\n", "\u200b", ENGLISH])
+def test_as_it_is_changes_nothing(text):
+    dirty = record(text)
+    assert Cleaner(AS_IT_IS, KNOWN).clean(dirty) is dirty
+
+
+@pytest.mark.data
+def test_cleaning_costs_less_than_encoding(data_folder):
+    tokenizer = load_tokenizer(data_folder / "tokenizer" / "llama2-32k")
+    limits = EncodingLimits(max_text_tokens=1472)
+    path = data_folder / "parallel" / "ntrex1000" / "sentences.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    cleaner = Cleaner(CleaningSettings(), KNOWN)
+    totals = [0.0, 0.0]
+    for code in languages.codes():
+        texts = [row[code] for row in rows]
+        records = [
+            record(*texts[start : start + 4], language=code, question=texts[start + 4])
+            for start in range(0, len(texts), 5)
+        ]
+        cleaner.clean(records[0])
+        times = [time.process_time()]
+        kept = [isinstance(cleaner.clean(value), Record) for value in records]
+        times.append(time.process_time())
+        for value in records:
+            encode_conversation(value.conversation, TEMPLATES["vicuna_v1"], tokenizer, limits)
+        times.append(time.process_time())
+        assert kept.count(False) <= 1
+        seconds = [times[1] - times[0], times[2] - times[1]]
+        speeds = [len(records) / max(value, 1e-9) for value in seconds]
+        print(f"{code}: cleaning {speeds[0]:,.0f}, encoding {speeds[1]:,.0f} records/s")
+        totals = [total + value for total, value in zip(totals, seconds, strict=True)]
+    print(f"cleaning takes {totals[0] / totals[1]:.0%} of what encoding takes")
+    assert totals[0] < totals[1]

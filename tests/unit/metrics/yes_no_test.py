@@ -1,0 +1,85 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from palo.evaluate.answers.answer import Answer
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.measures import measure, summary
+from palo.metrics.yes_no import said, yes_no
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Yes, there is.",
+        "是的，图中有。",
+        "有一只狗。",
+        "Oui !",
+        "Sí, hay uno.",
+        "Да.",
+        "はい、あります。",
+        "نعم، يوجد كلب.",
+        "हाँ, एक कुत्ता है।",
+        "जी हां।",
+        "হ্যাঁ, আছে।",
+        "جی ہاں، ایک کتا ہے۔",
+    ],
+)
+def test_yes_is_understood_in_every_language(text):
+    assert said(text) == "yes"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No, there isn't.",
+        "没有。",
+        "不，图中没有狗。",
+        "Non, il n'y en a pas.",
+        "No hay ninguno.",
+        "Нет, собаки нет.",
+        "いいえ、ありません。",
+        "لا، لا يوجد.",
+        "नहीं, कोई कुत्ता नहीं है।",
+        "না, নেই।",
+        "جی نہیں۔",
+    ],
+)
+def test_no_is_understood_in_every_language(text):
+    assert said(text) == "no"
+
+
+@pytest.mark.parametrize("text", ["", "A dog.", "Nothing is there", "yesterday", "نعمان", "ناک"])
+def test_what_is_neither_is_neither(text):
+    assert said(text) is None
+
+
+def test_figures_follow_from_the_counts():
+    pairs = [("yes", "yes"), ("yes", "no"), ("no", "yes"), ("no", "no"), ("no", None)]
+    found = yes_no(pairs)
+    assert found.num_questions == 5
+    assert found.accuracy == pytest.approx(2 / 5)
+    assert (found.precision, found.recall, found.f1) == (0.5, 0.5, 0.5)
+    assert found.says_yes == pytest.approx(2 / 5)
+    assert found.undecided == pytest.approx(1 / 5)
+    assert yes_no([("no", "no")]).f1 == 0
+
+
+def test_answers_to_such_questions_are_right_whatever_stands_around_them():
+    item = BenchItem(
+        question_id="1",
+        language="ur",
+        image=Path("a.jpg"),
+        category="random",
+        question="کیا تصویر میں کتا ہے؟",
+        references=("yes",),
+        yes_no=True,
+    )
+    other = dataclasses.replace(item, question_id="2", references=("no",))
+    words = ["جی ہاں، ایک کتا ہے۔", "ہاں، ہے۔"]
+    items = [item, other]
+    answers = [Answer(key=i.key, text=t) for i, t in zip(items, words, strict=True)]
+    measured = measure(items, answers)
+    assert [one.relaxed for one in measured] == [True, False]
+    assert summary(measured).yes_no == yes_no([("yes", "yes"), ("no", "yes")])

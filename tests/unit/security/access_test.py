@@ -1,0 +1,100 @@
+import asyncio
+
+import pytest
+
+from palo import config
+from palo.api_errors import Refusal, RefusalCode
+from palo.errors import ConfigError
+from palo.security.access import Access, AccessSettings, LoopbackOnly
+from palo.security.key_file import add_key
+from palo.security.keys import UNKEYED
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.9", "::1", "[::1]", "localhost"])
+def test_keys_are_off_on_loopback_alone(host):
+    config.check(AccessSettings(host=host, no_keys=True))
+    config.check(AccessSettings(host="0.0.0.0", no_keys=False))
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "", "192.168.1.7", "8.8.8.8", "example.org", "localhost.example.org"]
+)
+def test_keys_are_not_off_anywhere_else(host):
+    with pytest.raises(ConfigError, match="no_keys needs a loopback host"):
+        config.check(AccessSettings(host=host, no_keys=True))
+
+
+def test_by_default_it_asks_for_keys_and_listens_on_loopback():
+    settings = AccessSettings()
+    assert (settings.host, settings.no_keys) == ("127.0.0.1", False)
+
+
+def test_with_keys_the_key_decides(tmp_path):
+    secret, key = add_key(tmp_path / "keys.json", "laptop")
+    access = Access(AccessSettings(key_file=tmp_path / "keys.json"))
+    assert access.asks_for_keys
+    assert access.of(f"Bearer {secret}", "palo.example.org") == key
+    with pytest.raises(Refusal) as caught:
+        access.of(None, "127.0.0.1:8000")
+    assert caught.value.code is RefusalCode.INVALID_API_KEY
+
+
+def test_without_keys_a_name_that_leads_here_is_not_enough():
+    access = Access(AccessSettings(no_keys=True))
+    assert not access.asks_for_keys
+    for host in ("127.0.0.1:8000", "localhost", "LOCALHOST:80", "[::1]:8000"):
+        assert access.of(None, host) is UNKEYED
+        assert access.of("Bearer anything", host) is UNKEYED
+    for host in (None, "", "rebound.example.org:8000", "127.0.0.1.nip.io", "[::]:80", "0.0.0.0"):
+        with pytest.raises(Refusal, match="on its own address only"):
+            access.of(None, host)
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({"host": "127.0.0.1:8000"}, True),
+        ({"host": "localhost:8000", "origin": "http://localhost:8000"}, True),
+        ({"host": "[::1]:8000", "origin": "http://[::1]:8000"}, True),
+        ({"host": "127.0.0.1:8000", "origin": "https://evil.example"}, False),
+        ({"host": "127.0.0.1:8000", "origin": "http://127.0.0.1.evil.example:8000"}, False),
+        ({"host": "127.0.0.1:8000", "origin": "null"}, False),
+        ({"host": "127.0.0.1:8000", "origin": ""}, False),
+        ({"host": "evil.example:8000", "origin": "http://evil.example:8000"}, False),
+        ({}, False),
+    ],
+)  # fmt: skip
+def test_pages_of_the_web_reach_nothing(kind, headers, passes):
+    passed = []
+
+    async def app(scope, receive, send):
+        passed.append(scope)
+
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
+    asking = LoopbackOnly(app)({"type": kind, "headers": named}, None, None)
+    if passes:
+        asyncio.run(asking)
+    else:
+        with pytest.raises(Refusal):
+            asyncio.run(asking)
+    assert len(passed) == passes
+
+
+def test_cached_work_is_shared_by_one_key_one_tenant_or_by_choice_by_all(tmp_path):
+    path = tmp_path / "keys.json"
+    alone, other = add_key(path, "laptop")[1], add_key(path, "phone")[1]
+    team = [add_key(path, name, tenant=alone.id)[1] for name in "ab"]
+    access = Access(AccessSettings(key_file=path))
+    salts = [access.cache_salt(key) for key in (alone, other, *team)]
+    assert "" not in salts
+    assert salts[2] == salts[3]
+    assert len(set(salts)) == 3  # a tenant that is named like a key is still another one
+    assert access.tells_cached_tokens
+    shared = Access(AccessSettings(key_file=path, cache_sharing="all"))
+    assert {shared.cache_salt(key) for key in (alone, *team)} == {""}
+    assert not shared.tells_cached_tokens
+    single = Access(AccessSettings(no_keys=True))
+    assert single.cache_salt(UNKEYED) == ""
+    assert single.tells_cached_tokens
+    single.require_still(UNKEYED)

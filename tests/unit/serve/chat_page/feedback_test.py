@@ -1,0 +1,92 @@
+import hashlib
+import json
+
+import pytest
+
+from palo import languages
+from palo.data.records import Origin, Record, parse_llava
+from palo.errors import PaloError
+from palo.serve.chat_page.chat import Talk
+from palo.serve.chat_page.feedback import FeedbackFolder
+
+_PNG = b"\x89PNG\r\n\x1a\nrest"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "feedback"
+
+
+@pytest.fixture
+def talk(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(_PNG + name.encode())
+    begun = Talk().asked("اس میں کیا ہے؟", tmp_path / "a.png").answered("دائرہ۔", "palo", "ur")
+    return begun.asked("<image> کیا ہے؟", None).answered("نشان <image>۔", "palo", "ur")
+
+
+def _rows(folder, name):
+    path = folder / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _parsed(folder, row):
+    origin = Origin(
+        source="feedback", image_folder=str(folder / "images"), languages=languages.codes()
+    )
+    return parse_llava(row, origin)
+
+
+def test_a_good_answer_becomes_a_record_with_its_picture(folder, talk, tmp_path):
+    FeedbackFolder(folder).keep(talk, 1, "ur", "good")
+    (row,) = _rows(folder, "good")
+    record = _parsed(folder, row)
+    assert isinstance(record, Record)
+    assert (record.language, len(record.turns), record.turns[0].num_images) == ("ur", 2, 1)
+    assert record.turns[0].text == "اس میں کیا ہے؟"
+    data = (tmp_path / "a.png").read_bytes()
+    assert record.image == f"{folder}/images/{hashlib.sha256(data).hexdigest()}.png"
+    assert (folder / "images" / row["image"]).read_bytes() == data
+    assert row["model"] == "palo"
+
+
+def test_the_mark_of_a_picture_in_somebodys_words_stays_words(folder, talk):
+    FeedbackFolder(folder).keep(talk, 3, "ur", "bad")
+    record = _parsed(folder, *_rows(folder, "bad"))
+    assert isinstance(record, Record)
+    assert [turn.num_images for turn in record.turns] == [1, 0, 0, 0]
+    assert record.turns[2].text == "< image > کیا ہے؟"
+
+
+def test_another_opinion_takes_the_place_of_the_first_and_can_be_taken_back(folder, talk):
+    feedback = FeedbackFolder(folder)
+    feedback.keep(talk, 1, "ur", "good")
+    feedback.keep(talk, 3, "ur", "good")
+    feedback.keep(talk, 1, "ur", "bad")
+    assert (len(_rows(folder, "good")), len(_rows(folder, "bad"))) == (1, 1)
+    feedback.keep(talk, 1, "ur", "bad")
+    assert len(_rows(folder, "bad")) == 1
+    feedback.keep(talk, 1, "ur", None)
+    assert _rows(folder, "bad") == []
+
+
+def test_of_two_pictures_the_last_one_makes_the_record(folder, talk, tmp_path):
+    longer = talk.asked("اور یہ؟", tmp_path / "b.png").answered("مربع۔", "palo", "ur")
+    FeedbackFolder(folder).keep(longer, 5, "ur", "good")
+    record = _parsed(folder, *_rows(folder, "good"))
+    assert isinstance(record, Record)
+    assert [turn.text for turn in record.turns] == ["اور یہ؟", "مربع۔"]
+
+
+def test_a_talk_without_a_picture_is_a_record_of_text(folder):
+    FeedbackFolder(folder).keep(Talk().asked("?", None).answered("!", "m", None), 1, "en", "good")
+    record = _parsed(folder, *_rows(folder, "good"))
+    assert isinstance(record, Record)
+    assert record.image is None
+
+
+def test_a_folder_that_can_not_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    talk = Talk().asked("?", None).answered("!", "m", None)
+    with pytest.raises(PaloError):
+        FeedbackFolder(tmp_path / "file").keep(talk, 1, "en", "good")
