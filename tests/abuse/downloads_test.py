@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 from tests.fixtures.raw_server import raw_server, reply
 
-from palo.corpus.config import ImageLimits
 from palo.data.records import Origin, parse_llava
 from palo.errors import ImageError
 from palo.images import downloads
 from palo.images import fetch as web_asking
 from palo.images.downloads import Downloads
 from palo.images.fetch import Asking, ask
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 _PICTURE = b"\x89PNG\r\n\x1a\n"

@@ -7,7 +7,6 @@ import pytest
 from tests.fixtures.confined import run_confined
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.errors import DataError, ImageError, PaloError
 from palo.evaluate.benches.bench import BenchSource, read_bench
 from palo.evaluate.benches.item import BenchItem
@@ -16,6 +15,7 @@ from palo.evaluate.photos import read_photos
 from palo.evaluate.questions import read_questions
 from palo.evaluate.reports.cards import Pictures
 from palo.images.image_folder import ImageFolder, read_image_file
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.form import item_form

@@ -10,11 +10,11 @@ from PIL import Image
 from tests.fixtures.confined import run_confined
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.corpus.report.images import _is_known_store
 from palo.errors import ImageError
 from palo.images.decode import decode_image
 from palo.images.image_folder import thumbnail_uri
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 MB = 1 << 20

@@ -8,10 +8,10 @@ import pytest
 from tests.fixtures.confined import run_confined
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.corpus.images_step.image_rows import PictureRows
 from palo.corpus.sources import parquet_bounds, read_piece, split_source
 from palo.errors import DataError, ImageError, StorageError
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason, SourceFault
 
 MB = 1 << 20

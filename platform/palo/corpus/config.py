@@ -10,11 +10,11 @@ from typing import Literal
 from palo import languages
 from palo.corpus.cleaning import CleaningSettings
 from palo.corpus.mixture import MixtureSettings
+from palo.images.limits import ImageLimits
 from palo.storage import S3Path
 from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES
 
-_LONGEST_DECODE_S = 86_400
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -53,29 +53,6 @@ class SourceConfig:
         for host in self.allowed_hosts:
             if not host or set(host) & set("/@ ") or host != host.lower():
                 yield f"allowed_hosts has {host!r}; name a server like images.example.org"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImageLimits:
-    """How much one image file may ask for.
-
-    Attributes:
-        max_file_bytes: Largest file that is read.
-        max_pixels: Most pixels that are decoded.
-        max_decode_s: Longest time that a build spends on decoding one.
-    """
-
-    max_file_bytes: int = 64 << 20
-    max_pixels: int = 64_000_000
-    max_decode_s: float = 30.0
-
-    def faults(self) -> Iterator[str]:
-        """Yields one clause for each value that is out of range."""
-        for name in ("max_file_bytes", "max_pixels"):
-            if getattr(self, name) < 1:
-                yield f"{name} must be at least 1, not {getattr(self, name)}"
-        if not 0 < self.max_decode_s <= _LONGEST_DECODE_S:
-            yield f"max_decode_s must be above 0, at most a day, not {self.max_decode_s}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

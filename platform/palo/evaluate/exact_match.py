@@ -9,7 +9,7 @@ import numpy.typing as npt
 from palo import languages
 from palo.evaluate.questions import Question
 from palo.metrics.intervals import percentile_interval, resampling_weights, wilson
-from palo.text.unicode_forms import normalized
+from palo.metrics.matching import is_match
 
 Counts = npt.NDArray[np.float64]
 
@@ -50,16 +50,6 @@ class Accuracy:
     average: Share
     by_resource: Mapping[str, Share]
     num_images: int
-
-
-def normalised(text: str) -> str:
-    """Returns the text in NFC, trimmed, with each run of white space as one space."""
-    return " ".join(normalized("NFC", text).split())
-
-
-def is_match(answer: str, right_answer: str) -> bool:
-    """Tells whether an answer is the right one; case and punctuation count, white space doesn't."""
-    return normalised(answer) == normalised(right_answer)
 
 
 def accuracy(questions: Sequence[Question], answers: Sequence[str], seed: int = 0) -> Accuracy:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from palo import storage
-from palo.evaluate.exact_match import Accuracy, Share, is_match
+from palo.evaluate.exact_match import Accuracy, Share
 from palo.evaluate.questions import Question
 from palo.machine import hardware, versions
+from palo.metrics.matching import is_match
 
 PACKAGES = ("palo", "torch", "transformers", "peft", "deepspeed", "ray")
 _DIGITS = 6

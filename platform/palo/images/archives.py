@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.errors import DataError, ImageError, PaloError
 from palo.images.archive_index import (
     MAX_MEMBERS,
@@ -19,6 +18,7 @@ from palo.images.archive_index import (
     member_name,
     write_index,
 )
+from palo.images.limits import ImageLimits
 from palo.images.tar_members import BLOCK_BYTES, BrokenTarError, TarScan, is_header
 from palo.images.zip_members import BrokenMemberError, read_member, zip_members
 from palo.reasons import Reason

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from palo.corpus.config import ImageLimits
 from palo.errors import ImageError
+from palo.images.limits import ImageLimits
 from palo.images.preprocessing import Preprocessing
 from palo.reasons import Reason
 

@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from palo.config import from_dict
-from palo.corpus.config import ImageLimits
 from palo.errors import ImageError
 from palo.images.decode import decode_image, to_pixels
+from palo.images.limits import ImageLimits
 from palo.images.preprocessing import Preprocessing
 from palo.reasons import Reason
 

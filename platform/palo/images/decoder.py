@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from palo.config import to_dict
-from palo.corpus.config import ImageLimits
 from palo.errors import ImageError, ResourceError
 from palo.images.decode_child import FAULT, PIXELS, READY, REPLY, REQUEST, Confinement
+from palo.images.limits import ImageLimits
 from palo.images.preprocessing import Preprocessing
 from palo.reasons import Reason
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.errors import ImageError
 from palo.images.fetch import Asking, ask, port_of, usual_port
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 CONNECT_S = 5.0

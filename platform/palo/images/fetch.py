@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import SplitResult
 
-from palo.corpus.config import ImageLimits
 from palo.endpoint.reply_body import IDENTITY, encoding_fault
 from palo.errors import ImageError
+from palo.images.limits import ImageLimits
 from palo.images.public_addresses import is_public
 from palo.reasons import Reason
 

@@ -9,10 +9,10 @@ import errno
 from pathlib import Path, PurePosixPath
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.errors import ImageError, StorageError
 from palo.html.image_uri import picture_uri
 from palo.images.decode import decode_image
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 

@@ -4,11 +4,20 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from palo.evaluate.exact_match import is_match
 from palo.text.unicode_forms import normalized
 
 # What Arabic and Urdu leave out in everyday writing: vowel signs, and the stretching line.
 _OPTIONAL_MARKS = re.compile("[\u0640\u064b-\u0652\u0670]")
+
+
+def normalised(text: str) -> str:
+    """Returns the text in NFC, trimmed, with each run of white space as one space."""
+    return " ".join(normalized("NFC", text).split())
+
+
+def is_match(answer: str, right_answer: str) -> bool:
+    """Tells whether an answer is the right one; case and punctuation count, white space doesn't."""
+    return normalised(answer) == normalised(right_answer)
 
 
 def exact(answer: str, references: Iterable[str]) -> bool:

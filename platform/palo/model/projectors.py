@@ -6,14 +6,11 @@ Module names are those of the released checkpoints, so that a prefix is all that
 
 import math
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-if TYPE_CHECKING:
-    from palo.model.config import PaloConfig
 
 _MLP = re.compile(r"mlp([1-9]\d*)x_gelu")
 
@@ -160,11 +157,25 @@ def projector_kind(projector_type: str) -> type[Projector]:
     raise ValueError(f"projector_type {projector_type!r} is neither 'mlpNx_gelu' nor 'ldp'")
 
 
-def build_projector(config: "PaloConfig") -> Projector:
-    """Builds the projector of a configuration with PyTorch's default random weights."""
-    kind = projector_kind(config.projector_type)
+class ProjectorSizes(Protocol):
+    """What of a model's configuration its projector depends on."""
+
+    projector_type: str
+    vision_hidden_size: int
+    text_hidden_size: int
+
+
+def build_projector(config: ProjectorSizes) -> Projector:
+    """Builds the projector of a configuration with PyTorch's default random weights.
+
+    Args:
+        config: A `PaloConfig`.
+
+    Raises:
+        ValueError: If there is no such type of projector.
+    """
     sizes = (config.vision_hidden_size, config.text_hidden_size)
-    if kind is LdpProjector:
+    if projector_kind(config.projector_type) is LdpProjector:
         return LdpProjector(*sizes)
     match = _MLP.fullmatch(config.projector_type)
     assert match is not None

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from palo.config import check, from_dict, to_dict
-from palo.corpus.config import CorpusConfig, ImageLimits, SourceConfig
+from palo.corpus.config import CorpusConfig, SourceConfig
 from palo.errors import ConfigError
+from palo.images.limits import ImageLimits
 
 SOURCE = SourceConfig(name="coco", path=Path("a.json"), images=Path("images"), language="en")
 CONFIG = CorpusConfig(

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from palo.evaluate.exact_match import accuracy, is_match
+from palo.evaluate.exact_match import accuracy
 from palo.evaluate.questions import Question
+from palo.metrics.matching import is_match
 
 
 def question(number, language="en", image=None, kind="colour"):

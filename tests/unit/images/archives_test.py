@@ -9,7 +9,6 @@ import zipfile
 import pytest
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.corpus.images_step.image_files import image_root, read_picture, stamp_of
 from palo.corpus.images_step.worker import identify
 from palo.data.records import Origin, Record, parse_llava
@@ -17,6 +16,7 @@ from palo.errors import DataError, ImageError, StorageError
 from palo.images import archives
 from palo.images.archive_index import ArchiveIndex
 from palo.images.archives import IndexTask, index_archive
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 LONG = "deep/" * 60 + "long.png"

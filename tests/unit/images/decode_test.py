@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from palo.corpus.config import ImageLimits
 from palo.errors import ImageError
 from palo.images import decode as images
 from palo.images.decode import decode_image, preprocess, to_pixels
 from palo.images.decoder import shared_decoder
+from palo.images.limits import ImageLimits
 from palo.images.preprocessing import Preprocessing
 from palo.reasons import Reason
 

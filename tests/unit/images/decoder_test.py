@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from palo.corpus.config import ImageLimits
 from palo.errors import ImageError, ResourceError
 from palo.images import decoder
 from palo.images.decode import decode_image, to_pixels
 from palo.images.decoder import Decoder, shared_decoder
+from palo.images.limits import ImageLimits
 from palo.images.preprocessing import Preprocessing
 from palo.reasons import Reason
 

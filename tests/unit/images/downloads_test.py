@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import pytest
 
-from palo.corpus.config import ImageLimits
 from palo.corpus.images_step.image_files import read_picture, stamp_of
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import ImageError
 from palo.images import downloads
 from palo.images.downloads import Downloads
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 PICTURE = b"\x89PNG" * 100

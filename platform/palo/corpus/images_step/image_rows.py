@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.corpus.sources.parquet import picture_leaf
 from palo.corpus.sources.parquet_bounds import needs_dictionary
 from palo.errors import DataError, ImageError, StorageError
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 _ROWS_PER_BATCH = 8

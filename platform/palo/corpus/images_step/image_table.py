@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 
 from palo import storage
 from palo.config import to_dict
-from palo.corpus.config import ImageLimits
 from palo.corpus.images_step.image_files import stamps_of
+from palo.images.limits import ImageLimits
 
 PICTURE_SCHEMA = pa.schema(
     [

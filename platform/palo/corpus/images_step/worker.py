@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from palo.corpus.config import ImageLimits
 from palo.corpus.images_step.image_files import read_picture, stamp_of
 from palo.corpus.images_step.image_table import PICTURE_SCHEMA, write_part
 from palo.errors import ImageError
+from palo.images.limits import ImageLimits
 from palo.images.store_spec import StoreSpec
 from palo.reasons import Reason
 

@@ -9,13 +9,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from palo import storage
-from palo.corpus.config import ImageLimits
 from palo.corpus.images_step.image_files import read_picture
 from palo.data.corpus_reader import Corpus
 from palo.errors import PaloError
 from palo.html.image_uri import picture_uri
 from palo.images.decode import decode_image, to_pixels
 from palo.images.image_paths import parts_of
+from palo.images.limits import ImageLimits
 
 
 class PictureViewer:

@@ -10,7 +10,6 @@ from typing import Any
 from PIL import Image
 
 from palo import config
-from palo.corpus.config import ImageLimits
 from palo.endpoint.caller import Caller, each
 from palo.endpoint.replies import Failure
 from palo.endpoint.settings import Endpoint
@@ -21,6 +20,7 @@ from palo.evaluate.benches.bench import Bench
 from palo.evaluate.benches.item import BenchItem
 from palo.images.decode import open_image
 from palo.images.image_folder import read_image_file
+from palo.images.limits import ImageLimits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from palo.corpus.config import ImageLimits
+from palo.images.limits import ImageLimits
 
 _HOST = re.compile(r"(?!-)[a-z0-9.-]+(?<!-)(:\d{1,5})?")
 

@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from palo.corpus.config import ImageLimits
 from palo.corpus.images_step.image_faults import faults_folder, read_faults, write_faults
 from palo.corpus.images_step.image_table import (
     absent_from,
@@ -18,6 +17,7 @@ from palo.corpus.images_step.image_table import (
 )
 from palo.corpus.images_step.known_images import known_pictures
 from palo.corpus.images_step.worker import IdentifyTask, identify_pictures
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 from palo.storage import write_table
 

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from palo.corpus.config import ImageLimits
 from palo.corpus.images_step.image_files import read_picture
 from palo.corpus.sources import misread, read_piece, split_source
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import DataError, ImageError, StorageError
+from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 ORIGIN = Origin(source="hub", language="en", languages=("en", "hi"), names=("English", "Hindi"))

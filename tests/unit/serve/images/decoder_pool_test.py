@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from palo.api_errors import Refusal, RefusalCode
-from palo.corpus.config import ImageLimits
 from palo.images.decode import decode_image, to_pixels
+from palo.images.limits import ImageLimits
 from palo.images.preprocessing import Preprocessing
 from palo.serve.images.decoder_pool import DecoderPool
 from palo.serve.images.settings import PictureRules

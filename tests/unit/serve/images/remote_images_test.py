@@ -10,9 +10,9 @@ import pytest
 
 from palo import config
 from palo.api_errors import Refusal, RefusalCode
-from palo.corpus.config import ImageLimits
 from palo.errors import ConfigError
 from palo.images import fetch as web_asking
+from palo.images.limits import ImageLimits
 from palo.serve.images.reader import PictureReader
 from palo.serve.images.remote_addresses import checked_address
 from palo.serve.images.settings import PictureRules

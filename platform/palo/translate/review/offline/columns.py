@@ -1,8 +1,10 @@
 """The columns of a reviewer's file, the same in every format."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from palo.errors import DataError
 from palo.translate.review.item import Item
 
 COLUMNS = (
@@ -28,6 +30,20 @@ class FileRow:
     number: int
     cells: Mapping[str, str]
     problems: tuple[str, ...] = ()
+
+
+def require_columns(path: Path, names: Sequence[str]) -> None:
+    """Refuses a table without the columns that are needed.
+
+    Raises:
+        DataError: If one is missing.
+    """
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise DataError(
+            f"{path} has not the columns of a review",
+            seen=f"missing: {', '.join(missing)}",
+            fix="Keep the first row of the file as it was given to you.",
+        )
 
 
 def rows_of(items: Iterable[Item], reviewer: str = "") -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from palo import languages, storage
 from palo.errors import DataError
-from palo.translate.review.offline.columns import COLUMNS, FileRow
+from palo.translate.review.offline.columns import COLUMNS, FileRow, require_columns
 from palo.translate.review.offline.formulas import as_words, from_words
 
 FORMATS = (".csv", ".xlsx", ".jsonl")
@@ -72,20 +72,6 @@ def read_rows(path: Path) -> list[FileRow]:
         return list(read_workbook(path))
     text = _decoded(storage.read_bytes(path))
     return list(_lines_of(text) if path.suffix == ".jsonl" else _table_of(path, text))
-
-
-def require_columns(path: Path, names: Sequence[str]) -> None:
-    """Refuses a table without the columns that are needed.
-
-    Raises:
-        DataError: If one is missing.
-    """
-    if missing := [name for name in COLUMNS if name not in names]:
-        raise DataError(
-            f"{path} has not the columns of a review",
-            seen=f"missing: {', '.join(missing)}",
-            fix="Keep the first row of the file as it was given to you.",
-        )
 
 
 def _require_format(path: Path) -> None:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from palo import storage
 from palo.errors import DataError
 from palo.translate.review.decision import OPINIONS
-from palo.translate.review.offline.columns import COLUMNS, FOR_REVIEWERS, READABLE, FileRow
+from palo.translate.review.offline.columns import (
+    COLUMNS,
+    FOR_REVIEWERS,
+    READABLE,
+    FileRow,
+    require_columns,
+)
 from palo.translate.review.offline.formulas import for_xlsx, from_xlsx
 from palo.translate.review.offline.packed import require_modest
 
@@ -92,8 +98,6 @@ def read_workbook(path: Path) -> Iterator[FileRow]:
     """
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
-
-    from palo.translate.review.offline.files import require_columns
 
     try:
         require_modest(path)
