@@ -230,7 +230,7 @@ import asyncio
 from palo.endpoint.caller import Caller
 from palo.endpoint.settings import Endpoint
 from palo.errors import PaloError
-from palo.serve import client as palo
+from palo import client as palo
 
 async def ask():
     async with Caller(Endpoint(url=sys.argv[1], model="m", attempts=1)) as caller:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.unit.serve.engine.conftest import SMALL, Collector, ids_of
+from tests.unit.inference.conftest import SMALL, Collector, ids_of
 
 from palo.errors import ConfigError, DataError
 from palo.inference.errors import EngineClosedError, EngineFullError

@@ -5,7 +5,7 @@ import copy
 import pickle
 
 import pytest
-from tests.unit.serve.engine.conftest import WAIT_S, Collector, ids_of
+from tests.unit.inference.conftest import WAIT_S, Collector, ids_of
 
 from palo.inference.errors import (
     EngineFailedError,

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 from tests.fixtures.words import Words
-from tests.unit.serve.engine.conftest import SENTINEL, SMALL, generated, ids_of, turn
+from tests.unit.inference.conftest import SENTINEL, SMALL, generated, ids_of, turn
 
 from palo.errors import ConfigError, DataError
 from palo.inference.request import Request, Sampling

@@ -8,7 +8,7 @@ import pytest
 
 from palo.observability.metrics import Metrics
 
-BOARD = Path(__file__).parents[4] / "cluster" / "grafana" / "palo.json"
+BOARD = Path(__file__).parents[3] / "cluster" / "grafana" / "palo.json"
 
 
 @pytest.fixture(scope="module")
