@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo import command, config
-from palo.api_errors import RefusalCode
+from palo.api_errors import APIErrorCode
 from palo.client import ChatClient, Endpoint, EndpointError
 from palo.endpoint.credentials import key_of
 from palo.errors import ConfigError
@@ -79,7 +79,7 @@ def _asks_for_keys(endpoint: Endpoint) -> bool:
         try:
             client.models()
         except EndpointError as error:
-            if error.code is not RefusalCode.INVALID_API_KEY or endpoint.api_key:
+            if error.code is not APIErrorCode.INVALID_API_KEY or endpoint.api_key:
                 raise
             return True
     return False

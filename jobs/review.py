@@ -23,7 +23,7 @@ from palo.session import lasting_path
 from palo.terminal import one_line
 from palo.translate.review.offline.columns import rows_of
 from palo.translate.review.offline.files import write_rows
-from palo.translate.review.offline.import_reviews import take_back
+from palo.translate.review.offline.import_reviews import import_reviews
 from palo.translate.review.page.settings import ReviewPage
 from palo.translate.review.sampling import SampleSettings, queue, sample
 from palo.translate.review.store import ReviewStore
@@ -112,7 +112,7 @@ def _write(job: ReviewJob, store: ReviewStore, path: Path) -> None:
 
 
 def _take_back(job: ReviewJob, store: ReviewStore, path: Path) -> None:
-    fates = take_back(store, path, job.reviewer, independent=job.independent)
+    fates = import_reviews(store, path, job.reviewer, independent=job.independent)
     for fate in fates:
         if fate.fate in ("refused", "missing"):
             rows = ", ".join(map(str, fate.rows))

@@ -46,7 +46,7 @@ class ServeJob:
         replicas: Replicas of each model.
         timeout_s: Seconds that one request may take altogether.
         images: Image store of the models' tower, as building a corpus leaves it (`images-pad`, for
-            example): pictures that are there aren't computed.
+            example): images that are there aren't computed.
         page: Runs the chat page too.
         feedback: Folder for the answers that people found good or bad on the chat page.
     """

@@ -1,6 +1,6 @@
 """Shows translation from end to end, offline: `python jobs/show_translation.py [--to es fr]`.
 
-English conversations about drawn pictures go through Apertium and the gates into a review; a
+English conversations about drawn images go through Apertium and the gates into a review; a
 reviewer who knows the right words corrects them (with `--by-hand` you do, on the review page); a
 small translator learns from that, and is measured before and after; what is approved becomes
 records, which a model can be trained on.
@@ -36,11 +36,11 @@ class ShowJob:
     Attributes:
         output: Folder for everything.
         to: ISO 639-1 codes; Apertium must have pairs that lead to them.
-        num_conversations: Pictures, with a conversation each.
+        num_conversations: Images, with a conversation each.
         num_rounds: Questions and answers of one.
         by_hand: Leaves the corrections to people: the job ends when all is in review, and goes on
             from there when it's run again.
-        seed: Seed of the pictures.
+        seed: Seed of the images.
         teach: The model that learns, and how.
     """
 

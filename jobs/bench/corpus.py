@@ -3,7 +3,7 @@
 1. build: a corpus with the paper's counts, and a tenth of it: speed, memory, time per row.
 2. tokenise: parsing plus tokenising against the bare tokenizer.
 3. array: one 5 GB JSON array read by all cores at once.
-4. encode: pictures through a real tower against a bare loop.
+4. encode: images through a real tower against a bare loop.
 5. kills: builds that are killed and go on.
 6. llava: time to the first batch and memory, the way LLaVA loads and ours.
 """
@@ -39,9 +39,9 @@ def main(arguments: list[str]) -> None:
         seeds=[settings.seed],
         counts={
             "records": settings.scaled(settings.records),
-            "pictures": settings.scaled(settings.pictures),
+            "images": settings.scaled(settings.images),
             "text_records": settings.scaled(settings.text_records),
-            "encoded_pictures": settings.scaled(settings.encoded_pictures),
+            "encoded_images": settings.scaled(settings.encoded_images),
             "kills": settings.kills,
             "rank_records": settings.scaled(settings.rank_records),
             "repeats": settings.repeats,

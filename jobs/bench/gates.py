@@ -25,7 +25,7 @@ from palo.machine import hardware
 
 if TYPE_CHECKING:
     from palo.translate.perturbations.measuring import Measured
-    from palo.translate.perturbations.share import Share
+    from palo.translate.perturbations.share import RateWithInterval
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("palo", "py3langid", "sacrebleu")
@@ -132,18 +132,18 @@ def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
     from palo.data.records import Record
     from palo.text.messages import Turn
     from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
-    from palo.translate.backends.backend import Desk, Draft, Lost
-    from palo.translate.protected_spans.protect import lock_record, unlock
-    from palo.translate.request import Unit
+    from palo.translate.backends.backend import BackendCallbacks, Draft, Lost
+    from palo.translate.protected_spans.protect import protect_record, restore_text
+    from palo.translate.request import TranslationRequest
 
     made: dict[str, str] = {}
 
-    def keep(unit: Unit, end: Draft | Lost) -> None:
+    def keep(unit: TranslationRequest, end: Draft | Lost) -> None:
         if isinstance(end, Draft):
-            made[unit.key] = unlock(end.texts[0], unit.turns[0].locks)
+            made[unit.key] = restore_text(end.texts[0], unit.turns[0].locks)
 
     units = [
-        lock_record(
+        protect_record(
             Record(
                 record_id=str(number),
                 language=source,
@@ -156,7 +156,9 @@ def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
         )
         for number, text in enumerate(texts)
     ]
-    desk = Desk(on_send=lambda unit, most: None, on_refused=lambda unit: None, on_end=keep)
+    desk = BackendCallbacks(
+        on_send=lambda unit, most: None, on_refused=lambda unit: None, on_end=keep
+    )
     ApertiumTranslator(ApertiumTranslation()).translate(units, desk)
     return [made[unit.key] for unit in units]
 
@@ -194,19 +196,23 @@ def _rules(
     rows: Sequence[Mapping[str, str]], codes: Sequence[str], settings: GatesBench
 ) -> list[Figure]:
     """Lists what the rules change, and returns of how many sentences that is."""
-    from palo.translate.perturbations.rule_changes import changed_by_rules
-    from palo.translate.perturbations.share import Share
+    from palo.translate.perturbations.rule_changes import changed_by_normalizers
+    from palo.translate.perturbations.share import RateWithInterval
 
     figures = []
     for code in codes:
-        changed = list(changed_by_rules([row[code] for row in rows], code))
+        changed = list(changed_by_normalizers([row[code] for row in rows], code))
         path = _list(settings, f"changed_{code}", [config.to_dict(one) for one in changed])
         _say(f"{code}: the rules change {len(changed)} of {len(rows)} sentences, listed in {path}")
-        figures.append(_figure(f"changed_{code}", Share(count=len(changed), total=len(rows)), None))
+        figures.append(
+            _figure(f"changed_{code}", RateWithInterval(count=len(changed), total=len(rows)), None)
+        )
     return figures
 
 
-def _figure(name: str, share: "Share", target: float | None, *, lower: bool = False) -> Figure:
+def _figure(
+    name: str, share: "RateWithInterval", target: float | None, *, lower: bool = False
+) -> Figure:
     low, high = share.interval
     better: Better | None = None if target is None else ("lower" if lower else "higher")
     return Figure(

@@ -10,7 +10,7 @@ from typing import Any
 from palo.errors import PaloError
 
 
-class RefusalCode(StrEnum):
+class APIErrorCode(StrEnum):
     """What clients read as `error.code`."""
 
     INVALID_API_KEY = "invalid_api_key"
@@ -43,25 +43,25 @@ class RefusalCode(StrEnum):
 
 
 _STATUS = {
-    RefusalCode.INVALID_API_KEY: 401,
-    RefusalCode.RATE_LIMIT_EXCEEDED: 429,
-    RefusalCode.OVERLOADED: 503,
-    RefusalCode.MODEL_NOT_FOUND: 404,
-    RefusalCode.URL_TOO_LONG: 414,
-    RefusalCode.HEADERS_TOO_LARGE: 431,
-    RefusalCode.BODY_TOO_LARGE: 413,
-    RefusalCode.REPLICA_LOST: 502,
-    RefusalCode.TIMEOUT: 504,
-    RefusalCode.INTERNAL: 500,
+    APIErrorCode.INVALID_API_KEY: 401,
+    APIErrorCode.RATE_LIMIT_EXCEEDED: 429,
+    APIErrorCode.OVERLOADED: 503,
+    APIErrorCode.MODEL_NOT_FOUND: 404,
+    APIErrorCode.URL_TOO_LONG: 414,
+    APIErrorCode.HEADERS_TOO_LARGE: 431,
+    APIErrorCode.BODY_TOO_LARGE: 413,
+    APIErrorCode.REPLICA_LOST: 502,
+    APIErrorCode.TIMEOUT: 504,
+    APIErrorCode.INTERNAL: 500,
 }
 _TYPE = {
-    RefusalCode.INVALID_API_KEY: "authentication_error",
-    RefusalCode.RATE_LIMIT_EXCEEDED: "rate_limit_error",
-    RefusalCode.OVERLOADED: "overloaded_error",
+    APIErrorCode.INVALID_API_KEY: "authentication_error",
+    APIErrorCode.RATE_LIMIT_EXCEEDED: "rate_limit_error",
+    APIErrorCode.OVERLOADED: "overloaded_error",
 }
 
 
-class Refusal(PaloError):  # noqa: N818 - not an error of ours, but an answer
+class APIError(PaloError):
     """A request that isn't answered, with what its client should know.
 
     Args:
@@ -79,7 +79,7 @@ class Refusal(PaloError):  # noqa: N818 - not an error of ours, but an answer
         *,
         seen: object = "",
         fix: str = "",
-        code: RefusalCode = RefusalCode.INTERNAL,
+        code: APIErrorCode = APIErrorCode.INTERNAL,
         param: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:

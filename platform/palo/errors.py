@@ -66,5 +66,5 @@ class TrainingError(PaloError):
     """Training can't go on, for example after a loss that is not finite."""
 
 
-class GateError(PaloError):
+class ThresholdError(PaloError):
     """A model's scores are below what was required of them."""

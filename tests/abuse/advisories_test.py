@@ -151,7 +151,7 @@ def test_images_are_counted_before_one_is_read(
     client: TestClient, model: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CVE-2026-100650: media were fetched or decoded in full before their limits were looked at."""
-    reader = "palo.serve.images.reader.PictureReader.read"
+    reader = "palo.serve.images.reader.ImageReader.read"
     monkeypatch.setattr(reader, lambda *_: pytest.fail("an image was read"))
     assert refused(ask(client, _parts(*[_url(_png())] * 50))) == (400, "too_many_images")
     assert not model.asked
@@ -182,8 +182,8 @@ def test_placeholders_in_a_text_are_text(client: TestClient, model: Played, text
     assert (
         ask(client, [{"type": "text", "text": text}, *_parts(_url(_png()))[1:]]).status_code == 200
     )
-    bare, pictured = (asked.conversation.turns[-1] for asked in model.asked)
-    assert (bare.text, bare.num_images, pictured.num_images) == (text, 0, 1)
+    bare, with_image = (asked.conversation.turns[-1] for asked in model.asked)
+    assert (bare.text, bare.num_images, with_image.num_images) == (text, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -231,14 +231,14 @@ def test_no_field_reaches_behind_the_protocol(client: TestClient, model: Played,
     for asked in others:
         assert asked.conversation == plain.conversation
         assert asked.sampling == plain.sampling
-        assert [one.image_id for one in asked.pictures] == [one.image_id for one in plain.pictures]
+        assert [one.image_id for one in asked.images] == [one.image_id for one in plain.images]
 
 
 def test_equal_pixels_of_another_shape_are_another_image(client: TestClient, model: Played) -> None:
     """CVE-2025-46722: 30 x 100 and 100 x 30 of one colour had one name in the cache."""
     assert ask(client, _parts(_url(_png(30, 100)), _url(_png(100, 30)))).status_code == 200
     (asked,) = model.asked
-    assert len({one.image_id for one in asked.pictures}) == 2
+    assert len({one.image_id for one in asked.images}) == 2
 
 
 # Image files.

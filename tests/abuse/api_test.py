@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 from tests.abuse.endpoints import Played, app_of, ask, client_of, front_of, keyed, refused
 
-from palo.api_errors import Refusal
+from palo.api_errors import APIError
 from palo.observability import metrics
 from palo.security.key_file import read_keys, revoke_key
 from palo.security.key_ring import KeyRing
@@ -89,7 +89,7 @@ def test_a_wrong_key_costs_the_same_however_many_there_are(endpoint, tmp_path, m
 
     def guess(ring):
         for number in range(300):
-            with pytest.raises(Refusal):
+            with pytest.raises(APIError):
                 ring.find(f"Bearer wrong {number}")
 
     few, many = (cpu_s(partial(guess, ring_of(number))) for number in (10, 10_000))
@@ -225,7 +225,7 @@ def test_large_images_never_meet_the_parser(endpoint, monkeypatch):
     image = {"type": "image_url", "image_url": {"url": url}}
     assert ask(endpoint(model), [image, {"type": "text", "text": "?"}, image]).status_code == 200
     assert max(lengths) < 1000
-    assert [picture.data for picture in model.asked[0].pictures] == [bytes(range(256)) * 12_000] * 2
+    assert [image.data for image in model.asked[0].images] == [bytes(range(256)) * 12_000] * 2
 
 
 def test_images_are_counted_before_one_is_decoded(endpoint, monkeypatch):
@@ -249,7 +249,7 @@ def test_words_for_an_image_stay_words(endpoint):
         conversation = model.asked[-1].conversation
         assert conversation.turns[-1].text == words
         assert (conversation.system, conversation.turns[-1].num_images) == ("<image>", 0)
-        assert not model.asked[-1].pictures
+        assert not model.asked[-1].images
 
 
 # While it is answered

@@ -11,7 +11,7 @@ import zlib
 import pytest
 from tests.abuse.linear_time import assert_linear_in_bytes
 
-from palo.corpus.images_step.image_files import image_root, read_picture
+from palo.corpus.images_step.image_files import image_root, read_image
 from palo.errors import DataError, ImageError
 from palo.images.archives import IndexTask, index_archive
 from palo.images.limits import ImageLimits
@@ -32,9 +32,7 @@ def indexed_anew(path):
 
 
 def read(path, name, **limits):
-    return read_picture(
-        f"{image_root(path)}/{name}", path.parent / "indexes", ImageLimits(**limits)
-    )
+    return read_image(f"{image_root(path)}/{name}", path.parent / "indexes", ImageLimits(**limits))
 
 
 def header(name, size, kind=tarfile.REGTYPE, target=""):

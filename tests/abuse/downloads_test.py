@@ -14,11 +14,11 @@ from palo.errors import ImageError
 from palo.images import downloads
 from palo.images import fetch as web_asking
 from palo.images.downloads import Downloads
-from palo.images.fetch import Asking, ask
+from palo.images.fetch import FetchOptions, fetch
 from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
-_PICTURE = b"\x89PNG\r\n\x1a\n"
+_IMAGE = b"\x89PNG\r\n\x1a\n"
 _LIMITS = ImageLimits(max_file_bytes=10_000)
 
 
@@ -29,7 +29,7 @@ def _patience(monkeypatch):
 
 
 def test_a_server_does_not_lead_to_another_port_of_its_host(tmp_path):
-    with raw_server(reply(_PICTURE)) as other:
+    with raw_server(reply(_IMAGE)) as other:
         moved = reply(b"", "302 Found", Location=f"http://127.0.0.1:{other.port}/secret")
         with raw_server(moved) as server, pytest.raises(ImageError) as caught:
             Downloads(tmp_path).read(f"http://127.0.0.1:{server.port}/1.png", _LIMITS)
@@ -68,11 +68,11 @@ def test_redirects_stay_where_they_were_allowed(
 
     def scripted(address, asking):
         asked.append(address.geturl())
-        return _PICTURE if len(asked) > 1 else location
+        return _IMAGE if len(asked) > 1 else location
 
-    monkeypatch.setattr(downloads, "ask", scripted)
+    monkeypatch.setattr(downloads, "fetch", scripted)
     if is_followed:
-        assert Downloads(tmp_path).read(start, _LIMITS) == _PICTURE
+        assert Downloads(tmp_path).read(start, _LIMITS) == _IMAGE
         return
     with pytest.raises(ImageError, match="sends to"):
         Downloads(tmp_path).read(start, _LIMITS)
@@ -92,7 +92,7 @@ def test_each_hop_is_looked_up_and_checked_anew(monkeypatch, tmp_path):
 
     monkeypatch.setattr(socket, "create_connection", connect)
     with pytest.raises(ImageError) as caught:
-        Downloads(tmp_path).read("http://pictures.example/1", _LIMITS)
+        Downloads(tmp_path).read("http://images.example/1", _LIMITS)
     assert caught.value.fact == Reason.IMAGE_HOST
     assert called == ["93.184.216.34"]
 
@@ -107,9 +107,9 @@ def test_what_was_checked_is_called_whatever_the_name_leads_to_later(monkeypatch
         raise OSError("not today")
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    asking = Asking(limits=_LIMITS, connect_s=1.0, deadline=time.monotonic() + 5)
+    asking = FetchOptions(limits=_LIMITS, connect_s=1.0, deadline=time.monotonic() + 5)
     with pytest.raises(OSError, match="not today"):
-        ask(urlsplit("http://pictures.example/1"), asking)
+        fetch(urlsplit("http://images.example/1"), asking)
     assert called == ["93.184.216.34"]
 
 
@@ -119,9 +119,9 @@ def test_what_was_checked_is_called_whatever_the_name_leads_to_later(monkeypatch
 def test_one_private_address_among_others_is_enough(monkeypatch, mixed):
     infos = [(2, 1, 6, "", (one, 80)) for one in mixed]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: infos)
-    asking = Asking(limits=_LIMITS, connect_s=1.0, deadline=time.monotonic() + 5)
+    asking = FetchOptions(limits=_LIMITS, connect_s=1.0, deadline=time.monotonic() + 5)
     with pytest.raises(ImageError, match="private address"):
-        ask(urlsplit("http://pictures.example/1"), asking)
+        fetch(urlsplit("http://images.example/1"), asking)
 
 
 @pytest.mark.parametrize(
@@ -163,27 +163,27 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_any_answer_is_a_picture_or_a_typed_error_in_time(answer):
+def test_any_answer_is_an_image_or_a_typed_error_in_time(answer):
     with raw_server(lambda _: answer) as server:
-        asking = Asking(
+        asking = FetchOptions(
             limits=_LIMITS, connect_s=1.0, deadline=time.monotonic() + 2, may_be_private=True
         )
         try:
-            data = ask(urlsplit(f"http://127.0.0.1:{server.port}/1"), asking)
+            data = fetch(urlsplit(f"http://127.0.0.1:{server.port}/1"), asking)
         except (OSError, http.client.HTTPException, ImageError, ValueError):
             return
         assert len(data) <= _LIMITS.max_file_bytes
 
 
-def test_nothing_of_ours_goes_to_a_server_of_pictures(monkeypatch):
+def test_nothing_of_ours_goes_to_a_server_of_images(monkeypatch):
     for name in ("OPENAI_API_KEY", "PALO_API_KEY", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "sk-everything")
-    with raw_server(reply(_PICTURE)) as server:
-        asking = Asking(
+    with raw_server(reply(_IMAGE)) as server:
+        asking = FetchOptions(
             limits=_LIMITS, connect_s=1.0, deadline=time.monotonic() + 5, may_be_private=True
         )
         address = urlsplit(f"http://user:secret@127.0.0.1:{server.port}/1")
-        assert ask(address, asking) == _PICTURE
+        assert fetch(address, asking) == _IMAGE
         sent = server.requests[0].lower()
     assert not any(word in sent for word in (b"secret", b"sk-", b"authorization", b"cookie"))
     assert web_asking.IDENTITY["Accept-Encoding"].encode() in sent

@@ -4,21 +4,21 @@ import asyncio
 
 from starlette.testclient import TestClient
 
-from palo.inference.request import Usage
+from palo.inference.request import TokenUsage
 from palo.observability.logs import RequestLog
 from palo.security.access import Access, AccessSettings
 from palo.security.body_limit import BodyBounds
 from palo.security.key_file import add_key
-from palo.security.rate_limiter import Allowances
-from palo.serve.chat_handler import Front
-from palo.serve.images.reader import PictureReader
-from palo.serve.images.settings import PictureRules
+from palo.security.rate_limiter import RateLimiter
+from palo.serve.chat_handler import ChatHandler
+from palo.serve.images.reader import ImageReader
+from palo.serve.images.settings import ImageRules
 from palo.serve.ingress import Edge, build_app
 from palo.serve.protocol.bounds import ProtocolBounds
-from palo.serve.protocol.generate import Opened, Piece
-from palo.serve.replica_client import Relay
+from palo.serve.protocol.generate import Delta, Started
+from palo.serve.replica_client import ReplicaClient
 
-USAGE = Usage(
+USAGE = TokenUsage(
     prompt_tokens=30,
     completion_tokens=3,
     cached_tokens=0,
@@ -27,9 +27,9 @@ USAGE = Usage(
     total_s=0.2,
 )
 ANSWER = [
-    [Opened(version="fp", prompt_tokens=30)],
-    [Piece(text="একটি ")],
-    [Piece(text="বৃত্ত", finish="stop", usage=USAGE)],
+    [Started(version="fp", prompt_tokens=30)],
+    [Delta(text="একটি ")],
+    [Delta(text="বৃত্ত", finish="stop", usage=USAGE)],
 ]
 
 
@@ -67,13 +67,13 @@ class Coming:
 
 def front_of(call, key_file, **access):
     """Returns what the ingress of an endpoint with one model, `palo`, answers with."""
-    return Front(
+    return ChatHandler(
         ("palo",),
-        Relay({"palo": call}, 60.0),
+        ReplicaClient({"palo": call}, 60.0),
         bounds=ProtocolBounds(),
         access=Access(AccessSettings(key_file=key_file, **access)),
-        allowances=Allowances(),
-        pictures=PictureReader(PictureRules()),
+        allowances=RateLimiter(),
+        images=ImageReader(ImageRules()),
         bodies=BodyBounds(),
         log=RequestLog(),
         max_requests=64,

@@ -19,11 +19,11 @@ import pytest
 
 from palo.client import Endpoint
 from palo.errors import ResourceError
-from palo.serve.chat_page.chat import Talk
+from palo.serve.chat_page.chat import Chat
 from palo.serve.chat_page.feedback import FeedbackBounds, FeedbackFolder
-from palo.serve.chat_page.handlers import Handlers
+from palo.serve.chat_page.handlers import ChatHandlers
 from palo.serve.chat_page.settings import PageSettings
-from palo.webui.texts import words_of
+from palo.webui.texts import page_texts
 
 _NUM = 40
 _PNG = b"\x89PNG\r\n\x1a\nrest"
@@ -31,17 +31,17 @@ _OTHER = """
 import sys
 from pathlib import Path
 from palo.serve.chat_page.feedback import FeedbackFolder
-from palo.serve.chat_page.chat import Talk
+from palo.serve.chat_page.chat import Chat
 
 kept = FeedbackFolder(Path(sys.argv[1]))
 for number in range(10):
-    talk = Talk().asked("?", None).answered(f"{sys.argv[2]} {number}", "palo", "en")
+    talk = Chat().asked("?", None).answered(f"{sys.argv[2]} {number}", "palo", "en")
     kept.keep(talk, 1, "en", "good")
 """
 
 
-def answered(text: str = "!", picture: Path | None = None) -> Talk:
-    return Talk().asked("?", picture).answered(text, "palo", "en")
+def answered(text: str = "!", image: Path | None = None) -> Chat:
+    return Chat().asked("?", image).answered(text, "palo", "en")
 
 
 def rows(folder: Path, name: str = "good") -> list[dict[str, object]]:
@@ -57,7 +57,7 @@ def said(folder: Path, name: str = "good") -> set[str]:
 def judge(tmp_path):
     """Judges a shown message as a browser does; returns the notice."""
     settings = PageSettings(endpoint=Endpoint(), feedback=tmp_path / "feedback")
-    handlers = Handlers(settings, None, ())
+    handlers = ChatHandlers(settings, None, ())
     scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
     request = SimpleNamespace(session_hash="s", request=SimpleNamespace(scope=scope))
 
@@ -80,14 +80,14 @@ def test_an_edited_answer_never_becomes_a_good_one(judge):
 
 @pytest.mark.parametrize("index", [0, 2, -1, -2, 10**9, None, "1", [], [[1]], {"a": 1}, 1.0, True])
 def test_only_answers_can_be_judged_and_nothing_else_fails(judge, index):
-    assert words_of("en")["not_judged"] in judge(answered(), index)
+    assert page_texts("en")["not_judged"] in judge(answered(), index)
     assert not judge.folder.exists()
 
 
 @pytest.mark.parametrize("liked", [None, [], {"a": 1}, 7, "x"])
 def test_an_opinion_that_is_none_takes_back(judge, liked):
     judge(answered(), 1)
-    assert words_of("en")["taken_back"] in judge(answered(), 1, liked)
+    assert page_texts("en")["taken_back"] in judge(answered(), 1, liked)
     assert rows(judge.folder) == []
 
 
@@ -138,7 +138,7 @@ def test_a_visitor_has_so_many_opinions_a_day(tmp_path):
 @pytest.mark.parametrize(
     "bounds", [FeedbackBounds(max_bytes_per_day=3000), FeedbackBounds(max_bytes=3000)]
 )
-def test_pictures_count_once(tmp_path, bounds):
+def test_images_count_once(tmp_path, bounds):
     kept = FeedbackFolder(tmp_path / "feedback", bounds)
     first, second = tmp_path / "a.png", tmp_path / "b.png"
     first.write_bytes(_PNG + bytes(2000))
@@ -165,17 +165,17 @@ def test_the_files_end_somewhere(tmp_path):
 def test_a_visitor_is_told_and_the_page_goes_on(judge):
     judge.folder.mkdir()
     (judge.folder / "good.jsonl").mkdir()
-    assert words_of("en")["not_saved"] in judge(answered(), 1)
+    assert page_texts("en")["not_saved"] in judge(answered(), 1)
 
 
 def test_nobody_else_can_read_it(tmp_path):
-    folder, picture = tmp_path / "feedback", tmp_path / "a.png"
+    folder, image = tmp_path / "feedback", tmp_path / "a.png"
     folder.mkdir(mode=0o755)
-    picture.write_bytes(_PNG)
+    image.write_bytes(_PNG)
     kept = FeedbackFolder(folder)
-    kept.keep(answered("1", picture), 1, "en", "good")
-    kept.keep(answered("2", picture), 1, "en", "good")
-    kept.keep(answered("1", picture), 1, "en", "bad")
+    kept.keep(answered("1", image), 1, "en", "good")
+    kept.keep(answered("2", image), 1, "en", "good")
+    kept.keep(answered("1", image), 1, "en", "bad")
     modes = {
         path.relative_to(folder).as_posix().partition("/")[0]: stat.S_IMODE(path.stat().st_mode)
         for path in sorted(folder.rglob("*"))

@@ -18,15 +18,15 @@ from palo import client
 from palo.endpoint.caller import Caller
 from palo.endpoint.pace import Pace
 from palo.endpoint.replies import Failure, Reply
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import PaloError
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.judging.judge import judge
 from palo.evaluate.judging.settings import JudgeSettings
 
 _BODY = {"messages": [{"role": "user", "content": "?"}]}
-_QUESTION = client.Question(model="m", messages=(client.user("?"),))
+_QUESTION = client.ChatQuestion(model="m", messages=(client.user("?"),))
 _DEEP = b"[" * 200_000
 _NESTED = b"[" * 1000 + b"]" * 1000
 
@@ -49,7 +49,7 @@ def stream_head(**headers: str) -> bytes:
 def ask(server, **changes):
     """What the bulk jobs' client makes of a server."""
     settings = {"first_wait_s": 0.0, "timeout_s": 5.0, "attempts": 1, "input_price": 1.0}
-    endpoint = Endpoint(url=server.url, model="m", **(settings | changes))
+    endpoint = EndpointSettings(url=server.url, model="m", **(settings | changes))
 
     async def run():
         async with Caller(endpoint) as caller:
@@ -228,19 +228,19 @@ def _bomb(encodings: str) -> bytes:
 _PREPARE = """
 import asyncio
 from palo.endpoint.caller import Caller
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import PaloError
 from palo import client as palo
 
 async def ask():
-    async with Caller(Endpoint(url=sys.argv[1], model="m", attempts=1)) as caller:
+    async with Caller(EndpointSettings(url=sys.argv[1], model="m", attempts=1)) as caller:
         return await caller.ask({"messages": []})
 
 def stream():
     with client.stream(question) as answer:
         list(answer)
 
-question = palo.Question(model="m", messages=(palo.user("?"),))
+question = palo.ChatQuestion(model="m", messages=(palo.user("?"),))
 client = palo.ChatClient(palo.Endpoint(url=sys.argv[1]))
 """
 _READERS = {
@@ -373,8 +373,10 @@ def test_a_judge_that_says_anything_costs_one_question(completions, tmp_path, wo
     good = json.dumps({"first": 7, "second": 8, "reason": "Because."})
     completions.answer = lambda body, number: words if "odd" in str(body) else good
     items = [_item("odd"), _item("even")]
-    answers = {item.key: Answer(key=item.key, text="yes") for item in items}
-    settings = JudgeSettings(endpoint=Endpoint(url=completions.url, model="j", first_wait_s=0.0))
+    answers = {item.key: ModelAnswer(key=item.key, text="yes") for item in items}
+    settings = JudgeSettings(
+        endpoint=EndpointSettings(url=completions.url, model="j", first_wait_s=0.0)
+    )
     found = judge(items, answers, settings, tmp_path / "kept.jsonl")
     assert [one.key for one in found.judged.scored] == [items[1].key]
     assert list(found.judged.unscored) == [items[0].key]
@@ -384,9 +386,9 @@ def test_a_judge_with_a_long_breath_fills_no_disk(completions, tmp_path):
     good = json.dumps({"first": 7, "second": 8, "reason": "because " * 100_000})
     completions.answer = lambda body, number: good
     item = _item("even")
-    settings = JudgeSettings(endpoint=Endpoint(url=completions.url, model="j"))
+    settings = JudgeSettings(endpoint=EndpointSettings(url=completions.url, model="j"))
     kept = tmp_path / "kept.jsonl"
-    found = judge([item], {item.key: Answer(key=item.key, text="yes")}, settings, kept)
+    found = judge([item], {item.key: ModelAnswer(key=item.key, text="yes")}, settings, kept)
     assert len(found.judged.scored) == 1
     assert kept.stat().st_size < 50_000
 

@@ -13,13 +13,13 @@ from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.dialogues import read_dialogues
 from palo.evaluate.photos import read_photos
 from palo.evaluate.questions import read_questions
-from palo.evaluate.reports.cards import Pictures
+from palo.evaluate.reports.cards import Images
 from palo.images.image_folder import ImageFolder, read_image_file
 from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.form import item_form
-from palo.translate.review.page.texts import review_words
+from palo.translate.review.page.texts import review_texts
 
 OUTSIDE = (
     "/etc/hostname",
@@ -37,13 +37,13 @@ OUTSIDE = (
 
 
 @pytest.fixture
-def folder(tmp_path, picture_files):
+def folder(tmp_path, image_files):
     """A folder of images with ways out of it, beside an image that must not be shown."""
     images = tmp_path / "images"
     (images / "deep").mkdir(parents=True)
     secret = tmp_path / "secret.png"
     for place in (secret, images / "in.png", images / "deep" / "in.png"):
-        place.write_bytes(picture_files[0].read_bytes())
+        place.write_bytes(image_files[0].read_bytes())
     (images / "linked").symlink_to(tmp_path)
     (images / "link.png").symlink_to(secret)
     (images / "kept.png").symlink_to("deep/in.png")
@@ -67,7 +67,7 @@ def no_store(monkeypatch):
 def shown(translation, name, images):
     made = translation(image=name)
     item = Item(translated=made, edition=edition_of(made))
-    return "<img" in item_form(item, review_words("en"), None, images)
+    return "<img" in item_form(item, review_texts("en"), None, images)
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -98,16 +98,16 @@ def test_links_in_a_circle_lead_nowhere(folder):
         ImageFolder(folder).read("a/x.png")
 
 
-def test_a_snapshot_of_hugging_faces_cache_holds_its_blobs(tmp_path, picture_files):
+def test_a_snapshot_of_hugging_faces_cache_holds_its_blobs(tmp_path, image_files):
     cached = tmp_path / "datasets--a--b"
     images = cached / "snapshots" / "0123" / "images"
     images.mkdir(parents=True)
     (cached / "blobs").mkdir()
-    (cached / "blobs" / "ff").write_bytes(picture_files[0].read_bytes())
+    (cached / "blobs" / "ff").write_bytes(image_files[0].read_bytes())
     (images / "a.png").symlink_to("../../../blobs/ff")
     (images / "b.png").symlink_to("../../../../other")
     (tmp_path / "other").write_bytes(b"")
-    assert ImageFolder(images).read("a.png") == picture_files[0].read_bytes()
+    assert ImageFolder(images).read("a.png") == image_files[0].read_bytes()
     with pytest.raises(ImageError):
         ImageFolder(images).read("b.png")
 
@@ -158,11 +158,11 @@ _FORM = """
     from tests.fixtures.translations import translation_of
     from palo.translate.review.item import Item, edition_of
     from palo.translate.review.page.form import item_form
-    from palo.translate.review.page.texts import review_words
+    from palo.translate.review.page.texts import review_texts
     for name in sys.argv[2:]:
         made = translation_of(image=name)
         item = Item(translated=made, edition=edition_of(made))
-        print("<img" in item_form(item, review_words("en"), None, Path(sys.argv[1])))
+        print("<img" in item_form(item, review_texts("en"), None, Path(sys.argv[1])))
 """
 
 
@@ -178,7 +178,7 @@ def test_reports_read_files_alone(folder):
         with pytest.raises(ImageError):
             read_image_file(storage.path_of(path), ImageLimits(max_file_bytes=1 << 20))
     os.mkfifo(folder / "pipe.png")
-    assert "<img" not in Pictures().shown(folder / "pipe.png")
+    assert "<img" not in Images().shown(folder / "pipe.png")
 
 
 @pytest.mark.parametrize("name", OUTSIDE)

@@ -45,7 +45,7 @@ BOMBS = {
         0, 0) + bytes(64),
     "grey map": b"P5 100000 100000 65535\n" + bytes(64),
     "grey map of digits": b"P2 " + b"9" * MB,
-    "moving picture": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b"," + bytes(64),
+    "moving image": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b"," + bytes(64),
     "tagged image": b"II*\0\x08\0\0\0\x02\0" + struct.pack("<HHLL", 256, 4, 1, 1 << 30)
         + struct.pack("<HHLL", 257, 4, 1, 1 << 30) + bytes(4),
     "tags": b"II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHLL", 700, 1, 0xFFFFFFFF, 8) * 65535,
@@ -109,7 +109,7 @@ def test_a_file_that_is_too_large_is_not_looked_at():
 
 
 def test_a_foreign_corpus_names_no_store():
-    """Regression: pictures of a corpus were fetched from any server, with our credentials."""
+    """Regression: images of a corpus were fetched from any server, with our credentials."""
     own = storage.path_of("s3://a/corpus?endpoint_override=own:80")
     for path, corpus, is_known in (
         ("images/a.png", Path("corpus"), True),

@@ -12,7 +12,7 @@ from tests.fixtures.raw_server import raw_server, reply
 
 from palo import client, config
 from palo.endpoint.caller import Caller
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError
 from palo.pipeline.bench_config import BenchRun
 from palo.serve.chat_page.settings import PageSettings
@@ -37,7 +37,7 @@ def server():
 
 def ask(url, **settings):
     async def run():
-        async with Caller(Endpoint(url=url, model="m", attempts=1, **settings)) as caller:
+        async with Caller(EndpointSettings(url=url, model="m", attempts=1, **settings)) as caller:
             return await caller.ask({"messages": []})
 
     return asyncio.run(run())
@@ -75,7 +75,9 @@ def test_the_key_of_openai_goes_to_no_other_server_unasked(server, monkeypatch):
     ],
 )
 def test_openai_is_openai(url, is_openai):
-    assert Endpoint(url=url, model="m").key_variable() == ("OPENAI_API_KEY" if is_openai else None)
+    assert EndpointSettings(url=url, model="m").key_variable() == (
+        "OPENAI_API_KEY" if is_openai else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_the_server_of_the_base_url_is_meant_too(base, monkeypatch):
         ("http://proxy.example.org/v1", None),
         ("https://example.org/v1", None),
     ):
-        assert Endpoint(url=url, model="m").key_variable() == variable
+        assert EndpointSettings(url=url, model="m").key_variable() == variable
 
 
 OPEN = ["http://10.0.0.7:8000/v1", "http://models.example.org/v1", "http://0.0.0.0:1/v1"]
@@ -100,12 +102,12 @@ def test_no_key_crosses_a_network_in_the_open_unasked(url, monkeypatch):
     monkeypatch.setenv("A_KEY", _KEY)
     bulk = {"url": url, "model": "m", "key_env": "A_KEY"}
     chat = {"url": url, "api_key": _KEY}
-    for settings in (Endpoint(**bulk), client.Endpoint(**chat)):
+    for settings in (EndpointSettings(**bulk), client.Endpoint(**chat)):
         with pytest.raises(ConfigError, match=r"unencrypted.*allow_insecure_http") as caught:
             config.check(settings)
         assert _KEY not in str(caught.value)
     for make in (
-        lambda: Caller(Endpoint(**bulk)),
+        lambda: Caller(EndpointSettings(**bulk)),
         lambda: client.ChatClient(client.Endpoint(**chat)),
         lambda: client.AsyncChatClient(client.Endpoint(**chat)),
     ):
@@ -113,12 +115,12 @@ def test_no_key_crosses_a_network_in_the_open_unasked(url, monkeypatch):
             make()
     # Said aloud, over TLS, within the machine, or without a key it goes.
     for changed in ({"allow_insecure_http": True}, {"url": url.replace("http:", "https:")}):
-        config.check(Endpoint(**(bulk | changed)))
+        config.check(EndpointSettings(**(bulk | changed)))
         client.ChatClient(client.Endpoint(**(chat | changed))).close()
     for own in ("http://localhost:1/v1", "http://127.9.9.9:1/v1", "http://[::1]:1/v1"):
-        config.check(Endpoint(**(bulk | {"url": own})))
+        config.check(EndpointSettings(**(bulk | {"url": own})))
         client.ChatClient(client.Endpoint(**(chat | {"url": own}))).close()
-    config.check(Endpoint(url=url, model="m"))
+    config.check(EndpointSettings(url=url, model="m"))
     client.ChatClient(client.Endpoint(url=url)).close()
 
 
@@ -135,8 +137,8 @@ def test_no_page_takes_keys_that_it_would_send_in_the_open(url):
 )
 def test_secrets_in_an_address_are_refused_and_not_repeated(url):
     for make in (
-        lambda: config.check(Endpoint(url=url, model="m")),
-        lambda: Caller(Endpoint(url=url, model="m")),
+        lambda: config.check(EndpointSettings(url=url, model="m")),
+        lambda: Caller(EndpointSettings(url=url, model="m")),
         lambda: config.check(client.Endpoint(url=url)),
         lambda: client.ChatClient(client.Endpoint(url=url)),
     ):
@@ -175,7 +177,7 @@ def test_no_proxy_reads_the_key_of_a_server_on_this_machine(server, monkeypatch)
         ask(server.url, key_env="OPENAI_API_KEY")
         own = client.Endpoint(url=server.url, api_key=_KEY)
         with client.ChatClient(own) as chat:
-            chat.answer(client.Question(model="m", messages=(client.user("?"),)))
+            chat.answer(client.ChatQuestion(model="m", messages=(client.user("?"),)))
         assert proxy.requests == []
     assert len(server.requests) == 2
 

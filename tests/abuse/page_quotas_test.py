@@ -26,10 +26,10 @@ from tests.fixtures.browser_pages import served
 from palo.client import Endpoint
 from palo.security.body_limit import BodyBounds
 from palo.serve.chat_page import PageSettings
-from palo.serve.chat_page.chat import Talk
-from palo.serve.chat_page.handlers import Handlers
+from palo.serve.chat_page.chat import Chat
+from palo.serve.chat_page.handlers import ChatHandlers
 from palo.webui.quota_settings import QuotaSettings
-from palo.webui.texts import words_of
+from palo.webui.texts import page_texts
 
 _WAIT_S = 30.0
 _SMALL = QuotaSettings(
@@ -91,7 +91,7 @@ def page(tmp_path, chat_server) -> Iterator[Page]:
         settings = PageSettings(
             endpoint=Endpoint(url=chat_server.url),
             feedback=tmp_path / "feedback",
-            max_picture_bytes=50_000,
+            max_image_bytes=50_000,
             quotas=_SMALL,
         )
         mount_page(app, settings)
@@ -257,33 +257,33 @@ def test_events_that_nobody_reads_have_an_end(page):
             assert join(browser).status_code == 200
 
 
-_LONG = Talk().asked("?", None).answered("y" * 100_000, "m", "en")
+_LONG = Chat().asked("?", None).answered("y" * 100_000, "m", "en")
 
 
 @pytest.mark.parametrize(
     ("text", "talk", "code"),
     [
-        ("x" * 20_001, Talk(), "body_too_large"),
+        ("x" * 20_001, Chat(), "body_too_large"),
         ("x", _LONG, "context_length_exceeded"),
-        ("fine", Talk(), None),
+        ("fine", Chat(), None),
     ],
 )
 def test_questions_and_conversations_have_a_longest_length(tmp_path, text, talk, code):
-    handlers = Handlers(PageSettings(feedback=tmp_path), None, ())
+    handlers = ChatHandlers(PageSettings(feedback=tmp_path), None, ())
     request = SimpleNamespace(session_hash="s")
     written = {"text": text, "files": []}
-    asked, _, _, notice = handlers.ask(written, False, talk, Talk(), "en", request)
+    asked, _, _, notice = handlers.ask(written, False, talk, Chat(), "en", request)
     if code is None:
         assert (asked.said[-1].text, notice) == (text, "")
     else:
         assert asked == talk
-        assert words_of("en").errors[code] in html.unescape(notice)
+        assert page_texts("en").errors[code] in html.unescape(notice)
 
 
 def test_a_question_in_other_words_has_a_longest_length_too(tmp_path):
-    handlers = Handlers(PageSettings(feedback=tmp_path), None, ())
-    request, talk = SimpleNamespace(session_hash="s"), Talk().asked("?", None)
+    handlers = ChatHandlers(PageSettings(feedback=tmp_path), None, ())
+    request, talk = SimpleNamespace(session_hash="s"), Chat().asked("?", None)
     event = SimpleNamespace(index=0, value="x" * 20_001)
-    edited, _, notice = handlers.edit(False, talk, Talk(), "en", request, event)
+    edited, _, notice = handlers.edit(False, talk, Chat(), "en", request, event)
     assert edited == talk
-    assert words_of("en").errors["body_too_large"] in html.unescape(notice)
+    assert page_texts("en").errors["body_too_large"] in html.unescape(notice)

@@ -22,7 +22,7 @@ _CANARY = "canary-5b1f0c"
 _META = {"meta": {"_type": "gradio.FileData"}}
 
 
-def _picture(text: str = "", colour: str = "red") -> bytes:
+def _image(text: str = "", colour: str = "red") -> bytes:
     told = PngImagePlugin.PngInfo()
     told.add_text("secret", text)
     data = io.BytesIO()
@@ -39,9 +39,9 @@ def site(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
 
 @pytest.fixture(scope="module")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture that the server can read, and nobody may get."""
+    """An image that the server can read, and nobody may get."""
     path = tmp_path_factory.mktemp("secret") / "secret.png"
-    path.write_bytes(_picture(_CANARY))
+    path.write_bytes(_image(_CANARY))
     path.with_suffix(".svg").write_text(f"<svg><text>{_CANARY}</text></svg>")
     return path
 
@@ -167,7 +167,7 @@ def test_no_other_way_into_a_handler_takes_a_file(site: Site, secret: Path) -> N
 
 
 def test_an_upload_is_its_visitors_alone(site: Site) -> None:
-    content = _picture("of one visitor")
+    content = _image("of one visitor")
     with visiting(site) as one, visiting(site) as other:
         if site.chat is None:  # nothing can be uploaded to this page but a byte
             path = one.upload("mine.png", b"1")
@@ -183,12 +183,12 @@ def test_an_upload_is_its_visitors_alone(site: Site) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "sk-site"])
-def test_a_question_has_pictures_of_its_visitor_alone(
+def test_a_question_has_images_of_its_visitor_alone(
     tmp_path: Path, secret: Path, key: str | None
 ) -> None:
-    """Regression: a question took any path that ends as a picture's does."""
+    """Regression: a question took any path that ends as an image's does."""
     with chat_site(tmp_path, key) as site, visiting(site) as visit, visiting(site) as other:
-        mine, others = _picture("mine", "blue"), _picture("others", "green")
+        mine, others = _image("mine", "blue"), _image("others", "green")
         theirs = other.upload("theirs.png", others)
         for path in (str(secret), theirs):
             told = visit.ask("what is it?", {"path": path, "orig_name": "a.png", **_META})
@@ -202,7 +202,7 @@ def test_a_question_has_pictures_of_its_visitor_alone(
         assert base64.b64encode(mine).decode() in json.dumps(site.chat.asked)
 
 
-def test_pictures_of_the_examples_are_shown_to_everybody(tmp_path: Path) -> None:
+def test_images_of_the_examples_are_shown_to_everybody(tmp_path: Path) -> None:
     with chat_site(tmp_path, None) as site, visiting(site) as visit:
         icons = [
             one["props"]["icon"]["path"]

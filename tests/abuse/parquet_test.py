@@ -8,8 +8,8 @@ import pytest
 from tests.fixtures.confined import run_confined
 
 from palo import storage
-from palo.corpus.images_step.image_rows import PictureRows
-from palo.corpus.sources import parquet_bounds, read_piece, split_source
+from palo.corpus.images_step.image_rows import ImageRows
+from palo.corpus.sources import parquet_bounds, read_split, split_source
 from palo.errors import DataError, ImageError, StorageError
 from palo.images.limits import ImageLimits
 from palo.reasons import Reason, SourceFault
@@ -49,18 +49,18 @@ def conversations_of(text, num_rows, num_turns):
 
 
 def rows_of(path):
-    return [row for piece in split_source(path) for row in read_piece(piece)]
+    return [row for piece in split_source(path) for row in read_split(piece)]
 
 
 _READ = """
     import json
     from pathlib import Path
-    from palo.corpus.sources import read_piece, split_source
+    from palo.corpus.sources import read_split, split_source
     from palo.errors import PaloError
     found = []
     try:
         for piece in split_source(Path(sys.argv[1])):
-            for row in read_piece(piece):
+            for row in read_split(piece):
                 found.append(row.reason and str(row.reason))
     except PaloError as error:
         found.append(str(error.fact))
@@ -221,9 +221,9 @@ def test_an_image_that_many_rows_share_is_read_once(tmp_path):
     assert path.stat().st_size < 1 << 14
     ended = run_confined(
         """
-        from palo.corpus.config import ImageLimits
-        from palo.corpus.images_step.image_rows import PictureRows
-        rows = PictureRows(sys.argv[1])
+        from palo.images.limits import ImageLimits
+        from palo.corpus.images_step.image_rows import ImageRows
+        rows = ImageRows(sys.argv[1])
         print(sum(len(rows.read(n, ImageLimits())) for n in range(64)) >> 20, grown() >> 20)
         """,
         path,
@@ -239,7 +239,7 @@ def test_an_image_of_a_file_that_unpacks_to_too_much_has_a_reason(tmp_path, monk
     table = pa.table({"image": [bytes(9 * MB)], "conversations": [turns("q", "a")]})
     pq.write_table(table, tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
     with pytest.raises(ImageError, match=Reason.IMAGE_UNREADABLE):
-        PictureRows(str(tmp_path / "a.parquet")).read(0, ImageLimits())
+        ImageRows(str(tmp_path / "a.parquet")).read(0, ImageLimits())
 
 
 def test_tables_of_a_foreign_corpus_are_bounded(tmp_path):

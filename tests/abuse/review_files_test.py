@@ -9,7 +9,7 @@ from tests.fixtures.confined import run_confined
 from palo.errors import DataError, PaloError
 from palo.translate.review.offline.columns import COLUMNS, rows_of
 from palo.translate.review.offline.files import FORMATS, read_rows, write_rows
-from palo.translate.review.offline.import_reviews import take_back
+from palo.translate.review.offline.import_reviews import import_reviews
 from palo.translate.review.store import ReviewStore
 
 MB = 1 << 20
@@ -184,4 +184,4 @@ def test_numbers_of_a_file_are_not_believed(tmp_path, translation):
         row |= {"row": "1/999999999", "version": "9" * 9}
     path = tmp_path / "file.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert {fate.fate for fate in take_back(store, path, "a")} <= {"undecided", "refused"}
+    assert {fate.fate for fate in import_reviews(store, path, "a")} <= {"undecided", "refused"}

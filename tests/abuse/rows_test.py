@@ -9,9 +9,9 @@ from tests.abuse.linear_time import assert_linear_in_bytes
 
 from palo import storage
 from palo.corpus.cleaning import AS_IT_IS
-from palo.corpus.parse.worker import ParseTask, parse_piece, parse_row
+from palo.corpus.parse.worker import ParseTask, parse_row, parse_split
 from palo.corpus.quarantine import SourceFile
-from palo.corpus.sources import RawRow, read_piece, split_source
+from palo.corpus.sources import RawRow, read_split, split_source
 from palo.corpus.sources import rows as pieces
 from palo.data.records import Origin, Record, Rejected
 from palo.data.turns import MAX_CHARACTERS, MAX_TURN_CHARACTERS, MAX_TURNS
@@ -117,7 +117,7 @@ def test_a_row_that_is_far_too_long_is_not_kept_whole(tmp_path):
     task = ParseTask(
         corpus=tmp_path, source=source, piece=piece, origin=ORIGIN, cleaning=AS_IT_IS, known=()
     )
-    work = parse_piece(task)
+    work = parse_split(task)
     assert work.result["parse_drops"] == {Reason.TURN_TOO_LONG: {"en": 1}}
     (name,) = work.files
     (text,) = storage.read_table(tmp_path / name, columns=["text"]).column(0).to_pylist()
@@ -147,7 +147,7 @@ ARRAYS = {
 def _read_array(path, piece_bytes):
     for piece in split_source(path, "json", piece_bytes):
         with contextlib.suppress(DataError):  # what is wrong with the array isn't asked
-            for row in read_piece(piece):
+            for row in read_split(piece):
                 parse_row(row, ORIGIN, 0)
 
 
@@ -168,7 +168,7 @@ def test_lines_of_all_sorts_end_as_rows(tmp_path):
     path = tmp_path / "a.jsonl"
     lines = [b'{"a":1}', b"[" * 100_000, b'{"a":' * 50_000, b"\0", b"\xff", b"nul", b"{}" * 9]
     path.write_bytes(b"\n".join(lines))
-    rows = [parse_row(row, ORIGIN, 0) for piece in split_source(path) for row in read_piece(piece)]
+    rows = [parse_row(row, ORIGIN, 0) for piece in split_source(path) for row in read_split(piece)]
     assert len(rows) == len(lines)
     assert all(isinstance(row, Rejected) for row in rows)
     assert json.dumps([row.detail for row in rows])

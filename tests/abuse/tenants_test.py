@@ -52,7 +52,7 @@ def endpoint(replica, tmp_path):
         opened[0].__exit__(None, None, None)
 
 
-def picture(file):
+def image(file):
     url = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
     return [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "red?"}]
 
@@ -81,9 +81,9 @@ def test_a_right_guess_costs_and_tells_what_a_wrong_one_does(replica, endpoint):
     assert right["told"] == right["cached_tokens"] == 0
 
 
-def test_a_right_guess_of_an_image_costs_what_a_wrong_one_does(replica, endpoint, picture_files):
+def test_a_right_guess_of_an_image_costs_what_a_wrong_one_does(replica, endpoint, image_files):
     owner, guesses_right, guesses_wrong = endpoint(None, None, None)
-    seen, other = (picture(path) for path in picture_files[:2])
+    seen, other = (image(path) for path in image_files[:2])
     cost(replica, owner, seen, None)
     right = cost(replica, guesses_right, seen, None)
     wrong = cost(replica, guesses_wrong, other, None)
@@ -91,10 +91,10 @@ def test_a_right_guess_of_an_image_costs_what_a_wrong_one_does(replica, endpoint
     assert right["images_computed"] == 1
 
 
-def test_an_owner_keeps_the_cache_and_is_told_of_it(replica, endpoint, picture_files):
+def test_an_owner_keeps_the_cache_and_is_told_of_it(replica, endpoint, image_files):
     owner, _ = endpoint(None, None)
-    cold = cost(replica, owner, picture(picture_files[0]))
-    warm = cost(replica, owner, picture(picture_files[0]))
+    cold = cost(replica, owner, image(image_files[0]))
+    warm = cost(replica, owner, image(image_files[0]))
     assert warm["told"] == warm["cached_tokens"] > 64
     assert warm["prefill_tokens"] < cold["prefill_tokens"]
     assert (cold["images_computed"], warm["images_computed"]) == (1, 0)

@@ -165,6 +165,6 @@ def test_a_corpus_is_inspected_without_obeying_its_rows():
 def test_reviewers_files_come_back_without_obeying_them(tmp_path, monkeypatch, capsys):
     job = load_script(_ROOT / "jobs" / "review.py")
     fate = RowFate(rows=(2,), key=_HOSTILE, fate="refused", reason=f"{_HOSTILE} is no verdict")
-    monkeypatch.setattr(job, "take_back", lambda *_, **__: [fate])
+    monkeypatch.setattr(job, "import_reviews", lambda *_, **__: [fate])
     job.main([str(tmp_path), "--take-back", "a.xlsx", "--reviewer", "Amina"])
     assert not _controls(capsys.readouterr().out.encode())

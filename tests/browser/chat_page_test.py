@@ -4,7 +4,7 @@ import json
 import re
 
 from palo import languages
-from palo.webui.texts import words_of
+from palo.webui.texts import page_texts
 
 _DESKTOP = {"viewport": {"width": 1280, "height": 860}}
 _TELEPHONE = {
@@ -58,17 +58,17 @@ def _speak(tab, language):
     tab.click("#language input")
     tab.get_by_role("option", name=languages.get(language).native_name).click()
     tab.wait_for_selector(f"html[lang={language}]")
-    _wait_for_text(tab, "#new-chat", words_of(language)["new_chat"])
+    _wait_for_text(tab, "#new-chat", page_texts(language)["new_chat"])
 
 
-def test_a_conversation_about_a_picture(visit, page, picture, keep_screenshot):
+def test_a_conversation_about_an_image(visit, page, image, keep_screenshot):
     tab = visit("ar", **_DESKTOP)
-    words = words_of("ar")
+    words = page_texts("ar")
     assert tab.evaluate("document.documentElement.dir") == "rtl"
     assert _english_left(tab) == []
     keep_screenshot(tab, "opened_ar")
 
-    tab.set_input_files("#question input[type=file]", picture)
+    tab.set_input_files("#question input[type=file]", image)
     tab.wait_for_selector("#question img")
     page.chat.pause_s = 0.1
     _ask(tab, _QUESTION)
@@ -108,9 +108,9 @@ def test_a_conversation_about_a_picture(visit, page, picture, keep_screenshot):
     assert _english_left(tab) == []
     assert tab.locator("#chat-first [data-testid=bot]").count() == 2
 
-    tab.get_by_role("button", name=words_of("bn")["edit"]).last.click()
+    tab.get_by_role("button", name=page_texts("bn")["edit"]).last.click()
     tab.locator("#chat-first textarea").fill("আর নীল?")
-    tab.get_by_role("button", name=words_of("bn")["save"]).click()
+    tab.get_by_role("button", name=page_texts("bn")["save"]).click()
     _wait_for_text(tab, "#chat-first [data-testid=bot]", "«আর নীল?»")
     assert page.chat.asked[-1]["messages"][-1]["content"] == "আর নীল?"
 
@@ -133,7 +133,7 @@ def test_two_models_on_a_telephone(visit, page, keep_screenshot):
     _wait_for_text(tab, "#chat-first [data-testid=bot]", "ছবিতে")
     keep_screenshot(tab, "answered_bn_telephone")
     tab.locator("#settings > button").tap()
-    tab.get_by_label(words_of("bn")["compare"]).check()
+    tab.get_by_label(page_texts("bn")["compare"]).check()
     tab.wait_for_selector("#chat-second [data-testid=bot]")
     assert _english_left(tab) == []
     _ask(tab, _BENGALI)
@@ -144,7 +144,7 @@ def test_two_models_on_a_telephone(visit, page, keep_screenshot):
     keep_screenshot(tab, "compared_bn_telephone")
 
 
-def test_pictures_come_from_the_camera_the_clipboard_and_by_dragging(visit, page):
+def test_images_come_from_the_camera_the_clipboard_and_by_dragging(visit, page):
     tab = visit("ur", **_DESKTOP)
     tab.click("#camera")
     tab.click("#camera-dialog .take")

@@ -100,7 +100,7 @@ def visit(chromium: Any, page: Page) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     """A scene with two red circles, large as a photo is."""
     import random
 

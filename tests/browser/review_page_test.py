@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.fixtures.browser_pages import review_opened, served
 
-from palo.translate.review.page.texts import review_words
+from palo.translate.review.page.texts import review_texts
 from palo.webui.texts import isolated
 
 _CORRECTED = "تصویر میں ٹھیک 3 سیب ہیں۔ ${x} {{y}} <b>"
@@ -52,7 +52,7 @@ def _said(folder):
 
 
 def test_one_corrects_and_rejects_and_another_sees_it(open_review, review, keep_screenshot):
-    words = review_words("ur")
+    words = review_texts("ur")
     tab = open_review("آمنہ")
     assert tab.evaluate("document.documentElement.dir") == "rtl"
     _wait_for_item(tab, 3)  # the most doubtful
@@ -91,13 +91,13 @@ def test_one_corrects_and_rejects_and_another_sees_it(open_review, review, keep_
     assert other.locator("#review-text-1").input_value() != _CORRECTED
     other.click("#accept")
     _wait_for_item(other, 2)
-    _choose(other, "#view", review_words("hi")["view_others"])
+    _choose(other, "#view", review_texts("hi")["view_others"])
     _wait_for_item(other, 3)
     assert other.locator("#verdicts .changes ins").first.text_content()
     assert isolated("1") in other.locator("#progress p").nth(1).text_content()
     other.click("#next")
     _wait_for_item(other, 2)
-    told = review_words("hi")["rejected_by"].format(name=isolated("آمنہ"))
+    told = review_texts("hi")["rejected_by"].format(name=isolated("آمنہ"))
     assert other.locator("#verdicts h4").all_text_contents() == [told]
     keep_screenshot(other, "review_hi")
     assert tab.faults == other.faults == []

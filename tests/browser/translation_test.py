@@ -23,9 +23,9 @@ def review_tab(chromium, tmp_path):
 
 def correct_in_browser(tab, store, source) -> int:
     """Types the right words into all that waits in a tab; returns how many translations."""
-    from palo.translate.review.page.texts import review_words
+    from palo.translate.review.page.texts import review_texts
 
-    lock_wrong = review_words(tab.get_attribute("html", "lang"))["tag_lock_wrong"]
+    lock_wrong = review_texts(tab.get_attribute("html", "lang"))["tag_lock_wrong"]
     num_corrected = 0
     while form := tab.query_selector("#review-form"):
         key = form.get_attribute("data-key")

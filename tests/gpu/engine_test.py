@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 
 pytestmark = pytest.mark.gpu
@@ -45,10 +45,10 @@ def requests():
 @pytest.mark.parametrize("static_decode", [False, True])
 def test_a_gpu_answers_as_a_cpu_does(tiny_model, words, requests, static_decode):
     model = tiny_model()
-    expected = answers(Batcher(model, words, SETTINGS), requests)
+    expected = answers(Scheduler(model, words, SETTINGS), requests)
     on_gpu = copy.deepcopy(model).to("cuda")
     settings = replace(SETTINGS, static_decode=static_decode)
-    batcher = Batcher(on_gpu, words, settings)
+    batcher = Scheduler(on_gpu, words, settings)
     assert answers(batcher, requests) == expected
     assert bool(batcher._computer._decoder._graphs) == static_decode
     # Once more, from kept blocks and recorded steps alone.
@@ -57,6 +57,6 @@ def test_a_gpu_answers_as_a_cpu_does(tiny_model, words, requests, static_decode)
 
 def test_bfloat16_answers_are_whole(tiny_model, words, requests):
     model = tiny_model().to("cuda", torch.bfloat16)
-    batcher = Batcher(model, words, replace(SETTINGS, static_decode=True))
+    batcher = Scheduler(model, words, replace(SETTINGS, static_decode=True))
     found = answers(batcher, requests)
     assert [len(ids) for ids in found] == [10 + number for number in range(9)]

@@ -217,7 +217,7 @@ def test_a_mismatch_of_llavas_is_trained_here(tokenizer: TextTokenizer) -> None:
     assert tokenizer.decode(sample.input_ids[start:end]) == "The ASSISTANT: says it."
 
 
-def test_an_empty_question_beside_a_picture(
+def test_an_empty_question_beside_an_image(
     pieces: SentencePieceProcessor, tokenizer: TextTokenizer
 ) -> None:
     sample = encode([("  ", "A cat.")], True, tokenizer)

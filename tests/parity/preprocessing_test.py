@@ -12,7 +12,7 @@ TOLERANCE = 1e-6
 SIZES = [(640, 427), (427, 640), (336, 336), (500, 500), (337, 336), (61, 50), (1500, 334)]
 
 
-def picture(width, height):
+def noise(width, height):
     rng = np.random.default_rng(width)
     coarse = rng.integers(0, 256, (12, 9, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
@@ -27,7 +27,7 @@ def test_pad_equals_llava(size, image_size):
         size={"shortest_edge": image_size},
         crop_size={"height": image_size, "width": image_size},
     )
-    image = picture(*size)
+    image = noise(*size)
     expected = theirs(image, return_tensors="np")["pixel_values"][0]
     ours = preprocess(image, Preprocessing(image_size=image_size, shortest_edge=image_size))
     assert np.abs(ours - expected).max() < TOLERANCE
@@ -40,7 +40,7 @@ def test_crop_equals_clip(size, edge, image_size):
     theirs = processors.CLIPImageProcessorPil(
         size={"shortest_edge": edge}, crop_size={"height": image_size, "width": image_size}
     )
-    image = picture(*size)
+    image = noise(*size)
     expected = theirs(image, return_tensors="np")["pixel_values"][0]
     settings = Preprocessing(aspect="crop", image_size=image_size, shortest_edge=edge)
     assert np.abs(preprocess(image, settings) - expected).max() < TOLERANCE

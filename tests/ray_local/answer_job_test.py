@@ -22,9 +22,9 @@ def test_two_workers_give_the_answers_in_order(finished_stage, trained, asked, c
     assert "answers: 100%" in capsys.readouterr().err
 
 
-def test_a_bad_picture_comes_back_as_one_clear_error(finished_stage, asked, tmp_path):
+def test_a_bad_image_comes_back_as_one_clear_error(finished_stage, asked, tmp_path):
     path = tmp_path / "words.png"
-    path.write_text("not a picture")
+    path.write_text("not an image")
     with pytest.raises(ImageError, match=r"words\.png") as caught:
         answer_questions(finished_stage, [replace(asked[0], image=path)], {"seen": SETTINGS})
     assert "\n" not in str(caught.value)

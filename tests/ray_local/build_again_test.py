@@ -26,7 +26,7 @@ def test_a_second_run_does_nothing_and_says_so(make_config):
     assert (config.output / "manifest.json").stat().st_mtime_ns == before
 
 
-def test_changes_are_noticed_and_named(make_config, pictures):
+def test_changes_are_noticed_and_named(make_config, images):
     config = make_config(good_rows(), image_store=None)
     first = build_corpus(config).manifest.fingerprint
     said = []
@@ -45,7 +45,7 @@ def test_changes_are_noticed_and_named(make_config, pictures):
         build_corpus(cropped, said.append).manifest.num_samples == report.manifest.num_samples + 1
     )
     assert "sources.made.files" in said[0]
-    Image.new("RGB", (9, 9), "red").save(pictures / "3.png")
+    Image.new("RGB", (9, 9), "red").save(images / "3.png")
     said.clear()
     assert build_corpus(cropped, said.append).num_images_encoded == 1
     assert "1 image files" in said[0]

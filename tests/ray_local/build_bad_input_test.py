@@ -18,9 +18,9 @@ from palo.reasons import Reason
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
-def bad_rows(pictures):
-    (pictures / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    (pictures / "cut.png").write_bytes((pictures / "1.png").read_bytes()[:60])
+def bad_rows(images):
+    (images / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    (images / "cut.png").write_bytes((images / "1.png").read_bytes()[:60])
     return [
         (row(0, image="no"), None),
         (row(100, image=True) | {"image": "gone.png"}, Reason.IMAGE_MISSING),
@@ -34,8 +34,8 @@ def bad_rows(pictures):
     ]
 
 
-def test_bad_rows_are_counted_and_quarantined(make_config, pictures):
-    cases = bad_rows(pictures)[1:]
+def test_bad_rows_are_counted_and_quarantined(make_config, images):
+    cases = bad_rows(images)[1:]
     lines = [json.dumps(value).encode() for value in good_rows()]
     lines += [json.dumps(value).encode() for value, _ in cases]
     lines += [b'{"id": "caf\xe9"}', b'{"id": ']
@@ -77,10 +77,10 @@ def dirty_rows():
     return [*rows, *rows[::3], *rows[::3]]
 
 
-def test_what_is_cleaned_and_left_out_is_accounted_for(make_config, pictures):
+def test_what_is_cleaned_and_left_out_is_accounted_for(make_config, images):
     rows = dirty_rows()
     same = row(7, image=True) | {"conversations": rows[0]["conversations"]}
-    (pictures / "again.png").write_bytes((pictures / "0.png").read_bytes())
+    (images / "again.png").write_bytes((images / "0.png").read_bytes())
     rows.append(same | {"image": "again.png"})
     foreign = row(50, language="ur")
     foreign["conversations"][1]["value"] = "nobody has translated this answer"
@@ -117,7 +117,7 @@ def test_which_duplicate_stays_depends_on_the_order_of_rows_alone(make_config):
     assert build_corpus(lines).manifest.fingerprint == fingerprint
 
 
-def test_too_many_bad_rows_stop_the_build_before_the_tower_runs(make_config, pictures):
+def test_too_many_bad_rows_stop_the_build_before_the_tower_runs(make_config, images):
     rows = [*good_rows(8), row(50) | {"image": "gone.png"}, row(51, language="xx")]
     config = make_config(rows, max_bad_share=0.1, image_store=None)
     with pytest.raises(DataError) as caught:

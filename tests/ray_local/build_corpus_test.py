@@ -21,7 +21,7 @@ from palo.text.encoding import IMAGE_SENTINEL
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
-def test_a_corpus_holds_every_row_and_every_picture_once(make_config, pictures):
+def test_a_corpus_holds_every_row_and_every_image_once(make_config, images):
     said = []
     config = make_config(good_rows(), image_store=None)
     report = build_corpus(config, said.append)
@@ -47,13 +47,13 @@ def test_a_corpus_holds_every_row_and_every_picture_once(make_config, pictures):
     assert any("images/s" in line for line in said)
 
 
-def test_features_are_the_towers_own(make_config, corpus_parts, pictures):
+def test_features_are_the_towers_own(make_config, corpus_parts, images):
     config = make_config(good_rows(), image_store=None, feature_dtype="fp32")
     build_corpus(config)
     corpus = open_corpus(config.output)
     (sample,) = [s for s in corpus.read(range(30)) if s.record_id.startswith("made/3@")]
     tower = CLIPVisionModel.from_pretrained(corpus_parts / "tower").eval()
-    image = decode_image((pictures / "3.png").read_bytes())
+    image = decode_image((images / "3.png").read_bytes())
     pixels = torch.from_numpy(preprocess(image, corpus.images.spec.preprocessing))[None]
     with torch.no_grad():
         expected = tower(pixels, output_hidden_states=True).hidden_states[-2][0, 1:]
@@ -97,10 +97,10 @@ def test_arrays_and_lines_give_the_same_samples_but_for_their_names(make_config,
 
 
 @pytest.mark.parametrize("form", ["zip", "tar"])
-def test_an_archive_gives_the_same_corpus_as_its_folder(make_config, pictures, tmp_path, form):
+def test_an_archive_gives_the_same_corpus_as_its_folder(make_config, images, tmp_path, form):
     config = make_config(good_rows())
     fingerprint = build_corpus(config).manifest.fingerprint
-    archive = Path(shutil.make_archive(str(tmp_path / "packed"), form, pictures))
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), form, images))
     (source,) = config.sources
     packed = dataclasses.replace(
         config,
@@ -118,7 +118,7 @@ def test_an_archive_gives_the_same_corpus_as_its_folder(make_config, pictures, t
     assert "9 image files" in said[0]
     assert len(list((packed.output / "archives").iterdir())) == 1
     archive.write_bytes(archive.read_bytes()[:1000])
-    with pytest.raises(DataError, match="the archive of pictures can't be read"):
+    with pytest.raises(DataError, match="the archive of images can't be read"):
         build_corpus(packed)
 
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def _about_a_street(number, ending, *, image="1.png"):
     answer = "The street is long and wet, a tram comes, and two people wait under a roof. " * 3
     turns = [
-        {"from": "human", "value": "<image>\nWhat is in the picture?"},
+        {"from": "human", "value": "<image>\nWhat is in the image?"},
         {"from": "gpt", "value": f"{answer}{ending}"},
     ]
     return row(number) | {"image": image, "conversations": turns}
@@ -35,7 +35,7 @@ def test_near_duplicates_are_left_out_if_asked(make_config):
     rows = [
         _about_a_street(0, "It rains."),
         _about_a_street(1, "It rained."),
-        _about_a_street(2, "It rained.", image="2.png"),  # another picture: not the same
+        _about_a_street(2, "It rained.", image="2.png"),  # another image: not the same
         *good_rows(4),
     ]
     both = make_config(rows)

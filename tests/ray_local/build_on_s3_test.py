@@ -1,4 +1,4 @@
-"""Building a corpus whose sources, pictures, image store and samples all lie on S3."""
+"""Building a corpus whose sources, images, image store and samples all lie on S3."""
 
 import dataclasses
 
@@ -16,14 +16,14 @@ from palo.errors import StorageError
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
-def moved(config, bucket, pictures):
+def moved(config, bucket, images):
     """Copies what a build reads to a bucket; returns its configuration with all paths there."""
     (source,) = config.sources
     (bucket / "rows" / source.path.name).write_bytes(source.path.read_bytes())
-    for path in pictures.iterdir():
-        (bucket / "pictures" / path.name).write_bytes(path.read_bytes())
+    for path in images.iterdir():
+        (bucket / "images" / path.name).write_bytes(path.read_bytes())
     source = dataclasses.replace(
-        source, path=bucket / "rows" / source.path.name, images=bucket / "pictures"
+        source, path=bucket / "rows" / source.path.name, images=bucket / "images"
     )
     return dataclasses.replace(
         config,
@@ -40,10 +40,10 @@ def batches(corpus):
         return [batch for step in loader for batch in step.micro_batches]
 
 
-def test_a_corpus_on_s3_equals_one_on_a_disk(make_config, bucket, pictures):
+def test_a_corpus_on_s3_equals_one_on_a_disk(make_config, bucket, images):
     local = make_config([*good_rows(), row(31, image=True) | {"image": "absent.png"}])
     local = dataclasses.replace(local, max_bad_share=0.1)
-    remote = moved(local, bucket, pictures)
+    remote = moved(local, bucket, images)
     expected, report = build_corpus(local).manifest, build_corpus(remote)
     assert report.manifest.fingerprint == expected.fingerprint
     assert report.manifest.stages == expected.stages
@@ -81,10 +81,10 @@ def vanishing(bucket):
 
 
 def test_a_bucket_that_vanishes_half_way_stops_with_one_line_and_the_build_goes_on(
-    make_config, bucket, pictures, vanishing
+    make_config, bucket, images, vanishing
 ):
     vanish, come_back = vanishing
-    config = moved(make_config(good_rows()), bucket, pictures)
+    config = moved(make_config(good_rows()), bucket, images)
     said = []
 
     def say(line):

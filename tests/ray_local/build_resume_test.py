@@ -57,7 +57,7 @@ def _with_answer(value, answer):
 
 def files_of(corpus):
     """Returns the bytes of all that makes a corpus, but for what depends on its own place."""
-    names = ("records", "samples", "quarantine", "pictures.parquet")
+    names = ("records", "samples", "quarantine", "image_table.parquet")
     paths = [path for name in names for path in [corpus / name, *(corpus / name).rglob("*")]]
     return {str(p.relative_to(corpus)): p.read_bytes() for p in paths if p.is_file()}
 
@@ -159,11 +159,11 @@ def test_killed_workers_cost_their_tasks_alone(make_sources, tmp_path):
     assert files_of(whole.output) == files_of(config.output)
 
 
-def test_another_source_costs_only_itself(make_sources, make_config, pictures, tmp_path):
+def test_another_source_costs_only_itself(make_sources, make_config, images, tmp_path):
     config = make_sources("one", "two", image_store=tmp_path / "store")
     build_corpus(config)
     kept = entries_of(config.output)
-    (pictures / "new.png").write_bytes((pictures / "3.png").read_bytes() + b"another file")
+    (images / "new.png").write_bytes((images / "3.png").read_bytes() + b"another file")
     rows = [row(n + 100) | {"image": "new.png"} for n in range(3)]
     (new,) = make_config(rows, name="new").sources
     both = dataclasses.replace(config, sources=(new, *config.sources))
@@ -180,7 +180,7 @@ def test_another_source_costs_only_itself(make_sources, make_config, pictures, t
     assert not list((config.output / "samples" / "new").glob("*"))
 
 
-def test_another_language_or_total_costs_no_parsing_and_no_old_picture(make_sources, tmp_path):
+def test_another_language_or_total_costs_no_parsing_and_no_old_image(make_sources, tmp_path):
     mixture = MixtureSettings(languages=("ur",))
     config = make_sources("one", count=30, mixture=mixture, image_store=tmp_path / "store")
     report = build_corpus(config)

@@ -1,4 +1,4 @@
-"""Building corpora from every layout of sources and pictures that people have."""
+"""Building corpora from every layout of sources and images that people have."""
 
 import functools
 import http.server
@@ -22,7 +22,7 @@ from palo.reasons import Reason
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
-PICTURE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
 def drops_of(manifest):
@@ -33,42 +33,42 @@ def drops_of(manifest):
     return found
 
 
-def cc3m(folder, pictures):
+def cc3m(folder, images):
     """LLaVA-CC3M-Pretrain-595K: chat.json, a JSON array, beside images.zip without folders."""
     names = [f"GCC_train_{n:09d}" for n in range(9)]
     (folder / "flat").mkdir()
     for number, name in enumerate(names):
-        shutil.copy(pictures / f"{number}.png", folder / "flat" / f"{name}.jpg")
+        shutil.copy(images / f"{number}.png", folder / "flat" / f"{name}.jpg")
     archive = shutil.make_archive(str(folder / "images"), "zip", folder / "flat")
     rows = [row(n) | {"id": name, "image": f"{name}.jpg"} for n, name in enumerate(names)]
     (folder / "chat.json").write_text(json.dumps(rows))
     return SourceConfig(name="cc3m", path=folder / "chat.json", images=Path(archive))
 
 
-def lcs(folder, pictures):
-    """LCS-558K: one JSON array, pictures in folders by the first digits of their numbers."""
+def lcs(folder, images):
+    """LCS-558K: one JSON array, images in folders by the first digits of their numbers."""
     rows = []
     for number in range(9):
         name = f"{number % 3:05d}/{number:09d}.jpg"
         path = folder / "lcs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(pictures / f"{number}.png", path)
+        shutil.copy(images / f"{number}.png", path)
         rows.append(row(20 + number) | {"id": path.stem, "image": name})
     source = folder / "blip_laion_cc_sbu_558k.json"
     source.write_text(json.dumps(rows, indent=2))
     return SourceConfig(name="lcs", path=source, images=folder / "lcs")
 
 
-def hub(folder, pictures):
-    """A data set of the Hugging Face hub: a folder of Parquet files with the pictures within."""
+def hub(folder, images):
+    """A data set of the Hugging Face hub: a folder of Parquet files with the images within."""
     (folder / "data").mkdir()
     for shard in range(2):
         rows = [row(40 + 9 * shard + n) for n in range(9)]
-        images = [{"bytes": (pictures / r["image"]).read_bytes(), "path": "x.png"} for r in rows]
+        images = [{"bytes": (images / r["image"]).read_bytes(), "path": "x.png"} for r in rows]
         table = pa.table(
             {
                 "id": [str(r["id"]) for r in rows],
-                "image": pa.array(images, PICTURE),
+                "image": pa.array(images, IMAGE),
                 "conversations": [r["conversations"] for r in rows],
             }
         )
@@ -77,9 +77,9 @@ def hub(folder, pictures):
     return SourceConfig(name="hub", path=folder / "data", language="en")
 
 
-def test_every_layout_gives_the_same_pictures(make_config, pictures, tmp_path, monkeypatch):
+def test_every_layout_gives_the_same_images(make_config, images, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "split_source", functools.partial(split_source, piece_bytes=1000))
-    sources = [make(tmp_path, pictures) for make in (cc3m, lcs, hub)]
+    sources = [make(tmp_path, images) for make in (cc3m, lcs, hub)]
     config = make_config([], sources=tuple(sources))
     manifest = build_corpus(config).manifest
     assert drops_of(manifest) == {}
@@ -93,12 +93,12 @@ def test_every_layout_gives_the_same_pictures(make_config, pictures, tmp_path, m
 
 
 @pytest.fixture
-def server(pictures):
+def server(images):
     asked = []
 
     class Logged(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args):
-            super().__init__(*args, directory=str(pictures))
+            super().__init__(*args, directory=str(images))
 
         def log_request(self, *_):
             asked.append(self.path)
@@ -114,7 +114,7 @@ def server(pictures):
         thread.join()
 
 
-def test_pictures_of_a_server_are_asked_for_once(make_config, server, tmp_path):
+def test_images_of_a_server_are_asked_for_once(make_config, server, tmp_path):
     address, asked = server
     rows = [row(n) | {"image": f"{address}/{n % 3}.png"} for n in range(9)]
     rows.append(row(10) | {"image": f"{address}/gone.png"})
@@ -143,7 +143,7 @@ HOSTILE = {
 
 
 @pytest.mark.data
-def test_hostile_pictures_end_as_samples_or_are_counted(make_config, data_folder):
+def test_hostile_images_end_as_samples_or_are_counted(make_config, data_folder):
     folder = data_folder / "images" / "hostile"
     names = sorted(path.name for path in folder.iterdir() if path.name != "LICENSE")
     rows = [row(n) | {"image": name} for n, name in enumerate(names)]

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from palo.endpoint.settings import Endpoint
-from palo.evaluate.answering import AnswerSettings, answer_here, given_here, load_for_answers
+from palo.endpoint.settings import EndpointSettings
+from palo.evaluate.answering import AnswerSettings, answer_here, generate_here, load_for_answers
 from palo.evaluate.answers import from_checkpoint
 from palo.evaluate.answers.from_checkpoint import CheckpointAnswers, answer_from_checkpoint
 from palo.evaluate.benches.bench import Bench
@@ -33,13 +33,13 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def bench(picture_files):
-    """Four questions in each of three languages about three pictures."""
+def bench(image_files):
+    """Four questions in each of three languages about three images."""
     items = tuple(
         BenchItem(
             question_id=str(number),
             language=code,
-            image=picture_files[number % 3],
+            image=image_files[number % 3],
             category="conv",
             question=f"question {code}/{number}",
             references=("reference",),
@@ -94,12 +94,14 @@ def server(completions):
 
 def answer_in_this_process(stage, questions, variants, *, num_workers, on_answer):
     (settings,) = variants.values()
-    for position, given in enumerate(given_here(load_for_answers(stage), questions, settings)):
+    for position, given in enumerate(generate_here(load_for_answers(stage), questions, settings)):
         on_answer("", position, given)
 
 
 def judged(bench, answered, server, kept):
-    endpoint = Endpoint(url=server.url, model="judge-1", first_wait_s=0.0, attempts=2, in_flight=4)
+    endpoint = EndpointSettings(
+        url=server.url, model="judge-1", first_wait_s=0.0, attempts=2, in_flight=4
+    )
     return judge(bench.items, answered.answers, JudgeSettings(endpoint=endpoint), kept)
 
 

@@ -20,7 +20,7 @@ from palo.errors import ConfigError, DataError
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 _JOB = Path(__file__).resolve().parents[2] / "jobs" / "inspect_corpus.py"
-_SAID = "there are two blue squares and one red circle in the middle of this picture "
+_SAID = "there are two blue squares and one red circle in the middle of this image "
 
 
 @pytest.fixture(scope="module")

@@ -131,27 +131,25 @@ def test_a_question_and_the_next(client):
     assert raw.parse().system_fingerprint.startswith("fp_")
 
 
-def test_a_picture_is_part_of_the_prompt_with_its_tokens(client, picture_files, trained):
+def test_an_image_is_part_of_the_prompt_with_its_tokens(client, image_files, trained):
     from palo.text.encoding import encode_prompt, expand_sentinels
     from palo.text.messages import Conversation, Turn
 
-    answer = ask(client, "a red circle", picture_files[0], picture_files[1], max_tokens=3)
+    answer = ask(client, "a red circle", image_files[0], image_files[1], max_tokens=3)
     conversation = Conversation((Turn("user", "a red circle", 2),))
     ids = encode_prompt(conversation, trained.template, trained.tokenizer)
     assert answer.usage.prompt_tokens == len(expand_sentinels(ids, 16))
-    again = ask(client, "a red circle", picture_files[0], picture_files[1], max_tokens=3)
+    again = ask(client, "a red circle", image_files[0], image_files[1], max_tokens=3)
     assert again.usage.prompt_tokens_details.cached_tokens > 16
     assert again.choices[0].message.content == answer.choices[0].message.content
 
 
-def test_a_stream_says_what_a_whole_answer_says(client, picture_files):
+def test_a_stream_says_what_a_whole_answer_says(client, image_files):
     wanted = {"max_tokens": 20, "temperature": 0.8, "seed": 3, "n": 2}
-    whole = ask(client, "two", picture_files[0], **wanted)
+    whole = ask(client, "two", image_files[0], **wanted)
     options = {"include_usage": True}
     texts, usage = ["", ""], None
-    for chunk in ask(
-        client, "two", picture_files[0], stream=True, stream_options=options, **wanted
-    ):
+    for chunk in ask(client, "two", image_files[0], stream=True, stream_options=options, **wanted):
         usage = chunk.usage or usage
         for choice in chunk.choices:
             texts[choice.index] += choice.delta.content or ""

@@ -12,7 +12,7 @@ import pytest
 
 from palo.checkpoint import trainable
 from palo.errors import ResourceError
-from palo.train.eval_callback import Watch, notes_in
+from palo.train.eval_callback import EvalCallback, notes_in
 from palo.train.launch import run_stage
 from palo.train.metrics import read_metrics
 from palo.train.plain_engine import PlainEngine
@@ -51,7 +51,7 @@ def test_two_zero_workers_equal_one_plain_process(make_job, plain_losses, zero):
         line = json.dumps({"note": f"{done} {sorted(path.name for path in stage.iterdir())}"})
         notes.write_text(line + "\n")
 
-    run_stage(job, Watch(every=4, look=look, notes=notes))
+    run_stage(job, EvalCallback(every=4, look=look, notes=notes))
     assert notes_in(notes) == [
         "8 ['adapter', 'lineage.json', 'model.json', 'projector.safetensors']"
     ]

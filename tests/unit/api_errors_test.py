@@ -2,10 +2,10 @@ import pickle
 
 import pytest
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 
 
-@pytest.mark.parametrize("code", RefusalCode)
+@pytest.mark.parametrize("code", APIErrorCode)
 def test_every_code_has_a_status_and_a_type(code):
     assert 400 <= code.status < 600
     assert code.type.endswith("_error")
@@ -13,9 +13,9 @@ def test_every_code_has_a_status_and_a_type(code):
 
 
 def test_a_refusal_becomes_a_body_of_openai():
-    refusal = Refusal(
+    refusal = APIError(
         "too many wait",
-        code=RefusalCode.OVERLOADED,
+        code=APIErrorCode.OVERLOADED,
         seen=7,
         fix="Wait.",
         param="model",
@@ -32,12 +32,12 @@ def test_a_refusal_becomes_a_body_of_openai():
     }
     assert refusal.code.status == 503
     assert refusal.headers() == {"Retry-After": "2"}
-    assert Refusal("too slow", code=RefusalCode.TIMEOUT).headers() == {}
+    assert APIError("too slow", code=APIErrorCode.TIMEOUT).headers() == {}
 
 
 def test_a_refusal_survives_pickling():
-    refusal = Refusal(
-        "slow", code=RefusalCode.RATE_LIMIT_EXCEEDED, seen="x", param="n", retry_after_s=3
+    refusal = APIError(
+        "slow", code=APIErrorCode.RATE_LIMIT_EXCEEDED, seen="x", param="n", retry_after_s=3
     )
     copy = pickle.loads(pickle.dumps(refusal))
     assert (copy.body("r"), copy.headers()) == (refusal.body("r"), refusal.headers())

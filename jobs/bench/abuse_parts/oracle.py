@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from resuming import say
-from serving.stage import nano_stage, pictures
+from serving.stage import images, nano_stage
 
 from palo.benchmark import Figure, resampled
 from palo.observability.logs import RequestLog
@@ -29,16 +29,16 @@ from palo.security.access import Access, AccessSettings
 from palo.security.body_limit import BodyBounds
 from palo.security.key_file import add_key
 from palo.security.keys import KeyLimits
-from palo.security.rate_limiter import Allowances
-from palo.serve.chat_handler import Front
-from palo.serve.images.reader import PictureReader
-from palo.serve.images.settings import PictureRules
+from palo.security.rate_limiter import RateLimiter
+from palo.serve.chat_handler import ChatHandler
+from palo.serve.images.reader import ImageReader
+from palo.serve.images.settings import ImageRules
 from palo.serve.ingress import Edge, build_app
 from palo.serve.loading import ModelSource
 from palo.serve.protocol.bounds import ProtocolBounds
-from palo.serve.protocol.generate import Ask, Item
+from palo.serve.protocol.generate import GenerateRequest, Item
 from palo.serve.replica import ModelReplica, ReplicaSettings
-from palo.serve.replica_client import Relay
+from palo.serve.replica_client import ReplicaClient
 
 _MODEL = "bench"
 _UNLIMITED = KeyLimits(requests_per_minute=None, tokens_per_minute=None, concurrent=None)
@@ -94,7 +94,7 @@ async def _guesses(replica: ModelReplica, sharing: Sharing, tries: int, seed: in
         kinds = [True, False] * tries
         draw.shuffle(kinds)
         kinds = [True, False] * _NUM_WARM_UPS + kinds
-        files = iter(pictures(2 * len(kinds), draw.randrange(2**31)))
+        files = iter(images(2 * len(kinds), draw.randrange(2**31)))
         found = []
         for is_right in kinds:
             asked, other = (_body(draw, next(files)) for _ in range(2))
@@ -105,16 +105,16 @@ async def _guesses(replica: ModelReplica, sharing: Sharing, tries: int, seed: in
 
 
 def _app(replica: ModelReplica, access: AccessSettings) -> Any:  # noqa: ANN401 - an ASGI application
-    def call(ask: Ask) -> _Coming:
+    def call(ask: GenerateRequest) -> _Coming:
         return _Coming(replica.answer(ask))
 
-    front = Front(
+    front = ChatHandler(
         (_MODEL,),
-        Relay({_MODEL: call}, 60.0),
+        ReplicaClient({_MODEL: call}, 60.0),
         bounds=ProtocolBounds(),
         access=Access(access),
-        allowances=Allowances(),
-        pictures=PictureReader(PictureRules()),
+        allowances=RateLimiter(),
+        images=ImageReader(ImageRules()),
         bodies=BodyBounds(),
         log=RequestLog(),
         max_requests=8,

@@ -47,6 +47,7 @@ def calling(path: str, *arguments: object) -> Callable[[], Parse]:
     return build
 
 
+_NORMALIZE = "palo.translate.normalizers.clean"
 _SPANS = "palo.translate.protected_spans"
 
 PARSERS = (
@@ -61,7 +62,7 @@ PARSERS = (
     Parser("SentencePiece, conversation that is cut", text_parts.encode_conversation("pieces")),
     Parser("JSON tokenizer", text_parts.encode("json")),
     Parser("text stream with stop texts", text_parts.stream),
-    *(Parser(f"clean {code}", calling("palo.translate.normalizers.clean:clean", code))
+    *(Parser(f"clean {code}", calling(f"{_NORMALIZE}:normalize_translation", code))
       for code in languages.codes()),
     Parser("fixed_spans", calling(f"{_SPANS}.spans:fixed_spans")),
     Parser("quotations", text_parts.listing(f"{_SPANS}.quotations:quotations")),
@@ -70,14 +71,17 @@ PARSERS = (
     *(Parser(f"values_in {code}", calling(f"{_SPANS}.numbers:values_in", code))
       for code in ("en", "ja")),
     Parser("lock and unlock", text_parts.lock_and_unlock),
-    Parser("prove", text_parts.prove),
+    Parser("verify_spans", text_parts.verify_spans),
     Parser("glossary terms", text_parts.glossary_terms),
     *(Parser(f"gates {code}", text_parts.gates(code)) for code in ("fr", "zh")),
     Parser("translator's reply", text_parts.translators_reply),
     Parser("judge's verdict, JSON", text_parts.verdict("json")),
     Parser("judge's verdict, lines", text_parts.verdict("lines")),
     Parser("measures of an answer", text_parts.measures),
-    Parser("offline judge", calling("palo.evaluate.judging.likeness:features", "is it", "it is")),
+    Parser(
+        "offline judge",
+        calling("palo.evaluate.judging.likeness:similarity_features", "is it", "it is"),
+    ),
     Parser("exact match", calling("palo.metrics.matching:exact", ("a reference",))),
     Parser("markup", text_parts.markup),
     Parser("cookies", wire_parts.cookie_header),

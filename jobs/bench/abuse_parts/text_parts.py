@@ -13,7 +13,7 @@ from abuse_parts.cpu_cost import Parse
 
 if TYPE_CHECKING:
     from palo.text.tokenizer import TextTokenizer
-    from palo.translate.request import Unit
+    from palo.translate.request import TranslationRequest
 
 _MAX_TEXT_TOKENS = 64
 # A token costs twenty microseconds, and no answer is that long.
@@ -89,34 +89,40 @@ def stream() -> Parse:
 
 def lock_and_unlock() -> Parse:
     """Builds the way of a text to a translator that gives it back as it is."""
-    from palo.translate.protected_spans.protect import lock, stray_marks, unlock, without_marks
+    from palo.translate.protected_spans.protect import (
+        protect_text,
+        restore_text,
+        stray_marks,
+        without_marks,
+    )
 
     def parse(text: str) -> object:
-        locked = lock(text, "fr")
-        back = unlock(locked.text, locked.locks)
+        locked = protect_text(text, "fr")
+        back = restore_text(locked.text, locked.locks)
         return back, list(stray_marks(back)), without_marks(back)
 
     return parse
 
 
-def prove() -> Parse:
+def verify_spans() -> Parse:
     """Builds the proof of a translation that is its source, and of one that has lost half."""
-    from palo.translate.protected_spans.protect import lock
-    from palo.translate.protected_spans.verify import Tongues, prove
+    from palo.translate.protected_spans.protect import protect_text
+    from palo.translate.protected_spans.verify import LanguagePair
+    from palo.translate.protected_spans.verify import verify_spans as verified
 
     def parse(text: str) -> object:
-        locked, tongues = lock(text, "fr"), Tongues(target="fr")
-        return [list(prove(locked, one, tongues)) for one in (text, text[len(text) // 2 :])]
+        locked, tongues = protect_text(text, "fr"), LanguagePair(target="fr")
+        return [list(verified(locked, one, tongues)) for one in (text, text[len(text) // 2 :])]
 
     return parse
 
 
 def glossary_terms() -> Parse:
     """Builds the search for terms of a glossary."""
-    from palo.translate.glossary import Entry, Glossary
+    from palo.translate.glossary import Glossary, GlossaryEntry
 
     names = ("a", "a b", "A", "Eiffel Tower", "[", "no yes", "漢字", "w1")
-    entries = tuple(Entry(term=name, translations=(("*", "="),)) for name in names)
+    entries = tuple(GlossaryEntry(term=name, translations=(("*", "="),)) for name in names)
     terms = Glossary(entries=entries).terms("en", "fr")
 
     def parse(text: str) -> object:
@@ -129,13 +135,13 @@ def gates(language: str) -> Callable[[], Parse]:
     """Returns a builder for all gates; the translation has lost a little of the source."""
 
     def build() -> Parse:
-        from palo.translate.checks.run import judge
-        from palo.translate.normalizers.clean import clean
+        from palo.translate.checks.run import run_checks
+        from palo.translate.normalizers.clean import normalize_translation
 
         def parse(text: str) -> object:
             unit = _unit(text, language)
-            texts = (text, clean(text[: -len(text) // 8], language))
-            return judge(unit, texts)
+            texts = (text, normalize_translation(text[: -len(text) // 8], language))
+            return run_checks(unit, texts)
 
         return parse
 
@@ -177,7 +183,7 @@ def verdict(form: Literal["json", "lines"]) -> Callable[[], Parse]:
 
 def measures() -> Parse:
     """Builds all measures of an answer."""
-    from palo.evaluate.answers.answer import Answer
+    from palo.evaluate.answers.answer import ModelAnswer
     from palo.evaluate.benches.item import BenchItem
     from palo.evaluate.measures import measure
 
@@ -193,7 +199,7 @@ def measures() -> Parse:
     )
 
     def parse(text: str) -> object:
-        return measure([item], [Answer(key=item.key, text=text)])
+        return measure([item], [ModelAnswer(key=item.key, text=text)])
 
     return parse
 
@@ -205,10 +211,10 @@ def markup() -> Parse:
     return lambda text: element("p", text, title=text)
 
 
-def _unit(text: str, language: str) -> "Unit":
+def _unit(text: str, language: str) -> "TranslationRequest":
     from palo.data.records import Record
     from palo.text.messages import Turn
-    from palo.translate.protected_spans.protect import lock_record
+    from palo.translate.protected_spans.protect import protect_record
 
     record = Record(
         record_id="1",
@@ -218,7 +224,7 @@ def _unit(text: str, language: str) -> "Unit":
         image=None,
         turns=(Turn("user", text), Turn("assistant", text)),
     )
-    return lock_record(record, language)
+    return protect_record(record, language)
 
 
 @cache

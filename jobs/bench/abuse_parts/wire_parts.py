@@ -19,12 +19,12 @@ def refusing(call: Callable[[bytes], object]) -> Parse:
     Args:
         call: Takes the text as UTF-8, whose lone surrogates are none.
     """
-    from palo.api_errors import Refusal
+    from palo.api_errors import APIError
 
     def parse(text: str) -> object:
         try:
             return call(text.encode("utf-8", "surrogatepass"))
-        except (PaloError, Refusal, ValueError):
+        except (PaloError, APIError, ValueError):
             return None
 
     return parse
@@ -48,14 +48,14 @@ def chat_request(*, is_body: bool) -> Callable[[], Parse]:
 
     def build() -> Parse:
         from palo.serve.protocol.bounds import ProtocolBounds
-        from palo.serve.protocol.conversation import read_dialogue
+        from palo.serve.protocol.conversation import read_conversation
         from palo.serve.protocol.reading import read_request
 
         bounds = ProtocolBounds(max_text_characters=_MAX_CHARACTERS)
 
         def read(data: bytes) -> object:
             request = read_request(data if is_body else _asking(data), bounds)
-            return read_dialogue(request.messages, None, bounds.max_images)
+            return read_conversation(request.messages, None, bounds.max_images)
 
         return refusing(read)
 

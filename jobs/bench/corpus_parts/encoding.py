@@ -1,4 +1,4 @@
-"""Pictures through the tower: the job against a bare loop over the same tower and batches."""
+"""Images through the tower: the job against a bare loop over the same tower and batches."""
 
 import io
 import json
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from corpus_parts.builds import BuildOutcome, run_build
 from corpus_parts.inputs import Inputs, scratch
-from corpus_parts.rows import picture_path
+from corpus_parts.rows import image_path
 from corpus_parts.sentences import Sentences, data_folder
 from corpus_parts.settings import CorpusBench
 from corpus_parts.sizes import corpus_config
@@ -28,16 +28,16 @@ _STEP = "images: "
 
 
 def measure_encoding(settings: CorpusBench, sentences: Sentences, root: Path) -> list[Figure]:
-    """Builds a corpus whose every picture is in all languages, and runs the bare loop in turn."""
-    count = settings.scaled(settings.encoded_pictures, 2 * _BATCH)
+    """Builds a corpus whose every image is in all languages, and runs the bare loop in turn."""
+    count = settings.scaled(settings.encoded_images, 2 * _BATCH)
     bare, job, encodes = [], [], []
     with scratch(settings, "encoded") as folder:
-        inputs = Inputs(folder / "rows.json", folder / "pictures")
-        _write_pictures(inputs.pictures, count, root)
+        inputs = Inputs(folder / "rows.json", folder / "images")
+        _write_images(inputs.images, count, root)
         _write_rows(inputs.rows, count, sentences)
         config = _config(settings, inputs, folder, root)
         for number in range(settings.repeats):
-            say(f"{count} pictures, round {number + 1}")
+            say(f"{count} images, round {number + 1}")
             outcome = run_build(
                 replace(config, output=folder / f"corpus-{number}"), settings.cores, folder
             )
@@ -49,7 +49,7 @@ def measure_encoding(settings: CorpusBench, sentences: Sentences, root: Path) ->
         spread("encode_ratio", ratios, "1", target=_TARGET, better="higher"),
         spread("encode_job_images_per_s", job, "images/s"),
         spread("encode_bare_images_per_s", bare, "images/s"),
-        spread("encodes_per_picture", encodes, "1", target=1.0, better="lower"),
+        spread("encodes_per_image", encodes, "1", target=1.0, better="lower"),
     ]
 
 
@@ -75,12 +75,12 @@ def _images_s(outcome: BuildOutcome) -> float:
     return last - max(before, default=0.0)
 
 
-def _write_pictures(folder: Path, count: int, root: Path) -> None:
+def _write_images(folder: Path, count: int, root: Path) -> None:
     """Writes different cuts of photos, or noise where there are none."""
     data = data_folder(root)
     photos = [] if data is None else sorted((data / "captions" / "coco111" / "images").iterdir())
     for number in range(count):
-        path = folder / picture_path(number)
+        path = folder / image_path(number)
         path.parent.mkdir(parents=True, exist_ok=True)
         if photos:
             image = Image.open(photos[number % len(photos)]).convert("RGB")
@@ -106,27 +106,27 @@ def _write_rows(path: Path, count: int, sentences: Sentences) -> None:
                 {"from": "human", "value": f"<image>\n{question}"},
                 {"from": "gpt", "value": answer},
             ]
-            row = {"id": number, "image": picture_path(number), "conversations": turns}
+            row = {"id": number, "image": image_path(number), "conversations": turns}
             rows.append(row | {"language": code})
     path.write_text(json.dumps(rows), encoding="ascii")
 
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """The pictures of one process of the bare loop."""
+    """The images of one process of the bare loop."""
 
     config: CorpusConfig
-    pictures: tuple[Path, ...]
+    images: tuple[Path, ...]
 
 
 def _bare_rate(config: CorpusConfig, inputs: Inputs, count: int, cores: int) -> float:
-    paths = [inputs.pictures / picture_path(number) for number in range(count)]
+    paths = [inputs.images / image_path(number) for number in range(count)]
     shares = [_Share(config, tuple(paths[number::cores])) for number in range(cores)]
     return count / max(done.seconds for done in run_together(_bare, shares))
 
 
 def _bare(share: _Share) -> Callable[[], int]:
-    """Loads the tower, and pictures that are decoded and normalised; the work is its calls."""
+    """Loads the tower, and images that are decoded and normalised; the work is its calls."""
     import torch
 
     from palo.corpus.images_step.tower_encoder import load_tower, spec_of
@@ -142,8 +142,8 @@ def _bare(share: _Share) -> Callable[[], int]:
         ]
         return torch.from_numpy(np.stack(values))
 
-    starts = range(0, len(share.pictures), _BATCH)
-    batches = [batch(share.pictures[start : start + _BATCH]) for start in starts]
+    starts = range(0, len(share.images), _BATCH)
+    batches = [batch(share.images[start : start + _BATCH]) for start in starts]
     tower(batches[0][:1])
 
     def work() -> int:

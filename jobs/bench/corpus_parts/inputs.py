@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus_parts.rows import RowMaker, RowSettings, picture_path
+from corpus_parts.rows import RowMaker, RowSettings, image_path
 from corpus_parts.sentences import Sentences
 from corpus_parts.settings import CorpusBench
 from PIL import Image
@@ -22,27 +22,27 @@ _SIDE = 12
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Generated rows and pictures.
+    """Generated rows and images.
 
     Attributes:
         rows: A JSON array.
-        pictures: Folder that the rows' image paths start from.
+        images: Folder that the rows' image paths start from.
     """
 
     rows: Path
-    pictures: Path
+    images: Path
 
 
 def write_inputs(settings: CorpusBench, rows: RowSettings, sentences: Sentences) -> Inputs:
-    """Returns rows and pictures that are in the cache, or writes them there."""
+    """Returns rows and images that are in the cache, or writes them there."""
     name = fingerprint([_VERSION, sentences.source, rows])
     folder = settings.cache.resolve() / f"inputs-{name}"
-    inputs = Inputs(folder / "rows.json", folder / "pictures")
+    inputs = Inputs(folder / "rows.json", folder / "images")
     if not folder.is_dir():
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write_pictures(partial / "pictures", rows.num_pictures)
+        _write_images(partial / "images", rows.num_images)
         _write_array(partial / "rows.json", iter(RowMaker(rows, sentences)))
         partial.rename(folder)
     return inputs
@@ -55,10 +55,10 @@ def _write_array(path: Path, rows: Iterator[str]) -> None:
         file.write("]")
 
 
-def _write_pictures(folder: Path, count: int) -> None:
-    """Writes small pictures, no two of them alike."""
+def _write_images(folder: Path, count: int) -> None:
+    """Writes small images, no two of them alike."""
     for number in range(count):
-        path = folder / picture_path(number)
+        path = folder / image_path(number)
         if number == 0:
             path.parent.mkdir(parents=True)
         colour = (number & 255, (number >> 8) & 255, (number >> 16) & 255)

@@ -61,8 +61,8 @@ class _Kill:
 def measure_kills(settings: CorpusBench, sentences: Sentences, root: Path) -> list[Figure]:
     """Builds once undisturbed, then kills one build after the other."""
     count = settings.scaled(settings.killed_records, 200)
-    num_pictures = max(64, count // 25)
-    rows = RowSettings(num_records=count, num_pictures=num_pictures, seed=settings.seed)
+    num_images = max(64, count // 25)
+    rows = RowSettings(num_records=count, num_images=num_images, seed=settings.seed)
     inputs = write_inputs(settings, rows, sentences)
     generator = random.Random(settings.seed)  # noqa: S311 - moments of a drill
     kills: list[_Kill] = []

@@ -12,7 +12,7 @@ from resuming import say
 
 from palo.benchmark import Figure, spread
 from palo.corpus.parse.worker import parse_row
-from palo.corpus.sources import Piece, read_piece, split_source
+from palo.corpus.sources import Split, read_split, split_source
 from palo.data.records import Record
 from palo.evaluate.memory import PeakMemory
 
@@ -24,14 +24,14 @@ _MB = 1_000_000
 class _Share:
     """The pieces of one process."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Split, ...]
 
 
 def measure_array(settings: CorpusBench, sentences: Sentences) -> list[Figure]:
     """Reads and parses an array with one process, then with all."""
     size_bytes = settings.scaled(settings.array_bytes, _MB)
     count = min(_ROWS, settings.scaled(settings.records, 100))
-    rows = RowSettings(num_records=count, num_pictures=1, seed=settings.seed)
+    rows = RowSettings(num_records=count, num_images=1, seed=settings.seed)
     inputs = write_inputs(settings, rows, sentences)
     with scratch(settings, "array") as folder:
         path = folder / "rows.json"
@@ -50,7 +50,7 @@ def measure_array(settings: CorpusBench, sentences: Sentences) -> list[Figure]:
     ]
 
 
-def _read(pieces: list[Piece], cores: int, num_rows: int) -> tuple[float, float]:
+def _read(pieces: list[Split], cores: int, num_rows: int) -> tuple[float, float]:
     """Returns the seconds of the slowest process, and the most memory of all together."""
     shares = [_Share(tuple(pieces[number::cores])) for number in range(cores)]
     with PeakMemory(every_s=0.2) as memory:
@@ -68,7 +68,7 @@ def _reader(share: _Share) -> Callable[[], int]:
         return sum(
             isinstance(parse_row(raw, origin, piece.place_of(raw.offset)), Record)
             for piece in share.pieces
-            for raw in read_piece(piece)
+            for raw in read_split(piece)
         )
 
     return read

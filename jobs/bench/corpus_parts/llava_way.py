@@ -55,15 +55,15 @@ class _Rank:
 def measure_llava(settings: CorpusBench, sentences: Sentences, root: Path) -> list[Figure]:
     """Builds a corpus of text alone once, then lets both sides come to their first batch in turn.
 
-    Text alone: neither side reads pictures, which LLaVA decodes anew for every batch.
+    Text alone: neither side reads images, which LLaVA decodes anew for every batch.
     """
     count = settings.scaled(settings.rank_records, 200)
-    rows = RowSettings(num_records=count, num_pictures=0, seed=settings.seed)
+    rows = RowSettings(num_records=count, num_images=0, seed=settings.seed)
     inputs = write_inputs(settings, rows, sentences)
     theirs: list[tuple[float, float]] = []
     ours: list[tuple[float, float]] = []
     with scratch(settings, "ranks") as folder:
-        config = corpus_config(inputs, folder / "corpus", root, has_pictures=False)
+        config = corpus_config(inputs, folder / "corpus", root, has_images=False)
         built = run_build(replace(config, cleaning=AS_IT_IS), settings.cores, folder)
         ranks = [
             _Rank(number, inputs.rows, config.tokenizer, config.output) for number in range(_RANKS)

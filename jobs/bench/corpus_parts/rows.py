@@ -1,7 +1,7 @@
 """Rows as PALO's released file has them, any number, each drawn from its own seed.
 
 English has the composition of llava_v1_5_mix665k.json, the other nine languages each have the
-157,712 records of LLaVA-Instruct: the same pictures, rounds and sentences as in English. Of those,
+157,712 records of LLaVA-Instruct: the same images, rounds and sentences as in English. Of those,
 58 of 158 are conversations of four to seven rounds (126 MB by 58,000, as published), 23 describe in
 three to five sentences, 77 reason in four to six; the others answer in words, phrases or sentences,
 as their names say. A translated row repeats its turns, and the English ones, in fields of its own.
@@ -31,7 +31,7 @@ class _Kind:
     rounds: tuple[int, int]
     unit: Literal["words", "sentences"]
     size: tuple[int, int]
-    has_picture: bool = True
+    has_image: bool = True
 
 
 _INSTRUCT = (
@@ -40,7 +40,7 @@ _INSTRUCT = (
     _Kind("reasoning", 77_000, (1, 1), "sentences", (4, 6)),
 )
 _ENGLISH_ONLY = (
-    _Kind("sharegpt", 40_688, (2, 6), "sentences", (4, 12), has_picture=False),
+    _Kind("sharegpt", 40_688, (2, 6), "sentences", (4, 12), has_image=False),
     _Kind("vqav2", 82_783, (3, 8), "words", (1, 2)),
     _Kind("gqa", 72_140, (4, 12), "words", (1, 2)),
     _Kind("okvqa", 8_998, (1, 2), "words", (1, 3)),
@@ -58,19 +58,19 @@ class RowSettings:
 
     Attributes:
         num_records: How many, in the paper's proportions.
-        num_pictures: Distinct pictures; 0 leaves pictures out.
+        num_images: Distinct images; 0 leaves images out.
         repeats_fields: Whether translated rows repeat their turns, as PALO's do.
         seed: Seed of all of them.
     """
 
     num_records: int
-    num_pictures: int
+    num_images: int
     repeats_fields: bool = True
     seed: int = 0
 
 
-def picture_path(number: int) -> str:
-    """Returns a picture's path in a row."""
+def image_path(number: int) -> str:
+    """Returns an image's path in a row."""
     return f"coco/train2017/{number:012d}.png"
 
 
@@ -79,7 +79,7 @@ def generated_origin() -> Origin:
     return Origin(
         source="palo",
         language="en",
-        image_folder="pictures",
+        image_folder="images",
         languages=languages.codes(),
         names=tuple(language.name for language in languages.every()),
     )
@@ -120,21 +120,21 @@ class RowMaker:
         generator = random.Random(seed)  # noqa: S311 - contents of a bench
         shape = self._shape(kind, generator)
         own_id = f"{kind.name}-{number}"
-        has_picture = kind.has_picture and self._settings.num_pictures > 0
+        has_image = kind.has_image and self._settings.num_images > 0
         image = ""
-        if has_picture:
-            which = generator.randrange(self._settings.num_pictures)
+        if has_image:
+            which = generator.randrange(self._settings.num_images)
             if kind in _INSTRUCT:
-                which = (number + kind.count) % self._settings.num_pictures
-            image = f'"image": "{picture_path(which)}", '
-        turns = self._turns(shape, code, kind, has_picture=has_picture)
+                which = (number + kind.count) % self._settings.num_images
+            image = f'"image": "{image_path(which)}", '
+        turns = self._turns(shape, code, kind, has_image=has_image)
         head = f'{{"id": "{own_id}", {image}"conversations": {turns}'
         if code == "en":
             return head + "}"
         name = f"{languages.get(code).name.lower()}_conversation"
         if not self._settings.repeats_fields:
             return f'{head}, "language": "{code}"}}'
-        english = self._turns(shape, "en", kind, has_picture=has_picture)
+        english = self._turns(shape, "en", kind, has_image=has_image)
         return f'{head}, "english_conversations": {english}, "{name}": {turns}, "corrupt": false}}'
 
     def _shape(self, kind: _Kind, generator: random.Random) -> list[tuple[int, list[int], int]]:
@@ -149,10 +149,10 @@ class RowMaker:
         return rounds
 
     def _turns(
-        self, shape: list[tuple[int, list[int], int]], code: str, kind: _Kind, *, has_picture: bool
+        self, shape: list[tuple[int, list[int], int]], code: str, kind: _Kind, *, has_image: bool
     ) -> str:
         texts = self._sentences.escaped[code]
-        place = "<image>\\n" if has_picture else ""
+        place = "<image>\\n" if has_image else ""
         turns = []
         for question, picks, size in shape:
             answer = " ".join([texts[pick] for pick in picks])

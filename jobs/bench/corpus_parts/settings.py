@@ -14,7 +14,7 @@ class CorpusBench:
 
     Attributes:
         part: What to run: the paper's corpus at full size and at a tenth, parsing and tokenising
-            against the bare tokenizer, one large array, encoding pictures against a bare loop,
+            against the bare tokenizer, one large array, encoding images against a bare loop,
             kills, LLaVA's way of loading, or all of them.
         output: Folder of the result file; the repository's own by default, for whole runs only.
         scale: Share of the full size of every part; below 1 for a trial.
@@ -22,11 +22,11 @@ class CorpusBench:
         cache: Folder for generated inputs.
         keep: Leave the generated inputs and the built corpora there.
         records: Records of the paper's corpus.
-        pictures: Distinct pictures of it.
+        images: Distinct images of it.
         text_records: Records to parse and tokenise.
         array_bytes: Size of the one large array.
-        encoded_pictures: Pictures to encode.
-        image_size: Side of those pictures in pixels, as the tower takes them.
+        encoded_images: Images to encode.
+        image_size: Side of those images in pixels, as the tower takes them.
         kills: How many builds are killed; none leaves that part out.
         killed_records: Records of each of them.
         rank_records: Records that LLaVA's way and ours start from.
@@ -41,10 +41,10 @@ class CorpusBench:
     cache: Path = Path(".cache/bench-corpus")
     keep: bool = False
     records: int = 2_084_706
-    pictures: int = 80_000
+    images: int = 80_000
     text_records: int = 400_000
     array_bytes: int = 5_000_000_000
-    encoded_pictures: int = 800
+    encoded_images: int = 800
     image_size: int = 336
     kills: int = 20
     killed_records: int = 20_000

@@ -19,7 +19,7 @@ _MOST_RATIO = 1.15
 
 
 def corpus_config(
-    inputs: Inputs, output: Path, root: Path, *, has_pictures: bool = True
+    inputs: Inputs, output: Path, root: Path, *, has_images: bool = True
 ) -> CorpusConfig:
     """Returns the settings of a build of generated rows, with the nano tower.
 
@@ -28,7 +28,7 @@ def corpus_config(
     source = SourceConfig(
         name="palo",
         path=inputs.rows,
-        images=inputs.pictures if has_pictures else None,
+        images=inputs.images if has_images else None,
         language="en",
     )
     return CorpusConfig(
@@ -57,16 +57,16 @@ def measure_sizes(settings: CorpusBench, sentences: Sentences, root: Path) -> li
         spread("build_tenth_peak_memory_gib", [tenth.peak_gib], "GiB"),
         spread("build_time_per_row_ratio", [ratio], "1", target=_MOST_RATIO, better="lower"),
         spread("build_samples", [whole.num_samples], "samples"),
-        spread("build_pictures_encoded", [whole.num_encoded], "pictures"),
+        spread("build_images_encoded", [whole.num_encoded], "images"),
     ]
 
 
 def _build(
     settings: CorpusBench, sentences: Sentences, root: Path, num_records: int
 ) -> BuildOutcome:
-    num_pictures = max(1, round(settings.pictures * num_records / settings.records))
-    rows = RowSettings(num_records=num_records, num_pictures=num_pictures, seed=settings.seed)
-    say(f"build of {num_records:,} records, {num_pictures:,} pictures")
+    num_images = max(1, round(settings.images * num_records / settings.records))
+    rows = RowSettings(num_records=num_records, num_images=num_images, seed=settings.seed)
+    say(f"build of {num_records:,} records, {num_images:,} images")
     inputs = write_inputs(settings, rows, sentences)
     with scratch(settings, f"built-{num_records}") as folder:
         config = corpus_config(inputs, folder / "corpus", root)

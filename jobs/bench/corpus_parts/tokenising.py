@@ -17,7 +17,7 @@ from palo.benchmark import Figure, resampled, spread
 from palo.corpus.cleaning import AS_IT_IS, CleaningSettings
 from palo.corpus.config import CorpusConfig
 from palo.corpus.parse.worker import parse_row
-from palo.corpus.sources import read_piece, split_source
+from palo.corpus.sources import read_split, split_source
 from palo.data.records import Record
 
 _TARGET = 0.70
@@ -40,11 +40,11 @@ def measure_tokenising(settings: CorpusBench, sentences: Sentences, root: Path) 
     templates, ids and labels, Parquet between the steps and at the end, and the start of workers.
     """
     count = settings.scaled(settings.text_records, 200)
-    rows = RowSettings(num_records=count, num_pictures=0, seed=settings.seed)
+    rows = RowSettings(num_records=count, num_images=0, seed=settings.seed)
     inputs = write_inputs(settings, rows, sentences)
     rounds = []
     with scratch(settings, "tokenised") as folder:
-        config = corpus_config(inputs, folder / "corpus", root, has_pictures=False)
+        config = corpus_config(inputs, folder / "corpus", root, has_images=False)
         for number in range(settings.repeats):
             say(f"parsing and tokenising, round {number + 1}")
             bare_s = _bare_seconds(inputs, config, settings.cores)
@@ -115,7 +115,7 @@ def records_of_file(path: Path) -> Iterator[Record]:
     """Yields the records of a generated file."""
     origin = generated_origin()
     for piece in split_source(path):
-        for raw in read_piece(piece):
+        for raw in read_split(piece):
             outcome = parse_row(raw, origin, piece.place_of(raw.offset))
             if isinstance(outcome, Record):
                 yield outcome

@@ -14,7 +14,7 @@ from palo.checkpoint.finished import write_stage
 from palo.checkpoint.load import TrainedModel, load_trained
 from palo.config import to_dict
 from palo.evaluate.answering import AnswerSettings, answer_here, prompt_ids
-from palo.evaluate.image_features import picture_features, preprocessing_of
+from palo.evaluate.image_features import image_features, preprocessing_of
 from palo.evaluate.questions import Question, read_questions
 from palo.images.preprocessing import read_preprocessing
 from palo.model.assemble import assemble
@@ -68,7 +68,7 @@ def _model(folder: Path, settings: EvaluateBench) -> TrainedModel:
 
 
 def _questions(folder: Path, settings: EvaluateBench) -> Sequence[Question]:
-    """Returns questions, two about each picture in each language."""
+    """Returns questions, two about each image in each language."""
     scenes = replace(
         SceneCorpusConfig(), num_train_scenes=1, num_heldout_scenes=8, seed=settings.seed
     )
@@ -78,13 +78,13 @@ def _questions(folder: Path, settings: EvaluateBench) -> Sequence[Question]:
 
 
 def _generate(trained: TrainedModel, question: Question, settings: EvaluateBench) -> str:
-    """Answers with transformers' generate, the picture read and encoded for this question."""
+    """Answers with transformers' generate, the image read and encoded for this question."""
     stops = stop_ids(trained.template, trained.tokenizer)
     prompt = prompt_ids(trained, Conversation((Turn("user", question.question, 1),)))
     ids = expand_sentinels(prompt, trained.model.config.tokens_per_image)
     row = trained.model.generate(
         torch.tensor([ids]),
-        features=picture_features(trained.model, preprocessing_of(trained), [question.image]),
+        features=image_features(trained.model, preprocessing_of(trained), [question.image]),
         max_new_tokens=settings.new_tokens,
         do_sample=False,
         eos_token_id=list(stops),

@@ -83,7 +83,7 @@ def reply_to(body: Mapping[str, Any], behaviour: Behaviour, attempt: int) -> tup
         attempt: How often the same request came before.
     """
     first, second = scores_of(body)
-    reason = "It names what the picture shows; the other one doesn't."
+    reason = "It names what the image shows; the other one doesn't."
     if behaviour == "refused":
         return 400, json.dumps({"error": {"message": "filtered", "code": "content_filter"}})
     if behaviour == "server error" or (behaviour == "late at first" and attempt == 0):

@@ -20,7 +20,7 @@ from evaluating.settings import EvaluateBench
 
 from palo import storage
 from palo.benchmark import Better, Figure, spread
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.bench import Bench, read_bench
 from palo.evaluate.benches.registry import bench_source
 from palo.evaluate.judging.calls import Call, calls_for
@@ -157,19 +157,21 @@ def _kept_answers(run: BenchRun, model: NamedModel) -> Path:
     return run.output / "answers" / f"{model.name}.jsonl"
 
 
-def _answers(run: BenchRun, bench: Bench, model: NamedModel) -> dict[str, Answer]:
+def _answers(run: BenchRun, bench: Bench, model: NamedModel) -> dict[str, ModelAnswer]:
     """Returns the answers that were judged, by question: a file's, or those that were kept."""
     if model.kind == "file":
         return dict(answers_from_files(bench, model).answers)
     return {
-        line["question"]: Answer(
+        line["question"]: ModelAnswer(
             key=line["question"], text=line["answer"], finish_reason=line["finish_reason"]
         )
         for line in _lines(_kept_answers(run, model))
     }
 
 
-def _calls(run: BenchRun, bench: Bench, answers: Mapping[str, Answer]) -> dict[str, list[Call]]:
+def _calls(
+    run: BenchRun, bench: Bench, answers: Mapping[str, ModelAnswer]
+) -> dict[str, list[Call]]:
     judge = run.judge()
     assert judge is not None
     return {

@@ -12,13 +12,13 @@ from evaluating.settings import EvaluateBench
 
 from palo.benchmark import Figure, spread
 from palo.endpoint.replies import Reply, read_reply
-from palo.endpoint.settings import Endpoint
-from palo.evaluate.answers.answer import Answer
+from palo.endpoint.settings import EndpointSettings
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.judging.calls import calls_for
 from palo.evaluate.judging.judge import judge
 from palo.evaluate.judging.settings import JudgeSettings
-from palo.evaluate.judging.verdict import Verdict, read_verdict
+from palo.evaluate.judging.verdict import JudgeVerdict, read_verdict
 
 _TARGET = 30.0
 _MODEL = "judge"
@@ -70,13 +70,13 @@ def _one_by_one(settings: EvaluateBench, url: str, number: int) -> float:
                 body = {"model": _MODEL, **call.body}
                 reply = read_reply(client.post(f"{url}/chat/completions", json=body).content)
                 assert isinstance(reply, Reply)
-                assert isinstance(read_verdict(reply, judging.form), Verdict)
+                assert isinstance(read_verdict(reply, judging.form), JudgeVerdict)
     return len(items) / (time.perf_counter() - started)
 
 
 def _judge(settings: EvaluateBench, url: str) -> JudgeSettings:
     return JudgeSettings(
-        endpoint=Endpoint(url=url, model=_MODEL, in_flight=settings.in_flight),
+        endpoint=EndpointSettings(url=url, model=_MODEL, in_flight=settings.in_flight),
     )
 
 
@@ -87,7 +87,7 @@ def _items(count: int, name: str) -> Sequence[BenchItem]:
             language="en",
             image=Path(f"{number}.png"),
             category="conv",
-            question=f"What is in the picture, {name}, {number}?",
+            question=f"What is in the image, {name}, {number}?",
             references=("A red circle stands to the left of two blue squares. " * 5,),
             context=("Three shapes on a white ground.",),
         )
@@ -95,5 +95,5 @@ def _items(count: int, name: str) -> Sequence[BenchItem]:
     ]
 
 
-def _answer(item: BenchItem) -> Answer:
-    return Answer(key=item.key, text=f"A circle and squares, {item.question_id}. " * 5)
+def _answer(item: BenchItem) -> ModelAnswer:
+    return ModelAnswer(key=item.key, text=f"A circle and squares, {item.question_id}. " * 5)

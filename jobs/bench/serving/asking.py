@@ -46,20 +46,18 @@ class Ending:
         return self.outcome.startswith("LOST")
 
 
-def question(
-    model: str, text: str, max_tokens: int, picture: bytes | None = None
-) -> dict[str, Any]:
+def question(model: str, text: str, max_tokens: int, image: bytes | None = None) -> dict[str, Any]:
     """Returns the body of a request that streams, with an event for each token.
 
     Args:
         model: Name of the model.
         text: The question.
         max_tokens: Most tokens of the answer.
-        picture: Bytes of a PNG file.
+        image: Bytes of a PNG file.
     """
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
-    if picture is not None:
-        url = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    if image is not None:
+        url = f"data:image/png;base64,{base64.b64encode(image).decode()}"
         parts.insert(0, {"type": "image_url", "image_url": {"url": url}})
     return {
         "model": model,

@@ -29,9 +29,9 @@ from serving.sides import Round, by_engine
 from palo import command, config
 from palo.benchmark import Conditions, Figure, publish, spread
 from palo.errors import ConfigError
-from palo.inference.interface import Engine
+from palo.inference.interface import InferenceEngine
 from palo.inference.local_engine import LocalEngine
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 from palo.inference.vllm_engine import VllmEngine, write_language
 from palo.machine import hardware
@@ -166,7 +166,7 @@ def _bench(settings: GpuBench, model: PaloForConditionalGeneration) -> ServeBenc
 @contextmanager
 def _engine(
     settings: GpuBench, side: Side, model: PaloForConditionalGeneration, bench: ServeBench
-) -> Iterator[Engine]:
+) -> Iterator[InferenceEngine]:
     sizes = EngineSettings(
         num_slots=max(settings.clients),
         max_context=bench.max_context,
@@ -175,7 +175,7 @@ def _engine(
     )
     tokenizer = Letters(model.config.text_config.vocab_size)
     if side == "built-in":
-        with LocalEngine(Batcher(model, tokenizer, sizes)) as engine:  # type: ignore[arg-type]
+        with LocalEngine(Scheduler(model, tokenizer, sizes)) as engine:  # type: ignore[arg-type]
             yield engine
         return
     with TemporaryDirectory() as folder:

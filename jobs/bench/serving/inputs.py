@@ -8,7 +8,7 @@ import torch
 from serving.settings import ServeBench
 
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 from palo.model import PaloForConditionalGeneration
 from palo.model.sizes import mini
@@ -53,7 +53,7 @@ def build_model(settings: ServeBench) -> PaloForConditionalGeneration:
     return model
 
 
-def build_batcher(settings: ServeBench, model: PaloForConditionalGeneration) -> Batcher:
+def build_batcher(settings: ServeBench, model: PaloForConditionalGeneration) -> Scheduler:
     """Builds the engine's loop with a slot for each client."""
     sizes = EngineSettings(
         num_slots=max(settings.clients),
@@ -61,7 +61,7 @@ def build_batcher(settings: ServeBench, model: PaloForConditionalGeneration) -> 
         prefill_chunk=settings.prefill_chunk,
         static_decode=settings.device == "cuda",
     )
-    return Batcher(model, Letters(model.config.text_config.vocab_size), sizes)  # type: ignore[arg-type]
+    return Scheduler(model, Letters(model.config.text_config.vocab_size), sizes)  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from serving.stage import mini_stage
 from palo.benchmark import Figure, spread
 from palo.inference.local_engine import LocalEngine
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 from palo.serve.loading import LoadedModels, ModelSource, load_models
 from palo.text.encoding import encode_prompt
@@ -38,7 +38,7 @@ def measure_overhead(settings: ServeBench, root: Path) -> list[Figure]:
     stage = mini_stage(settings.cache / "mini", settings.layers, settings.image_size, settings.seed)
     sizes = EngineSettings(
         num_slots=settings.compared_clients,
-        # A picture has room, too: a replica warms up with one.
+        # An image has room, too: a replica warms up with one.
         max_context=settings.image_tokens + _PROMPT_TOKENS + settings.new_tokens,
         prefill_chunk=settings.prefill_chunk,
     )
@@ -48,7 +48,7 @@ def measure_overhead(settings: ServeBench, root: Path) -> list[Figure]:
     with (
         bench_session(root),
         running(served) as url,
-        LocalEngine(Batcher(loaded.model, loaded.tokenizer, sizes)) as engine,
+        LocalEngine(Scheduler(loaded.model, loaded.tokenizer, sizes)) as engine,
     ):
         for repeat in range(-1, settings.repeats):  # the first one warms up
             say(f"bare engine and endpoint, round {repeat + 1}")

@@ -9,7 +9,7 @@ from resuming import say
 from serving.asking import Ending, question
 from serving.endpoint import MODEL, answered, bench_session, running, serve_settings
 from serving.settings import ServeBench
-from serving.stage import kv_bytes, mini_stage, pictures
+from serving.stage import images, kv_bytes, mini_stage
 
 from palo.benchmark import Figure, resampled
 from palo.inference.settings import EngineSettings
@@ -68,7 +68,7 @@ def _replica(settings: ServeBench) -> dict[str, Any]:
 def _questions(settings: ServeBench) -> list[dict[str, Any]]:
     """Draws a load where few images get most of the questions, each in its own words."""
     generator = random.Random(settings.seed)  # noqa: S311 - no cryptography
-    files = pictures(settings.routed_images, settings.seed)
+    files = images(settings.routed_images, settings.seed)
     num_popular = max(1, round(_POPULAR_SHARE * len(files)))
     popular, others = files[:num_popular], files[num_popular:] or files
     bodies = []

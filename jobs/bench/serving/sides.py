@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from palo.inference.interface import Engine
+from palo.inference.interface import InferenceEngine
 from palo.inference.request import Request
 from palo.model import PaloForConditionalGeneration
 from palo.text.encoding import expand_sentinels
@@ -95,7 +95,7 @@ def _generate(
     return num_new * len(rows)
 
 
-def by_engine(engine: Engine, requests: Sequence[Request]) -> Round:
+def by_engine(engine: InferenceEngine, requests: Sequence[Request]) -> Round:
     """Answers with the engine, one client for each request."""
 
     async def ask(request: Request) -> tuple[int, float]:

@@ -18,7 +18,7 @@ from palo.model.library_noise import without_progress_bars
 from palo.model.sizes import from_folders, mini
 from palo.recipes.nano import BASE
 
-_PICTURE_SIDE = 64
+_IMAGE_SIDE = 64
 
 
 def mini_stage(folder: Path, layers: int, image_size: int, seed: int) -> Path:
@@ -81,8 +81,8 @@ def _stage(folder: Path, parts: ModelParts, preprocessing: Preprocessing, name: 
     return folder
 
 
-def pictures(count: int, seed: int) -> list[bytes]:
-    """Returns the PNG files of pictures of random colours.
+def images(count: int, seed: int) -> list[bytes]:
+    """Returns the PNG files of images of random colours.
 
     Args:
         count: How many.
@@ -93,7 +93,7 @@ def pictures(count: int, seed: int) -> list[bytes]:
     for _ in range(count):
         file = BytesIO()
         blocks = Image.frombytes("RGB", (4, 4), generator.randbytes(48))
-        side = (_PICTURE_SIDE, _PICTURE_SIDE)
+        side = (_IMAGE_SIDE, _IMAGE_SIDE)
         blocks.resize(side, Image.Resampling.NEAREST).save(file, "PNG")
         files.append(file.getvalue())
     return files

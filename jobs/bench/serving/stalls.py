@@ -7,7 +7,7 @@ from serving.inputs import Prompts, build_batcher, build_model
 from serving.settings import ServeBench
 
 from palo.benchmark import Figure, spread
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 
 _ALLOWED = 1.0
 _DECODE_STEPS = 3
@@ -23,7 +23,7 @@ def measure_stalls(settings: ServeBench) -> Figure:
     return spread("longest_stall_share", shares, "1", target=_ALLOWED, better="lower")
 
 
-def _share(prompts: Prompts, batcher: Batcher) -> float:
+def _share(prompts: Prompts, batcher: Scheduler) -> float:
     chunk_s = max(_prefill_seconds(prompts, batcher))
     stream = batcher.prepare(prompts.make("short"))
     batcher.add(stream)
@@ -34,7 +34,7 @@ def _share(prompts: Prompts, batcher: Batcher) -> float:
     return longest_s / (2 * decode_s + chunk_s)
 
 
-def _prefill_seconds(prompts: Prompts, batcher: Batcher) -> list[float]:
+def _prefill_seconds(prompts: Prompts, batcher: Scheduler) -> list[float]:
     """Computes one prompt with an image; returns the seconds of each step."""
     asked = batcher.prepare(prompts.make("image"))
     batcher.add(asked)
@@ -45,7 +45,7 @@ def _prefill_seconds(prompts: Prompts, batcher: Batcher) -> list[float]:
     return seconds
 
 
-def _step_seconds(batcher: Batcher) -> float:
+def _step_seconds(batcher: Scheduler) -> float:
     started = time.perf_counter()
     batcher.step()
     return time.perf_counter() - started

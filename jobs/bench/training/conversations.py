@@ -4,7 +4,7 @@ The real ones have the shape of LLaVA-Instruct-150K and the words of real senten
 language: 58 of 158 have three to five rounds of a question and a sentence; 23 describe in three to
 five sentences, and 77 reason in four to six. A question is one of the shorter third of the
 sentences. English answers then have 21, 85 and 106 words on average, where 90 of LLaVA's own, by
-GPT-4, have 17, 79 and 105. Nine in ten have a picture.
+GPT-4, have 17, 79 and 105. Nine in ten have an image.
 """
 
 import json

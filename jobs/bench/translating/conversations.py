@@ -8,7 +8,7 @@ from typing import Any
 
 from palo import languages, storage
 from palo.scenes.phrase_book import phrase_book
-from palo.scenes.questions import Facts, all_facts
+from palo.scenes.questions import SceneFacts, all_facts
 from palo.scenes.scene import sample_scene
 
 _ROUNDS = 3
@@ -40,7 +40,7 @@ def write_conversations(folder: Path, count: int, seed: int) -> tuple[Path, Path
     return rows, dictionary
 
 
-def _conversations(count: int, seed: int) -> Iterator[list[tuple[Facts, int]]]:
+def _conversations(count: int, seed: int) -> Iterator[list[tuple[SceneFacts, int]]]:
     rng = random.Random(seed)  # noqa: S311 - scenes of a bench
     seen: set[Any] = set()
     while len(seen) < count:
@@ -53,7 +53,7 @@ def _conversations(count: int, seed: int) -> Iterator[list[tuple[Facts, int]]]:
             yield chosen
 
 
-def _worded(facts: Facts, wording: int) -> tuple[dict[str, str], dict[str, str]]:
+def _worded(facts: SceneFacts, wording: int) -> tuple[dict[str, str], dict[str, str]]:
     books = {code: phrase_book(code) for code in languages.codes()}
     asked = {code: book.ask(facts, wording) for code, book in books.items()}
     return asked, {code: book.answer(facts) for code, book in books.items()}

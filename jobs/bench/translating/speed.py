@@ -12,15 +12,15 @@ from translating.settings import TranslateBench
 
 from palo import storage
 from palo.benchmark import Figure, resampled, spread
-from palo.endpoint.settings import Endpoint
-from palo.translate.backends.backend import Desk, Draft
+from palo.endpoint.settings import EndpointSettings
+from palo.translate.backends.backend import BackendCallbacks, Draft
 from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
 from palo.translate.bulk.job import translate_all
-from palo.translate.bulk.run import Work
+from palo.translate.bulk.run import TranslationWork
 from palo.translate.bulk.source import Source
 from palo.translate.prompts.prompt import conversation_messages
-from palo.translate.protected_spans.protect import lock_record
-from palo.translate.request import Unit
+from palo.translate.protected_spans.protect import protect_record
+from palo.translate.request import TranslationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,9 @@ class _Known:
     def prompt_hash(self, language: str) -> str:
         return "0" * 16
 
-    def translate(self, units: Iterable[Unit], desk: Desk, spent_before: float = 0.0) -> None:
+    def translate(
+        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
+    ) -> None:
         for unit in units:
             desk.on_send(unit, 1.0)
             texts = tuple(self._dictionary[turn.text][unit.language] for turn in unit.turns)
@@ -91,7 +93,7 @@ def measure_own_cost(settings: TranslateBench, rows: Path, dictionary: Path) -> 
     known = storage.read_json(dictionary)
     costs_ms = []
     for number in range(settings.repeats + 1):
-        work = Work(
+        work = TranslationWork(
             source=Source(path=rows, name="bench"),
             languages=(LANGUAGE,),
             backend=_Known(known),
@@ -105,8 +107,8 @@ def measure_own_cost(settings: TranslateBench, rows: Path, dictionary: Path) -> 
 
 
 def _job(settings: TranslateBench, url: str, rows: Path, folder: Path) -> float:
-    endpoint = Endpoint(url=url, model="dictionary", in_flight=settings.in_flight)
-    work = Work(
+    endpoint = EndpointSettings(url=url, model="dictionary", in_flight=settings.in_flight)
+    work = TranslationWork(
         source=Source(path=rows, name="bench"),
         languages=(LANGUAGE,),
         backend=HttpTranslator(HttpTranslation(endpoint=endpoint)),
@@ -120,7 +122,7 @@ def _loop(url: str, rows: Path, count: int) -> float:
     """Asks one by one, as a script would: one conversation, one request, one after the other."""
     bodies = []
     for record in Source(path=rows, name="bench").records():
-        messages = conversation_messages(lock_record(record, LANGUAGE))
+        messages = conversation_messages(protect_record(record, LANGUAGE))
         bodies.append({"model": "dictionary", "messages": messages, "max_tokens": 4096})
         if len(bodies) == count:
             break

@@ -37,7 +37,7 @@ class StageResult:
         parts: The pretrained parts.
         fingerprints: What the parts' weights must be.
         template: Conversation template that it was trained with.
-        preprocessing: What happens to a picture before the tower sees it; None if it saw none.
+        preprocessing: What happens to an image before the tower sees it; None if it saw none.
         has_adapter: Whether it trained LoRA weights.
         has_language: Whether it trained the whole language model.
     """
@@ -69,7 +69,7 @@ def write_stage(
         parts: The pretrained parts.
         lora: Sizes of the adapter, if there is one.
         template: Conversation template.
-        preprocessing: What happens to a picture.
+        preprocessing: What happens to an image.
         lineage: What it was made of, as JSON values.
     """
     by_part: dict[str, dict[str, torch.Tensor]] = {"projector": {}, "lora": {}, "language": {}}

@@ -87,7 +87,7 @@ def convert_gguf(
         num_parameters = _write_model(gguf, partial, _DTYPES[dtype])
         done = stamp | {"num_parameters": num_parameters, "source": gguf.name}
         storage.write_json(partial / _FINISHED, done)
-        with storage.explained("write", output):
+        with storage.wrap_os_errors("write", output):
             if output.exists():
                 shutil.rmtree(output)
             partial.rename(output)
@@ -97,7 +97,7 @@ def convert_gguf(
 
 
 def _require_magic(gguf: Path) -> None:
-    with storage.explained("read", gguf), gguf.open("rb") as file:
+    with storage.wrap_os_errors("read", gguf), gguf.open("rb") as file:
         head = file.read(len(_MAGIC))
     if head != _MAGIC:
         raise DataError(f"{gguf} is not a GGUF file", seen=f"it begins with {head!r}")
@@ -148,7 +148,7 @@ def _write_model(gguf: Path, folder: Path, dtype: torch.dtype) -> int:
     tensors = {name: tensor.to(dtype).contiguous() for name, tensor in model.state_dict().items()}
     if config.tie_word_embeddings:
         tensors.pop(_TIED, None)
-    with storage.explained("write", folder):
+    with storage.wrap_os_errors("write", folder):
         config.save_pretrained(folder)
         model.generation_config.save_pretrained(folder)
         try:

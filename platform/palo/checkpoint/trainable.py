@@ -73,7 +73,7 @@ def save(folder: Path, states: Mapping[str, ParameterState], cursor: Cursor, kee
     tensors = {
         f"{part}/{name}": getattr(state, part) for name, state in states.items() for part in _PARTS
     }
-    with storage.explained("write the checkpoint", final):
+    with storage.wrap_os_errors("write the checkpoint", final):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
@@ -123,7 +123,7 @@ def read_states(checkpoint: Path) -> dict[str, ParameterState]:
     """
     path = checkpoint / "trainable.safetensors"
     try:
-        with storage.explained("read", path), safe_open(path, framework="pt") as file:
+        with storage.wrap_os_errors("read", path), safe_open(path, framework="pt") as file:
             names = [key.removeprefix("weight/") for key in file.keys() if key[0] == "w"]  # noqa: SIM118
             return {
                 name: ParameterState(*(file.get_tensor(f"{part}/{name}") for part in _PARTS))

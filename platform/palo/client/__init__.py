@@ -1,7 +1,7 @@
 """A client of any server that speaks OpenAI's chat completions; ours among them.
 
     with ChatClient(Endpoint(url="http://127.0.0.1:8000", api_key=key)) as client:
-        question = Question(model=client.models()[0], messages=(user("How many?", picture),))
+        question = Question(model=client.models()[0], messages=(user("How many?", image),))
         with client.stream(question) as answer:
             for text in answer:
                 print(text, end="")
@@ -14,19 +14,19 @@ from palo.client.asynchronous import AsyncAnswer, AsyncChatClient
 from palo.client.blocking import Answer, ChatClient
 from palo.client.endpoint import Endpoint
 from palo.client.failures import ClientCode, EndpointError
-from palo.client.questions import Message, Picture, Question, assistant, user
+from palo.client.questions import ChatQuestion, ImageContent, Message, assistant, user
 
 __all__ = [
     "Answer",
     "AsyncAnswer",
     "AsyncChatClient",
     "ChatClient",
+    "ChatQuestion",
     "ClientCode",
     "Endpoint",
     "EndpointError",
+    "ImageContent",
     "Message",
-    "Picture",
-    "Question",
     "Usage",
     "assistant",
     "user",

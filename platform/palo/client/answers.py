@@ -8,8 +8,8 @@ from palo.client.failures import (
     MAX_REPLY_BYTES,
     ClientCode,
     EndpointError,
+    api_error_of,
     not_understood,
-    refusal_of,
 )
 from palo.endpoint.credentials import without_key
 from palo.endpoint.json_parsing import BadJsonError, parse_json, token_count
@@ -29,7 +29,7 @@ class Usage:
     """Tokens of a request, as the server counted them.
 
     Attributes:
-        prompt_tokens: Of the question, pictures included.
+        prompt_tokens: Of the question, images included.
         completion_tokens: Of the answer.
     """
 
@@ -150,7 +150,7 @@ class Reading:
     def _take(self, event: bytes) -> str:
         values = _values(event)
         if values.get("error") is not None:
-            error = refusal_of(_values(without_key(event, self.key))["error"])
+            error = api_error_of(_values(without_key(event, self.key))["error"])
             error.request_id = error.request_id or self.request_id
             raise error
         self.model = _text(values, "model")[:_MAX_NAME] or self.model

@@ -18,7 +18,7 @@ from palo.client.failures import (
     refused,
     took_too_long,
 )
-from palo.client.questions import Question
+from palo.client.questions import ChatQuestion
 from palo.endpoint.credentials import without_key
 from palo.endpoint.reply_body import ReplyBody
 
@@ -81,7 +81,7 @@ class AsyncChatClient:
             return model_names(await self._body(response), address)
 
     @contextlib.asynccontextmanager
-    async def stream(self, question: Question) -> AsyncIterator[AsyncAnswer]:
+    async def stream(self, question: ChatQuestion) -> AsyncIterator[AsyncAnswer]:
         """Asks, and gives the answer as it comes; leaving the block ends it, also on the server.
 
         Raises:

@@ -18,7 +18,7 @@ from palo.client.failures import (
     refused,
     took_too_long,
 )
-from palo.client.questions import Question
+from palo.client.questions import ChatQuestion
 from palo.endpoint.credentials import without_key
 from palo.endpoint.reply_body import ReplyBody
 
@@ -99,7 +99,7 @@ class ChatClient:
         with self._sent("GET", address) as response:
             return model_names(self._body(response), address)
 
-    def answer(self, question: Question) -> str:
+    def answer(self, question: ChatQuestion) -> str:
         """Returns a whole answer.
 
         Raises:
@@ -110,7 +110,7 @@ class ChatClient:
             return Reading().take_whole(self._body(response))
 
     @contextlib.contextmanager
-    def stream(self, question: Question) -> Iterator[Answer]:
+    def stream(self, question: ChatQuestion) -> Iterator[Answer]:
         """Asks, and gives the answer as it comes; leaving the block ends it, also on the server.
 
         Raises:

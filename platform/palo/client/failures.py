@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import httpx
 
-from palo.api_errors import RefusalCode
+from palo.api_errors import APIErrorCode
 from palo.endpoint.json_parsing import BadJsonError, parse_json
 from palo.endpoint.retry_after import seconds_of
 from palo.errors import PaloError
@@ -15,14 +15,14 @@ MAX_REPLY_BYTES = 4 << 20
 _MAX_MESSAGE = 500
 _MAX_ID = 200
 _BY_STATUS = {
-    401: RefusalCode.INVALID_API_KEY,
-    403: RefusalCode.INVALID_API_KEY,
-    404: RefusalCode.MODEL_NOT_FOUND,
-    408: RefusalCode.TIMEOUT,
-    413: RefusalCode.BODY_TOO_LARGE,
-    429: RefusalCode.RATE_LIMIT_EXCEEDED,
-    503: RefusalCode.OVERLOADED,
-    504: RefusalCode.TIMEOUT,
+    401: APIErrorCode.INVALID_API_KEY,
+    403: APIErrorCode.INVALID_API_KEY,
+    404: APIErrorCode.MODEL_NOT_FOUND,
+    408: APIErrorCode.TIMEOUT,
+    413: APIErrorCode.BODY_TOO_LARGE,
+    429: APIErrorCode.RATE_LIMIT_EXCEEDED,
+    503: APIErrorCode.OVERLOADED,
+    504: APIErrorCode.TIMEOUT,
 }
 
 
@@ -37,7 +37,7 @@ class ClientCode(StrEnum):
     """What came is not OpenAI's protocol."""
 
 
-Code = RefusalCode | ClientCode
+Code = APIErrorCode | ClientCode
 
 
 class EndpointError(PaloError):
@@ -58,7 +58,7 @@ class EndpointError(PaloError):
         *,
         seen: object = "",
         fix: str = "",
-        code: Code = RefusalCode.INTERNAL,
+        code: Code = APIErrorCode.INTERNAL,
         request_id: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
@@ -75,10 +75,10 @@ def refused(status: int, headers: Mapping[str, str], body: bytes) -> EndpointErr
     except BadJsonError:
         values = None
     error = values.get("error") if isinstance(values, dict) else None
-    return refusal_of(error, status=status, headers=headers)
+    return api_error_of(error, status=status, headers=headers)
 
 
-def refusal_of(
+def api_error_of(
     error: object, *, status: int = 500, headers: Mapping[str, str] | None = None
 ) -> EndpointError:
     """Returns the error that OpenAI's error object means.
@@ -91,9 +91,9 @@ def refusal_of(
     fields = error if isinstance(error, dict) else {}
     headers = headers or {}
     try:
-        code = RefusalCode(_text(fields.get("code")))
+        code = APIErrorCode(_text(fields.get("code")))
     except ValueError:
-        other = RefusalCode.INTERNAL if status >= 500 else RefusalCode.INVALID_REQUEST
+        other = APIErrorCode.INTERNAL if status >= 500 else APIErrorCode.INVALID_REQUEST
         code = _BY_STATUS.get(status, other)
     message = (_text(fields.get("message")) or f"status {status}")[:_MAX_MESSAGE].rstrip(".")
     request_id = headers.get("x-request-id") or _text(fields.get("request_id"))
@@ -133,7 +133,7 @@ def failed(error: httpx.HTTPError | httpx.InvalidURL, url: str, *, begun: bool) 
         return EndpointError(
             f"{url} has been silent for too long",
             fix="Try again, or wait longer.",
-            code=RefusalCode.TIMEOUT,
+            code=APIErrorCode.TIMEOUT,
         )
     if begun:
         return EndpointError(
@@ -155,5 +155,5 @@ def took_too_long(url: str) -> EndpointError:
     return EndpointError(
         f"{url} has not ended its answer in time",
         fix="Try again, or wait longer.",
-        code=RefusalCode.TIMEOUT,
+        code=APIErrorCode.TIMEOUT,
     )

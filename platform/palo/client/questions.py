@@ -1,4 +1,4 @@
-"""What is asked: messages with pictures, and how the answer is chosen."""
+"""What is asked: messages with images, and how the answer is chosen."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -18,8 +18,8 @@ _SIGNATURES = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
-    """The bytes of a picture's file.
+class ImageContent:
+    """The bytes of an image's file.
 
     Attributes:
         data: The bytes.
@@ -30,8 +30,8 @@ class Picture:
     media_type: str
 
     @classmethod
-    def of(cls, data: bytes, name: object = "picture") -> "Picture":
-        """Returns a file's bytes as a picture; only its first bytes are looked at.
+    def of(cls, data: bytes, name: object = "image") -> "ImageContent":
+        """Returns a file's bytes as an image; only its first bytes are looked at.
 
         Raises:
             ImageError: If they begin like none of the formats that servers take.
@@ -42,14 +42,14 @@ class Picture:
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             return cls(data=data, media_type="image/webp")
         raise ImageError(
-            f"{name} is no picture that can be sent",
+            f"{name} is no image that can be sent",
             seen=f"it begins with {data[:8]!r}",
             fix="Use a PNG, JPEG, WebP, GIF or BMP file.",
         )
 
     @classmethod
-    def read(cls, path: Path) -> "Picture":
-        """Returns the picture of a file.
+    def read(cls, path: Path) -> "ImageContent":
+        """Returns the image of a file.
 
         Raises:
             ImageError: If it is none.
@@ -59,7 +59,7 @@ class Picture:
 
     @property
     def data_url(self) -> str:
-        """The picture within an address, as requests hold it."""
+        """The image within an address, as requests hold it."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
 
 
@@ -70,27 +70,26 @@ class Message:
     Attributes:
         role: Who.
         text: The words.
-        pictures: What was shown with them.
+        images: What was shown with them.
     """
 
     role: Literal["system", "user", "assistant"]
     text: str
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[ImageContent, ...] = ()
 
     def payload(self) -> dict[str, Any]:
         """Returns the message as OpenAI's protocol writes it."""
-        if not self.pictures:
+        if not self.images:
             return {"role": self.role, "content": self.text}
         parts: list[dict[str, Any]] = [
-            {"type": "image_url", "image_url": {"url": picture.data_url}}
-            for picture in self.pictures
+            {"type": "image_url", "image_url": {"url": image.data_url}} for image in self.images
         ]
         return {"role": self.role, "content": [*parts, {"type": "text", "text": self.text}]}
 
 
-def user(text: str, *pictures: Picture) -> Message:
-    """Returns what the user says, with pictures."""
-    return Message(role="user", text=text, pictures=pictures)
+def user(text: str, *images: ImageContent) -> Message:
+    """Returns what the user says, with images."""
+    return Message(role="user", text=text, images=images)
 
 
 def assistant(text: str) -> Message:
@@ -99,7 +98,7 @@ def assistant(text: str) -> Message:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class ChatQuestion:
     """A request for an answer.
 
     Attributes:

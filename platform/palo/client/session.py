@@ -1,17 +1,17 @@
-"""A conversation with a model behind an endpoint about one picture, answered piece by piece."""
+"""A conversation with a model behind an endpoint about one image, answered piece by piece."""
 
 from collections.abc import Generator
 from pathlib import Path
 
-from palo.api_errors import RefusalCode
+from palo.api_errors import APIErrorCode
 from palo.client.blocking import ChatClient
 from palo.client.endpoint import Endpoint
 from palo.client.failures import EndpointError
-from palo.client.questions import Message, Picture, Question, assistant, user
+from palo.client.questions import ChatQuestion, ImageContent, Message, assistant, user
 
 
 class EndpointSession:
-    """One conversation at a time, with or without a picture.
+    """One conversation at a time, with or without an image.
 
     Args:
         endpoint: Where the model is.
@@ -40,27 +40,27 @@ class EndpointSession:
                 f"{endpoint.url} has no such model" if names else f"{endpoint.url} has no model",
                 seen=model or "",
                 fix=f"Use one of {', '.join(names)}." if names else "Load one there.",
-                code=RefusalCode.MODEL_NOT_FOUND,
+                code=APIErrorCode.MODEL_NOT_FOUND,
             )
         self._model = model or names[0]
         self._language = language
         self._max_tokens = max_tokens
         self._temperature = temperature
-        self._pictures: tuple[Picture, ...] = ()
+        self._images: tuple[ImageContent, ...] = ()
         self._messages: list[Message] = []
 
     def show(self, image: Path) -> None:
-        """Starts a new conversation about another picture.
+        """Starts a new conversation about another image.
 
         Raises:
-            ImageError: If the file is no picture that can be sent; the old one then stays.
+            ImageError: If the file is no image that can be sent; the old one then stays.
             StorageError: If it can't be read; the old one then stays.
         """
-        self._pictures = (Picture.read(image),)
+        self._images = (ImageContent.read(image),)
         self.restart()
 
     def restart(self) -> None:
-        """Starts a new conversation about the same picture."""
+        """Starts a new conversation about the same image."""
         self._messages = []
 
     def ask(self, text: str) -> Generator[str]:
@@ -77,8 +77,8 @@ class EndpointSession:
         Raises:
             EndpointError: If there is no answer, or half of one.
         """
-        asked = user(text, *(() if self._messages else self._pictures))
-        question = Question(
+        asked = user(text, *(() if self._messages else self._images))
+        question = ChatQuestion(
             model=self._model,
             messages=(*self._messages, asked),
             language=self._language,

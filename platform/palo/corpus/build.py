@@ -1,4 +1,4 @@
-"""Building a corpus: sources to clean records, pictures to the image store, records to samples.
+"""Building a corpus: sources to clean records, images to the image store, records to samples.
 
 The steps hand on files, named after the places of their rows. What is built therefore doesn't
 depend on how many workers built it, nor on how often it was killed: it has the same fingerprint.
@@ -27,11 +27,11 @@ from palo.corpus.build_state import (
 )
 from palo.corpus.config import CorpusConfig
 from palo.corpus.encode.driver import SampleSteps
-from palo.corpus.filter.decisions import used_pictures
-from palo.corpus.images_step.driver import PictureSteps
+from palo.corpus.filter.decisions import used_images
+from palo.corpus.images_step.driver import ImageSteps
 from palo.corpus.images_step.tower_encoder import spec_of
 from palo.corpus.parse.driver import ParseSteps
-from palo.corpus.sources import Piece, split_source
+from palo.corpus.sources import Split, split_source
 from palo.data.manifest import Manifest, code_version, write_manifest
 from palo.text.encoding import encode_prompt
 from palo.text.messages import Conversation, Turn
@@ -135,15 +135,15 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _build(
-    run: BuildRun, pieces: Sequence[Sequence[Piece]], settings: Mapping[str, Any]
+    run: BuildRun, pieces: Sequence[Sequence[Split]], settings: Mapping[str, Any]
 ) -> tuple[Manifest, int]:
     """Runs the steps; returns the manifest and how many images were encoded."""
-    rows, images, samples = ParseSteps(run), PictureSteps(run), SampleSteps(run, pieces)
+    rows, images, samples = ParseSteps(run), ImageSteps(run), SampleSteps(run, pieces)
     images.archives()
     index = rows.parse(pieces)
-    paths, uses = used_pictures(index, run.config.mixture)
-    pictures = images.pictures(paths, uses)
-    fates = samples.choose(index, pictures)
+    paths, uses = used_images(index, run.config.mixture)
+    image_table = images.images(paths, uses)
+    fates = samples.choose(index, image_table)
     digest = samples.encode(index, fates)
     run.sweep()
     manifest = _manifest(

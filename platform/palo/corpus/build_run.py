@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from palo.corpus.config import CorpusConfig
 from palo.corpus.ray_tasks import Job, Outcome, Work, run_jobs
-from palo.corpus.row_counts import Accounts
-from palo.corpus.task_log import Ticket, sweep
+from palo.corpus.row_counts import RowCounts
+from palo.corpus.task_log import TaskKey, sweep
 from palo.images.store_spec import StoreSpec
 
 T = TypeVar("T")
@@ -40,14 +40,14 @@ class BuildRun:
         self.tokenizer = tokenizer
         self.say = say
         self.names = [source.name for source in config.sources]
-        self.accounts = Accounts(config.max_bad_share, self.names)
+        self.accounts = RowCounts(config.max_bad_share, self.names)
         self.num_run: Counter[str] = Counter()
         self.num_reused: Counter[str] = Counter()
-        self._files: dict[Ticket, list[str]] = {}
+        self._files: dict[TaskKey, list[str]] = {}
 
-    def ticket(self, step: str, name: str, key: str) -> Ticket:
+    def ticket(self, step: str, name: str, key: str) -> TaskKey:
         """Returns what names a task of this build."""
-        return Ticket(corpus=self.config.output, step=step, name=name, key=key)
+        return TaskKey(corpus=self.config.output, step=step, name=name, key=key)
 
     def run(
         self, function: Callable[[T], Work], jobs: Sequence[Job[T]], *, again: bool = False

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from palo import storage
 from palo.config import to_dict
 from palo.corpus.config import CorpusConfig
-from palo.corpus.images_step.image_table import PICTURE_SCHEMA, table_path, unchanged
-from palo.corpus.sources import Piece
+from palo.corpus.images_step.image_table import IMAGE_SCHEMA, table_path, unchanged
+from palo.corpus.sources import Split
 from palo.corpus.task_log import OUTPUTS
 from palo.data.manifest import Manifest, read_manifest
 from palo.errors import StorageError
@@ -22,8 +22,8 @@ CORPUS_VERSION = 3
 
 _PARTS = (
     "manifest.json",
-    "pictures.parquet",
-    "pictures",
+    "image_table.parquet",
+    "image_table",
     "done",
     "images",
     "archives",
@@ -33,7 +33,7 @@ _PARTS = (
 
 
 def settings_of(
-    config: CorpusConfig, pieces: Sequence[Sequence[Piece]], tokenizer: str, spec: StoreSpec
+    config: CorpusConfig, pieces: Sequence[Sequence[Split]], tokenizer: str, spec: StoreSpec
 ) -> dict[str, Any]:
     """Returns all that decides what is in a corpus; files count by their size and time of change.
 
@@ -113,10 +113,10 @@ def what_changed(
         return found
     if (count := _num_lost(config.output, manifest)) > 0:
         found.append(f"{count} samples files")
-    pictures = storage.read_table(table_path(config.output), schema=PICTURE_SCHEMA)
-    if count := int((~unchanged(pictures, with_absent=True)).sum()):
+    images = storage.read_table(table_path(config.output), schema=IMAGE_SCHEMA)
+    if count := int((~unchanged(images, with_absent=True)).sum()):
         found.append(f"{count} image files")
-    wanted = pictures.filter(pc.is_null(pictures["reason"]))["image_id"].to_pylist()
+    wanted = images.filter(pc.is_null(images["reason"]))["image_id"].to_pylist()
     if wanted and (count := len(set(wanted) - _stored(config.store_folder))):
         found.append(f"{count} images of the store {config.store_folder}")
     return found

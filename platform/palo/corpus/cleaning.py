@@ -14,9 +14,9 @@ class CleaningSettings:
             translation. Off for the very text of LLaVA.
         other_language: A record whose answers are mostly in another language than it says is
             dropped, or kept and counted; off doesn't look.
-        duplicates: Of records with the same language, picture and turns only the first stays, or
+        duplicates: Of records with the same language, image and turns only the first stays, or
             all of them.
-        near_duplicates: Of records with the same language and picture whose texts are at least so
+        near_duplicates: Of records with the same language and image whose texts are at least so
             similar, from 0.5 to 1, only the first stays; None doesn't look.
     """
 

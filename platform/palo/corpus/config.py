@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceConfig:
-    """Conversations in LLaVA's format, with the folder or archive of their pictures.
+    """Conversations in LLaVA's format, with the folder or archive of their images.
 
     Attributes:
         name: Short name; it appears in sample ids, counts and file names.
@@ -28,7 +28,7 @@ class SourceConfig:
             some (shards/*.jsonl), is read in the order of their paths.
         images: Folder that the rows' image paths start from, or a zip or uncompressed tar of
             it, which is read in place; None for text only, or where Parquet files hold them.
-        allowed_hosts: Web servers, and buckets of S3, that rows may name pictures on by http://,
+        allowed_hosts: Web servers, and buckets of S3, that rows may name images on by http://,
             https:// and s3:// URIs: images.example.org, with its port if it isn't the usual one.
             A private address must be listed itself, not by a name.
         language: ISO 639-1 code of rows that don't name theirs.

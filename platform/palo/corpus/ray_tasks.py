@@ -16,7 +16,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from palo.config import from_dict, to_dict
-from palo.corpus.task_log import Entry, Ticket, begin, finish, finished
+from palo.corpus.task_log import TaskEntry, TaskKey, begin, finish, finished
 from palo.ray_errors import own_errors
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Job(Generic[T]):
         task: What to do.
     """
 
-    ticket: Ticket
+    ticket: TaskKey
     task: T
 
 
@@ -63,8 +63,8 @@ class Outcome(NamedTuple):
         is_new: Whether it ran; False if it was done already.
     """
 
-    ticket: Ticket
-    entry: Entry
+    ticket: TaskKey
+    entry: TaskEntry
     is_new: bool
 
 
@@ -84,7 +84,7 @@ def run_jobs(
     Raises:
         PaloError: If a task raised one.
     """
-    missing: dict[Ticket, T] = {}
+    missing: dict[TaskKey, T] = {}
     known = repeat(None) if again else finished(job.ticket for job in jobs)
     for job, entry in zip(jobs, known, strict=False):
         if entry is None:
@@ -96,7 +96,7 @@ def run_jobs(
     tickets, kind = list(missing), type(next(iter(missing.values())))
 
     def run(row: dict[str, Any]) -> dict[str, Any]:
-        ticket = from_dict(Ticket, json.loads(row["ticket"]))
+        ticket = from_dict(TaskKey, json.loads(row["ticket"]))
         begin(ticket)
         with _no_collection():
             result, files = function(from_dict(kind, json.loads(row["task"])))
@@ -109,7 +109,7 @@ def run_jobs(
     ]
     with own_errors():
         for done in results(_dataset(rows).map(run, num_cpus=_TASK_CPUS)):
-            yield Outcome(tickets[done["number"]], Entry(*done["entry"]), is_new=True)
+            yield Outcome(tickets[done["number"]], TaskEntry(*done["entry"]), is_new=True)
 
 
 @contextmanager

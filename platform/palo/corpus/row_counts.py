@@ -14,7 +14,7 @@ from palo.errors import DataError
 _Counts = Mapping[str, Mapping[str, int]]
 
 
-class Accounts:
+class RowCounts:
     """Counts rows through the steps of a build, by source.
 
     Args:

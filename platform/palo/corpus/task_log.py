@@ -26,7 +26,7 @@ _READERS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ticket:
+class TaskKey:
     """What names a task.
 
     Attributes:
@@ -47,7 +47,7 @@ class Ticket:
         return self.corpus / _FOLDER / self.step / f"{self.name}.json"
 
 
-class Entry(NamedTuple):
+class TaskEntry(NamedTuple):
     """What a finished task left.
 
     Attributes:
@@ -59,12 +59,12 @@ class Entry(NamedTuple):
     outputs: Mapping[str, int]
 
 
-def begin(ticket: Ticket) -> None:
+def begin(ticket: TaskKey) -> None:
     """Takes a task's old entry back, before anything is written."""
     storage.remove(ticket.path)
 
 
-def finish(ticket: Ticket, result: object, files: Iterable[str]) -> Entry:
+def finish(ticket: TaskKey, result: object, files: Iterable[str]) -> TaskEntry:
     """Writes a task's entry, after all of its outputs.
 
     Args:
@@ -75,10 +75,10 @@ def finish(ticket: Ticket, result: object, files: Iterable[str]) -> Entry:
     outputs = {file: (ticket.corpus / file).stat().st_size for file in files}
     entry = {"key": ticket.key, "result": result, "outputs": outputs}
     storage.write_text(ticket.path, json.dumps(entry, ensure_ascii=False))
-    return Entry(result, outputs)
+    return TaskEntry(result, outputs)
 
 
-def finished(tickets: Iterable[Ticket]) -> Iterator[Entry | None]:
+def finished(tickets: Iterable[TaskKey]) -> Iterator[TaskEntry | None]:
     """Yields the entry of each task in order, None where it must run."""
     sizes = _Sizes()
     with ThreadPoolExecutor(_READERS) as pool:
@@ -100,7 +100,7 @@ class _Sizes:
         return sizes.get(path.name)
 
 
-def _read(ticket: Ticket, sizes: _Sizes) -> Entry | None:
+def _read(ticket: TaskKey, sizes: _Sizes) -> TaskEntry | None:
     if sizes.of(ticket.path) is None:
         return None
     try:
@@ -111,10 +111,10 @@ def _read(ticket: Ticket, sizes: _Sizes) -> Entry | None:
         return None
     outputs: dict[str, int] = values["outputs"]
     whole = all(sizes.of(ticket.corpus / file) == size for file, size in outputs.items())
-    return Entry(values["result"], outputs) if whole else None
+    return TaskEntry(values["result"], outputs) if whole else None
 
 
-def sweep(corpus: Path, tickets: Iterable[Ticket], files: Iterable[str]) -> int:
+def sweep(corpus: Path, tickets: Iterable[TaskKey], files: Iterable[str]) -> int:
     """Deletes every entry and every output that belongs to no task.
 
     Args:

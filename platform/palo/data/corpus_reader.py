@@ -122,7 +122,7 @@ class Corpus:
                 self._cache.move_to_end(number)
                 return table
             file, group = self._groups[number]
-            with storage.explained("read", self.folder):
+            with storage.wrap_os_errors("read", self.folder):
                 table = file.read_row_group(group)
             self._cache[number] = table
             self._cached_bytes += table.nbytes

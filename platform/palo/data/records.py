@@ -1,8 +1,8 @@
 """Records: one conversation in one language about at most one image, checked on the way in.
 
-In a source one `<image>` in a user's turn is the picture's place. It moves to the front of that
+In a source one `<image>` in a user's turn is the image's place. It moves to the front of that
 turn, as LLaVA does; everywhere else markup makes the record bad, so that nothing is trained with
-the picture in a place that nobody meant. A picture that has no place is bad too: LLaVA would train
+the image in a place that nobody meant. An image that has no place is bad too: LLaVA would train
 it as if there were none.
 """
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from palo.data.provenance import Provenance, read_provenance
 from palo.data.turns import PLACE, BadRow, is_writable, turns_of, writable
-from palo.images.image_paths import PicturePath, host_of
+from palo.images.image_paths import ImagePath, host_of
 from palo.reasons import Reason
 from palo.storage import names_a_store
 from palo.text.messages import Conversation, Turn
@@ -57,8 +57,8 @@ class Record:
         language: ISO 639-1 code.
         source: Name of the source.
         licence: Licence of the source.
-        image: Path of the picture; None for text only.
-        turns: Who said what, and where the picture belongs.
+        image: Path of the image; None for text only.
+        turns: Who said what, and where the image belongs.
         origin_record_id: For a translation, the record that it was made from.
         translator: For a translation, who made it.
         gates: For a translation, results of its quality gates.
@@ -221,7 +221,7 @@ def _image(row: Mapping[str, object], origin: Origin) -> str | None:
         path = images[0] if images else None
     if path is None:
         return None
-    if isinstance(path, PicturePath):
+    if isinstance(path, ImagePath):
         return str(path)
     if not isinstance(path, str) or not 0 < len(path) <= _MAX_PATH or "\0" in path:
         raise BadRow(Reason.WRONG_IMAGE_FIELD, repr(path))

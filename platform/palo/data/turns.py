@@ -1,4 +1,4 @@
-"""The turns of a row: who says what, where the picture belongs, and no more than can be used."""
+"""The turns of a row: who says what, where the image belongs, and no more than can be used."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -56,10 +56,10 @@ def turns_of(conversations: object, *, has_image: bool) -> tuple[Turn, ...]:
 
     Args:
         conversations: What its field of this name holds.
-        has_image: Whether the row has a picture.
+        has_image: Whether the row has an image.
 
     Raises:
-        BadRow: If they are no conversation, are too long, or the picture has not one place.
+        BadRow: If they are no conversation, are too long, or the image has not one place.
     """
     return _place_image(_turns(conversations), has_image=has_image)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +42,7 @@ class Budget:
         spent: What this run has cost.
     """
 
-    def __init__(self, endpoint: Endpoint, before: float = 0.0) -> None:
+    def __init__(self, endpoint: EndpointSettings, before: float = 0.0) -> None:
         self.spent = Spending()
         self._endpoint = endpoint
         self._before = before
@@ -120,7 +120,7 @@ class Reservation:
 def foreseen(body: Mapping[str, Any]) -> tuple[int, int]:
     """Returns the most tokens that a request's question and answer can have.
 
-    A token stands for at least one byte of text. Pictures aren't counted, nor an answer that has no
+    A token stands for at least one byte of text. Images aren't counted, nor an answer that has no
     limit of its own.
     """
     texts = [message.get("content") for message in body.get("messages", ())]

@@ -17,7 +17,7 @@ from palo.endpoint.pace import Pace
 from palo.endpoint.replies import MAX_REPLY_BYTES, Failure, Reply, failure_of, read_reply
 from palo.endpoint.reply_body import IDENTITY, ReplyBody
 from palo.endpoint.retry_after import seconds_of
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError, PaloError, ResourceError
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Caller:
         ConfigError: If the key may not be sent to the server.
     """
 
-    def __init__(self, endpoint: Endpoint, spent_before: float = 0.0) -> None:
+    def __init__(self, endpoint: EndpointSettings, spent_before: float = 0.0) -> None:
         self._endpoint = endpoint
         self._answered = False
         self._budget = Budget(endpoint, spent_before)

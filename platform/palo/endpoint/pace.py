@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 
 _MINUTE_S = 60.0
 _LONGEST_HOLD_S = 600.0
@@ -18,7 +18,9 @@ class Pace:
         clock: Tells seconds.
     """
 
-    def __init__(self, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, endpoint: EndpointSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._endpoint = endpoint
         self._clock = clock
         self._next_request = self._next_token = self._held_until = 0.0

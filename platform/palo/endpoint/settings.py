@@ -12,7 +12,7 @@ _RATES = ("requests_per_minute", "tokens_per_minute", "max_cost")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoint:
+class EndpointSettings:
     """An OpenAI-compatible server and a model on it.
 
     Attributes:

@@ -13,9 +13,9 @@ from palo.checkpoint.finished import read_stage
 from palo.errors import ResourceError
 from palo.evaluate.answering import (
     AnswerSettings,
-    Given,
+    Generation,
     chunks_by_image,
-    given_here,
+    generate_here,
     load_for_answers,
 )
 from palo.evaluate.questions import Question
@@ -42,7 +42,7 @@ def answer_questions(
     variants: Mapping[str, AnswerSettings],
     *,
     num_workers: int = 1,
-    on_answer: Callable[[str, int, Given], None] = lambda variant, position, given: None,
+    on_answer: Callable[[str, int, Generation], None] = lambda variant, position, given: None,
 ) -> dict[str, list[str]]:
     """Answers questions with several copies of a finished stage's model, and shows the progress.
 
@@ -50,7 +50,7 @@ def answer_questions(
 
     Args:
         stage: Folder of the finished stage, which every worker must see.
-        questions: At least one; every worker must see their pictures.
+        questions: At least one; every worker must see their images.
         variants: How they are answered, by name: all of them by the same workers, whose start
             costs more than many answers.
         num_workers: Copies of the model. Ray must be running.
@@ -62,7 +62,7 @@ def answer_questions(
     Raises:
         ConfigError: If a setting is wrong.
         DataError: If the folder holds no finished stage, or a question is too long.
-        ImageError: If a picture can't be used.
+        ImageError: If an image can't be used.
         ResourceError: If the cluster has fewer CPUs than workers, or workers were lost.
     """
     from ray.data import from_arrow
@@ -82,7 +82,7 @@ def answer_questions(
             for batch in _map(from_arrow(blocks), stage, variants, num_workers, resources):
                 for name, position, *given in _rows(batch, _ANSWER_COLUMNS):
                     answers[name][position] = given[0]
-                    on_answer(name, position, Given(*given))
+                    on_answer(name, position, Generation(*given))
                 bar.update(len(batch["answer"]))
     except RayError as error:
         raise ResourceError(
@@ -134,7 +134,7 @@ class _Answerer:
     def __call__(self, batch: "dict[str, npt.NDArray[Any]]") -> dict[str, Any]:
         questions = [_question(row) for row in _rows(batch, _COLUMNS)]
         (name,) = set(batch["variant"].tolist())
-        given = given_here(self._trained, questions, self._variants[name])
+        given = generate_here(self._trained, questions, self._variants[name])
         return {
             "variant": batch["variant"],
             "position": batch["position"],
@@ -164,7 +164,7 @@ def _question(row: tuple[str, ...]) -> Question:
 def _blocks(
     questions: Sequence[Question], variants: Mapping[str, AnswerSettings], num_workers: int
 ) -> "Iterator[pa.Table]":
-    """Makes one block of each chunk, so that no two workers encode the same picture."""
+    """Makes one block of each chunk, so that no two workers encode the same image."""
     import pyarrow as pa
 
     share = -(-len(questions) // (num_workers * _CHUNKS_A_WORKER))

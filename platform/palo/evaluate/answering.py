@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 import torch
 
 from palo.checkpoint.load import TrainedModel, load_trained
-from palo.evaluate.image_features import picture_features, preprocessing_of
+from palo.evaluate.image_features import image_features, preprocessing_of
 from palo.evaluate.questions import Question
 from palo.inference.request import FinishReason, Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
@@ -26,7 +26,7 @@ class AnswerSettings:
     Attributes:
         max_new_tokens: Most tokens of an answer.
         batch_size: Questions that are answered at once.
-        withhold_image: Asks the same words without the picture.
+        withhold_image: Asks the same words without the image.
     """
 
     max_new_tokens: int = 64
@@ -40,7 +40,7 @@ class AnswerSettings:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
 
 
-class Given(NamedTuple):
+class Generation(NamedTuple):
     """An answer that was given.
 
     Attributes:
@@ -74,14 +74,14 @@ def load_for_answers(stage: Path) -> TrainedModel:
 def answer_here(
     trained: TrainedModel, questions: Sequence[Question], settings: AnswerSettings
 ) -> list[str]:
-    """Returns the words of `given_here`."""
-    return [given.text for given in given_here(trained, questions, settings)]
+    """Returns the words of `generate_here`."""
+    return [given.text for given in generate_here(trained, questions, settings)]
 
 
-def given_here(
+def generate_here(
     trained: TrainedModel, questions: Sequence[Question], settings: AnswerSettings
-) -> list[Given]:
-    """Answers questions in this process, each distinct picture encoded once.
+) -> list[Generation]:
+    """Answers questions in this process, each distinct image encoded once.
 
     Args:
         trained: The model.
@@ -92,14 +92,14 @@ def given_here(
         The answers, in the order of the questions.
 
     Raises:
-        ImageError: If a picture can't be used.
+        ImageError: If an image can't be used.
         DataError: If a question is too long for the model.
     """
     if not questions:
         return []
     prompts = [prompt_ids(trained, _conversation(question, settings)) for question in questions]
     batcher = _batcher(trained, prompts, settings)
-    answers: dict[int, Given] = {}
+    answers: dict[int, Generation] = {}
     for chunk in chunks_by_image(questions, _BATCHES_A_CHUNK * settings.batch_size):
         asked = [questions[position] for position in chunk]
         images = {} if settings.withhold_image else _features_of(trained, asked)
@@ -112,12 +112,12 @@ def given_here(
             ids[place] += [token.id for token in output.tokens]
             if output.finish is not None:
                 text = trained.tokenizer.decode(ids[place])
-                answers[chunk[place]] = Given(text, output.finish)
+                answers[chunk[place]] = Generation(text, output.finish)
     return [answers[position] for position in range(len(questions))]
 
 
 def chunks_by_image(questions: Sequence[Question], num_questions: int) -> list[list[int]]:
-    """Deals questions into chunks so that no picture is in two of them.
+    """Deals questions into chunks so that no image is in two of them.
 
     Args:
         questions: Any number.
@@ -139,14 +139,14 @@ def chunks_by_image(questions: Sequence[Question], num_questions: int) -> list[l
 
 def _batcher(
     trained: TrainedModel, prompts: Sequence[Sequence[int]], settings: AnswerSettings
-) -> Batcher:
+) -> Scheduler:
     """Returns an engine that is no larger than these prompts need."""
     longest = max(map(len, prompts)) + trained.model.config.tokens_per_image
     sizes = EngineSettings(
         num_slots=min(settings.batch_size, len(prompts)),
         max_context=longest + settings.max_new_tokens,
     )
-    return Batcher(trained.model, trained.tokenizer, sizes)
+    return Scheduler(trained.model, trained.tokenizer, sizes)
 
 
 def _request(
@@ -170,7 +170,7 @@ def _request(
 
 def _features_of(trained: TrainedModel, questions: Sequence[Question]) -> dict[Path, torch.Tensor]:
     paths = list(dict.fromkeys(question.image for question in questions))
-    features = picture_features(trained.model, preprocessing_of(trained), paths)
+    features = image_features(trained.model, preprocessing_of(trained), paths)
     return dict(zip(paths, features, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""How much a picture helps to foretell its caption: the loss with the right and a wrong one.
+"""How much an image helps to foretell its caption: the loss with the right and a wrong one.
 
 A model that doesn't look has the same loss with both; one that looks is lower with the right one.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from palo.errors import DataError
-from palo.evaluate.image_features import picture_features
+from palo.evaluate.image_features import image_features
 from palo.evaluate.padding import padded
 from palo.metrics.intervals import percentile_interval, resampling_weights
 from palo.text.encoding import (
@@ -37,13 +37,13 @@ class CaptionLoss:
     """Mean next-token loss of captions in nats, over all their tokens.
 
     Attributes:
-        right_image: With the caption's own picture.
-        wrong_image: With other pictures, the mean over `num_wrong` of them for each caption.
+        right_image: With the caption's own image.
+        wrong_image: With other images, the mean over `num_wrong` of them for each caption.
         difference: `wrong_image` - `right_image`.
-        difference_low: Low end of its 95 % interval, by a paired bootstrap over pictures.
+        difference_low: Low end of its 95 % interval, by a paired bootstrap over images.
         difference_high: High end of that interval.
-        num_wrong: Wrong pictures for each caption.
-        num_images: Pictures.
+        num_wrong: Wrong images for each caption.
+        num_images: Images.
         num_captions: Captions.
         num_tokens: Tokens that were foretold, the one that ends a caption included.
     """
@@ -70,35 +70,35 @@ def caption_loss(
     num_wrong: int = 4,
     seed: int = 0,
 ) -> CaptionLoss:
-    """Measures the loss of captions with their own and with another picture.
+    """Measures the loss of captions with their own and with another image.
 
     Args:
         model: The model, in evaluation mode; it may be untrained.
         tokenizer: Its tokenizer.
         template: Layout of the conversation.
-        preprocessing: What happens to a picture first.
-        captions: Picture files, at least two different ones, each with a caption.
+        preprocessing: What happens to an image first.
+        captions: Image files, at least two different ones, each with a caption.
         question: What the user asks, where the template has a place for it.
-        num_wrong: Wrong pictures for each caption, fewer where there are fewer. More make the
-            difference less a matter of which picture chance chose.
-        seed: Seed of the wrong pictures and of the bootstrap.
+        num_wrong: Wrong images for each caption, fewer where there are fewer. More make the
+            difference less a matter of which image chance chose.
+        seed: Seed of the wrong images and of the bootstrap.
 
     Raises:
-        DataError: If there are fewer than two pictures.
-        ImageError: If a picture can't be used.
+        DataError: If there are fewer than two images.
+        ImageError: If an image can't be used.
     """
     by_image: dict[Path, list[str]] = {}
     for image, caption in captions:
         by_image.setdefault(image, []).append(caption)
     if len(by_image) < 2:
         raise DataError(
-            "a wrong picture needs at least two pictures", seen=len(by_image), fix="Give more."
+            "a wrong image needs at least two images", seen=len(by_image), fix="Give more."
         )
     user = Turn("user", question, 1)
     prompt = expand_sentinels(
         encode_prompt(Conversation((user,)), template, tokenizer), model.config.tokens_per_image
     )
-    features = picture_features(model, preprocessing, list(by_image))
+    features = image_features(model, preprocessing, list(by_image))
     sums = np.zeros((len(by_image), 3))  # right nats, wrong nats, tokens
     wrong = other_places(len(by_image), num_wrong, seed)
     for row, texts in enumerate(by_image.values()):
@@ -162,14 +162,14 @@ def answers_nats(
     features: Tensor,
     answers: Sequence[Sequence[int]],
 ) -> float:
-    """Returns the summed next-token loss of several answers to one prompt about one picture.
+    """Returns the summed next-token loss of several answers to one prompt about one image.
 
-    The prompt with the picture runs once, however many answers there are.
+    The prompt with the image runs once, however many answers there are.
 
     Args:
         model: The model.
         prompt: Token ids, the sentinel at each place of the image.
-        features: (P, D) floats of the picture.
+        features: (P, D) floats of the image.
         answers: Token ids of each answer, none of them empty.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A conversation with a model about one picture, answered piece by piece."""
+"""A conversation with a model about one image, answered piece by piece."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -10,9 +10,9 @@ from palo import storage
 from palo.checkpoint.load import TrainedModel
 from palo.errors import DataError
 from palo.evaluate.answering import prompt_ids
-from palo.evaluate.image_features import picture_features, preprocessing_of
+from palo.evaluate.image_features import image_features, preprocessing_of
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 from palo.text.encoding import stop_ids
 from palo.text.messages import Conversation, Turn
@@ -22,7 +22,7 @@ _MAX_CONTEXT = 8192
 
 
 class ChatSession:
-    """One conversation at a time, with or without a picture; what was said is computed once.
+    """One conversation at a time, with or without an image; what was said is computed once.
 
     Args:
         trained: The model.
@@ -40,24 +40,24 @@ class ChatSession:
             stop_ids=stop_ids(trained.template, trained.tokenizer),
         )
         sizes = EngineSettings(num_slots=1, max_context=_MAX_CONTEXT)
-        self._batcher = Batcher(trained.model, trained.tokenizer, sizes)
+        self._batcher = Scheduler(trained.model, trained.tokenizer, sizes)
         self._features: dict[str, torch.Tensor] = {}
         self._turns: list[Turn] = []
 
     def show(self, image: Path) -> None:
-        """Starts a new conversation about another picture.
+        """Starts a new conversation about another image.
 
         Raises:
-            ImageError: If the file is no picture that can be used; the old one then stays.
+            ImageError: If the file is no image that can be used; the old one then stays.
             StorageError: If it can't be read; the old one then stays.
         """
         preprocessing = preprocessing_of(self._trained)
-        features = picture_features(self._trained.model, preprocessing, [image])
+        features = image_features(self._trained.model, preprocessing, [image])
         self._features = {storage.file_hash(image): features[0]}
         self.restart()
 
     def restart(self) -> None:
-        """Starts a new conversation about the same picture."""
+        """Starts a new conversation about the same image."""
         self._turns = []
 
     def ask(self, question: str) -> Generator[str]:
@@ -72,12 +72,12 @@ class ChatSession:
             The next piece of the answer, of whole characters.
 
         Raises:
-            DataError: If the conversation is too long, or the model needs a picture and has none.
+            DataError: If the conversation is too long, or the model needs an image and has none.
         """
         if self._trained.template.caption:
             self.restart()
             if not self._features:
-                raise DataError("this stage only describes pictures", fix="Show it one.")
+                raise DataError("this stage only describes images", fix="Show it one.")
         num_images = 1 if self._features and not self._turns else 0
         user = Turn("user", question, num_images)
         said = ""

@@ -4,7 +4,7 @@ import re
 from itertools import islice
 
 from palo import languages
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 
 _LENGTH = 4
 _FEWEST = 12
@@ -65,7 +65,7 @@ def refuses(text: str) -> bool:
     return bool(_REFUSALS.search(text[:_BEGINNING]))
 
 
-def is_cut_off(answer: Answer) -> bool:
+def is_cut_off(answer: ModelAnswer) -> bool:
     """Tells whether an answer broke off: as its engine says, else as its last character does."""
     if answer.finish_reason != "unknown":
         return answer.finish_reason == "length"

@@ -1,4 +1,4 @@
-"""Dialogues of several turns about a picture in any language, as in the paper's Figures 4 and 5."""
+"""Dialogues of several turns about an image in any language, as in the paper's Figures 4 and 5."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -18,23 +18,23 @@ _FIELDS = {"language", "image", "questions"}
 _NUM_QUESTIONS = 2
 
 
-class Session(Protocol):
+class DialogueSession(Protocol):
     """One conversation at a time, as `ChatSession` and `EndpointSession` hold it."""
 
     def show(self, image: Path) -> None:
-        """Starts a new conversation about another picture."""
+        """Starts a new conversation about another image."""
 
     def ask(self, question: str, /) -> Iterator[str]:
         """Answers piece by piece, and remembers question and answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Dialogue:
-    """What somebody asks about a picture, turn by turn.
+class ScriptedDialogue:
+    """What somebody asks about an image, turn by turn.
 
     Attributes:
         language: ISO 639-1 code.
-        image: The picture.
+        image: The image.
         questions: At least one.
     """
 
@@ -44,7 +44,7 @@ class Dialogue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Talk:
+class DialogueTranscript:
     """A dialogue that was held.
 
     Attributes:
@@ -52,11 +52,11 @@ class Talk:
         answers: One for each.
     """
 
-    dialogue: Dialogue
+    dialogue: ScriptedDialogue
     answers: tuple[str, ...]
 
 
-def read_dialogues(path: Path, images: Path) -> list[Dialogue]:
+def read_dialogues(path: Path, images: Path) -> list[ScriptedDialogue]:
     """Reads dialogues from JSON lines, each an object of language, image and a list of questions.
 
     Args:
@@ -74,7 +74,7 @@ def read_dialogues(path: Path, images: Path) -> list[Dialogue]:
     return found
 
 
-def _dialogue(row: object, images: Path, place: str) -> Dialogue:
+def _dialogue(row: object, images: Path, place: str) -> ScriptedDialogue:
     if not isinstance(row, dict) or set(row) != _FIELDS:
         raise DataError(
             f"{place} is no dialogue",
@@ -90,18 +90,18 @@ def _dialogue(row: object, images: Path, place: str) -> Dialogue:
             seen=f"{row['language']}, {len(questions)} questions",
             fix=f"Languages are {', '.join(languages.codes())}.",
         )
-    return Dialogue(
+    return ScriptedDialogue(
         language=row["language"],
         image=ImageFolder(images).find(str(row["image"])),
         questions=tuple(questions),
     )
 
 
-def scene_dialogues(folder: Path, num_scenes: int, seed: int) -> list[Dialogue]:
+def scene_dialogues(folder: Path, num_scenes: int, seed: int) -> list[ScriptedDialogue]:
     """Draws scenes that no model was trained on, each asked about in every language.
 
     Args:
-        folder: Where their pictures go.
+        folder: Where their images go.
         num_scenes: How many.
         seed: Equal ones draw equal scenes.
     """
@@ -113,7 +113,7 @@ def scene_dialogues(folder: Path, num_scenes: int, seed: int) -> list[Dialogue]:
         image = folder / f"scene-{number}.png"
         storage.write_bytes(image, png_bytes(draw_scene(scene, generator)))
         found += [
-            Dialogue(language=code, image=image, questions=_questions(scene, code))
+            ScriptedDialogue(language=code, image=image, questions=_questions(scene, code))
             for code in languages.codes()
         ]
     return found
@@ -128,10 +128,10 @@ def _questions(scene: Scene, code: str) -> tuple[str, ...]:
 
 
 def talk(
-    dialogues: Sequence[Dialogue],
-    session_of: Callable[[str], Session],
+    dialogues: Sequence[ScriptedDialogue],
+    session_of: Callable[[str], DialogueSession],
     on_talk: Callable[[], object] = lambda: None,
-) -> list[Talk]:
+) -> list[DialogueTranscript]:
     """Holds dialogues.
 
     Args:
@@ -147,6 +147,6 @@ def talk(
         session = session_of(dialogue.language)
         session.show(dialogue.image)
         answers = tuple("".join(session.ask(question)) for question in dialogue.questions)
-        held.append(Talk(dialogue=dialogue, answers=answers))
+        held.append(DialogueTranscript(dialogue=dialogue, answers=answers))
         on_talk()
     return held

@@ -15,7 +15,7 @@ Counts = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
+class AccuracyShare:
     """A share of right answers.
 
     Attributes:
@@ -37,18 +37,18 @@ class Accuracy:
 
     Attributes:
         by_language: By ISO 639-1 code, in the registry's order, with Wilson intervals.
-        by_kind: By kind of question, with bootstrap intervals over pictures.
+        by_kind: By kind of question, with bootstrap intervals over images.
         average: Mean over the languages, each counting the same, with a bootstrap interval over
-            pictures, since the same picture is asked about in every language.
+            images, since the same image is asked about in every language.
         by_resource: The same mean over the high- and over the low-resource languages, where
             there are any.
-        num_images: Distinct pictures.
+        num_images: Distinct images.
     """
 
-    by_language: Mapping[str, Share]
-    by_kind: Mapping[str, Share]
-    average: Share
-    by_resource: Mapping[str, Share]
+    by_language: Mapping[str, AccuracyShare]
+    by_kind: Mapping[str, AccuracyShare]
+    average: AccuracyShare
+    by_resource: Mapping[str, AccuracyShare]
     num_images: int
 
 
@@ -89,7 +89,7 @@ def accuracy(questions: Sequence[Question], answers: Sequence[str], seed: int = 
 
 
 class _Table:
-    """Questions and right answers counted by picture (rows) and group (columns)."""
+    """Questions and right answers counted by image (rows) and group (columns)."""
 
     def __init__(self, rows: list[int], columns: list[int], right: list[bool]) -> None:
         shape = (max(rows) + 1, max(columns) + 1)
@@ -98,16 +98,18 @@ class _Table:
         np.add.at(self._asked, (rows, columns), 1)
         np.add.at(self._right, (rows, columns), right)
 
-    def wilson_share(self, column: int) -> Share:
+    def wilson_share(self, column: int) -> AccuracyShare:
         num_right = int(self._right[:, column].sum())
         num_asked = int(self._asked[:, column].sum())
         low, high = wilson(num_right, num_asked)
-        return Share(value=num_right / num_asked, low=low, high=high, num_questions=num_asked)
+        return AccuracyShare(
+            value=num_right / num_asked, low=low, high=high, num_questions=num_asked
+        )
 
-    def mean_share(self, columns: list[int], weights: Counts) -> Share:
+    def mean_share(self, columns: list[int], weights: Counts) -> AccuracyShare:
         """Averages the groups' shares, each counting the same."""
         asked, right = self._asked[:, columns], self._right[:, columns]
-        # A resample may have no picture of a group: that group then doesn't count in its mean.
+        # A resample may have no image of a group: that group then doesn't count in its mean.
         with np.errstate(invalid="ignore"):
             resampled = (weights @ right) / (weights @ asked)
         counted = np.isfinite(resampled)
@@ -115,4 +117,4 @@ class _Table:
         with np.errstate(invalid="ignore"):
             low, high = percentile_interval(sums / counted.sum(axis=1))
         value = float((right.sum(axis=0) / asked.sum(axis=0)).mean())
-        return Share(value=value, low=low, high=high, num_questions=int(asked.sum()))
+        return AccuracyShare(value=value, low=low, high=high, num_questions=int(asked.sum()))

@@ -1,4 +1,4 @@
-"""From picture files to the features of a model's own tower."""
+"""From image files to the features of a model's own tower."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ _BATCH = 32
 
 
 def preprocessing_of(trained: TrainedModel) -> Preprocessing:
-    """Returns what a model's pictures went through; what its tower asks for if it saw none."""
+    """Returns what a model's images went through; what its tower asks for if it saw none."""
     if trained.stage.preprocessing is None:
         image_size = trained.model.config.input_image_size
         return read_preprocessing(trained.stage.parts.tower, image_size)
@@ -28,21 +28,21 @@ def preprocessing_of(trained: TrainedModel) -> Preprocessing:
 
 
 @torch.inference_mode()
-def picture_features(
+def image_features(
     model: "PaloForConditionalGeneration", preprocessing: Preprocessing, paths: Sequence[Path]
 ) -> torch.Tensor:
-    """Encodes pictures with the tower.
+    """Encodes images with the tower.
 
     Args:
         model: The model; the features come to its device.
-        preprocessing: What happens to a picture first.
-        paths: At least one picture file.
+        preprocessing: What happens to an image first.
+        paths: At least one image file.
 
     Returns:
         (N, P, D) features in the order of the paths, in the type of the tower's weights.
 
     Raises:
-        ImageError: If a file can't be read, or is no picture that can be used.
+        ImageError: If a file can't be read, or is no image that can be used.
         StorageError: If a store refuses.
     """
     parts = []

@@ -62,12 +62,12 @@ class Palo(lmms):
         """Answers greedily, many questions at once.
 
         Args:
-            requests: Each with args of contexts, settings, a function for the pictures of a
+            requests: Each with args of contexts, settings, a function for the images of a
                 document, its id, its task and its split.
 
         Raises:
             ConfigError: If an answer is to be drawn at random.
-            DataError: If a question has more than one picture, or something else than a picture.
+            DataError: If a question has more than one image, or something else than an image.
         """
         answers = [""] * len(requests)
         with tempfile.TemporaryDirectory() as folder:
@@ -122,20 +122,20 @@ def _question(contexts: str, image: Path) -> Question:
 
 
 def _saved(visuals: "Sequence[Image]", folder: Path) -> Path:
-    """Saves a picture under its content's name, so that equal ones are encoded once."""
+    """Saves an image under its content's name, so that equal ones are encoded once."""
     if not visuals:
         return folder / "none"
     if len(visuals) > 1 or not hasattr(visuals[0], "convert"):
         raise DataError(
-            "a question has something else than one picture",
+            "a question has something else than one image",
             seen=f"{len(visuals)} of {type(visuals[0]).__name__}",
-            fix="Choose tasks with one picture a question.",
+            fix="Choose tasks with one image a question.",
         )
-    picture = visuals[0].convert("RGB")
-    name = hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()
+    image = visuals[0].convert("RGB")
+    name = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
     path = folder / f"{name}.png"
     if not path.exists():
-        picture.save(path)
+        image.save(path)
     return path
 
 

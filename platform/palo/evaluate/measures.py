@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.degeneration import is_cut_off, refuses, repeats_itself, repetition
 from palo.evaluate.judging.offline import Calibration, kept_calibration
@@ -31,7 +31,7 @@ class Measures:
         repeats: Whether at least half of it does.
         refuses: Whether it apologises or says that it can't.
         cut_off: Whether it broke off.
-        mentions: Objects that it speaks of; None where it isn't known what the picture shows.
+        mentions: Objects that it speaks of; None where it isn't known what the image shows.
         says: Whether it says yes or no; None if neither, or where that isn't asked.
         offline: What the offline judge gives it, from 1 to 5; None if that wasn't asked for.
     """
@@ -53,7 +53,7 @@ class Measures:
 
 
 def measure(
-    items: Sequence[BenchItem], answers: Sequence[Answer], *, offline: bool = False
+    items: Sequence[BenchItem], answers: Sequence[ModelAnswer], *, offline: bool = False
 ) -> list[Measures]:
     """Measures answers.
 
@@ -75,7 +75,7 @@ def measure(
 
 
 def _measured(
-    item: BenchItem, answer: Answer, names: Sequence[str], judge: Calibration | None
+    item: BenchItem, answer: ModelAnswer, names: Sequence[str], judge: Calibration | None
 ) -> Measures:
     if answer.key != item.key:
         raise ValueError(f"{answer.key} is no answer to {item.key}")
@@ -119,7 +119,7 @@ class Summary:
         refuses: Share that refuses.
         cut_off: Share that broke off.
         hallucinated: Of the objects that answers speak of, the share that isn't there (CHAIRi);
-            None where it isn't known what the pictures show.
+            None where it isn't known what the images show.
         answers_hallucinating: Share of answers that speak of such an object (CHAIRs); None alike.
         yes_no: Scores of questions of yes or no (POPE); None where there is none.
         offline: Mean of the offline judge's scores, from 1 to 5; None if it wasn't asked.

@@ -1,4 +1,4 @@
-"""Objects that an answer speaks of and that the picture doesn't have (CHAIR)."""
+"""Objects that an answer speaks of and that the image doesn't have (CHAIR)."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ class Mentions(NamedTuple):
 
     Attributes:
         mentioned: All of them that the bench has a name for, in alphabetical order.
-        hallucinated: Those that neither the objects nor the captions of the picture have.
+        hallucinated: Those that neither the objects nor the captions of the image have.
     """
 
     mentioned: tuple[str, ...]
@@ -35,7 +35,7 @@ def mentions(answer: str, item: BenchItem, names: Sequence[str]) -> Mentions | N
         names: Names to look for, in the answer's language.
 
     Returns:
-        None if it isn't known what the picture shows.
+        None if it isn't known what the image shows.
 
     Source: A. Rohrbach et al., Object hallucination in image captioning (2018).
     """

@@ -22,8 +22,8 @@ QUESTION = "Describe this photo in one sentence."
 _QUESTIONS = (
     QUESTION,
     "What does this photo show?",
-    "Give this picture a short caption.",
-    "What is going on in this picture?",
+    "Give this image a short caption.",
+    "What is going on in this image?",
     "Tell me in one sentence what you see here.",
     "What would you write below this photo?",
 )

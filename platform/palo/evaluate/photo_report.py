@@ -1,4 +1,4 @@
-"""Caption losses with the right and with a wrong photo, as a table and a picture."""
+"""Caption losses with the right and with a wrong photo, as a table and an image."""
 
 from collections.abc import Mapping
 from pathlib import Path

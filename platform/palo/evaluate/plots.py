@@ -1,11 +1,11 @@
-"""The picture of a run: accuracy by language, and the training loss of its stages."""
+"""The image of a run: accuracy by language, and the training loss of its stages."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palo import languages, storage
-from palo.evaluate.exact_match import Accuracy, Share
+from palo.evaluate.exact_match import Accuracy, AccuracyShare
 from palo.train.loss_plot import draw_loss
 from palo.train.metrics import read_metrics
 
@@ -27,7 +27,7 @@ def plot_report(
 
     Args:
         path: The PNG file to write.
-        accuracy: Exact match with the picture.
+        accuracy: Exact match with the image.
         without_image: Exact match without it, for a second bar.
         stages: Metrics file of each stage, by its name; none leaves their panels out.
 
@@ -56,7 +56,7 @@ def draw_accuracy(axes: "Axes", accuracy: Accuracy, without_image: Accuracy | No
 
     Args:
         axes: Where to draw.
-        accuracy: Exact match with the picture.
+        accuracy: Exact match with the image.
         without_image: Exact match without it, for a second bar.
     """
     from matplotlib.lines import Line2D
@@ -96,7 +96,9 @@ def _title(accuracy: Accuracy, without_image: Accuracy | None) -> str:
     return title + (f", {without_image.average.value:.1%} without image" if without_image else "")
 
 
-def _bars(axes: "Axes", shares: Sequence[Share], *, shift: float, colours: list[str]) -> None:
+def _bars(
+    axes: "Axes", shares: Sequence[AccuracyShare], *, shift: float, colours: list[str]
+) -> None:
     places = [place + shift for place in range(len(shares))]
     errors = [[s.value - s.low for s in shares], [s.high - s.value for s in shares]]
     axes.bar(

@@ -1,4 +1,4 @@
-"""Held-out questions about pictures, read from JSON lines."""
+"""Held-out questions about images, read from JSON lines."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _FIELDS = ("id", "image", "language", "kind", "question", "answer")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """One question about one picture, with its one right answer.
+    """One question about one image, with its one right answer.
 
     Attributes:
         id: Its name, unique in its file.
-        image: File of the picture.
+        image: File of the image.
         language: ISO 639-1 code.
         kind: What is asked for, as a group of its own in the scores.
         question: The words of the question.
@@ -61,7 +61,7 @@ def _read(path: Path, image_folder: Path) -> Iterator[Question]:
         if not languages.known(question.language):
             raise bad_line(path, number, "has an unknown language", repr(question.language))
         if not question.image.is_file():
-            raise bad_line(path, number, "names a missing picture", question.image)
+            raise bad_line(path, number, "names a missing image", question.image)
         seen.add(question.id)
         yield question
 
@@ -77,10 +77,10 @@ def _row(row: object, path: Path, number: int) -> Mapping[str, Any]:
 
 
 def image_of(images: ImageFolder, name: str, path: Path, number: int) -> Path:
-    """Returns the path of a line's picture.
+    """Returns the path of a line's image.
 
     Args:
-        images: Where the pictures are.
+        images: Where the images are.
         name: What the line says.
         path: The file of the line.
         number: The line's number in it.
@@ -91,7 +91,7 @@ def image_of(images: ImageFolder, name: str, path: Path, number: int) -> Path:
     try:
         return images.find(name)
     except ImageError as error:
-        raise bad_line(path, number, "names a picture outside its folder", repr(name)) from error
+        raise bad_line(path, number, "names an image outside its folder", repr(name)) from error
 
 
 def bad_line(path: Path, number: int, fact: str, seen: object) -> DataError:

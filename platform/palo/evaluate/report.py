@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from palo import storage
-from palo.evaluate.exact_match import Accuracy, Share
+from palo.evaluate.exact_match import Accuracy, AccuracyShare
 from palo.evaluate.questions import Question
 from palo.machine import hardware, versions
 from palo.metrics.matching import is_match
@@ -38,7 +38,7 @@ def report_values(
     """Returns a report as JSON values; shares are from 0 to 1, intervals are of 95 %.
 
     Args:
-        accuracy: Exact match with the picture.
+        accuracy: Exact match with the image.
         without_image: Exact match of the same questions without it, if they were asked.
         facts: What else belongs into it.
     """
@@ -116,16 +116,16 @@ def _accuracy_values(name: str, accuracy: Accuracy) -> dict[str, Any]:
     )
 
 
-def _share_values(name: str, share: Share) -> dict[str, Any]:
+def _share_values(name: str, share: AccuracyShare) -> dict[str, Any]:
     return {name: round(share.value, _DIGITS), f"{name}_interval": _interval(share)}
 
 
-def _group_values(name: str, shares: Mapping[str, Share]) -> dict[str, Any]:
+def _group_values(name: str, shares: Mapping[str, AccuracyShare]) -> dict[str, Any]:
     return {
         name: {group: round(share.value, _DIGITS) for group, share in shares.items()},
         f"{name}_interval": {group: _interval(share) for group, share in shares.items()},
     }
 
 
-def _interval(share: Share) -> list[float]:
+def _interval(share: AccuracyShare) -> list[float]:
     return [round(share.low, _DIGITS), round(share.high, _DIGITS)]

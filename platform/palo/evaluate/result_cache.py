@@ -8,7 +8,7 @@ from palo.errors import DataError
 from palo.storage import LineFile
 
 
-class KeptResults:
+class ResultCache:
     """A file of JSON lines on a local disk, each with the key of what it is the result of.
 
     A line that was half written when its process died is written anew. Use it as a context.

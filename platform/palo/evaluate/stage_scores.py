@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from palo import storage
-from palo.evaluate.answering import AnswerSettings, given_here, load_for_answers
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answering import AnswerSettings, generate_here, load_for_answers
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import item_of
 from palo.evaluate.measures import Summary, by_language, measure
 from palo.evaluate.questions import Question, read_questions
@@ -39,10 +39,10 @@ class StageScores:
         """Scores the model in a folder."""
         started = time.monotonic()
         questions = first_of_each(read_questions(self.questions, self.images), self.per_language)
-        given = given_here(load_for_answers(stage), questions, self.decoding)
+        given = generate_here(load_for_answers(stage), questions, self.decoding)
         items = [item_of(question) for question in questions]
         answers = [
-            Answer(key=item.key, text=one.text, finish_reason=one.finish_reason)
+            ModelAnswer(key=item.key, text=one.text, finish_reason=one.finish_reason)
             for item, one in zip(items, given, strict=True)
         ]
         found = by_language(measure(items, answers))

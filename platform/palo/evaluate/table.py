@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from palo import languages
-from palo.evaluate.exact_match import Accuracy, Share
+from palo.evaluate.exact_match import Accuracy, AccuracyShare
 
 _GAP = "  "
 _HEADINGS = ("code", "language", "in itself", "n", "accuracy", "95 % interval")
@@ -17,7 +17,7 @@ def accuracy_table(accuracy: Accuracy, without_image: Accuracy | None = None) ->
     """Returns accuracy by language, and the averages, as lines of text.
 
     Args:
-        accuracy: With the picture.
+        accuracy: With the image.
         without_image: The same questions without it, for a last column.
     """
     headings = [*_HEADINGS, *([_WITHOUT] if without_image else [])]
@@ -36,11 +36,11 @@ def accuracy_table(accuracy: Accuracy, without_image: Accuracy | None = None) ->
     return _aligned([headings, *rows], averages)
 
 
-def _average(accuracy: Accuracy | None) -> Share | None:
+def _average(accuracy: Accuracy | None) -> AccuracyShare | None:
     return accuracy.average if accuracy else None
 
 
-def _figures(share: Share, without_image: Share | None) -> list[str]:
+def _figures(share: AccuracyShare, without_image: AccuracyShare | None) -> list[str]:
     figures = [
         f"{share.num_questions:,}",
         f"{share.value:.1%}",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from palo import languages
-from palo.errors import ConfigError, GateError
-from palo.evaluate.reports.leaderboard import Board, ModelResult
+from palo.errors import ConfigError, ThresholdError
+from palo.evaluate.reports.leaderboard import Leaderboard, ModelResult
 
 _CLAUSE = re.compile(r"(?<![a-z_])([a-z_]++)\s*(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)")
 _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
@@ -77,7 +77,7 @@ def _is_known(name: str) -> bool:
     )
 
 
-def require(board: Board, requirements: tuple[Requirement, ...]) -> None:
+def require_thresholds(board: Leaderboard, requirements: tuple[Requirement, ...]) -> None:
     """Lets a board pass if every model meets every requirement.
 
     Where a relative score is required and no bound is set on `unscored`, at most one question in
@@ -95,7 +95,7 @@ def require(board: Board, requirements: tuple[Requirement, ...]) -> None:
             elif not _COMPARED[one.sign](value, one.bound):
                 failed.append(f"{model.name}: {one.name} is {value:.4g}, required {one}")
     if failed:
-        raise GateError(
+        raise ThresholdError(
             f"{len(failed)} of the requirements are not met",
             seen="; ".join(failed),
             fix="Look into the report for the questions behind it.",
@@ -109,7 +109,7 @@ def _implied(requirements: tuple[Requirement, ...]) -> Iterator[Requirement]:
         yield Requirement(name="unscored", sign="<=", bound=_MOST_UNSCORED)
 
 
-def figure(board: Board, model: ModelResult, name: str) -> float | None:
+def figure(board: Leaderboard, model: ModelResult, name: str) -> float | None:
     """Returns a figure of a model; None if it isn't known."""
     total = len(board.bench.items)
     if name == "unanswered":

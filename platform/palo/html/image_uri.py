@@ -1,4 +1,4 @@
-"""Pictures within a page."""
+"""Images within a page."""
 
 import base64
 from io import BytesIO
@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _SMALL = 160
-"""Pictures of at most so many pixels a side are kept exactly; larger ones as JPEG."""
+"""Images of at most so many pixels a side are kept exactly; larger ones as JPEG."""
 
 
-def picture_uri(picture: "Image") -> str:
-    """Returns a picture as a data URI.
+def image_uri(image: "Image") -> str:
+    """Returns an image as a data URI.
 
     Args:
-        picture: An RGB picture.
+        image: An RGB image.
     """
-    form = "PNG" if max(picture.size) <= _SMALL else "JPEG"
+    form = "PNG" if max(image.size) <= _SMALL else "JPEG"
     buffer = BytesIO()
-    picture.save(buffer, form, quality=82, optimize=True)
+    image.save(buffer, form, quality=82, optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f"data:image/{form.lower()};base64,{data}"

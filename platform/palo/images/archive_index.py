@@ -1,4 +1,4 @@
-"""What lies where in an archive of pictures: an index that is made once and searched in place.
+"""What lies where in an archive of images: an index that is made once and searched in place.
 
 It is a sorted Arrow file, mapped into memory: a process opens it in milliseconds however many
 members there are, and all processes of a machine share its pages. From S3 it is read as a whole.

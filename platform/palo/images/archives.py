@@ -1,4 +1,4 @@
-"""Archives of pictures, a zip or an uncompressed tar, read in place.
+"""Archives of images, a zip or an uncompressed tar, read in place.
 
 Of several members with one name the last counts, as it does for every program that unpacks them.
 """
@@ -58,7 +58,7 @@ def index_archive(task: IndexTask) -> dict[str, Any]:
         StorageError: If it can't be read, or the index not be written.
     """
     path = storage.path_of(task.archive)
-    with storage.explained("read", path):
+    with storage.wrap_os_errors("read", path):
         stat = path.stat()
         index = index_path(task.indexes, task.archive, (stat.st_size, stat.st_mtime_ns))
         if not index.exists():
@@ -71,7 +71,7 @@ def _members(path: Path, size: int) -> dict[str, Member]:
     for magic, command in _COMPRESSED.items():
         if head.startswith(magic):
             raise DataError(
-                "pictures can't be read out of a compressed archive, since no member can be "
+                "images can't be read out of a compressed archive, since no member can be "
                 "reached without reading all before it",
                 seen=path,
                 fix=f"Decompress it ({command}) and name the .tar, or use a zip.",
@@ -103,7 +103,7 @@ class _Members:
 
     def refuse(self, seen: object, fix: str = "Download or make it again.") -> NoReturn:
         raise DataError(
-            "the archive of pictures can't be read", seen=f"{self._path}: {seen}", fix=fix
+            "the archive of images can't be read", seen=f"{self._path}: {seen}", fix=fix
         )
 
 
@@ -128,7 +128,7 @@ def _list_zip(file: BinaryIO, members: _Members) -> None:
 
 
 class Archive:
-    """An archive of pictures that is open for reading.
+    """An archive of images that is open for reading.
 
     Args:
         path: The archive.

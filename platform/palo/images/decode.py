@@ -102,7 +102,7 @@ def _as_seen(image: Image.Image) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a picture with broken EXIF data is a picture all the same
+    except Exception:  # an image with broken EXIF data is an image all the same
         return image
 
 
@@ -117,7 +117,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    """Scales and cuts a picture to the square that the tower sees.
+    """Scales and cuts an image to the square that the tower sees.
 
     Args:
         image: In mode RGB.
@@ -157,7 +157,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[
 def _squared(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     if image.width == image.height:
         return image
-    if max(image.size) > _MAX_SQUARE_SIDE:  # the square of a long picture could take gigabytes
+    if max(image.size) > _MAX_SQUARE_SIDE:  # the square of a long image could take gigabytes
         share = _MAX_SQUARE_SIDE / max(image.size)
         image = image.resize((_scaled(image.width, share), _scaled(image.height, share)))
     side = max(image.size)
@@ -172,7 +172,7 @@ def _scaled(length: int, share: float) -> int:
 
 
 def _trimmed(image: Image.Image) -> Image.Image:
-    """Cuts the ends off a very long picture: scaled up they would take gigabytes, then be lost."""
+    """Cuts the ends off a very long image: scaled up they would take gigabytes, then be lost."""
     longest = _MAX_CROP_ASPECT * min(image.size)
     width, height = min(image.width, longest), min(image.height, longest)
     if (width, height) == image.size:

@@ -3,7 +3,7 @@
     parent -> child: length, the file's bytes
     child -> parent: kind, length, and pixels or a fault; once at the start "ready"
 
-It leaves when its parent is gone, and after at most twice a picture's time when a decoder hangs.
+It leaves when its parent is gone, and after at most twice an image's time when a decoder hangs.
 """
 
 import json
@@ -57,7 +57,7 @@ def serve(decode: Decode, max_decode_s: float) -> None:
 
     Args:
         decode: Makes pixels of a file's bytes.
-        max_decode_s: How long the parent waits for a picture.
+        max_decode_s: How long the parent waits for an image.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,4 +1,4 @@
-"""Decodes pictures in a child process: one that hangs or crashes it costs one picture, no more."""
+"""Decodes images in a child process: one that hangs or crashes it costs one image, no more."""
 
 import contextlib
 import fcntl
@@ -30,11 +30,11 @@ _MAX_FAULT_BYTES = 1 << 16
 
 
 class Decoder:
-    """Decodes pictures one by one in a child process, and starts it again when it is lost.
+    """Decodes images one by one in a child process, and starts it again when it is lost.
 
     Args:
-        preprocessing: How a picture becomes the tower's input.
-        limits: How much a picture may ask for.
+        preprocessing: How an image becomes the tower's input.
+        limits: How much an image may ask for.
         command: Starts a child that speaks as `palo.images.decode_child` does.
         confinement: How much the child may take; as much as it likes by default.
     """
@@ -59,7 +59,7 @@ class Decoder:
         self._child: _Child | None = None
 
     def decode(self, data: bytes) -> npt.NDArray[np.uint8]:
-        """Decodes and preprocesses a picture.
+        """Decodes and preprocesses an image.
 
         Args:
             data: The file's bytes.
@@ -132,7 +132,7 @@ class _Child:
             ready = False
         if not ready:
             raise ResourceError(
-                "the process that decodes pictures doesn't start",
+                "the process that decodes images doesn't start",
                 seen=f"it ended with {self.kill()}",
                 fix=f"See what this prints: {' '.join(command[:-1])}",
             )
@@ -142,7 +142,7 @@ class _Child:
         return self._process.poll() is None
 
     def ask(self, data: bytes, max_s: float, num_bytes: int) -> tuple[bytes, bytearray]:
-        """Sends a picture and returns kind and content of the reply, of at most num_bytes."""
+        """Sends an image and returns kind and content of the reply, of at most num_bytes."""
         deadline = time.monotonic() + max_s
         self._send(REQUEST.pack(len(data)), deadline)
         self._send(data, deadline)

@@ -1,4 +1,4 @@
-"""Pictures from web servers: each is downloaded once and kept, and no server can hold a build up.
+"""Images from web servers: each is downloaded once and kept, and no server can hold a build up.
 
 Which servers may be asked is settled when rows are parsed. A name that leads to a private address
 is refused all the same: only an address, or localhost, that a person listed may be one.
@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from palo import storage
 from palo.errors import ImageError
-from palo.images.fetch import Asking, ask, port_of, usual_port
+from palo.images.fetch import FetchOptions, fetch, port_of, usual_port
 from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
@@ -28,7 +28,7 @@ _SILENT_AFTER = 3
 
 
 class Downloads:
-    """Downloads pictures and keeps them in a folder.
+    """Downloads images and keeps them in a folder.
 
     Args:
         folder: Where they are kept.
@@ -39,10 +39,10 @@ class Downloads:
         self._failures: Counter[str] = Counter()
 
     def read(self, uri: str, limits: ImageLimits) -> bytes:
-        """Returns a picture's bytes; what was downloaded once is not asked for again.
+        """Returns an image's bytes; what was downloaded once is not asked for again.
 
         Raises:
-            ImageError: If the server doesn't answer or has no such picture, or it is too large.
+            ImageError: If the server doesn't answer or has no such image, or it is too large.
             StorageError: If it can't be kept.
         """
         name = hashlib.sha256(uri.encode()).hexdigest()
@@ -89,18 +89,18 @@ def _fetch(uri: str, limits: ImageLimits) -> bytes:
         OSError: If the server can't be reached or doesn't answer in time.
         http.client.HTTPException: If it breaks off, or asks to come again.
         ValueError: If it sends to what is no address.
-        ImageError: If it has no such picture, or it is too large.
+        ImageError: If it has no such image, or it is too large.
     """
     deadline = time.monotonic() + TOTAL_S
     for _ in range(_REDIRECTS + 1):
         address = urlsplit(uri)
-        asking = Asking(
+        asking = FetchOptions(
             limits=limits,
             connect_s=CONNECT_S,
             deadline=deadline,
             may_be_private=_is_named(address.hostname or ""),
         )
-        answer = ask(address, asking)
+        answer = fetch(address, asking)
         if isinstance(answer, bytes):
             return answer
         uri = _followed(uri, answer)
@@ -126,7 +126,7 @@ def _followed(uri: str, location: str) -> str:
         raise ImageError(
             Reason.IMAGE_UNREADABLE,
             seen=f"the server sends to {new.geturl()[:200]!r}",
-            fix="Name the picture's own address.",
+            fix="Name the image's own address.",
         )
     return new.geturl()
 

@@ -23,11 +23,11 @@ _AGAIN = (408, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asking:
+class FetchOptions:
     """How a server is asked.
 
     Attributes:
-        limits: How large a picture may be.
+        limits: How large an image may be.
         connect_s: How long one address may take to answer a call.
         deadline: When all must be over, by `time.monotonic`.
         may_be_private: Whether an address of this machine or its network will do.
@@ -39,13 +39,13 @@ class Asking:
     may_be_private: bool = False
 
 
-def ask(address: SplitResult, asking: Asking) -> bytes | str:
-    """Returns a picture, or the address that the server sends to.
+def fetch(address: SplitResult, asking: FetchOptions) -> bytes | str:
+    """Returns an image, or the address that the server sends to.
 
     Raises:
         OSError: If the server can't be reached or doesn't answer in time.
         http.client.HTTPException: If it breaks off, or asks to come again.
-        ImageError: If it has no such picture, it is too large, or the address is not public.
+        ImageError: If it has no such image, it is too large, or the address is not public.
     """
     plain = _call(address, asking)
     line = plain.dup()  # TLS takes the socket itself over
@@ -68,12 +68,12 @@ def ask(address: SplitResult, asking: Asking) -> bytes | str:
         plain.close()
         if connection is not None:
             connection.close()
-    if time.monotonic() > asking.deadline:  # what was hung up looks like a picture's end
-        raise TimeoutError("no whole picture in time")
+    if time.monotonic() > asking.deadline:  # what was hung up looks like an image's end
+        raise TimeoutError("no whole image in time")
     return data
 
 
-def _call(address: SplitResult, asking: Asking) -> socket.socket:
+def _call(address: SplitResult, asking: FetchOptions) -> socket.socket:
     """Connects to the first of a host's addresses that answers, if all of them may be asked."""
     host, port = address.hostname or "", port_of(address)
     found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from palo import storage
 from palo.errors import ImageError, StorageError
-from palo.html.image_uri import picture_uri
+from palo.html.image_uri import image_uri
 from palo.images.decode import decode_image
 from palo.images.limits import ImageLimits
 from palo.reasons import Reason
@@ -48,7 +48,7 @@ def thumbnail_uri(data: bytes, side: int) -> str:
     """
     image = decode_image(data)
     image.thumbnail((side, side))
-    return picture_uri(image)
+    return image_uri(image)
 
 
 class ImageFolder:

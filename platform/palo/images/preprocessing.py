@@ -1,4 +1,4 @@
-"""What happens to a picture before the tower sees it, as settings that are stored and compared."""
+"""What happens to an image before the tower sees it, as settings that are stored and compared."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from palo import storage
 
 PREPROCESSING_VERSION = 1
-"""Goes up whenever the same picture and settings give other pixels."""
+"""Goes up whenever the same image and settings give other pixels."""
 
 _BICUBIC = 3
 _OPENAI_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -20,7 +20,7 @@ _OPENAI_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preprocessing:
-    """How a picture becomes the tower's input.
+    """How an image becomes the tower's input.
 
     Attributes:
         aspect: pad: paste onto a square in the mean colour; crop: cut the centre out. LLaVA trains
@@ -74,11 +74,11 @@ def read_preprocessing(
     Args:
         tower: Folder of a Hugging Face vision model.
         image_size: Side of the square that the tower gets, in pixels.
-        aspect: How a picture that is not square becomes square.
+        aspect: How an image that is not square becomes square.
     """
     path = tower / "preprocessor_config.json"
     values: dict[str, Any] = storage.read_json(path) if path.exists() else {}
-    # A padded picture is square already: a longer edge would cut its rim off. The tower's own edge
+    # A padded image is square already: a longer edge would cut its rim off. The tower's own edge
     # goes with its own size only.
     own = aspect == "crop" and _side(values.get("crop_size")) == image_size
     return Preprocessing(

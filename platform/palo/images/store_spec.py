@@ -24,7 +24,7 @@ class StoreSpec:
         tower_fingerprint: Names the tower's configuration and weights; empty for pixels.
         layer: Hidden layer of the tower that is kept; 0 for pixels.
         select: Which of the layer's tokens are kept; empty for pixels.
-        preprocessing: What happened to a picture before.
+        preprocessing: What happened to an image before.
     """
 
     kind: Literal["features", "pixels"]

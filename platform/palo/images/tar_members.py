@@ -25,7 +25,7 @@ class BrokenTarError(Exception):
     """A tar can't be read on; the text says where and why."""
 
 
-class Entry(NamedTuple):
+class TarMember(NamedTuple):
     """A member under the name that the tar gives it.
 
     Attributes:
@@ -63,8 +63,8 @@ class TarScan:
     _offset: int = 0
     _extra: _Extra = field(default_factory=_Extra)
 
-    def entries(self) -> Iterator[Entry]:
-        """Yields files and links in their order; folders and devices are no pictures.
+    def entries(self) -> Iterator[TarMember]:
+        """Yields files and links in their order; folders and devices are no images.
 
         Raises:
             BrokenTarError: If a header is damaged, or the tar ends before its end mark.
@@ -174,7 +174,7 @@ def is_header(block: bytes) -> bool:
     return wanted == sum(block[:148]) + sum(block[156:]) + 8 * ord(" ")
 
 
-def _entry(kind: bytes, header: bytes, extra: _Extra, data: int, size: int) -> Entry | None:
+def _entry(kind: bytes, header: bytes, extra: _Extra, data: int, size: int) -> TarMember | None:
     own = header[:100].split(b"\0", 1)[0]
     prefix = header[345:500].split(b"\0", 1)[0] if header[257:263] == b"ustar\0" else b""
     raw = extra.name if extra.name is not None else prefix + b"/" + own if prefix else own
@@ -184,14 +184,14 @@ def _entry(kind: bytes, header: bytes, extra: _Extra, data: int, size: int) -> E
     try:
         name = raw.decode()
         if kind == b"1":
-            return Entry(name, None, target.decode())
+            return TarMember(name, None, target.decode())
     except UnicodeDecodeError:  # no row can name it
         return None
     if kind == b"2":
-        return Entry(name, Member("link"))
+        return TarMember(name, Member("link"))
     if kind not in _REGULAR or extra.sparse:
-        return Entry(name, Member("unsupported"))
-    return Entry(name, Member("plain", data, size, size))
+        return TarMember(name, Member("unsupported"))
+    return TarMember(name, Member("plain", data, size, size))
 
 
 def _blocks(count: int) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from palo.inference.kv_cache import SlotCache
+from palo.inference.kv_cache import KVCache
 
 
 class Attention(Protocol):
@@ -51,7 +51,7 @@ class SegmentAttention:
         segments: Those of the step, in the order of its rows.
     """
 
-    def __init__(self, cache: SlotCache, segments: Sequence[Segment]) -> None:
+    def __init__(self, cache: KVCache, segments: Sequence[Segment]) -> None:
         self._cache = cache
         device = cache.kv.device
         lengths = [segment.length for segment in segments]
@@ -115,7 +115,7 @@ class PaddedAttention:
         positions: (R,) int64 the place of each row's token; it sees those up to there.
     """
 
-    def __init__(self, cache: SlotCache, num_rows: int, length: int, positions: Tensor) -> None:
+    def __init__(self, cache: KVCache, num_rows: int, length: int, positions: Tensor) -> None:
         self._layers = [
             (keys[:num_rows, :, :length], values[:num_rows, :, :length])
             for keys, values in cache.layers

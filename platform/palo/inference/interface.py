@@ -11,7 +11,7 @@ Listener = Callable[[Output], None]
 """Takes the outputs of one request, in order, on a thread of the engine; it must not block."""
 
 
-class Engine(Protocol):
+class InferenceEngine(Protocol):
     """Answers many requests at once. Its methods may be called from any thread."""
 
     def submit(self, request: Request, listener: Listener) -> int:
@@ -56,8 +56,8 @@ class Engine(Protocol):
         """Ends the requests that are still there as cancelled, and takes no more."""
 
 
-async def streamed(engine: Engine, request: Request) -> AsyncGenerator[Output]:
-    """What `Engine.stream` does, for any engine that can submit and cancel."""
+async def streamed(engine: InferenceEngine, request: Request) -> AsyncGenerator[Output]:
+    """What `InferenceEngine.stream` does, for any engine that can submit and cancel."""
     loop = asyncio.get_running_loop()
     outputs: asyncio.Queue[Output] = asyncio.Queue()
 

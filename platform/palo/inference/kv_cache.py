@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from transformers import LlamaConfig
 
 
-class SlotCache:
+class KVCache:
     """Keys and values of every layer, for a fixed number of requests of bounded length.
 
     Args:

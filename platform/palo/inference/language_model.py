@@ -18,7 +18,7 @@ AdaptedRows = tuple[Adapter, int, int]
 """An adapter, the first of the rows that it is for, and the first after them."""
 
 
-class LanguageRunner:
+class LanguageModelRunner:
     """The language model, row by row: a row is a token, whichever request it belongs to.
 
     Args:

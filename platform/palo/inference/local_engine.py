@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from palo.inference.errors import EngineClosedError, EngineFailedError, queue_full
 from palo.inference.interface import Listener, streamed
 from palo.inference.request import Output, Request
-from palo.inference.scheduler import Batcher
-from palo.inference.sequence import Answer
+from palo.inference.scheduler import Scheduler
+from palo.inference.sequence import SequenceState
 from palo.inference.stats import EngineStats
 
 _LOG = logging.getLogger(__name__)
@@ -21,10 +21,10 @@ class LocalEngine:
         batcher: The loop; nobody else may turn it.
     """
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: Scheduler) -> None:
         self._batcher = batcher
         self._changed = threading.Condition()
-        self._asked: list[Answer] = []
+        self._asked: list[SequenceState] = []
         self._cancelled: list[int] = []
         self._listeners: dict[int, Listener] = {}
         self._is_closed = False

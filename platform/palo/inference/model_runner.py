@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from palo.inference.attention import Segment, SegmentAttention
-from palo.inference.kv_cache import SlotCache
-from palo.inference.language_model import AdaptedRows, LanguageRunner
+from palo.inference.kv_cache import KVCache
+from palo.inference.language_model import AdaptedRows, LanguageModelRunner
 from palo.inference.planning import Part
-from palo.inference.sequence import Answer
+from palo.inference.sequence import SequenceState
 from palo.inference.settings import EngineSettings
 from palo.inference.static_decoder import StaticDecoder
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LEAST_USEFUL_SHARE = 0.75
 
 
-class StepComputer:
+class ModelRunner:
     """Runs the parts of a step through the model.
 
     Args:
@@ -35,7 +35,7 @@ class StepComputer:
     def __init__(
         self,
         model: "PaloForConditionalGeneration",
-        cache: SlotCache,
+        cache: KVCache,
         num_ids: int,
         settings: EngineSettings,
     ) -> None:
@@ -43,7 +43,7 @@ class StepComputer:
         self._is_static = settings.static_decode
         self._embedding = model.get_input_embeddings()
         self._projector = model.projector
-        self._runner = LanguageRunner(
+        self._runner = LanguageModelRunner(
             model, cache.kv.shape[4], num_ids, repack=settings.repack_weights
         )
         self._decoder = StaticDecoder(
@@ -51,8 +51,8 @@ class StepComputer:
         )
 
     def compute(
-        self, parts: Sequence[Part[Answer]], running: Sequence[Answer]
-    ) -> tuple[list[Answer], Tensor | None]:
+        self, parts: Sequence[Part[SequenceState]], running: Sequence[SequenceState]
+    ) -> tuple[list[SequenceState], Tensor | None]:
         """Computes parts.
 
         Args:
@@ -76,7 +76,7 @@ class StepComputer:
             logits = logits if more_logits is None else torch.cat([logits, more_logits])
         return answers, logits
 
-    def _can_decode_apart(self, decoding: Sequence[Part[Answer]], *, alone: bool) -> bool:
+    def _can_decode_apart(self, decoding: Sequence[Part[SequenceState]], *, alone: bool) -> bool:
         if not decoding or any(part.answer.adapter for part in decoding):
             return False
         if self._is_static or self._cache.kv.is_cuda:
@@ -86,7 +86,7 @@ class StepComputer:
         rows = 1 + max(_slot(part.answer) for part in decoding)
         return alone and sum(lengths) >= _LEAST_USEFUL_SHARE * rows * max(lengths)
 
-    def _decode(self, answers: Sequence[Answer], running: Sequence[Answer]) -> Tensor:
+    def _decode(self, answers: Sequence[SequenceState], running: Sequence[SequenceState]) -> Tensor:
         ids = [0] * self._cache.kv.shape[2]
         positions = list(ids)
         for answer in running:
@@ -97,7 +97,9 @@ class StepComputer:
         logits = self._decoder(max(slots) + 1, ids, positions)
         return logits if slots == list(range(len(logits))) else logits[slots]
 
-    def _together(self, parts: Sequence[Part[Answer]]) -> tuple[list[Answer], Tensor | None]:
+    def _together(
+        self, parts: Sequence[Part[SequenceState]]
+    ) -> tuple[list[SequenceState], Tensor | None]:
         # Rows of one adapter lie side by side.
         parts = sorted(parts, key=lambda part: part.answer.request.adapter or "")
         segments = [Segment(_slot(answer), answer.num_computed, length) for answer, length in parts]
@@ -112,7 +114,7 @@ class StepComputer:
                 last_rows.append(stop - 1)
         return ready, self._runner.logits(rows[last_rows]) if ready else None
 
-    def _rows(self, parts: Sequence[Part[Answer]]) -> Tensor:
+    def _rows(self, parts: Sequence[Part[SequenceState]]) -> Tensor:
         """Returns the embeddings of the parts' places, (R, H)."""
         ids = [token_id for answer, length in parts for token_id in answer.next_ids(length)]
         rows: Tensor = self._embedding(torch.tensor(ids, device=self._cache.kv.device).clamp(min=0))
@@ -125,12 +127,12 @@ class StepComputer:
         return rows
 
 
-def _slot(answer: Answer) -> int:
+def _slot(answer: SequenceState) -> int:
     assert answer.slot is not None, "only answers with a slot are computed"
     return answer.slot
 
 
-def _adapted(parts: Sequence[Part[Answer]]) -> list[AdaptedRows]:
+def _adapted(parts: Sequence[Part[SequenceState]]) -> list[AdaptedRows]:
     found: list[AdaptedRows] = []
     start = 0
     for adapter, group in groupby(parts, key=lambda part: part.answer.adapter):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from palo.inference.kv_cache import SlotCache
+from palo.inference.kv_cache import KVCache
 
 _TEXT, _IMAGE = b"t", b"i"
 
@@ -53,7 +53,7 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-class PrefixStore:
+class PrefixCache:
     """A fixed amount of memory with the blocks that were used last.
 
     Args:
@@ -62,7 +62,7 @@ class PrefixStore:
         max_bytes: Memory; what is less than a block keeps none.
     """
 
-    def __init__(self, slots: SlotCache, block_tokens: int, max_bytes: int) -> None:
+    def __init__(self, slots: KVCache, block_tokens: int, max_bytes: int) -> None:
         self._slots = slots
         self._block_tokens = block_tokens
         sample = slots.kv[:, :, 0, :, :1]

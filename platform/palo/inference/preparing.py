@@ -8,7 +8,7 @@ from palo import config
 from palo.errors import DataError
 from palo.inference.adapters import Adapter
 from palo.inference.request import Request
-from palo.inference.sequence import Answer, expanded, keys_of
+from palo.inference.sequence import SequenceState, expanded, keys_of
 from palo.inference.settings import EngineSettings
 from palo.text.tokenizer import TextTokenizer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from palo.model.config import PaloConfig
 
 
-class Preparer:
+class RequestPreparer:
     """Checks requests and numbers them; any thread may use it.
 
     Args:
@@ -46,7 +46,7 @@ class Preparer:
         self._adapters = adapters
         self._numbers = count(1)
 
-    def prepare(self, request: Request) -> Answer:
+    def prepare(self, request: Request) -> SequenceState:
         """Checks a request.
 
         Raises:
@@ -66,7 +66,7 @@ class Preparer:
                 seen=f"{len(ids)} tokens",
                 fix=f"It takes {self.max_context} with the answer.",
             )
-        return Answer(
+        return SequenceState(
             next(self._numbers),
             request,
             ids=ids,

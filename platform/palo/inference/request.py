@@ -101,7 +101,7 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Usage:
+class TokenUsage:
     """What an answer took.
 
     Attributes:
@@ -137,5 +137,5 @@ class Output:
     text: str = ""
     tokens: tuple[Token, ...] = ()
     finish: FinishReason | None = None
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     error: PaloError | None = None

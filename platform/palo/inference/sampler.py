@@ -12,7 +12,7 @@ _GREEDY_BELOW = 1e-4
 _FIRST_LOOK = 512
 
 
-class Chooser:
+class Sampler:
     """Chooses the ids of one answer.
 
     Nothing that it does depends on other answers: its random numbers are its own, and it looks at
@@ -89,7 +89,7 @@ def _likeliest(logits: Tensor, top_p: float, total: Tensor) -> tuple[Tensor, Ten
     return every, ids
 
 
-def choose(logits: Tensor, choosers: Sequence[Chooser]) -> list[Token]:
+def sample_tokens(logits: Tensor, choosers: Sequence[Sampler]) -> list[Token]:
     """Chooses the next id of each row.
 
     Args:

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from palo import config
 from palo.inference.adapters import Adapter
-from palo.inference.kv_cache import SlotCache
-from palo.inference.model_runner import StepComputer
+from palo.inference.kv_cache import KVCache
+from palo.inference.model_runner import ModelRunner
 from palo.inference.planning import plan
-from palo.inference.prefix_cache import PrefixStore
-from palo.inference.preparing import Preparer
+from palo.inference.prefix_cache import PrefixCache
+from palo.inference.preparing import RequestPreparer
 from palo.inference.request import Output, Request
-from palo.inference.sampler import choose
-from palo.inference.sequence import Answer
+from palo.inference.sampler import sample_tokens
+from palo.inference.sequence import SequenceState
 from palo.inference.settings import EngineSettings
 from palo.inference.stats import EngineStats
 from palo.text.tokenizer import TextTokenizer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
 
 
-class Batcher:
+class Scheduler:
     """The built-in engine's loop, to be turned by one thread; only `prepare` may run on others.
 
     Args:
@@ -49,22 +49,24 @@ class Batcher:
     ) -> None:
         self.settings = settings or EngineSettings()
         config.check(self.settings)
-        self._preparer = Preparer(model.config, tokenizer, self.settings, dict(adapters or {}))
+        self._preparer = RequestPreparer(
+            model.config, tokenizer, self.settings, dict(adapters or {})
+        )
         self.max_context = self._preparer.max_context
-        cache = SlotCache(
+        cache = KVCache(
             model.config.text_config,
             self.settings.num_slots,
             self.max_context,
             model.dtype,
             model.device,
         )
-        self._store = PrefixStore(
+        self._store = PrefixCache(
             cache, self.settings.block_tokens, self.settings.prefix_cache_bytes
         )
-        self._computer = StepComputer(model, cache, self._preparer.vocab_size, self.settings)
+        self._computer = ModelRunner(model, cache, self._preparer.vocab_size, self.settings)
         self._free = list(range(self.settings.num_slots))
-        self._waiting: OrderedDict[int, Answer] = OrderedDict()
-        self._running: dict[int, Answer] = {}
+        self._waiting: OrderedDict[int, SequenceState] = OrderedDict()
+        self._running: dict[int, SequenceState] = {}
         self._totals: Counter[str] = Counter()
         self._finished: Counter[str] = Counter()
         self._first_token_s = 0.0
@@ -72,7 +74,7 @@ class Batcher:
         self._batch_size = 0
         self._service_s: deque[float] = deque(maxlen=32)
 
-    def prepare(self, request: Request) -> Answer:
+    def prepare(self, request: Request) -> SequenceState:
         """Checks a request and makes what `add` takes; this may run on any thread.
 
         Raises:
@@ -82,11 +84,11 @@ class Batcher:
         """
         return self._preparer.prepare(request)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: SequenceState) -> None:
         """Lets a prepared request wait for a slot."""
         self._waiting[answer.number] = answer
 
-    def cancel(self, number: int) -> tuple[Answer, Output] | None:
+    def cancel(self, number: int) -> tuple[SequenceState, Output] | None:
         """Ends a request and frees its slot; None if it isn't there any more."""
         answer = self._waiting.get(number) or self._running.get(number)
         return None if answer is None else (answer, self._end(answer, answer.end("cancelled")))
@@ -97,7 +99,7 @@ class Batcher:
         return bool(self._waiting or self._running)
 
     @property
-    def running(self) -> list[Answer]:
+    def running(self) -> list[SequenceState]:
         """Answers that have a slot, oldest first."""
         return list(self._running.values())
 
@@ -112,7 +114,7 @@ class Batcher:
         return len(self._free)
 
     @torch.inference_mode()
-    def step(self) -> list[tuple[Answer, Output]]:
+    def step(self) -> list[tuple[SequenceState, Output]]:
         """Gives every answer its next id, and computes a chunk of prompts.
 
         Returns:
@@ -165,7 +167,7 @@ class Batcher:
             for number in places:
                 self.cancel(number)
 
-    def drop_running(self) -> list[Answer]:
+    def drop_running(self) -> list[SequenceState]:
         """Forgets the requests that have a slot, after a step that failed; returns them."""
         dropped = self.running
         for answer in dropped:
@@ -208,7 +210,7 @@ class Batcher:
             if not answer.is_answering:
                 self._restore(answer)
 
-    def _restore(self, answer: Answer) -> None:
+    def _restore(self, answer: SequenceState) -> None:
         """Takes over what the store has of a prompt by now; its last place is always computed."""
         block_tokens = self.settings.block_tokens
         first = answer.num_computed // block_tokens
@@ -221,15 +223,17 @@ class Batcher:
         answer.num_kept = max(answer.num_kept, first + found)
         self._totals["cached_tokens"] += found * block_tokens
 
-    def _keep(self, answer: Answer) -> None:
+    def _keep(self, answer: SequenceState) -> None:
         whole = answer.num_computed // self.settings.block_tokens
         if answer.slot is not None and whole > answer.num_kept:
             names = answer.keys.names[answer.num_kept : whole]
             self._store.keep(names, answer.slot, answer.num_kept)
             answer.num_kept = whole
 
-    def _take(self, ready: Sequence[Answer], logits: Tensor) -> list[tuple[Answer, Output]]:
-        tokens = choose(logits, [answer.chooser for answer in ready])
+    def _take(
+        self, ready: Sequence[SequenceState], logits: Tensor
+    ) -> list[tuple[SequenceState, Output]]:
+        tokens = sample_tokens(logits, [answer.chooser for answer in ready])
         outputs = []
         for answer, token in zip(ready, tokens, strict=True):
             is_first = not answer.is_answering
@@ -240,7 +244,7 @@ class Batcher:
             outputs.append((answer, self._end(answer, output) if output.finish else output))
         return outputs
 
-    def _end(self, answer: Answer, output: Output) -> Output:
+    def _end(self, answer: SequenceState, output: Output) -> Output:
         self._waiting.pop(answer.number, None)
         if self._running.pop(answer.number, None) is not None and answer.slot is not None:
             self._free.append(answer.slot)

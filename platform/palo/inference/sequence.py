@@ -8,8 +8,8 @@ from torch import Tensor
 
 from palo.inference.adapters import Adapter
 from palo.inference.prefix_cache import BlockKeys
-from palo.inference.request import FinishReason, Output, Request, Token, Usage
-from palo.inference.sampler import Chooser
+from palo.inference.request import FinishReason, Output, Request, Token, TokenUsage
+from palo.inference.sampler import Sampler
 from palo.model.projectors import Projector
 from palo.text.streaming import TextStream
 from palo.text.tokenizer import TextTokenizer
@@ -24,7 +24,7 @@ class ImagePlaces:
     stop: int
 
 
-class Answer:
+class SequenceState:
     """What is known of a request: its ids, how many of them are computed, and its text.
 
     Args:
@@ -70,7 +70,7 @@ class Answer:
         self.num_kept = 0
         self.num_cached = 0
         self.generated: list[int] = []
-        self.chooser = Chooser(request.sampling, ids, vocab_size)
+        self.chooser = Sampler(request.sampling, ids, vocab_size)
         self._images = images
         self._projected: dict[str, Tensor] = {}
         self.max_tokens = max_tokens
@@ -167,7 +167,7 @@ class Answer:
         """Ends the answer: returns the rest of its text, and what it took."""
         now = time.monotonic()
         started = now if self._started_at is None else self._started_at
-        usage = Usage(
+        usage = TokenUsage(
             prompt_tokens=len(self.prompt),
             completion_tokens=len(self.generated),
             cached_tokens=self.num_cached,

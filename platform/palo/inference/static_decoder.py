@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from palo.inference.attention import PaddedAttention
-from palo.inference.kv_cache import SlotCache
-from palo.inference.language_model import LanguageRunner
+from palo.inference.kv_cache import KVCache
+from palo.inference.language_model import LanguageModelRunner
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -29,7 +29,7 @@ class StaticDecoder:
     """
 
     def __init__(
-        self, runner: LanguageRunner, embedding: "Module", cache: SlotCache, *, is_static: bool
+        self, runner: LanguageModelRunner, embedding: "Module", cache: KVCache, *, is_static: bool
     ) -> None:
         self._runner = runner
         self._embedding = embedding

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from palo.inference.request import Token
-from palo.inference.sequence import Answer
+from palo.inference.sequence import SequenceState
 from palo.inference.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def engine_arguments(
     }
 
 
-def prompt_of(model: "PaloForConditionalGeneration", answer: Answer) -> dict[str, Any]:
+def prompt_of(model: "PaloForConditionalGeneration", answer: SequenceState) -> dict[str, Any]:
     """Returns an answer's prompt as vLLM takes it: embeddings, and who may find their blocks."""
     salt = answer.request.salt
     return {"prompt_embeds": _embeddings_of(model, answer)} | ({"cache_salt": salt} if salt else {})
 
 
 @torch.inference_mode()
-def _embeddings_of(model: "PaloForConditionalGeneration", answer: Answer) -> Tensor:
+def _embeddings_of(model: "PaloForConditionalGeneration", answer: SequenceState) -> Tensor:
     """Returns the embeddings (L, H) of an answer's prompt, in main memory."""
     request = answer.request
     features = [request.features[image_id] for image_id in request.image_ids]
@@ -56,7 +56,7 @@ def _embeddings_of(model: "PaloForConditionalGeneration", answer: Answer) -> Ten
     return model.embed(ids, features=stacked)[0].cpu()
 
 
-def sampling_of(answer: Answer, allowed_ids: list[int] | None) -> Any:  # noqa: ANN401 - a class of vLLM's
+def sampling_of(answer: SequenceState, allowed_ids: list[int] | None) -> Any:  # noqa: ANN401 - a class of vLLM's
     """Returns how vLLM draws an answer's ids.
 
     Args:

@@ -21,9 +21,9 @@ import torch
 from palo.errors import ConfigError
 from palo.inference.errors import EngineClosedError, EngineFailedError, queue_full
 from palo.inference.interface import Listener, streamed
-from palo.inference.preparing import Preparer
+from palo.inference.preparing import RequestPreparer
 from palo.inference.request import Output, Request
-from palo.inference.sequence import Answer
+from palo.inference.sequence import SequenceState
 from palo.inference.settings import EngineSettings
 from palo.inference.stats import EngineStats
 from palo.inference.vllm_conversion import engine_arguments, prompt_of, sampling_of, tokens_of
@@ -58,7 +58,7 @@ class VllmEngine:
     ) -> None:
         self._model = model
         self._settings = settings
-        self._preparer = Preparer(model.config, tokenizer, settings, {})
+        self._preparer = RequestPreparer(model.config, tokenizer, settings, {})
         arguments = engine_arguments(settings, self._preparer.max_context, language, model.dtype)
         # A model may have more rows than its tokenizer has ids.
         num_ids = self._preparer.vocab_size
@@ -157,7 +157,7 @@ class VllmEngine:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _begin(self, answer: Answer, listener: Listener) -> None:
+    def _begin(self, answer: SequenceState, listener: Listener) -> None:
         task = self._loop.create_task(self._answer(answer, listener))
         self._tasks[answer.number] = task
 
@@ -168,7 +168,7 @@ class VllmEngine:
         elif number in self._tasks:
             self._loop.call_soon(self._cancel, number)
 
-    async def _answer(self, answer: Answer, listener: Listener) -> None:
+    async def _answer(self, answer: SequenceState, listener: Listener) -> None:
         self._begun.add(answer.number)
         try:
             output = await self._turn(answer, listener)
@@ -189,7 +189,7 @@ class VllmEngine:
             self._finished[output.finish or ""] += 1
         self._tell(listener, output)
 
-    async def _turn(self, answer: Answer, listener: Listener) -> Output:
+    async def _turn(self, answer: SequenceState, listener: Listener) -> Output:
         """Passes on all outputs but the last, which is returned."""
         answer.begin(0)
         prompt = await asyncio.to_thread(prompt_of, self._model, answer)
@@ -208,7 +208,7 @@ class VllmEngine:
                         return answer.end("cancelled")
         return answer.end("length")
 
-    def _count(self, answer: Answer, *, is_first: bool) -> None:
+    def _count(self, answer: SequenceState, *, is_first: bool) -> None:
         with self._lock:
             self._totals["decode_tokens"] += 1
             if is_first:

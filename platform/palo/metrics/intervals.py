@@ -40,7 +40,7 @@ def wilson(num_correct: int, num_questions: int) -> tuple[float, float]:
 def resampling_weights(num_clusters: int, seed: int) -> npt.NDArray[np.float64]:
     """Draws bootstrap samples of whole clusters, as how often each cluster is in each sample.
 
-    Questions about one picture are right or wrong together, so pictures are drawn, not questions.
+    Questions about one image are right or wrong together, so images are drawn, not questions.
 
     Args:
         num_clusters: At least 1.

@@ -86,7 +86,7 @@ def require_own_files(folder: Path) -> None:
     """
     if not folder.is_dir():  # told by what reads a file of it
         return
-    with storage.explained("read", folder):
+    with storage.wrap_os_errors("read", folder):
         paths = [path for path in sorted(folder.iterdir()) if path.suffix in _READ]
         for path in paths:
             if not storage.lies_within(path, folder) or not stat.S_ISREG(path.stat().st_mode):
@@ -149,7 +149,7 @@ def _shape(values: object) -> tuple[int, ...]:
 
 def _header(path: Path) -> dict[str, Any]:
     """Reads the header of a safetensors file, and compares its places with the file's size."""
-    with storage.explained("read", path), storage.open_regular(path) as file:
+    with storage.wrap_os_errors("read", path), storage.open_regular(path) as file:
         size = path.stat().st_size
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= min(_HEADER_BYTES, size - 8):
@@ -179,7 +179,7 @@ def _damaged(path: Path, seen: str) -> StorageError:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    with storage.explained("read", path):
+    with storage.wrap_os_errors("read", path):
         size = path.stat().st_size
     values = storage.read_json(path) if size <= _CONFIG_BYTES else None
     if not isinstance(values, dict):

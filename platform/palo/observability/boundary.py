@@ -11,7 +11,7 @@ from itertools import islice
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.observability.logs import request_named
 from palo.security.head_limit import API_PATHS
 
@@ -53,12 +53,12 @@ class Boundary:
         with request_named(request_id):
             try:
                 await self._app(scope, receive, answer.send)
-            except Refusal as refusal:
+            except APIError as refusal:
                 await answer.refuse(refusal)
             except Exception:
                 _LOG.exception("a request failed")
                 await answer.refuse(
-                    Refusal("the server failed", fix="Ask again.", code=RefusalCode.INTERNAL)
+                    APIError("the server failed", fix="Ask again.", code=APIErrorCode.INTERNAL)
                 )
 
 
@@ -89,7 +89,7 @@ class _Answer:
             self._is_whole = not message.get("more_body", False)
         await self._send(message)
 
-    async def refuse(self, refusal: Refusal) -> None:
+    async def refuse(self, refusal: APIError) -> None:
         """Answers with a refusal as far as that is still possible."""
         body = orjson.dumps(refusal.body(self._request_id))
         if not self._is_begun:

@@ -1,6 +1,6 @@
 """Logs as JSON lines, each with the name of the request that it is about.
 
-What people ask, and their pictures, are in no line unless somebody asked for it.
+What people ask, and their images, are in no line unless somebody asked for it.
 """
 
 import json
@@ -67,7 +67,7 @@ class RequestLog:
 
     Args:
         with_contents: Writes what was asked and answered too, cut to 2,000 characters each;
-            pictures never.
+            images never.
     """
 
     def __init__(self, *, with_contents: bool = False) -> None:

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from palo import languages
-from palo.api_errors import RefusalCode
-from palo.inference.request import Usage
+from palo.api_errors import APIErrorCode
+from palo.inference.request import TokenUsage
 from palo.inference.stats import EngineStats
 from palo.observability.engine_metrics import EngineMetrics
 
@@ -20,7 +20,7 @@ OK = "ok"
 CANCELLED = "cancelled"
 UNKNOWN = "unknown"
 
-_CODES = frozenset(RefusalCode) | {OK, CANCELLED}
+_CODES = frozenset(APIErrorCode) | {OK, CANCELLED}
 _FIRST_TOKEN_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _TOKEN_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
 _REQUEST_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -100,7 +100,7 @@ class Metrics:
         self._request_s.labels(*labels).observe(total_s)
         self._images.labels(*labels).inc(num_images)
 
-    def answered(self, *, model: str | None, language: str | None, usage: Usage) -> None:
+    def answered(self, *, model: str | None, language: str | None, usage: TokenUsage) -> None:
         """Counts one answer, also one of several to a request.
 
         Args:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from tyro.conf import Positional
 
 from palo import languages
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError
 from palo.evaluate.judging.scheme import Form
 from palo.evaluate.judging.settings import JudgeSettings
@@ -137,11 +137,11 @@ class BenchRun:
         pairs = (text.rpartition("=") for text in self.key_env)
         return {name: variable for name, _, variable in pairs}
 
-    def server(self, model: NamedModel) -> Endpoint:
+    def server(self, model: NamedModel) -> EndpointSettings:
         """Returns the server of a model that is on one."""
         url, _, name = model.source.rpartition("#")
         variables = self._key_variables()
-        return Endpoint(
+        return EndpointSettings(
             url=url,
             model=name,
             key_env=variables.get(model.name, variables.get("")),
@@ -154,7 +154,7 @@ class BenchRun:
         if not (self.judge_url and self.judge_model):
             return None
         return JudgeSettings(
-            endpoint=Endpoint(
+            endpoint=EndpointSettings(
                 url=self.judge_url,
                 model=self.judge_model,
                 key_env=self.judge_key_env,

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from palo import languages, storage
 from palo.checkpoint.finished import is_finished, read_stage
 from palo.errors import ConfigError
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.answers.answered import Answered
 from palo.evaluate.answers.from_file import read_answer_file
 from palo.evaluate.answers.over_http import HttpAnswers, answer_over_http
@@ -19,13 +19,13 @@ from palo.evaluate.benches.registry import bench_source
 from palo.evaluate.judging.judge import JudgeRun, judge
 from palo.evaluate.judging.scheme import scheme_hash
 from palo.evaluate.measures import by_language, measure
-from palo.evaluate.reports.leaderboard import Board, JudgeFacts, ModelResult
+from palo.evaluate.reports.leaderboard import JudgeFacts, Leaderboard, ModelResult
 from palo.evaluate.reports.tables import as_markdown, paper_table
 from palo.evaluate.reports.values import require_same_bench
 from palo.evaluate.reports.write import VALUES, write_report
 from palo.evaluate.statistics.paired import Difference, differences_by_model
 from palo.evaluate.statistics.relative import ScoredItem, relative_scores
-from palo.evaluate.thresholds import require
+from palo.evaluate.thresholds import require_thresholds
 from palo.pipeline.bench_config import BenchRun, NamedModel
 
 _FINETUNED = "finetune"
@@ -57,13 +57,13 @@ def score_on_bench(run: BenchRun) -> None:
     require_same_bench(output / VALUES, bench, _facts(run))
     print(f"{source.title}: {len(bench.items)} questions, version {bench.hash}", flush=True)
     models = tuple(_result(bench, run, model, output) for model in run.named_models())
-    board = Board(
+    board = Leaderboard(
         bench=bench, models=models, judge=_facts(run), differences=_differences(models, run.seed)
     )
     page = write_report(output, board)
     _show(board)
     print(f"\nReport: {page}", flush=True)
-    require(board, run.requirements())
+    require_thresholds(board, run.requirements())
 
 
 def _result(bench: Bench, run: BenchRun, model: NamedModel, output: Path) -> ModelResult:
@@ -129,7 +129,7 @@ def answers_from_files(bench: Bench, model: NamedModel) -> Answered:
     Raises:
         DataError: If a file is no file of answers to this bench.
     """
-    answers: dict[str, Answer] = {}
+    answers: dict[str, ModelAnswer] = {}
     unanswered: dict[str, str] = {}
     for code in bench.codes:
         path = Path(
@@ -155,7 +155,7 @@ def answers_from_files(bench: Bench, model: NamedModel) -> Answered:
 
 
 def _judged(
-    bench: Bench, run: BenchRun, name: str, answers: Mapping[str, Answer], output: Path
+    bench: Bench, run: BenchRun, name: str, answers: Mapping[str, ModelAnswer], output: Path
 ) -> JudgeRun | None:
     settings = run.judge()
     if settings is None:
@@ -201,7 +201,7 @@ def _differences(models: tuple[ModelResult, ...], seed: int) -> dict[str, dict[s
     return differences_by_model(scored, models[0].name, seed)
 
 
-def _show(board: Board) -> None:
+def _show(board: Leaderboard) -> None:
     scores = {model.name: model.scores for model in board.models if model.scores is not None}
     if scores:
         print("\n" + as_markdown(paper_table("Relative score (%)", scores, ())))

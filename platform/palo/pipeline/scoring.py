@@ -1,4 +1,4 @@
-"""The last step of a run: its figures on held-out data, as a table, a report and a picture."""
+"""The last step of a run: its figures on held-out data, as a table, a report and an image."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -25,7 +25,7 @@ from palo.recipes.recipe import Recipe
 from palo.scenes.corpus import write_scenes
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
-from palo.train.eval_callback import Watch
+from palo.train.eval_callback import EvalCallback
 from palo.train.job import StageJob
 from palo.train.launch import run_stage
 from palo.train.loss_plot import plot_loss
@@ -172,7 +172,7 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
     return result
 
 
-def _watch(recipe: Recipe, job: StageJob) -> Watch | None:
+def _watch(recipe: Recipe, job: StageJob) -> EvalCallback | None:
     """Returns what scores the finetune stage while it is trained, if that is wanted."""
     data = recipe.data
     if job.name != "finetune" or data.score_every is None:
@@ -186,7 +186,7 @@ def _watch(recipe: Recipe, job: StageJob) -> Watch | None:
         decoding=AnswerSettings(max_new_tokens=data.max_answer_tokens),
         output=job.output / "scores.jsonl",
     )
-    return Watch(every=data.score_every, look=scores, notes=scores.output)
+    return EvalCallback(every=data.score_every, look=scores, notes=scores.output)
 
 
 def _absolute(job: StageJob) -> StageJob:

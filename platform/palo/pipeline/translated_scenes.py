@@ -1,6 +1,6 @@
 """The whole way of a translation, shown with scenes whose right words are known in every language.
 
-English conversations about drawn pictures are translated; a reviewer who knows the phrase books
+English conversations about drawn images are translated; a reviewer who knows the phrase books
 corrects them; a small translator learns first what was drafted, then what was corrected.
 """
 
@@ -17,12 +17,12 @@ from palo.scenes.draw import draw_scene, png_bytes
 from palo.scenes.phrase_book import phrase_book
 from palo.scenes.questions import all_facts
 from palo.scenes.scene import sample_scene_of
-from palo.translate.learning.examples import Example, examples_of
+from palo.translate.learning.examples import TranslationExample, examples_of
 from palo.translate.learning.report import Gain
 from palo.translate.learning.teach import TeachSettings, gain_of, teach
 from palo.translate.learning.training_set import TrainingSet, write_training_set
-from palo.translate.review.checks import verdict_faults
-from palo.translate.review.decision import LOCK_WRONG, Verdict
+from palo.translate.review.checks import decision_faults
+from palo.translate.review.decision import LOCK_WRONG, ReviewDecision
 from palo.translate.review.item import Item
 from palo.translate.review.store import ReviewStore
 
@@ -36,7 +36,7 @@ class SceneSource:
     """English conversations about scenes, and what they are in other languages.
 
     Attributes:
-        folder: Holds the pictures, and the rows in LLaVA's format.
+        folder: Holds the images, and the rows in LLaVA's format.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ def draw_source(
     Args:
         folder: Where they go.
         codes: Languages whose right words are kept beside them.
-        num_conversations: Pictures, with a conversation each.
+        num_conversations: Images, with a conversation each.
         num_rounds: Questions and answers of one.
         seed: Seed of the scenes.
 
@@ -71,7 +71,7 @@ def draw_source(
     """
     lines, right = [], {}
     for number in range(num_conversations):
-        rng = random.Random(f"translate:{seed}:{number}")  # noqa: S311 - pictures, not secrets
+        rng = random.Random(f"translate:{seed}:{number}")  # noqa: S311 - images, not secrets
         scene = sample_scene_of(rng, held_out=False)
         facts = list(all_facts(scene))
         rng.shuffle(facts)
@@ -107,14 +107,14 @@ def correct(store: ReviewStore, source: SceneSource) -> int:
     for item in store.items():
         if item.state != "open":
             continue
-        verdict = Verdict(
+        verdict = ReviewDecision(
             key=item.key,
             edition=item.edition,
             reviewer=REVIEWER,
             opinion="accept",
             texts=source.right_texts(item),
         )
-        if any(fault.kind == "lock" for fault in verdict_faults(item.translated, verdict)):
+        if any(fault.kind == "lock" for fault in decision_faults(item.translated, verdict)):
             verdict = replace(verdict, tags=(LOCK_WRONG,))
         store.save(verdict, seen_version=item.version)
         num_corrected += verdict.texts != item.translated.texts
@@ -146,7 +146,7 @@ def learn(store: ReviewStore, settings: TeachSettings, output: Path) -> Gain:
     return gain_of(own, taught, list(corrected.held_out))
 
 
-def _as_drafted(made: TrainingSet) -> Iterator[Example]:
+def _as_drafted(made: TrainingSet) -> Iterator[TranslationExample]:
     for example in (*made.learnt, *made.held_out):
         yield replace(example, wanted=example.draft)
 

@@ -3,7 +3,7 @@
 Where the paper (arXiv 2402.14818v2) and the released scripts differ, the paper is the default:
 LoRA's alpha (128 there, 256 in the scripts), the pretrain learning rate (2e-3; 1e-3 in LLaVA-1.5's
 and MobileVLM's scripts), LoRA for the 1.7B model (the script trains all of it under ZeRO-2). The
-scripts cut long conversations off, crop the pictures of the pretrain stage and take the text as it
+scripts cut long conversations off, crop the images of the pretrain stage and take the text as it
 is; we split, pad and clean.
 """
 

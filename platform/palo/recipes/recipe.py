@@ -20,7 +20,7 @@ class DataSettings:
 
     Attributes:
         captions: JSON, JSON lines or Parquet for the pretrain stage; or a list of sources, a .toml
-            file with a table for each, which names their pictures itself.
+            file with a table for each, which names their images itself.
         captions_images: Folder that its image paths start from.
         instructions: The same for the finetune stage.
         instructions_images: Folder that its image paths start from.
@@ -34,14 +34,14 @@ class DataSettings:
         scored_questions: How many of each language are asked then.
         photos: Held-out photos with captions, as JSON lines, to compare right and wrong photos.
         photos_images: Folder that their image paths start from.
-        aspect: How a picture that is not square becomes square in the finetune stage.
+        aspect: How an image that is not square becomes square in the finetune stage.
         pretrain_aspect: The same in the pretrain stage.
         max_text_tokens: Longest sample, image tokens not counted.
         overflow: What happens to longer conversations: split between rounds, or LLaVA's cut.
         cleaning: How records are cleaned, and which are left out.
         mixture: Which instructions the finetune stage is trained on.
         max_bad_share: Largest share of bad rows that a build accepts.
-        report: Write a page about each corpus that is built, with pictures.
+        report: Write a page about each corpus that is built, with images.
         expected_captions: Rows that a dry run assumes before the pretrain corpus is built.
         expected_instructions: Rows that a dry run assumes before the finetune corpus is built.
     """

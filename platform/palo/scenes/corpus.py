@@ -1,4 +1,4 @@
-"""Writes a corpus of scenes in LLaVA's format, as real sources look: pictures and JSON lines."""
+"""Writes a corpus of scenes in LLaVA's format, as real sources look: images and JSON lines."""
 
 import json
 import random
@@ -11,9 +11,9 @@ from palo import languages
 from palo.config import check, to_dict
 from palo.scenes.draw import draw_scene, png_bytes
 from palo.scenes.phrase_book import phrase_book
-from palo.scenes.questions import BalancedChoice, Facts, all_facts
+from palo.scenes.questions import BalancedChoice, SceneFacts, all_facts
 from palo.scenes.scene import Scene, sample_scene_of
-from palo.storage import ensure_folder, explained, replacing, write_json
+from palo.storage import ensure_folder, replacing, wrap_os_errors, write_json
 
 IMAGE_MARK = "<image>"
 
@@ -23,11 +23,11 @@ class SceneCorpusConfig:
     """How many scenes to draw and what to say about them.
 
     Attributes:
-        num_train_scenes: Pictures for training.
+        num_train_scenes: Images for training.
         num_captions_per_scene: In how many languages each of them is described, turn about.
         num_records_per_scene: In how many languages each of them is asked about, turn about.
         num_rounds: Questions and answers in one record; fewer where a scene has fewer.
-        num_heldout_scenes: Pictures for evaluation; their content never occurs in training.
+        num_heldout_scenes: Images for evaluation; their content never occurs in training.
         num_heldout_questions: Questions about each of those, the same ones in every language.
         languages: ISO codes; empty means every language of the registry.
         seed: Equal configurations write equal bytes.
@@ -141,7 +141,7 @@ def _write_training(
     choices = {code: BalancedChoice() for code in codes}
     num_captions = num_records = 0
     for index in range(config.num_train_scenes):
-        rng = random.Random(f"train:{config.seed}:{index}")  # noqa: S311 - pictures, not secrets
+        rng = random.Random(f"train:{config.seed}:{index}")  # noqa: S311 - images, not secrets
         scene = sample_scene_of(rng, held_out=False)
         image = f"images/{index:07d}.png"
         _write_image(folder / image, scene, rng)
@@ -191,7 +191,7 @@ def _turn(codes: tuple[str, ...], index: int, num_languages: int) -> list[str]:
 
 def _chosen(
     scene: Scene, choice: BalancedChoice, rng: random.Random, num_questions: int
-) -> list[Facts]:
+) -> list[SceneFacts]:
     candidates = list(all_facts(scene))
     rng.shuffle(candidates)
     chosen = choice.choose(candidates, num_questions)
@@ -199,7 +199,7 @@ def _chosen(
     return chosen
 
 
-def _worded(facts: Facts, code: str, rng: random.Random) -> tuple[str, str]:
+def _worded(facts: SceneFacts, code: str, rng: random.Random) -> tuple[str, str]:
     book = phrase_book(code)
     return book.ask(facts, rng.randrange(1 << 16)), book.answer(facts)
 
@@ -216,7 +216,7 @@ def _record(
 
 
 def _write_image(path: Path, scene: Scene, rng: random.Random) -> None:
-    with explained("write", path):
+    with wrap_os_errors("write", path):
         path.write_bytes(png_bytes(draw_scene(scene, rng)))
 
 

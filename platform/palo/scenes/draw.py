@@ -1,4 +1,4 @@
-"""Draws a scene as a small anti-aliased picture that is a little different each time."""
+"""Draws a scene as a small anti-aliased image that is a little different each time."""
 
 import io
 import math
@@ -32,12 +32,12 @@ def draw_scene(scene: Scene, rng: random.Random) -> Image.Image:
         rng: Decides the background, the shades, and each thing's size and exact place in its cell.
 
     Returns:
-        An RGB picture of IMAGE_SIDE x IMAGE_SIDE pixels.
+        An RGB image of IMAGE_SIDE x IMAGE_SIDE pixels.
     """
     background = tuple(rng.randint(226, 255) for _ in range(3))
     side = IMAGE_SIDE * _OVERSAMPLING
-    picture = Image.new("RGB", (side, side), background)
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (side, side), background)
+    pen = ImageDraw.Draw(image)
     for thing in scene.things:
         radius = rng.uniform(9.5, 12.5)
         margin = _CELL / 2 - radius - 1
@@ -49,13 +49,13 @@ def draw_scene(scene: Scene, rng: random.Random) -> Image.Image:
         centre = (x * _OVERSAMPLING, y * _OVERSAMPLING)
         outline = OUTLINES[thing.shape](centre, radius * _OVERSAMPLING)
         pen.polygon(outline, fill=shade)
-    return picture.resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
+    return image.resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
 
 
-def png_bytes(picture: Image.Image) -> bytes:
-    """Returns a picture as the bytes of a PNG file."""
+def png_bytes(image: Image.Image) -> bytes:
+    """Returns an image as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
+    image.save(buffer, format="PNG")
     return buffer.getvalue()
 
 

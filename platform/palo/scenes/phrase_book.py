@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from palo import languages
 from palo.errors import DataError
-from palo.scenes.questions import Facts, Kind, thing_at
+from palo.scenes.questions import Kind, SceneFacts, thing_at
 from palo.scenes.scene import Scene
 
 
@@ -27,19 +27,19 @@ class PhraseBook:
     """
 
     language: str
-    slots: Callable[[Facts], Mapping[str, str]]
+    slots: Callable[[SceneFacts], Mapping[str, str]]
     questions: Mapping[Kind, tuple[str, ...]]
     answers: Mapping[Kind, str]
     request: str
     joiner: str = " "
 
-    def ask(self, facts: Facts, wording: int = 0) -> str:
+    def ask(self, facts: SceneFacts, wording: int = 0) -> str:
         """Returns the question; `wording` picks one of its wordings, counted round and round."""
         wordings = self.questions[facts.kind]
         text = wordings[wording % len(wordings)].format_map(self.slots(facts))
         return _capitalised(text) + languages.get(self.language).question_mark
 
-    def answer(self, facts: Facts) -> str:
+    def answer(self, facts: SceneFacts) -> str:
         """Returns the full sentence that answers the question."""
         text = self.answers[facts.kind].format_map(self.slots(facts))
         return _capitalised(text) + languages.get(self.language).full_stop

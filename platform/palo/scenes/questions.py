@@ -46,7 +46,7 @@ _NUM_ANSWERS: dict[Kind, int] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class SceneFacts:
     """A question and its answer, as facts that any language can word.
 
     Attributes:
@@ -85,35 +85,35 @@ class Facts:
                 return (str(self.count),)
 
 
-def thing_at(thing: Thing) -> Facts:
+def thing_at(thing: Thing) -> SceneFacts:
     """Returns what is at a thing's place: the fact of which captions are made."""
-    return Facts(kind="at", shape=thing.shape, colour=thing.colour, place=thing.place)
+    return SceneFacts(kind="at", shape=thing.shape, colour=thing.colour, place=thing.place)
 
 
-def all_facts(scene: Scene) -> Iterator[Facts]:
+def all_facts(scene: Scene) -> Iterator[SceneFacts]:
     """Yields every question that this scene answers in exactly one way."""
     shapes = Counter(thing.shape for thing in scene.things)
     colours = Counter(thing.colour for thing in scene.things)
     for thing in scene.things:
         if shapes[thing.shape] == 1:
-            yield Facts(kind="colour", shape=thing.shape, colour=thing.colour)
+            yield SceneFacts(kind="colour", shape=thing.shape, colour=thing.colour)
         if colours[thing.colour] == 1:
-            yield Facts(kind="shape", shape=thing.shape, colour=thing.colour)
+            yield SceneFacts(kind="shape", shape=thing.shape, colour=thing.colour)
         seen = thing_at(thing)
         yield replace(seen, kind="place")
         yield seen
         yield from _beside(scene, thing)
-    yield from (Facts(kind="count_shape", shape=s, count=n) for s, n in shapes.items())
-    yield from (Facts(kind="count_colour", colour=c, count=n) for c, n in colours.items())
-    yield Facts(kind="count_all", count=len(scene.things))
+    yield from (SceneFacts(kind="count_shape", shape=s, count=n) for s, n in shapes.items())
+    yield from (SceneFacts(kind="count_colour", colour=c, count=n) for c, n in colours.items())
+    yield SceneFacts(kind="count_all", count=len(scene.things))
 
 
-def _beside(scene: Scene, anchor: Thing) -> Iterator[Facts]:
+def _beside(scene: Scene, anchor: Thing) -> Iterator[SceneFacts]:
     for side in SIDES:
         there = [thing for thing in scene.things if _is_on_side(thing, anchor, side)]
         # A second thing further up or down would also be "to the left": then nothing is asked.
         if len(there) == 1 and (there[0].row == anchor.row or there[0].column == anchor.column):
-            yield Facts(
+            yield SceneFacts(
                 kind="beside",
                 shape=there[0].shape,
                 colour=there[0].colour,
@@ -148,7 +148,7 @@ class BalancedChoice:
         self._shares = shares
         self._given: Counter[tuple[str, ...]] = Counter()
 
-    def choose(self, candidates: Sequence[Facts], num_questions: int) -> list[Facts]:
+    def choose(self, candidates: Sequence[SceneFacts], num_questions: int) -> list[SceneFacts]:
         """Chooses some questions of one scene.
 
         Args:
@@ -159,7 +159,7 @@ class BalancedChoice:
             At most `num_questions` distinct questions, fewer only if there are fewer.
         """
         left = list(candidates)
-        chosen: list[Facts] = []
+        chosen: list[SceneFacts] = []
         while left and len(chosen) < num_questions:
             best = min(left, key=self._share)
             left.remove(best)
@@ -167,6 +167,6 @@ class BalancedChoice:
             self._given[best.kind, *best.answer] += 1
         return chosen
 
-    def _share(self, facts: Facts) -> float:
+    def _share(self, facts: SceneFacts) -> float:
         given = self._given[facts.kind, *facts.answer]
         return given * _NUM_ANSWERS[facts.kind] / self._shares[facts.kind]

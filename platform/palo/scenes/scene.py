@@ -54,7 +54,7 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """What a picture shows.
+    """What an image shows.
 
     Attributes:
         things: The things in reading order, in distinct cells.

@@ -9,7 +9,7 @@ from typing import Literal
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.security.key_file import KEY_FILE
 from palo.security.key_ring import KeyRing, unknown_key
 from palo.security.keys import UNKEYED, ApiKey
@@ -127,11 +127,11 @@ def require_loopback(host: str | None, origin: str | None) -> None:
     sender = "" if origin is None else origin.partition("://")[2]
     for place in (host or "", *([sender] if origin is not None else [])):
         if not is_loopback(_without_port(place)):
-            raise Refusal(
+            raise APIError(
                 "without API keys this endpoint answers on its own address only",
                 seen=place[:80],
                 fix="Use http://127.0.0.1 or http://localhost, or start it with keys.",
-                code=RefusalCode.INVALID_API_KEY,
+                code=APIErrorCode.INVALID_API_KEY,
             )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 
 _RETRY_S = 2.0
 _LONGEST_S = 3600.0
@@ -86,10 +86,10 @@ class BodyLimit:
         """
         self._num_bytes += num_bytes
         if self._num_bytes > self._bounds.max_all_bytes:
-            raise Refusal(
+            raise APIError(
                 "too many large requests are here at once",
                 fix=f"Try again in {_RETRY_S:.0f} s.",
-                code=RefusalCode.OVERLOADED,
+                code=APIErrorCode.OVERLOADED,
                 retry_after_s=_RETRY_S,
             )
 
@@ -130,10 +130,10 @@ class _Body:
             async with asyncio.timeout(min(self._bounds.idle_s, self._ends_s - now)):
                 return await self._receive()
         except TimeoutError:
-            raise Refusal(
+            raise APIError(
                 "the body of the request comes too slowly",
-                fix="Send it faster, or send smaller pictures.",
-                code=RefusalCode.TIMEOUT,
+                fix="Send it faster, or send smaller images.",
+                code=APIErrorCode.TIMEOUT,
             ) from None
 
 
@@ -155,10 +155,10 @@ def require_few_values(body: bytes | bytearray, bounds: BodyBounds) -> None:
         ("fields", num_fields, bounds.max_json_fields),
     ):
         if number > most:
-            raise Refusal(
+            raise APIError(
                 f"the body has too many {what}",
                 fix=f"Send at most {most}.",
-                code=RefusalCode.INVALID_REQUEST,
+                code=APIErrorCode.INVALID_REQUEST,
             )
 
 
@@ -170,11 +170,11 @@ def declared_bytes(scope: Scope) -> int:
     return 0
 
 
-def _too_large(max_bytes: int) -> Refusal:
-    return Refusal(
+def _too_large(max_bytes: int) -> APIError:
+    return APIError(
         "the request is too large",
-        fix=f"Send at most {max_bytes >> 20} MiB, pictures included."
+        fix=f"Send at most {max_bytes >> 20} MiB, images included."
         if max_bytes >= 1 << 20
         else f"Send at most {max_bytes} bytes.",
-        code=RefusalCode.BODY_TOO_LARGE,
+        code=APIErrorCode.BODY_TOO_LARGE,
     )

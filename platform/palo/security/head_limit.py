@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 
 API_PATHS = ("/v1/", "/metrics", "/healthz")
 """What the paths of the API begin with; all others are a page's."""
@@ -91,30 +91,30 @@ def require_short_head(scope: Scope, bounds: HeadBounds) -> None:
         raise _too_long("query", bounds.max_query_bytes)
     headers = scope["headers"]
     if len(headers) > bounds.max_headers:
-        raise Refusal(
+        raise APIError(
             "the request has too many headers",
             fix=f"Send at most {bounds.max_headers}.",
-            code=RefusalCode.HEADERS_TOO_LARGE,
+            code=APIErrorCode.HEADERS_TOO_LARGE,
         )
     if sum(len(name) + len(value) for name, value in headers) > bounds.max_header_bytes:
-        raise Refusal(
+        raise APIError(
             "the headers of the request are too large",
             fix=f"Send at most {bounds.max_header_bytes} bytes, cookies included.",
-            code=RefusalCode.HEADERS_TOO_LARGE,
+            code=APIErrorCode.HEADERS_TOO_LARGE,
         )
 
 
-def _too_long(what: str, max_bytes: int) -> Refusal:
-    return Refusal(
+def _too_long(what: str, max_bytes: int) -> APIError:
+    return APIError(
         f"the {what} of the request's address is too long",
         fix=f"It has at most {max_bytes} bytes.",
-        code=RefusalCode.URL_TOO_LONG,
+        code=APIErrorCode.URL_TOO_LONG,
     )
 
 
 def _is_long(scope: Scope, bounds: HeadBounds) -> bool:
     try:
         require_short_head(scope, bounds)
-    except Refusal:
+    except APIError:
         return True
     return False

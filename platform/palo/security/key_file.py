@@ -28,7 +28,7 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
         ConfigError: If the file is damaged, or others may write it.
         StorageError: If it is missing or can't be read.
     """
-    with storage.explained("read", path):
+    with storage.wrap_os_errors("read", path):
         mode = path.stat().st_mode
     if mode & _OTHERS_WRITE:  # whoever writes it gives themselves a key; reading it gives none
         raise ConfigError(
@@ -144,7 +144,7 @@ def _now() -> str:
 def _changing(path: Path) -> Iterator[list[ApiKey]]:
     """Gives all keys to change, and writes them back; others wait meanwhile."""
     lock = path.with_name(f".{path.name}.lock")
-    with storage.explained("write", path):
+    with storage.wrap_os_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("a") as held:
             lock.chmod(0o600)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError, PaloError
 from palo.security.audit_log import record
 from palo.security.key_file import read_keys
@@ -139,14 +139,14 @@ def _secret_of(authorization: str | None) -> str:
     return secret
 
 
-def unknown_key() -> Refusal:
+def unknown_key() -> APIError:
     """Returns the answer for a key that isn't known, or not any more."""
     return _invalid("this API key isn't known, or was revoked")
 
 
-def _invalid(fact: str) -> Refusal:
-    return Refusal(
+def _invalid(fact: str) -> APIError:
+    return APIError(
         fact,
         fix="Send a good one as `Authorization: Bearer KEY`; whoever runs the endpoint has it.",
-        code=RefusalCode.INVALID_API_KEY,
+        code=APIErrorCode.INVALID_API_KEY,
     )

@@ -5,14 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.security.keys import ApiKey, KeyLimits
 
 _MINUTE_S = 60.0
 _BUSY_RETRY_S = 1.0
 
 
-class Allowances:
+class RateLimiter:
     """Lets requests in as long as their key has something left. Safe for threads.
 
     Args:
@@ -26,7 +26,7 @@ class Allowances:
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}
 
-    def admit(self, key: ApiKey) -> "Visit":
+    def admit(self, key: ApiKey) -> "Lease":
         """Lets a request in; the visit must be closed when it is over.
 
         Raises:
@@ -40,7 +40,7 @@ class Allowances:
                 account = _Account(key.limits, self._share, now, running)
                 self._accounts[key.id] = account
             account.enter(now)
-            return Visit(self, key.id)
+            return Lease(self, key.id)
 
     def _charge(self, key_id: str, num_tokens: int) -> None:
         with self._lock:
@@ -51,7 +51,7 @@ class Allowances:
             self._accounts[key_id].running -= 1
 
 
-class Visit:
+class Lease:
     """One request of a key, from its admission to its end.
 
     Args:
@@ -59,12 +59,12 @@ class Visit:
         key_id: Whose it is.
     """
 
-    def __init__(self, allowances: Allowances, key_id: str) -> None:
+    def __init__(self, allowances: RateLimiter, key_id: str) -> None:
         self._allowances = allowances
         self._key_id = key_id
         self._is_open = True
 
-    def __enter__(self) -> "Visit":
+    def __enter__(self) -> "Lease":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -128,11 +128,11 @@ class _Bucket:
         self._content -= amount
 
 
-def _too_many(what: str, limit: int | None, wait_s: float) -> Refusal:
-    return Refusal(
+def _too_many(what: str, limit: int | None, wait_s: float) -> APIError:
+    return APIError(
         f"this API key has used up its {what}",
         seen=limit or "",
         fix=f"Try again in {max(1, math.ceil(wait_s))} s.",
-        code=RefusalCode.RATE_LIMIT_EXCEEDED,
+        code=APIErrorCode.RATE_LIMIT_EXCEEDED,
         retry_after_s=wait_s,
     )

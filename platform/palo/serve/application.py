@@ -12,14 +12,14 @@ from ray.serve.handle import DeploymentHandle
 from palo import config
 from palo.observability.logs import RequestLog, start_logging
 from palo.security.access import Access
-from palo.security.rate_limiter import Allowances
-from palo.serve.chat_handler import Front
-from palo.serve.images.reader import PictureReader
+from palo.security.rate_limiter import RateLimiter
+from palo.serve.chat_handler import ChatHandler
+from palo.serve.images.reader import ImageReader
 from palo.serve.ingress import Edge, build_app
 from palo.serve.loading import ModelSource, grouped
 from palo.serve.protocol import question_language
 from palo.serve.replica import ModelReplica
-from palo.serve.replica_client import Call, Relay
+from palo.serve.replica_client import Call, ReplicaClient
 from palo.serve.routing import ImageRouter
 from palo.serve.settings import ServeSettings
 
@@ -55,13 +55,13 @@ class Ingress:
         settings = self._settings
         # A thread that reads a large request lets the event loop go on after this time.
         sys.setswitchinterval(_SWITCH_S)
-        front = Front(
+        front = ChatHandler(
             tuple(self._calls),
-            Relay(self._calls, settings.timeout_s),
+            ReplicaClient(self._calls, settings.timeout_s),
             bounds=settings.bounds,
             access=Access(settings.access),
-            allowances=Allowances(settings.access.num_ingresses),
-            pictures=PictureReader(settings.replica.pictures),
+            allowances=RateLimiter(settings.access.num_ingresses),
+            images=ImageReader(settings.replica.images),
             bodies=settings.bodies,
             log=RequestLog(with_contents=settings.log_contents),
             max_requests=settings.max_requests,

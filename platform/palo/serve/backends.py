@@ -7,9 +7,9 @@ from typing import Literal
 
 import torch
 
-from palo.inference.interface import Engine
+from palo.inference.interface import InferenceEngine
 from palo.inference.local_engine import LocalEngine
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 from palo.inference.vllm_engine import VllmEngine, write_language
 from palo.serve.loading import LoadedModels, ModelSource, load_models
@@ -19,7 +19,7 @@ Backend = Literal["built-in", "vllm"]
 
 def load_engine(
     sources: Sequence[ModelSource], settings: EngineSettings, backend: Backend
-) -> tuple[LoadedModels, Engine]:
+) -> tuple[LoadedModels, InferenceEngine]:
     """Loads models that share one base, and what answers with them.
 
     Args:
@@ -34,7 +34,7 @@ def load_engine(
     """
     if backend == "built-in":
         loaded = load_models(sources)
-        batcher = Batcher(loaded.model, loaded.tokenizer, settings, loaded.adapters)
+        batcher = Scheduler(loaded.model, loaded.tokenizer, settings, loaded.adapters)
         return loaded, LocalEngine(batcher)
     loaded = load_models(sources, "cpu")
     model, has_gpu = loaded.model, torch.cuda.is_available()

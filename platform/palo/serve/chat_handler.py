@@ -8,28 +8,28 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.observability.logs import RequestLog
 from palo.observability.metrics import Metrics
 from palo.security.access import Access
 from palo.security.audit_log import AuditThrottle
 from palo.security.body_limit import BodyBounds
 from palo.security.keys import ApiKey, KeyLimits
-from palo.security.rate_limiter import Allowances, Visit
-from palo.serve.images.reader import PictureReader
-from palo.serve.intake import Intake
+from palo.security.rate_limiter import Lease, RateLimiter
+from palo.serve.images.reader import ImageReader
+from palo.serve.intake import RequestReader
 from palo.serve.protocol.bounds import ProtocolBounds
-from palo.serve.protocol.generate import Ask
-from palo.serve.replica_client import Relay
-from palo.serve.replies import Reply
-from palo.serve.request_recorder import Account
-from palo.serve.token_meter import Spending
+from palo.serve.protocol.generate import GenerateRequest
+from palo.serve.replica_client import ReplicaClient
+from palo.serve.replies import ChatReply
+from palo.serve.request_recorder import RequestRecorder
+from palo.serve.token_meter import TokenMeter
 
 _RETRY_AFTER_S = 1.0
 _LOOKUPS = KeyLimits(requests_per_minute=600, tokens_per_minute=None, concurrent=None)
 
 
-class Front:
+class ChatHandler:
     """Answers chat completions.
 
     Args:
@@ -38,7 +38,7 @@ class Front:
         bounds: How much one request may ask for.
         access: Who may ask.
         allowances: How much each may.
-        pictures: Gets images from where requests say that they are.
+        images: Gets images from where requests say that they are.
         bodies: How many values a body may have.
         log: Where each request leaves a line.
         max_requests: Requests that are here at once.
@@ -51,12 +51,12 @@ class Front:
     def __init__(
         self,
         models: Sequence[str],
-        relay: Relay,
+        relay: ReplicaClient,
         *,
         bounds: ProtocolBounds,
         access: Access,
-        allowances: Allowances,
-        pictures: PictureReader,
+        allowances: RateLimiter,
+        images: ImageReader,
         bodies: BodyBounds,
         log: RequestLog,
         max_requests: int,
@@ -66,8 +66,8 @@ class Front:
         self._relay = relay
         self._access = access
         self._allowances = allowances
-        self._lookups = Allowances()
-        self._intake = Intake(self.models, bounds=bounds, bodies=bodies, pictures=pictures)
+        self._lookups = RateLimiter()
+        self._intake = RequestReader(self.models, bounds=bounds, bodies=bodies, images=images)
         self._log = log
         self._audit = AuditThrottle()
         self._max_requests = max_requests
@@ -99,7 +99,7 @@ class Front:
             Refusal: If it can't be answered and nothing was said yet.
         """
         with ExitStack() as stack:
-            account = stack.enter_context(Account(self.metrics, self._log))
+            account = stack.enter_context(RequestRecorder(self.metrics, self._log))
             key = self._key_of(request)
             account.owned(key.id)
             visit = stack.enter_context(self._admitted(self._allowances, key))
@@ -107,21 +107,21 @@ class Front:
             stack.callback(self._leave)
             question = await self._intake.read(request, key.id)
             asked = question.asked
-            ask = Ask(
+            ask = GenerateRequest(
                 request_id=request_id,
                 model=asked.model,
                 conversation=question.conversation,
-                pictures=question.pictures,
+                images=question.images,
                 sampling=question.sampling,
                 num_choices=asked.n or 1,
                 owner=key.id,
                 salt=self._access.cache_salt(key),
             )
             account.asked(ask, question.language)
-            reply = Reply(
+            reply = ChatReply(
                 ask,
                 self._relay.items(ask, keeps=bool(asked.stream)),
-                Spending(visit, ask.num_choices),
+                TokenMeter(visit, ask.num_choices),
                 account,
                 require_good=partial(self._require_still, key),
                 tells_cached=self._access.tells_cached_tokens,
@@ -135,33 +135,33 @@ class Front:
         headers = request.headers
         try:
             return self._access.of(headers.get("authorization"), headers.get("host"))
-        except Refusal as refusal:
+        except APIError as refusal:
             client = request.client.host if request.client else None
             path = request.scope["path"]
             self._audit.record("key_refused", client=client, path=path, why=refusal.fact)
             raise
 
-    def _admitted(self, allowances: Allowances, key: ApiKey) -> Visit:
+    def _admitted(self, allowances: RateLimiter, key: ApiKey) -> Lease:
         try:
             return allowances.admit(key)
-        except Refusal as refusal:
+        except APIError as refusal:
             self._audit.record("limit_reached", key=key.id, why=refusal.fact)
             raise
 
     def _require_still(self, key: ApiKey) -> None:
         try:
             self._access.require_still(key)
-        except Refusal:
+        except APIError:
             self._audit.record("answer_stopped", key=key.id)
             raise
 
     def _enter(self) -> None:
         if self._num_requests >= self._max_requests:
             self._audit.record("endpoint_full", requests=self._max_requests)
-            raise Refusal(
+            raise APIError(
                 "too many requests are here at once",
                 fix=f"Try again in {_RETRY_AFTER_S:.0f} s.",
-                code=RefusalCode.OVERLOADED,
+                code=APIErrorCode.OVERLOADED,
                 retry_after_s=_RETRY_AFTER_S,
             )
         self._num_requests += 1

@@ -1,6 +1,6 @@
-"""What the tower gives for pictures: once for each, however many ask about it at the same time.
+"""What the tower gives for images: once for each, however many ask about it at the same time.
 
-Whether a picture was known can be told by the time it takes, so what is known is shared by requests
+Whether an image was known can be told by the time it takes, so what is known is shared by requests
 of one salt only. What the operator's own store has is no secret, and shared by all.
 """
 
@@ -18,8 +18,8 @@ from palo.errors import StorageError
 from palo.images.preprocessing import Preprocessing
 from palo.images.store import ImageStore
 from palo.serve.images.decoder_pool import DecoderPool, Pixels
-from palo.serve.images.settings import PictureRules
-from palo.serve.protocol.generate import Picture
+from palo.serve.images.settings import ImageRules
+from palo.serve.protocol.generate import RequestImage
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
@@ -28,27 +28,27 @@ _Key = tuple[str, str]  # salt, image id
 _LOG = logging.getLogger(__name__)
 
 
-class PictureEncoder:
-    """Gives features of pictures; to be used from one event loop.
+class ImageEncoder:
+    """Gives features of images; to be used from one event loop.
 
     Args:
         model: Whose tower.
-        preprocessing: What happens to a picture first.
-        rules: Which pictures are taken.
-        cache_bytes: Memory for the features of pictures that were asked about.
+        preprocessing: What happens to an image first.
+        rules: Which images are taken.
+        cache_bytes: Memory for the features of images that were asked about.
         store: Features that were computed for training; None if there are none.
 
     Attributes:
-        num_found: Pictures whose features were known.
-        num_stored: Pictures whose features the store had.
-        num_computed: Pictures that were computed.
+        num_found: Images whose features were known.
+        num_stored: Images whose features the store had.
+        num_computed: Images that were computed.
     """
 
     def __init__(
         self,
         model: "PaloForConditionalGeneration",
         preprocessing: Preprocessing,
-        rules: PictureRules,
+        rules: ImageRules,
         cache_bytes: int,
         store: ImageStore | None = None,
     ) -> None:
@@ -66,13 +66,13 @@ class PictureEncoder:
         self._coming: dict[_Key, asyncio.Task[Tensor]] = {}
 
     async def features_of(
-        self, pictures: Sequence[Picture], owner: str, salt: str = ""
+        self, images: Sequence[RequestImage], owner: str, salt: str = ""
     ) -> dict[str, Tensor]:
-        """Returns the features (P, D) of each picture by its id.
+        """Returns the features (P, D) of each image by its id.
 
         Args:
-            pictures: Any number.
-            owner: Who brings them; pictures of several owners are decoded in turn.
+            images: Any number.
+            owner: Who brings them; images of several owners are decoded in turn.
             salt: What was known for another one is computed again.
 
         Raises:
@@ -80,13 +80,13 @@ class PictureEncoder:
             ResourceError: If no decoder can be started.
         """
         found = {}
-        for picture in pictures:
-            if picture.image_id not in found:
-                found[picture.image_id] = await self._one(picture, owner, salt)
+        for image in images:
+            if image.image_id not in found:
+                found[image.image_id] = await self._one(image, owner, salt)
         return found
 
-    async def _one(self, picture: Picture, owner: str, salt: str) -> Tensor:
-        key = (salt, picture.image_id)
+    async def _one(self, image: RequestImage, owner: str, salt: str) -> Tensor:
+        key = (salt, image.image_id)
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)
@@ -94,7 +94,7 @@ class PictureEncoder:
             return known
         coming = self._coming.get(key)
         if coming is None:
-            coming = asyncio.create_task(self._compute(picture, owner))
+            coming = asyncio.create_task(self._compute(image, owner))
             self._coming[key] = coming
             coming.add_done_callback(lambda task: self._arrived(key, task))
         else:
@@ -102,14 +102,14 @@ class PictureEncoder:
         # Others may wait for it too: one who leaves doesn't end it.
         return await asyncio.shield(coming)
 
-    async def _compute(self, picture: Picture, owner: str) -> Tensor:
+    async def _compute(self, image: RequestImage, owner: str) -> Tensor:
         if self._store is not None:
-            stored = await asyncio.to_thread(self._stored, self._store, picture.image_id)
+            stored = await asyncio.to_thread(self._stored, self._store, image.image_id)
             if stored is not None:
                 self.num_stored += 1
                 return stored
         self.num_computed += 1
-        pixels = await self._decoders.pixels(picture.data, owner, picture.param)
+        pixels = await self._decoders.pixels(image.data, owner, image.param)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._encoded, pixels)
 

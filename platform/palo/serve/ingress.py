@@ -11,12 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.observability.boundary import Boundary
 from palo.security.access import LoopbackOnly
 from palo.security.body_limit import BodyBounds, BodyLimit
 from palo.security.head_limit import HeadLimit
-from palo.serve.chat_handler import Front
+from palo.serve.chat_handler import ChatHandler
 from palo.serve.protocol.bodies import model_body, models_body
 
 
@@ -35,7 +35,7 @@ class Edge:
     page_path: str | None = None
 
 
-def build_app(front: Front, edge: Edge) -> FastAPI:
+def build_app(front: ChatHandler, edge: Edge) -> FastAPI:
     """Builds the web application.
 
     Args:
@@ -58,8 +58,8 @@ def build_app(front: Front, edge: Edge) -> FastAPI:
     async def model(request: Request, name: str) -> Response:
         front.require_key(request)
         if name not in front.models:
-            raise Refusal(
-                "there is no such model here", param="model", code=RefusalCode.MODEL_NOT_FOUND
+            raise APIError(
+                "there is no such model here", param="model", code=APIErrorCode.MODEL_NOT_FOUND
             )
         return _json(model_body(name, started))
 
@@ -75,7 +75,9 @@ def build_app(front: Front, edge: Edge) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        refusal = Refusal("there is no such path or method here", code=RefusalCode.INVALID_REQUEST)
+        refusal = APIError(
+            "there is no such path or method here", code=APIErrorCode.INVALID_REQUEST
+        )
         return _json(refusal.body(request.state.request_id), error.status_code)
 
     if (page_path := edge.page_path) is not None:

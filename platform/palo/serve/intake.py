@@ -12,15 +12,15 @@ from functools import partial
 
 from starlette.requests import Request
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.inference.request import Sampling
 from palo.security.body_limit import BodyBounds, declared_bytes, require_few_values
 from palo.security.fair_threads import FairThreads
-from palo.serve.images.reader import PictureReader
+from palo.serve.images.reader import ImageReader
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.protocol.chat_request import ChatRequest
-from palo.serve.protocol.conversation import Dialogue, ImagePlace, read_dialogue
-from palo.serve.protocol.generate import Picture
+from palo.serve.protocol.conversation import ChatConversation, ImagePlace, read_conversation
+from palo.serve.protocol.generate import RequestImage
 from palo.serve.protocol.large_images import Separated, separate
 from palo.serve.protocol.reading import read_request, sampling_of
 from palo.text.messages import Conversation
@@ -30,32 +30,32 @@ _NUM_THREADS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class ParsedRequest:
     """A request that was read.
 
     Attributes:
         asked: As its client wrote it.
         conversation: Ends with the user's turn.
-        pictures: Its images in the order of their places.
+        images: Its images in the order of their places.
         sampling: How answers are drawn.
         language: ISO 639-1 code of the language of the question; None if that can't be told.
     """
 
     asked: ChatRequest
     conversation: Conversation
-    pictures: tuple[Picture, ...]
+    images: tuple[RequestImage, ...]
     sampling: Sampling
     language: str | None
 
 
-class Intake:
+class RequestReader:
     """Reads requests; to be used from one event loop.
 
     Args:
         models: Names of the models.
         bounds: How much one request may ask for.
         bodies: How large bodies may be, and of how many values.
-        pictures: Gets images from where requests say that they are.
+        images: Gets images from where requests say that they are.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class Intake:
         *,
         bounds: ProtocolBounds,
         bodies: BodyBounds,
-        pictures: PictureReader,
+        images: ImageReader,
     ) -> None:
         self._models = tuple(models)
         self._bounds = bounds
         self._bodies = bodies
-        self._pictures = pictures
+        self._images = images
         self._threads = FairThreads(_NUM_THREADS, "palo-intake")
 
-    async def read(self, request: Request, owner: str) -> Question:
+    async def read(self, request: Request, owner: str) -> ParsedRequest:
         """Reads a request.
 
         Args:
@@ -88,59 +88,61 @@ class Intake:
             asked, dialogue, sent = work()
         else:
             asked, dialogue, sent = await self._threads.run(owner, work)
-        return Question(
+        return ParsedRequest(
             asked=asked,
             conversation=dialogue.conversation,
-            pictures=await self._with_fetched(dialogue.images, sent, owner),
+            images=await self._with_fetched(dialogue.images, sent, owner),
             sampling=sampling_of(asked, self._bounds),
             language=dialogue.language,
         )
 
-    def _read(self, body: bytes | bytearray) -> tuple[ChatRequest, Dialogue, dict[str, Picture]]:
+    def _read(
+        self, body: bytes | bytearray
+    ) -> tuple[ChatRequest, ChatConversation, dict[str, RequestImage]]:
         """Does all that needs nobody else: returns images that came along by their places."""
         separated = separate(body, self._bounds.max_text_bytes)
         require_few_values(separated.text, self._bodies)
         asked = read_request(separated.text, self._bounds)
         self._require_model(asked.model)
-        dialogue = read_dialogue(asked.messages, asked.language, self._bounds.max_images)
+        dialogue = read_conversation(asked.messages, asked.language, self._bounds.max_images)
         _require_images_alone(separated, dialogue.images)
         sent = {}
         for place in dialogue.images:
             url = separated.files.get(place.url, place.url)
-            if not isinstance(url, str) or not self._pictures.is_remote(url):
-                sent[place.param] = _picture(self._pictures.embedded(url, place.param), place)
+            if not isinstance(url, str) or not self._images.is_remote(url):
+                sent[place.param] = _image(self._images.embedded(url, place.param), place)
         return asked, dialogue, sent
 
     async def _with_fetched(
-        self, places: Sequence[ImagePlace], sent: dict[str, Picture], owner: str
-    ) -> tuple[Picture, ...]:
+        self, places: Sequence[ImagePlace], sent: dict[str, RequestImage], owner: str
+    ) -> tuple[RequestImage, ...]:
         """Returns all images: those of other servers are fetched, no more than a body may hold."""
-        found: list[Picture] = []
+        found: list[RequestImage] = []
         num_bytes = 0
         for place in places:
-            picture = sent.get(place.param)
-            if picture is None:
-                data = await self._pictures.read(place.url, place.param)
-                picture = await self._threads.run(owner, partial(_picture, data, place))
-            found.append(picture)
-            num_bytes += len(picture.data)
+            image = sent.get(place.param)
+            if image is None:
+                data = await self._images.read(place.url, place.param)
+                image = await self._threads.run(owner, partial(_image, data, place))
+            found.append(image)
+            num_bytes += len(image.data)
             if num_bytes > self._bodies.max_bytes:
-                raise Refusal(
+                raise APIError(
                     "the images of the request are too large together",
                     fix=f"Send at most {self._bodies.max_bytes} bytes of them.",
                     param=place.param,
-                    code=RefusalCode.IMAGE_TOO_LARGE,
+                    code=APIErrorCode.IMAGE_TOO_LARGE,
                 )
         return tuple(found)
 
     def _require_model(self, model: str) -> None:
         if model not in self._models:
-            raise Refusal(
+            raise APIError(
                 "there is no such model here",
                 seen=model[:80],
                 fix=f"There are {', '.join(self._models)}.",
                 param="model",
-                code=RefusalCode.MODEL_NOT_FOUND,
+                code=APIErrorCode.MODEL_NOT_FOUND,
             )
 
 
@@ -173,16 +175,16 @@ def _larger(data: bytes | bytearray, size: int) -> bytearray:
     return grown
 
 
-def _picture(data: bytes, place: ImagePlace) -> Picture:
-    return Picture(image_id=hashlib.sha256(data).hexdigest(), data=data, param=place.param)
+def _image(data: bytes, place: ImagePlace) -> RequestImage:
+    return RequestImage(image_id=hashlib.sha256(data).hexdigest(), data=data, param=place.param)
 
 
 def _require_images_alone(separated: Separated, places: Sequence[ImagePlace]) -> None:
     """Refuses a large data: URL that stands where no image does."""
     if separated.files.keys() - {place.url for place in places}:
-        raise Refusal(
+        raise APIError(
             "a text of the request is too long",
             fix="Send a data: URL as the image_url of an image.",
             param="messages",
-            code=RefusalCode.INVALID_REQUEST,
+            code=APIErrorCode.INVALID_REQUEST,
         )

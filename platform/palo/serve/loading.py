@@ -38,7 +38,7 @@ class ModelSource:
     Attributes:
         name: What clients call it.
         folder: Folder of a finished stage.
-        images: Image store with features of its tower, as builds of corpora leave it: pictures that
+        images: Image store with features of its tower, as builds of corpora leave it: images that
             are there aren't computed. None computes all.
     """
 
@@ -71,10 +71,10 @@ class LoadedModels:
     Attributes:
         model: The base, in evaluation mode.
         tokenizer: Theirs.
-        preprocessing: What happens to a picture before the tower sees it.
+        preprocessing: What happens to an image before the tower sees it.
         adapters: What the engine needs beside the base, by name of the model.
         voices: How each is spoken to, by name of the model.
-        store: Features of pictures that needn't be computed; None if there are none.
+        store: Features of images that needn't be computed; None if there are none.
     """
 
     model: "PaloForConditionalGeneration"
@@ -95,7 +95,7 @@ def grouped(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:
     """Puts models together that can share one base.
 
     Raises:
-        ConfigError: If two have one name, or one only describes pictures.
+        ConfigError: If two have one name, or one only describes images.
         DataError: If a folder holds no finished stage.
     """
     groups: dict[Hashable, list[ModelSource]] = {}
@@ -109,7 +109,7 @@ def grouped(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:
         stage = describe_stage(source.folder)
         if TEMPLATES[stage.template].caption:
             raise ConfigError(
-                "this stage only describes pictures and can't talk",
+                "this stage only describes images and can't talk",
                 seen=source.folder,
                 fix="Serve the finetune stage that was trained on it.",
             )

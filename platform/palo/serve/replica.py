@@ -1,6 +1,6 @@
 """What a replica of a deployment holds: an engine, and the models that it speaks for.
 
-It takes requests only after it has answered one of its own about a picture, so that the first
+It takes requests only after it has answered one of its own about an image, so that the first
 client meets warm kernels, caches and graphs.
 """
 
@@ -17,19 +17,19 @@ from io import BytesIO
 import torch
 from PIL import Image
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.errors import PaloError, ResourceError
 from palo.inference.request import Output, Request, Sampling
 from palo.inference.settings import EngineSettings
 from palo.inference.stats import EngineStats
 from palo.observability.logs import start_logging
 from palo.serve.backends import Backend, load_engine
-from palo.serve.image_encoder import PictureEncoder
-from palo.serve.images.settings import PictureRules
+from palo.serve.image_encoder import ImageEncoder
+from palo.serve.images.settings import ImageRules
 from palo.serve.loading import ModelSource
 from palo.serve.priority import MODEL, lower_priority
-from palo.serve.protocol.generate import Ask, Item, Opened, Picture, Report
-from palo.serve.replica_endings import Ending, refusal_for
+from palo.serve.protocol.generate import GenerateRequest, Item, ReplicaReport, RequestImage, Started
+from palo.serve.replica_endings import Ending, api_error_for
 from palo.serve.replica_pieces import piece_of, sampling_for
 from palo.text.encoding import encode_prompt
 
@@ -44,14 +44,14 @@ class ReplicaSettings:
     Attributes:
         engine: Sizes of its engine.
         backend: What computes: the built-in engine, or vLLM where it is installed.
-        pictures: Which pictures are taken.
-        feature_cache_bytes: Memory for what the tower gave for pictures.
+        images: Which images are taken.
+        feature_cache_bytes: Memory for what the tower gave for images.
         num_threads: Threads of one computation on a CPU: more than one help on idle cores only.
     """
 
     engine: EngineSettings = field(default_factory=EngineSettings)
     backend: Backend = "built-in"
-    pictures: PictureRules = field(default_factory=PictureRules)
+    images: ImageRules = field(default_factory=ImageRules)
     feature_cache_bytes: int = 256 * 2**20
     num_threads: int = 1
 
@@ -91,20 +91,20 @@ class ModelReplica:
         self._name = sources[0].name
         self._replica = secrets.token_hex(4)
         self._loaded, self._engine = load_engine(sources, settings.engine, settings.backend)
-        self._encoder = PictureEncoder(
+        self._encoder = ImageEncoder(
             self._loaded.model,
             self._loaded.preprocessing,
-            settings.pictures,
+            settings.images,
             settings.feature_cache_bytes,
             self._loaded.store,
         )
         self._warm_up()
 
-    async def answer(self, ask: Ask) -> AsyncGenerator[list[Item]]:
+    async def answer(self, ask: GenerateRequest) -> AsyncGenerator[list[Item]]:
         """Answers a request; closing the generator frees its slots before the next step.
 
         Yields:
-            What has come since the last time: `Opened` first, then pieces; a `Refusal` ends it.
+            What has come since the last time: `Started` first, then pieces; a `APIError` ends it.
         """
         loop = asyncio.get_running_loop()
         outputs: asyncio.Queue[tuple[int, Output]] = asyncio.Queue()
@@ -119,7 +119,7 @@ class ModelReplica:
             for choice, request in enumerate(requests):
                 numbers.append(self._engine.submit(request, partial(pass_on, choice)))
             version = self._loaded.voices[ask.model].version
-            yield [Opened(version=version, prompt_tokens=self._prompt_tokens(requests[0]))]
+            yield [Started(version=version, prompt_tokens=self._prompt_tokens(requests[0]))]
             num_left = len(numbers)
             while num_left:
                 came = [await outputs.get()]
@@ -132,7 +132,7 @@ class ModelReplica:
             ending.came()
             yield [self._report]
         except PaloError as error:
-            refusal = refusal_for(error, ask.request_id)
+            refusal = api_error_for(error, ask.request_id)
             ending.saw([refusal])
             yield [refusal]
         finally:
@@ -145,8 +145,8 @@ class ModelReplica:
         return len(request.prompt_ids) + len(request.image_ids) * (per_image - 1)
 
     @property
-    def _report(self) -> Report:
-        return Report(model=self._name, replica=self._replica, stats=self.stats())
+    def _report(self) -> ReplicaReport:
+        return ReplicaReport(model=self._name, replica=self._replica, stats=self.stats())
 
     def stats(self) -> EngineStats:
         """Returns what its engine has done and holds."""
@@ -157,7 +157,7 @@ class ModelReplica:
         return os.getpid()
 
     def close(self) -> None:
-        """Ends its engine and the processes that decode pictures."""
+        """Ends its engine and the processes that decode images."""
         self._engine.close()
         self._encoder.close()
 
@@ -175,24 +175,24 @@ class ModelReplica:
         if not self._engine.is_running:
             raise ResourceError("the engine of this replica has stopped", fix="Start another.")
 
-    async def _requests(self, ask: Ask) -> list[Request]:
+    async def _requests(self, ask: GenerateRequest) -> list[Request]:
         voice = self._loaded.voices.get(ask.model)
         if voice is None:
-            raise Refusal(
+            raise APIError(
                 "this deployment has no such model",
                 seen=ask.model,
                 param="model",
-                code=RefusalCode.MODEL_NOT_FOUND,
+                code=APIErrorCode.MODEL_NOT_FOUND,
             )
         # Long texts take a while; the other requests' pieces go on meanwhile.
         ids = await asyncio.to_thread(
             encode_prompt, ask.conversation, voice.template, self._loaded.tokenizer
         )
-        features = await self._encoder.features_of(ask.pictures, ask.owner, ask.salt)
+        features = await self._encoder.features_of(ask.images, ask.owner, ask.salt)
         return [
             Request(
                 prompt_ids=ids,
-                image_ids=tuple(picture.image_id for picture in ask.pictures),
+                image_ids=tuple(image.image_id for image in ask.images),
                 features=features,
                 sampling=sampling_for(ask.sampling, choice, voice.stop_ids),
                 adapter=voice.adapter,
@@ -201,13 +201,13 @@ class ModelReplica:
             for choice in range(ask.num_choices)
         ]
 
-    def _items(self, ask: Ask, came: Sequence[tuple[int, Output]]) -> list[Item]:
+    def _items(self, ask: GenerateRequest, came: Sequence[tuple[int, Output]]) -> list[Item]:
         tells_tokens = ask.sampling.num_logprobs is not None
         tokenizer = self._loaded.tokenizer if tells_tokens else None
         return [piece_of(choice, output, tokenizer) for choice, output in came]
 
     def _warm_up(self) -> None:
-        """Answers a question about a grey picture with each of its models.
+        """Answers a question about a grey image with each of its models.
 
         Raises:
             ResourceError: If that fails or takes too long.
@@ -215,10 +215,10 @@ class ModelReplica:
         config = self._loaded.model.config
         file = BytesIO()
         Image.new("RGB", (32, 32), "grey").save(file, "PNG")
-        picture = Picture(image_id="warm-up", data=file.getvalue(), param="")
+        image = RequestImage(image_id="warm-up", data=file.getvalue(), param="")
         # In a thread, as Ray Serve constructs replicas on an event loop.
         with ThreadPoolExecutor(1) as aside:
-            coming = self._encoder.features_of([picture], "")
+            coming = self._encoder.features_of([image], "")
             features = aside.submit(asyncio.run, coming).result(_WARM_UP_TIMEOUT_S)
         ended: queue.SimpleQueue[Output] = queue.SimpleQueue()
         prompt = [0, config.image_sentinel, 0]

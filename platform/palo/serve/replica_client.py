@@ -18,15 +18,15 @@ from ray.serve.exceptions import (
     RequestCancelledError,
 )
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.serve.deadline import Deadline
-from palo.serve.protocol.generate import Ask, Item
+from palo.serve.protocol.generate import GenerateRequest, Item
 
 _LOG = logging.getLogger(__name__)
 _RETRY_AFTER_S = 2.0
 _NUM_TRIES = 4
 
-Call = Callable[[Ask], Any]
+Call = Callable[[GenerateRequest], Any]
 """Sends a request to a deployment; returns Ray Serve's stream of what comes back."""
 
 
@@ -35,7 +35,7 @@ class Attempt:
     """Says that a request starts anew, on the replica that comes now; what came before is void."""
 
 
-class Relay:
+class ReplicaClient:
     """Asks replicas for the ingress.
 
     Args:
@@ -47,7 +47,7 @@ class Relay:
         self._calls = calls
         self._timeout_s = timeout_s
 
-    async def items(self, ask: Ask, *, keeps: bool) -> AsyncGenerator[Item | Attempt]:
+    async def items(self, ask: GenerateRequest, *, keeps: bool) -> AsyncGenerator[Item | Attempt]:
         """Asks until a replica answers to the end; closing the generator ends the answer.
 
         Args:
@@ -76,7 +76,7 @@ class Relay:
                 if (keeps and num_seen > 1) or number == _NUM_TRIES:
                     raise _replica_lost() from lost
 
-    async def _one_try(self, ask: Ask, deadline_s: float) -> AsyncGenerator[Item]:
+    async def _one_try(self, ask: GenerateRequest, deadline_s: float) -> AsyncGenerator[Item]:
         response = self._calls[ask.model](ask)
         deadline = Deadline(deadline_s)
         try:
@@ -90,19 +90,19 @@ class Relay:
                 except Exception as error:
                     raise _reason(error, ask) from error
                 for item in items:
-                    if isinstance(item, Refusal):
+                    if isinstance(item, APIError):
                         raise _LostError(item.fact) if _is_lost(item) else item
                     yield item
         finally:
             deadline.close()
             response.cancel()
 
-    def _too_slow(self) -> Refusal:
-        return Refusal(
+    def _too_slow(self) -> APIError:
+        return APIError(
             "the answer took too long",
             seen=f"{self._timeout_s:.0f} s",
             fix="Ask for fewer tokens, or again when there is less to do.",
-            code=RefusalCode.TIMEOUT,
+            code=APIErrorCode.TIMEOUT,
         )
 
 
@@ -110,31 +110,31 @@ class _LostError(Exception):
     """The replica is gone, and with it what it had begun."""
 
 
-def _is_lost(refusal: Refusal) -> bool:
-    return refusal.code is RefusalCode.REPLICA_LOST
+def _is_lost(refusal: APIError) -> bool:
+    return refusal.code is APIErrorCode.REPLICA_LOST
 
 
-def _reason(error: Exception, ask: Ask) -> Exception:
+def _reason(error: Exception, ask: GenerateRequest) -> Exception:
     """Returns what an error of Ray's means for the request."""
     if isinstance(error, BackPressureError):
-        return Refusal(
+        return APIError(
             "too many requests wait for this model",
             fix=f"Try again in {_RETRY_AFTER_S:.0f} s.",
-            code=RefusalCode.OVERLOADED,
+            code=APIErrorCode.OVERLOADED,
             retry_after_s=_RETRY_AFTER_S,
         )
     if isinstance(error, RayTaskError):
         _LOG.error("request %s failed in its replica", ask.request_id, exc_info=error)
-        return Refusal("the model failed", fix="Ask again.", code=RefusalCode.INTERNAL)
+        return APIError("the model failed", fix="Ask again.", code=APIErrorCode.INTERNAL)
     if isinstance(error, RayError | DeploymentUnavailableError | RequestCancelledError):
         return _LostError(type(error).__name__)
     return error
 
 
-def _replica_lost() -> Refusal:
-    return Refusal(
+def _replica_lost() -> APIError:
+    return APIError(
         "the replica that answered was lost",
         fix="Ask again.",
-        code=RefusalCode.REPLICA_LOST,
+        code=APIErrorCode.REPLICA_LOST,
         retry_after_s=_RETRY_AFTER_S,
     )

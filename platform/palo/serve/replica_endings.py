@@ -4,11 +4,11 @@ import logging
 import time
 from collections.abc import Sequence
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError, DataError, PaloError
 from palo.inference.errors import EngineClosedError, EngineFullError
 from palo.observability.metrics import CANCELLED, OK
-from palo.serve.protocol.generate import Ask, Item
+from palo.serve.protocol.generate import GenerateRequest, Item
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class Ending:
         replica: Names the replica.
     """
 
-    def __init__(self, ask: Ask, replica: str) -> None:
+    def __init__(self, ask: GenerateRequest, replica: str) -> None:
         self._code: str | None = None
         self._ask = ask
         self._replica = replica
@@ -30,7 +30,7 @@ class Ending:
     def saw(self, items: Sequence[Item]) -> None:
         """Looks whether one of the items says why there is no answer."""
         for item in items:
-            if isinstance(item, Refusal):
+            if isinstance(item, APIError):
                 self._code = item.code.value
 
     def came(self) -> None:
@@ -45,38 +45,40 @@ class Ending:
             "replica": self._replica,
             "code": self._code or CANCELLED,
             "total_s": round(time.monotonic() - self._started_s, 3),
-            "images": len(self._ask.pictures),
+            "images": len(self._ask.images),
         }
         _LOG.info("answer", extra=facts)
 
 
-def refusal_for(error: PaloError, request_id: str) -> Refusal:
+def api_error_for(error: PaloError, request_id: str) -> APIError:
     """Returns what a client is told about an error.
 
     Args:
         error: What went wrong.
         request_id: Names the request in the log.
     """
-    if isinstance(error, Refusal):
+    if isinstance(error, APIError):
         return error
     if isinstance(error, EngineFullError):
-        return Refusal(
+        return APIError(
             error.fact,
             fix=error.fix,
-            code=RefusalCode.OVERLOADED,
+            code=APIErrorCode.OVERLOADED,
             retry_after_s=error.retry_after_s,
         )
     if isinstance(error, EngineClosedError):
-        return Refusal(error.fact, fix=error.fix, code=RefusalCode.REPLICA_LOST)
+        return APIError(error.fact, fix=error.fix, code=APIErrorCode.REPLICA_LOST)
     if isinstance(error, ConfigError):
-        return Refusal(error.fact, seen=error.seen, fix=error.fix, code=RefusalCode.INVALID_REQUEST)
+        return APIError(
+            error.fact, seen=error.seen, fix=error.fix, code=APIErrorCode.INVALID_REQUEST
+        )
     if isinstance(error, DataError):
-        return Refusal(
+        return APIError(
             error.fact,
             seen=error.seen,
             fix=error.fix,
             param="messages",
-            code=RefusalCode.CONTEXT_LENGTH_EXCEEDED,
+            code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED,
         )
     _LOG.error("a request failed", exc_info=error, extra={"request_id": request_id})
-    return Refusal("the model failed", fix="Ask again.", code=RefusalCode.INTERNAL)
+    return APIError("the model failed", fix="Ask again.", code=APIErrorCode.INTERNAL)

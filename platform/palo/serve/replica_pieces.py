@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.inference.request import Output, Sampling, Token
-from palo.serve.protocol.generate import Piece, TokenText
+from palo.serve.protocol.generate import Delta, TokenText
 from palo.text.tokenizer import TextTokenizer
 
 
@@ -20,7 +20,7 @@ def sampling_for(sampling: Sampling, choice: int, stop_ids: tuple[int, ...]) -> 
     return dataclasses.replace(sampling, seed=seed, stop_ids=stop_ids)
 
 
-def piece_of(choice: int, output: Output, tokenizer: TextTokenizer | None) -> Piece | Refusal:
+def piece_of(choice: int, output: Output, tokenizer: TextTokenizer | None) -> Delta | APIError:
     """Returns what an output of the engine adds to an answer.
 
     Args:
@@ -29,19 +29,19 @@ def piece_of(choice: int, output: Output, tokenizer: TextTokenizer | None) -> Pi
         tokenizer: For the text of tokens; None if nobody asked for them.
     """
     if output.finish == "cancelled":
-        return Refusal(
+        return APIError(
             "the replica that answered is going away",
             fix="Ask again.",
-            code=RefusalCode.REPLICA_LOST,
+            code=APIErrorCode.REPLICA_LOST,
         )
     if output.finish == "error":
-        return Refusal(
+        return APIError(
             output.error.fact if output.error else "the model failed",
             fix="Ask again.",
-            code=RefusalCode.INTERNAL,
+            code=APIErrorCode.INTERNAL,
         )
     tokens = () if tokenizer is None else output.tokens
-    return Piece(
+    return Delta(
         choice=choice,
         text=output.text,
         tokens=tuple(_text_of(token, tokenizer) for token in tokens if tokenizer is not None),

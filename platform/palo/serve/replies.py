@@ -9,21 +9,21 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.serve.keep_alive import kept_alive
 from palo.serve.protocol.bodies import AnswerWriter
 from palo.serve.protocol.events import DONE, event
-from palo.serve.protocol.generate import Ask, Item, Opened, Piece, Report
+from palo.serve.protocol.generate import Delta, GenerateRequest, Item, ReplicaReport, Started
 from palo.serve.replica_client import Attempt
-from palo.serve.request_recorder import Account
-from palo.serve.token_meter import Spending
+from palo.serve.request_recorder import RequestRecorder
+from palo.serve.token_meter import TokenMeter
 
 _LOG = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 10.0
 _LOOK_EVERY_S = 1.0
 
 
-class Reply:
+class ChatReply:
     """Turns what comes of one request into its answer.
 
     Args:
@@ -37,10 +37,10 @@ class Reply:
 
     def __init__(
         self,
-        ask: Ask,
+        ask: GenerateRequest,
         items: AsyncGenerator[Item | Attempt],
-        spending: Spending,
-        account: Account,
+        spending: TokenMeter,
+        account: RequestRecorder,
         *,
         require_good: Callable[[], None],
         tells_cached: bool,
@@ -65,12 +65,12 @@ class Reply:
         async with aclosing(self._items):
             writer = self._writer("")
             async for item in self._items:
-                if isinstance(item, Opened):  # another try starts an answer anew
+                if isinstance(item, Started):  # another try starts an answer anew
                     writer = self._writer(item.version)
                     self._spending.began(item.prompt_tokens)
-                elif isinstance(item, Piece):
+                elif isinstance(item, Delta):
                     self._take(item, writer)
-                elif isinstance(item, Report):
+                elif isinstance(item, ReplicaReport):
                     self._account.reported(item)
         self._account.answered(writer.text)
         body = orjson.dumps(writer.whole())
@@ -105,7 +105,7 @@ class Reply:
             tells_cached=self._tells_cached,
         )
 
-    def _take(self, piece: Piece, writer: AnswerWriter) -> None:
+    def _take(self, piece: Delta, writer: AnswerWriter) -> None:
         now = time.monotonic()
         if now - self._asked_s >= _LOOK_EVERY_S:
             self._asked_s = now
@@ -118,34 +118,34 @@ class Reply:
     async def _opened(self) -> AnswerWriter:
         try:
             async for item in self._items:
-                if isinstance(item, Opened):
+                if isinstance(item, Started):
                     self._spending.began(item.prompt_tokens)
                     return self._writer(item.version)
         except BaseException:
             await self._items.aclose()
             raise
-        raise Refusal("the model said nothing", fix="Ask again.", code=RefusalCode.INTERNAL)
+        raise APIError("the model said nothing", fix="Ask again.", code=APIErrorCode.INTERNAL)
 
     async def _events(self, writer: AnswerWriter, *, with_usage: bool) -> AsyncGenerator[bytes]:
         request_id = self._ask.request_id
         try:
             yield b"".join(event(chunk) for chunk in writer.opening())
             async for item in self._items:
-                if isinstance(item, Piece):
+                if isinstance(item, Delta):
                     self._take(item, writer)
                     yield b"".join(event(chunk) for chunk in writer.chunks(item))
-                elif isinstance(item, Report):
+                elif isinstance(item, ReplicaReport):
                     self._account.reported(item)
             self._account.answered(writer.text)
             if with_usage:
                 yield event(writer.usage_chunk())
-        except Refusal as refusal:
+        except APIError as refusal:
             self._account.failed(refusal)
             yield event(refusal.body(request_id))
         except Exception as error:
             self._account.failed(error)
             _LOG.exception("request %s failed in its stream", request_id)
-            failed = Refusal("the server failed", fix="Ask again.", code=RefusalCode.INTERNAL)
+            failed = APIError("the server failed", fix="Ask again.", code=APIErrorCode.INTERNAL)
             yield event(failed.body(request_id))
         yield DONE
 

@@ -4,14 +4,14 @@ import asyncio
 import time
 from types import TracebackType
 
-from palo.api_errors import Refusal, RefusalCode
-from palo.inference.request import Usage
+from palo.api_errors import APIError, APIErrorCode
+from palo.inference.request import TokenUsage
 from palo.observability.logs import RequestLog
 from palo.observability.metrics import CANCELLED, OK, Metrics
-from palo.serve.protocol.generate import Ask, Report
+from palo.serve.protocol.generate import GenerateRequest, ReplicaReport
 
 
-class Account:
+class RequestRecorder:
     """Counts one request in and out.
 
     Args:
@@ -24,13 +24,13 @@ class Account:
         self._log = log
         self._owner: str | None = None
         self._started_s = time.monotonic()
-        self._ask: Ask | None = None
+        self._ask: GenerateRequest | None = None
         self._language: str | None = None
         self._code: str | None = None
         self._answer = ""
-        self._usages: list[Usage] = []
+        self._usages: list[TokenUsage] = []
 
-    def __enter__(self) -> "Account":
+    def __enter__(self) -> "RequestRecorder":
         self._metrics.began()
         return self
 
@@ -47,7 +47,7 @@ class Account:
         # Nobody said how it ended: its client has left before the end of a stream.
         code = self._code or CANCELLED
         model = ask.model if ask else None
-        num_images = len(ask.pictures) if ask else 0
+        num_images = len(ask.images) if ask else 0
         self._metrics.ended(
             model=model,
             language=self._language,
@@ -74,19 +74,19 @@ class Account:
         """Notes whose request it is."""
         self._owner = owner
 
-    def asked(self, ask: Ask, language: str | None) -> None:
+    def asked(self, ask: GenerateRequest, language: str | None) -> None:
         """Notes what is asked, and the language of the question."""
         self._ask = ask
         self._language = language
 
-    def took(self, usage: Usage) -> None:
+    def took(self, usage: TokenUsage) -> None:
         """Notes what one of its answers took."""
         self._usages.append(usage)
         self._metrics.answered(
             model=self._ask.model if self._ask else None, language=self._language, usage=usage
         )
 
-    def reported(self, report: Report) -> None:
+    def reported(self, report: ReplicaReport) -> None:
         """Notes what the engine that answered has done so far."""
         self._metrics.engine(report.model, report.replica, report.stats)
 
@@ -97,9 +97,9 @@ class Account:
 
     def failed(self, error: BaseException) -> None:
         """Notes why it wasn't."""
-        if isinstance(error, Refusal):
+        if isinstance(error, APIError):
             self._code = error.code.value
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
             self._code = CANCELLED
         else:
-            self._code = RefusalCode.INTERNAL.value
+            self._code = APIErrorCode.INTERNAL.value

@@ -6,7 +6,7 @@ from typing import Any
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
 from palo.serve.placing import ranked
-from palo.serve.protocol.generate import Ask
+from palo.serve.protocol.generate import GenerateRequest
 
 
 class ImageRouter(RequestRouter):
@@ -42,4 +42,4 @@ class ImageRouter(RequestRouter):
 
 def _key_of(pending: PendingRequest | None) -> str | None:
     asked = pending.args[0] if pending is not None and pending.args else None
-    return asked.routing_key if isinstance(asked, Ask) else None
+    return asked.routing_key if isinstance(asked, GenerateRequest) else None

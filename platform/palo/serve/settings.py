@@ -66,7 +66,7 @@ class ServeSettings:
         scale: How many there are.
         timeout_s: Seconds that one request may take altogether.
         max_requests: Requests that are in the ingress at once; more are told to come back.
-        log_contents: Writes what is asked and answered to the log too; pictures never.
+        log_contents: Writes what is asked and answered to the log too; images never.
         page_path: Path of the chat page, an application of its own on the same address: `/` leads
             there. None for an endpoint without a page.
     """

@@ -1,10 +1,10 @@
 """What an answer costs its key, taken while it comes: its client may leave at any word."""
 
-from palo.inference.request import Usage
-from palo.security.rate_limiter import Visit
+from palo.inference.request import TokenUsage
+from palo.security.rate_limiter import Lease
 
 
-class Spending:
+class TokenMeter:
     """Takes the tokens of one request's answers from its key's allowance.
 
     Args:
@@ -12,7 +12,7 @@ class Spending:
         num_choices: How many answers there are.
     """
 
-    def __init__(self, visit: Visit, num_choices: int) -> None:
+    def __init__(self, visit: Lease, num_choices: int) -> None:
         self._visit = visit
         self._prompt_tokens = 0
         self._answer_tokens = [0] * num_choices
@@ -26,7 +26,7 @@ class Spending:
         self._pay_prompt(prompt_tokens)
         self._answer_tokens = [0] * len(self._answer_tokens)
 
-    def said(self, choice: int, usage: Usage | None) -> None:
+    def said(self, choice: int, usage: TokenUsage | None) -> None:
         """A step of the engine has added to an answer.
 
         Args:

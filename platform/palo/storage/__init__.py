@@ -8,7 +8,7 @@ pyarrow and boto3 are loaded where they are used.
 from palo.storage.arrow_sizes import row_bytes
 from palo.storage.line_file import LineFile
 from palo.storage.locking import alone_in
-from palo.storage.os_errors import explained
+from palo.storage.os_errors import wrap_os_errors
 from palo.storage.parquet_footer import row_groups
 from palo.storage.parquet_sizes import ColumnSize, column_sizes
 from palo.storage.paths import follow, lies_within, path_of, relative_text
@@ -44,7 +44,6 @@ __all__ = [
     "alone_in",
     "column_sizes",
     "ensure_folder",
-    "explained",
     "file_hash",
     "file_sizes",
     "follow",
@@ -71,6 +70,7 @@ __all__ = [
     "row_bytes",
     "row_groups",
     "texts_among",
+    "wrap_os_errors",
     "write_bytes",
     "write_json",
     "write_table",

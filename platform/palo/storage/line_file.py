@@ -10,7 +10,7 @@ from typing import Any, Self
 import orjson
 
 from palo.errors import DataError, StorageError
-from palo.storage.os_errors import explained
+from palo.storage.os_errors import wrap_os_errors
 from palo.storage.s3_path import S3Path
 from palo.storage.writing import ensure_folder
 
@@ -39,7 +39,7 @@ class LineFile:
             )
         self._path = path
         ensure_folder(path.parent)
-        with explained("write", path):
+        with wrap_os_errors("write", path):
             self._file = path.open("a+b", buffering=0)
         self._end = 0
         self._synced_at = time.monotonic()
@@ -48,7 +48,7 @@ class LineFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with explained("write", self._path):
+        with wrap_os_errors("write", self._path):
             os.fsync(self._file.fileno())
             self._file.close()
 
@@ -59,13 +59,13 @@ class LineFile:
             DataError: If a line is not one of ours.
         """
         place = 0
-        with explained("read", self._path), self._path.open("rb") as file:
+        with wrap_os_errors("read", self._path), self._path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
                 yield place, self._parsed(place, line)
                 place += len(line)
-        with explained("write", self._path):
+        with wrap_os_errors("write", self._path):
             self._file.truncate(place)
         self._end = place
 
@@ -73,7 +73,7 @@ class LineFile:
         """Adds a line and returns its place. Halves of surrogate pairs become question marks."""
         line = _line(values)
         place = self._end
-        with explained("write", self._path):
+        with wrap_os_errors("write", self._path):
             written = 0
             while written < len(line):
                 written += self._file.write(line[written:])
@@ -85,7 +85,7 @@ class LineFile:
 
     def read(self, place: int) -> dict[str, Any]:
         """Returns the values of the line at a place."""
-        with explained("read", self._path):
+        with wrap_os_errors("read", self._path):
             line = bytearray()
             while not line.endswith(b"\n"):
                 part = os.pread(self._file.fileno(), 1 << 14, place + len(line))

@@ -9,7 +9,7 @@ from palo.errors import StorageError
 
 
 @contextmanager
-def explained(action: str, path: Path) -> Iterator[None]:
+def wrap_os_errors(action: str, path: Path) -> Iterator[None]:
     """Turns an OSError of the block into a StorageError that names the path and the remedy."""
     try:
         yield

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from palo.errors import StorageError
-from palo.storage.os_errors import explained
+from palo.storage.os_errors import wrap_os_errors
 from palo.storage.ranges import Ranges, open_ranges
 from palo.storage.thrift import Fields, ThriftError, ThriftReader, Wanted
 
@@ -76,7 +76,7 @@ def row_groups(path: Path) -> tuple[Group, ...]:
     Raises:
         StorageError: If the file can't be read, or its footer is damaged.
     """
-    with explained("read", path):
+    with wrap_os_errors("read", path):
         found = path.stat()
         return _row_groups(path, found.st_size, found.st_mtime_ns)
 

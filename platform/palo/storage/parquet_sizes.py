@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from palo.storage.os_errors import explained
+from palo.storage.os_errors import wrap_os_errors
 from palo.storage.parquet_footer import Chunk, damaged, row_groups
 from palo.storage.ranges import Ranges, open_ranges
 from palo.storage.thrift import CutOffError, Fields, ThriftError, ThriftReader, Wanted
@@ -97,7 +97,7 @@ def column_sizes(
     chunks = row_groups(path)[group].chunks
     if len(chunks) != len(places):
         raise damaged(path, f"{len(chunks)} columns in row group {group}, not {len(places)}")
-    with explained("read", path), open_ranges(path, _AHEAD_BYTES) as ranges:
+    with wrap_os_errors("read", path), open_ranges(path, _AHEAD_BYTES) as ranges:
         try:
             return [
                 _column_size(ranges, chunks[place], columns[place], enough_bytes)

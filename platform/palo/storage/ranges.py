@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from palo.storage import s3_objects
 from palo.storage.s3_path import S3Path
-from palo.storage.s3_place import Place
+from palo.storage.s3_place import S3Location
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,7 +77,7 @@ class _LocalRanges(_Closing):
 
 
 class _S3Ranges(_Closing):
-    def __init__(self, place: Place, ahead_bytes: int) -> None:
+    def __init__(self, place: S3Location, ahead_bytes: int) -> None:
         self._place = place
         self._ahead_bytes = ahead_bytes
         self._start = 0

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 
 from palo.errors import StorageError
 from palo.storage import s3_objects
-from palo.storage.os_errors import explained
+from palo.storage.os_errors import wrap_os_errors
 from palo.storage.regular import open_regular, read_regular
 from palo.storage.s3_path import S3Path
 
@@ -61,7 +61,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
         StorageError: If the file can't be read, is not UTF-8, or a line is not JSON or is longer
             than 64 MiB.
     """
-    with explained("read", path), _opened(path) as file:
+    with wrap_os_errors("read", path), _opened(path) as file:
         number = offset = 0
         while line := file.readline(MAX_JSON_BYTES + 1):
             number += 1
@@ -104,7 +104,7 @@ def _not_utf8(path: Path, error: UnicodeDecodeError, offset: int) -> StorageErro
 
 def file_hash(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes as 64 hexadecimal digits."""
-    with explained("read", path):
+    with wrap_os_errors("read", path):
         digest = hashlib.sha256()
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
@@ -122,7 +122,7 @@ def read_bytes(path: Path, max_bytes: int | None = None) -> bytes:
     Raises:
         StorageError: If it can't be read, is no regular file, or is too large.
     """
-    with explained("read", path):
+    with wrap_os_errors("read", path):
         if max_bytes is not None:
             return read_regular(path, max_bytes)
         if isinstance(path, S3Path):
@@ -139,7 +139,7 @@ def read_range(path: Path, start: int, size: int) -> bytes:
         start: Place of the first byte.
         size: Number of bytes.
     """
-    with explained("read", path):
+    with wrap_os_errors("read", path):
         if isinstance(path, S3Path):
             return s3_objects.read(path.place, start, size)
         with path.open("rb", buffering=0) as file:
@@ -155,7 +155,7 @@ def file_sizes(folder: Path) -> dict[str, int]:
             for entry in entries
             if entry.size_bytes is not None
         }
-    with explained("list", folder):
+    with wrap_os_errors("list", folder):
         if not folder.is_dir():
             return {}
         with os.scandir(folder) as found:

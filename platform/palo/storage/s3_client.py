@@ -12,8 +12,8 @@ from functools import cache, lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 from palo.errors import ConfigError
-from palo.storage.s3_errors import may_pass, told
-from palo.storage.s3_place import Place
+from palo.storage.s3_errors import may_pass, to_storage_error
+from palo.storage.s3_place import S3Location
 
 S3Client: TypeAlias = Any  # boto3 makes the class when it runs
 
@@ -27,7 +27,7 @@ _LONGEST_WAIT_S = 8.0
 _CONNECTIONS = 32
 
 
-def request(action: str, place: Place, call: Callable[[S3Client], T]) -> T:
+def request(action: str, place: S3Location, call: Callable[[S3Client], T]) -> T:
     """Sends a request; one that may succeed later is sent again a few times, each time later.
 
     Args:
@@ -51,12 +51,12 @@ def request(action: str, place: Place, call: Callable[[S3Client], T]) -> T:
             return call(client)
         except (BotoCoreError, ClientError) as error:
             if number >= attempts or not may_pass(error):
-                raise told(error, action, place, where, number) from error
+                raise to_storage_error(error, action, place, where, number) from error
         wait_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (number - 1))
         time.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers, no secret
 
 
-def client_of(place: Place) -> S3Client:
+def client_of(place: S3Location) -> S3Client:
     """Returns the process's client for the store of a place, with the environment's settings."""
     settings = sorted((k, v) for k, v in os.environ.items() if k.startswith(("AWS_", "PALO_S3_")))
     endpoint = f"{place.scheme or 'https'}://{place.endpoint}" if place.endpoint else ""

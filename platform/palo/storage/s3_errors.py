@@ -4,7 +4,7 @@ import errno
 from typing import Any
 
 from palo.errors import StorageError
-from palo.storage.s3_place import Place
+from palo.storage.s3_place import S3Location
 
 _DENIED = {
     "403",
@@ -67,7 +67,9 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, passing)
 
 
-def told(error: Exception, action: str, place: Place, where: str, attempts: int) -> Exception:
+def to_storage_error(
+    error: Exception, action: str, place: S3Location, where: str, attempts: int
+) -> Exception:
     """Returns what to raise in place of an error of boto3.
 
     Args:
@@ -121,7 +123,7 @@ def told(error: Exception, action: str, place: Place, where: str, attempts: int)
     )
 
 
-def _elsewhere(error: Exception, action: str, place: Place, where: str) -> StorageError:
+def _elsewhere(error: Exception, action: str, place: S3Location, where: str) -> StorageError:
     answer = _answer(error)
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     region = headers.get("x-amz-bucket-region") or answer.get("Error", {}).get("Region")

@@ -4,7 +4,7 @@ import io
 from typing import TYPE_CHECKING
 
 from palo.storage import s3_objects
-from palo.storage.s3_place import Place
+from palo.storage.s3_place import S3Location
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -22,7 +22,7 @@ class S3File(io.RawIOBase):
         FileNotFoundError: If there is none.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: S3Location) -> None:
         super().__init__()
         self._place = place
         self._size = s3_objects.head(place).size_bytes

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from palo.errors import StorageError
 from palo.storage.s3_client import S3Client, request
 from palo.storage.s3_errors import status_of
-from palo.storage.s3_place import Place
+from palo.storage.s3_place import S3Location
 
 _DELETIONS_AT_ONCE = 16
 
@@ -26,7 +26,7 @@ class Head(NamedTuple):
     modified_s: int
 
 
-def head(place: Place) -> Head:
+def head(place: S3Location) -> Head:
     """Returns what the store tells of an object.
 
     Raises:
@@ -56,7 +56,7 @@ def head(place: Place) -> Head:
         raise
 
 
-def first_below(place: Place) -> str | None:
+def first_below(place: S3Location) -> str | None:
     """Returns the first key that begins with the place's; None if there is none."""
     answer = request(
         "list",
@@ -67,7 +67,7 @@ def first_below(place: Place) -> str | None:
     return found[0]["Key"] if found else None
 
 
-def read(place: Place, start: int | None = None, size: int = 0) -> bytes:
+def read(place: S3Location, start: int | None = None, size: int = 0) -> bytes:
     """Reads an object, or some bytes of it; fewer where it ends before.
 
     Args:
@@ -91,7 +91,7 @@ def read(place: Place, start: int | None = None, size: int = 0) -> bytes:
         raise
 
 
-def _get(place: Place, **options: str) -> bytes:
+def _get(place: S3Location, **options: str) -> bytes:
     def ask(s3: S3Client) -> bytes:
         body: bytes = s3.get_object(Bucket=place.bucket, Key=place.key, **options)["Body"].read()
         return body
@@ -111,7 +111,7 @@ class Listed(NamedTuple):
     size_bytes: int | None
 
 
-def below(folder: Place, *, deep: bool = False) -> Iterator[Listed]:
+def below(folder: S3Location, *, deep: bool = False) -> Iterator[Listed]:
     """Yields what lies below a folder, in the order of its keys.
 
     Args:
@@ -141,7 +141,7 @@ def below(folder: Place, *, deep: bool = False) -> Iterator[Listed]:
         token = {"ContinuationToken": answer["NextContinuationToken"]}
 
 
-def delete(place: Place) -> None:
+def delete(place: S3Location) -> None:
     """Deletes an object; one that is missing is fine.
 
     Raises:
@@ -150,7 +150,7 @@ def delete(place: Place) -> None:
     request("delete", place, lambda s3: s3.delete_object(Bucket=place.bucket, Key=place.key))
 
 
-def delete_below(folder: Place) -> None:
+def delete_below(folder: S3Location) -> None:
     """Deletes all below a folder.
 
     One by one, since stores differ in the checksum that they want of a list of keys.

@@ -16,7 +16,7 @@ from typing import IO, Any, Never
 from palo.errors import StorageError
 from palo.storage import s3_objects, s3_upload
 from palo.storage.s3_file import BUFFER_BYTES, S3File
-from palo.storage.s3_place import Place, parse
+from palo.storage.s3_place import S3Location, parse
 
 
 class S3Path(PosixPath):
@@ -32,7 +32,7 @@ class S3Path(PosixPath):
         place: Bucket and key.
     """
 
-    place: Place
+    place: S3Location
 
     def __new__(cls, uri: str) -> "S3Path":  # noqa: D102 - the class's docstring tells
         place = parse(uri)

@@ -13,7 +13,7 @@ _OPTION = r"(?:endpoint_override|scheme|region)=[^&/]*"
 _OPTIONS = re.compile(rf"\?({_OPTION}(?:&{_OPTION})*)(?=/|$)")
 
 
-class Place(NamedTuple):
+class S3Location(NamedTuple):
     """A key of a bucket.
 
     Attributes:
@@ -53,7 +53,7 @@ def names_a_store(text: str) -> bool:
     return _OPTIONS.search(text) is not None
 
 
-def parse(uri: str) -> Place:
+def parse(uri: str) -> S3Location:
     """Reads s3://bucket/key, with ?endpoint_override=host:port&scheme=http&region=name or without.
 
     Raises:
@@ -70,7 +70,7 @@ def parse(uri: str) -> Place:
         raise StorageError("not a place on S3", seen=repr(uri), fix="Write s3://bucket/folder.")
     if ".." in parts:
         raise StorageError("keys on S3 have no ..", seen=repr(uri), fix="Write the whole path.")
-    return Place(
+    return S3Location(
         bucket=bucket,
         key="/".join(parts),
         endpoint=options.get("endpoint_override", ""),

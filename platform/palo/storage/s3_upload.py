@@ -13,7 +13,7 @@ from pathlib import Path
 from palo.errors import StorageError
 from palo.storage import s3_objects
 from palo.storage.s3_client import request
-from palo.storage.s3_place import Place
+from palo.storage.s3_place import S3Location
 
 PART_BYTES = 32 << 20
 _MAX_PARTS = 10_000
@@ -22,7 +22,7 @@ _TRIES = 3
 Data = bytes | memoryview
 
 
-def put(place: Place, data: Data) -> None:
+def put(place: S3Location, data: Data) -> None:
     """Writes an object of bytes that are in memory.
 
     Raises:
@@ -35,7 +35,7 @@ def put(place: Place, data: Data) -> None:
     raise _other_bytes(place)
 
 
-def upload(place: Place, file: Path) -> None:
+def upload(place: S3Location, file: Path) -> None:
     """Writes an object of what a local file holds.
 
     Raises:
@@ -54,7 +54,7 @@ def upload(place: Place, file: Path) -> None:
     raise _other_bytes(place)
 
 
-def _put(place: Place, data: Data) -> bytes:
+def _put(place: S3Location, data: Data) -> bytes:
     digest = _md5(data)
     checksum = base64.b64encode(digest).decode()
     body = bytes(data)  # not a view: a request that is sent again starts anew
@@ -68,7 +68,7 @@ def _put(place: Place, data: Data) -> bytes:
     return digest
 
 
-def _put_parts(place: Place, file: Path, size: int) -> list[bytes]:
+def _put_parts(place: S3Location, file: Path, size: int) -> list[bytes]:
     """Sends a file in parts; returns their MD5. Parts of an upload that breaks off are deleted."""
     at = {"Bucket": place.bucket, "Key": place.key}
     started = request("write", place, lambda s3: s3.create_multipart_upload(**at))
@@ -107,14 +107,14 @@ def _parts(file: Path, size: int) -> Iterator[bytes]:
             yield part
 
 
-def _verified(place: Place, size: int, etag: str, md5: str) -> bool:
+def _verified(place: S3Location, size: int, etag: str, md5: str) -> bool:
     found = s3_objects.head(place)
     if found.size_bytes != size:
         return False
     return found.etag == etag or _read_back(place, size) == md5
 
 
-def _read_back(place: Place, size: int) -> str:
+def _read_back(place: S3Location, size: int) -> str:
     digest = hashlib.md5(usedforsecurity=False)
     for start in range(0, size, PART_BYTES):
         digest.update(s3_objects.read(place, start, PART_BYTES))
@@ -130,7 +130,7 @@ def _md5(data: Data) -> bytes:
     return hashlib.md5(data, usedforsecurity=False).digest()
 
 
-def _other_bytes(place: Place) -> StorageError:
+def _other_bytes(place: S3Location) -> StorageError:
     return StorageError(
         f"the store keeps other bytes of {place.uri} than were sent",
         seen=f"tried {_TRIES} times",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from palo.errors import MismatchError, StorageError
 from palo.storage.arrow_sizes import row_bytes
-from palo.storage.os_errors import explained
+from palo.storage.os_errors import wrap_os_errors
 from palo.storage.parquet_footer import END_BYTES, MAX_FOOTER_BYTES, damaged
 from palo.storage.parquet_sizes import column_sizes
 from palo.storage.regular import open_regular
@@ -210,7 +210,7 @@ def _readable(path: Path) -> Iterator[None]:
     import pyarrow as pa
 
     try:
-        with explained("read", path):
+        with wrap_os_errors("read", path):
             yield
     # A name may not be UTF-8, and Ray Data registers types of columns that raise whatever they like
     # at foreign metadata.

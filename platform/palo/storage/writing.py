@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from palo.storage import s3_objects, s3_upload
-from palo.storage.os_errors import explained
+from palo.storage.os_errors import wrap_os_errors
 from palo.storage.s3_path import S3Path
 
 
@@ -26,7 +26,7 @@ def ensure_folder(path: Path) -> Path:
         probe.write_bytes(b"")
         probe.unlink(missing_ok=True)
         return path
-    with explained("write to the folder", path):
+    with wrap_os_errors("write to the folder", path):
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path, prefix=".probe-"):
             pass
@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: If it can't be written; the path then holds what it held before.
     """
-    with explained("write", path):
+    with wrap_os_errors("write", path):
         if isinstance(path, S3Path):
             with tempfile.TemporaryDirectory(prefix="palo-") as folder:
                 partial = Path(folder) / path.name
@@ -87,7 +87,7 @@ def remove(path: Path) -> None:
         s3_objects.delete_below(path.place)
         s3_objects.delete(path.place)
         return
-    with explained("delete", path):
+    with wrap_os_errors("delete", path):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

@@ -64,7 +64,7 @@ def normal_form(text: str, script: str) -> str:
     """Returns a text in the one way of writing it; a text that already is in it stays as it is.
 
     Args:
-        text: What somebody said: without the picture's markup.
+        text: What somebody said: without the image's markup.
         script: ISO 15924 code of the script of its language.
     """
     if _is_plain(text) or (

@@ -7,7 +7,7 @@ import torch
 from palo.checkpoint.trainable import ParameterState
 
 
-class Engine(Protocol):
+class TrainEngine(Protocol):
     """A model with its optimizer on one worker of `world_size`.
 
     Attributes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Watch:
+class EvalCallback:
     """What looks at the model; it knows the model's own layer, which training doesn't.
 
     Attributes:
@@ -36,7 +36,7 @@ class Watch:
 
 
 def show(
-    watch: Watch,
+    watch: EvalCallback,
     job: StageJob,
     states: "Mapping[str, ParameterState]",
     preprocessing: Mapping[str, Any] | None,
@@ -48,7 +48,7 @@ def show(
         watch: Looks at it.
         job: The stage.
         states: Every trainable parameter by name.
-        preprocessing: What happens to a picture, as JSON values.
+        preprocessing: What happens to an image, as JSON values.
         done: Steps that were done.
     """
     with tempfile.TemporaryDirectory() as folder:

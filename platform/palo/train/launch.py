@@ -10,9 +10,9 @@ from palo import config, storage
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import PaloError, ResourceError, TrainingError
 from palo.session import keep_extensions_apart
-from palo.train.eval_callback import Watch
+from palo.train.eval_callback import EvalCallback
 from palo.train.job import StageJob
-from palo.train.progress import Progress
+from palo.train.progress import TrainingProgress
 from palo.train.stages import WorkerSettings
 
 _POLL_S = 0.5
@@ -28,7 +28,7 @@ _MOST_SHOWN = 200
 _WRAPPED = ("__cause__", "cause", "health_check_failure", "controller_failure", "_base_exc")
 
 
-def run_stage(job: StageJob, watch: Watch | None = None) -> StageResult:
+def run_stage(job: StageJob, watch: EvalCallback | None = None) -> StageResult:
     """Trains a stage on Ray's workers, from its newest checkpoint if it has one.
 
     Ctrl-C asks the workers to save a checkpoint and end; a second one ends at once.
@@ -50,7 +50,7 @@ def run_stage(job: StageJob, watch: Watch | None = None) -> StageResult:
     job.stop_file.unlink(missing_ok=True)
     fit = _Fit(job, watch)
     fit.thread.start()
-    progress = Progress(job.name, job.metrics, watch.notes if watch else None)
+    progress = TrainingProgress(job.name, job.metrics, watch.notes if watch else None)
     interrupted = False
     ended = False
     while not ended:
@@ -78,7 +78,7 @@ class _Fit:
     """Ray Train's blocking call in a thread: in the main one it would take over Ctrl-C."""
 
     job: StageJob
-    watch: Watch | None
+    watch: EvalCallback | None
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
@@ -123,7 +123,7 @@ def lost_worker(error: BaseException) -> bool:
     return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)
 
 
-def _trainer(job: StageJob, watch: Watch | None, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
+def _trainer(job: StageJob, watch: EvalCallback | None, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 

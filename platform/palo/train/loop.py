@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from palo.errors import TrainingError
-from palo.train.engine import Engine
+from palo.train.engine import TrainEngine
 from palo.train.loss import token_losses
 from palo.train.metrics import StepMetrics
 from palo.train.schedule import learning_rate_scale
@@ -53,7 +53,7 @@ class LoopSettings:
 
 
 def train(
-    engine: Engine, batches: Iterator["StepBatch"], settings: LoopSettings, hooks: Hooks
+    engine: TrainEngine, batches: Iterator["StepBatch"], settings: LoopSettings, hooks: Hooks
 ) -> bool:
     """Runs the steps that are left.
 
@@ -103,7 +103,7 @@ def train(
 
 
 def _forward_backward(
-    engine: Engine, batch: "StepBatch", waited: float, stop: bool
+    engine: TrainEngine, batch: "StepBatch", waited: float, stop: bool
 ) -> tuple[float, float, bool]:
     """Accumulates one step's gradients; returns what all workers together saw."""
     engine.module.train()

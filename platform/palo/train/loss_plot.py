@@ -1,4 +1,4 @@
-"""The training loss of one stage as a picture."""
+"""The training loss of one stage as an image."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -22,7 +22,7 @@ def plot_loss(metrics: Path, title: str = "") -> Path:
         title: What is above the curve.
 
     Returns:
-        The picture's path.
+        The image's path.
     """
     from matplotlib.figure import Figure
 

@@ -56,7 +56,7 @@ class MetricsLog:
     def append(self, metrics: StepMetrics) -> None:
         """Adds one line and hands it to the operating system."""
         with (
-            storage.explained("write", self._path),
+            storage.wrap_os_errors("write", self._path),
             self._path.open("a", encoding="utf-8") as file,
         ):
             file.write(_line(metrics))

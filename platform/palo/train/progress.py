@@ -12,7 +12,7 @@ _LINE_EVERY_S = 15.0
 _RECENT = 20
 
 
-class Progress:
+class TrainingProgress:
     """Shows loss, speed, wait for data and time left; a live line on a terminal, else a log.
 
     Args:

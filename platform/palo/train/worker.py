@@ -20,8 +20,8 @@ from palo.model.assemble import assemble
 from palo.model.lora import attach_lora
 from palo.text.tokenizer import load_tokenizer
 from palo.train.deepspeed_config import deepspeed_config
-from palo.train.engine import Engine
-from palo.train.eval_callback import Watch, show
+from palo.train.engine import TrainEngine
+from palo.train.eval_callback import EvalCallback, show
 from palo.train.job import StageJob
 from palo.train.loop import Hooks, LoopSettings, train
 from palo.train.metrics import MetricsLog
@@ -137,8 +137,8 @@ def identity(job: StageJob) -> dict[str, str]:
 
 def train_stage(
     job: StageJob,
-    engine_of: Callable[[Any, StageConfig], Engine],
-    watch: Watch | None = None,
+    engine_of: Callable[[Any, StageConfig], TrainEngine],
+    watch: EvalCallback | None = None,
 ) -> StageResult | None:
     """Trains a stage on this worker from its newest checkpoint to its end.
 
@@ -195,7 +195,7 @@ def train_stage(
     return _finish(job, engine, corpus, known) if finished else None
 
 
-def _resume(job: StageJob, engine: Engine, known: dict[str, str]) -> int:
+def _resume(job: StageJob, engine: TrainEngine, known: dict[str, str]) -> int:
     checkpoints = trainable.every(job.checkpoints)
     if not checkpoints:
         return 0
@@ -205,14 +205,16 @@ def _resume(job: StageJob, engine: Engine, known: dict[str, str]) -> int:
     return cursor.step
 
 
-def _save(job: StageJob, engine: Engine, step: int, known: dict[str, str]) -> None:
+def _save(job: StageJob, engine: TrainEngine, step: int, known: dict[str, str]) -> None:
     states = engine.gather()
     if engine.rank == 0:
         cursor = trainable.Cursor(step=step, identity=known, config=config.to_dict(job))
         trainable.save(job.checkpoints, states, cursor, job.config.keep_checkpoints)
 
 
-def _look(job: StageJob, engine: Engine, corpus: Corpus, watch: Watch | None, done: int) -> None:
+def _look(
+    job: StageJob, engine: TrainEngine, corpus: Corpus, watch: EvalCallback | None, done: int
+) -> None:
     states = engine.gather()
     if watch is not None and engine.rank == 0:
         show(watch, job, states, _preprocessing(corpus), done)
@@ -223,7 +225,7 @@ def _preprocessing(corpus: Corpus) -> dict[str, Any] | None:
 
 
 def _finish(
-    job: StageJob, engine: Engine, corpus: Corpus, known: dict[str, str]
+    job: StageJob, engine: TrainEngine, corpus: Corpus, known: dict[str, str]
 ) -> StageResult | None:
     if engine.rank != 0:
         return None

@@ -27,7 +27,7 @@ _ANY, _SAME = "*", "="
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class GlossaryEntry:
     """One term.
 
     Attributes:
@@ -78,7 +78,7 @@ class Glossary:
         source_language: ISO 639-1 code of the language that the terms are in.
     """
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[GlossaryEntry, ...] = ()
     source_language: str = "en"
 
     def faults(self) -> Iterator[str]:
@@ -116,7 +116,7 @@ def read_glossary(paths: Iterable[Path], source_language: str = "en") -> Glossar
         ConfigError: If a file isn't TOML of this form, or terms contradict one another.
         StorageError: If a file can't be read.
     """
-    entries: list[Entry] = []
+    entries: list[GlossaryEntry] = []
     for path in paths:
         tables = storage.read_toml(path, fix="A term that is named twice belongs into one table.")
         entries += (_entry(term, table, path) for term, table in tables.items())
@@ -128,14 +128,14 @@ def read_glossary(paths: Iterable[Path], source_language: str = "en") -> Glossar
     return glossary
 
 
-def _entry(term: str, table: object, path: Path) -> Entry:
+def _entry(term: str, table: object, path: Path) -> GlossaryEntry:
     if not isinstance(table, Mapping) or not all(isinstance(v, str) for v in table.values()):
         raise ConfigError(
             f"{path} has a term without translations",
             seen=term,
             fix='Write a table for each term, for example ["Eiffel Tower"] and fr = "tour Eiffel".',
         )
-    return Entry(term=term, translations=tuple(table.items()))
+    return GlossaryEntry(term=term, translations=tuple(table.items()))
 
 
 def _key(term: str) -> str:

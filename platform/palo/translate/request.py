@@ -9,7 +9,7 @@ MOST_LOCKS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lock:
+class ProtectedSpan:
     """A part of a text that a translation must keep as it is.
 
     Attributes:
@@ -26,7 +26,7 @@ class Lock:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LockedText:
+class ProtectedText:
     """A turn with marks in the place of its locks.
 
     Attributes:
@@ -35,11 +35,11 @@ class LockedText:
     """
 
     text: str
-    locks: tuple[Lock, ...] = ()
+    locks: tuple[ProtectedSpan, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unit:
+class TranslationRequest:
     """One conversation to translate into one language.
 
     Attributes:
@@ -52,7 +52,7 @@ class Unit:
 
     source: Record
     language: str
-    turns: tuple[LockedText, ...]
+    turns: tuple[ProtectedText, ...]
     attempt: int = 0
     reasons: tuple[str, ...] = ()
 

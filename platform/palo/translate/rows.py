@@ -8,7 +8,7 @@ from palo import storage
 from palo.data.records import Record
 from palo.errors import DataError
 from palo.text.messages import Turn
-from palo.translate.translated import Decision, GateResult, Translated
+from palo.translate.translated import CheckResult, Decision, Translated
 
 
 def to_row(translated: Translated) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _turn(values: Mapping[str, Any]) -> Turn:
     turn = Turn(**values)
     _text(turn.text)
     if turn.role not in ("user", "assistant") or turn.num_images not in (0, 1):
-        raise ValueError(f"{turn.role!r:.60} shows {turn.num_images!r:.60} pictures")
+        raise ValueError(f"{turn.role!r:.60} shows {turn.num_images!r:.60} images")
     return turn
 
 
@@ -112,5 +112,5 @@ def _text(value: object) -> str:
     return value
 
 
-def _gate(values: Mapping[str, Any]) -> GateResult:
-    return GateResult(**{**values, "decision": Decision[values["decision"].upper()]})
+def _gate(values: Mapping[str, Any]) -> CheckResult:
+    return CheckResult(**{**values, "decision": Decision[values["decision"].upper()]})

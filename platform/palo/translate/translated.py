@@ -18,7 +18,7 @@ class Decision(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GateResult:
+class CheckResult:
     """What one gate says of one translation.
 
     Attributes:
@@ -36,7 +36,7 @@ class GateResult:
     doubt: float = 0.0
 
 
-def decide(results: Iterable[GateResult]) -> Decision:
+def decide(results: Iterable[CheckResult]) -> Decision:
     """Returns the gravest decision of some gates, to accept without any."""
     return max((result.decision for result in results), default=Decision.ACCEPT)
 
@@ -62,7 +62,7 @@ class Translated:
     translator: str
     prompt_hash: str = ""
     attempt: int = 0
-    gates: tuple[GateResult, ...] = ()
+    gates: tuple[CheckResult, ...] = ()
     reviewer: str = ""
 
     @property

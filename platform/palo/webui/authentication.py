@@ -13,18 +13,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from palo.api_errors import RefusalCode
+from palo.api_errors import APIErrorCode
 from palo.client import EndpointError
 from palo.security.audit_log import AuditThrottle, record
 from palo.webui.cookies import LANGUAGE_COOKIE, cookies_of, visitor_cookie, without_cookies
 from palo.webui.login_limit import LoginLimit
-from palo.webui.login_page import login_page
+from palo.webui.login_page import render_login
 from palo.webui.paths import is_stream, path_in
 from palo.webui.streams import until_gone
-from palo.webui.texts import Words, chosen_language, isolated, words_of
+from palo.webui.texts import PageTexts, chosen_language, isolated, page_texts
 from palo.webui.tokens import STAY_S, Tokens, Visitor
 from palo.webui.visitor_names import address_of
-from palo.webui.visitors import Door, can_be_key
+from palo.webui.visitors import Authenticator, can_be_key
 
 _MAX_FORM_BYTES = 4096
 _FORM_S = 10.0
@@ -32,7 +32,7 @@ _ADMIT_S = 20.0
 _MOST_ASKING = 4
 
 
-class Gate:
+class AuthenticationGate:
     """ASGI middleware: lets visitors in, and tells the page whose request it is.
 
     What it lets through has the visitor in `scope["state"]["visitor"]`, and no cookie but that of
@@ -49,7 +49,7 @@ class Gate:
     def __init__(
         self,
         app: ASGIApp,
-        door: Door | None,
+        door: Authenticator | None,
         limit: LoginLimit | None = None,
         *,
         trust_forwarded_for: bool = False,
@@ -57,7 +57,7 @@ class Gate:
         self._app = app
         self._door = door
         self._guests: Tokens[None] = Tokens()
-        self._visitors: Door | Tokens[None] = self._guests if door is None else door
+        self._visitors: Authenticator | Tokens[None] = self._guests if door is None else door
         self._limit = limit or LoginLimit()
         self._trust_forwarded_for = trust_forwarded_for
         self._asking = asyncio.Semaphore(_MOST_ASKING)
@@ -109,12 +109,14 @@ class Gate:
         else:
             await self._app(scope, receive, send)
 
-    async def _log_in(self, request: Request, door: Door, language: str | None) -> Response:
+    async def _log_in(
+        self, request: Request, door: Authenticator, language: str | None
+    ) -> Response:
         chosen = request.query_params.get("language") or language
         code = chosen_language(chosen, request.headers.get("accept-language"))
-        about, words = door.welcome(code), words_of(code)
+        about, words = door.welcome(code), page_texts(code)
         if request.method != "POST":
-            return HTMLResponse(login_page(code, about=about))
+            return HTMLResponse(render_login(code, about=about))
         address = address_of(request.scope, trust_forwarded_for=self._trust_forwarded_for)
         if wait_s := self._limit.begin(address):
             self._throttle.record("page_login_limited", client=address)
@@ -123,11 +125,11 @@ class Gate:
             key = await _key_of(request)
             token = await self._admitted(door, key)
         except (ValueError, KeyError, TimeoutError):
-            return HTMLResponse(login_page(code, about=about), 400)
+            return HTMLResponse(render_login(code, about=about), 400)
         except EndpointError as error:
             self._throttle.record("page_login_refused", client=address, reason=error.code)
-            status = 401 if error.code is RefusalCode.INVALID_API_KEY else 503
-            return HTMLResponse(login_page(code, words.error(error), about=about), status)
+            status = 401 if error.code is APIErrorCode.INVALID_API_KEY else 503
+            return HTMLResponse(render_login(code, words.error(error), about=about), status)
         self._limit.succeeded(address)
         visitor = door.visitor(token)
         record("page_login", client=address, login=visitor.owner if visitor else None)
@@ -135,14 +137,14 @@ class Gate:
         _set_cookie(response, request.scope, token)
         return response
 
-    async def _admitted(self, door: Door, key: str) -> str:
+    async def _admitted(self, door: Authenticator, key: str) -> str:
         if not can_be_key(key):
-            raise EndpointError("this can't be a key", code=RefusalCode.INVALID_API_KEY)
+            raise EndpointError("this can't be a key", code=APIErrorCode.INVALID_API_KEY)
         try:
             async with asyncio.timeout(_ADMIT_S), self._asking:
                 return await door.admit(key)
         except TimeoutError:
-            raise EndpointError("too many wait", code=RefusalCode.OVERLOADED) from None
+            raise EndpointError("too many wait", code=APIErrorCode.OVERLOADED) from None
 
     def _log_out(self, request: Request, token: str | None) -> Response:
         if request.method != "POST":
@@ -157,10 +159,10 @@ class Gate:
         return response
 
 
-def _limited(words: Words, about: str, wait_s: float) -> Response:
+def _limited(words: PageTexts, about: str, wait_s: float) -> Response:
     seconds = math.ceil(wait_s)
     told = words["log_in_limited"].format(seconds=isolated(seconds))
-    page = login_page(words.language.code, told, about=about)
+    page = render_login(words.language.code, told, about=about)
     return HTMLResponse(page, 429, {"Retry-After": str(seconds)})
 
 

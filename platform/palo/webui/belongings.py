@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NOT_PASSED_ON = (b"accept-encoding", b"range", b"content-length", b"content-type")
 
 
-class Belongings:
+class SessionOwnership:
     """ASGI middleware: visitors reach what the page uses, and of that only what is theirs.
 
     Args:

@@ -17,8 +17,8 @@ from palo.observability.boundary import Boundary
 from palo.observability.logs import start_logging
 from palo.security.access import LoopbackOnly, is_loopback
 from palo.security.body_limit import BodyBounds, BodyLimit
-from palo.webui.authentication import Gate
-from palo.webui.belongings import Belongings
+from palo.webui.authentication import AuthenticationGate
+from palo.webui.belongings import SessionOwnership
 from palo.webui.hardening import as_if_launched, make_private
 from palo.webui.head import LongerHead
 from palo.webui.quota_settings import QuotaSettings
@@ -26,9 +26,9 @@ from palo.webui.quotas import Quotas
 from palo.webui.responses import Responses
 from palo.webui.same_origin import SameOrigin
 from palo.webui.sessions import forgetting_sessions
-from palo.webui.texts import words_of
+from palo.webui.texts import page_texts
 from palo.webui.visitor_names import VisitorNames
-from palo.webui.visitors import Door
+from palo.webui.visitors import Authenticator
 
 _ASSETS = Path(__file__).parent / "assets"
 # What the machine has; the names are those of the fonts that Debian packages for our scripts.
@@ -52,7 +52,7 @@ def mount_blocks(
     build: Callable[[], gr.Blocks],
     path: str,
     *,
-    door: Door | None,
+    door: Authenticator | None,
     head: str,
     style: str = "",
     public: Sequence[Path] = (),
@@ -101,7 +101,7 @@ def mount_blocks(
     assert isinstance(mounted, Mount)
     # Around all of Gradio: middleware of its own would answer other sites before ours. Each guard
     # stands behind the one below it.
-    guarded: ASGIApp = Belongings(mounted.app, public)
+    guarded: ASGIApp = SessionOwnership(mounted.app, public)
     guarded = Quotas(
         guarded,
         quotas,
@@ -111,7 +111,7 @@ def mount_blocks(
         max_file_bytes=max_file_bytes,
         forget_session=forgetting_sessions(page),
     )
-    guarded = Gate(guarded, door, trust_forwarded_for=quotas.trust_forwarded_for)
+    guarded = AuthenticationGate(guarded, door, trust_forwarded_for=quotas.trust_forwarded_for)
     guarded = SameOrigin(guarded, is_keyless=door is None)
     mounted.app = Responses(guarded)
 
@@ -126,7 +126,7 @@ def head_of(more: Mapping[str, Mapping[str, str]] | None = None, script: str = "
     spoken = {
         language.code: {
             "direction": language.direction,
-            **words_of(language.code).texts,
+            **page_texts(language.code).texts,
             **(more or {}).get(language.code, {}),
         }
         for language in languages.every()

@@ -4,12 +4,12 @@ import html
 from pathlib import Path
 
 from palo import languages
-from palo.webui.texts import words_of
+from palo.webui.texts import page_texts
 
 _FOLDER = Path(__file__).parent / "assets"
 
 
-def login_page(code: str, problem: str = "", *, about: str) -> str:
+def render_login(code: str, problem: str = "", *, about: str) -> str:
     """Returns the page.
 
     Args:
@@ -17,7 +17,7 @@ def login_page(code: str, problem: str = "", *, about: str) -> str:
         problem: Why the last key wasn't taken.
         about: What the page is for, in its language.
     """
-    words = words_of(code)
+    words = page_texts(code)
     links = " ".join(
         f'<a href="login?language={language.code}" lang="{language.code}" '
         f'dir="{language.direction}">{html.escape(language.native_name)}</a>'

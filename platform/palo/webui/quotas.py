@@ -11,7 +11,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.security.body_limit import BodyLimit
 from palo.webui.fair_cache import FairCache
 from palo.webui.paths import EVENTS, HEARTBEAT, JOIN, UPLOAD, UPLOAD_PROGRESS, path_in
@@ -76,7 +76,7 @@ class Quotas:
         try:
             with self._visits.admitted(self._visitor_of(scope), kind, _session_read(scope)):
                 await handle(scope, receive, send)
-        except Refusal as refusal:  # always before the page has begun to answer
+        except APIError as refusal:  # always before the page has begun to answer
             body = orjson.dumps(refusal.body(scope.get("state", {}).get("request_id")))
             response = Response(
                 body, refusal.code.status, refusal.headers(), media_type="application/json"
@@ -152,11 +152,11 @@ def _session_called(body: "SpooledTemporaryFile[bytes]") -> str:
     try:
         values = orjson.loads(body.read() or b"{}")
     except orjson.JSONDecodeError:
-        raise Refusal("the body is no JSON", code=RefusalCode.INVALID_REQUEST) from None
+        raise APIError("the body is no JSON", code=APIErrorCode.INVALID_REQUEST) from None
     session = values.get("session_hash", "") if isinstance(values, dict) else ""
     if not isinstance(session, str) or len(session) > _MAX_SESSION_NAME:
-        raise Refusal(
-            "this names no session", param="session_hash", code=RefusalCode.INVALID_REQUEST
+        raise APIError(
+            "this names no session", param="session_hash", code=APIErrorCode.INVALID_REQUEST
         )
     return session
 

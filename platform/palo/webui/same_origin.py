@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from palo.api_errors import Refusal
+from palo.api_errors import APIError
 from palo.security.access import require_loopback
 from palo.webui.paths import path_in
 
@@ -46,7 +46,7 @@ class SameOrigin:
         if self._is_keyless:
             try:
                 require_loopback(host, origin)
-            except Refusal:
+            except APIError:
                 return False
         if origin is not None and _place_of(origin) != host.lower():
             return False

@@ -16,7 +16,7 @@ _RETRY_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Words:
+class PageTexts:
     """The page's texts in one language.
 
     Attributes:
@@ -52,13 +52,13 @@ def isolated(value: object) -> str:
     return f"\u2068{value}\u2069"
 
 
-def words_of(code: str) -> Words:
+def page_texts(code: str) -> PageTexts:
     """Returns the texts of a language; English ones for a language that has none yet."""
-    return read_words(_FOLDER, code)
+    return read_texts(_FOLDER, code)
 
 
 @cache
-def read_words(folder: Path, code: str) -> Words:
+def read_texts(folder: Path, code: str) -> PageTexts:
     """Returns a page's texts in a language; English ones for a language that has none yet.
 
     Args:
@@ -70,7 +70,7 @@ def read_words(folder: Path, code: str) -> Words:
         path = folder / f"{_DEFAULT}.toml"
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     errors = values.pop("errors")
-    return Words(language=languages.get(path.stem), texts=values, errors=errors)
+    return PageTexts(language=languages.get(path.stem), texts=values, errors=errors)
 
 
 def chosen_language(cookie: str | None, accepted: str | None) -> str:

@@ -7,9 +7,9 @@ import re
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
-from palo.api_errors import RefusalCode
+from palo.api_errors import APIErrorCode
 from palo.client import AsyncChatClient, Endpoint, EndpointError
-from palo.webui.texts import words_of
+from palo.webui.texts import page_texts
 from palo.webui.tokens import Tokens, Visitor
 
 _MOST_LOGINS = 100
@@ -18,7 +18,7 @@ _CONFIRM_S = 3.0
 _KEY = re.compile(r"[\x21-\x7e]{1,512}")
 
 
-class Door(Protocol):
+class Authenticator(Protocol):
     """Who may come in, and how they are welcomed."""
 
     async def admit(self, key: str) -> str:
@@ -67,7 +67,7 @@ class Visitors(Tokens[str]):
             async with asyncio.timeout(_CONFIRM_S):
                 await self._ask(value)
         except EndpointError as error:
-            return error.code is not RefusalCode.INVALID_API_KEY
+            return error.code is not APIErrorCode.INVALID_API_KEY
         except TimeoutError:
             return True
         return True
@@ -78,7 +78,7 @@ class Visitors(Tokens[str]):
 
     def welcome(self, code: str) -> str:
         """Returns what the login says the page is for, in a language."""
-        return words_of(code)["about"]
+        return page_texts(code)["about"]
 
     async def _ask(self, key: str) -> None:
         endpoint = dataclasses.replace(self._endpoint, api_key=key)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.webui.quota_settings import QuotaSettings
 
 _MINUTE_S = 60.0
@@ -113,10 +113,10 @@ class Visits:
         if kind in limits and known.running[kind] >= limits[kind]:
             raise _too_many(f"{kind} at once", _BUSY_RETRY_S)
         if kind is Kind.STREAM and self._num_streams >= self._settings.all_streams:
-            raise Refusal(
+            raise APIError(
                 "too many people have this page open",
                 fix="Try again in a minute.",
-                code=RefusalCode.OVERLOADED,
+                code=APIErrorCode.OVERLOADED,
                 retry_after_s=_MINUTE_S,
             )
 
@@ -134,10 +134,10 @@ class _Visitor:
         return any(self.running.values())
 
 
-def _too_many(what: str, wait_s: float) -> Refusal:
-    return Refusal(
+def _too_many(what: str, wait_s: float) -> APIError:
+    return APIError(
         f"there are too many {what} of one visitor",
         fix=f"Try again in {max(1, round(wait_s))} s.",
-        code=RefusalCode.RATE_LIMIT_EXCEEDED,
+        code=APIErrorCode.RATE_LIMIT_EXCEEDED,
         retry_after_s=wait_s,
     )

@@ -9,15 +9,15 @@ import time
 import pytest
 
 from palo import config
-from palo.api_errors import RefusalCode
+from palo.api_errors import APIErrorCode
 from palo.client import (
     AsyncChatClient,
     ChatClient,
+    ChatQuestion,
     ClientCode,
     Endpoint,
     EndpointError,
-    Picture,
-    Question,
+    ImageContent,
     assistant,
     user,
 )
@@ -25,7 +25,7 @@ from palo.client.answers import Reading
 from palo.client.failures import refused
 from palo.errors import ConfigError, ImageError
 
-_PNG = Picture.of(b"\x89PNG\r\n\x1a\nrest")
+_PNG = ImageContent.of(b"\x89PNG\r\n\x1a\nrest")
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def client(chat_server):
         yield client
 
 
-def _ask(words, *pictures, **settings):
-    return Question(model="palo-7b", messages=(user(words, *pictures),), **settings)
+def _ask(words, *images, **settings):
+    return ChatQuestion(model="palo-7b", messages=(user(words, *images),), **settings)
 
 
 def test_it_lists_the_models(client):
@@ -55,7 +55,7 @@ def test_an_answer_comes_whole_or_in_pieces(client):
 
 def test_a_question_says_what_was_chosen_and_nothing_else(client, chat_server):
     messages = (user("How many?", _PNG), assistant("Two."), user("say ok"))
-    client.answer(Question(model="m", messages=messages, language="ur", max_tokens=9))
+    client.answer(ChatQuestion(model="m", messages=messages, language="ur", max_tokens=9))
     assert chat_server.asked == [
         {
             "model": "m",
@@ -90,7 +90,7 @@ def test_bytes_may_be_cut_anywhere():
     assert reading.done
 
 
-@pytest.mark.parametrize("code", list(RefusalCode))
+@pytest.mark.parametrize("code", list(APIErrorCode))
 def test_refusals_keep_their_code_before_and_within_a_stream(client, code):
     with (
         pytest.raises(EndpointError, match="said so") as caught,
@@ -111,12 +111,12 @@ def test_refusals_keep_their_code_before_and_within_a_stream(client, code):
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [
-        (401, b"<html>", RefusalCode.INVALID_API_KEY),
-        (404, b'{"error": {"code": 404, "message": "none"}}', RefusalCode.MODEL_NOT_FOUND),
-        (429, b'{"error": "slow down"}', RefusalCode.RATE_LIMIT_EXCEEDED),
-        (422, b"[]", RefusalCode.INVALID_REQUEST),
-        (302, b"", RefusalCode.INVALID_REQUEST),
-        (500, b'{"error": {"code": null}}', RefusalCode.INTERNAL),
+        (401, b"<html>", APIErrorCode.INVALID_API_KEY),
+        (404, b'{"error": {"code": 404, "message": "none"}}', APIErrorCode.MODEL_NOT_FOUND),
+        (429, b'{"error": "slow down"}', APIErrorCode.RATE_LIMIT_EXCEEDED),
+        (422, b"[]", APIErrorCode.INVALID_REQUEST),
+        (302, b"", APIErrorCode.INVALID_REQUEST),
+        (500, b'{"error": {"code": null}}', APIErrorCode.INTERNAL),
     ],
 )
 def test_other_servers_refusals_are_told_by_their_status(status, body, code):
@@ -148,7 +148,7 @@ def test_silence_ends_in_a_time_out(chat_server):
     with ChatClient(Endpoint(url=chat_server.url, silence_s=0.1)) as client:
         with pytest.raises(EndpointError) as caught, client.stream(_ask("wait")) as answer:
             list(answer)
-        assert caught.value.code == RefusalCode.TIMEOUT
+        assert caught.value.code == APIErrorCode.TIMEOUT
     assert chat_server.left.wait(5)
 
 
@@ -170,7 +170,7 @@ def test_a_key_is_sent_and_never_shown(chat_server):
     wrong, right = (Endpoint(url=chat_server.url, api_key=key) for key in (None, "sk-secret"))
     with ChatClient(wrong) as client, pytest.raises(EndpointError) as caught:
         client.models()
-    assert caught.value.code == RefusalCode.INVALID_API_KEY
+    assert caught.value.code == APIErrorCode.INVALID_API_KEY
     with ChatClient(right) as client:
         assert client.models()
     assert "secret" not in repr(right)
@@ -185,7 +185,7 @@ def test_the_asynchronous_client_does_the_same(chat_server):
             with pytest.raises(EndpointError) as caught:
                 async with client.stream(_ask("refuse overloaded")):
                     pass
-            assert caught.value.code == RefusalCode.OVERLOADED
+            assert caught.value.code == APIErrorCode.OVERLOADED
             with pytest.raises(EndpointError) as caught:
                 async with client.stream(_ask("cut")) as answer:
                     assert [piece async for piece in answer]
@@ -222,9 +222,9 @@ def test_a_wrong_address_is_told(url):
 
 
 @pytest.mark.parametrize("start", [b"<svg", b"%PDF", b"", b"RIFF1234WAVE"])
-def test_only_pictures_are_sent(start):
+def test_only_images_are_sent(start):
     with pytest.raises(ImageError, match="PNG, JPEG"):
-        Picture.of(start)
+        ImageContent.of(start)
 
 
 def test_the_client_is_light():

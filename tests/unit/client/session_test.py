@@ -2,8 +2,8 @@ import contextlib
 
 import pytest
 
-from palo.api_errors import RefusalCode
-from palo.client import Endpoint, EndpointError, Picture
+from palo.api_errors import APIErrorCode
+from palo.client import Endpoint, EndpointError, ImageContent
 from palo.client.session import EndpointSession
 from palo.errors import ImageError
 
@@ -15,7 +15,7 @@ def session(chat_server):
     return EndpointSession(Endpoint(url=chat_server.url), language="bn", max_tokens=9)
 
 
-def test_the_picture_goes_with_the_first_question_and_all_is_remembered(
+def test_the_image_goes_with_the_first_question_and_all_is_remembered(
     session, chat_server, tmp_path
 ):
     (tmp_path / "a.png").write_bytes(_PNG)
@@ -25,7 +25,7 @@ def test_the_picture_goes_with_the_first_question_and_all_is_remembered(
     last = chat_server.asked[-1]
     assert (last["model"], last["language"], last["max_tokens"]) == ("palo-7b", "bn", 9)
     first, answer, second = last["messages"]
-    assert first["content"][0]["image_url"]["url"] == Picture.of(_PNG).data_url
+    assert first["content"][0]["image_url"]["url"] == ImageContent.of(_PNG).data_url
     assert (answer["content"], second["content"]) == ("দুই", "say three")
     session.restart()
     list(session.ask("say again"))
@@ -45,7 +45,7 @@ def test_what_was_said_before_a_stop_is_remembered_and_a_refused_question_is_not
     assert said == ["forever", "0 ", "say ok"]
 
 
-def test_a_file_that_is_no_picture_leaves_the_old_one(session, chat_server, tmp_path):
+def test_a_file_that_is_no_image_leaves_the_old_one(session, chat_server, tmp_path):
     (tmp_path / "a.png").write_bytes(_PNG)
     (tmp_path / "b.png").write_bytes(b"<svg>")
     session.show(tmp_path / "a.png")
@@ -58,4 +58,4 @@ def test_a_file_that_is_no_picture_leaves_the_old_one(session, chat_server, tmp_
 def test_a_model_that_is_not_there_is_told_with_those_that_are(chat_server):
     with pytest.raises(EndpointError, match="Use one of palo-7b, palo-mobile") as caught:
         EndpointSession(Endpoint(url=chat_server.url), model="gpt")
-    assert caught.value.code == RefusalCode.MODEL_NOT_FOUND
+    assert caught.value.code == APIErrorCode.MODEL_NOT_FOUND

@@ -13,7 +13,7 @@ RECORDS = [
         language="ur",
         source="made",
         licence="CC0",
-        image="pictures/1.jpg",
+        image="images/1.jpg",
         turns=(QUESTION, Turn("assistant", "آدمی 🚲")),
     ),
     Record(

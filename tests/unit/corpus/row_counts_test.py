@@ -1,6 +1,6 @@
 import pytest
 
-from palo.corpus.row_counts import Accounts
+from palo.corpus.row_counts import RowCounts
 from palo.corpus.stages import STEPS
 from palo.data.manifest import LENGTH_STEP
 from palo.errors import DataError
@@ -15,7 +15,7 @@ def add(accounts, number, source="a"):
 
 
 def test_counts_add_up_over_tasks_and_sources():
-    accounts = Accounts(0.5, ["a", "b", "empty"])
+    accounts = RowCounts(0.5, ["a", "b", "empty"])
     add(accounts, 2)
     add(accounts, 1)
     add(accounts, 3, source="b")
@@ -33,7 +33,7 @@ def test_counts_add_up_over_tasks_and_sources():
 
 
 def test_a_reason_that_a_step_has_not_declared_is_an_error():
-    accounts = Accounts(0.5, ["a"])
+    accounts = RowCounts(0.5, ["a"])
     with pytest.raises(ValueError, match="step clean drops rows for no turns"):
         accounts.add("clean", "a", 1, 0, {Reason.NO_TURNS: {"en": 1}})
 
@@ -50,7 +50,7 @@ def test_what_a_step_reads_was_written_before_it():
 
 
 def test_too_many_bad_rows_are_told_with_reasons_and_an_example():
-    accounts = Accounts(0.3, ["a"])
+    accounts = RowCounts(0.3, ["a"])
     add(accounts, 2)
     add(accounts, 1)
     for step, reason in (("duplicate", Reason.DUPLICATE), ("mixture", Reason.NOT_CHOSEN)):
@@ -65,7 +65,7 @@ def test_too_many_bad_rows_are_told_with_reasons_and_an_example():
 
 
 def test_samples_are_measured_by_language_and_source():
-    accounts = Accounts(0.5, ["a", "b"])
+    accounts = RowCounts(0.5, ["a", "b"])
     result = {
         "counts": {"en": {"records": 3, "split": 1, "cut": 2, "dropped_parts": 3}},
         "lengths": {"en": {"10": 3, str(LENGTH_STEP + 6): 1}},

@@ -2,12 +2,12 @@ import dataclasses
 
 import pytest
 
-from palo.corpus.task_log import Entry, Ticket, begin, finish, finished, sweep
+from palo.corpus.task_log import TaskEntry, TaskKey, begin, finish, finished, sweep
 
 
 @pytest.fixture
 def ticket(tmp_path):
-    return Ticket(corpus=tmp_path, step="parse", name="source/000", key="a")
+    return TaskKey(corpus=tmp_path, step="parse", name="source/000", key="a")
 
 
 def write(corpus, *names, text="text"):
@@ -20,7 +20,7 @@ def write(corpus, *names, text="text"):
 def test_a_finished_task_is_known_by_its_key(ticket, tmp_path):
     assert list(finished([ticket])) == [None]
     files = write(tmp_path, "records/source/0.parquet", "quarantine/parse/source/0.parquet")
-    assert finish(ticket, {"rows": 3}, files) == Entry({"rows": 3}, dict.fromkeys(files, 4))
+    assert finish(ticket, {"rows": 3}, files) == TaskEntry({"rows": 3}, dict.fromkeys(files, 4))
     other = dataclasses.replace(ticket, key="b")
     further = dataclasses.replace(ticket, name="source/001")
     entries = list(finished([other, ticket, further]))
@@ -58,7 +58,7 @@ def test_what_belongs_to_no_task_is_swept(ticket, tmp_path):
         "samples/gone/0.parquet",
         "done/parse/gone/0.json",
     )
-    foreign = write(tmp_path, "images/manifest.json", "pictures.parquet", "done/images/a.json")
+    foreign = write(tmp_path, "images/manifest.json", "image_table.parquet", "done/images/a.json")
     assert sweep(tmp_path, [ticket], [kept]) == 4
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {kept, "done/parse/source/000.json", *foreign}

@@ -4,7 +4,7 @@ from palo.data.records import Origin, Record, Rejected, parse_llava
 from palo.reasons import Reason
 
 ORIGIN = Origin(
-    source="test", licence="CC0", language="en", image_folder="/pictures", languages=("en", "ur")
+    source="test", licence="CC0", language="en", image_folder="/images", languages=("en", "ur")
 )
 
 
@@ -18,19 +18,19 @@ def make_row(question="Was\n<image>", answer="An answer", **fields):
     return row | fields
 
 
-def test_a_good_row_becomes_a_record_with_the_picture_in_front():
+def test_a_good_row_becomes_a_record_with_the_image_in_front():
     record = parse_llava(make_row("  What\nis it? <image>", " One. "), ORIGIN, "120")
     assert isinstance(record, Record)
     assert record.record_id == "test/7@120"
     assert (record.language, record.licence, record.source) == ("en", "CC0", "test")
-    assert record.image == "/pictures/a/b.jpg"
+    assert record.image == "/images/a/b.jpg"
     user, assistant = record.turns
     assert (user.role, user.text, user.num_images) == ("user", "What\nis it?", 1)
     assert (assistant.role, assistant.text, assistant.num_images) == ("assistant", " One. ", 0)
     assert record.conversation.num_images == 1
 
 
-def test_the_picture_may_come_in_a_later_turn():
+def test_the_image_may_come_in_a_later_turn():
     turns = [turn("human", " Hi "), turn("gpt", "Yes?"), *make_row()["conversations"]]
     record = parse_llava(make_row(conversations=turns), ORIGIN)
     assert [t.num_images for t in record.turns] == [0, 0, 1, 0]
@@ -57,7 +57,7 @@ def test_a_rows_own_language_wins():
     assert parse_llava(make_row(language="ur"), ORIGIN).language == "ur"
 
 
-def test_text_only_rows_need_no_picture():
+def test_text_only_rows_need_no_image():
     row = make_row("Question")
     del row["image"]
     record = parse_llava(row, ORIGIN)
@@ -68,7 +68,7 @@ def test_text_only_rows_need_no_picture():
 def test_a_record_goes_back_to_llavas_format():
     row = parse_llava(make_row(), ORIGIN).to_llava()
     assert row["conversations"][0] == turn("human", "<image>\nWas")
-    assert row["image"] == "/pictures/a/b.jpg"
+    assert row["image"] == "/images/a/b.jpg"
     assert isinstance(parse_llava(row | {"image": "a/b.jpg"}, ORIGIN), Record)
 
 
@@ -146,11 +146,11 @@ def test_a_rejected_row_counts_for_its_language_where_that_is_known():
 
 
 def test_a_row_without_a_language_needs_the_sources():
-    origin = Origin(source="test", languages=("en",), image_folder="/pictures")
+    origin = Origin(source="test", languages=("en",), image_folder="/images")
     assert parse_llava(make_row(), origin).reason is Reason.UNKNOWN_LANGUAGE
 
 
-def test_a_picture_needs_the_sources_folder():
+def test_an_image_needs_the_sources_folder():
     origin = Origin(source="test", language="en", languages=("en",))
     assert parse_llava(make_row(), origin).reason is Reason.NO_IMAGE_FOLDER
 
@@ -163,7 +163,7 @@ def test_markup_other_than_the_place_is_only_words():
 PALO = Origin(
     source="palo",
     language="en",
-    image_folder="/pictures",
+    image_folder="/images",
     languages=("en", "hi", "ur"),
     names=("English", "Hindi", "Urdu"),
 )

@@ -10,7 +10,7 @@ from palo import config
 from palo.endpoint.caller import Caller, each
 from palo.endpoint.pace import Pace
 from palo.endpoint.replies import Failure, Reply
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError, ResourceError
 
 BODY = {"messages": [{"role": "user", "content": "?"}]}
@@ -18,7 +18,7 @@ BODY = {"messages": [{"role": "user", "content": "?"}]}
 
 def settings(server, **changes):
     values = {"url": server.url, "model": "m", "first_wait_s": 0.0, "timeout_s": 5.0}
-    return Endpoint(**(values | changes))
+    return EndpointSettings(**(values | changes))
 
 
 def ask(endpoint, times=1):
@@ -96,7 +96,9 @@ def test_an_answer_that_goes_on_drop_by_drop_is_a_timeout():
         async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             url = f"http://127.0.0.1:{port}/v1"
-            async with Caller(Endpoint(url=url, model="m", timeout_s=0.2, attempts=1)) as caller:
+            async with Caller(
+                EndpointSettings(url=url, model="m", timeout_s=0.2, attempts=1)
+            ) as caller:
                 return await caller.ask(BODY)
 
     failure = asyncio.run(run())
@@ -127,7 +129,9 @@ def test_a_server_that_hangs_up_each_time_costs_its_requests_alone(completions):
 
 
 def test_a_server_that_is_not_there_ends_the_run():
-    endpoint = Endpoint(url="http://127.0.0.1:9/v1", model="m", first_wait_s=0.0, attempts=2)
+    endpoint = EndpointSettings(
+        url="http://127.0.0.1:9/v1", model="m", first_wait_s=0.0, attempts=2
+    )
     with pytest.raises(ResourceError, match="can't be reached"):
         ask(endpoint)
 
@@ -228,7 +232,7 @@ def test_the_first_error_ends_all(completions):
 
 
 def test_wrong_settings_are_told_together():
-    wrong = Endpoint(
+    wrong = EndpointSettings(
         url="localhost",
         model="",
         in_flight=0,
@@ -244,9 +248,11 @@ def test_wrong_settings_are_told_together():
 
 def test_a_limit_of_money_needs_prices():
     with pytest.raises(ConfigError, match="needs input_price or output_price"):
-        config.check(Endpoint(url="http://a/v1", model="m", max_cost=5))
+        config.check(EndpointSettings(url="http://a/v1", model="m", max_cost=5))
 
 
 def test_the_key_is_not_in_what_is_written_down(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    assert "secret" not in json.dumps(config.to_dict(Endpoint(url="http://a/v1", model="m")))
+    assert "secret" not in json.dumps(
+        config.to_dict(EndpointSettings(url="http://a/v1", model="m"))
+    )

@@ -4,7 +4,7 @@ import pytest
 
 from palo.endpoint.pace import Pace
 from palo.endpoint.retry_after import seconds_of
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def clock(monkeypatch):
 
 def starts(clock, count, tokens=10, hold=0.0, **limits):
     """When so many requests start, in seconds after the first may."""
-    pace = Pace(Endpoint(url="http://a/v1", model="m", **limits), lambda: clock[0])
+    pace = Pace(EndpointSettings(url="http://a/v1", model="m", **limits), lambda: clock[0])
     pace.hold(hold)
 
     async def run():

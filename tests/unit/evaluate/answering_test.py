@@ -7,7 +7,7 @@ from palo import config
 from palo.errors import ConfigError, DataError, ImageError
 from palo.evaluate import answering
 from palo.evaluate.answering import AnswerSettings, answer_here, chunks_by_image, prompt_ids
-from palo.evaluate.image_features import picture_features, preprocessing_of
+from palo.evaluate.image_features import image_features, preprocessing_of
 from palo.text.encoding import expand_sentinels, stop_ids
 from palo.text.messages import Conversation, Turn
 
@@ -31,7 +31,7 @@ def test_answers_equal_those_of_generate(trained, asked):
         ids = expand_sentinels(ids, trained.model.config.tokens_per_image)
         row = trained.model.generate(
             torch.tensor([ids]),
-            features=picture_features(trained.model, preprocessing, [question.image]),
+            features=image_features(trained.model, preprocessing, [question.image]),
             max_new_tokens=12,
             do_sample=False,
             eos_token_id=list(stops),
@@ -40,32 +40,32 @@ def test_answers_equal_those_of_generate(trained, asked):
         assert answer == trained.tokenizer.decode([i for i in row.tolist() if i not in stops])
 
 
-def test_the_picture_is_looked_at_unless_it_is_withheld(trained, asked, picture_files):
-    same_words = [replace(asked[0], image=path) for path in picture_files]
+def test_the_image_is_looked_at_unless_it_is_withheld(trained, asked, image_files):
+    same_words = [replace(asked[0], image=path) for path in image_files]
     assert len(set(answers(trained, same_words))) == 3
     assert len(set(answers(trained, same_words, withhold_image=True))) == 1
 
 
-def test_without_a_picture_no_file_is_read(trained, asked, tmp_path):
+def test_without_an_image_no_file_is_read(trained, asked, tmp_path):
     question = replace(asked[0], image=tmp_path / "missing.png")
     assert answers(trained, [question], withhold_image=True)
 
 
-def test_each_picture_is_encoded_once(trained, asked, monkeypatch):
+def test_each_image_is_encoded_once(trained, asked, monkeypatch):
     encoded = []
-    original = answering.picture_features
+    original = answering.image_features
 
     def recording(model, preprocessing, paths):
         encoded.extend(paths)
         return original(model, preprocessing, paths)
 
-    monkeypatch.setattr(answering, "picture_features", recording)
+    monkeypatch.setattr(answering, "image_features", recording)
     monkeypatch.setattr(answering, "_BATCHES_A_CHUNK", 1)
     answers(trained, asked, batch_size=2)
     assert sorted(encoded) == sorted({question.image for question in asked})
 
 
-def test_a_picture_is_in_one_chunk_only(asked):
+def test_an_image_is_in_one_chunk_only(asked):
     chunks = chunks_by_image(asked, 3)
     assert sorted(position for chunk in chunks for position in chunk) == list(range(12))
     assert [{asked[i].image for i in chunk} for chunk in chunks] == [
@@ -74,9 +74,9 @@ def test_a_picture_is_in_one_chunk_only(asked):
     assert chunks_by_image(asked, 100) == [[*range(0, 12, 3), *range(1, 12, 3), *range(2, 12, 3)]]
 
 
-def test_a_picture_that_is_none_is_named(trained, asked, tmp_path):
+def test_an_image_that_is_none_is_named(trained, asked, tmp_path):
     path = tmp_path / "words.png"
-    path.write_text("not a picture")
+    path.write_text("not an image")
     with pytest.raises(ImageError, match=r"words\.png"):
         answers(trained, [replace(asked[0], image=path)])
 

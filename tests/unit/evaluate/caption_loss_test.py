@@ -6,7 +6,7 @@ import torch
 from palo.checkpoint.load import load_trained
 from palo.errors import DataError
 from palo.evaluate.caption_loss import answers_nats, caption_loss, other_places
-from palo.evaluate.image_features import picture_features, preprocessing_of
+from palo.evaluate.image_features import image_features, preprocessing_of
 from palo.text.encoding import EncodingLimits, encode_conversation, expand_sentinels
 from palo.text.messages import Conversation, Turn
 from palo.text.templates import TEMPLATES
@@ -15,8 +15,8 @@ TEXTS = ("a red circle", "two blue squares", "один круг", "a", "一つ�
 
 
 @pytest.fixture
-def captions(picture_files):
-    return [(picture_files[number % 3], text) for number, text in enumerate(TEXTS)]
+def captions(image_files):
+    return [(image_files[number % 3], text) for number, text in enumerate(TEXTS)]
 
 
 def loss_of(trained, captions, template="plain", **changes):
@@ -41,7 +41,7 @@ def nats_with_labels(trained, template, question, image, text):
     ((start, end),) = sample.label_spans
     labels = torch.full((1, len(ids)), -100)
     labels[0, len(ids) - (end - start) :] = torch.tensor(sample.input_ids[start:end])
-    features = picture_features(trained.model, preprocessing_of(trained), [image])
+    features = image_features(trained.model, preprocessing_of(trained), [image])
     with torch.no_grad():
         output = trained.model(torch.tensor([ids]), features=features, labels=labels)
     return float(output.loss) * (end - start), end - start
@@ -84,7 +84,7 @@ def test_a_model_that_does_not_look_has_no_difference(finished_stage, captions):
 
 
 @pytest.mark.parametrize(("length", "count"), [(2, 4), (3, 1), (17, 4)])
-def test_every_picture_is_replaced_by_others_and_as_often_as_any(length, count):
+def test_every_image_is_replaced_by_others_and_as_often_as_any(length, count):
     wrong = other_places(length, count, seed=5)
     used = Counter(place for places in wrong for place in places)
     assert set(used.values()) == {min(count, length - 1)}
@@ -93,8 +93,8 @@ def test_every_picture_is_replaced_by_others_and_as_often_as_any(length, count):
     assert wrong == other_places(length, count, seed=5)
 
 
-def test_answers_do_not_see_one_another(trained, picture_files):
-    (features,) = picture_features(trained.model, preprocessing_of(trained), picture_files[:1])
+def test_answers_do_not_see_one_another(trained, image_files):
+    (features,) = image_features(trained.model, preprocessing_of(trained), image_files[:1])
     prompt = [1, *[-200] * trained.model.config.tokens_per_image]
     answers = [[5, 6, 7], [8], [9, 10]]
     together = answers_nats(trained.model, prompt, features, answers)
@@ -102,8 +102,8 @@ def test_answers_do_not_see_one_another(trained, picture_files):
     assert together == pytest.approx(sum(alone), rel=1e-5)
 
 
-def test_one_picture_has_no_wrong_one(trained, captions):
-    with pytest.raises(DataError, match="at least two pictures"):
+def test_one_image_has_no_wrong_one(trained, captions):
+    with pytest.raises(DataError, match="at least two images"):
         loss_of(trained, captions[::3])
 
 

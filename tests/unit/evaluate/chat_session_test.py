@@ -42,12 +42,12 @@ def test_earlier_turns_are_part_of_the_prompt(session, trained, asked, monkeypat
     assert second
 
 
-def test_another_picture_starts_anew(session, picture_files):
-    session.show(picture_files[0])
+def test_another_image_starts_anew(session, image_files):
+    session.show(image_files[0])
     one = "".join(session.ask("a red circle"))
-    session.show(picture_files[1])
+    session.show(image_files[1])
     other = "".join(session.ask("a red circle"))
-    session.show(picture_files[0])
+    session.show(image_files[0])
     assert "".join(session.ask("a red circle")) == one
     assert one != other
 
@@ -76,8 +76,8 @@ def test_a_stop_in_the_model_is_remembered_too(session, monkeypatch):
     assert session._turns[-1].text == "".join(said) != ""
 
 
-def test_a_bad_picture_leaves_the_old_one(session, picture_files, tmp_path):
-    session.show(picture_files[0])
+def test_a_bad_image_leaves_the_old_one(session, image_files, tmp_path):
+    session.show(image_files[0])
     before = session._features
     (tmp_path / "bad.png").write_bytes(b"\x89PNG")
     with pytest.raises(ImageError, match=r"bad\.png"):
@@ -92,9 +92,9 @@ def test_a_question_that_is_too_long_is_not_remembered(session):
     assert "".join(session.ask("a red circle"))
 
 
-def test_a_pretrain_stage_describes_one_picture_at_a_time(caption_stage, picture_files):
+def test_a_pretrain_stage_describes_one_image_at_a_time(caption_stage, image_files):
     session = ChatSession(load_trained(caption_stage), max_new_tokens=6)
-    with pytest.raises(DataError, match="only describes pictures"):
+    with pytest.raises(DataError, match="only describes images"):
         list(session.ask("what?"))
-    session.show(picture_files[0])
+    session.show(image_files[0])
     assert list(session.ask("what?")) == list(session.ask("and now?"))

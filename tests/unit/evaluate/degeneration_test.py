@@ -1,6 +1,6 @@
 import pytest
 
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.degeneration import is_cut_off, refuses, repeats_itself, repetition
 
 
@@ -49,13 +49,13 @@ def test_answers_are_no_refusals(text):
 
 def test_what_the_engine_says_decides_whether_an_answer_was_cut():
     whole = "A long enough sentence, that ends as it should."
-    assert is_cut_off(Answer(key="a", text=whole, finish_reason="length"))
-    assert not is_cut_off(Answer(key="a", text=whole[:-9], finish_reason="stop"))
+    assert is_cut_off(ModelAnswer(key="a", text=whole, finish_reason="length"))
+    assert not is_cut_off(ModelAnswer(key="a", text=whole[:-9], finish_reason="stop"))
 
 
 @pytest.mark.parametrize("end", [".", "۔", "।", "。", "؟", "!", "»", "```"])
 def test_else_its_end_decides(end):
     body = "a sentence of some length " * 3
-    assert not is_cut_off(Answer(key="a", text=body + end))
-    assert is_cut_off(Answer(key="a", text=body + end + " and then"))
-    assert not is_cut_off(Answer(key="a", text="a cat"))
+    assert not is_cut_off(ModelAnswer(key="a", text=body + end))
+    assert is_cut_off(ModelAnswer(key="a", text=body + end + " and then"))
+    assert not is_cut_off(ModelAnswer(key="a", text="a cat"))

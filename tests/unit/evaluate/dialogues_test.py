@@ -4,7 +4,13 @@ from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo import languages
 from palo.errors import ConfigError, DataError
-from palo.evaluate.dialogues import Dialogue, Talk, read_dialogues, scene_dialogues, talk
+from palo.evaluate.dialogues import (
+    DialogueTranscript,
+    ScriptedDialogue,
+    read_dialogues,
+    scene_dialogues,
+    talk,
+)
 from palo.evaluate.reports.gallery import write_gallery
 
 MARKUP = "<script>alert(1)</script>"
@@ -28,8 +34,8 @@ class Echo:
 
 def test_turns_of_a_dialogue_are_one_conversation(tmp_path):
     asked = [
-        Dialogue(language="ur", image=tmp_path, questions=("a", "b")),
-        Dialogue(language="en", image=tmp_path, questions=("c",)),
+        ScriptedDialogue(language="ur", image=tmp_path, questions=("a", "b")),
+        ScriptedDialogue(language="en", image=tmp_path, questions=("c",)),
     ]
     seen = []
     held = talk(asked, Echo, on_talk=lambda: seen.append(1))
@@ -60,10 +66,10 @@ def test_wrong_lines_are_told(tmp_path, row, message):
         read_dialogues(tmp_path / "d.jsonl", tmp_path)
 
 
-def test_the_page_shows_each_turn_in_its_direction_and_runs_nothing(tmp_path, picture_files):
-    dialogue = Dialogue(language="ur", image=picture_files[0], questions=(URDU, MARKUP))
+def test_the_page_shows_each_turn_in_its_direction_and_runs_nothing(tmp_path, image_files):
+    dialogue = ScriptedDialogue(language="ur", image=image_files[0], questions=(URDU, MARKUP))
     path = tmp_path / "index.html"
-    write_gallery(path, "tiny", [Talk(dialogue=dialogue, answers=(MARKUP, ""))])
+    write_gallery(path, "tiny", [DialogueTranscript(dialogue=dialogue, answers=(MARKUP, ""))])
     text = path.read_text("utf-8")
     assert 'dir="rtl"' in text
     assert text.count('lang="ur" dir="auto"') == 4
@@ -72,14 +78,14 @@ def test_the_page_shows_each_turn_in_its_direction_and_runs_nothing(tmp_path, pi
     assert "data:image/png" in text
 
 
-def test_the_job_holds_them_with_a_finished_model(finished_stage, picture_files, tmp_path, capsys):
-    row = {"language": "ur", "image": picture_files[0].name, "questions": [URDU, "کتنے؟"]}
+def test_the_job_holds_them_with_a_finished_model(finished_stage, image_files, tmp_path, capsys):
+    row = {"language": "ur", "image": image_files[0].name, "questions": [URDU, "کتنے؟"]}
     write_lines(tmp_path / "d.jsonl", [row])
     gallery.main(
         [
             str(finished_stage),
             *("--dialogues", str(tmp_path / "d.jsonl")),
-            *("--images", str(picture_files[0].parent)),
+            *("--images", str(image_files[0].parent)),
             *("--max-tokens", "4"),
             *("--output", str(tmp_path / "out" / "index.html")),
         ]

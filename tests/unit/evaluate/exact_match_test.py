@@ -72,8 +72,8 @@ def test_a_new_language_is_scored_like_the_others(eleventh_language):
     assert scored.by_language["sw"].value == 1.0
 
 
-def test_questions_about_one_picture_are_one_observation():
-    """Ten languages about the same pictures know no more than one language does."""
+def test_questions_about_one_image_are_one_observation():
+    """Ten languages about the same images know no more than one language does."""
     codes = ("en", "zh", "fr", "es", "ru", "ja", "ar", "hi", "bn", "ur")
     questions = [question(n, code) for code in codes for n in range(40)]
     answers = ["yes" if n % 2 else "no" for _ in codes for n in range(40)]

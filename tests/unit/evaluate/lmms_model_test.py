@@ -90,7 +90,7 @@ def test_answers_are_those_of_the_model_in_the_order_asked(model, trained, asked
     assert model.generate_until(requests) == [answer.strip() for answer in expected]
 
 
-def test_words_without_a_picture_are_answered_and_stop_texts_end_answers(model, trained, asked):
+def test_words_without_an_image_are_answered_and_stop_texts_end_answers(model, trained, asked):
     blind = AnswerSettings(max_new_tokens=8, withhold_image=True)
     question = replace(asked[0], question=asked[0].question.strip())
     (whole,) = answer_here(trained, [question], blind)
@@ -100,9 +100,9 @@ def test_words_without_a_picture_are_answered_and_stop_texts_end_answers(model, 
 
 
 def test_what_it_can_not_do_is_told(model, asked):
-    picture = Image.open(asked[0].image)
-    with pytest.raises(DataError, match="something else than one picture"):
-        model.generate_until([asking(0, "x", [picture, picture])])
+    image = Image.open(asked[0].image)
+    with pytest.raises(DataError, match="something else than one image"):
+        model.generate_until([asking(0, "x", [image, image])])
     with pytest.raises(DataError, match="1 of str"):
         model.generate_until([asking(0, "x", ["film.mp4"])])
     with pytest.raises(ConfigError, match="answers are greedy"):

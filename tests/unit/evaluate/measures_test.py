@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.measures import by_language, measure, summary
 from palo.evaluate.objects import mentions, vocabulary
@@ -36,9 +36,9 @@ def test_measures_are_summed_up_by_language():
         ITEM, language="ur", references=("کتا",), question_id="3", objects=None, context=()
     )
     answers = [
-        Answer(key="en/1", text="A dog on a sofa.", finish_reason="stop"),
-        Answer(key="en/2", text="Ein Hund und eine Katze.", finish_reason="length"),
-        Answer(key="ur/3", text=""),
+        ModelAnswer(key="en/1", text="A dog on a sofa.", finish_reason="stop"),
+        ModelAnswer(key="en/2", text="Ein Hund und eine Katze.", finish_reason="length"),
+        ModelAnswer(key="ur/3", text=""),
     ]
     measured = measure([ITEM, OTHER, urdu], answers)
     sums = by_language(measured)
@@ -46,7 +46,7 @@ def test_measures_are_summed_up_by_language():
     english = sums["en"]
     assert (english.num_answers, english.exact, english.relaxed) == (2, 0.5, 0.5)
     assert english.cut_off == 0.5
-    # "dog" is in the second picture as a hot dog and in the caption as itself.
+    # "dog" is in the second image as a hot dog and in the caption as itself.
     assert (english.hallucinated, english.answers_hallucinating) == (0, 0)
     assert sums["ur"].fidelity == 0
     assert sums["ur"].empty == 1
@@ -60,4 +60,4 @@ def test_measures_are_summed_up_by_language():
 
 def test_answers_of_other_questions_are_refused():
     with pytest.raises(ValueError, match="en/2 is no answer to en/1"):
-        measure([ITEM], [Answer(key="en/2", text="x")])
+        measure([ITEM], [ModelAnswer(key="en/2", text="x")])

@@ -36,7 +36,7 @@ def bars_of(axes):
     return [bar for group in axes.containers for bar in getattr(group, "patches", [])]
 
 
-def test_each_language_has_a_bar_with_and_without_the_picture(axes, scored):
+def test_each_language_has_a_bar_with_and_without_the_image(axes, scored):
     draw_accuracy(axes, *scored)
     num_languages = len(languages.codes())
     heights = [bar.get_height() for bar in bars_of(axes)]
@@ -55,11 +55,11 @@ def test_low_resource_languages_have_a_colour_of_their_own(axes, scored):
 
 
 @pytest.mark.filterwarnings("error")
-def test_the_picture_is_written_and_no_font_is_missing(scored, tmp_path, metrics_file):
+def test_the_image_is_written_and_no_font_is_missing(scored, tmp_path, metrics_file):
     path = tmp_path / "run" / "report.png"
     plot_report(path, *scored, {"pretrain": metrics_file, "finetune": metrics_file})
-    with Image.open(path) as picture:
-        assert (picture.format, picture.size) == ("PNG", (1440, 960))
+    with Image.open(path) as image:
+        assert (image.format, image.size) == ("PNG", (1440, 960))
 
 
 def test_a_folder_that_is_a_file_is_one_clear_line(scored, tmp_path):

@@ -17,7 +17,7 @@ ROW = {
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes lines, as they are or as JSON, and a picture that they may name."""
+    """Writes lines, as they are or as JSON, and an image that they may name."""
 
     def lines(*rows):
         (tmp_path / "one.png").touch()
@@ -43,10 +43,10 @@ def test_questions_are_read(write, tmp_path):
         ("[1]", "line 2 .* is not an object"),
         ({"id": "b"}, "line 2 .* lacks text for a field: image, language"),
         (ROW | {"answer": 3}, "line 2 .* lacks text for a field: answer"),
-        (ROW | {"id": "b", "picture": "x"}, "line 2 .* has an unknown field: picture"),
+        (ROW | {"id": "b", "photo": "x"}, "line 2 .* has an unknown field: photo"),
         (ROW, "line 2 .* repeats an id: a"),
         (ROW | {"id": "b", "language": "xx"}, "line 2 .* has an unknown language: 'xx'"),
-        (ROW | {"id": "b", "image": "two.png"}, "line 2 .* names a missing picture: .*two.png"),
+        (ROW | {"id": "b", "image": "two.png"}, "line 2 .* names a missing image: .*two.png"),
     ],
 )
 def test_a_bad_line_is_named(write, tmp_path, bad, fact):

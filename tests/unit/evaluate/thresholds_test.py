@@ -3,15 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from palo.errors import ConfigError, GateError
-from palo.evaluate.answers.answer import Answer
+from palo.errors import ConfigError, ThresholdError
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.bench import Bench, BenchSource
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.judging.judged import Judged
 from palo.evaluate.measures import by_language, measure
-from palo.evaluate.reports.leaderboard import Board, ModelResult
+from palo.evaluate.reports.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.statistics.relative import ScoredItem, relative_scores
-from palo.evaluate.thresholds import figure, read_requirements, require
+from palo.evaluate.thresholds import figure, read_requirements, require_thresholds
 
 
 def item(code, number):
@@ -33,7 +33,7 @@ def board():
     )
     items = tuple(item("ur", n) for n in range(4))
     words = ("یہ ایک گھر ہے۔", "وہاں ایک بلی ہے۔", "It is a house.")
-    answers = {f"ur/{n}": Answer(key=f"ur/{n}", text=text) for n, text in enumerate(words)}
+    answers = {f"ur/{n}": ModelAnswer(key=f"ur/{n}", text=text) for n, text in enumerate(words)}
     measured = measure(items[:3], list(answers.values()))
     scored = tuple(
         ScoredItem(
@@ -60,7 +60,7 @@ def board():
         scores=relative_scores(scored),
     )
     bench = Bench(source=source, items=items, hash="")
-    return Board(bench=bench, models=(model,), judge=None, differences={})
+    return Leaderboard(bench=bench, models=(model,), judge=None, differences={})
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_requirements_are_read_and_met(board):
         "fidelity>0.6",
         "unscored<=0.5",
     ]
-    require(board, read_requirements(text.replace(",", " ")))
-    require(board, ())
+    require_thresholds(board, read_requirements(text.replace(",", " ")))
+    require_thresholds(board, ())
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_requirements_are_read_and_met(board):
     ],
 )
 def test_what_is_not_met_is_told(board, text, message):
-    with pytest.raises(GateError, match=message):
-        require(board, read_requirements(text))
+    with pytest.raises(ThresholdError, match=message):
+        require_thresholds(board, read_requirements(text))
 
 
 @pytest.mark.parametrize("text", ["", "avg_low", "avgg>=5", "avg>=5 what", "fidelity_xx>=1"])
@@ -118,5 +118,5 @@ def test_what_is_no_requirement_is_told(text):
 def test_without_a_judge_relative_scores_are_not_known(board):
     model = dataclasses.replace(board.models[0], judged=None, scores=None)
     unjudged = dataclasses.replace(board, models=(model,))
-    with pytest.raises(GateError, match="avg is not known; m: unscored is not known"):
-        require(unjudged, read_requirements("avg>=1"))
+    with pytest.raises(ThresholdError, match="avg is not known; m: unscored is not known"):
+        require_thresholds(unjudged, read_requirements("avg>=1"))

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from palo import storage
-from palo.corpus.images_step.image_files import image_root, read_picture, stamp_of
+from palo.corpus.images_step.image_files import image_root, read_image, stamp_of
 from palo.corpus.images_step.worker import identify
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import DataError, ImageError, StorageError
@@ -64,9 +64,7 @@ def indexed(path):
 
 
 def read(path, name, **limits):
-    return read_picture(
-        f"{image_root(path)}/{name}", path.parent / "indexes", ImageLimits(**limits)
-    )
+    return read_image(f"{image_root(path)}/{name}", path.parent / "indexes", ImageLimits(**limits))
 
 
 def fault_of(path, name, **limits):
@@ -92,7 +90,7 @@ def test_every_member_is_read_in_place(make):
     assert fault_of(path, "coco") is Reason.IMAGE_MISSING
 
 
-def test_a_picture_has_the_same_id_as_in_a_folder(make, tmp_path):
+def test_an_image_has_the_same_id_as_in_a_folder(make, tmp_path):
     path = make(FILES.items())
     row = identify(f"{image_root(path)}/a.png", tmp_path / "indexes", ImageLimits())
     assert row["image_id"] == hashlib.sha256(b"first").hexdigest()
@@ -101,18 +99,18 @@ def test_a_picture_has_the_same_id_as_in_a_folder(make, tmp_path):
 
 def test_a_changed_archive_is_noticed_and_read_anew(make):
     path = make([("a.png", b"old")])
-    picture = f"{image_root(path)}/a.png"
+    image = f"{image_root(path)}/a.png"
     assert read(path, "a.png") == b"old"
-    before = stamp_of(picture)
+    before = stamp_of(image)
     make([("b.png", b"more"), ("a.png", b"new")])
-    assert stamp_of(picture) != before
+    assert stamp_of(image) != before
     assert read(path, "a.png") == b"new"
     os.utime(path, ns=(1, 1))
     assert fault_of(path, "a.png") is Reason.IMAGE_UNREADABLE
     path.unlink()
     with pytest.raises(ImageError, match="the archive changed during the build"):
-        read_picture(picture, path.parent / "indexes", ImageLimits())
-    assert stamp_of(picture) == (-1, -1)
+        read_image(image, path.parent / "indexes", ImageLimits())
+    assert stamp_of(image) == (-1, -1)
 
 
 def test_an_archive_is_opened_and_indexed_once(make, monkeypatch):
@@ -153,7 +151,7 @@ def test_a_row_reaches_into_its_own_archive_only(make):
     assert isinstance(record, Record)
     assert record.image == f"{path}/a.png"
     with pytest.raises(ImageError) as caught:
-        read_picture(record.image, path.parent / "indexes", ImageLimits())
+        read_image(record.image, path.parent / "indexes", ImageLimits())
     assert caught.value.fact == Reason.IMAGE_UNREADABLE
 
 
@@ -322,7 +320,7 @@ def test_a_tar_of_a_huge_header_is_refused(tmp_path):
 def test_a_pipe_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(ImageError, match="it is no file") as caught:
-        read_picture(str(tmp_path / "pipe.png"), tmp_path, ImageLimits())
+        read_image(str(tmp_path / "pipe.png"), tmp_path, ImageLimits())
     assert caught.value.fact == Reason.IMAGE_UNREADABLE
 
 
@@ -330,9 +328,9 @@ def test_a_pipe_is_not_read(tmp_path):
 def test_an_archive_on_s3_is_read_in_place(bucket, kind):
     files = list(FILES.items())
     files.append(("large.png", bytes(range(256)) * 20_000))
-    with storage.replacing(bucket / "pictures" / kind) as partial:
+    with storage.replacing(bucket / "images" / kind) as partial:
         WRITERS[kind](partial, files)
-    archive = indexed(bucket / "pictures" / kind)
+    archive = indexed(bucket / "images" / kind)
     for name, data in files:
         assert read(archive, name) == data
     assert fault_of(archive, "absent.png") == Reason.IMAGE_MISSING
@@ -342,23 +340,23 @@ def test_an_archive_on_s3_is_read_in_place(bucket, kind):
     assert (row["num_bytes"], row["modified_ns"]) == (stat.st_size, stat.st_mtime_ns)
 
 
-def test_pictures_in_a_folder_on_s3(bucket, tmp_path):
-    (bucket / "photos" / "coco" / "ein Bild.png").write_bytes(b"picture")
+def test_images_in_a_folder_on_s3(bucket, tmp_path):
+    (bucket / "photos" / "coco" / "ein Bild.png").write_bytes(b"image")
     folder = image_root(bucket / "photos")
     limits = ImageLimits(max_file_bytes=7)
-    assert read_picture(f"{folder}/coco/ein Bild.png", tmp_path, limits) == b"picture"
+    assert read_image(f"{folder}/coco/ein Bild.png", tmp_path, limits) == b"image"
     for name, reason in (("absent.png", Reason.IMAGE_MISSING), ("coco", Reason.IMAGE_UNREADABLE)):
         with pytest.raises(ImageError) as caught:
-            read_picture(f"{folder}/{name}", tmp_path, limits)
+            read_image(f"{folder}/{name}", tmp_path, limits)
         assert caught.value.fact == reason
     (bucket / "photos" / "large.png").write_bytes(b"12345678")
     with pytest.raises(ImageError, match="8 bytes"):
-        read_picture(f"{folder}/large.png", tmp_path, limits)
+        read_image(f"{folder}/large.png", tmp_path, limits)
 
 
-def test_a_missing_bucket_is_no_fault_of_a_picture(bucket, tmp_path):
+def test_a_missing_bucket_is_no_fault_of_an_image(bucket, tmp_path):
     folder = str(bucket).replace("bucket-", "gone-")
     with pytest.raises(StorageError, match="no such bucket"):
-        read_picture(f"{folder}/a.png", tmp_path, ImageLimits())
+        read_image(f"{folder}/a.png", tmp_path, ImageLimits())
     with pytest.raises(StorageError, match="no such bucket"):
         identify(f"{folder}/a.png", tmp_path, ImageLimits())

@@ -22,7 +22,7 @@ def saved(image, form="PNG", **options):
     return file.getvalue()
 
 
-def picture(width=40, height=30):
+def sample_image(width=40, height=30):
     rng = np.random.default_rng(3)
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
@@ -34,8 +34,8 @@ def reason_of(data, **limits):
     return Reason(caught.value.fact)
 
 
-def test_a_plain_picture_comes_back():
-    assert decode_image(saved(picture())).tobytes() == picture().tobytes()
+def test_a_plain_image_comes_back():
+    assert decode_image(saved(sample_image())).tobytes() == sample_image().tobytes()
 
 
 def test_transparency_lies_on_white():
@@ -45,10 +45,10 @@ def test_transparency_lies_on_white():
     assert decode_image(saved(palette, transparency=0)).getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_exif_turns_the_picture():
+def test_exif_turns_the_image():
     exif = Image.Exif()
     exif[0x0112] = 6
-    image = decode_image(saved(picture(40, 30), "JPEG", exif=exif))
+    image = decode_image(saved(sample_image(40, 30), "JPEG", exif=exif))
     assert image.size == (30, 40)
 
 
@@ -72,7 +72,7 @@ def test_an_animation_shows_its_first_frame():
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 def test_of_an_animation_only_the_first_frame_is_decoded(form, monkeypatch):
-    frames = [picture(64, 64).rotate(angle) for angle in range(12)]
+    frames = [sample_image(64, 64).rotate(angle) for angle in range(12)]
     data = saved(frames[0], form, save_all=True, append_images=frames[1:])
     assert Image.open(io.BytesIO(data)).n_frames == len(frames)
     sought = []
@@ -84,8 +84,8 @@ def test_of_an_animation_only_the_first_frame_is_decoded(form, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_a_cut_file_is_damaged_never_half_a_picture(form):
-    data = saved(picture(64, 64), form)
+def test_a_cut_file_is_damaged_never_half_an_image(form):
+    data = saved(sample_image(64, 64), form)
     assert reason_of(data[: len(data) // 2]) in (Reason.IMAGE_DAMAGED, Reason.IMAGE_UNKNOWN)
 
 
@@ -103,7 +103,7 @@ def test_a_bomb_is_refused_by_its_header():
 
 
 def test_limits_are_kept():
-    data = saved(picture(40, 30))
+    data = saved(sample_image(40, 30))
     assert decode_image(data, ImageLimits(max_pixels=1200)).size == (40, 30)
     assert reason_of(data, max_pixels=1199) is Reason.IMAGE_TOO_LARGE
     assert reason_of(data, max_file_bytes=len(data) - 1) is Reason.IMAGE_FILE_TOO_LARGE
@@ -114,12 +114,12 @@ def test_limits_are_kept():
 def test_any_shape_becomes_the_towers_square(monkeypatch, size, aspect):
     monkeypatch.setattr(images, "_MAX_SQUARE_SIDE", 512)
     settings = Preprocessing(image_size=28, shortest_edge=28, aspect=aspect)
-    pixels = to_pixels(picture(*size), settings)
+    pixels = to_pixels(sample_image(*size), settings)
     assert pixels.shape == (3, 28, 28)
     assert pixels.dtype == np.uint8
 
 
-def test_padding_has_the_mean_colour_and_keeps_the_whole_picture():
+def test_padding_has_the_mean_colour_and_keeps_the_whole_image():
     pixels = to_pixels(Image.new("RGB", (56, 28), "black"), SMALL)
     assert pixels[:, 0, 0].tolist() == [122, 116, 104]
     assert pixels[:, 14, 0].tolist() == [0, 0, 0]
@@ -152,7 +152,7 @@ EXPECTED = {
 
 
 @pytest.mark.data
-def test_hostile_files_end_as_a_picture_or_a_reason(data_folder):
+def test_hostile_files_end_as_an_image_or_a_reason(data_folder):
     seen = {}
     for path in sorted((data_folder / "images" / "hostile").iterdir()):
         if path.name == "LICENSE":

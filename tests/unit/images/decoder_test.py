@@ -77,7 +77,7 @@ def fault_of(made, data):
         (b"short", Reason.IMAGE_CRASHES, "it sent what is no reply"),
     ],
 )
-def test_a_picture_that_breaks_the_decoder_costs_itself_alone(fake, data, reason, seen):
+def test_an_image_that_breaks_the_decoder_costs_itself_alone(fake, data, reason, seen):
     assert fake.decode(b"good")[0, 0, 0] == 4
     start = time.monotonic()
     assert fault_of(fake, data) == (reason, seen)
@@ -89,7 +89,7 @@ def test_what_a_decoder_prints_is_no_reply(fake):
     assert fake.decode(b"print").shape == (3, 28, 28)
 
 
-def test_a_child_that_died_between_pictures_costs_none(fake):
+def test_a_child_that_died_between_images_costs_none(fake):
     fake.decode(b"good")
     fake._child._process.kill()
     fake._child._process.wait()

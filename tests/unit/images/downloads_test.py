@@ -1,4 +1,4 @@
-"""Pictures from a web server on this machine that behaves well, badly, or not at all."""
+"""Images from a web server on this machine that behaves well, badly, or not at all."""
 
 import http.server
 import socket
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from palo.corpus.images_step.image_files import read_picture, stamp_of
+from palo.corpus.images_step.image_files import read_image, stamp_of
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import ImageError
 from palo.images import downloads
@@ -17,7 +17,7 @@ from palo.images.downloads import Downloads
 from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
-PICTURE = b"\x89PNG" * 100
+IMAGE = b"\x89PNG" * 100
 LIMITS = ImageLimits(max_file_bytes=1000)
 
 
@@ -37,7 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def good(self):
-        self.answer(200, PICTURE)
+        self.answer(200, IMAGE)
 
     def gone(self):
         self.answer(404)
@@ -46,21 +46,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(403)
 
     def busy_once(self):
-        self.answer(503 if self.asked[self.path] == 1 else 200, PICTURE)
+        self.answer(503 if self.asked[self.path] == 1 else 200, IMAGE)
 
     def broken(self):
         self.answer(500)
 
     def cut_off(self):
-        self.answer(200, PICTURE[:50], len(PICTURE))
+        self.answer(200, IMAGE[:50], len(IMAGE))
 
     def says_huge(self):
-        self.answer(200, PICTURE, 10**12)
+        self.answer(200, IMAGE, 10**12)
 
     def is_huge(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(PICTURE * 100)
+        self.wfile.write(IMAGE * 100)
 
     def drips(self):
         self.send_response(200)
@@ -100,18 +100,18 @@ def server(monkeypatch):
         thread.join()
 
 
-def test_a_picture_is_downloaded_once(server, tmp_path):
+def test_an_image_is_downloaded_once(server, tmp_path):
     uri = f"{server}/good?size=9"
     for _ in range(2):
-        assert read_picture(uri, tmp_path, LIMITS) == PICTURE
-        assert Downloads(tmp_path / "downloads").read(uri, LIMITS) == PICTURE
+        assert read_image(uri, tmp_path, LIMITS) == IMAGE
+        assert Downloads(tmp_path / "downloads").read(uri, LIMITS) == IMAGE
     assert Handler.asked == {"/good?size=9": 1}
     assert stamp_of(uri) == (-1, -1)
 
 
 @pytest.mark.parametrize("name", ["busy-once", "moved"])
 def test_a_server_is_asked_again_and_followed(server, tmp_path, name):
-    assert Downloads(tmp_path).read(f"{server}/{name}", LIMITS) == PICTURE
+    assert Downloads(tmp_path).read(f"{server}/{name}", LIMITS) == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_what_can_not_be_downloaded_has_a_reason(
     if name == "drips":
         monkeypatch.setattr(downloads, "TOTAL_S", 0.3)
     with pytest.raises(ImageError) as caught:
-        read_picture(f"{server}/{name}", tmp_path, LIMITS)
+        read_image(f"{server}/{name}", tmp_path, LIMITS)
     assert caught.value.fact == reason
     assert seen in caught.value.seen
     assert f"{server}/{name}" in caught.value.seen
@@ -152,14 +152,14 @@ def test_a_server_that_never_answers_costs_little_and_then_nothing(server, tmp_p
             with pytest.raises(ImageError, match=Reason.IMAGE_SERVER_SILENT):
                 kept.read(f"http://127.0.0.1:{port}/{number}.jpg", LIMITS)
         assert time.monotonic() - start < 15
-        assert kept.read(f"{server}/good", LIMITS) == PICTURE
+        assert kept.read(f"{server}/good", LIMITS) == IMAGE
 
 
 def test_a_name_may_not_lead_to_a_private_address(server, tmp_path, monkeypatch):
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    with pytest.raises(ImageError, match=r"not allowed.*pictures\.example.*127\.0\.0\.1"):
-        Downloads(tmp_path).read(server.replace("127.0.0.1", "pictures.example"), LIMITS)
+    with pytest.raises(ImageError, match=r"not allowed.*images\.example.*127\.0\.0\.1"):
+        Downloads(tmp_path).read(server.replace("127.0.0.1", "images.example"), LIMITS)
 
 
 def row(image):
@@ -170,13 +170,13 @@ def row(image):
 @pytest.mark.parametrize(
     "image", ["https://a.org/1.jpg?x=1", "http://a.org:8080/1.jpg", "s3://bucket/a/1.jpg"]
 )
-def test_rows_name_pictures_on_servers_that_are_allowed(image):
+def test_rows_name_images_on_servers_that_are_allowed(image):
     hosts = ("a.org", "a.org:8080", "bucket")
     origin = Origin(source="t", language="en", languages=("en",), allowed_hosts=hosts)
     record = parse_llava(row(image), origin)
     assert isinstance(record, Record)
     assert record.image == image
-    none = Origin(source="t", language="en", languages=("en",), image_folder="/pictures")
+    none = Origin(source="t", language="en", languages=("en",), image_folder="/images")
     assert parse_llava(row(image), none).reason is Reason.IMAGE_HOST
 
 
@@ -207,5 +207,5 @@ def test_no_row_chooses_the_store_of_its_bucket():
 
 @pytest.mark.parametrize("image", ["file:///etc/passwd", "ftp://a.org/1.jpg", "gopher://a.org/x"])
 def test_other_schemes_never_leave_the_folder(image):
-    origin = Origin(source="t", language="en", languages=("en",), image_folder="/pictures")
-    assert parse_llava(row(image), origin).image.startswith("/pictures/")
+    origin = Origin(source="t", language="en", languages=("en",), image_folder="/images")
+    assert parse_llava(row(image), origin).image.startswith("/images/")

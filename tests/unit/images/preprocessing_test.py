@@ -28,7 +28,7 @@ def test_a_towers_own_size_keeps_its_own_edge_when_cropping(tmp_path):
 
 
 @pytest.mark.parametrize(("size", "aspect"), [(224, "pad"), (336, "pad"), (336, "crop")])
-def test_otherwise_the_whole_picture_is_kept(tmp_path, size, aspect):
+def test_otherwise_the_whole_image_is_kept(tmp_path, size, aspect):
     found = read_preprocessing(tower(tmp_path, DINOV2), size, aspect)
     assert (found.image_size, found.shortest_edge) == (size, size)
 

@@ -11,7 +11,7 @@ from tests.fixtures.words import Words
 
 from palo.inference.adapters import load_adapter
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 
 SENTINEL = -200
@@ -40,7 +40,7 @@ def make_batcher(tiny_model):
     """Makes batchers on the tiny model."""
 
     def make(settings=SMALL, adapters=None, tokenizer=None, **changes):
-        return Batcher(
+        return Scheduler(
             tiny_model(), tokenizer or Words(), replace(settings, **changes), adapters=adapters
         )
 

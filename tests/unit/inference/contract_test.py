@@ -16,7 +16,7 @@ from tests.unit.inference.conftest import SMALL, Collector, ids_of
 from palo.errors import ConfigError, DataError
 from palo.inference.errors import EngineClosedError, EngineFullError
 from palo.inference.local_engine import LocalEngine
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.vllm_engine import VllmEngine, write_language
 
 
@@ -35,7 +35,7 @@ def make_engine(request, tiny_model, words, tmp_path):
         settings = replace(SMALL, **changes)
         model = tiny_model()
         if request.param == "built-in":
-            engines.append(LocalEngine(Batcher(model, words, settings)))
+            engines.append(LocalEngine(Scheduler(model, words, settings)))
             return engines[-1]
         write_language(model, tmp_path)
         if request.param == "vllm":

@@ -14,7 +14,7 @@ from palo.inference.errors import (
 )
 from palo.inference.local_engine import LocalEngine
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
 
@@ -116,7 +116,7 @@ def test_a_finished_model_speaks_in_whole_characters(trained, asked):
     async def ask_all(engine):
         return await asyncio.gather(*[ask(engine, request) for request in requests])
 
-    with LocalEngine(Batcher(trained.model, trained.tokenizer)) as engine:
+    with LocalEngine(Scheduler(trained.model, trained.tokenizer)) as engine:
         answers = asyncio.run(ask_all(engine))
     for outputs in answers:
         whole = trained.tokenizer.decode(ids_of(outputs))

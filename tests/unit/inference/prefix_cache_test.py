@@ -2,8 +2,8 @@ import pytest
 import torch
 from transformers import LlamaConfig
 
-from palo.inference.kv_cache import SlotCache
-from palo.inference.prefix_cache import BlockKeys, PrefixStore
+from palo.inference.kv_cache import KVCache
+from palo.inference.prefix_cache import BlockKeys, PrefixCache
 
 
 def names(*parts, weights="", salt=""):
@@ -54,14 +54,14 @@ def slots():
     config = LlamaConfig(
         hidden_size=8, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1
     )
-    cache = SlotCache(config, 3, 20, torch.float32, torch.device("cpu"))
+    cache = KVCache(config, 3, 20, torch.float32, torch.device("cpu"))
     assert not cache.kv.any()
     cache.kv.copy_(torch.randn(cache.kv.shape))
     return cache
 
 
 def test_blocks_come_back_where_they_were(slots):
-    store = PrefixStore(slots, 4, 2**20)
+    store = PrefixCache(slots, 4, 2**20)
     row = names(range(16))
     store.keep(row, 0, 0)
     assert store.restore(row[1:3], 2, 1) == 2
@@ -71,7 +71,7 @@ def test_blocks_come_back_where_they_were(slots):
 
 
 def test_a_gap_ends_what_can_be_used(slots):
-    store = PrefixStore(slots, 4, 2**20)
+    store = PrefixCache(slots, 4, 2**20)
     row = names(range(16))
     store.keep(row[:1], 0, 0)
     store.keep(row[2:], 0, 2)
@@ -79,7 +79,7 @@ def test_a_gap_ends_what_can_be_used(slots):
 
 
 def test_what_was_used_last_stays_and_ends_go_first(slots):
-    store = PrefixStore(slots, 4, 4 * 2 * 2 * 4 * 4 * 4)
+    store = PrefixCache(slots, 4, 4 * 2 * 2 * 4 * 4 * 4)
     assert store.num_blocks == 4
     old, new = names(range(12)), names(range(50, 58))
     store.keep(old, 0, 0)
@@ -94,6 +94,6 @@ def test_what_was_used_last_stays_and_ends_go_first(slots):
 
 
 def test_no_memory_keeps_nothing(slots):
-    store = PrefixStore(slots, 4, 100)
+    store = PrefixCache(slots, 4, 100)
     store.keep(names(range(12)), 0, 0)
     assert len(store) == 0

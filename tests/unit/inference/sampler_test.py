@@ -10,13 +10,13 @@ from transformers import (
 from palo import config
 from palo.errors import ConfigError
 from palo.inference.request import Sampling
-from palo.inference.sampler import Chooser, choose
+from palo.inference.sampler import Sampler, sample_tokens
 
 LOGITS = torch.tensor([2.0, -1.0, 0.5, 3.0, 1.0])
 
 
 def drawn(logits, num=4000, **settings):
-    chooser = Chooser(Sampling(seed=3, **settings), [0, 1, -200], len(logits))
+    chooser = Sampler(Sampling(seed=3, **settings), [0, 1, -200], len(logits))
     counts = torch.zeros(len(logits))
     for _ in range(num):
         counts[chooser.choose(logits)] += 1
@@ -55,7 +55,7 @@ def test_a_large_vocabulary_is_cut_at_the_same_ids(peak):
     """Where the first look is enough, and where it isn't."""
     logits = torch.randn(3000, generator=torch.Generator().manual_seed(0))
     logits[:40] += peak
-    chooser = Chooser(Sampling(temperature=1.0, top_p=0.9), [], 3000)
+    chooser = Sampler(Sampling(temperature=1.0, top_p=0.9), [], 3000)
     shares, ids = chooser._candidates(logits)
     kept = ids[shares > 0]
     expected = TopPLogitsWarper(0.9)(torch.zeros(1, 0), logits[None])[0]
@@ -65,9 +65,9 @@ def test_a_large_vocabulary_is_cut_at_the_same_ids(peak):
 
 
 def test_greedy_is_the_likeliest_and_a_penalty_may_change_it():
-    assert Chooser(Sampling(), [], 5).choose(LOGITS) == 3
-    assert Chooser(Sampling(temperature=1e-9), [], 5).choose(LOGITS) == 3
-    chooser = Chooser(Sampling(repetition_penalty=2.0), [], 5)
+    assert Sampler(Sampling(), [], 5).choose(LOGITS) == 3
+    assert Sampler(Sampling(temperature=1e-9), [], 5).choose(LOGITS) == 3
+    chooser = Sampler(Sampling(repetition_penalty=2.0), [], 5)
     assert chooser.choose(LOGITS) == 3
     chooser.note(3)
     assert chooser.choose(LOGITS) == 0
@@ -75,7 +75,7 @@ def test_greedy_is_the_likeliest_and_a_penalty_may_change_it():
 
 def test_logprobs_are_of_the_models_own_distribution():
     sampling = Sampling(temperature=1.7, seed=1, num_logprobs=2, repetition_penalty=3.0)
-    (token,) = choose(LOGITS[None], [Chooser(sampling, [3], 5)])
+    (token,) = sample_tokens(LOGITS[None], [Sampler(sampling, [3], 5)])
     logprobs = LOGITS.log_softmax(0)
     assert token.logprob == pytest.approx(logprobs[token.id].item())
     assert [i for i, _ in token.top] == [3, 0]
@@ -85,11 +85,11 @@ def test_logprobs_are_of_the_models_own_distribution():
 def test_rows_have_their_own_settings():
     rows = torch.stack([LOGITS, LOGITS.flip(0), LOGITS])
     choosers = [
-        Chooser(Sampling(), [], 5),
-        Chooser(Sampling(num_logprobs=0), [], 5),
-        Chooser(Sampling(temperature=1.0, top_k=1), [], 5),
+        Sampler(Sampling(), [], 5),
+        Sampler(Sampling(num_logprobs=0), [], 5),
+        Sampler(Sampling(temperature=1.0, top_k=1), [], 5),
     ]
-    tokens = choose(rows, choosers)
+    tokens = sample_tokens(rows, choosers)
     assert [token.id for token in tokens] == [3, 1, 3]
     assert [token.logprob is None for token in tokens] == [True, False, True]
     assert tokens[1].top == ()

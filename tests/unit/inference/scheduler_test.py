@@ -9,7 +9,7 @@ from tests.unit.inference.conftest import SENTINEL, SMALL, generated, ids_of, tu
 
 from palo.errors import ConfigError, DataError
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 
 SYSTEM = tuple(range(30, 49))
 
@@ -54,7 +54,7 @@ def test_a_projector_that_gives_fewer_tokens(tiny_model, make_request, images):
 
     model = tiny_model("ldp")
     requests = [make_request(n, 10 + n, "cat" if n % 2 else "dog") for n in range(4)]
-    outputs = turn(Batcher(model, Words(), SMALL), requests)
+    outputs = turn(Scheduler(model, Words(), SMALL), requests)
     for request, given in zip(requests, outputs, strict=True):
         assert ids_of(given) == generated(model, request)[0]
         assert given[-1].usage.prompt_tokens == 4 + len(request.prompt_ids) - 1
@@ -330,7 +330,7 @@ def test_run_answers_here_and_cancels_what_is_left(make_batcher, make_request, a
 def test_two_batchers_share_one_model(tiny_model, make_request, alone):
 
     model = tiny_model()
-    first, second = Batcher(model, Words(), SMALL), Batcher(model, Words(), SMALL)
+    first, second = Scheduler(model, Words(), SMALL), Scheduler(model, Words(), SMALL)
     request = make_request(3, 20)
     assert ids_of(turn(first, [request])[0]) == alone(request)[0]
     assert ids_of(turn(second, [request])[0]) == alone(request)[0]

@@ -143,12 +143,12 @@ def test_wrong_arguments_are_told(talk, arguments, fault):
         talk("one", arguments=arguments)
 
 
-def test_the_whole_program_answers_a_pipe_in_utf_8(finished_stage, picture_files):
+def test_the_whole_program_answers_a_pipe_in_utf_8(finished_stage, image_files):
     def run(*arguments):
         command = [sys.executable, str(_JOB), *arguments]
         return subprocess.run(command, input=b"\xff How many?\n", capture_output=True, check=False)
 
-    image = ("--image", str(picture_files[0]))
+    image = ("--image", str(image_files[0]))
     result = run(str(finished_stage), *image, "--max-tokens", "12")
     assert result.returncode == 0, result.stderr
     assert result.stderr == b""

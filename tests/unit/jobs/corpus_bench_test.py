@@ -23,7 +23,7 @@ FULL = 2_084_706
 ORIGIN = Origin(
     source="palo",
     language="en",
-    image_folder="pictures",
+    image_folder="images",
     languages=languages.codes(),
     names=tuple(language.name for language in languages.every()),
 )
@@ -46,7 +46,7 @@ def parts(monkeypatch):
 def make(parts):
     def maker(count, **changes):
         words = parts.sentences.Sentences(escaped=SENTENCES, num_short=10, source="test")
-        values = {"num_records": count, "num_pictures": 8} | changes
+        values = {"num_records": count, "num_images": 8} | changes
         return parts.rows.RowMaker(parts.rows.RowSettings(**values), words)
 
     return maker
@@ -81,7 +81,7 @@ def test_every_row_is_a_record_in_its_language(make):
     assert without / 2000 == pytest.approx(40_688 / FULL, abs=0.005)
 
 
-def test_a_translation_has_the_picture_and_the_rounds_of_its_english_record(make):
+def test_a_translation_has_the_image_and_the_rounds_of_its_english_record(make):
     rows = [json.loads(text) for text in make(3000)]
     by_id = {}
     for row in rows:
@@ -102,7 +102,7 @@ def test_a_translation_has_the_picture_and_the_rounds_of_its_english_record(make
 def test_rows_depend_on_their_seed_alone(make):
     assert list(make(300)) == list(make(300))
     assert list(make(300)) != list(make(300, seed=1))
-    assert all("image" not in json.loads(text) for text in make(300, num_pictures=0))
+    assert all("image" not in json.loads(text) for text in make(300, num_images=0))
     assert all("corrupt" not in json.loads(text) for text in make(300, repeats_fields=False))
 
 

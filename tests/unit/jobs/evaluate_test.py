@@ -4,7 +4,7 @@ import pytest
 from jobs import evaluate
 from tests.unit.evaluate.benches.conftest import write_lines
 
-from palo.errors import ConfigError, DataError, GateError
+from palo.errors import ConfigError, DataError, ThresholdError
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def score(folder, *arguments):
     evaluate.main(["own", str(folder), *models, *output, *arguments])
 
 
-def test_files_of_answers_are_scored_without_ray_and_pictures(bench, capsys, monkeypatch):
+def test_files_of_answers_are_scored_without_ray_and_images(bench, capsys, monkeypatch):
     monkeypatch.setattr(evaluate, "ray_session", lambda: pytest.fail("Ray was started"))
     score(bench, "--require", "exact>=1 fidelity>=0.98")
     values = json.loads((bench / "out" / "scores.json").read_text("utf-8"))
@@ -34,7 +34,7 @@ def test_files_of_answers_are_scored_without_ray_and_pictures(bench, capsys, mon
 
 
 def test_a_gate_that_is_not_passed_is_an_error(bench):
-    with pytest.raises(GateError, match="mine: chrf is 100, required chrf<50"):
+    with pytest.raises(ThresholdError, match="mine: chrf is 100, required chrf<50"):
         score(bench, "--require", "chrf<50")
 
 

@@ -1,7 +1,7 @@
 import pytest
 from jobs import keys
 
-from palo.api_errors import Refusal
+from palo.api_errors import APIError
 from palo.errors import ConfigError
 from palo.security.access import Access, AccessSettings
 
@@ -24,7 +24,7 @@ def test_a_key_is_added_listed_used_and_revoked(tmp_path, capsys):
     keys.main([*file])
     assert f"{key_id} for Amina's laptop is revoked" in (listed := capsys.readouterr().out)
     assert "Amina's laptop: revoked 20" in listed
-    with pytest.raises(Refusal):
+    with pytest.raises(APIError):
         Access(AccessSettings(key_file=tmp_path / "keys.json")).of(f"Bearer {secret}", None)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.measures import measure, summary
 from palo.metrics.yes_no import said, yes_no
@@ -79,7 +79,7 @@ def test_answers_to_such_questions_are_right_whatever_stands_around_them():
     other = dataclasses.replace(item, question_id="2", references=("no",))
     words = ["جی ہاں، ایک کتا ہے۔", "ہاں، ہے۔"]
     items = [item, other]
-    answers = [Answer(key=i.key, text=t) for i, t in zip(items, words, strict=True)]
+    answers = [ModelAnswer(key=i.key, text=t) for i, t in zip(items, words, strict=True)]
     measured = measure(items, answers)
     assert [one.relaxed for one in measured] == [True, False]
     assert summary(measured).yes_no == yes_no([("yes", "yes"), ("no", "yes")])

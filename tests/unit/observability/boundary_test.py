@@ -4,7 +4,7 @@ import json
 import pytest
 from starlette.responses import PlainTextResponse, StreamingResponse
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.observability.boundary import Boundary
 
 SECRET = "secret of /etc/palo"
@@ -71,7 +71,7 @@ def test_what_goes_wrong_is_seen_by_nobody_but_the_log(caplog):
 
 def test_a_refusal_is_answered_as_it_is():
     async def app(scope, receive, send):
-        raise Refusal("slow down", code=RefusalCode.RATE_LIMIT_EXCEEDED, retry_after_s=7)
+        raise APIError("slow down", code=APIErrorCode.RATE_LIMIT_EXCEEDED, retry_after_s=7)
 
     status, headers, body, _ = ask(app)
     assert (status, headers[b"retry-after"]) == (429, b"7")
@@ -131,7 +131,7 @@ def test_answers_of_the_api_are_kept_by_nobody_and_no_type_is_guessed():
         return dict(sent[0]["headers"])
 
     async def refuses(scope, receive, send):
-        raise Refusal("no", code=RefusalCode.INVALID_API_KEY)
+        raise APIError("no", code=APIErrorCode.INVALID_API_KEY)
 
     for app in (PlainTextResponse("hello"), refuses):
         found = headers("/v1/chat/completions", app)

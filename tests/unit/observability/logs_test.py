@@ -22,11 +22,11 @@ def written():
 def test_a_line_names_its_request(written):
     log = logging.getLogger("palo.serve.test")
     with request_named("req_1"):
-        log.warning("no picture from %s", "a.org")
+        log.warning("no image from %s", "a.org")
     log.info("idle", extra={"num_waiting": 3})
     first, second = written()
     assert first["request_id"] == "req_1"
-    assert (first["level"], first["message"]) == ("warning", "no picture from a.org")
+    assert (first["level"], first["message"]) == ("warning", "no image from a.org")
     assert "request_id" not in second
     assert second["num_waiting"] == 3
 

@@ -2,8 +2,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from palo import languages
-from palo.api_errors import RefusalCode
-from palo.inference.request import Usage
+from palo.api_errors import APIErrorCode
+from palo.inference.request import TokenUsage
 from palo.inference.stats import EngineStats
 from palo.observability.engine_metrics import EngineMetrics
 from palo.observability.metrics import CANCELLED, OK, Metrics
@@ -23,7 +23,7 @@ STATS = EngineStats(
     first_token_s=1.5,
     step_s=2.5,
 )
-USAGE = Usage(
+USAGE = TokenUsage(
     prompt_tokens=600,
     completion_tokens=11,
     cached_tokens=576,
@@ -65,12 +65,12 @@ def test_an_answer_is_counted_by_model_and_language():
 
 def test_every_language_and_every_code_has_its_own_series():
     metrics = Metrics(("m",))
-    for code in (*RefusalCode, OK, CANCELLED):
+    for code in (*APIErrorCode, OK, CANCELLED):
         for language in languages.codes():
             metrics.began()
             metrics.ended(model="m", language=language, code=code, total_s=0.1)
     counted = [key for key in samples(metrics) if key[0] == "palo_requests_total"]
-    assert len(counted) == len(languages.codes()) * (len(RefusalCode) + 2)
+    assert len(counted) == len(languages.codes()) * (len(APIErrorCode) + 2)
 
 
 def test_nothing_that_a_client_writes_becomes_a_label():
@@ -85,7 +85,7 @@ def test_nothing_that_a_client_writes_becomes_a_label():
 
 def test_an_answer_without_tokens_has_no_times():
     metrics = Metrics(("m",))
-    nothing = Usage(
+    nothing = TokenUsage(
         prompt_tokens=3,
         completion_tokens=0,
         cached_tokens=0,

@@ -10,7 +10,7 @@ from tests.fixtures.completion_server import CompletionServer
 from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo import config
-from palo.errors import ConfigError, GateError, MismatchError
+from palo.errors import ConfigError, MismatchError, ThresholdError
 from palo.pipeline.bench_config import BenchRun
 from palo.pipeline.bench_scoring import score_on_bench
 
@@ -21,7 +21,7 @@ MARKUP = "<script>alert(1)</script>"
 
 
 def write_bench(tmp_path):
-    """Eight questions about eight pictures in each of three languages, in PALO's layout."""
+    """Eight questions about eight images in each of three languages, in PALO's layout."""
     folder = tmp_path / "bench"
     (folder / "images").mkdir(parents=True)
     names = [f"{n:03d}.png" for n in range(8)]
@@ -56,7 +56,7 @@ def files_of(folder, name, words):
 def behave(body, number):
     """The model's answers in Urdu are English; the judge gives 8 to a right answer, else 2."""
     content = body["messages"][-1]["content"]
-    if isinstance(content, list):  # a question with its picture
+    if isinstance(content, list):  # a question with its image
         text = content[1]["text"]
         return RIGHT["bn"] if text.startswith(ASKED["bn"]) else f"A green hill. {MARKUP}"
     parts = re.findall(r"\[(?:First|Second) answer]\n(.*)\n", content)
@@ -157,7 +157,7 @@ def test_a_second_run_asks_nothing_and_the_gate_comes_after_the_report(scored, c
     asked = len(server.bodies)
     before = json.loads((run.output / "scores.json").read_text("utf-8"))
     (run.output / "report.html").unlink()
-    with pytest.raises(GateError, match=r"served: avg_low is 62\.5, required avg_low>=70"):
+    with pytest.raises(ThresholdError, match=r"served: avg_low is 62\.5, required avg_low>=70"):
         score_on_bench(replaced(run, require="avg_low>=70 unscored<=1"))
     assert len(server.bodies) == asked
     assert (run.output / "report.html").is_file()
@@ -178,7 +178,7 @@ def test_another_version_of_the_bench_or_judge_is_not_mixed_in(run, tmp_path):
 
 def test_without_a_judge_there_are_measures_and_a_gate_on_them(run, tmp_path):
     plain = replaced(run, judge_url="", judge_model="", output=tmp_path / "plain")
-    with pytest.raises(GateError, match="served: fidelity_ur is 0"):
+    with pytest.raises(ThresholdError, match="served: fidelity_ur is 0"):
         score_on_bench(replaced(plain, require="fidelity_ur>=0.98"))
     values = json.loads((tmp_path / "plain" / "scores.json").read_text("utf-8"))
     assert values["judge"] is None

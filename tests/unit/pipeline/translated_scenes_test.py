@@ -21,7 +21,7 @@ def source(tmp_path):
     return draw_source(tmp_path / "scenes", ("es", "ur"), num_conversations=2, num_rounds=2, seed=3)
 
 
-def test_conversations_are_records_with_pictures(source):
+def test_conversations_are_records_with_images(source):
     rows = [json.loads(line) for line in source.rows.read_text("utf-8").splitlines()]
     origin = Origin(source="scenes", image_folder=str(source.folder), languages=("en",))
     records = [parse_llava(row, origin, str(place)) for place, row in enumerate(rows)]

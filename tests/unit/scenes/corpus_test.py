@@ -78,7 +78,7 @@ def test_no_held_out_scene_is_drawn_for_training(monkeypatch, tmp_path):
     assert not trained & held_out
 
 
-def test_a_guess_without_the_picture_is_mostly_wrong(corpus):
+def test_a_guess_without_the_image_is_mostly_wrong(corpus):
     seen: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in rows(corpus.instructions):
         texts = [turn["value"].removeprefix("<image>\n") for turn in row["conversations"]]

@@ -8,9 +8,9 @@ from palo.scenes.scene import COLOURS, PLACES, SHAPES, Scene, Thing
 
 
 def pixels(thing: Thing, seed: int = 0) -> np.ndarray:
-    picture = draw_scene(Scene(things=(thing,)), random.Random(seed))
-    assert picture.size == (IMAGE_SIDE, IMAGE_SIDE)
-    return np.asarray(picture).astype(int)
+    image = draw_scene(Scene(things=(thing,)), random.Random(seed))
+    assert image.size == (IMAGE_SIDE, IMAGE_SIDE)
+    return np.asarray(image).astype(int)
 
 
 def test_every_shape_can_be_drawn():
@@ -45,5 +45,5 @@ def test_drawings_repeat_with_their_seed_only():
 
 def test_png_bytes_are_a_png():
     thing = Thing(cell=0, shape="moon", colour="green")
-    picture = draw_scene(Scene(things=(thing,)), random.Random(0))
-    assert png_bytes(picture).startswith(b"\x89PNG")
+    image = draw_scene(Scene(things=(thing,)), random.Random(0))
+    assert png_bytes(image).startswith(b"\x89PNG")

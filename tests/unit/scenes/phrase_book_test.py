@@ -9,7 +9,7 @@ import pytest
 from palo import languages
 from palo.errors import DataError
 from palo.scenes.phrase_book import PhraseBook, phrase_book, register_phrase_book
-from palo.scenes.questions import KINDS, SIDES, Facts
+from palo.scenes.questions import KINDS, SIDES, SceneFacts
 from palo.scenes.scene import COLOURS, MAX_THINGS, PLACES, SHAPES, Scene, Thing
 
 # What Unicode calls the letters of each script of the registry.
@@ -26,21 +26,23 @@ _PAIRS = list(itertools.product(SHAPES, COLOURS))
 _CODES = languages.codes()
 
 
-def every_fact() -> list[Facts]:
-    facts = [Facts(kind="count_all", count=n) for n in range(1, MAX_THINGS + 1)]
+def every_fact() -> list[SceneFacts]:
+    facts = [SceneFacts(kind="count_all", count=n) for n in range(1, MAX_THINGS + 1)]
     for n in range(1, MAX_THINGS + 1):
-        facts += [Facts(kind="count_shape", shape=s, count=n) for s in SHAPES]
-        facts += [Facts(kind="count_colour", colour=c, count=n) for c in COLOURS]
+        facts += [SceneFacts(kind="count_shape", shape=s, count=n) for s in SHAPES]
+        facts += [SceneFacts(kind="count_colour", colour=c, count=n) for c in COLOURS]
     for shape, colour in _PAIRS:
-        facts += [Facts(kind=k, shape=shape, colour=colour) for k in ("colour", "shape")]
+        facts += [SceneFacts(kind=k, shape=shape, colour=colour) for k in ("colour", "shape")]
         for place in PLACES:
             facts += [
-                Facts(kind=k, shape=shape, colour=colour, place=place) for k in ("place", "at")
+                SceneFacts(kind=k, shape=shape, colour=colour, place=place) for k in ("place", "at")
             ]
     for (s, c), (t, d), side in itertools.product(_PAIRS, _PAIRS, SIDES):
         if (s, c) != (t, d):
             facts.append(
-                Facts(kind="beside", shape=s, colour=c, side=side, anchor_shape=t, anchor_colour=d)
+                SceneFacts(
+                    kind="beside", shape=s, colour=c, side=side, anchor_shape=t, anchor_colour=d
+                )
             )
     return facts
 
@@ -76,7 +78,7 @@ def test_a_question_names_all_that_is_given(code):
         assert all(len(given) == 1 for given in by_question.values())
 
 
-def _given(fact: Facts) -> tuple[str, ...]:
+def _given(fact: SceneFacts) -> tuple[str, ...]:
     match fact.kind:
         case "colour" | "count_shape":
             return (fact.shape,)
@@ -215,7 +217,7 @@ def test_caption_says_each_thing_once(code):
     ],
 )
 def test_grammar(code, facts, question, answer):
-    book, fact = phrase_book(code), Facts(**facts)
+    book, fact = phrase_book(code), SceneFacts(**facts)
     if question:
         assert book.ask(fact) == question
     assert book.answer(fact) == answer

@@ -1,7 +1,7 @@
 import random
 from collections import Counter
 
-from palo.scenes.questions import KINDS, BalancedChoice, Facts, all_facts
+from palo.scenes.questions import KINDS, BalancedChoice, SceneFacts, all_facts
 from palo.scenes.scene import Scene, Thing, sample_scene
 
 
@@ -13,9 +13,9 @@ def test_a_shape_that_occurs_twice_has_no_one_colour():
     facts = list(all_facts(scene((0, "star", "red"), (1, "star", "blue"), (2, "moon", "blue"))))
     assert [f.shape for f in facts if f.kind == "colour"] == ["moon"]
     assert [f.colour for f in facts if f.kind == "shape"] == ["red"]
-    assert Facts(kind="count_shape", shape="star", count=2) in facts
-    assert Facts(kind="count_colour", colour="blue", count=2) in facts
-    assert Facts(kind="count_all", count=3) in facts
+    assert SceneFacts(kind="count_shape", shape="star", count=2) in facts
+    assert SceneFacts(kind="count_colour", colour="blue", count=2) in facts
+    assert SceneFacts(kind="count_all", count=3) in facts
 
 
 def sides(shown: Scene) -> set[tuple[str, str, str]]:
@@ -36,7 +36,7 @@ def test_beside_needs_one_thing_on_that_side_in_the_same_row_or_column():
 def test_every_question_has_one_answer():
     rng = random.Random(1)
     for _ in range(300):
-        given: dict[tuple[object, ...], set[Facts]] = {}
+        given: dict[tuple[object, ...], set[SceneFacts]] = {}
         for f in all_facts(sample_scene(rng)):
             match f.kind:
                 case "colour" | "count_shape":

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from palo import config
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError
 from palo.security.access import Access, AccessSettings, LoopbackOnly
 from palo.security.key_file import add_key
@@ -34,9 +34,9 @@ def test_with_keys_the_key_decides(tmp_path):
     access = Access(AccessSettings(key_file=tmp_path / "keys.json"))
     assert access.asks_for_keys
     assert access.of(f"Bearer {secret}", "palo.example.org") == key
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         access.of(None, "127.0.0.1:8000")
-    assert caught.value.code is RefusalCode.INVALID_API_KEY
+    assert caught.value.code is APIErrorCode.INVALID_API_KEY
 
 
 def test_without_keys_a_name_that_leads_here_is_not_enough():
@@ -46,7 +46,7 @@ def test_without_keys_a_name_that_leads_here_is_not_enough():
         assert access.of(None, host) is UNKEYED
         assert access.of("Bearer anything", host) is UNKEYED
     for host in (None, "", "rebound.example.org:8000", "127.0.0.1.nip.io", "[::]:80", "0.0.0.0"):
-        with pytest.raises(Refusal, match="on its own address only"):
+        with pytest.raises(APIError, match="on its own address only"):
             access.of(None, host)
 
 
@@ -76,7 +76,7 @@ def test_pages_of_the_web_reach_nothing(kind, headers, passes):
     if passes:
         asyncio.run(asking)
     else:
-        with pytest.raises(Refusal):
+        with pytest.raises(APIError):
             asyncio.run(asking)
     assert len(passed) == passes
 

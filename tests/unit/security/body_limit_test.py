@@ -5,7 +5,7 @@ import pytest
 from starlette.requests import Request
 
 from palo import config
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError
 from palo.security.body_limit import BodyBounds, BodyLimit, require_few_values
 
@@ -41,7 +41,7 @@ def body_of(limit, receive, scope=None):
 
 
 def refusal(limit, receive, scope=None):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         body_of(limit, receive, scope)
     return caught.value
 
@@ -56,7 +56,7 @@ def test_a_body_within_bounds_comes_whole():
 def test_what_comes_is_counted_whatever_was_said(declared):
     receive, left = source([b"12345"] * 1000)
     found = refusal(BodyLimit(reads, BodyBounds(max_bytes=12)), receive, scope_of(**declared))
-    assert found.code is RefusalCode.BODY_TOO_LARGE
+    assert found.code is APIErrorCode.BODY_TOO_LARGE
     assert found.code.status == 413
     assert len(left) == 997
 
@@ -65,7 +65,7 @@ def test_who_says_too_much_is_not_read_at_all():
     receive, left = source([b"1"])
     limit = BodyLimit(reads, BodyBounds(max_bytes=12))
     found = refusal(limit, receive, scope_of(content_length=13))
-    assert found.code is RefusalCode.BODY_TOO_LARGE
+    assert found.code is APIErrorCode.BODY_TOO_LARGE
     assert len(left) == 1
 
 
@@ -73,7 +73,7 @@ def test_who_says_too_much_is_not_read_at_all():
 def test_a_slow_body_is_given_up(bounds):
     receive, left = source([b"1"] * 1000, pause_s=0.1)
     found = refusal(BodyLimit(reads, BodyBounds(**bounds)), receive)
-    assert found.code is RefusalCode.TIMEOUT
+    assert found.code is APIErrorCode.TIMEOUT
     assert len(left) > 990
 
 
@@ -108,7 +108,7 @@ def test_all_bodies_together_are_bounded_and_given_back():
         return errors, said
 
     errors, said = asyncio.run(run())
-    assert [error.code for error in errors] == [RefusalCode.OVERLOADED]
+    assert [error.code for error in errors] == [APIErrorCode.OVERLOADED]
     assert errors[0].headers() == {"Retry-After": "2"}
     assert said == ["done"] * 3
 
@@ -123,11 +123,11 @@ def test_json_of_millions_of_values_is_not_parsed():
     bounds = BodyBounds(max_json_values=1000)
     require_few_values(json.dumps({"text": "x" * 10**6, "list": [1] * 900}).encode(), bounds)
     for body in (b"[" * 2000, b"[" + b"[]," * 2000 + b"[]]", b'{"a":' * 2000, b"[1" + b",1" * 2000):
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(APIError) as caught:
             require_few_values(body, bounds)
-        assert caught.value.code is RefusalCode.INVALID_REQUEST
+        assert caught.value.code is APIErrorCode.INVALID_REQUEST
     names = json.dumps(dict.fromkeys(map(str, range(60)), 0)).encode()
-    with pytest.raises(Refusal, match="too many fields"):
+    with pytest.raises(APIError, match="too many fields"):
         require_few_values(names, BodyBounds(max_json_fields=50))
 
 

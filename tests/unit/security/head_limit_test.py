@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.security.head_limit import HeadBounds, HeadLimit
 
 BOUNDS = HeadBounds(max_headers=3, max_header_bytes=100, max_path_bytes=20, max_query_bytes=10)
@@ -26,14 +26,14 @@ def passed(path="/v1/models", headers=(), query=b"", kind="http"):
 @pytest.mark.parametrize(
     ("head", "code", "status"),
     [
-        ({"path": "/" * 21}, RefusalCode.URL_TOO_LONG, 414),
-        ({"query": b"a" * 11}, RefusalCode.URL_TOO_LONG, 414),
-        ({"headers": [(b"a", b"")] * 4}, RefusalCode.HEADERS_TOO_LARGE, 431),
-        ({"headers": [(b"a" * 50, b"b" * 51)]}, RefusalCode.HEADERS_TOO_LARGE, 431),
+        ({"path": "/" * 21}, APIErrorCode.URL_TOO_LONG, 414),
+        ({"query": b"a" * 11}, APIErrorCode.URL_TOO_LONG, 414),
+        ({"headers": [(b"a", b"")] * 4}, APIErrorCode.HEADERS_TOO_LARGE, 431),
+        ({"headers": [(b"a" * 50, b"b" * 51)]}, APIErrorCode.HEADERS_TOO_LARGE, 431),
     ],
 )
 def test_a_long_head_is_refused(head, code, status):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         passed(**head)
     assert (caught.value.code, caught.value.code.status) == (code, status)
     ((message,),) = passed(**head, kind="websocket")[1:]

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError, StorageError
 from palo.security.key_file import add_key, revoke_key
 from palo.security.key_ring import KeyRing
@@ -27,9 +27,9 @@ def path(tmp_path):
 
 
 def refused(ring, authorization):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         ring.find(authorization)
-    assert caught.value.code is RefusalCode.INVALID_API_KEY
+    assert caught.value.code is APIErrorCode.INVALID_API_KEY
     assert caught.value.code.status == 401
     return caught.value.message
 

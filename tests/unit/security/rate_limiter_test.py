@@ -3,9 +3,9 @@ import threading
 
 import pytest
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.security.keys import UNKEYED, ApiKey, KeyLimits
-from palo.security.rate_limiter import Allowances
+from palo.security.rate_limiter import RateLimiter
 
 NONE = {"requests_per_minute": None, "tokens_per_minute": None, "concurrent": None}
 
@@ -29,16 +29,16 @@ def key(name="a", **limits):
 
 
 def refused(allowances, asked):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         allowances.admit(asked)
-    assert caught.value.code is RefusalCode.RATE_LIMIT_EXCEEDED
+    assert caught.value.code is APIErrorCode.RATE_LIMIT_EXCEEDED
     assert caught.value.code.status == 429
     assert int(caught.value.headers()["Retry-After"]) >= 1
     return caught.value
 
 
 def test_requests_a_minute(clock):
-    allowances, asked = Allowances(clock=clock), key(requests_per_minute=3)
+    allowances, asked = RateLimiter(clock=clock), key(requests_per_minute=3)
     for _ in range(3):
         allowances.admit(asked).close()
     assert refused(allowances, asked).retry_after_s == pytest.approx(20)
@@ -54,7 +54,7 @@ def test_requests_a_minute(clock):
 
 
 def test_who_is_refused_pays_nothing(clock):
-    allowances, asked = Allowances(clock=clock), key(requests_per_minute=1)
+    allowances, asked = RateLimiter(clock=clock), key(requests_per_minute=1)
     allowances.admit(asked).close()
     for _ in range(100):
         refused(allowances, asked)
@@ -63,7 +63,7 @@ def test_who_is_refused_pays_nothing(clock):
 
 
 def test_tokens_a_minute_with_what_the_last_request_took_too_much(clock):
-    allowances, asked = Allowances(clock=clock), key(tokens_per_minute=600)
+    allowances, asked = RateLimiter(clock=clock), key(tokens_per_minute=600)
     with allowances.admit(asked) as visit:
         visit.charge(400)
     with allowances.admit(asked) as visit:
@@ -76,7 +76,7 @@ def test_tokens_a_minute_with_what_the_last_request_took_too_much(clock):
 
 
 def test_requests_at_once(clock):
-    allowances, asked = Allowances(clock=clock), key(concurrent=2)
+    allowances, asked = RateLimiter(clock=clock), key(concurrent=2)
     first, second = allowances.admit(asked), allowances.admit(asked)
     assert "requests at once: 2" in refused(allowances, asked).message
     first.close()
@@ -91,14 +91,14 @@ def test_requests_at_once(clock):
 
 
 def test_one_key_costs_another_nothing(clock):
-    allowances = Allowances(clock=clock)
+    allowances = RateLimiter(clock=clock)
     allowances.admit(key("a", requests_per_minute=1, concurrent=1))
     refused(allowances, key("a", requests_per_minute=1, concurrent=1))
     allowances.admit(key("b", requests_per_minute=1, concurrent=1))
 
 
 def test_new_limits_of_a_key_hold_at_once_and_its_running_requests_still_count(clock):
-    allowances = Allowances(clock=clock)
+    allowances = RateLimiter(clock=clock)
     first = allowances.admit(key(concurrent=1))
     second = allowances.admit(key(concurrent=2))
     refused(allowances, key(concurrent=2))
@@ -109,7 +109,7 @@ def test_new_limits_of_a_key_hold_at_once_and_its_running_requests_still_count(c
 
 def test_processes_share_the_limits(clock):
     asked = key(requests_per_minute=10, concurrent=5)
-    allowances = Allowances(num_processes=3, clock=clock)
+    allowances = RateLimiter(num_processes=3, clock=clock)
     visits = [allowances.admit(asked) for _ in range(2)]
     refused(allowances, asked)
     visits[0].close()
@@ -118,17 +118,17 @@ def test_processes_share_the_limits(clock):
 
 
 def test_where_no_keys_are_asked_for_nothing_is_limited(clock):
-    allowances = Allowances(clock=clock)
+    allowances = RateLimiter(clock=clock)
     for _ in range(2000):
         allowances.admit(UNKEYED).charge(10**6)
 
 
 def test_threads_count_right():
-    allowances, asked = Allowances(), key(concurrent=4)
+    allowances, asked = RateLimiter(), key(concurrent=4)
 
     def ask():
         for _ in range(500):
-            with contextlib.suppress(Refusal):
+            with contextlib.suppress(APIError):
                 allowances.admit(asked).close()
 
     threads = [threading.Thread(target=ask) for _ in range(6)]

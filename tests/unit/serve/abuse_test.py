@@ -8,22 +8,22 @@ import logging
 import pytest
 from starlette.testclient import TestClient
 
-from palo.inference.request import Usage
+from palo.inference.request import TokenUsage
 from palo.observability.logs import RequestLog
 from palo.security.access import Access, AccessSettings
 from palo.security.body_limit import BodyBounds
 from palo.security.key_file import add_key, read_keys, revoke_key
 from palo.security.keys import KeyLimits
-from palo.security.rate_limiter import Allowances
-from palo.serve.chat_handler import Front
-from palo.serve.images.reader import PictureReader
-from palo.serve.images.settings import PictureRules
+from palo.security.rate_limiter import RateLimiter
+from palo.serve.chat_handler import ChatHandler
+from palo.serve.images.reader import ImageReader
+from palo.serve.images.settings import ImageRules
 from palo.serve.ingress import Edge, build_app
 from palo.serve.protocol.bounds import ProtocolBounds
-from palo.serve.protocol.generate import Opened, Piece
-from palo.serve.replica_client import Relay
+from palo.serve.protocol.generate import Delta, Started
+from palo.serve.replica_client import ReplicaClient
 
-USAGE = Usage(
+USAGE = TokenUsage(
     prompt_tokens=30,
     completion_tokens=3,
     cached_tokens=0,
@@ -31,9 +31,9 @@ USAGE = Usage(
     first_token_s=0.1,
     total_s=0.2,
 )
-OPENED = Opened(version="fp", prompt_tokens=30)
-WORDS = [[OPENED], [Piece(text="এক ")], [Piece(text="দুই ")]]
-ANSWER = [*WORDS, [Piece(text="তিন", finish="stop", usage=USAGE)]]
+OPENED = Started(version="fp", prompt_tokens=30)
+WORDS = [[OPENED], [Delta(text="এক ")], [Delta(text="দুই ")]]
+ANSWER = [*WORDS, [Delta(text="তিন", finish="stop", usage=USAGE)]]
 BODIES = BodyBounds(max_bytes=200_000)
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG and more").decode()
 
@@ -72,13 +72,13 @@ def endpoint(tmp_path):
         path = tmp_path / "keys.json"
         secret, _ = add_key(path, "tests", limits)
         model = Model(said, hangs=hangs)
-        front = Front(
+        front = ChatHandler(
             ("palo",),
-            Relay({"palo": model}, 30.0),
+            ReplicaClient({"palo": model}, 30.0),
             bounds=ProtocolBounds(max_images=2, max_text_characters=1000),
             access=Access(AccessSettings(key_file=path, no_keys=no_keys)),
-            allowances=Allowances(),
-            pictures=PictureReader(PictureRules()),
+            allowances=RateLimiter(),
+            images=ImageReader(ImageRules()),
             bodies=BODIES,
             log=log or RequestLog(),
             max_requests=9,
@@ -97,7 +97,7 @@ def chat(client, content="?", headers=None, **values):
     return client.post("/v1/chat/completions", json=body, headers=headers)
 
 
-def picture(url):
+def image(url):
     return [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": url}}]
 
 
@@ -128,7 +128,7 @@ def refused(response):
     ],
 )
 def test_no_address_is_asked(endpoint, url):
-    assert refused(chat(endpoint(), picture(url))) == (400, "remote_image_forbidden")
+    assert refused(chat(endpoint(), image(url))) == (400, "remote_image_forbidden")
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_no_address_is_asked(endpoint, url):
         ("data:image/png," + "A" * 100, "image_unreadable"),
     ],
 )
-def test_what_is_no_picture_is_refused(endpoint, url, code):
-    assert refused(chat(endpoint(), picture(url))) == (400, code)
+def test_what_is_no_image_is_refused(endpoint, url, code):
+    assert refused(chat(endpoint(), image(url))) == (400, code)
 
 
-def test_too_many_pictures(endpoint):
-    content = [part for _ in range(3) for part in picture(PNG)]
+def test_too_many_images(endpoint):
+    content = [part for _ in range(3) for part in image(PNG)]
     assert refused(chat(endpoint(), content)) == (400, "too_many_images")
 
 

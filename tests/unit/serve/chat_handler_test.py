@@ -9,24 +9,24 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 from ray.serve.exceptions import BackPressureError
 from starlette.testclient import TestClient
 
-from palo.api_errors import Refusal, RefusalCode
-from palo.inference.request import Usage
+from palo.api_errors import APIError, APIErrorCode
+from palo.inference.request import TokenUsage
 from palo.inference.stats import EngineStats
 from palo.observability.logs import RequestLog
 from palo.security.access import Access, AccessSettings
 from palo.security.body_limit import BodyBounds
 from palo.security.key_file import add_key
 from palo.security.keys import KeyLimits
-from palo.security.rate_limiter import Allowances
-from palo.serve.chat_handler import Front
-from palo.serve.images.reader import PictureReader
-from palo.serve.images.settings import PictureRules
+from palo.security.rate_limiter import RateLimiter
+from palo.serve.chat_handler import ChatHandler
+from palo.serve.images.reader import ImageReader
+from palo.serve.images.settings import ImageRules
 from palo.serve.ingress import Edge, build_app
 from palo.serve.protocol.bounds import ProtocolBounds
-from palo.serve.protocol.generate import Opened, Piece, Report
-from palo.serve.replica_client import Relay
+from palo.serve.protocol.generate import Delta, ReplicaReport, Started
+from palo.serve.replica_client import ReplicaClient
 
-USAGE = Usage(
+USAGE = TokenUsage(
     prompt_tokens=20,
     completion_tokens=4,
     cached_tokens=16,
@@ -34,7 +34,7 @@ USAGE = Usage(
     first_token_s=0.1,
     total_s=0.2,
 )
-OPENED = Opened(version="fp_1")
+OPENED = Started(version="fp_1")
 STATS = EngineStats(
     num_waiting=3,
     num_running=2,
@@ -50,11 +50,11 @@ STATS = EngineStats(
     first_token_s=0.1,
     step_s=0.2,
 )
-REPORT = Report(model="palo", replica="r1", stats=STATS)
+REPORT = ReplicaReport(model="palo", replica="r1", stats=STATS)
 ANSWER = (
     [OPENED],
-    [Piece(text="ein ")],
-    [Piece(text="Kreis", finish="stop", usage=USAGE)],
+    [Delta(text="ein ")],
+    [Delta(text="Kreis", finish="stop", usage=USAGE)],
     [REPORT],
 )
 BODIES = BodyBounds(max_bytes=20_000, max_json_values=100)
@@ -108,13 +108,13 @@ def client(key_file):
     def make(*scripts, timeout_s=5.0, max_requests=4, limits=None):
         secret, _ = add_key(key_file, "tests", limits)
         replica = Replica(*scripts)
-        front = Front(
+        front = ChatHandler(
             ("palo",),
-            Relay({"palo": replica}, timeout_s),
+            ReplicaClient({"palo": replica}, timeout_s),
             bounds=ProtocolBounds(max_images=2),
             access=Access(AccessSettings(key_file=key_file)),
-            allowances=Allowances(),
-            pictures=PictureReader(PictureRules()),
+            allowances=RateLimiter(),
+            images=ImageReader(ImageRules()),
             bodies=BODIES,
             log=RequestLog(),
             max_requests=max_requests,
@@ -172,14 +172,14 @@ def test_a_stream(client):
     assert found[-2]["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_picture_reaches_the_replica_and_keeps_its_place(client):
+def test_an_image_reaches_the_replica_and_keeps_its_place(client):
     client = client(ANSWER)
     url = "data:image/png;base64," + base64.b64encode(b"pixels").decode()
     content = [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": url}}]
     assert post(client, content).status_code == 200
     (ask,) = client.replica.asked
-    assert [picture.data for picture in ask.pictures] == [b"pixels"]
-    assert ask.routing_key == f"{ask.salt}\n{ask.pictures[0].image_id}"
+    assert [image.data for image in ask.images] == [b"pixels"]
+    assert ask.routing_key == f"{ask.salt}\n{ask.images[0].image_id}"
     assert ask.conversation.turns[0].num_images == 1
 
 
@@ -187,8 +187,8 @@ def test_a_picture_reaches_the_replica_and_keeps_its_place(client):
 @pytest.mark.parametrize(
     ("script", "status", "code"),
     [
-        ([[Refusal("full", code=RefusalCode.OVERLOADED, retry_after_s=3)]], 503, "overloaded"),
-        ([[Refusal("long", code=RefusalCode.CONTEXT_LENGTH_EXCEEDED)]], 400,
+        ([[APIError("full", code=APIErrorCode.OVERLOADED, retry_after_s=3)]], 503, "overloaded"),
+        ([[APIError("long", code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED)]], 400,
          "context_length_exceeded"),
         ([BackPressureError(1, 1)], 503, "overloaded"),
         ([LOST], 502, "replica_lost"),
@@ -217,12 +217,12 @@ def test_a_replica_that_is_lost_before_a_word_costs_a_second_try(client, stream)
 
 
 def test_a_replica_that_says_that_it_goes_is_left_for_another(client):
-    going = [[Refusal("going", code=RefusalCode.REPLICA_LOST)]]
+    going = [[APIError("going", code=APIErrorCode.REPLICA_LOST)]]
     assert post(client(going, ANSWER)).status_code == 200
 
 
 def test_an_answer_that_isnt_streamed_starts_anew_wherever_it_was(client):
-    client = client([[OPENED], [Piece(text="wrong")], LOST], ANSWER)
+    client = client([[OPENED], [Delta(text="wrong")], LOST], ANSWER)
     assert post(client).json()["choices"][0]["message"]["content"] == "ein Kreis"
 
 
@@ -231,7 +231,7 @@ def test_an_answer_that_isnt_streamed_starts_anew_wherever_it_was(client):
     [(LOST, "replica_lost"), (9.0, "timeout"), (ValueError("secret"), "internal")],
 )
 def test_what_fails_later_is_told_in_the_stream(client, failure, code):
-    client = client([[OPENED], [Piece(text="ein ")], failure], ANSWER, timeout_s=0.3)
+    client = client([[OPENED], [Delta(text="ein ")], failure], ANSWER, timeout_s=0.3)
     response = post(client, stream=True)
     assert response.status_code == 200
     error = events(response)[-1]["error"]
@@ -345,7 +345,7 @@ def test_a_client_may_name_its_request(client):
 
 
 def test_a_client_that_leaves_ends_its_answer(client):
-    client = client([[OPENED], [Piece(text="a")], 60.0], timeout_s=90)
+    client = client([[OPENED], [Delta(text="a")], 60.0], timeout_s=90)
 
     async def leave():
         body = json.dumps(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from palo.inference.request import Sampling
-from palo.serve.protocol.generate import Ask, Picture
+from palo.serve.protocol.generate import GenerateRequest, RequestImage
 from palo.text.messages import Conversation, Turn
 
 
@@ -59,16 +59,16 @@ def ask():
     """Makes requests to a replica."""
 
     def make(text="a red circle", *files, model="palo", num_choices=1, turns=(), **sampling):
-        pictures = []
+        images = []
         for place, data in enumerate(files):
             data = data if isinstance(data, bytes) else data.read_bytes()
             image_id = hashlib.sha256(data).hexdigest()
-            pictures.append(Picture(image_id=image_id, data=data, param=f"image {place}"))
-        return Ask(
+            images.append(RequestImage(image_id=image_id, data=data, param=f"image {place}"))
+        return GenerateRequest(
             request_id="r1",
             model=model,
-            conversation=Conversation((*turns, Turn("user", text, len(pictures)))),
-            pictures=tuple(pictures),
+            conversation=Conversation((*turns, Turn("user", text, len(images)))),
+            images=tuple(images),
             sampling=Sampling(**{"max_tokens": 8} | sampling),
             num_choices=num_choices,
         )

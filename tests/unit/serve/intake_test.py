@@ -7,21 +7,21 @@ import threading
 import pytest
 from starlette.requests import Request
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.security.body_limit import BodyBounds
-from palo.serve.images.reader import PictureReader
-from palo.serve.images.settings import PictureRules
-from palo.serve.intake import Intake
+from palo.serve.images.reader import ImageReader
+from palo.serve.images.settings import ImageRules
+from palo.serve.intake import RequestReader
 from palo.serve.protocol.bounds import ProtocolBounds
 
 SMALL, LARGE = b"pixels", bytes(range(256)) * 400
 
 
-class Elsewhere(PictureReader):
+class Elsewhere(ImageReader):
     """Has a file for each address of the web."""
 
     def __init__(self, file):
-        super().__init__(PictureRules())
+        super().__init__(ImageRules())
         self.file = file
 
     async def read(self, url, param=None):
@@ -36,13 +36,13 @@ def image(url):
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def read(content, pictures=None, num_parts=3, max_bytes=1 << 20, **values):
+def read(content, images=None, num_parts=3, max_bytes=1 << 20, **values):
     """Reads a request whose body comes in parts."""
-    intake = Intake(
+    intake = RequestReader(
         ("palo",),
         bounds=ProtocolBounds(max_text_characters=1000),
         bodies=BodyBounds(max_bytes=max_bytes),
-        pictures=pictures or PictureReader(PictureRules()),
+        images=images or ImageReader(ImageRules()),
     )
     body = {"model": "palo", "messages": [{"role": "user", "content": content}]} | values
     sent = json.dumps(body).encode()
@@ -57,7 +57,7 @@ def read(content, pictures=None, num_parts=3, max_bytes=1 << 20, **values):
 
 
 def refused(*args, **values):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         read(*args, **values)
     return caught.value.code
 
@@ -73,11 +73,11 @@ def test_a_question_with_its_images_in_order(num_parts):
     ]
     question = read(content, Elsewhere(b"fetched"), num_parts, temperature=0.5)
     files = [SMALL, LARGE, b"fetched", LARGE]
-    assert [picture.data for picture in question.pictures] == files
-    assert [picture.image_id for picture in question.pictures] == [
+    assert [image.data for image in question.images] == files
+    assert [image.image_id for image in question.images] == [
         hashlib.sha256(file).hexdigest() for file in files
     ]
-    assert question.pictures[2].param == "messages[0].content[3].image_url"
+    assert question.images[2].param == "messages[0].content[3].image_url"
     (turn,) = question.conversation.turns
     assert (turn.text, turn.num_images) == ("یہ کیا ہے؟", 4)
     assert (question.language, question.sampling.temperature) == ("ur", 0.5)
@@ -98,23 +98,25 @@ def test_a_short_body_is_read_at_once_and_a_long_one_aside(monkeypatch):
 
 
 def test_a_large_data_url_is_no_text():
-    assert refused(url_of(LARGE), max_bytes=1 << 20) is RefusalCode.INVALID_REQUEST
-    assert refused([image(url_of(LARGE))], model=url_of(LARGE)) is RefusalCode.MODEL_NOT_FOUND
+    assert refused(url_of(LARGE), max_bytes=1 << 20) is APIErrorCode.INVALID_REQUEST
+    assert refused([image(url_of(LARGE))], model=url_of(LARGE)) is APIErrorCode.MODEL_NOT_FOUND
 
 
 def test_the_name_of_a_large_image_leads_to_none_of_another_request():
     read([image(url_of(LARGE))])
     code = refused([image("large-image:0"), {"type": "text", "text": "x"}])
-    assert code is RefusalCode.REMOTE_IMAGE_FORBIDDEN
+    assert code is APIErrorCode.REMOTE_IMAGE_FORBIDDEN
     assert read("large-image:0").conversation.turns[0].text == "large-image:0"
 
 
 def test_images_are_bounded_together_wherever_they_come_from():
     addresses = [image(f"https://images.example.org/{number}.png") for number in range(3)]
-    assert len(read(addresses, Elsewhere(b"x" * 1000), max_bytes=3000).pictures) == 3
-    assert refused(addresses, Elsewhere(b"x" * 1001), max_bytes=3000) is RefusalCode.IMAGE_TOO_LARGE
+    assert len(read(addresses, Elsewhere(b"x" * 1000), max_bytes=3000).images) == 3
+    assert (
+        refused(addresses, Elsewhere(b"x" * 1001), max_bytes=3000) is APIErrorCode.IMAGE_TOO_LARGE
+    )
 
 
 def test_a_request_for_another_model_costs_no_image(monkeypatch):
     monkeypatch.setattr("palo.serve.images.reader.read_data_url", lambda *_: 1 // 0)
-    assert refused([image(url_of(LARGE))], model="other") is RefusalCode.MODEL_NOT_FOUND
+    assert refused([image(url_of(LARGE))], model="other") is APIErrorCode.MODEL_NOT_FOUND

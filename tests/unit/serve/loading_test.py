@@ -4,7 +4,7 @@ import torch
 from palo.checkpoint.load import load_trained
 from palo.errors import ConfigError, DataError
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 from palo.serve.loading import ModelSource, grouped, load_models, stage_folder
 
@@ -29,7 +29,7 @@ def answers(model, tokenizer, adapters, names):
         for name in names
     ]
     ids = [[] for _ in names]
-    for place, output in Batcher(model, tokenizer, SMALL, adapters).run(requests):
+    for place, output in Scheduler(model, tokenizer, SMALL, adapters).run(requests):
         ids[place] += [token.id for token in output.tokens]
     return ids
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ResourceError
 from palo.inference.settings import EngineSettings
 from palo.serve.loading import ModelSource
-from palo.serve.protocol.generate import Opened, Piece, Report
+from palo.serve.protocol.generate import Delta, ReplicaReport, Started
 from palo.serve.replica import ModelReplica, ReplicaSettings
 from palo.text.encoding import encode_prompt, expand_sentinels
 from palo.text.messages import Turn
@@ -27,7 +27,7 @@ def replica(finished_stage):
 async def items_of(replica, ask):
     """Returns what a replica says about the answer, without its last word about the engine."""
     said = [item for items in [i async for i in replica.answer(ask)] for item in items]
-    return said[:-1] if isinstance(said[-1], Report) else said
+    return said[:-1] if isinstance(said[-1], ReplicaReport) else said
 
 
 def answered(replica, *asks):
@@ -38,11 +38,11 @@ def answered(replica, *asks):
 
 
 def text_of(items, choice=0):
-    return "".join(i.text for i in items if isinstance(i, Piece) and i.choice == choice)
+    return "".join(i.text for i in items if isinstance(i, Delta) and i.choice == choice)
 
 
 def refusal_of(items):
-    (refusal,) = (item for item in items if isinstance(item, Refusal))
+    (refusal,) = (item for item in items if isinstance(item, APIError))
     return refusal
 
 
@@ -51,24 +51,24 @@ def test_it_is_warm_before_its_first_request(replica):
     replica.check_health()
 
 
-def test_an_answer_ends_at_its_limit_and_tells_what_it_took(replica, ask, picture_files):
-    (items,) = answered(replica, ask("a red circle", picture_files[0], max_tokens=5))
-    assert isinstance(items[0], Opened)
+def test_an_answer_ends_at_its_limit_and_tells_what_it_took(replica, ask, image_files):
+    (items,) = answered(replica, ask("a red circle", image_files[0], max_tokens=5))
+    assert isinstance(items[0], Started)
     last = items[-1]
     assert last.finish == "length"
     assert last.usage.completion_tokens == 5
     assert all(not item.tokens for item in items[1:])
 
 
-def test_each_picture_counts_with_all_of_its_tokens(replica, ask, picture_files, trained):
-    for asked in (ask("x", picture_files[0]), ask("x", picture_files[0], picture_files[1])):
+def test_each_image_counts_with_all_of_its_tokens(replica, ask, image_files, trained):
+    for asked in (ask("x", image_files[0]), ask("x", image_files[0], image_files[1])):
         (items,) = answered(replica, asked)
         ids = encode_prompt(asked.conversation, trained.template, trained.tokenizer)
         assert items[-1].usage.prompt_tokens == len(expand_sentinels(ids, 16))
         assert items[0].prompt_tokens == items[-1].usage.prompt_tokens
 
 
-def test_the_log_has_a_line_with_the_name_that_the_client_knows(replica, ask, picture_files):
+def test_the_log_has_a_line_with_the_name_that_the_client_knows(replica, ask, image_files):
     lines = []
     logger = logging.getLogger("palo.serve.replica_endings")
     handler = logging.Handler()
@@ -77,7 +77,7 @@ def test_the_log_has_a_line_with_the_name_that_the_client_knows(replica, ask, pi
     level = logger.level
     logger.setLevel(logging.INFO)
     try:
-        answered(replica, ask("x", picture_files[0]), ask(model="other"))
+        answered(replica, ask("x", image_files[0]), ask(model="other"))
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
@@ -85,18 +85,18 @@ def test_the_log_has_a_line_with_the_name_that_the_client_knows(replica, ask, pi
     assert told == {"ok": ("r1", 1), "model_not_found": ("r1", 0)}
 
 
-def test_a_picture_is_computed_once_for_all_who_ask(replica, ask, picture_files):
+def test_an_image_is_computed_once_for_all_who_ask(replica, ask, image_files):
     encoder = replica._encoder
     before = encoder.num_computed
-    answers = answered(replica, *(ask("a red circle", picture_files[2]) for _ in range(4)))
+    answers = answered(replica, *(ask("a red circle", image_files[2]) for _ in range(4)))
     assert encoder.num_computed - before == 1
     assert len({text_of(items) for items in answers}) == 1
 
 
-def test_what_is_known_of_a_picture_is_shared_within_one_salt(replica, ask, picture_files):
+def test_what_is_known_of_an_image_is_shared_within_one_salt(replica, ask, image_files):
     encoder = replica._encoder
     before = encoder.num_computed
-    asks = [replace(ask("a red circle", picture_files[1]), salt=salt) for salt in "aabb"]
+    asks = [replace(ask("a red circle", image_files[1]), salt=salt) for salt in "aabb"]
     assert len({asked.routing_key for asked in asks}) == 2
     answers = answered(replica, *asks)
     assert encoder.num_computed - before == 2
@@ -107,7 +107,7 @@ def test_what_is_known_of_a_picture_is_shared_within_one_salt(replica, ask, pict
 
 def test_markup_in_words_stays_words(replica, ask):
     plain, marked = answered(replica, ask("<image></s>"), ask("a"))
-    assert isinstance(plain[-1], Piece)
+    assert isinstance(plain[-1], Delta)
     assert plain[-1].usage.prompt_tokens > marked[-1].usage.prompt_tokens + 5
 
 
@@ -137,8 +137,8 @@ def test_logprobs_come_with_the_tokens(replica, ask):
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"text": "x" * 900}, RefusalCode.CONTEXT_LENGTH_EXCEEDED),
-        ({"model": "other"}, RefusalCode.MODEL_NOT_FOUND),
+        ({"text": "x" * 900}, APIErrorCode.CONTEXT_LENGTH_EXCEEDED),
+        ({"model": "other"}, APIErrorCode.MODEL_NOT_FOUND),
     ],
 )
 def test_what_cant_be_answered_is_refused(replica, ask, changes, code):
@@ -147,19 +147,19 @@ def test_what_cant_be_answered_is_refused(replica, ask, changes, code):
     assert refusal_of(items).code is code
 
 
-def test_bytes_that_are_no_picture_are_refused(replica, ask):
+def test_bytes_that_are_no_image_are_refused(replica, ask):
     (items,) = answered(replica, ask("x", b"\x89PNG\r\n\x1a\nnothing"))
     refusal = refusal_of(items)
-    assert (refusal.code, refusal.param) == (RefusalCode.IMAGE_UNREADABLE, "image 0")
+    assert (refusal.code, refusal.param) == (APIErrorCode.IMAGE_UNREADABLE, "image 0")
     assert "0x" not in refusal.message
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_back(replica, ask):
     answers = answered(replica, *(ask(f"a {n}", max_tokens=40) for n in range(12)))
-    refused = [items for items in answers if isinstance(items[-1], Refusal)]
+    refused = [items for items in answers if isinstance(items[-1], APIError)]
     assert 0 < len(refused) < 12
     for items in refused:
-        assert refusal_of(items).code is RefusalCode.OVERLOADED
+        assert refusal_of(items).code is APIErrorCode.OVERLOADED
         assert refusal_of(items).retry_after_s >= 1
 
 
@@ -197,9 +197,9 @@ def test_a_replica_that_goes_away_says_so(finished_stage, ask):
         return found
 
     items = asyncio.run(close_meanwhile())
-    assert refusal_of(items).code is RefusalCode.REPLICA_LOST
+    assert refusal_of(items).code is APIErrorCode.REPLICA_LOST
     (after,) = answered(replica, ask())
-    assert refusal_of(after).code is RefusalCode.REPLICA_LOST
+    assert refusal_of(after).code is APIErrorCode.REPLICA_LOST
     with pytest.raises(ResourceError, match="has stopped"):
         replica.check_health()
     replica.close()

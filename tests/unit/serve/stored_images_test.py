@@ -11,15 +11,15 @@ from palo.checkpoint.finished import describe_stage
 from palo.errors import MismatchError
 from palo.images.store import commit_store, prepare_store, write_shard
 from palo.images.store_spec import StoreSpec
-from palo.serve.image_encoder import PictureEncoder
-from palo.serve.images.settings import PictureRules
+from palo.serve.image_encoder import ImageEncoder
+from palo.serve.images.settings import ImageRules
 from palo.serve.loading import ModelSource, load_models
-from palo.serve.protocol.generate import Picture
+from palo.serve.protocol.generate import RequestImage
 
 
 @pytest.fixture
-def make_store(finished_stage, picture_files, tmp_path):
-    """Writes a store that knows the first picture."""
+def make_store(finished_stage, image_files, tmp_path):
+    """Writes a store that knows the first image."""
     stage = describe_stage(finished_stage)
     loaded = load_models([ModelSource(name="palo", folder=finished_stage)], "cpu")
     spec = StoreSpec(
@@ -36,7 +36,7 @@ def make_store(finished_stage, picture_files, tmp_path):
         changed = dataclasses.replace(spec, **changes)
         row = torch.randn(1, *spec.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
         prepare_store(tmp_path, changed)
-        name = hashlib.sha256(picture_files[0].read_bytes()).hexdigest()
+        name = hashlib.sha256(image_files[0].read_bytes()).hexdigest()
         write_shard(tmp_path, changed, [name], row)
         commit_store(tmp_path)
         return tmp_path, row[0]
@@ -44,25 +44,22 @@ def make_store(finished_stage, picture_files, tmp_path):
     return make
 
 
-def test_what_is_stored_is_read(make_store, finished_stage, picture_files):
+def test_what_is_stored_is_read(make_store, finished_stage, image_files):
     folder, row = make_store()
     loaded = load_models([ModelSource(name="palo", folder=finished_stage, images=folder)], "cpu")
-    encoder = PictureEncoder(
-        loaded.model, loaded.preprocessing, PictureRules(), 1 << 20, loaded.store
-    )
-    files = [path.read_bytes() for path in picture_files[:2]]
-    pictures = [
-        Picture(image_id=hashlib.sha256(data).hexdigest(), data=data, param="") for data in files
+    encoder = ImageEncoder(loaded.model, loaded.preprocessing, ImageRules(), 1 << 20, loaded.store)
+    files = [path.read_bytes() for path in image_files[:2]]
+    images = [
+        RequestImage(image_id=hashlib.sha256(data).hexdigest(), data=data, param="")
+        for data in files
     ]
-    found = asyncio.run(encoder.features_of(pictures, ""))
+    found = asyncio.run(encoder.features_of(images, ""))
     assert (encoder.num_stored, encoder.num_computed) == (1, 1)
-    assert torch.equal(found[pictures[0].image_id], row.float())
+    assert torch.equal(found[images[0].image_id], row.float())
     shards = list((folder / "shards").glob("*.bin"))
     shards[0].write_bytes(bytes(shards[0].stat().st_size))
-    damaged = PictureEncoder(
-        loaded.model, loaded.preprocessing, PictureRules(), 1 << 20, loaded.store
-    )
-    asyncio.run(damaged.features_of(pictures[:1], ""))
+    damaged = ImageEncoder(loaded.model, loaded.preprocessing, ImageRules(), 1 << 20, loaded.store)
+    asyncio.run(damaged.features_of(images[:1], ""))
     assert (damaged.num_stored, damaged.num_computed) == (0, 1)
     encoder.close()
     damaged.close()

@@ -1,7 +1,7 @@
 import pytest
 
-from palo.inference.request import Usage
-from palo.serve.token_meter import Spending
+from palo.inference.request import TokenUsage
+from palo.serve.token_meter import TokenMeter
 
 
 class Visit:
@@ -19,7 +19,7 @@ def visit():
 
 
 def usage(prompt_tokens, completion_tokens):
-    return Usage(
+    return TokenUsage(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cached_tokens=0,
@@ -30,7 +30,7 @@ def usage(prompt_tokens, completion_tokens):
 
 
 def test_who_leaves_has_paid_the_prompt_and_what_was_said(visit):
-    spending = Spending(visit, 1)
+    spending = TokenMeter(visit, 1)
     spending.began(600)
     for _ in range(7):
         spending.said(0, None)
@@ -38,7 +38,7 @@ def test_who_leaves_has_paid_the_prompt_and_what_was_said(visit):
 
 
 def test_at_the_end_it_is_exact(visit):
-    spending = Spending(visit, 2)
+    spending = TokenMeter(visit, 2)
     spending.began(600)
     spending.said(0, None)
     spending.said(1, None)
@@ -48,14 +48,14 @@ def test_at_the_end_it_is_exact(visit):
 
 
 def test_a_prompt_is_paid_once_even_if_nobody_told_its_length_first(visit):
-    spending = Spending(visit, 2)
+    spending = TokenMeter(visit, 2)
     spending.said(0, usage(600, 5))
     spending.said(1, usage(600, 5))
     assert visit.spent == 610
 
 
 def test_a_second_try_costs_only_what_it_says(visit):
-    spending = Spending(visit, 1)
+    spending = TokenMeter(visit, 1)
     spending.began(600)
     spending.said(0, None)
     spending.began(600)

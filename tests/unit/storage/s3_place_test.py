@@ -3,28 +3,28 @@
 import pytest
 
 from palo.errors import StorageError
-from palo.storage.s3_place import Place, is_uri, names_a_store, parse
+from palo.storage.s3_place import S3Location, is_uri, names_a_store, parse
 
-_LOCAL = Place("b1", "a/b", "127.0.0.1:9000", "http")
+_LOCAL = S3Location("b1", "a/b", "127.0.0.1:9000", "http")
 
 
 @pytest.mark.parametrize(
     ("uri", "place"),
     [
-        ("s3://b1", Place("b1")),
-        ("s3://b1/", Place("b1")),
-        ("s3://b1/a//b/./c/", Place("b1", "a/b/c")),
-        ("s3:/b1/a", Place("b1", "a")),
+        ("s3://b1", S3Location("b1")),
+        ("s3://b1/", S3Location("b1")),
+        ("s3://b1/a//b/./c/", S3Location("b1", "a/b/c")),
+        ("s3:/b1/a", S3Location("b1", "a")),
         ("s3://b1/a/b?endpoint_override=127.0.0.1:9000&scheme=http", _LOCAL),
         ("s3://b1/a?endpoint_override=127.0.0.1:9000&scheme=http/b", _LOCAL),
         ("s3://b1/a/b?scheme=http&endpoint_override=127.0.0.1%3A9000", _LOCAL),
-        ("s3://b1/a?region=eu-west-1", Place("b1", "a", region="eu-west-1")),
-        ("s3://b1/what?.jpg", Place("b1", "what?.jpg")),
-        ("s3://b1/what?/now?region=eu-west-1", Place("b1", "what?/now", region="eu-west-1")),
-        ("s3://b1/ein Bild/ä.jpg", Place("b1", "ein Bild/ä.jpg")),
+        ("s3://b1/a?region=eu-west-1", S3Location("b1", "a", region="eu-west-1")),
+        ("s3://b1/what?.jpg", S3Location("b1", "what?.jpg")),
+        ("s3://b1/what?/now?region=eu-west-1", S3Location("b1", "what?/now", region="eu-west-1")),
+        ("s3://b1/ein Bild/ä.jpg", S3Location("b1", "ein Bild/ä.jpg")),
     ],
 )
-def test_a_uri_names_a_place(uri: str, place: Place) -> None:
+def test_a_uri_names_a_place(uri: str, place: S3Location) -> None:
     assert is_uri(uri)
     assert parse(uri) == place
     assert parse(place.uri) == place

@@ -13,7 +13,7 @@ from palo.text.messages import Conversation, Turn
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
 SENTENCES = {
-    "en": "What do you see in the picture? A small red boat lies beside the old stone bridge.",
+    "en": "What do you see in the image? A small red boat lies beside the old stone bridge.",
     "zh": "图片里有什么？一只小红船停在旧石桥旁边。",
     "fr": "Que vois-tu sur l'image ? Un petit bateau rouge est près du vieux pont de pierre.",
     "es": "¿Qué ves en la imagen? Un pequeño barco rojo está junto al viejo puente de piedra.",

@@ -92,7 +92,7 @@ def test_rounds_are_split_without_loss_or_repetition(
 
 
 @pytest.mark.parametrize("name", CHAT_TEMPLATES)
-def test_a_part_is_a_conversation_of_its_own_with_the_picture(tokenizer, talk, sentences, name):
+def test_a_part_is_a_conversation_of_its_own_with_the_image(tokenizer, talk, sentences, name):
     for code in sentences:
         texts = texts_of(sentences, code, 8)
         encoding = encode(talk(*texts, num_images=1, system="S"), tokenizer, 300, name=name)

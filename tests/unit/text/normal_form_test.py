@@ -59,7 +59,7 @@ def test_what_is_meant_stays(text):
 
 
 @pytest.mark.parametrize("text", [f"<{ZWSP}image>", "<ima&amp;ge>".replace("&amp;", "\x00")])
-def test_the_markup_of_a_picture_is_never_made(text):
+def test_the_markup_of_an_image_is_never_made(text):
     assert normal_form(text, "Latn") == text
 
 

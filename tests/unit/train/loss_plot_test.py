@@ -15,11 +15,11 @@ def test_the_mean_is_over_a_twentieth_around_each_place():
     assert running_mean([]) == []
 
 
-def test_the_picture_lies_beside_the_metrics(metrics_file):
+def test_the_image_lies_beside_the_metrics(metrics_file):
     path = plot_loss(metrics_file, "pretrain")
     assert path == metrics_file.with_name("loss.png")
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
+    with Image.open(path) as image:
+        assert image.format == "PNG"
 
 
 def test_every_step_is_drawn(metrics_file):

@@ -4,7 +4,7 @@ import pytest
 
 from palo.data.records import Record
 from palo.text.messages import Turn
-from palo.translate.protected_spans.protect import LockSettings, lock_record
+from palo.translate.protected_spans.protect import ProtectionSettings, protect_record
 
 
 @pytest.fixture
@@ -21,6 +21,8 @@ def make_unit():
             image=None,
             turns=tuple(Turn(roles[n % 2], text) for n, text in enumerate(texts)),
         )
-        return lock_record(record, language, settings=settings or LockSettings(), attempt=attempt)
+        return protect_record(
+            record, language, settings=settings or ProtectionSettings(), attempt=attempt
+        )
 
     return make

@@ -1,8 +1,8 @@
 import pytest
 
 from palo.errors import ConfigError
-from palo.translate.glossary import Entry, Glossary, read_glossary
-from palo.translate.protected_spans.protect import LockSettings, lock, unlock
+from palo.translate.glossary import Glossary, GlossaryEntry, read_glossary
+from palo.translate.protected_spans.protect import ProtectionSettings, protect_text, restore_text
 
 _TERMS = """
 ["Eiffel Tower"]
@@ -25,17 +25,17 @@ def glossary(tmp_path):
 
 
 def test_terms_become_what_the_glossary_says(glossary):
-    settings = LockSettings(glossary=glossary)
-    locked = lock("PALO sees the Eiffel Tower, a Tower, towers.", "fr", settings=settings)
+    settings = ProtectionSettings(glossary=glossary)
+    locked = protect_text("PALO sees the Eiffel Tower, a Tower, towers.", "fr", settings=settings)
     assert locked.text == "⟦1⟧ sees the ⟦2⟧, a ⟦3⟧, towers."
-    assert unlock(locked.text, locked.locks) == "PALO sees the tour Eiffel, a tour, towers."
-    in_urdu = lock("PALO sees the Eiffel Tower, a tower.", "ur", settings=settings)
+    assert restore_text(locked.text, locked.locks) == "PALO sees the tour Eiffel, a tour, towers."
+    in_urdu = protect_text("PALO sees the Eiffel Tower, a tower.", "ur", settings=settings)
     assert [one.wanted for one in in_urdu.locks] == ["PALO", "ایفل ٹاور"]
 
 
 def test_a_glossary_is_of_one_source_language(glossary):
-    settings = LockSettings(glossary=glossary)
-    assert not lock("PALO voit", "es", source_language="fr", settings=settings).locks
+    settings = ProtectionSettings(glossary=glossary)
+    assert not protect_text("PALO voit", "es", source_language="fr", settings=settings).locks
 
 
 def test_files_may_repeat_but_not_contradict_one_another(glossary, tmp_path):
@@ -64,4 +64,4 @@ def test_what_is_wrong_with_a_glossary_is_told(text, told, tmp_path):
 
 
 def test_an_empty_term_is_a_fault():
-    assert list(Glossary(entries=(Entry(term=" ", translations=()),)).faults())
+    assert list(Glossary(entries=(GlossaryEntry(term=" ", translations=()),)).faults())

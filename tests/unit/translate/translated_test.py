@@ -2,8 +2,8 @@ import pytest
 
 from palo.data.records import Record
 from palo.text.messages import Turn
-from palo.translate.request import Unit
-from palo.translate.translated import Decision, GateResult, Translated, decide
+from palo.translate.request import TranslationRequest
+from palo.translate.translated import CheckResult, Decision, Translated, decide
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def source():
 
 def test_a_translation_is_a_record_that_tells_where_it_came_from(source):
     gates = (
-        GateResult(gate="locks"),
-        GateResult(gate="length", decision=Decision.REVIEW, reason="It is short.", doubt=0.6),
+        CheckResult(gate="locks"),
+        CheckResult(gate="length", decision=Decision.REVIEW, reason="It is short.", doubt=0.6),
     )
     translated = Translated(
         source=source,
@@ -37,7 +37,7 @@ def test_a_translation_is_a_record_that_tells_where_it_came_from(source):
     assert record.turns == (Turn("user", "یہ کیا ہے؟", 1), Turn("assistant", "ایک بلی۔"))
     assert (record.image, record.licence) == ("1.jpg", "CC0")
     assert record.origin_record_id == source.record_id
-    assert record.record_id == Unit(source=source, language="ur", turns=()).key
+    assert record.record_id == TranslationRequest(source=source, language="ur", turns=()).key
     assert record.gates == {
         "locks": "accept",
         "length": "review",

@@ -9,9 +9,9 @@ from starlette.routing import Route
 from palo import languages
 from palo.client import Endpoint
 from palo.webui import tokens
-from palo.webui.authentication import Gate
+from palo.webui.authentication import AuthenticationGate
 from palo.webui.login_limit import LoginLimit
-from palo.webui.texts import words_of
+from palo.webui.texts import page_texts
 from palo.webui.visitors import Visitors
 
 COOKIE = "palo_visitor"
@@ -47,7 +47,7 @@ def browse(visitors):
 
     def run(*requests, login=True, cookies=None, **settings):
         async def talk():
-            app = Gate(inner, visitors if login else None, **settings)
+            app = AuthenticationGate(inner, visitors if login else None, **settings)
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://page", cookies=cookies
@@ -94,7 +94,7 @@ def test_a_good_key_opens_the_page_and_never_leaves_the_server(browse):
 def test_a_wrong_key_is_told_in_the_visitors_language(browse):
     (answer,) = browse(_log_in("sk-bad", **{"accept-language": "ur"}))
     assert answer.status_code == 401
-    assert words_of("ur").errors["invalid_api_key"] in answer.text
+    assert page_texts("ur").errors["invalid_api_key"] in answer.text
     assert 'dir="rtl"' in answer.text
     assert "set-cookie" not in answer.headers
 
@@ -102,7 +102,7 @@ def test_a_wrong_key_is_told_in_the_visitors_language(browse):
 @pytest.mark.parametrize("code", languages.codes())
 def test_the_login_speaks_every_language(browse, code):
     (answer,) = browse(("GET", f"/login?language={code}", {}))
-    words = words_of(code)
+    words = page_texts(code)
     assert f'<html lang="{code}" dir="{words.language.direction}">' in answer.text
     assert words["log_in_info"].replace("’", "’") in answer.text
     assert all(language.native_name in answer.text for language in languages.every())
@@ -147,7 +147,7 @@ def test_wrong_keys_are_slowed_down_and_good_ones_are_not(browse):
     assert [answer.status_code for answer in wrong] == [401] * 3
     assert late.status_code == 429
     assert 1 <= int(late.headers["retry-after"]) <= 60
-    assert words_of("en")["log_in_limited"].partition("{")[0] in late.text
+    assert page_texts("en")["log_in_limited"].partition("{")[0] in late.text
 
 
 def test_a_server_that_hangs_keeps_no_login_waiting(browse, monkeypatch):
@@ -203,7 +203,9 @@ def test_an_open_stream_ends_when_its_visitor_leaves(visitors):
             "type": "http", "method": "GET", "path": "/gradio_api/queue/data", "root_path": "",
             "query_string": b"", "headers": [(b"host", b"page"), (b"cookie", cookie)],
         }  # fmt: skip
-        running = asyncio.create_task(Gate(inner, visitors)(scope, asyncio.Event().wait, sent.put))
+        running = asyncio.create_task(
+            AuthenticationGate(inner, visitors)(scope, asyncio.Event().wait, sent.put)
+        )
         assert (await sent.get())["status"] == 200
         assert (await sent.get())["body"] == b"data: 1\n\n"
         visitors.dismiss(token)

@@ -5,10 +5,10 @@ import unicodedata
 import pytest
 
 from palo import languages
-from palo.api_errors import RefusalCode
+from palo.api_errors import APIErrorCode
 from palo.client import ClientCode, EndpointError
 from palo.webui import texts as words
-from palo.webui.texts import chosen_language, words_of
+from palo.webui.texts import chosen_language, page_texts
 
 _SCRIPTS = {
     "Latn": "LATIN",
@@ -21,25 +21,25 @@ _SCRIPTS = {
 }
 # Names that every language writes in Latin letters here.
 _NAMES = re.compile(r"\{\w+\}|API|PNG|JPEG|WebP")
-_CODES = [*RefusalCode, *ClientCode]
+_CODES = [*APIErrorCode, *ClientCode]
 _EVERY = list(languages.codes())
 
 
 def _texts(code):
-    page = words_of(code)
+    page = page_texts(code)
     return {**page.texts, **{f"errors.{name}": text for name, text in page.errors.items()}}
 
 
 @pytest.mark.parametrize("code", _EVERY)
 def test_a_language_has_every_text_and_no_other(code):
-    assert words_of(code).language.code == code
+    assert page_texts(code).language.code == code
     assert _texts(code).keys() == _texts("en").keys()
     assert all(text == text.strip() and text for text in _texts(code).values())
 
 
 @pytest.mark.parametrize("code", _EVERY)
 def test_every_reason_to_refuse_has_its_words(code):
-    assert set(words_of(code).errors) == set(map(str, _CODES))
+    assert set(page_texts(code).errors) == set(map(str, _CODES))
 
 
 @pytest.mark.parametrize("code", _EVERY)
@@ -65,15 +65,15 @@ def test_a_text_has_the_slots_of_the_english_one(code):
 @pytest.mark.parametrize("code", [code for code in _EVERY if code != "en"])
 def test_no_text_was_left_in_english(code):
     english = _texts("en")
-    # French writes this one as English does.
+    # French writes these as English does.
     same = {name for name, text in _texts(code).items() if text == english[name]}
-    assert same <= {"conversation"}
+    assert same <= {"conversation", "image"}
 
 
 @pytest.mark.parametrize("code", _EVERY)
 def test_sentences_end_as_those_of_their_language(code):
     stop = languages.get(code).full_stop
-    wrong = [text for text in words_of(code).errors.values() if not text.endswith(stop)]
+    wrong = [text for text in page_texts(code).errors.values() if not text.endswith(stop)]
     assert not wrong
 
 
@@ -82,7 +82,7 @@ def test_there_is_no_file_of_an_unknown_language():
 
 
 def test_an_eleventh_language_speaks_english_until_it_has_a_file(eleventh_language):
-    assert words_of(eleventh_language.code).texts == words_of("en").texts
+    assert page_texts(eleventh_language.code).texts == page_texts("en").texts
 
 
 def test_urdu_is_not_written_with_arabic_letters():
@@ -91,11 +91,11 @@ def test_urdu_is_not_written_with_arabic_letters():
 
 
 def test_an_error_says_how_long_to_wait_and_what_the_request_is_called():
-    busy = EndpointError("full", code=RefusalCode.OVERLOADED, retry_after_s=6.2, request_id="r-1")
-    told = words_of("ar").error(busy)
+    busy = EndpointError("full", code=APIErrorCode.OVERLOADED, retry_after_s=6.2, request_id="r-1")
+    told = page_texts("ar").error(busy)
     assert "\u20687\u2069 ث" in told
     assert "\u2068r-1\u2069" in told
-    assert "\u20685\u2069 s" in words_of("en").error(EndpointError("f", code=busy.code))
+    assert "\u20685\u2069 s" in page_texts("en").error(EndpointError("f", code=busy.code))
 
 
 @pytest.mark.parametrize(

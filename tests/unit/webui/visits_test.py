@@ -3,7 +3,7 @@ from contextlib import ExitStack
 import pytest
 
 from palo import config
-from palo.api_errors import Refusal
+from palo.api_errors import APIError
 from palo.errors import ConfigError
 from palo.webui.quota_settings import QuotaSettings
 from palo.webui.visits import Kind, Visits
@@ -35,13 +35,13 @@ def test_a_minute_has_so_many_calls_and_reads(clock):
     visit(known)
     visit(known, kind=Kind.UPLOAD)
     clock.now += 20
-    with pytest.raises(Refusal, match="calls a minute") as caught:
+    with pytest.raises(APIError, match="calls a minute") as caught:
         visit(known)
     assert (caught.value.code, caught.value.retry_after_s) == ("rate_limit_exceeded", 40)
     visit(known, "another")
     for _ in range(3):
         visit(known, kind=Kind.READ)
-    with pytest.raises(Refusal, match="requests a minute"):
+    with pytest.raises(APIError, match="requests a minute"):
         visit(known, kind=Kind.STREAM)
     clock.now += 40
     visit(known)
@@ -60,7 +60,7 @@ def test_so_many_at_once_and_a_place_is_given_back(clock, kind, limits):
     with ExitStack() as held:
         for _ in range(2):
             held.enter_context(known.admitted("v", kind))
-        with pytest.raises(Refusal, match=f"{kind} at once"):
+        with pytest.raises(APIError, match=f"{kind} at once"):
             visit(known, kind=kind)
         visit(known, "another", kind)
     visit(known, kind=kind)
@@ -71,7 +71,7 @@ def test_all_together_have_so_many_streams(clock):
     with (
         known.admitted("one", Kind.STREAM),
         known.admitted("other", Kind.STREAM),
-        pytest.raises(Refusal) as caught,
+        pytest.raises(APIError) as caught,
     ):
         visit(known, "third", Kind.STREAM)
     assert caught.value.code == "overloaded"
@@ -85,7 +85,7 @@ def test_calls_that_are_read_have_no_end_of_their_own(clock):
             known.require_reader("v", "s")
     known.require_reader("v", "s")
     known.require_reader("v", "other")
-    with pytest.raises(Refusal, match="nobody reads"):
+    with pytest.raises(APIError, match="nobody reads"):
         known.require_reader("v", "s")
 
 
@@ -95,7 +95,7 @@ def test_visitors_are_not_remembered_without_end(clock, monkeypatch):
     with known.admitted("stays", Kind.STREAM):
         for number in range(9):
             visit(known, str(number))
-        with pytest.raises(Refusal):
+        with pytest.raises(APIError):
             visit(known, "stays", Kind.STREAM)
     assert len(known._visitors) == 3
 

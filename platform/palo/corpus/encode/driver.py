@@ -10,15 +10,15 @@ from palo.config import fingerprint
 from palo.corpus.build_run import BuildRun
 from palo.corpus.build_state import CORPUS_VERSION
 from palo.corpus.encode.worker import EncodeTask, encode_records, samples_name
-from palo.corpus.filter.decisions import Fates
+from palo.corpus.filter.decisions import FilterDecisions
 from palo.corpus.filter.near_duplicates import SIGNATURE_BYTES, near_groups
 from palo.corpus.filter.worker import SignatureTask, read_signatures, sign_records
 from palo.corpus.parse.record_index import RecordFile, RecordIndex
 from palo.corpus.quarantine import SourceFile
 from palo.corpus.ray_tasks import Job, Outcome, Work
-from palo.corpus.sources import Piece, file_number_of
+from palo.corpus.sources import Split, file_number_of
 from palo.corpus.stages import StepName
-from palo.corpus.task_log import Entry
+from palo.corpus.task_log import TaskEntry
 from palo.errors import DataError
 from palo.progress import Meter
 
@@ -45,15 +45,15 @@ class SampleSteps:
         files: Size in bytes of each samples file by its path in the corpus, in order.
     """
 
-    def __init__(self, run: BuildRun, pieces: Sequence[Sequence[Piece]]) -> None:
+    def __init__(self, run: BuildRun, pieces: Sequence[Sequence[Split]]) -> None:
         self.files: dict[str, int] = {}
         self._run = run
         self._config = run.config
         self._paths = [{piece.file_number: piece.path for piece in own} for own in pieces]
 
-    def choose(self, index: RecordIndex, pictures: pa.Table) -> Fates:
-        """Decides which records are left out: bad pictures, duplicates, not in the mixture."""
-        fates = Fates(index, pictures, self._run.names, self._config.mixture)
+    def choose(self, index: RecordIndex, images: pa.Table) -> FilterDecisions:
+        """Decides which records are left out: bad images, duplicates, not in the mixture."""
+        fates = FilterDecisions(index, images, self._run.names, self._config.mixture)
         if self._config.cleaning.duplicates == "drop":
             fates.drop_duplicates()
         if self._config.cleaning.near_duplicates is not None:
@@ -61,7 +61,7 @@ class SampleSteps:
         fates.drop_unchosen()
         return fates
 
-    def _drop_near(self, index: RecordIndex, fates: Fates, threshold: float) -> None:
+    def _drop_near(self, index: RecordIndex, fates: FilterDecisions, threshold: float) -> None:
         jobs = [self._signature_job(file) for file in index.files]
         self._follow("near duplicates", sign_records, jobs, len(index))
         rows = fates.kept
@@ -94,7 +94,7 @@ class SampleSteps:
         meter.finish()
         return outcomes
 
-    def encode(self, index: RecordIndex, fates: Fates) -> str:
+    def encode(self, index: RecordIndex, fates: FilterDecisions) -> str:
         """Makes samples of the records that are kept.
 
         Returns:
@@ -108,7 +108,7 @@ class SampleSteps:
             job.ticket: self._run.names[file.source]
             for job, file in zip(jobs, index.files, strict=True)
         }
-        entries: dict[str, Entry] = {}
+        entries: dict[str, TaskEntry] = {}
         for outcome in self._follow("encode", encode_records, jobs, len(index)):
             entries[outcome.ticket.name] = outcome.entry
             self._count(sources[outcome.ticket], outcome.entry.result)
@@ -123,7 +123,9 @@ class SampleSteps:
             raise DataError("no row is left to train on", fix="Check the sources.")
         return fingerprint(digests)
 
-    def _encode_job(self, index: RecordIndex, fates: Fates, number: int) -> Job[EncodeTask]:
+    def _encode_job(
+        self, index: RecordIndex, fates: FilterDecisions, number: int
+    ) -> Job[EncodeTask]:
         file = index.files[number]
         first = int(index.places[index.starts[number]])
         path = self._paths[file.source][file_number_of(first)]
@@ -141,7 +143,7 @@ class SampleSteps:
             [
                 CORPUS_VERSION,
                 file.digest,
-                fates.picture_digest(number),
+                fates.image_digest(number),
                 task.fates,
                 task.repeated,
                 task.template,

@@ -1,4 +1,4 @@
-"""Last steps of a build: from records, their pictures' ids and their fates to samples."""
+"""Last steps of a build: from records, their images' ids and their fates to samples."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from palo import storage
-from palo.corpus.filter.decisions import Fate, Repeated, unpack
-from palo.corpus.images_step.known_images import KnownPicture, known_pictures
+from palo.corpus.filter.decisions import FilterDecision, RepeatedRecord, unpack
+from palo.corpus.images_step.known_images import KnownImage, known_images
 from palo.corpus.quarantine import Quarantine, SourceFile
 from palo.corpus.ray_tasks import Work
 from palo.corpus.record_tables import records_of
@@ -35,9 +35,9 @@ from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
 _tokenizer = lru_cache(maxsize=2)(load_tokenizer)
 _QUARANTINED: tuple[StepName, ...] = ("image", "duplicate", "near_duplicate", "encode")
-_REPEATS: Mapping[Fate, tuple[StepName, Reason]] = {
-    Fate.DUPLICATE: ("duplicate", Reason.DUPLICATE),
-    Fate.NEAR_DUPLICATE: ("near_duplicate", Reason.NEAR_DUPLICATE),
+_REPEATS: Mapping[FilterDecision, tuple[StepName, Reason]] = {
+    FilterDecision.DUPLICATE: ("duplicate", Reason.DUPLICATE),
+    FilterDecision.NEAR_DUPLICATE: ("near_duplicate", Reason.NEAR_DUPLICATE),
 }
 
 
@@ -63,7 +63,7 @@ class EncodeTask:
     tokenizer: Path
     limits: EncodingLimits
     fates: str = ""
-    repeated: tuple[Repeated, ...] = ()
+    repeated: tuple[RepeatedRecord, ...] = ()
 
 
 def samples_name(records: str) -> str:
@@ -83,24 +83,26 @@ def encode_records(task: EncodeTask) -> Work:
     table = storage.read_table(path, columns=[*RECORD_SCHEMA.names, "place"])
     num_records = len(table)
     fates = unpack(task.fates, num_records)
-    unchosen = fates == Fate.MIXTURE
+    unchosen = fates == FilterDecision.MIXTURE
     step = _EncodeStep(task)
     if unchosen.any():
         step.pass_over(table.filter(pa.array(unchosen)).column("language"))
         table = table.filter(pa.array(~unchosen))
-    step.look_up(table.select(["image"]).filter(pa.array(fates[~unchosen] <= Fate.IMAGE)).column(0))
+    step.look_up(
+        table.select(["image"]).filter(pa.array(fates[~unchosen] <= FilterDecision.IMAGE)).column(0)
+    )
     rows = np.flatnonzero(~unchosen).tolist()
     places = table.column("place").to_pylist()
     records = records_of(table.select(RECORD_SCHEMA.names))
     for row, place, record in zip(rows, places, records, strict=True):
-        step.add(row, place, record, Fate(fates[row]))
+        step.add(row, place, record, FilterDecision(fates[row]))
     return step.finish(num_records)
 
 
 class _EncodeStep:
     def __init__(self, task: EncodeTask) -> None:
         self._task = task
-        self._pictures: dict[str | None, KnownPicture] = {}
+        self._images: dict[str | None, KnownImage] = {}
         self._tokenizer: TextTokenizer = _tokenizer(task.tokenizer)
         self._rows: list[dict[str, object]] = []
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -112,22 +114,22 @@ class _EncodeStep:
         self._first = {repeated.row: repeated for repeated in task.repeated}
 
     def look_up(self, images: pa.ChunkedArray) -> None:
-        self._pictures = known_pictures(self._task.corpus, images.unique().drop_null().to_pylist())
+        self._images = known_images(self._task.corpus, images.unique().drop_null().to_pylist())
 
     def pass_over(self, languages: pa.ChunkedArray) -> None:
         pairs = pc.value_counts(languages).to_pylist()
         self._unchosen = {Reason.NOT_CHOSEN.value: {p["values"]: p["counts"] for p in pairs}}
 
-    def add(self, row: int, place: int, record: Record, fate: Fate) -> None:
+    def add(self, row: int, place: int, record: Record, fate: FilterDecision) -> None:
         if fate in _REPEATS:
             step, reason = _REPEATS[fate]
             first = self._first[row]
             detail = f"of {first.source}@{first.place}"
             self._drop(step, place, record, reason, detail)
             return
-        picture = self._pictures[record.image]
-        if picture.reason is not None:
-            self._drop("image", place, record, Reason(picture.reason), picture.detail)
+        image = self._images[record.image]
+        if image.reason is not None:
+            self._drop("image", place, record, Reason(image.reason), image.detail)
             return
         template = TEMPLATES[self._task.template]
         conversation = record.conversation
@@ -141,7 +143,7 @@ class _EncodeStep:
             return
         self._count(self._counts[record.language], encoding)
         for number, sample in enumerate(encoding.samples):
-            self._keep(record, number, sample, picture.image_id)
+            self._keep(record, number, sample, image.image_id)
 
     def _count(self, counts: Counter[str], encoding: Encoding) -> None:
         counts["records"] += 1
@@ -156,7 +158,7 @@ class _EncodeStep:
     def _keep(
         self, record: Record, number: int, sample: EncodedSample, image_id: str | None
     ) -> None:
-        # A part of a conversation may end before its picture comes.
+        # A part of a conversation may end before its image comes.
         has_image = image_id is not None and len(sample.input_ids) > sample.num_text_tokens
         shown = image_id if has_image else None
         sample_id = f"{record.record_id}/{number}"

@@ -5,8 +5,8 @@ compatibility forms folded away. Three characters where each is a syllable or a 
 elsewhere: so that an edit costs a Chinese text about as much as its translation. Words would not
 do, since not every language puts spaces between them.
 
-Two records can only be near duplicates within one scope: the same language, and the same picture or
-both without one. The same words about another picture are another lesson.
+Two records can only be near duplicates within one scope: the same language, and the same image or
+both without one. The same words about another image are another lesson.
 
 Source: Dahlgaard, Knudsen, Thorup: Fast Similarity Sketching (2017). Each shingle is hashed once to
 one of the signature's places; only places that are still empty are hashed for again. A short text
@@ -87,7 +87,7 @@ def near_groups(
     Args:
         signed: (records, SIGNATURE_BYTES) from `signatures`, in the order in which they count.
         threshold: Least similarity, from 0.5 to 1.
-        scope: (records,) uint64 that is equal for records of the same language and picture; those
+        scope: (records,) uint64 that is equal for records of the same language and image; those
             of different scopes are never grouped.
 
     Returns:

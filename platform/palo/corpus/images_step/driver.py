@@ -1,4 +1,4 @@
-"""The pictures of a build: found, identified and put into the image store, each once."""
+"""The images of a build: found, identified and put into the image store, each once."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ from palo.corpus.images_step.image_table import (
     with_faults,
 )
 from palo.corpus.images_step.shard_tasks import encode_shards
-from palo.corpus.images_step.worker import IdentifyTask, ShardTask, identify_pictures
+from palo.corpus.images_step.worker import IdentifyTask, ShardTask, identify_images
 from palo.corpus.ray_tasks import run_tasks
 from palo.images.archives import IndexTask, index_archive
 from palo.images.store import commit_store, prepare_store
@@ -28,8 +28,8 @@ from palo.progress import Meter
 _PATHS_PER_TASK = 256
 
 
-class PictureSteps:
-    """Brings the image store and the table of pictures up to date.
+class ImageSteps:
+    """Brings the image store and the table of images up to date.
 
     Args:
         run: The build.
@@ -45,7 +45,7 @@ class PictureSteps:
         self._indexes = run.config.output / "archives"
 
     def archives(self) -> None:
-        """Indexes the archives of pictures, so that their members can be reached one by one.
+        """Indexes the archives of images, so that their members can be reached one by one.
 
         Raises:
             DataError: If one is damaged, or is none.
@@ -63,18 +63,18 @@ class PictureSteps:
             if path.name not in current:
                 storage.remove(path)
 
-    def pictures(self, paths: pa.Array, uses: npt.NDArray[np.int64]) -> pa.Table:
-        """Puts every distinct picture into the image store, unless it is there.
+    def images(self, paths: pa.Array, uses: npt.NDArray[np.int64]) -> pa.Table:
+        """Puts every distinct image into the image store, unless it is there.
 
         Args:
-            paths: Where the pictures are.
-            uses: (pictures,) how many records use each.
+            paths: Where the images are.
+            uses: (images,) how many records use each.
 
         Returns:
-            What is known of them, as PICTURE_SCHEMA has it, by path.
+            What is known of them, as IMAGE_SCHEMA has it, by path.
 
         Raises:
-            DataError: If too many rows have a picture that can't be used.
+            DataError: If too many rows have an image that can't be used.
         """
         corpus = self._config.output
         prepare_table(corpus, self._config.image_limits)
@@ -83,7 +83,7 @@ class PictureSteps:
         if len(paths):
             table = with_faults(table, self._encode(table))
         storage.write_table(table_path(corpus), table)
-        for part in (corpus / "pictures").glob("*.parquet"):
+        for part in (corpus / "image_table").glob("*.parquet"):
             storage.remove(part)
         return table
 
@@ -102,10 +102,10 @@ class PictureSteps:
         meter = Meter("identify", "images", self._run.say, len(paths))
         meter.skip(len(paths) - len(missing))
         parts: list[str] = []
-        for result in run_tasks(identify_pictures, tasks):
+        for result in run_tasks(identify_images, tasks):
             self._run.num_run["identify"] += 1
             parts.append(result["part"])
-            meter.add(result["pictures"])
+            meter.add(result["num_images"])
         meter.finish()
         new = read_parts(self._config.output, parts)
         return pa.concat_tables([known, new]).sort_by("path").combine_chunks()

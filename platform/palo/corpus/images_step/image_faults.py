@@ -1,4 +1,4 @@
-"""Pictures that can't be decoded, remembered so that a build that goes on leaves them alone."""
+"""Images that can't be decoded, remembered so that a build that goes on leaves them alone."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _PASSING = (
 
 
 def faults_folder(corpus: Path, limits: ImageLimits) -> Path:
-    """Returns where the faults of a corpus' pictures lie, as judged by some limits."""
+    """Returns where the faults of a corpus' images lie, as judged by some limits."""
     return corpus / "done" / "images" / fingerprint(limits)
 
 

@@ -1,4 +1,4 @@
-"""Reads picture files: from folders, archives, Parquet files, S3 and web servers."""
+"""Reads image files: from folders, archives, Parquet files, S3 and web servers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from palo.reasons import Reason
 
 
 def image_root(images: Path) -> str:
-    """Returns what the paths of a source's pictures begin with; one more slash comes behind it.
+    """Returns what the paths of a source's images begin with; one more slash comes behind it.
 
     Args:
         images: A folder, or a file: an archive.
@@ -24,9 +24,9 @@ def image_root(images: Path) -> str:
 
 
 def stamp_of(path: str) -> tuple[int, int]:
-    """Returns size and time of change of a picture's file or archive, -1 and -1 without one.
+    """Returns size and time of change of an image's file or archive, -1 and -1 without one.
 
-    Pictures of web servers have none: they are asked for once.
+    Images of web servers have none: they are asked for once.
     """
     if is_web(path):
         return -1, -1
@@ -38,7 +38,7 @@ def stamp_of(path: str) -> tuple[int, int]:
 
 
 def stamps_of(paths: Sequence[str]) -> list[tuple[int, int]]:
-    """Returns `stamp_of` of many pictures; looks at each archive once."""
+    """Returns `stamp_of` of many images; looks at each archive once."""
     archives: dict[str, tuple[int, int]] = {}
     stamps: list[tuple[int, int]] = []
     for path in paths:
@@ -49,8 +49,8 @@ def stamps_of(paths: Sequence[str]) -> list[tuple[int, int]]:
     return stamps
 
 
-def read_picture(path: str, indexes: Path, limits: ImageLimits) -> bytes:
-    """Reads a picture's bytes.
+def read_image(path: str, indexes: Path, limits: ImageLimits) -> bytes:
+    """Reads an image's bytes.
 
     Args:
         path: Its path in a folder, an archive or a Parquet file, or its URI.

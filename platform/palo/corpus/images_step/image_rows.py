@@ -1,7 +1,7 @@
-"""Reads pictures that lie in the rows of a Parquet file.
+"""Reads images that lie in the rows of a Parquet file.
 
-Parquet can't be read from the middle of a row group. So a file stays open where the last picture
-was read: pictures that are asked for in their order are read once.
+Parquet can't be read from the middle of a row group. So a file stays open where the last image
+was read: images that are asked for in their order are read once.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from palo import storage
-from palo.corpus.sources.parquet import picture_leaf
+from palo.corpus.sources.parquet import image_leaf
 from palo.corpus.sources.parquet_bounds import needs_dictionary
 from palo.errors import DataError, ImageError, StorageError
 from palo.images.limits import ImageLimits
@@ -21,8 +21,8 @@ from palo.reasons import Reason
 _ROWS_PER_BATCH = 8
 
 
-class PictureRows:
-    """A Parquet file of pictures that is open for reading.
+class ImageRows:
+    """A Parquet file of images that is open for reading.
 
     Args:
         path: The file.
@@ -31,7 +31,7 @@ class PictureRows:
     def __init__(self, path: str) -> None:
         self._path = storage.path_of(path)
         self._file = storage.open_parquet(self._path)
-        self._leaf = picture_leaf(self._file)
+        self._leaf = image_leaf(self._file)
         metadata = self._file.metadata
         sizes = (metadata.row_group(n).num_rows for n in range(metadata.num_row_groups))
         self._starts = list(accumulate(sizes, initial=0))
@@ -39,7 +39,7 @@ class PictureRows:
         self._group = self._next = -1
 
     def read(self, row: int, limits: ImageLimits) -> bytes:
-        """Reads the picture of a row.
+        """Reads the image of a row.
 
         Raises:
             ImageError: If there is none, it can't be read, or it is too large.
@@ -95,7 +95,7 @@ def _innermost(value: Any) -> Any:  # noqa: ANN401 - scalars of pyarrow
 
 
 @lru_cache(maxsize=4)
-def open_rows(path: str, stamp: tuple[int, int]) -> PictureRows:
+def open_rows(path: str, stamp: tuple[int, int]) -> ImageRows:
     """Opens a Parquet file once in a process.
 
     Args:
@@ -103,4 +103,4 @@ def open_rows(path: str, stamp: tuple[int, int]) -> PictureRows:
         stamp: Its size and time of change: one that changed is opened again.
     """
     del stamp  # only to tell one content from another
-    return PictureRows(path)
+    return ImageRows(path)

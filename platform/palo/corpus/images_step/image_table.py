@@ -1,10 +1,10 @@
-"""The table of a build's pictures: what was read of each, so that it need not be read again.
+"""The table of a build's images: what was read of each, so that it need not be read again.
 
-    <corpus>/pictures.parquet        all pictures of the corpus, by path
-    <corpus>/pictures/<name>.parquet  those that were identified since, in parts
-    <corpus>/pictures/limits.json    how much one was allowed to ask for
+    <corpus>/image_table.parquet     all images of the corpus, by path
+    <corpus>/image_table/<name>.parquet  those that were identified since, in parts
+    <corpus>/image_table/limits.json    how much one was allowed to ask for
 
-A picture counts as known while its file has the size and the time of change that it had.
+An image counts as known while its file has the size and the time of change that it had.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from palo.config import to_dict
 from palo.corpus.images_step.image_files import stamps_of
 from palo.images.limits import ImageLimits
 
-PICTURE_SCHEMA = pa.schema(
+IMAGE_SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
         pa.field("image_id", pa.string()),
@@ -41,11 +41,11 @@ _ABSENT = -1
 
 def table_path(corpus: Path) -> Path:
     """Returns where the table of a corpus lies."""
-    return corpus / "pictures.parquet"
+    return corpus / "image_table.parquet"
 
 
 def write_part(corpus: Path, rows: pa.Table) -> str:
-    """Keeps what was found of some pictures, until the table is written; returns a name."""
+    """Keeps what was found of some images, until the table is written; returns a name."""
     paths = "\n".join(rows.column("path").to_pylist())
     name = hashlib.sha256(paths.encode()).hexdigest()[:24]
     storage.write_table(_part(corpus, name), rows)
@@ -54,36 +54,36 @@ def write_part(corpus: Path, rows: pa.Table) -> str:
 
 def read_parts(corpus: Path, names: Sequence[str]) -> pa.Table:
     """Reads what `write_part` kept."""
-    tables = [storage.read_table(_part(corpus, name), schema=PICTURE_SCHEMA) for name in names]
-    return pa.concat_tables([PICTURE_SCHEMA.empty_table(), *tables])
+    tables = [storage.read_table(_part(corpus, name), schema=IMAGE_SCHEMA) for name in names]
+    return pa.concat_tables([IMAGE_SCHEMA.empty_table(), *tables])
 
 
 def _part(corpus: Path, name: str) -> Path:
-    return corpus / "pictures" / f"{name}.parquet"
+    return corpus / "image_table" / f"{name}.parquet"
 
 
 def prepare_table(corpus: Path, limits: ImageLimits) -> None:
-    """Forgets all pictures if they were judged by other limits."""
-    path = corpus / "pictures" / "limits.json"
+    """Forgets all images if they were judged by other limits."""
+    path = corpus / "image_table" / "limits.json"
     wanted = to_dict(limits)
     if path.exists() and storage.read_json(path) == wanted:
         return
     storage.remove(table_path(corpus))
-    storage.remove(corpus / "pictures")
+    storage.remove(corpus / "image_table")
     storage.write_json(path, wanted)
 
 
 def known_rows(corpus: Path, wanted: pa.Array) -> pa.Table:
-    """Returns what is still true of pictures, by path.
+    """Returns what is still true of images, by path.
 
     Args:
         corpus: Folder of the corpus.
-        wanted: Paths of pictures; others are left out.
+        wanted: Paths of images; others are left out.
     """
-    whole, parts = table_path(corpus), sorted((corpus / "pictures").glob("*.parquet"))
+    whole, parts = table_path(corpus), sorted((corpus / "image_table").glob("*.parquet"))
     files = [path for path in (whole, *parts) if path.exists()]
-    tables = [storage.read_table(path, schema=PICTURE_SCHEMA) for path in files]
-    table = pa.concat_tables([PICTURE_SCHEMA.empty_table(), *tables])
+    tables = [storage.read_table(path, schema=IMAGE_SCHEMA) for path in files]
+    table = pa.concat_tables([IMAGE_SCHEMA.empty_table(), *tables])
     table = table.filter(pc.is_in(table.column("path"), value_set=wanted))
     table = table.filter(pa.array(unchanged(table))).sort_by("path").combine_chunks()
     paths = table.column("path")
@@ -94,10 +94,10 @@ def known_rows(corpus: Path, wanted: pa.Array) -> pa.Table:
 
 
 def unchanged(table: pa.Table, *, with_absent: bool = False) -> npt.NDArray[np.bool_]:
-    """Returns which pictures of a table lie there as they did.
+    """Returns which images of a table lie there as they did.
 
     Args:
-        table: As PICTURE_SCHEMA has it.
+        table: As IMAGE_SCHEMA has it.
         with_absent: Whether one that wasn't there, and has no file now, counts as such.
     """
     paths = table.column("path").to_pylist()
@@ -125,7 +125,7 @@ def with_faults(table: pa.Table, faults: Mapping[str, tuple[str, str]]) -> pa.Ta
     """Returns a table with the faults that decoding found, and no others of that kind.
 
     Args:
-        table: As PICTURE_SCHEMA has it.
+        table: As IMAGE_SCHEMA has it.
         faults: Reason and detail by image id.
     """
     ids = table.column("image_id")
@@ -139,17 +139,17 @@ def with_faults(table: pa.Table, faults: Mapping[str, tuple[str, str]]) -> pa.Ta
         columns[name] = pc.if_else(pc.is_valid(which), values.take(which.combine_chunks()), own)
     for name, column in columns.items():
         place = table.schema.get_field_index(name)
-        table = table.set_column(place, PICTURE_SCHEMA.field(name), column)
+        table = table.set_column(place, IMAGE_SCHEMA.field(name), column)
     return table
 
 
 class States(NamedTuple):
-    """What is known of some pictures, as arrays with a row for each.
+    """What is known of some images, as arrays with a row for each.
 
     Attributes:
-        ids: (pictures, 2) uint64 first half of the image's id; 0 without one.
-        digests: (pictures, 2) uint64 what names the id, or why it can't be used.
-        is_bad: (pictures,) whether it can't be used.
+        ids: (images, 2) uint64 first half of the image's id; 0 without one.
+        digests: (images, 2) uint64 what names the id, or why it can't be used.
+        is_bad: (images,) whether it can't be used.
     """
 
     ids: npt.NDArray[np.uint64]
@@ -158,11 +158,11 @@ class States(NamedTuple):
 
 
 def states_of(table: pa.Table, paths: pa.Array) -> States:
-    """Looks pictures up.
+    """Looks images up.
 
     Args:
-        table: As PICTURE_SCHEMA has it.
-        paths: Their paths; what the table lacks counts as a picture without an id.
+        table: As IMAGE_SCHEMA has it.
+        paths: Their paths; what the table lacks counts as an image without an id.
     """
     table = table.combine_chunks()
     where = pc.index_in(paths, value_set=_chunk(table, "path"))

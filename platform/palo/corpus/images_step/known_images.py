@@ -1,4 +1,4 @@
-"""What a build knows of the pictures of some records."""
+"""What a build knows of the images of some records."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,8 +14,8 @@ from palo.corpus.images_step.image_table import table_path
 _COLUMNS = ("path", "image_id", "reason", "detail")
 
 
-class KnownPicture(NamedTuple):
-    """One picture, or none.
+class KnownImage(NamedTuple):
+    """One image, or none.
 
     Attributes:
         image_id: Its name in the image store.
@@ -28,17 +28,17 @@ class KnownPicture(NamedTuple):
     detail: str
 
 
-def known_pictures(corpus: Path, paths: Sequence[str]) -> dict[str | None, KnownPicture]:
-    """Returns what is known of pictures by path, and of none."""
-    found: dict[str | None, KnownPicture] = {None: KnownPicture(None, None, "")}
+def known_images(corpus: Path, paths: Sequence[str]) -> dict[str | None, KnownImage]:
+    """Returns what is known of images by path, and of none."""
+    found: dict[str | None, KnownImage] = {None: KnownImage(None, None, "")}
     if paths:
         path = table_path(corpus)
-        with storage.explained("read", path):
+        with storage.wrap_os_errors("read", path):
             stat = path.stat()
         table = _table(path, stat.st_size, stat.st_mtime_ns)
         rows = table.filter(pc.is_in(table.column("path"), value_set=pa.array(paths, pa.string())))
         for row in rows.to_pylist():
-            found[row["path"]] = KnownPicture(row["image_id"], row["reason"], row["detail"])
+            found[row["path"]] = KnownImage(row["image_id"], row["reason"], row["detail"])
     return found
 
 

@@ -1,4 +1,4 @@
-"""Encoding pictures with Ray Data: decoding in tasks, the tower in a pool of actors.
+"""Encoding images with Ray Data: decoding in tasks, the tower in a pool of actors.
 
 Only the actors load torch and the tower's library: the tasks start in a fraction of the time.
 """
@@ -29,7 +29,7 @@ _ENCODER_CPUS = 0.6  # another share than the decoders', else Ray Data fuses the
 def encode_shards(
     tasks: Sequence[ShardTask], config: CorpusConfig, spec: StoreSpec
 ) -> Iterator[dict[str, Any]]:
-    """Decodes pictures in tasks, runs the tower on them in a pool of actors, writes their shards.
+    """Decodes images in tasks, runs the tower on them in a pool of actors, writes their shards.
 
     Yields:
         For each shard how many "images" it was to hold, and "faults": reason and detail by image
@@ -75,7 +75,7 @@ def _decoded_row(task: ShardTask, spec: StoreSpec) -> dict[str, Any]:
 
 
 class _ShardWriter:
-    """An actor: turns decoded pictures into one shard of the image store."""
+    """An actor: turns decoded images into one shard of the image store."""
 
     def __init__(self, store: Path, spec: StoreSpec, tower: Path, faults: Path) -> None:
         self._store = store
@@ -85,7 +85,7 @@ class _ShardWriter:
 
     @cached_property
     def _encoder(self) -> "TowerEncoder":
-        """The tower, loaded with the first pictures, where an error can still be reported."""
+        """The tower, loaded with the first images, where an error can still be reported."""
         import torch
 
         from palo.corpus.images_step.tower_encoder import TowerEncoder

@@ -22,7 +22,7 @@ def spec_of(config: CorpusConfig) -> StoreSpec:
     """Returns what the image store of a corpus holds.
 
     Raises:
-        ConfigError: If the tower has no such layer or can't take pictures of that size.
+        ConfigError: If the tower has no such layer or can't take images of that size.
         DataError: If the tower's folder has no weights.
         StorageError: If it has no readable config.json.
     """
@@ -71,7 +71,7 @@ def load_tower(folder: Path, spec: StoreSpec) -> VisionTower:
 
 
 class TowerEncoder:
-    """Encodes pictures in single precision, on a GPU where there is one.
+    """Encodes images in single precision, on a GPU where there is one.
 
     Args:
         folder: Folder of the tower.
@@ -88,7 +88,7 @@ class TowerEncoder:
         self._spec = spec
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Encodes pictures, a few at a time.
+        """Encodes images, a few at a time.
 
         Args:
             pixels: (images, 3, side, side) uint8.

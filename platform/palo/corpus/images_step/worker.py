@@ -1,4 +1,4 @@
-"""Second step of a build: every distinct picture into the image store, once."""
+"""Second step of a build: every distinct image into the image store, once."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from palo.corpus.images_step.image_files import read_picture, stamp_of
-from palo.corpus.images_step.image_table import PICTURE_SCHEMA, write_part
+from palo.corpus.images_step.image_files import read_image, stamp_of
+from palo.corpus.images_step.image_table import IMAGE_SCHEMA, write_part
 from palo.errors import ImageError
 from palo.images.limits import ImageLimits
 from palo.images.store_spec import StoreSpec
@@ -19,7 +19,7 @@ from palo.reasons import Reason
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdentifyTask:
-    """Pictures to identify.
+    """Images to identify.
 
     Attributes:
         corpus: Folder of the corpus.
@@ -34,26 +34,26 @@ class IdentifyTask:
     limits: ImageLimits
 
 
-def identify_pictures(task: IdentifyTask) -> dict[str, Any]:
-    """Writes a part of the table of pictures.
+def identify_images(task: IdentifyTask) -> dict[str, Any]:
+    """Writes a part of the table of images.
 
     Returns:
-        pictures, how many they are; name of the part.
+        images, how many they are; name of the part.
     """
     rows = [identify(path, task.indexes, task.limits) for path in task.paths]
-    part = write_part(task.corpus, pa.Table.from_pylist(rows, schema=PICTURE_SCHEMA))
-    return {"pictures": len(rows), "part": part}
+    part = write_part(task.corpus, pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA))
+    return {"num_images": len(rows), "part": part}
 
 
 def identify(path: str, indexes: Path, limits: ImageLimits) -> dict[str, Any]:
-    """Returns a row of PICTURE_SCHEMA: the picture's id, or why it has none.
+    """Returns a row of IMAGE_SCHEMA: the image's id, or why it has none.
 
-    Size and time of change are those of the file, or of the archive that the picture is in.
+    Size and time of change are those of the file, or of the archive that the image is in.
     """
     row: dict[str, Any] = {"path": path, "image_id": None, "reason": None, "detail": ""}
     row["num_bytes"], row["modified_ns"] = stamp_of(path)
     try:
-        data = read_picture(path, indexes, limits)
+        data = read_image(path, indexes, limits)
     except ImageError as error:
         return row | {"reason": error.fact, "detail": error.seen}
     return row | {"image_id": hashlib.sha256(data).hexdigest()}
@@ -61,7 +61,7 @@ def identify(path: str, indexes: Path, limits: ImageLimits) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardTask:
-    """Pictures that become one shard of the store.
+    """Images that become one shard of the store.
 
     Attributes:
         image_ids: Their ids.
@@ -76,8 +76,8 @@ class ShardTask:
     limits: ImageLimits
 
 
-class PictureDecoder(Protocol):
-    """Makes pixels of a picture's bytes, or raises ImageError."""
+class ImageDecoder(Protocol):
+    """Makes pixels of an image's bytes, or raises ImageError."""
 
     def decode(self, data: bytes) -> npt.NDArray[np.uint8]:
         """Returns (3, side, side)."""
@@ -85,7 +85,7 @@ class PictureDecoder(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decoded:
-    """Pictures of a shard that could be decoded, and what was wrong with the others.
+    """Images of a shard that could be decoded, and what was wrong with the others.
 
     Attributes:
         image_ids: Ids of the good ones.
@@ -98,14 +98,14 @@ class Decoded:
     faults: dict[str, tuple[str, str]]
 
 
-def decode_shard(task: ShardTask, spec: StoreSpec, decoder: PictureDecoder) -> Decoded:
-    """Decodes and preprocesses the pictures of a shard."""
+def decode_shard(task: ShardTask, spec: StoreSpec, decoder: ImageDecoder) -> Decoded:
+    """Decodes and preprocesses the images of a shard."""
     good: list[str] = []
     pixels: list[npt.NDArray[np.uint8]] = []
     faults: dict[str, tuple[str, str]] = {}
     for image_id, path in zip(task.image_ids, task.paths, strict=True):
         try:
-            data = read_picture(path, task.indexes, task.limits)
+            data = read_image(path, task.indexes, task.limits)
             if hashlib.sha256(data).hexdigest() != image_id:
                 faults[image_id] = (Reason.IMAGE_UNREADABLE, f"{path} changed during the build")
                 continue

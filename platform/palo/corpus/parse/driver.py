@@ -13,12 +13,12 @@ from palo.corpus.build_run import BuildRun
 from palo.corpus.build_state import CORPUS_VERSION
 from palo.corpus.images_step.image_files import image_root
 from palo.corpus.parse.record_index import RecordFile, RecordIndex, read_index
-from palo.corpus.parse.worker import ParseTask, parse_piece
+from palo.corpus.parse.worker import ParseTask, parse_split
 from palo.corpus.quarantine import SourceFile
 from palo.corpus.ray_tasks import Job
-from palo.corpus.row_counts import Accounts
-from palo.corpus.sources import Handover, Piece, misread
-from palo.corpus.task_log import Ticket
+from palo.corpus.row_counts import RowCounts
+from palo.corpus.sources import Split, SplitBoundary, misread
+from palo.corpus.task_log import TaskKey
 from palo.data.records import Origin
 from palo.progress import Meter
 
@@ -39,7 +39,7 @@ class ParseSteps:
         self._config = run.config
         self._results: dict[str, Mapping[str, Any]] = {}
 
-    def parse(self, pieces: Sequence[Sequence[Piece]]) -> RecordIndex:
+    def parse(self, pieces: Sequence[Sequence[Split]]) -> RecordIndex:
         """Parses all pieces, those of JSON arrays until neighbours fit each other.
 
         Args:
@@ -74,7 +74,7 @@ class ParseSteps:
         total = sum(sizes.values())
         meter = Meter(step, "rows", self._run.say, total, by_effort=True)
         num_rows = num_bad = done = 0
-        for outcome in self._run.run(parse_piece, jobs, again=again):
+        for outcome in self._run.run(parse_split, jobs, again=again):
             result = self._results[outcome.ticket.name] = outcome.entry.result
             count = meter.add if outcome.is_new else meter.skip
             count(result["rows"], sizes[outcome.ticket])
@@ -90,7 +90,7 @@ class ParseSteps:
         """Returns whether too many rows are bad, even if all in the bytes to come are good."""
         return num_bad * done > self._config.max_bad_share * num_rows * total
 
-    def _require_hope(self, jobs: Sequence[Job[ParseTask]], sizes: Mapping[Ticket, int]) -> None:
+    def _require_hope(self, jobs: Sequence[Job[ParseTask]], sizes: Mapping[TaskKey, int]) -> None:
         """Stops if too many of the rows that are sure are bad."""
         proven = list(self._proven(jobs))
         results = [self._results[job.ticket.name] for job in proven]
@@ -99,7 +99,7 @@ class ParseSteps:
         done = sum(sizes[job.ticket] for job in proven)
         if not self._is_hopeless(num_bad, num_rows, done, sum(sizes.values())):
             return
-        so_far = Accounts(self._config.max_bad_share, self._run.names)
+        so_far = RowCounts(self._config.max_bad_share, self._run.names)
         for job, result in zip(proven, results, strict=True):
             _account_for(so_far, job.task.source.name, [result])
         so_far.require_few_bad()
@@ -108,7 +108,7 @@ class ParseSteps:
         """Yields the jobs whose rows are sure: a piece of an array may begin in a wrong place."""
         for _, own in groupby(jobs, key=lambda job: job.task.source.name):
             done = list(takewhile(lambda job: job.ticket.name in self._results, own))
-            handovers = [Handover(*self._results[job.ticket.name]["handover"]) for job in done]
+            handovers = [SplitBoundary(*self._results[job.ticket.name]["handover"]) for job in done]
             wrong = misread([job.task.piece for job in done], handovers)
             first = min((piece.place_of(piece.start) for piece in wrong), default=None)
             for job in done:
@@ -116,14 +116,14 @@ class ParseSteps:
                     break
                 yield job
 
-    def _handovers(self, number: int, pieces: Sequence[Piece]) -> list[Handover]:
+    def _handovers(self, number: int, pieces: Sequence[Split]) -> list[SplitBoundary]:
         results = (self._results[self._name(number, piece)] for piece in pieces)
-        return [Handover(*result["handover"]) for result in results]
+        return [SplitBoundary(*result["handover"]) for result in results]
 
-    def _name(self, number: int, piece: Piece) -> str:
+    def _name(self, number: int, piece: Split) -> str:
         return f"{self._run.names[number]}/{piece.place_of(piece.start):018d}"
 
-    def _job(self, number: int, piece: Piece) -> Job[ParseTask]:
+    def _job(self, number: int, piece: Split) -> Job[ParseTask]:
         settings = self._config.sources[number]
         task = ParseTask(
             corpus=self._config.output,
@@ -148,7 +148,7 @@ class ParseSteps:
         return Job(ticket=self._run.ticket("parse", self._name(number, piece), key), task=task)
 
 
-def _account_for(accounts: Accounts, source: str, results: Sequence[Mapping[str, Any]]) -> None:
+def _account_for(accounts: RowCounts, source: str, results: Sequence[Mapping[str, Any]]) -> None:
     for result in results:
         num_rows, num_parsed, num_records = (result[n] for n in ("rows", "parsed", "records"))
         drops, example = result["parse_drops"], result["example"]

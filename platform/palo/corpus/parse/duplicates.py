@@ -1,4 +1,4 @@
-"""Finding records that say the same about the same picture in the same language.
+"""Finding records that say the same about the same image in the same language.
 
 Each record is known by 16 bytes, so that millions fit into memory; which of them stays depends on
 their order in the sources alone.
@@ -20,7 +20,7 @@ Pairs = npt.NDArray[np.int64]
 
 
 def digest_of(language: str, turns: Sequence[Turn]) -> bytes:
-    """Returns DIGEST_BYTES that name a record's language and turns, whatever its picture."""
+    """Returns DIGEST_BYTES that name a record's language and turns, whatever its image."""
     parts = [_measured(language)]
     for turn in turns:
         text = turn.text.encode()

@@ -49,8 +49,8 @@ class RecordIndex:
         codes: ISO 639-1 codes.
         places: (rows,) int64 place in its source, as `Piece.place_of` numbers it.
         digests: (rows, 2) uint64 of its language and turns.
-        pictures: (rows,) int32 number of its picture in `paths`, -1 without one.
-        paths: Paths of all pictures.
+        image_numbers: (rows,) int32 number of its image in `paths`, -1 without one.
+        paths: Paths of all images.
     """
 
     files: tuple[RecordFile, ...]
@@ -60,7 +60,7 @@ class RecordIndex:
     codes: tuple[str, ...]
     places: npt.NDArray[np.int64]
     digests: npt.NDArray[np.uint64]
-    pictures: npt.NDArray[np.int32]
+    image_numbers: npt.NDArray[np.int32]
     paths: pa.Array
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ def read_index(corpus: Path, files: Sequence[RecordFile]) -> RecordIndex:
     with ThreadPoolExecutor(_READERS) as pool:
         parts = list(pool.map(lambda file: _read(corpus / file.name), files))
     languages, codes = _numbered([part.languages for part in parts])
-    pictures, paths = _numbered([part.images for part in parts])
+    image_numbers, paths = _numbered([part.images for part in parts])
     return RecordIndex(
         files=tuple(files),
         starts=np.cumsum([0, *sizes], dtype=np.int64),
@@ -100,7 +100,7 @@ def read_index(corpus: Path, files: Sequence[RecordFile]) -> RecordIndex:
         codes=tuple(codes.to_pylist()),
         places=_joined([part.places for part in parts], np.zeros(0, np.int64)),
         digests=_joined([part.digests for part in parts], np.zeros((0, 2), np.uint64)),
-        pictures=pictures,
+        image_numbers=image_numbers,
         paths=paths,
     )
 

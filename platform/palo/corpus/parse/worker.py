@@ -11,7 +11,7 @@ from palo.corpus.parse.duplicates import digest_of
 from palo.corpus.quarantine import Quarantine, RowFiles, SourceFile
 from palo.corpus.ray_tasks import Work
 from palo.corpus.record_tables import FiledRecord, file_table
-from palo.corpus.sources import Piece, RawRow, read_piece
+from palo.corpus.sources import RawRow, Split, read_split
 from palo.corpus.sources import rows as pieces
 from palo.data.records import Origin, Record, Rejected, parse_llava
 from palo.languages import Language
@@ -35,13 +35,13 @@ class ParseTask:
 
     corpus: Path
     source: SourceFile
-    piece: Piece
+    piece: Split
     origin: Origin
     cleaning: CleaningSettings
     known: tuple[Language, ...]
 
 
-def parse_piece(task: ParseTask) -> Work:
+def parse_split(task: ParseTask) -> Work:
     """Writes a piece's records and its quarantine.
 
     Returns:
@@ -55,7 +55,7 @@ def parse_piece(task: ParseTask) -> Work:
     cleaner = Cleaner(task.cleaning, task.known)
     num_rows = num_parsed = 0
     read = hashlib.sha256()
-    reader = read_piece(task.piece)
+    reader = read_split(task.piece)
     for raw in reader:
         num_rows += 1
         place = task.piece.place_of(raw.offset)

@@ -21,12 +21,12 @@ def words(text: str, language: str) -> Markup:
     return element("div", visible(text), class_="words", lang=lang, dir="auto")
 
 
-def sample_card(item: ShownSample, picture: str | None) -> Markup:
-    """Returns a sample as the model sees it: the picture, and which tokens are trained.
+def sample_card(item: ShownSample, image: str | None) -> Markup:
+    """Returns a sample as the model sees it: the image, and which tokens are trained.
 
     Args:
         item: The sample.
-        picture: Its preprocessed picture as a URI; None where it has none, or none can be shown.
+        image: Its preprocessed image as a URI; None where it has none, or none can be shown.
     """
     sample = item.sample
     num_trained = sum(part.num_tokens for part in item.parts if part.is_trained)
@@ -46,7 +46,7 @@ def sample_card(item: ShownSample, picture: str | None) -> Markup:
     facts = f"{_tokens(len(sample.input_ids))}, {num_trained:,} trained"
     return element(
         "article",
-        _picture(item, picture),
+        _image(item, image),
         element("div", *parts, class_="parts"),
         _footer(sample.sample_id, facts),
         class_="card",
@@ -106,12 +106,12 @@ def _turn(role: str, text: Markup) -> Markup:
     return element("div", element("span", role, class_="tag"), text, class_=kind)
 
 
-def _picture(item: ShownSample, picture: str | None) -> Markup:
-    if picture is not None:
-        return element("img", src=picture, alt="The picture of this sample.", loading="lazy")
+def _image(item: ShownSample, image: str | None) -> Markup:
+    if image is not None:
+        return element("img", src=image, alt="The image of this sample.", loading="lazy")
     if item.sample.image_id is None:
-        return element("p", "text only", class_="no-picture")
-    return element("p", f"picture not found: {item.picture or 'no path'}", class_="no-picture")
+        return element("p", "text only", class_="no-image")
+    return element("p", f"image not found: {item.image or 'no path'}", class_="no-image")
 
 
 def _footer(name: str, facts: str) -> Markup:

@@ -1,4 +1,4 @@
-"""The pictures of samples as the tower sees them."""
+"""The images of samples as the tower sees them."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -9,21 +9,21 @@ import numpy.typing as npt
 from PIL import Image
 
 from palo import storage
-from palo.corpus.images_step.image_files import read_picture
+from palo.corpus.images_step.image_files import read_image
 from palo.data.corpus_reader import Corpus
 from palo.errors import PaloError
-from palo.html.image_uri import picture_uri
+from palo.html.image_uri import image_uri
 from palo.images.decode import decode_image, to_pixels
 from palo.images.image_paths import parts_of
 from palo.images.limits import ImageLimits
 
 
-class PictureViewer:
-    """Shows pictures of a corpus: from its pixels, or decoded again as the build decoded them.
+class ImageViewer:
+    """Shows images of a corpus: from its pixels, or decoded again as the build decoded them.
 
     Args:
         corpus: The corpus.
-        image_ids: The pictures that will be asked for.
+        image_ids: The images that will be asked for.
     """
 
     def __init__(self, corpus: Corpus, image_ids: Iterable[str]) -> None:
@@ -35,11 +35,11 @@ class PictureViewer:
         return self._paths.get(image_id)
 
     def data_uri(self, image_id: str) -> str | None:
-        """Returns a picture as a data URI, or None if its file is gone or another by now."""
+        """Returns an image as a data URI, or None if its file is gone or another by now."""
         pixels = self._pixels(image_id)
         if pixels is None:
             return None
-        return picture_uri(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))))
+        return image_uri(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))))
 
     def _pixels(self, image_id: str) -> npt.NDArray[np.uint8] | None:
         store = self._corpus.images
@@ -52,7 +52,7 @@ class PictureViewer:
             return None
         limits = ImageLimits()
         try:
-            data = read_picture(path, self._corpus.folder / "archives", limits)
+            data = read_image(path, self._corpus.folder / "archives", limits)
             if hashlib.sha256(data).hexdigest() != image_id:
                 return None
             return to_pixels(decode_image(data, limits), store.spec.preprocessing)
@@ -61,7 +61,7 @@ class PictureViewer:
 
 
 def _is_known_store(path: str, corpus: Path) -> bool:
-    """Tells whether a picture lies in no other store than the corpus or the environment's.
+    """Tells whether an image lies in no other store than the corpus or the environment's.
 
     A corpus of somebody else's may name any server, which must not be asked with our credentials.
     """
@@ -75,7 +75,7 @@ def _is_known_store(path: str, corpus: Path) -> bool:
 
 
 def _paths_of(corpus: Path, image_ids: set[str]) -> Mapping[str, str]:
-    path = corpus / "pictures.parquet"
+    path = corpus / "image_table.parquet"
     if not image_ids or not path.exists():
         return {}
     table = storage.read_table(

@@ -20,18 +20,18 @@ class ShownSample(NamedTuple):
     Attributes:
         sample: The sample.
         parts: Its words, read or trained.
-        picture: Where its picture's file lay when the corpus was built, if it has one.
+        image: Where its image's file lay when the corpus was built, if it has one.
     """
 
     sample: Sample
     parts: tuple[Stretch, ...]
-    picture: str | None
+    image: str | None
 
 
-def shown(sample: Sample, tokenizer: TextTokenizer, picture: str | None) -> ShownSample:
+def shown(sample: Sample, tokenizer: TextTokenizer, image: str | None) -> ShownSample:
     """Returns what there is to show of a sample."""
     parts = stretches(sample.input_ids.tolist(), sample.label_spans.tolist(), tokenizer)
-    return ShownSample(sample, tuple(parts), picture)
+    return ShownSample(sample, tuple(parts), image)
 
 
 def turns_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ def export_quarantine(
 
     Args:
         corpus: Folder of the corpus.
-        manifest: Its manifest, which knows the folders of pictures; None if the build stopped.
+        manifest: Its manifest, which knows the folders of images; None if the build stopped.
         target: The file to write.
         choice: Which rows.
 
@@ -54,7 +54,7 @@ def exported(row: Dropped, images: str | None = None) -> dict[str, Any]:
 
     Args:
         row: The row.
-        images: Folder or archive that its source's pictures are in, as far as that is known.
+        images: Folder or archive that its source's images are in, as far as that is known.
     """
     why = {
         name: getattr(row, name)
@@ -71,15 +71,15 @@ def exported(row: Dropped, images: str | None = None) -> dict[str, Any]:
     return values | {QUARANTINE_FIELD: why}
 
 
-def _within(picture: str, images: str | None) -> str:
-    """Returns a picture's path as its row has it, if it can be told."""
-    file, member = parts_of(picture)
+def _within(image: str, images: str | None) -> str:
+    """Returns an image's path as its row has it, if it can be told."""
+    file, member = parts_of(image)
     if member:
-        return picture if file.endswith(PARQUET) else member
-    for path in (picture, str(storage.path_of(picture).resolve())):
+        return image if file.endswith(PARQUET) else member
+    for path in (image, str(storage.path_of(image).resolve())):
         if images is not None and path.startswith(f"{images}/"):
             return path.removeprefix(f"{images}/")
-    return picture
+    return image
 
 
 def _image_folders(manifest: Manifest | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from palo.corpus.report.examples import (
     near_groups_of,
     sample_numbers,
 )
-from palo.corpus.report.images import PictureViewer
+from palo.corpus.report.images import ImageViewer
 from palo.corpus.report.items import shown, tokenizer_of
 from palo.corpus.report.shards import Dropped
 from palo.data.corpus_reader import Corpus, open_corpus
@@ -111,7 +111,7 @@ def _contact_sheet(corpus: Corpus, settings: ReportSettings, tokenizer: TextToke
         element(
             "p",
             f"{settings.samples} of each language, chosen at random. Green words are trained, the "
-            "others are only read. Pictures are preprocessed as for the image tower.",
+            "others are only read. Images are preprocessed as for the image tower.",
         ),
         element("ul", *links, class_="links", aria_label="Languages"),
         samples_by_language(corpus, numbers, tokenizer),
@@ -130,14 +130,14 @@ def samples_by_language(
     """
     samples = {code: corpus.read(rows) for code, rows in numbers.items()}
     every = [sample for rows in samples.values() for sample in rows]
-    viewer = PictureViewer(corpus, [sample.image_id for sample in every if sample.image_id])
+    viewer = ImageViewer(corpus, [sample.image_id for sample in every if sample.image_id])
     blocks: list[Markup] = []
     for code, rows in samples.items():
         cards = []
         for sample in rows:
             path = viewer.path(sample.image_id) if sample.image_id else None
-            picture = viewer.data_uri(sample.image_id) if sample.image_id else None
-            cards.append(sample_card(shown(sample, tokenizer, path), picture))
+            image = viewer.data_uri(sample.image_id) if sample.image_id else None
+            cards.append(sample_card(shown(sample, tokenizer, path), image))
         blocks += [
             element("h3", language_label(code), id=f"samples-{code}"),
             element("div", *cards, class_="cards"),

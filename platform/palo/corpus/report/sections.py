@@ -33,7 +33,7 @@ def tiles(manifest: Manifest) -> Markup:
         "records": f"{last.rows_out:,}",
         "of the rows read": share(last.rows_out, first.rows_in),
         "languages": f"{len(counts)}",
-        "pictures": f"{manifest.num_images:,}",
+        "images": f"{manifest.num_images:,}",
         "text tokens": short(sum(count.num_text_tokens for count in counts)),
         "of them trained": share(
             sum(count.num_target_tokens for count in counts),

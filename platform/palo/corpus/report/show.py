@@ -10,7 +10,7 @@ from pathlib import Path
 from palo.corpus.report import terminal
 from palo.corpus.report.cards import dropped_card, record_card, sample_card
 from palo.corpus.report.examples import dropped_examples, sample_numbers
-from palo.corpus.report.images import PictureViewer
+from palo.corpus.report.images import ImageViewer
 from palo.corpus.report.items import ShownSample, shown, tokenizer_of
 from palo.corpus.report.lookup import find
 from palo.corpus.report.repair import export_quarantine
@@ -135,7 +135,7 @@ class Inspector:
 
     def _shown(self, samples: Sequence[Sample]) -> list[ShownSample]:
         ids = [sample.image_id for sample in samples if sample.image_id is not None]
-        viewer = PictureViewer(self.corpus, ids)
+        viewer = ImageViewer(self.corpus, ids)
         return [
             shown(sample, self.tokenizer, viewer.path(sample.image_id) if sample.image_id else None)
             for sample in samples
@@ -158,19 +158,19 @@ class Inspector:
         )
 
     def page(self, title: str, items: Sequence[Item]) -> str:
-        """Returns rows as a page with their pictures."""
+        """Returns rows as a page with their images."""
         ids = [
             item.sample.image_id
             for item in items
             if isinstance(item, ShownSample) and item.sample.image_id is not None
         ]
-        viewer = PictureViewer(self.corpus, ids) if ids else None
+        viewer = ImageViewer(self.corpus, ids) if ids else None
         cards = [_card(item, viewer) for item in items]
         body = element("div", *cards, class_="cards")
         return page(title, f"Corpus {self.folder}", [Section("rows", "Rows", body)])
 
 
-def _card(item: Item, viewer: PictureViewer | None) -> Markup:
+def _card(item: Item, viewer: ImageViewer | None) -> Markup:
     if isinstance(item, Record):
         return record_card(item)
     if isinstance(item, Dropped):

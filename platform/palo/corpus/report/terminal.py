@@ -85,7 +85,7 @@ def sample_lines(item: ShownSample) -> Iterator[str]:
         f"{num_trained:,} trained"
     )
     if sample.image_id is not None:
-        yield visible(f"{_INDENT}image {sample.image_id[:16]}  {item.picture or ''}".rstrip())
+        yield visible(f"{_INDENT}image {sample.image_id[:16]}  {item.image or ''}".rstrip())
     yield "".join(coloured(part) for part in item.parts)
 
 

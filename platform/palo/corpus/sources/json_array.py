@@ -18,8 +18,8 @@ from typing import BinaryIO
 from palo.corpus.sources import rows as pieces
 from palo.corpus.sources.decoding import fast_object
 from palo.corpus.sources.elements import Element, read_element
-from palo.corpus.sources.rows import SPACE, UTF8_BOM, Piece, RawRow, source_error
-from palo.corpus.sources.split_boundary import Handover
+from palo.corpus.sources.rows import SPACE, UTF8_BOM, RawRow, Split, source_error
+from palo.corpus.sources.split_boundary import SplitBoundary
 from palo.corpus.sources.window import Window
 from palo.reasons import Reason, SourceFault
 
@@ -49,8 +49,8 @@ class ArrayReader:
             piece begins.
     """
 
-    def __init__(self, piece: Piece, file: BinaryIO) -> None:
-        self.handover = Handover()
+    def __init__(self, piece: Split, file: BinaryIO) -> None:
+        self.handover = SplitBoundary()
         self._piece = piece
         self._file = file
         self._proven = piece.proven or piece.start == 0
@@ -125,7 +125,7 @@ class ArrayReader:
                 self._leave(window, position + 1, first)
                 return
             if offset >= self._piece.end:
-                self.handover = Handover(first, offset)
+                self.handover = SplitBoundary(first, offset)
                 return
             first = offset if first is None else first
             row, position = self._row(window, position)
@@ -202,13 +202,13 @@ class ArrayReader:
             )
             self._doubt(first, fault)
             return
-        self.handover = Handover(first, None)
+        self.handover = SplitBoundary(first, None)
 
     def _doubt(self, first: int | None, fault: Exception) -> None:
         """Raises a fault, unless the piece may only have begun in a wrong place."""
         if self._proven:
             raise fault
-        self.handover = Handover(first, None, in_doubt=True)
+        self.handover = SplitBoundary(first, None, in_doubt=True)
 
     def _cut_off(self, how: str, offset: int) -> Exception:
         return source_error(

@@ -5,11 +5,11 @@ from typing import BinaryIO
 
 from palo.corpus.sources import rows as pieces
 from palo.corpus.sources.decoding import fast_object
-from palo.corpus.sources.rows import SPACE, UTF8_BOM, Piece, RawRow
+from palo.corpus.sources.rows import SPACE, UTF8_BOM, RawRow, Split
 from palo.reasons import Reason
 
 
-def read_lines(piece: Piece, file: BinaryIO) -> Iterator[RawRow]:
+def read_lines(piece: Split, file: BinaryIO) -> Iterator[RawRow]:
     """Reads the lines of a piece; blank ones are no rows.
 
     Args:

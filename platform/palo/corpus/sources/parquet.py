@@ -1,7 +1,7 @@
-"""Parquet in the Hugging Face layout: a piece is a row group, and pictures may lie within.
+"""Parquet in the Hugging Face layout: a piece is a row group, and images may lie within.
 
 Known columns: id, language, corrupt, image or images, conversations of {from, value} or messages of
-{role, content}. A picture is a path, or a struct of bytes and path; its bytes are not read here:
+{role, content}. An image is a path, or a struct of bytes and path; its bytes are not read here:
 the row names them by the path `file.parquet//row`, as members of archives are named.
 """
 
@@ -20,9 +20,9 @@ from palo.corpus.sources.parquet_bounds import (
     require_few_rows,
     too_much,
 )
-from palo.corpus.sources.rows import Piece, RawRow, source_error
+from palo.corpus.sources.rows import RawRow, Split, source_error
 from palo.data.provenance import Provenance
-from palo.images.image_paths import PicturePath, path_within
+from palo.images.image_paths import ImagePath, path_within
 from palo.reasons import Reason, SourceFault
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _TURNS = ("conversations", "messages")
-_PICTURES = ("image", "images")
-_KNOWN = (*_TURNS, *_PICTURES, "id", "language", "corrupt", *Provenance._fields)
+_IMAGES = ("image", "images")
+_KNOWN = (*_TURNS, *_IMAGES, "id", "language", "corrupt", *Provenance._fields)
 _TRANSLATION = "_conversation"
 _ROWS_PER_BATCH = 64
-_PICTURES_PER_BATCH = 8
+_IMAGES_PER_BATCH = 8
 _SHOWN = 400
 # Besides texts that are no UTF-8: two fields of one name, a time or a number out of range.
 _UNREADABLE = (UnicodeDecodeError, ValueError, TypeError, OverflowError)
@@ -84,7 +84,7 @@ def _row_groups(file: "pq.ParquetFile") -> list[RowGroup]:
     return [RowGroup(n, start, end) for n, (start, end) in enumerate(starts) if start < end]
 
 
-def read_rows(piece: Piece) -> Iterator[RawRow]:
+def read_rows(piece: Split) -> Iterator[RawRow]:
     """Reads the rows of a row group.
 
     Raises:
@@ -96,15 +96,15 @@ def read_rows(piece: Piece) -> Iterator[RawRow]:
     try:
         with storage.open_parquet(piece.path) as file:
             group = next(one.number for one in _row_groups(file) if one.start == piece.start)
-            leaf = picture_leaf(file)
-            embedded = leaf is not None and _has_pictures(piece.path, file, group, leaf)
+            leaf = image_leaf(file)
+            embedded = leaf is not None and _has_images(piece.path, file, group, leaf)
             columns = [name for name in storage.leaves_of(file) if _wanted(name) and name != leaf]
             columns += [leaf] if embedded and leaf is not None else []
             by_value = not needs_dictionary(piece.path, file, group, columns)
             texts = [] if by_value else storage.texts_among(file, columns)
         with storage.open_parquet(piece.path, by_dictionary=texts) as file:
             batches = file.iter_batches(
-                batch_size=_PICTURES_PER_BATCH if embedded else _ROWS_PER_BATCH,
+                batch_size=_IMAGES_PER_BATCH if embedded else _ROWS_PER_BATCH,
                 row_groups=[group],
                 columns=columns,
             )
@@ -119,13 +119,13 @@ def read_rows(piece: Piece) -> Iterator[RawRow]:
         ) from error
 
 
-def picture_leaf(file: "pq.ParquetFile") -> str | None:
-    """Returns the name of the column that holds pictures' bytes, None if the file has none."""
+def image_leaf(file: "pq.ParquetFile") -> str | None:
+    """Returns the name of the column that holds images' bytes, None if the file has none."""
     import pyarrow as pa
 
     for name in storage.leaves_of(file):
         top, _, inner = name.partition(".")
-        if top in _PICTURES:
+        if top in _IMAGES:
             kind = file.schema_arrow.field(top).type
             if inner.rpartition(".")[2] == "bytes" or pa.types.is_binary(kind):
                 return name
@@ -137,8 +137,8 @@ def _wanted(name: str) -> bool:
     return top in _KNOWN or top.endswith(_TRANSLATION)
 
 
-def _has_pictures(path: Path, file: "pq.ParquetFile", group: int, leaf: str) -> bool:
-    """Tells by a row group's statistics whether any picture lies in it."""
+def _has_images(path: Path, file: "pq.ParquetFile", group: int, leaf: str) -> bool:
+    """Tells by a row group's statistics whether any image lies in it."""
     chunks, place = storage.row_groups(path)[group].chunks, storage.leaves_of(file).index(leaf)
     chunk = chunks[place] if place < len(chunks) else None
     return chunk is None or chunk.num_nulls is None or chunk.num_nulls < chunk.num_values
@@ -181,14 +181,14 @@ def _value(number: int, batch: "pa.RecordBatch") -> "_Row":
     return row
 
 
-def _raw_row(piece: Piece, offset: int, row: "_Row") -> RawRow:
+def _raw_row(piece: Split, offset: int, row: "_Row") -> RawRow:
     if isinstance(row, Reason):
         return RawRow(offset, b"", row)
     value = {key: kept for key, kept in row.items() if kept is not None}
-    within = PicturePath(path_within(piece.path, offset))
-    for name in _PICTURES:
+    within = ImagePath(path_within(piece.path, offset))
+    for name in _IMAGES:
         if name in value:
-            value[name] = _picture(value[name], within)
+            value[name] = _image(value[name], within)
     for name in _TURNS:
         if isinstance(value.get(name), dict):  # how old versions of datasets write lists of structs
             fields = value[name]
@@ -203,10 +203,10 @@ def _raw_row(piece: Piece, offset: int, row: "_Row") -> RawRow:
     return RawRow(offset, data, value=value)
 
 
-def _picture(value: object, within: PicturePath) -> object:
-    """Returns a picture's path, or the paths of a list of them, in place of its bytes."""
+def _image(value: object, within: ImagePath) -> object:
+    """Returns an image's path, or the paths of a list of them, in place of its bytes."""
     if isinstance(value, list):
-        return [_picture(one, within) for one in value]
+        return [_image(one, within) for one in value]
     if isinstance(value, bytes):
         return within
     if isinstance(value, dict):

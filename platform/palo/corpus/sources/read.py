@@ -6,13 +6,13 @@ from palo import storage
 from palo.corpus.sources.json_array import ArrayReader
 from palo.corpus.sources.json_lines import read_lines
 from palo.corpus.sources.parquet import read_rows
-from palo.corpus.sources.rows import Piece, RawRow, source_error
-from palo.corpus.sources.split_boundary import Handover
+from palo.corpus.sources.rows import RawRow, Split, source_error
+from palo.corpus.sources.split_boundary import SplitBoundary
 from palo.errors import DataError, StorageError
 from palo.reasons import SourceFault
 
 
-class PieceReader:
+class SplitReader:
     """Reads the rows of a piece in their order, once.
 
     Args:
@@ -27,8 +27,8 @@ class PieceReader:
         StorageError: If the file can't be read.
     """
 
-    def __init__(self, piece: Piece) -> None:
-        self.handover = Handover()
+    def __init__(self, piece: Split) -> None:
+        self.handover = SplitBoundary()
         self._piece = piece
         self._rows = self._read()
 
@@ -40,7 +40,7 @@ class PieceReader:
 
     def _read(self) -> Iterator[RawRow]:
         piece = self._piece
-        with storage.explained("read", piece.path):
+        with storage.wrap_os_errors("read", piece.path):
             _require_unchanged(piece)
             try:
                 if piece.format == "parquet":
@@ -63,12 +63,12 @@ class PieceReader:
             self.handover = reader.handover
 
 
-def read_piece(piece: Piece) -> PieceReader:
-    """Reads the rows of a piece in order; see `PieceReader`."""
-    return PieceReader(piece)
+def read_split(piece: Split) -> SplitReader:
+    """Reads the rows of a piece in order; see `SplitReader`."""
+    return SplitReader(piece)
 
 
-def _require_unchanged(piece: Piece) -> None:
+def _require_unchanged(piece: Split) -> None:
     stat = piece.path.stat()
     if (stat.st_size, stat.st_mtime_ns) != (piece.size_bytes, piece.modified_ns):
         raise source_error(

@@ -19,7 +19,7 @@ Format = Literal["json", "jsonl", "parquet"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
+class Split:
     """A part of a source file that one task reads: the rows that begin in it.
 
     Attributes:
@@ -54,12 +54,12 @@ class Piece:
 
 
 def offset_of(place: int) -> int:
-    """Returns a row's offset in its file, from what `Piece.place_of` gave."""
+    """Returns a row's offset in its file, from what `Split.place_of` gave."""
     return place & ((1 << _OFFSET_BITS) - 1)
 
 
 def file_number_of(place: int) -> int:
-    """Returns the number of a row's file in its source, from what `Piece.place_of` gave."""
+    """Returns the number of a row's file in its source, from what `Split.place_of` gave."""
     return place >> _OFFSET_BITS
 
 

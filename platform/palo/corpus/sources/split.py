@@ -13,7 +13,7 @@ from palo.corpus.sources.rows import (
     SPACE,
     UTF8_BOM,
     Format,
-    Piece,
+    Split,
     source_error,
 )
 from palo.reasons import SourceFault
@@ -26,7 +26,7 @@ _WILDCARD = re.compile(r"[*\[]")
 
 def split_source(
     path: Path, form: Literal["auto"] | Format = "auto", piece_bytes: int = PIECE_BYTES
-) -> list[Piece]:
+) -> list[Split]:
     """Splits a source into pieces that can be read apart.
 
     Args:
@@ -63,13 +63,13 @@ def source_files(path: Path) -> list[Path]:
     parts = path.parts
     first = next((n for n, part in enumerate(parts) if _WILDCARD.search(part)), None)
     if first is None or path.exists():
-        with storage.explained("read", path):
+        with storage.wrap_os_errors("read", path):
             if not path.is_dir():
                 return [path]
             files = _visible((f for f in path.rglob("*") if f.suffix in _ENDINGS), path)
     else:
         folder = path.parents[len(parts) - 1 - first]
-        with storage.explained("read", folder):
+        with storage.wrap_os_errors("read", folder):
             files = _visible(folder.glob("/".join(parts[first:])), folder)
     if not files:
         raise source_error(
@@ -87,8 +87,8 @@ def _visible(found: Iterable[Path], root: Path) -> list[Path]:
 
 def _split_file(
     path: Path, number: int, form: Literal["auto"] | Format, piece_bytes: int
-) -> list[Piece]:
-    with storage.explained("read", path):
+) -> list[Split]:
+    with storage.wrap_os_errors("read", path):
         stat = path.stat()
         with path.open("rb") as file:
             head = file.read(READ_BYTES)
@@ -100,7 +100,7 @@ def _split_file(
         starts = range(0, stat.st_size, piece_bytes)
         ranges = [(start, min(start + piece_bytes, stat.st_size)) for start in starts]
     return [
-        Piece(
+        Split(
             path=path,
             format=found,
             start=start,

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from palo.corpus.sources.rows import Piece
+from palo.corpus.sources.rows import Split
 
 
-class Handover(NamedTuple):
+class SplitBoundary(NamedTuple):
     """How a piece that was read fits to its neighbours.
 
     Attributes:
@@ -21,7 +21,7 @@ class Handover(NamedTuple):
     in_doubt: bool = False
 
 
-def misread(pieces: Sequence[Piece], handovers: Sequence[Handover]) -> list[Piece]:
+def misread(pieces: Sequence[Split], handovers: Sequence[SplitBoundary]) -> list[Split]:
     """Finds the pieces that began in a wrong place.
 
     Args:
@@ -33,7 +33,7 @@ def misread(pieces: Sequence[Piece], handovers: Sequence[Handover]) -> list[Piec
         made once more, since a piece that began wrong may have ended wrong. The first of them is
         right then, or raises what is wrong with the array; mostly all are.
     """
-    wrong: list[Piece] = []
+    wrong: list[Split] = []
     expected: int | None = None
     is_known = True
     for piece, handover in zip(pieces, handovers, strict=True):

@@ -6,7 +6,7 @@ from palo.endpoint.replies import FinishReason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class ModelAnswer:
     """What a model answered.
 
     Attributes:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo.endpoint.replies import FinishReason
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.answers.model_id import Answerer, answer_keys
-from palo.evaluate.benches.bench import Bench, check_pictures
+from palo.evaluate.benches.bench import Bench, check_images
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.result_cache import KeptResults
+from palo.evaluate.result_cache import ResultCache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +25,7 @@ class Answered:
     """
 
     name: str
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, ModelAnswer]
     unanswered: Mapping[str, str]
     num_known: int
     num_asked: int
@@ -35,21 +35,21 @@ class AnswerBook:
     """What a model has answered, and what is still open. Use it as a context.
 
     Args:
-        bench: The questions; their pictures must be there.
+        bench: The questions; their images must be there.
         answerer: Who answers.
         kept: File of its answers.
 
     Raises:
         DataError: If the file was damaged.
-        ImageError: If pictures are missing.
+        ImageError: If images are missing.
     """
 
     def __init__(self, bench: Bench, answerer: Answerer, kept: Path) -> None:
-        check_pictures(bench)
+        check_images(bench)
         self._name = answerer.name
         self._items = bench.items
         self._keys = answer_keys(bench.items, answerer)
-        self._results = KeptResults(kept)
+        self._results = ResultCache(kept)
         self.open: Sequence[BenchItem] = [
             item for item in bench.items if self._keys[item.key] not in self._results.known
         ]
@@ -77,7 +77,7 @@ class AnswerBook:
         for item in self._items:
             values = self._results.known.get(self._keys[item.key])
             if values is not None:
-                answers[item.key] = Answer(
+                answers[item.key] = ModelAnswer(
                     key=item.key, text=values["answer"], finish_reason=values["finish_reason"]
                 )
         return Answered(

@@ -6,7 +6,7 @@ from pathlib import Path
 from palo import config, storage
 from palo.checkpoint.finished import read_stage
 from palo.evaluate.answer_job import answer_questions
-from palo.evaluate.answering import AnswerSettings, Given
+from palo.evaluate.answering import AnswerSettings, Generation
 from palo.evaluate.answers.answered import AnswerBook, Answered
 from palo.evaluate.answers.model_id import Answerer
 from palo.evaluate.benches.bench import Bench
@@ -47,7 +47,7 @@ def answer_from_checkpoint(
     Raises:
         ConfigError: If a setting is wrong.
         DataError: If the folder holds no finished stage, or a question is too long.
-        ImageError: If pictures are missing or can't be used.
+        ImageError: If images are missing or can't be used.
         ResourceError: If the cluster has fewer CPUs than workers, or workers were lost.
     """
     config.check(settings)
@@ -78,7 +78,7 @@ def as_question(item: BenchItem) -> Question:
     )
 
 
-def _keep(book: AnswerBook, item: BenchItem, given: Given) -> None:
+def _keep(book: AnswerBook, item: BenchItem, given: Generation) -> None:
     book.add(item, given.text, given.finish_reason)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo.errors import DataError
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.answers.lmms_log import answer_row, is_lmms_row
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.benches.rows import Row, read_rows
@@ -22,7 +22,7 @@ class ForeignAnswers:
             question's words (stale), an id of no question, no text, no answer.
     """
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, ModelAnswer]
     defects: Mapping[str, int]
 
 
@@ -41,7 +41,7 @@ def read_answer_file(path: Path, items: Sequence[BenchItem]) -> ForeignAnswers:
     rows = [answer_row(row) if is_lmms_row(row) else row for row in read_rows(path)]
     _require_one_model(path, rows)
     asked = {item.question_id: item for item in items}
-    answers: dict[str, Answer] = {}
+    answers: dict[str, ModelAnswer] = {}
     defects: Counter[str] = Counter()
     for row in rows:
         item = asked.get(row.text("question_id"))
@@ -51,7 +51,7 @@ def read_answer_file(path: Path, items: Sequence[BenchItem]) -> ForeignAnswers:
             continue
         if item.key in answers:
             raise row.wrong("answers a question for the second time", item.question_id)
-        answers[item.key] = Answer(key=item.key, text=row.values["text"])
+        answers[item.key] = ModelAnswer(key=item.key, text=row.values["text"])
     if missing := len(items) - len(answers):
         defects["questions without an answer"] = missing
     if not answers:
@@ -67,7 +67,7 @@ def _fault(row: Row, item: BenchItem | None) -> str:
     if item is None:
         return "ids of no question"
     prompt = row.values.get("prompt")
-    # LLaVA's scripts may put the picture's mark before the words.
+    # LLaVA's scripts may put the image's mark before the words.
     if isinstance(prompt, str) and item.question.strip() not in prompt:
         return "answers to other words than the question's"
     if not isinstance(row.values.get("text"), str):

@@ -23,7 +23,7 @@ class Answerer:
 
 
 def answer_keys(items: Sequence[BenchItem], answerer: Answerer) -> dict[str, str]:
-    """Returns what names the answer to each question: its words, its picture's bytes, the model.
+    """Returns what names the answer to each question: its words, its image's bytes, the model.
 
     Args:
         items: The questions.
@@ -33,7 +33,7 @@ def answer_keys(items: Sequence[BenchItem], answerer: Answerer) -> dict[str, str
         By the questions' keys, in their order.
 
     Raises:
-        StorageError: If a picture can't be read.
+        StorageError: If an image can't be read.
     """
     hashes: dict[Path, str] = {}
     for item in items:

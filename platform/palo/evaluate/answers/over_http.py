@@ -12,7 +12,7 @@ from PIL import Image
 from palo import config
 from palo.endpoint.caller import Caller, each
 from palo.endpoint.replies import Failure
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import ImageError
 from palo.evaluate.answers.answered import AnswerBook, Answered
 from palo.evaluate.answers.model_id import Answerer
@@ -35,7 +35,7 @@ class HttpAnswers:
             our own server takes it; others may refuse a field that they don't know.
     """
 
-    endpoint: Endpoint
+    endpoint: EndpointSettings
     max_tokens: int = 1024
     temperature: float = 0.0
     name_language: bool = False
@@ -68,7 +68,7 @@ def answer_over_http(
     Raises:
         ConfigError: If a setting is wrong, or the server refuses the key or the model.
         DataError: If the file of answers was damaged.
-        ImageError: If pictures are missing or are none.
+        ImageError: If images are missing or are none.
         ResourceError: If the server can't be reached.
     """
     config.check(settings)
@@ -99,11 +99,9 @@ async def _ask_all(book: AnswerBook, settings: HttpAnswers, on_answer: Callable[
 
 
 def _body(item: BenchItem, settings: HttpAnswers) -> dict[str, Any]:
-    picture = {"type": "image_url", "image_url": {"url": _data_uri(item.image)}}
+    image = {"type": "image_url", "image_url": {"url": _data_uri(item.image)}}
     body: dict[str, Any] = {
-        "messages": [
-            {"role": "user", "content": [picture, {"type": "text", "text": item.question}]}
-        ],
+        "messages": [{"role": "user", "content": [image, {"type": "text", "text": item.question}]}],
         "max_tokens": settings.max_tokens,
         "temperature": settings.temperature,
     }
@@ -119,6 +117,6 @@ def _data_uri(path: Path) -> str:
             kind = Image.MIME[image.format or ""]
     except (ImageError, KeyError) as error:
         raise ImageError(
-            f"{path} is no picture", seen=repr(data[:8]), fix="Fetch the bench again."
+            f"{path} is no image", seen=repr(data[:8]), fix="Fetch the bench again."
         ) from error
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

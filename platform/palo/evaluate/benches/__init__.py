@@ -1,1 +1,1 @@
-"""Benches: questions about pictures in several languages, whatever layout they are published in."""
+"""Benches: questions about images in several languages, whatever layout they are published in."""

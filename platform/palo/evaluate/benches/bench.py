@@ -117,7 +117,7 @@ def _distinct(items: list[BenchItem], folder: Path, code: str) -> list[BenchItem
 
 
 def _require_words(item: BenchItem, folder: Path) -> None:
-    """Raises DataError unless there is a question, an answer, and a picture within the folder."""
+    """Raises DataError unless there is a question, an answer, and an image within the folder."""
     words = (item.question, *item.references)
     if not item.references or not all(isinstance(w, str) and w.strip() for w in words):
         raise DataError(
@@ -127,14 +127,14 @@ def _require_words(item: BenchItem, folder: Path) -> None:
         )
     if not _is_in_bench(item.image, folder):
         raise DataError(
-            f"{item.language} question {item.question_id} names a picture outside its bench",
+            f"{item.language} question {item.question_id} names an image outside its bench",
             seen=item.image,
-            fix=f"Put its pictures below {folder}.",
+            fix=f"Put its images below {folder}.",
         )
 
 
 def _is_in_bench(image: Path, folder: Path) -> bool:
-    """Tells whether a picture lies in a bench's folder, or where its `images` is a link to."""
+    """Tells whether an image lies in a bench's folder, or where its `images` is a link to."""
     place, root = Path(os.path.normpath(image)), Path(os.path.normpath(folder))
     if not place.is_relative_to(root):
         return False
@@ -143,12 +143,12 @@ def _is_in_bench(image: Path, folder: Path) -> bool:
     return storage.lies_within(place, root.joinpath(*parts[:count]))
 
 
-def check_pictures(bench: Bench) -> None:
-    """Raises one ImageError that tells how many pictures are missing, and some of them."""
+def check_images(bench: Bench) -> None:
+    """Raises one ImageError that tells how many images are missing, and some of them."""
     images = dict.fromkeys(item.image for item in bench.items)
     missing = [image for image in images if not image.is_file()]
     if missing:
-        count = f"{len(missing)} of {len(images)} pictures are missing"
+        count = f"{len(missing)} of {len(images)} images are missing"
         raise ImageError(
             f"{bench.source.title}: {count}",
             seen=", ".join(map(str, missing[:3])) + (", ..." if len(missing) > 3 else ""),

@@ -10,17 +10,17 @@ from palo.evaluate.questions import Question
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchItem:
-    """One question about one picture, in one language.
+    """One question about one image, in one language.
 
     Attributes:
         question_id: Its name, unique in its language.
         language: ISO 639-1 code.
-        image: File of the picture; a bench may be read and scored without its pictures.
+        image: File of the image; a bench may be read and scored without its images.
         category: Group of its own in the scores, such as conv, detail or complex.
         question: The words of the question.
         references: What a good answer says: one reference answer, all right answers, or captions.
-        context: Captions that tell a judge what the picture shows.
-        objects: Names of what is in the picture, where that is known; None where it isn't.
+        context: Captions that tell a judge what the image shows.
+        objects: Names of what is in the image, where that is known; None where it isn't.
         yes_no: Whether the right answer is yes or no, said in any language and with other words
             around it; the reference is then the English word.
         answer_language: Language that answers should be in, where it isn't the question's.
@@ -48,7 +48,7 @@ class BenchItem:
         return f"{self.language}/{self.question_id}"
 
     def content(self) -> list[object]:
-        """Returns all that the question is made of, but where its picture lies, as JSON values."""
+        """Returns all that the question is made of, but where its image lies, as JSON values."""
         return [
             self.language,
             self.question_id,

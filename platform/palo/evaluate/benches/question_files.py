@@ -13,17 +13,17 @@ _SHOWN = 5
 def read_question_files(
     questions: Path, answers: Path, context: Path, images: Path, code: str
 ) -> Iterator[BenchItem]:
-    """Reads one language. Answers and captions are found by id and picture, never by their place.
+    """Reads one language. Answers and captions are found by id and image, never by their place.
 
     Args:
         questions: JSON lines with question_id, image, text, category.
         answers: JSON lines with question_id and text: the reference answers.
         context: JSON lines with image and caption or captions, and instances where known.
-        images: Folder of the pictures.
+        images: Folder of the images.
         code: ISO 639-1 code.
 
     Raises:
-        DataError: If a question lacks its answer or its picture's captions, or the answers belong
+        DataError: If a question lacks its answer or its image's captions, or the answers belong
             to other questions.
     """
     asked = rows_by(questions, "question_id")
@@ -33,7 +33,7 @@ def read_question_files(
     for question_id, row in asked.items():
         image = row.text("image")
         if image not in shown:
-            raise row.wrong(f"names a picture that {context.name} doesn't describe", image)
+            raise row.wrong(f"names an image that {context.name} doesn't describe", image)
         about = shown[image]
         yield BenchItem(
             question_id=question_id,

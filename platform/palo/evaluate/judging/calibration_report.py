@@ -8,7 +8,7 @@ import numpy as np
 
 from palo.errors import DataError
 from palo.evaluate.benches.rows import Row, read_rows
-from palo.evaluate.judging.likeness import FEATURES, features
+from palo.evaluate.judging.likeness import FEATURES, similarity_features
 from palo.evaluate.judging.offline import Array, calibrate, spearman
 from palo.metrics.intervals import percentile_interval
 
@@ -78,7 +78,7 @@ def _system(name: str) -> str:
 
 def _features(line: Row) -> list[float]:
     response = line.values.get("response")  # a system may have given none
-    return features(line.text("question"), str(response or ""), line.text("reference"))
+    return similarity_features(line.text("question"), str(response or ""), line.text("reference"))
 
 
 def held_out(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem, content_hash
 from palo.evaluate.judging.scheme import Comparison, messages, response_format, scheme_hash
 from palo.evaluate.judging.settings import JudgeSettings
@@ -28,7 +28,7 @@ class Call:
     body: dict[str, Any]
 
 
-def calls_for(item: BenchItem, answer: Answer, settings: JudgeSettings) -> Iterator[Call]:
+def calls_for(item: BenchItem, answer: ModelAnswer, settings: JudgeSettings) -> Iterator[Call]:
     """Yields every judgment that a question's score is made of."""
     orders = (True, False) if settings.both_orders else (True,)
     for reference_first in orders:

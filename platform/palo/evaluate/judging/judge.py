@@ -10,13 +10,13 @@ from typing import Any
 from palo import config
 from palo.endpoint.caller import Caller, each
 from palo.endpoint.replies import Failure
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.judging.calls import Call, calls_for
 from palo.evaluate.judging.judged import Judged, Judgment, combined
 from palo.evaluate.judging.settings import JudgeSettings
-from palo.evaluate.judging.verdict import Fault, read_verdict
-from palo.evaluate.result_cache import KeptResults
+from palo.evaluate.judging.verdict import JudgeFault, read_verdict
+from palo.evaluate.result_cache import ResultCache
 
 _SHOWN = 200
 # Several times what `max_tokens` lets a judge say; not every server keeps to it.
@@ -46,7 +46,7 @@ class JudgeRun:
 
 def judge(
     items: Sequence[BenchItem],
-    answers: Mapping[str, Answer],
+    answers: Mapping[str, ModelAnswer],
     settings: JudgeSettings,
     kept: Path,
     *,
@@ -72,7 +72,7 @@ def judge(
     calls = {item.key: list(calls_for(item, answers[item.key], settings)) for item in answered}
     # Two questions of the same words and answers need one judgment.
     wanted = {call.key: call for own in calls.values() for call in own}
-    with KeptResults(kept) as results:
+    with ResultCache(kept) as results:
         todo = [call for call in wanted.values() if _is_open(call, results, settings)]
         run = _Run(settings, results, on_judgment)
         asyncio.run(run.all(todo))
@@ -93,7 +93,7 @@ def judge(
     )
 
 
-def _is_open(call: Call, results: KeptResults, settings: JudgeSettings) -> bool:
+def _is_open(call: Call, results: ResultCache, settings: JudgeSettings) -> bool:
     values = results.known.get(call.key)
     return values is None or (settings.ask_again and "fault" in values)
 
@@ -102,7 +102,7 @@ class _Run:
     """One run's requests."""
 
     def __init__(
-        self, settings: JudgeSettings, results: KeptResults, on_judgment: Callable[[], None]
+        self, settings: JudgeSettings, results: ResultCache, on_judgment: Callable[[], None]
     ) -> None:
         self.num_calls = 0
         self.num_tokens = 0
@@ -123,7 +123,7 @@ class _Run:
             self.num_calls, self.num_tokens = caller.num_calls, caller.num_tokens
 
     async def _one(self, caller: Caller, call: Call) -> None:
-        fault, words = Fault.EMPTY, ""
+        fault, words = JudgeFault.EMPTY, ""
         for _ in range(self._settings.tries):
             reply = await caller.ask(call.body)
             if isinstance(reply, Failure):
@@ -134,7 +134,7 @@ class _Run:
                     self.lost[call.key] = reply
                 return
             verdict = read_verdict(reply, self._settings.form)
-            if not isinstance(verdict, Fault):
+            if not isinstance(verdict, JudgeFault):
                 verdict = verdict._replace(reason=verdict.reason[:_LONGEST_REASON])
                 self._results.add(call.key, {**verdict._asdict(), **self._origin()})
                 return

@@ -24,7 +24,7 @@ FEATURES = (
 """Names of the numbers, in their order."""
 
 
-def features(question: str, answer: str, reference: str) -> list[float]:
+def similarity_features(question: str, answer: str, reference: str) -> list[float]:
     """Returns the numbers that a judge without a model goes by.
 
     Pieces are runs of three and of five characters of the folded texts; new ones are those that

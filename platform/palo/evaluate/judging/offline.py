@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from palo import config, storage
 from palo.errors import MismatchError
-from palo.evaluate.judging.likeness import FEATURES, features
+from palo.evaluate.judging.likeness import FEATURES, similarity_features
 
 Array = npt.NDArray[np.float64]
 
@@ -61,7 +61,7 @@ class Calibration:
         """Scores one answer, from 1 to 5; an empty one gets 1."""
         if not answer.strip():
             return _LOWEST
-        return float(self.scores(np.array([features(question, answer, reference)]))[0])
+        return float(self.scores(np.array([similarity_features(question, answer, reference)]))[0])
 
 
 def calibrate(rows: Array, scores: Array, codes: Sequence[str]) -> Calibration:

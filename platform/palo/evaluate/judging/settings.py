@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.evaluate.judging.scheme import Form
 
 
@@ -23,7 +23,7 @@ class JudgeSettings:
         ask_again: Asks once more where an earlier run got no verdict.
     """
 
-    endpoint: Endpoint
+    endpoint: EndpointSettings
     form: Form = "json"
     temperature: float = 0.0
     max_tokens: int = 1024

@@ -13,7 +13,7 @@ _FENCES = ("```", "```json")
 _TWO_NUMBERS = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ ,]+([0-9]+(?:\.[0-9]+)?)")
 
 
-class Verdict(NamedTuple):
+class JudgeVerdict(NamedTuple):
     """Two scores.
 
     Attributes:
@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class Fault(StrEnum):
+class JudgeFault(StrEnum):
     """Why a judge's reply is no verdict."""
 
     EMPTY = "empty"
@@ -36,7 +36,7 @@ class Fault(StrEnum):
     OUT_OF_RANGE = "score out of range"
 
 
-def read_verdict(reply: Reply, form: Form) -> Verdict | Fault:
+def read_verdict(reply: Reply, form: Form) -> JudgeVerdict | JudgeFault:
     """Reads a judge's reply.
 
     Args:
@@ -44,32 +44,32 @@ def read_verdict(reply: Reply, form: Form) -> Verdict | Fault:
         form: The form that was asked for.
     """
     if not reply.text.strip():
-        return Fault.EMPTY
+        return JudgeFault.EMPTY
     if reply.finish_reason == "length":
-        return Fault.CUT_OFF
+        return JudgeFault.CUT_OFF
     found = _from_json(reply.text) if form == "json" else _from_lines(reply.text)
-    if isinstance(found, Verdict) and not all(
+    if isinstance(found, JudgeVerdict) and not all(
         LOWEST <= score <= HIGHEST for score in (found.first, found.second)
     ):
-        return Fault.OUT_OF_RANGE
+        return JudgeFault.OUT_OF_RANGE
     return found
 
 
-def _from_json(text: str) -> Verdict | Fault:
+def _from_json(text: str) -> JudgeVerdict | JudgeFault:
     try:
         values = parse_json(_unfenced(text), max_bytes=MAX_REPLY_BYTES)
     except ValueError:
-        return Fault.NOT_THE_FORM
+        return JudgeFault.NOT_THE_FORM
     if not isinstance(values, dict) or set(values) != _FIELDS:
-        return Fault.NOT_THE_FORM
+        return JudgeFault.NOT_THE_FORM
     scores = [values["first"], values["second"]]
     if any(isinstance(score, bool) or not isinstance(score, int | float) for score in scores):
-        return Fault.NOT_THE_FORM
+        return JudgeFault.NOT_THE_FORM
     if not isinstance(values["reason"], str):
-        return Fault.NOT_THE_FORM
+        return JudgeFault.NOT_THE_FORM
     if not all(LOWEST <= score <= HIGHEST for score in scores):
-        return Fault.OUT_OF_RANGE  # also of what is too large for a float
-    return Verdict(float(scores[0]), float(scores[1]), values["reason"])
+        return JudgeFault.OUT_OF_RANGE  # also of what is too large for a float
+    return JudgeVerdict(float(scores[0]), float(scores[1]), values["reason"])
 
 
 def _unfenced(text: str) -> str:
@@ -79,9 +79,9 @@ def _unfenced(text: str) -> str:
     return inner if end and first.rstrip() in _FENCES and last.strip() == "```" else text
 
 
-def _from_lines(text: str) -> Verdict | Fault:
+def _from_lines(text: str) -> JudgeVerdict | JudgeFault:
     first, _, rest = text.strip().partition("\n")
     match = _TWO_NUMBERS.fullmatch(first.strip())
     if match is None:
-        return Fault.NOT_THE_FORM
-    return Verdict(float(match[1]), float(match[2]), rest.strip())
+        return JudgeFault.NOT_THE_FORM
+    return JudgeVerdict(float(match[1]), float(match[2]), rest.strip())

@@ -1,4 +1,4 @@
-"""Every question with its picture, and the answers of all models side by side."""
+"""Every question with its image, and the answers of all models side by side."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from palo import languages
 from palo.errors import PaloError
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.measures import Measures
-from palo.evaluate.reports.leaderboard import Board, ModelResult
+from palo.evaluate.reports.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.statistics.relative import ScoredItem
 from palo.html.markup import Markup, element
 from palo.images.image_folder import read_image_file, thumbnail_uri
@@ -15,20 +15,20 @@ from palo.images.image_folder import read_image_file, thumbnail_uri
 _WIDTH = 320
 
 
-class Pictures:
-    """Pictures of a bench as they stand in pages, each decoded once."""
+class Images:
+    """Images of a bench as they stand in pages, each decoded once."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str | None] = {}
 
     def shown(self, path: Path) -> Markup:
-        """Returns a picture, or that it is missing."""
+        """Returns an image, or that it is missing."""
         if path not in self._known:
             self._known[path] = _uri(path)
         uri = self._known[path]
         if uri is None:
-            return element("div", f"no picture: {path.name}", class_="no-picture")
-        return element("img", src=uri, alt=f"picture {path.name}", class_="shown", loading="lazy")
+            return element("div", f"no image: {path.name}", class_="no-image")
+        return element("img", src=uri, alt=f"image {path.name}", class_="shown", loading="lazy")
 
 
 def _uri(path: Path) -> str | None:
@@ -38,13 +38,13 @@ def _uri(path: Path) -> str | None:
         return None
 
 
-def cards(board: Board, items: Sequence[BenchItem], pictures: Pictures) -> Markup:
+def cards(board: Leaderboard, items: Sequence[BenchItem], images: Images) -> Markup:
     """Returns one card for each question.
 
     Args:
         board: The models' answers.
         items: The questions.
-        pictures: Their pictures.
+        images: Their images.
     """
     scores = {
         model.name: {one.key: one for one in model.judged.scored} if model.judged else {}
@@ -58,7 +58,7 @@ def cards(board: Board, items: Sequence[BenchItem], pictures: Pictures) -> Marku
                 element("h3", f"{item.category} {item.question_id}"),
                 element(
                     "div",
-                    pictures.shown(item.image),
+                    images.shown(item.image),
                     element("div", *_asked(item), class_="parts"),
                     class_="beside",
                 ),
@@ -131,7 +131,7 @@ def _remarks(measures: Measures, expected: str) -> Iterator[str]:
         if is_so:
             yield words
     if measures.mentions and measures.mentions.hallucinated:
-        yield f"not in the picture: {', '.join(measures.mentions.hallucinated)}"
+        yield f"not in the image: {', '.join(measures.mentions.hallucinated)}"
 
 
 def _words(title: str, text: str, code: str) -> Markup:

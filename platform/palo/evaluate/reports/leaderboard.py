@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.bench import Bench
 from palo.evaluate.judging.judged import Judged
 from palo.evaluate.measures import Measures, Summary
@@ -26,7 +26,7 @@ class ModelResult:
     """
 
     name: str
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, ModelAnswer]
     measures: Mapping[str, Measures]
     summaries: Mapping[str, Summary]
     defects: Mapping[str, int]
@@ -52,7 +52,7 @@ class JudgeFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Board:
+class Leaderboard:
     """A bench with the results of some models.
 
     Attributes:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from palo import languages, storage
 from palo.evaluate.measures import Summary
-from palo.evaluate.reports.cards import Pictures, cards
-from palo.evaluate.reports.leaderboard import Board, ModelResult
+from palo.evaluate.reports.cards import Images, cards
+from palo.evaluate.reports.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.reports.tables import Table
 from palo.html.language_label import language_label
 from palo.html.markup import Markup, element, joined, table
@@ -23,7 +23,7 @@ _YES_NO = ("questions", "right", "precision", "recall", "F1", "says yes", "says 
 
 
 def write_pages(
-    folder: Path, board: Board, tables: Mapping[str, Table], charts: Mapping[str, Path]
+    folder: Path, board: Leaderboard, tables: Mapping[str, Table], charts: Mapping[str, Path]
 ) -> Path:
     """Writes all pages.
 
@@ -39,16 +39,16 @@ def write_pages(
     Raises:
         StorageError: If they can't be written.
     """
-    pictures = Pictures()
+    images = Images()
     links = []
     for code in board.bench.codes:
         items = [item for item in board.bench.items if item.language == code]
         label = language_label(code)
-        links.append(_page(folder, f"language-{code}", label, board, cards(board, items, pictures)))
+        links.append(_page(folder, f"language-{code}", label, board, cards(board, items, images)))
     for category in board.bench.categories:
         items = [item for item in board.bench.items if item.category == category]
         name = f"category-{_file_name(category)}"
-        body = cards(board, items, pictures)
+        body = cards(board, items, images)
         links.append(_page(folder, name, Markup.text(category), board, body))
     path = folder / "report.html"
     sections = [*_figures(board, tables, charts), Section("answers", "Answers", _links(links))]
@@ -58,7 +58,7 @@ def write_pages(
     return path
 
 
-def _page(folder: Path, name: str, label: Markup, board: Board, body: Markup) -> Markup:
+def _page(folder: Path, name: str, label: Markup, board: Leaderboard, body: Markup) -> Markup:
     back = element("p", element("a", "All figures", href="report.html"))
     section = Section("answers", "Answers", joined(back, body))
     title = re.sub(r"<[^<>]*>", "", label)
@@ -76,7 +76,7 @@ def _file_name(category: str) -> str:
     return re.sub(r"[^\w-]", "_", category)
 
 
-def _facts(board: Board) -> str:
+def _facts(board: Leaderboard) -> str:
     bench = board.bench
     facts = f"{len(bench.items)} questions, version {bench.hash}, licence: {bench.source.licence}."
     if board.judge is None:
@@ -87,7 +87,7 @@ def _facts(board: Board) -> str:
 
 
 def _figures(
-    board: Board, tables: Mapping[str, Table], charts: Mapping[str, Path]
+    board: Leaderboard, tables: Mapping[str, Table], charts: Mapping[str, Path]
 ) -> Iterator[Section]:
     for name, one in tables.items():
         rows = [(row, *map(_cell, cells)) for row, cells in one.rows.items()]
@@ -116,7 +116,7 @@ def _png(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(storage.read_bytes(path)).decode()}"
 
 
-def _differences(board: Board) -> Markup:
+def _differences(board: Leaderboard) -> Markup:
     first = board.models[0].name
     return joined(
         *(
@@ -162,7 +162,7 @@ def _yes_no(model: ModelResult) -> Markup:
     return table(model.name, ("", *_YES_NO), rows)
 
 
-def _defects(board: Board) -> Markup:
+def _defects(board: Leaderboard) -> Markup:
     rows: list[tuple[str, ...]] = []
     for model in board.models:
         counts = dict(model.defects)

@@ -9,14 +9,14 @@ from typing import Any
 from palo import config, storage
 from palo.errors import MismatchError
 from palo.evaluate.benches.bench import Bench
-from palo.evaluate.reports.leaderboard import Board, JudgeFacts, ModelResult
+from palo.evaluate.reports.leaderboard import JudgeFacts, Leaderboard, ModelResult
 from palo.machine import hardware, versions
 from palo.metrics.chrf import signature
 
 _PACKAGES = ("palo", "sacrebleu", "py3langid")
 
 
-def board_values(board: Board) -> dict[str, Any]:
+def leaderboard_values(board: Leaderboard) -> dict[str, Any]:
     """Returns everything but the answers themselves."""
     source = board.bench.source
     return {

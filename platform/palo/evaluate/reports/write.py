@@ -5,10 +5,10 @@ from pathlib import Path
 
 from palo import storage
 from palo.evaluate.reports.charts import FEWEST_AXES, draw_heat_map, draw_radar
-from palo.evaluate.reports.leaderboard import Board
+from palo.evaluate.reports.leaderboard import Leaderboard
 from palo.evaluate.reports.pages import write_pages
 from palo.evaluate.reports.tables import Table, as_csv, as_latex, as_markdown, paper_table
-from palo.evaluate.reports.values import board_values, require_same_bench
+from palo.evaluate.reports.values import leaderboard_values, require_same_bench
 from palo.evaluate.statistics.paper import TABLE_1, TABLE_2
 from palo.evaluate.statistics.relative import RelativeScores
 
@@ -18,7 +18,7 @@ VALUES = "scores.json"
 _BENCH_OF_THE_PAPER = "llava-wild"
 
 
-def write_report(folder: Path, board: Board) -> Path:
+def write_report(folder: Path, board: Leaderboard) -> Path:
     """Writes report.html with its pages, report.md, tables.tex, scores.csv, scores.json, charts.
 
     Args:
@@ -37,14 +37,14 @@ def write_report(folder: Path, board: Board) -> Path:
     scores = {model.name: model.scores for model in board.models if model.scores is not None}
     tables = _tables(board, scores)
     charts = _charts(folder, scores)
-    storage.write_json(folder / VALUES, board_values(board))
+    storage.write_json(folder / VALUES, leaderboard_values(board))
     storage.write_text(folder / "scores.csv", as_csv(scores))
     storage.write_text(folder / "report.md", "\n".join(map(as_markdown, tables.values())))
     storage.write_text(folder / "tables.tex", "\n".join(map(as_latex, tables.values())))
     return write_pages(folder, board, tables, charts)
 
 
-def _tables(board: Board, scores: Mapping[str, RelativeScores]) -> dict[str, Table]:
+def _tables(board: Leaderboard, scores: Mapping[str, RelativeScores]) -> dict[str, Table]:
     """Returns the paper's tables for its own bench, and one of ours alone for others."""
     if not scores:
         return {}

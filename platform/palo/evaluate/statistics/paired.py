@@ -24,7 +24,7 @@ class Difference:
         value: First minus second.
         low: Low end of its 95 % interval.
         high: High end of its 95 % interval.
-        p_value: Share of random exchanges of the models, picture by picture, that differ as much.
+        p_value: Share of random exchanges of the models, image by image, that differ as much.
         num_questions: Questions that both have a score for.
         num_questions_needed: About how many it would take to see this difference four times out
             of five; None if there is none.
@@ -50,7 +50,7 @@ class Difference:
             return "no difference"
         noise = f"{self.value:+.1f} points, within noise (p = {self.p_value:.2f})"
         if self.num_questions_needed <= self.num_questions:
-            return f"{noise}: too few pictures to tell"
+            return f"{noise}: too few images to tell"
         return (
             f"{noise}; it would take about {self.num_questions_needed:,} questions to see it, "
             f"not {self.num_questions:,}"
@@ -118,7 +118,7 @@ def _difference(pairs: Sequence[tuple[Sums, Sums]], weights: Array, swaps: Array
 
 
 def _exchanged(first: Sums, second: Sums, swaps: Array) -> Array:
-    """Returns the difference for each way of exchanging the models in some of the pictures."""
+    """Returns the difference for each way of exchanging the models in some of the images."""
     stay = 1 - swaps
     with np.errstate(invalid="ignore", divide="ignore"):
         one = (stay @ first.candidate + swaps @ second.candidate) / (

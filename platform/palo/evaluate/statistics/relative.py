@@ -21,7 +21,7 @@ class ScoredItem:
         key: The question's, within its bench.
         language: ISO 639-1 code.
         category: The question's category.
-        image: Name of its picture.
+        image: Name of its image.
         reference: Score of the reference answer.
         candidate: Score of the model's answer.
     """
@@ -59,7 +59,7 @@ class RelativeScores:
         by_language: By ISO 639-1 code, in the registry's order.
         by_category: By language, then by category.
         averages: By high, low and all, for those classes that have a language.
-        num_images: Distinct pictures, over which the intervals are drawn.
+        num_images: Distinct images, over which the intervals are drawn.
     """
 
     by_language: Mapping[str, Relative]
@@ -71,8 +71,8 @@ class RelativeScores:
 def relative_scores(items: Sequence[ScoredItem], seed: int = 0) -> RelativeScores:
     """Scores a model.
 
-    Pictures are resampled, not questions, since questions about one picture stand or fall
-    together; and all languages with the same draws, since they share their pictures.
+    Images are resampled, not questions, since questions about one image stand or fall
+    together; and all languages with the same draws, since they share their images.
 
     Args:
         items: At least one question, with positive reference scores.
@@ -105,11 +105,11 @@ def relative_scores(items: Sequence[ScoredItem], seed: int = 0) -> RelativeScore
 
 
 class Sums:
-    """Scores of some questions, added up by picture.
+    """Scores of some questions, added up by image.
 
     Args:
         items: The questions.
-        images: All pictures.
+        images: All images.
     """
 
     def __init__(self, items: Sequence[ScoredItem], images: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Trains the nano language model: a small Llama that knows ten languages and no picture."""
+"""Trains the nano language model: a small Llama that knows ten languages and no image."""
 
 import math
 import time
@@ -136,7 +136,7 @@ def train_language(
     config = language_config(settings, tokenizer.vocab_size)
     # In bfloat16 on a CPU the backward pass of the fused attention costs more than all the rest.
     model = LlamaForCausalLM._from_config(config, attn_implementation="eager")
-    # As wide as what a fresh projector gives, so that pictures can later stand among the words.
+    # As wide as what a fresh projector gives, so that images can later stand among the words.
     torch.nn.init.normal_(model.model.embed_tokens.weight, std=settings.embedding_std)
     final_losses: list[float] = []
     for course in settings.courses:

@@ -10,8 +10,8 @@ from palo.scenes.phrase_book import PhraseBook, phrase_book
 from palo.scenes.questions import (
     SHARES,
     BalancedChoice,
-    Facts,
     Kind,
+    SceneFacts,
     all_facts,
     thing_at,
 )
@@ -68,7 +68,7 @@ def _bounded(book: PhraseBook) -> PhraseBook:
     if book.joiner:
         return book
 
-    def slots(facts: Facts) -> dict[str, str]:
+    def slots(facts: SceneFacts) -> dict[str, str]:
         return {name: f"{BOUNDARY}{text}{BOUNDARY}" for name, text in book.slots(facts).items()}
 
     return replace(book, slots=slots)

@@ -6,7 +6,7 @@ from pathlib import Path
 from sentencepiece import SentencePieceTrainer
 
 from palo.scenes.nano_base.texts import BOUNDARY, tokenizer_sentences
-from palo.storage import ensure_folder, explained
+from palo.storage import ensure_folder, wrap_os_errors
 
 _NUM_SCENES = 1500
 _SEED = 11
@@ -45,5 +45,5 @@ def train_tokenizer(folder: Path, vocab_size: int) -> None:
         minloglevel=2,
     )
     path = folder / "tokenizer.model"
-    with explained("write", path):
+    with wrap_os_errors("write", path):
         path.write_bytes(model.getvalue())

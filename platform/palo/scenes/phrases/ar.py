@@ -6,7 +6,7 @@ A plural of things takes its adjective in the feminine singular; `كم` takes th
 from typing import NamedTuple
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 
 class _Noun(NamedTuple):
@@ -72,7 +72,7 @@ def _counted(noun: _Noun, colour: _Colour, count: int) -> str:
     return " ".join(word for word in words if word)
 
 
-def _slots(facts: Facts) -> dict[str, str]:
+def _slots(facts: SceneFacts) -> dict[str, str]:
     noun = _NOUNS[facts.shape]
     anchor = _NOUNS[facts.anchor_shape or FIGURE]
     colour = _COLOURS.get(facts.colour, _NO_COLOUR)

@@ -1,7 +1,7 @@
 """Scenes in Bengali: a thing that is named takes the article -টি, and so does a number."""
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 _NOUNS = {
     FIGURE: "আকৃতি",
@@ -35,7 +35,7 @@ _SIDES = {"left": "বাঁ দিকে", "right": "ডান দিকে", "
 _NUMBERS = ("শূন্যটি", "একটি", "দুটি", "তিনটি", "চারটি")
 
 
-def _slots(facts: Facts) -> dict[str, str]:
+def _slots(facts: SceneFacts) -> dict[str, str]:
     return {
         "noun": _NOUNS[facts.shape],
         "colour": _COLOURS.get(facts.colour, ""),

@@ -1,7 +1,7 @@
 """Scenes in English."""
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 _NOUNS = {
     FIGURE: "shape",
@@ -32,7 +32,7 @@ _SIDES = {
 _NUMBERS = ("no", "one", "two", "three", "four")
 
 
-def _slots(facts: Facts) -> dict[str, str]:
+def _slots(facts: SceneFacts) -> dict[str, str]:
     noun = _NOUNS[facts.shape]
     one = facts.count == 1
     return {

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 
 class _Noun(NamedTuple):
@@ -58,7 +58,7 @@ def _plural(adjective: str) -> str:
     return f"{adjective}es" if adjective.endswith("l") else f"{adjective}s"
 
 
-def _slots(facts: Facts) -> dict[str, str]:
+def _slots(facts: SceneFacts) -> dict[str, str]:
     noun = _NOUNS[facts.shape]
     anchor = _NOUNS[facts.anchor_shape or FIGURE]
     colour = _adjective(facts.colour, noun)

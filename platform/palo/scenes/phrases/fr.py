@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 
 class _Noun(NamedTuple):
@@ -70,7 +70,7 @@ def _adjective(colour: str, noun: _Noun) -> str:
     return _COLOURS[colour][noun.feminine] if colour else ""
 
 
-def _slots(facts: Facts) -> dict[str, str]:
+def _slots(facts: SceneFacts) -> dict[str, str]:
     noun = _NOUNS[facts.shape]
     anchor = _NOUNS[facts.anchor_shape or FIGURE]
     figure_colour = _adjective(facts.colour, _NOUNS[FIGURE])

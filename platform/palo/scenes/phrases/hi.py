@@ -1,7 +1,7 @@
 """Scenes in Hindi: nouns and colours in -ā change for number, case and gender."""
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.phrases.hindustani import Colour, Noun, Words, slots_of
+from palo.scenes.phrases.hindustani import Colour, HindustaniWords, Noun, slots_of
 from palo.scenes.questions import FIGURE
 
 _NOUNS = {
@@ -41,7 +41,7 @@ _SIDES = {
 _NUMBERS = ("शून्य", "एक", "दो", "तीन", "चार")
 
 
-_WORDS = Words(
+_WORDS = HindustaniWords(
     nouns=_NOUNS,
     colours=_COLOURS,
     places=_PLACES,

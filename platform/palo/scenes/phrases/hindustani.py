@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 
 class Noun(NamedTuple):
@@ -28,7 +28,7 @@ _NO_COLOUR = Colour("", "", "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Words:
+class HindustaniWords:
     """The words of one of the two languages.
 
     Attributes:
@@ -50,10 +50,10 @@ class Words:
     are: tuple[str, str]
 
 
-def slots_of(words: Words) -> Callable[[Facts], dict[str, str]]:
+def slots_of(words: HindustaniWords) -> Callable[[SceneFacts], dict[str, str]]:
     """Returns what gives the inflected phrases for the facts of a question."""
 
-    def slots(facts: Facts) -> dict[str, str]:
+    def slots(facts: SceneFacts) -> dict[str, str]:
         noun = words.nouns[facts.shape]
         colour = words.colours.get(facts.colour, _NO_COLOUR)
         anchor = words.nouns[facts.anchor_shape or FIGURE]

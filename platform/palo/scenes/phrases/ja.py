@@ -1,7 +1,7 @@
 """Scenes in Japanese: a colour is an adjective or a noun with の; things are counted with つ."""
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 _NOUNS = {
     FIGURE: "図形",
@@ -37,7 +37,7 @@ _NUMBERS = ("零", "一つ", "二つ", "三つ", "四つ")
 _NO_COLOUR = ("", "")
 
 
-def _slots(facts: Facts) -> dict[str, str]:
+def _slots(facts: SceneFacts) -> dict[str, str]:
     before_noun, name = _COLOURS.get(facts.colour, _NO_COLOUR)
     anchor_colour, _ = _COLOURS.get(facts.anchor_colour, _NO_COLOUR)
     return {

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 
 class _Noun(NamedTuple):
@@ -61,7 +61,7 @@ _NUMBERS = (
 )
 
 
-def _slots(facts: Facts) -> dict[str, str]:
+def _slots(facts: SceneFacts) -> dict[str, str]:
     noun = _NOUNS[facts.shape]
     anchor = _NOUNS[facts.anchor_shape or FIGURE]
     stem, endings = _COLOURS.get(facts.colour, _NO_COLOUR)

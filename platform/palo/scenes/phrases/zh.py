@@ -1,7 +1,7 @@
 """Scenes in Chinese: every count has its measure word, and two of something is 两, not 二."""
 
 from palo.scenes.phrase_book import PhraseBook
-from palo.scenes.questions import FIGURE, Facts
+from palo.scenes.questions import FIGURE, SceneFacts
 
 # Noun and measure word.
 _NOUNS = {
@@ -36,7 +36,7 @@ _SIDES = {"left": "左边", "right": "右边", "above": "上方", "below": "下�
 _NUMBERS = ("零", "一", "两", "三", "四")
 
 
-def _slots(facts: Facts) -> dict[str, str]:
+def _slots(facts: SceneFacts) -> dict[str, str]:
     noun, measure = _NOUNS[facts.shape]
     anchor, _ = _NOUNS.get(facts.anchor_shape, ("", ""))
     return {

@@ -1,4 +1,4 @@
-"""The chat page: pictures and questions in a browser, in every language of the registry.
+"""The chat page: images and questions in a browser, in every language of the registry.
 
 It talks HTTP, through `palo.client` alone, so that any server of OpenAI's protocol will do:
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from palo.api_errors import RefusalCode
-from palo.client import AsyncChatClient, Endpoint, EndpointError, Question
+from palo.api_errors import APIErrorCode
+from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError
 from palo.client.answers import Reading
 from palo.errors import PaloError
 
@@ -19,7 +19,7 @@ _SHORTEST_SPAN_S = 0.05
 
 
 @dataclass(kw_only=True, slots=True)
-class Progress:
+class AnswerProgress:
     """An answer so far.
 
     Attributes:
@@ -62,8 +62,8 @@ class Progress:
 
 
 async def progress_of(
-    endpoint: Endpoint, question: Question, stop: asyncio.Event
-) -> AsyncIterator[Progress]:
+    endpoint: Endpoint, question: ChatQuestion, stop: asyncio.Event
+) -> AsyncIterator[AnswerProgress]:
     """Asks, and yields the answer's progress whenever there is some; the last one is its end.
 
     Closing the iterator, as setting `stop` does, ends the answer on the server.
@@ -73,7 +73,7 @@ async def progress_of(
         question: What.
         stop: Is set when the answer should end.
     """
-    progress = Progress()
+    progress = AnswerProgress()
     news = asyncio.Event()
     reader = asyncio.create_task(_read(endpoint, question, progress, news))
     reader.add_done_callback(lambda _: news.set())
@@ -100,7 +100,7 @@ async def progress_of(
 
 
 async def _read(
-    endpoint: Endpoint, question: Question, progress: Progress, news: asyncio.Event
+    endpoint: Endpoint, question: ChatQuestion, progress: AnswerProgress, news: asyncio.Event
 ) -> None:
     started = time.monotonic()
     try:
@@ -117,11 +117,11 @@ async def _read(
 
 
 def as_endpoint_error(error: PaloError) -> EndpointError:
-    """Returns the error for a picture that can't be sent, as if a server had refused it."""
+    """Returns the error for an image that can't be sent, as if a server had refused it."""
     if isinstance(error, EndpointError):
         return error
     return EndpointError(
-        error.fact, seen=error.seen, fix=error.fix, code=RefusalCode.IMAGE_UNREADABLE
+        error.fact, seen=error.seen, fix=error.fix, code=APIErrorCode.IMAGE_UNREADABLE
     )
 
 
@@ -151,9 +151,9 @@ class RunningAnswers:
             EndpointError: If too many run.
         """
         if self._num_running[visitor] >= self._max_of_visitor:
-            raise _too_many(RefusalCode.RATE_LIMIT_EXCEEDED)
+            raise _too_many(APIErrorCode.RATE_LIMIT_EXCEEDED)
         if self._num_running.total() >= self._max_of_all:
-            raise _too_many(RefusalCode.OVERLOADED)
+            raise _too_many(APIErrorCode.OVERLOADED)
         stop = asyncio.Event()
         self._stops.setdefault(page, set()).add(stop)
         self._num_running[visitor] += 1
@@ -175,5 +175,5 @@ class RunningAnswers:
         return page in self._stops
 
 
-def _too_many(code: RefusalCode) -> EndpointError:
+def _too_many(code: APIErrorCode) -> EndpointError:
     return EndpointError("too many answers run at once", code=code)

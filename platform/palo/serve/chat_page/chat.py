@@ -5,32 +5,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from palo.api_errors import RefusalCode
-from palo.client import Message, Picture, assistant, user
-from palo.webui.texts import Words
+from palo.api_errors import APIErrorCode
+from palo.client import ImageContent, Message, assistant, user
+from palo.webui.texts import PageTexts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
+class ChatMessage:
     """What one side said.
 
     Attributes:
         role: Who.
         text: The words.
-        picture: File of the picture that came with them.
+        image: File of the image that came with them.
         model: For an answer, the model.
         language: For an answer, the language that the server detected.
     """
 
     role: Literal["user", "assistant"]
     text: str
-    picture: Path | None = None
+    image: Path | None = None
     model: str = ""
     language: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TalkBounds:
+class ChatBounds:
     """How long a conversation may become; each open page holds one or two of them in memory.
 
     Attributes:
@@ -49,53 +49,53 @@ class TalkBounds:
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
 
-    def problem(self, asked: "Talk") -> RefusalCode | None:
+    def problem(self, asked: "Chat") -> APIErrorCode | None:
         """Returns why a talk with another question can't go on; None if it can.
 
         Args:
             asked: The talk; the question is its last part.
         """
         if asked.said and len(asked.said[-1].text) > self.max_question_characters:
-            return RefusalCode.BODY_TOO_LARGE
+            return APIErrorCode.BODY_TOO_LARGE
         num_questions = sum(said.role == "user" for said in asked.said)
         num_characters = sum(len(said.text) for said in asked.said)
         if num_questions > self.max_questions or num_characters > self.max_characters:
-            return RefusalCode.CONTEXT_LENGTH_EXCEEDED
+            return APIErrorCode.CONTEXT_LENGTH_EXCEEDED
         return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Talk:
+class Chat:
     """Questions and answers.
 
     Attributes:
         said: In their order; the last one is a question while its answer is awaited or failed.
     """
 
-    said: tuple[Said, ...] = ()
+    said: tuple[ChatMessage, ...] = ()
 
     @property
     def is_open(self) -> bool:
         """Whether its last question has no answer."""
         return bool(self.said) and self.said[-1].role == "user"
 
-    def asked(self, text: str, picture: Path | None) -> "Talk":
+    def asked(self, text: str, image: Path | None) -> "Chat":
         """Returns the talk with another question; it takes the place of one without an answer."""
         kept = self.said[:-1] if self.is_open else self.said
-        return Talk(said=(*kept, Said(role="user", text=text, picture=picture)))
+        return Chat(said=(*kept, ChatMessage(role="user", text=text, image=image)))
 
-    def answered(self, text: str, model: str, language: str | None) -> "Talk":
+    def answered(self, text: str, model: str, language: str | None) -> "Chat":
         """Returns the talk with an answer; without words, there is none."""
         if not text:
             return self
-        answer = Said(role="assistant", text=text, model=model, language=language)
-        return Talk(said=(*self.said, answer))
+        answer = ChatMessage(role="assistant", text=text, model=model, language=language)
+        return Chat(said=(*self.said, answer))
 
-    def reopened(self) -> "Talk":
+    def reopened(self) -> "Chat":
         """Returns the talk without its last answer."""
-        return self if self.is_open else Talk(said=self.said[:-1])
+        return self if self.is_open else Chat(said=self.said[:-1])
 
-    def edited(self, index: int, text: str) -> "Talk | None":
+    def edited(self, index: int, text: str) -> "Chat | None":
         """Returns the talk up to a question, with other words for it; None if it is no question.
 
         What a model said stays what it said: a browser may send any index.
@@ -108,9 +108,9 @@ class Talk:
         if position is None or self.said[position].role != "user":
             return None
         question = replace(self.said[position], text=text)
-        return Talk(said=(*self.said[:position], question))
+        return Chat(said=(*self.said[:position], question))
 
-    def beside(self, edited: "Talk") -> "Talk":
+    def beside(self, edited: "Chat") -> "Chat":
         """Returns the talk with the other model after an edit: as far as it went, its own answers.
 
         Args:
@@ -120,7 +120,7 @@ class Talk:
         own = self.said[: len(before)]
         if [part.text for part in own[::2]] != [part.text for part in before[::2]]:
             return edited  # one model answered what the other didn't: go on from the same talk
-        return Talk(said=(*own, question))
+        return Chat(said=(*own, question))
 
     def answer_at(self, index: int) -> int | None:
         """Returns which part of the talk a shown message is; None if it is no answer.
@@ -135,7 +135,7 @@ class Talk:
         positions = [
             position
             for position, said in enumerate(self.said)
-            for _ in range(1 + (said.picture is not None))
+            for _ in range(1 + (said.image is not None))
         ]
         return positions[index] if 0 <= index < len(positions) else None
 
@@ -143,18 +143,18 @@ class Talk:
         """Yields the talk as a server takes it.
 
         Raises:
-            ImageError: If a file is no picture.
+            ImageError: If a file is no image.
             StorageError: If it is gone.
         """
         for said in self.said:
             if said.role == "assistant":
                 yield assistant(said.text)
             else:
-                pictures = () if said.picture is None else (Picture.read(said.picture),)
-                yield user(said.text, *pictures)
+                images = () if said.image is None else (ImageContent.read(said.image),)
+                yield user(said.text, *images)
 
-    def shown(self, words: Words, coming: str | None = None) -> list[dict[str, Any]]:
-        """Returns the talk as the page shows it: a message for each picture and each text.
+    def shown(self, words: PageTexts, coming: str | None = None) -> list[dict[str, Any]]:
+        """Returns the talk as the page shows it: a message for each image and each text.
 
         Args:
             words: Texts of the page's language.
@@ -162,19 +162,19 @@ class Talk:
         """
         shown: list[dict[str, Any]] = []
         for said in self.said:
-            if said.picture is not None:
-                file = {"path": str(said.picture), "alt_text": words["picture"]}
+            if said.image is not None:
+                file = {"path": str(said.image), "alt_text": words["image"]}
                 shown.append({"role": said.role, "content": file})
             shown.append({"role": said.role, "content": said.text})
         if coming is not None:
             shown.append({"role": "assistant", "content": coming or "…"})
         return shown
 
-    def written(self, words: Words) -> str:
+    def written(self, words: PageTexts) -> str:
         """Returns the talk as Markdown, for people to keep."""
         lines = []
         for said in self.said:
             who = words["you"] if said.role == "user" else said.model
-            picture = [f"[{words['picture']}]"] if said.picture is not None else []
-            lines.append("\n\n".join([f"**{who}**", *picture, said.text]))
+            image = [f"[{words['image']}]"] if said.image is not None else []
+            lines.append("\n\n".join([f"**{who}**", *image, said.text]))
         return "\n\n---\n\n".join(lines) + "\n"

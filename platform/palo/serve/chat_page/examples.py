@@ -1,4 +1,4 @@
-"""Examples to click on: pictures of our own, and a question about each in every language."""
+"""Examples to click on: images of our own, and a question about each in every language."""
 
 import random
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from palo import languages, storage
 from palo.errors import DataError
 from palo.scenes.draw import draw_scene, png_bytes
 from palo.scenes.phrase_book import phrase_book
-from palo.scenes.questions import Facts, all_facts
+from palo.scenes.questions import SceneFacts, all_facts
 from palo.scenes.scene import sample_scene_of
 
 _KINDS = ("count_all", "colour", "place", "beside")
@@ -17,16 +17,16 @@ _SEED = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example:
-    """A picture with a question.
+class PageExample:
+    """An image with a question.
 
     Attributes:
-        picture: Its file.
+        image: Its file.
         facts: What is asked about it, in no language yet.
     """
 
-    picture: Path
-    facts: Facts
+    image: Path
+    facts: SceneFacts
 
     def question(self, code: str) -> str:
         """Returns the question in a language; in English if the language has no phrase book."""
@@ -36,14 +36,14 @@ class Example:
             return phrase_book(_DEFAULT).ask(self.facts)
 
 
-def draw_examples(folder: Path) -> tuple[Example, ...]:
+def draw_examples(folder: Path) -> tuple[PageExample, ...]:
     """Draws the examples, always the same ones, from scenes that no model was trained on.
 
     Args:
-        folder: Where the pictures go.
+        folder: Where the images go.
     """
     rng = random.Random(_SEED)  # noqa: S311 - not for secrets
-    examples: list[Example] = []
+    examples: list[PageExample] = []
     while len(examples) < len(_KINDS):
         scene = sample_scene_of(rng, held_out=True)
         wanted = _KINDS[len(examples)]
@@ -51,7 +51,7 @@ def draw_examples(folder: Path) -> tuple[Example, ...]:
         if facts and len(scene.things) > 2:
             path = folder / f"{wanted}.png"
             storage.write_bytes(path, png_bytes(draw_scene(scene, rng)))
-            examples.append(Example(picture=path, facts=facts[0]))
+            examples.append(PageExample(image=path, facts=facts[0]))
     return tuple(examples)
 
 

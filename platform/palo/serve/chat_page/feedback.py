@@ -1,9 +1,9 @@
 """Answers that people found good or bad, as records that a corpus can be built of.
 
     feedback/good.jsonl  bad.jsonl     rows in LLaVA's format, each with its model and time
-    feedback/images/                   their pictures, named by their content
+    feedback/images/                   their images, named by their content
 
-`jobs/build_corpus.py` reads good.jsonl with images/ as its pictures' folder. Rows are appended, and
+`jobs/build_corpus.py` reads good.jsonl with images/ as its images' folder. Rows are appended, and
 only an opinion that somebody changes writes a file anew, whole or not at all. Threads and processes
 take turns. The folder holds what people asked: only its owner can read it.
 """
@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from palo import config, storage
-from palo.client import Picture
+from palo.client import ImageContent
 from palo.errors import ResourceError
-from palo.serve.chat_page.chat import Said, Talk
+from palo.serve.chat_page.chat import Chat, ChatMessage
 
 Opinion = Literal["good", "bad"]
 _OPINIONS: tuple[Opinion, ...] = ("good", "bad")
 _IMAGES = "images"
 _TURN_S = 10.0
-# In a record, this word is a picture's place.
+# In a record, this word is an image's place.
 _PLACE = "<image>"
 _PLACE_AS_WORDS = re.compile(r"<(image)>")
 
@@ -39,9 +39,9 @@ class FeedbackBounds:
 
     Attributes:
         max_opinions_per_day: Most opinions of one visitor in a day, changed ones included.
-        max_bytes_per_day: Most bytes that one visitor adds in a day, pictures included.
+        max_bytes_per_day: Most bytes that one visitor adds in a day, images included.
         max_rows: Most rows of good answers, and of bad ones.
-        max_bytes: Most bytes of the folder, pictures included.
+        max_bytes: Most bytes of the folder, images included.
     """
 
     max_opinions_per_day: int = 200
@@ -72,7 +72,7 @@ class FeedbackFolder:
 
     def keep(
         self,
-        talk: Talk,
+        talk: Chat,
         position: int,
         language: str,
         opinion: Opinion | None,
@@ -91,16 +91,16 @@ class FeedbackFolder:
             ResourceError: If there is no more room for it, or another holds the folder for long.
             StorageError: If the folder can't be written.
         """
-        said = _from_last_picture(talk.said[: position + 1])
-        picture = Picture.read(said[0].picture) if said[0].picture is not None else None
-        row = _row(said, language, picture)
-        data = picture.data if picture is not None and opinion is not None else b""
+        said = _from_last_image(talk.said[: position + 1])
+        image = ImageContent.read(said[0].image) if said[0].image is not None else None
+        row = _row(said, language, image)
+        data = image.data if image is not None and opinion is not None else b""
         with self._turn:
             self._make_private(self._folder)
             with storage.alone_in(self._folder, wait_s=_TURN_S):
                 self._require_room(row, data, visitor)
                 if data:
-                    self._keep_picture(row["image"], data)
+                    self._keep_image(row["image"], data)
                 for name in _OPINIONS:
                     self._put(self._folder / f"{name}.jsonl", row, wanted=name == opinion)
 
@@ -115,7 +115,7 @@ class FeedbackFolder:
         """Makes a file hold a row, or not hold it."""
         if not wanted and not path.is_file():
             return
-        with storage.explained("write", path):
+        with storage.wrap_os_errors("write", path):
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         with storage.LineFile(path) as file:
             rows = [old for _, old in file.rows()]
@@ -130,7 +130,7 @@ class FeedbackFolder:
             storage.write_text(path, "".join(f"{line}\n" for line in lines))
             path.chmod(0o600)
 
-    def _keep_picture(self, name: str, data: bytes) -> None:
+    def _keep_image(self, name: str, data: bytes) -> None:
         path = self._folder / _IMAGES / name
         if not path.is_file():
             self._make_private(path.parent)
@@ -138,7 +138,7 @@ class FeedbackFolder:
             path.chmod(0o600)
 
     def _make_private(self, folder: Path) -> None:
-        with storage.explained("write to the folder", folder):
+        with storage.wrap_os_errors("write to the folder", folder):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
 
@@ -170,7 +170,7 @@ def _full(seen: str) -> ResourceError:
 
 
 def _size_of(folder: Path) -> int:
-    with storage.explained("read", folder):
+    with storage.wrap_os_errors("read", folder):
         return sum(
             entry.stat().st_size
             for place in (folder, folder / _IMAGES)
@@ -180,27 +180,29 @@ def _size_of(folder: Path) -> int:
         )
 
 
-def _row(said: tuple[Said, ...], language: str, picture: Picture | None) -> dict[str, Any]:
+def _row(
+    said: tuple[ChatMessage, ...], language: str, image: ImageContent | None
+) -> dict[str, Any]:
     row: dict[str, Any] = {
         "language": language,
         "model": said[-1].model,
         "conversations": [_turn(part) for part in said],
     }
-    if picture is not None:
-        kind = picture.media_type.partition("/")[2]
-        row["image"] = f"{hashlib.sha256(picture.data).hexdigest()}.{kind}"
+    if image is not None:
+        kind = image.media_type.partition("/")[2]
+        row["image"] = f"{hashlib.sha256(image.data).hexdigest()}.{kind}"
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"id": config.fingerprint(row), "time": time} | row
 
 
-def _from_last_picture(said: tuple[Said, ...]) -> tuple[Said, ...]:
-    """Leaves out what came before the last of several pictures: a record has one at most."""
-    pictured = [position for position, part in enumerate(said) if part.picture is not None]
-    return said[pictured[-1] :] if pictured else said
+def _from_last_image(said: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
+    """Leaves out what came before the last of several images: a record has one at most."""
+    with_image = [position for position, part in enumerate(said) if part.image is not None]
+    return said[with_image[-1] :] if with_image else said
 
 
-def _turn(said: Said) -> dict[str, str]:
+def _turn(said: ChatMessage) -> dict[str, str]:
     text = _PLACE_AS_WORDS.sub(r"< \1 >", said.text)
-    if said.picture is not None:
+    if said.image is not None:
         text = f"{_PLACE}\n{text}"
     return {"from": "human" if said.role == "user" else "gpt", "value": text}

@@ -8,14 +8,19 @@ from typing import Any
 
 import gradio as gr
 
-from palo.client import AsyncChatClient, Endpoint, EndpointError, Question
+from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError
 from palo.errors import PaloError
-from palo.serve.chat_page.answering import Progress, RunningAnswers, as_endpoint_error, progress_of
-from palo.serve.chat_page.chat import Talk
-from palo.serve.chat_page.examples import Example
+from palo.serve.chat_page.answering import (
+    AnswerProgress,
+    RunningAnswers,
+    as_endpoint_error,
+    progress_of,
+)
+from palo.serve.chat_page.chat import Chat
+from palo.serve.chat_page.examples import PageExample
 from palo.serve.chat_page.feedback import FeedbackFolder, Opinion
 from palo.serve.chat_page.settings import PageSettings
-from palo.webui.texts import Words, words_of
+from palo.webui.texts import PageTexts, page_texts
 from palo.webui.visitor_names import VisitorNames
 from palo.webui.visitors import Visitors, visitor_of
 
@@ -25,7 +30,7 @@ _SAVED = {"good": "saved_good", "bad": "saved_bad", None: "taken_back"}
 Updates = tuple[Any, ...]
 
 
-class Handlers:
+class ChatHandlers:
     """The page's behaviour; what belongs to one visitor is passed in and out.
 
     Args:
@@ -35,7 +40,7 @@ class Handlers:
     """
 
     def __init__(
-        self, settings: PageSettings, visitors: Visitors, examples: tuple[Example, ...]
+        self, settings: PageSettings, visitors: Visitors, examples: tuple[PageExample, ...]
     ) -> None:
         self._settings = settings
         self._visitors = visitors
@@ -53,9 +58,9 @@ class Handlers:
             async with AsyncChatClient(self._endpoint(request)) as client:
                 names = await client.models()
         except EndpointError as error:
-            return gr.update(), gr.update(), problem(words_of(code).error(error))
+            return gr.update(), gr.update(), problem(page_texts(code).error(error))
         if not names:
-            return gr.update(), gr.update(), problem(words_of(code)["no_models"])
+            return gr.update(), gr.update(), problem(page_texts(code)["no_models"])
         first = gr.update(choices=names, value=names[0])
         return first, gr.update(choices=names, value=names[-1]), ""
 
@@ -63,20 +68,20 @@ class Handlers:
         self,
         written: dict[str, Any],
         compare: bool,
-        first: Talk,
-        second: Talk,
+        first: Chat,
+        second: Chat,
         code: str,
         request: gr.Request,
     ) -> Updates:
         """Takes a question from its field: both talks, the field, the notice."""
         text, files = written["text"].strip(), written["files"]
         if not text:
-            return first, second, gr.update(), problem(words_of(code)["ask_first"])
+            return first, second, gr.update(), problem(page_texts(code)["ask_first"])
         if self._running.busy(str(request.session_hash)):
             return first, second, gr.update(), ""
-        picture = Path(files[0]) if files else None
-        asked = first.asked(text, picture)
-        beside = second.asked(text, picture) if compare else second
+        image = Path(files[0]) if files else None
+        asked = first.asked(text, image)
+        beside = second.asked(text, image) if compare else second
         if told := self._too_long(asked, beside, code):
             return first, second, gr.update(), told
         return asked, beside, None, ""
@@ -84,10 +89,10 @@ class Handlers:
     def ask_example(self, number: int, code: str) -> Updates:
         """Begins a talk with an example: both talks."""
         example = self._examples[number]
-        talk = Talk().asked(example.question(code), example.picture)
+        talk = Chat().asked(example.question(code), example.image)
         return talk, talk
 
-    def reopen(self, compare: bool, first: Talk, second: Talk, request: gr.Request) -> Updates:
+    def reopen(self, compare: bool, first: Chat, second: Chat, request: gr.Request) -> Updates:
         """Makes the last answers be given again: both talks."""
         if self._running.busy(str(request.session_hash)):
             return first, second
@@ -96,8 +101,8 @@ class Handlers:
     def edit(
         self,
         compare: bool,
-        first: Talk,
-        second: Talk,
+        first: Chat,
+        second: Chat,
         code: str,
         request: gr.Request,
         event: gr.EditData,
@@ -115,8 +120,8 @@ class Handlers:
     def edit_beside(
         self,
         compare: bool,
-        first: Talk,
-        second: Talk,
+        first: Chat,
+        second: Chat,
         code: str,
         request: gr.Request,
         event: gr.EditData,
@@ -128,20 +133,20 @@ class Handlers:
     def start_anew(self, request: gr.Request) -> Updates:
         """Forgets everything: both talks, both chats, both speeds, the field, the notice."""
         self._running.stop(str(request.session_hash))
-        return Talk(), Talk(), [], [], "", "", None, ""
+        return Chat(), Chat(), [], [], "", "", None, ""
 
     def stop(self, request: gr.Request) -> None:
         """Ends the answers that run."""
         self._running.stop(str(request.session_hash))
 
-    def settle(self, first: Talk, request: gr.Request) -> Updates:
+    def settle(self, first: Chat, request: gr.Request) -> Updates:
         """Returns the updates of the stop button and of the examples."""
         busy = self._running.busy(str(request.session_hash))
         return gr.update(interactive=busy), gr.update(visible=not first.said)
 
     async def answer(
         self,
-        talk: Talk,
+        talk: Chat,
         model: str,
         language: str,
         temperature: float,
@@ -150,7 +155,7 @@ class Handlers:
         request: gr.Request,
     ) -> AsyncIterator[Updates]:
         """Answers a talk's open question: the talk, its chat, its speed, the notice."""
-        words = words_of(code)
+        words = page_texts(code)
         if not talk.is_open:
             yield talk, talk.shown(words), gr.update(), gr.update()
             return
@@ -160,14 +165,14 @@ class Handlers:
             running = self._running.begun(page, self._visitor_of(scope))
             with running as stop, visitor.stopping(stop):
                 yield talk, talk.shown(words, ""), "", ""
-                question = Question(
+                question = ChatQuestion(
                     model=model or "",
                     messages=tuple(talk.messages()),
                     language=language or None,
                     temperature=temperature,
                     max_tokens=int(length),
                 )
-                progress = Progress()
+                progress = AnswerProgress()
                 async for progress in progress_of(self._endpoint(request), question, stop):
                     shown = talk.shown(words, progress.text)
                     yield talk, shown, _speed(words, progress), gr.update()
@@ -180,7 +185,7 @@ class Handlers:
     async def answer_beside(
         self,
         compare: bool,
-        talk: Talk,
+        talk: Chat,
         model: str,
         language: str,
         temperature: float,
@@ -196,17 +201,17 @@ class Handlers:
         async for update in updates:
             yield update
 
-    def compare(self, compare: bool, first: Talk, second: Talk, code: str) -> Updates:
+    def compare(self, compare: bool, first: Chat, second: Chat, code: str) -> Updates:
         """Shows the second model with the same talk: its talk, its chat, its column, its list."""
         talk = first if compare else second
         shown = gr.update(visible=compare)
-        return talk, talk.shown(words_of(code)), shown, shown
+        return talk, talk.shown(page_texts(code)), shown, shown
 
     def judge(
-        self, talk: Talk, language: str, code: str, request: gr.Request, event: gr.LikeData
+        self, talk: Chat, language: str, code: str, request: gr.Request, event: gr.LikeData
     ) -> str:
         """Keeps an opinion of an answer that this talk holds; returns the notice."""
-        words = words_of(code)
+        words = page_texts(code)
         position = talk.answer_at(_shown_index(event))
         if position is None:
             return problem(words["not_judged"])
@@ -220,17 +225,17 @@ class Handlers:
             return problem(words["not_saved"])
         return news(words[_SAVED[opinion]])
 
-    def write(self, first: Talk, code: str) -> str:
+    def write(self, first: Chat, code: str) -> str:
         """Returns the talk as a file's text."""
-        return first.written(words_of(code))
+        return first.written(page_texts(code))
 
-    def _too_long(self, first: Talk, second: Talk, code: str) -> str:
+    def _too_long(self, first: Chat, second: Chat, code: str) -> str:
         """Returns what to tell somebody whose talk can't go on; "" if it can."""
         bounds = self._settings.talk_bounds
         refused = bounds.problem(first) or bounds.problem(second)
         if refused is None:
             return ""
-        return problem(words_of(code).error(EndpointError("it is too long", code=refused)))
+        return problem(page_texts(code).error(EndpointError("it is too long", code=refused)))
 
     def _endpoint(self, request: gr.Request) -> Endpoint:
         if not self._settings.login:
@@ -246,11 +251,11 @@ def _shown_index(event: gr.EditData | gr.LikeData) -> int:
     return index if type(index) is int else -1
 
 
-def _language_of(progress: Progress) -> str | None:
+def _language_of(progress: AnswerProgress) -> str | None:
     return progress.reading.language if progress.reading is not None else None
 
 
-def _speed(words: Words, progress: Progress) -> str:
+def _speed(words: PageTexts, progress: AnswerProgress) -> str:
     if progress.first_s is None:
         return ""
     line = words.speed(
@@ -259,7 +264,7 @@ def _speed(words: Words, progress: Progress) -> str:
     return html.escape(line)
 
 
-def _ending(words: Words, progress: Progress) -> str:
+def _ending(words: PageTexts, progress: AnswerProgress) -> str:
     if progress.error is not None:
         return problem(words.error(progress.error))
     if progress.stopped:

@@ -7,16 +7,16 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from palo.serve.chat_page.examples import Example, choices
+from palo.serve.chat_page.examples import PageExample, choices
 from palo.serve.chat_page.settings import PageSettings
-from palo.webui.texts import Words
+from palo.webui.texts import PageTexts
 
 _NUM_LINES = 8
 _MAX_PASTED = 1_000_000
 
 
 @dataclass(kw_only=True)
-class Layout:
+class ChatLayout:
     """The parts of the page that something happens to.
 
     Attributes:
@@ -46,7 +46,7 @@ class Layout:
     length: gr.Slider
     written: gr.Textbox
 
-    def relabelled(self, words: Words) -> list[dict[str, Any]]:
+    def relabelled(self, words: PageTexts) -> list[dict[str, Any]]:
         """Returns the updates that put every part into a language, in the order of `named`."""
         return [
             gr.update(**{prop: words[name] for prop, name in names.items()})
@@ -57,7 +57,7 @@ class Layout:
 class _Names:
     """Collects which part has which text while the parts are made."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: PageTexts) -> None:
         self.words = words
         self.named: list[tuple[Component, Mapping[str, str]]] = []
 
@@ -67,7 +67,9 @@ class _Names:
         return part
 
 
-def lay_out(settings: PageSettings, words: Words, examples: tuple[Example, ...]) -> Layout:
+def lay_out(
+    settings: PageSettings, words: PageTexts, examples: tuple[PageExample, ...]
+) -> ChatLayout:
     """Makes the parts, within the `gr.Blocks` that is open.
 
     Args:
@@ -109,7 +111,7 @@ def lay_out(settings: PageSettings, words: Words, examples: tuple[Example, ...])
         camera = make(gr.Button, {"value": "camera"}, elem_id="camera")
         download = make(gr.Button, {"value": "download"}, elem_id="download")
         log_out = make(gr.Button, {"value": "log_out"}, elem_id="log-out", visible=settings.login)
-    return Layout(
+    return ChatLayout(
         language=language,
         new_chat=new_chat,
         chats=chats,
@@ -130,12 +132,14 @@ def lay_out(settings: PageSettings, words: Words, examples: tuple[Example, ...])
     )
 
 
-def _examples(words: Words, examples: tuple[Example, ...]) -> tuple[gr.Row, tuple[gr.Button, ...]]:
+def _examples(
+    words: PageTexts, examples: tuple[PageExample, ...]
+) -> tuple[gr.Row, tuple[gr.Button, ...]]:
     with gr.Row(elem_id="examples") as example_row:
         buttons = tuple(
             gr.Button(
                 example.question(words.language.code),
-                icon=str(example.picture),
+                icon=str(example.image),
                 elem_classes="example",
                 min_width=200,
             )

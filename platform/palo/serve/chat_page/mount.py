@@ -27,17 +27,17 @@ def mount_page(app: fastapi.FastAPI, settings: PageSettings, path: str = "/") ->
         ConfigError: If the settings have faults.
     """
     config.check(settings)
-    pictures = Path(tempfile.mkdtemp(prefix="palo-page-"))
+    images = Path(tempfile.mkdtemp(prefix="palo-page-"))
     visitors = Visitors(settings.endpoint)
-    examples = draw_examples(pictures)
+    examples = draw_examples(images)
     mount_blocks(
         app,
         lambda: build_page(settings, visitors, examples),
         path,
         door=visitors if settings.login else None,
         head=head_of(),
-        public=[pictures],
-        max_file_bytes=settings.max_picture_bytes,
+        public=[images],
+        max_file_bytes=settings.max_image_bytes,
         quotas=settings.quotas,
     )
 

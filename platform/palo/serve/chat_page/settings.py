@@ -6,7 +6,7 @@ from pathlib import Path
 
 from palo.client import Endpoint
 from palo.endpoint.credentials import way_faults
-from palo.serve.chat_page.chat import TalkBounds
+from palo.serve.chat_page.chat import ChatBounds
 from palo.serve.chat_page.feedback import FeedbackBounds
 from palo.storage import S3Path
 from palo.webui.quota_settings import QuotaSettings
@@ -24,7 +24,7 @@ class PageSettings:
         feedback_bounds: How much of that is kept.
         talk_bounds: How long conversations may become.
         quotas: How much of the page one visitor may use.
-        max_picture_bytes: Largest file that can be added.
+        max_image_bytes: Largest file that can be added.
         max_length: Most tokens that people can ask for.
     """
 
@@ -32,9 +32,9 @@ class PageSettings:
     login: bool = False
     feedback: Path = Path("runs/feedback")
     feedback_bounds: FeedbackBounds = field(default_factory=FeedbackBounds)
-    talk_bounds: TalkBounds = field(default_factory=TalkBounds)
+    talk_bounds: ChatBounds = field(default_factory=ChatBounds)
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
-    max_picture_bytes: int = 20 << 20
+    max_image_bytes: int = 20 << 20
     max_length: int = 1024
 
     def faults(self) -> Iterator[str]:
@@ -47,9 +47,9 @@ class PageSettings:
             )
         if isinstance(self.feedback, S3Path):
             yield f"feedback is {self.feedback} but must be a folder on a disk"
-        if not 1 <= self.max_picture_bytes <= self.quotas.file_bytes:
+        if not 1 <= self.max_image_bytes <= self.quotas.file_bytes:
             yield (
-                f"max_picture_bytes is {self.max_picture_bytes} but must be from 1 to "
+                f"max_image_bytes is {self.max_image_bytes} but must be from 1 to "
                 f"quotas.file_bytes, {self.quotas.file_bytes}"
             )
         if self.max_length < 1:

@@ -6,13 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from palo.serve.chat_page.chat import Talk
-from palo.serve.chat_page.examples import Example
-from palo.serve.chat_page.handlers import Handlers
-from palo.serve.chat_page.layout import Layout, lay_out
+from palo.serve.chat_page.chat import Chat
+from palo.serve.chat_page.examples import PageExample
+from palo.serve.chat_page.handlers import ChatHandlers
+from palo.serve.chat_page.layout import ChatLayout, lay_out
 from palo.serve.chat_page.settings import PageSettings
 from palo.webui.cookies import LANGUAGE_COOKIE
-from palo.webui.texts import chosen_language, words_of
+from palo.webui.texts import chosen_language, page_texts
 from palo.webui.visitors import Visitors
 
 _KEEP_UPLOADS_S = 24 * 3600
@@ -21,7 +21,7 @@ _DEFAULT = "en"
 
 
 def build_page(
-    settings: PageSettings, visitors: Visitors, examples: tuple[Example, ...]
+    settings: PageSettings, visitors: Visitors, examples: tuple[PageExample, ...]
 ) -> gr.Blocks:
     """Returns the page.
 
@@ -30,15 +30,15 @@ def build_page(
         visitors: Who has logged in.
         examples: What can be clicked on.
     """
-    handlers = Handlers(settings, visitors, examples)
+    handlers = ChatHandlers(settings, visitors, examples)
     with gr.Blocks(
         title="PALO",
         analytics_enabled=False,
         fill_width=True,
         delete_cache=(_LOOK_EVERY_S, _KEEP_UPLOADS_S),
     ) as blocks:
-        layout = lay_out(settings, words_of(_DEFAULT), examples)
-        talks = (gr.State(Talk()), gr.State(Talk()))
+        layout = lay_out(settings, page_texts(_DEFAULT), examples)
+        talks = (gr.State(Chat()), gr.State(Chat()))
         _wire_opening(blocks, layout, handlers, examples)
         _wire_talk(layout, handlers, talks)
         _wire_tools(layout, handlers, talks)
@@ -52,10 +52,10 @@ def _on(listen: Callable[..., Any], *args: Any, **settings: Any) -> Any:  # noqa
 
 
 def _wire_opening(
-    blocks: gr.Blocks, layout: Layout, handlers: Handlers, examples: tuple[Example, ...]
+    blocks: gr.Blocks, layout: ChatLayout, handlers: ChatHandlers, examples: tuple[PageExample, ...]
 ) -> None:
     def speak(code: str) -> list[Any]:
-        words = words_of(code)
+        words = page_texts(code)
         asked = [gr.update(value=example.question(code)) for example in examples]
         as_asked = (words["as_asked"], "")
         answers = gr.update(choices=[as_asked, *layout.answer_language.choices[1:]])
@@ -81,7 +81,9 @@ def _wire_opening(
     )
 
 
-def _wire_talk(layout: Layout, handlers: Handlers, talks: tuple[gr.State, gr.State]) -> None:
+def _wire_talk(
+    layout: ChatLayout, handlers: ChatHandlers, talks: tuple[gr.State, gr.State]
+) -> None:
     chosen = [layout.answer_language, layout.temperature, layout.length, layout.language]
     settled = [layout.stop, layout.example_row]
 
@@ -124,7 +126,9 @@ def _wire_talk(layout: Layout, handlers: Handlers, talks: tuple[gr.State, gr.Sta
     _on(cleared.then, handlers.settle, talks[0], settled)
 
 
-def _wire_tools(layout: Layout, handlers: Handlers, talks: tuple[gr.State, gr.State]) -> None:
+def _wire_tools(
+    layout: ChatLayout, handlers: ChatHandlers, talks: tuple[gr.State, gr.State]
+) -> None:
     _on(
         layout.compare.input,
         handlers.compare,
@@ -138,5 +142,5 @@ def _wire_tools(layout: Layout, handlers: Handlers, talks: tuple[gr.State, gr.St
         layout.download.click, handlers.write, [talks[0], layout.language], layout.written
     )
     _on(written.then, None, layout.written, None, js="text => palo.save(text)")
-    _on(layout.camera.click, None, None, None, js="() => palo.takePicture()")
+    _on(layout.camera.click, None, None, None, js="() => palo.takeImage()")
     _on(layout.log_out.click, None, None, None, js="() => palo.logOut()")

@@ -1,4 +1,4 @@
-"""Pictures within a request: data: URLs, read strictly and only if they are small enough.
+"""Images within a request: data: URLs, read strictly and only if they are small enough.
 
 A large one is decoded in pieces: one call on all of it would keep Python's lock, and with it every
 other request, for a tenth of a second.
@@ -8,7 +8,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 
 _HEAD = re.compile(
     r"data:(image/[\w.+-]{1,40})?(;[\w.+=-]{1,40})*;base64", re.ASCII | re.IGNORECASE
@@ -31,21 +31,21 @@ def read_data_url(url: str | bytes | memoryview, max_bytes: int, param: str | No
         param: Field of the request that holds it.
 
     Raises:
-        Refusal: If it is no picture in strict base64, or too large.
+        Refusal: If it is no image in strict base64, or too large.
     """
     head = url[:_MAX_HEAD]
     if not isinstance(head, str):
         head = bytes(head).decode("latin-1")
     comma = head.find(",")
     if comma < 0 or not _HEAD.fullmatch(head, 0, comma):
-        raise _unreadable("this data: URL is no picture in base64", param)
+        raise _unreadable("this data: URL is no image in base64", param)
     num_bytes = (len(url) - comma - 1) // 4 * 3
     if num_bytes > max_bytes + 2:
         raise _too_large(num_bytes, max_bytes, param)
     try:
         data = b"".join(_decoded(url, comma + 1))
     except ValueError:  # binascii.Error is one, and text outside ASCII another
-        raise _unreadable("the base64 of this picture is damaged or cut off", param) from None
+        raise _unreadable("the base64 of this image is damaged or cut off", param) from None
     if len(data) > max_bytes:
         raise _too_large(len(data), max_bytes, param)
     return data
@@ -60,16 +60,16 @@ def _decoded(url: str | bytes | memoryview, start: int) -> Iterator[bytes]:
         yield data
 
 
-def _unreadable(fact: str, param: str | None) -> Refusal:
+def _unreadable(fact: str, param: str | None) -> APIError:
     fix = "Write it as data:image/png;base64,... without spaces or line breaks."
-    return Refusal(fact, fix=fix, code=RefusalCode.IMAGE_UNREADABLE, param=param)
+    return APIError(fact, fix=fix, code=APIErrorCode.IMAGE_UNREADABLE, param=param)
 
 
-def _too_large(num_bytes: int, max_bytes: int, param: str | None) -> Refusal:
-    return Refusal(
+def _too_large(num_bytes: int, max_bytes: int, param: str | None) -> APIError:
+    return APIError(
         "image file too large",
         seen=f"{num_bytes} bytes",
         fix=f"Use one of at most {max_bytes} bytes.",
-        code=RefusalCode.IMAGE_TOO_LARGE,
+        code=APIErrorCode.IMAGE_TOO_LARGE,
         param=param,
     )

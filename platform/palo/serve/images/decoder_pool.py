@@ -1,6 +1,6 @@
-"""Decodes pictures in a few processes, so that large ones keep neither answers nor others waiting.
+"""Decodes images in a few processes, so that large ones keep neither answers nor others waiting.
 
-Whoever brings many pictures waits for their own: each owner's next one comes in turn.
+Whoever brings many images waits for their own: each owner's next one comes in turn.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from palo.images.decoder import CHILD, Decoder
 from palo.images.preprocessing import Preprocessing
 from palo.security.fair_threads import FairThreads
 from palo.serve.images.errors import busy, refused
-from palo.serve.images.settings import PictureRules
+from palo.serve.images.settings import ImageRules
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -24,16 +24,16 @@ _NICENESS = 5
 
 
 class DecoderPool:
-    """Decodes pictures; to be used from one event loop.
+    """Decodes images; to be used from one event loop.
 
     Args:
-        preprocessing: How a picture becomes the tower's input.
+        preprocessing: How an image becomes the tower's input.
         rules: How many at once, how many may wait, and what one may cost.
         command: See `Decoder`.
     """
 
     def __init__(
-        self, preprocessing: Preprocessing, rules: PictureRules, command: Sequence[str] = CHILD
+        self, preprocessing: Preprocessing, rules: ImageRules, command: Sequence[str] = CHILD
     ) -> None:
         confinement = Confinement(niceness=_NICENESS, max_bytes=rules.max_decoder_bytes)
         self._decoders = [
@@ -45,7 +45,7 @@ class DecoderPool:
         self._max_waiting = rules.max_waiting
 
     async def pixels(self, data: bytes, owner: str = "", param: str | None = None) -> Pixels:
-        """Decodes and preprocesses a picture.
+        """Decodes and preprocesses an image.
 
         Args:
             data: The file's bytes.
@@ -68,7 +68,7 @@ class DecoderPool:
             raise refused(error, param) from None
 
     def close(self) -> None:
-        """Ends the processes; pictures that wait are not decoded any more."""
+        """Ends the processes; images that wait are not decoded any more."""
         self._threads.close(wait=True)
         for decoder in self._decoders:
             decoder.close()

@@ -1,4 +1,4 @@
-"""Which addresses a request may send us to for a picture.
+"""Which addresses a request may send us to for an image.
 
 Libraries read the same text as different addresses; so what is not plain is refused before any of
 them sees it, and what a name leads to is checked again when it is called.
@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import idna
 
 from palo.serve.images.errors import forbidden
-from palo.serve.images.settings import PictureRules
+from palo.serve.images.settings import ImageRules
 
 _MAX_CHARACTERS = 2048
 _USUAL_PORTS = {"https": 443, "http": 80}
@@ -18,8 +18,8 @@ _ODD = frozenset(' \\<>"^`{|}')
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 
 
-def checked_address(url: str, rules: PictureRules, param: str | None) -> SplitResult:
-    """Returns an address that may be asked for a picture, written in ASCII.
+def checked_address(url: str, rules: ImageRules, param: str | None) -> SplitResult:
+    """Returns an address that may be asked for an image, written in ASCII.
 
     Args:
         url: As the request names it.
@@ -30,7 +30,7 @@ def checked_address(url: str, rules: PictureRules, param: str | None) -> SplitRe
         Refusal: If it may not be.
     """
     if not rules.allowed_hosts:
-        raise forbidden("this endpoint fetches no pictures", param)
+        raise forbidden("this endpoint fetches no images", param)
     if len(url) > _MAX_CHARACTERS or not _is_plain(url):
         raise _malformed(param)
     try:
@@ -41,7 +41,7 @@ def checked_address(url: str, rules: PictureRules, param: str | None) -> SplitRe
     schemes = ("https", "http") if rules.allow_http else ("https",)
     if address.scheme not in schemes:
         known = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise forbidden(f"pictures are fetched from {known} addresses only", param)
+        raise forbidden(f"images are fetched from {known} addresses only", param)
     # Between // and the path stands a name and perhaps a port: no user, no brackets, no zeros.
     if address.netloc.lower() not in (host, f"{host}:{port}"):
         raise _malformed(param)
@@ -49,7 +49,7 @@ def checked_address(url: str, rules: PictureRules, param: str | None) -> SplitRe
     if port is not None and port != _USUAL_PORTS[address.scheme]:
         place = f"{place}:{port}"
     if place not in rules.allowed_hosts:
-        raise forbidden("pictures from this server are not allowed", param)
+        raise forbidden("images from this server are not allowed", param)
     path, query = (quote(part, safe=f"{_STAYS}?") for part in (address.path, address.query))
     return SplitResult(address.scheme, place, path, query, "")
 
@@ -70,5 +70,5 @@ def _ascii(host: str, param: str | None) -> str:
 
 
 def _malformed(param: str | None) -> Exception:
-    fix = "Write it plainly, as https://images.example.org/1.jpg, or send the picture itself."
-    return forbidden("this is no address of a picture", param, fix=fix)
+    fix = "Write it plainly, as https://images.example.org/1.jpg, or send the image itself."
+    return forbidden("this is no address of an image", param, fix=fix)

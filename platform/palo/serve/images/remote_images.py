@@ -1,4 +1,4 @@
-"""Fetches pictures from servers that are allowed, a few at once and never for long."""
+"""Fetches images from servers that are allowed, a few at once and never for long."""
 
 import asyncio
 import http.client
@@ -8,31 +8,31 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import SplitResult
 
 from palo.errors import ImageError
-from palo.images.fetch import Asking, ask
+from palo.images.fetch import FetchOptions, fetch
 from palo.reasons import Reason
 from palo.serve.images.errors import busy, failed, forbidden, refused
 from palo.serve.images.remote_addresses import checked_address
-from palo.serve.images.settings import PictureRules
+from palo.serve.images.settings import ImageRules
 from palo.terminal import one_line
 
 _LOG = logging.getLogger(__name__)
 _TOO_LARGE = (Reason.IMAGE_FILE_TOO_LARGE,)
 
 
-class RemotePictures:
-    """Fetches pictures; to be used from one event loop.
+class RemoteImages:
+    """Fetches images; to be used from one event loop.
 
     Args:
-        rules: Which servers may be asked, and what a picture may cost.
+        rules: Which servers may be asked, and what an image may cost.
     """
 
-    def __init__(self, rules: PictureRules) -> None:
+    def __init__(self, rules: ImageRules) -> None:
         self._rules = rules
         self._threads = ThreadPoolExecutor(rules.max_fetches, "palo-fetch")
         self._num_asked = 0
 
     async def read(self, url: str, param: str | None) -> bytes:
-        """Returns the picture at an address.
+        """Returns the image at an address.
 
         Args:
             url: As the request names it.
@@ -66,18 +66,18 @@ class RemotePictures:
 
     def _fetch(self, address: SplitResult, deadline: float, param: str | None) -> bytes:
         rules = self._rules
-        asking = Asking(limits=rules.limits, connect_s=rules.connect_s, deadline=deadline)
+        asking = FetchOptions(limits=rules.limits, connect_s=rules.connect_s, deadline=deadline)
         try:
-            answer = ask(address, asking)
+            answer = fetch(address, asking)
         except ImageError as error:
-            _LOG.warning("no picture from %s: %s", address.netloc, error)
+            _LOG.warning("no image from %s: %s", address.netloc, error)
             if error.fact == Reason.IMAGE_HOST:
-                raise forbidden("pictures from this server are not allowed", param) from None
+                raise forbidden("images from this server are not allowed", param) from None
             raise (refused(error, param) if error.fact in _TOO_LARGE else failed(param)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            _LOG.warning("no picture from %s: %s", address.netloc, one_line(str(error)))
+            _LOG.warning("no image from %s: %s", address.netloc, one_line(str(error)))
             raise failed(param) from None
         if isinstance(answer, str):
-            _LOG.warning("no picture from %s: it sends elsewhere", address.netloc)
+            _LOG.warning("no image from %s: it sends elsewhere", address.netloc)
             raise failed(param)
         return answer

@@ -1,4 +1,4 @@
-"""Which pictures a request may bring."""
+"""Which images a request may bring."""
 
 import re
 from collections.abc import Iterator
@@ -14,23 +14,23 @@ def _limits() -> ImageLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PictureRules:
-    """Which pictures are taken, from where, and what they may cost.
+class ImageRules:
+    """Which images are taken, from where, and what they may cost.
 
-    Of a picture with several frames the first one alone is ever decoded.
+    Of an image with several frames the first one alone is ever decoded.
 
     Attributes:
         limits: How much one may ask for.
-        allowed_hosts: Servers of the internet that pictures may be fetched from, as
+        allowed_hosts: Servers of the internet that images may be fetched from, as
             `images.example.org`, with a port if it isn't the usual one; none by default. Names
             outside ASCII are written as `xn--...`.
         allow_http: Fetches without encryption too.
         connect_s: How long a server may take to answer a call.
-        fetch_s: How long it may take until the whole picture is here.
-        max_fetches: Pictures that are fetched at once.
+        fetch_s: How long it may take until the whole image is here.
+        max_fetches: Images that are fetched at once.
         num_decoders: Processes that decode.
         max_decoder_bytes: Memory of each of them.
-        max_waiting: Pictures that may wait for a fetch, and for a decoder.
+        max_waiting: Images that may wait for a fetch, and for a decoder.
     """
 
     limits: ImageLimits = field(default_factory=_limits)

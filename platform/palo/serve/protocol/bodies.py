@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from palo.inference.request import Usage
-from palo.serve.protocol.generate import Piece, TokenText
+from palo.inference.request import TokenUsage
+from palo.serve.protocol.generate import Delta, TokenText
 
 
 class AnswerWriter:
@@ -40,9 +40,9 @@ class AnswerWriter:
         self._texts = [""] * num_choices
         self._tokens: list[list[TokenText]] = [[] for _ in range(num_choices)]
         self._finishes: list[str | None] = [None] * num_choices
-        self._taken: list[Usage] = []
+        self._taken: list[TokenUsage] = []
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Delta) -> None:
         """Takes what is added to an answer."""
         self._texts[piece.choice] += piece.text
         self._tokens[piece.choice] += piece.tokens
@@ -91,7 +91,7 @@ class AnswerWriter:
         delta = {"role": "assistant", "content": ""}
         return [self._chunk(number, delta) for number in range(len(self._texts))]
 
-    def chunks(self, piece: Piece) -> list[dict[str, Any]]:
+    def chunks(self, piece: Delta) -> list[dict[str, Any]]:
         """Returns the chunks of a piece: one with what is new, one that ends the answer."""
         found = []
         if piece.text or piece.tokens:

@@ -79,7 +79,7 @@ Content = Annotated[
 ]
 
 
-class Message(_Strict):
+class RequestMessage(_Strict):
     """What somebody said."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -124,7 +124,7 @@ class ChatRequest(_Strict):
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
     model: str = Field(min_length=1, max_length=256)
-    messages: Annotated[list[Message], _FailFast()] = Field(min_length=1)
+    messages: Annotated[list[RequestMessage], _FailFast()] = Field(min_length=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     n: int | None = Field(default=None, ge=1)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from palo import languages
-from palo.api_errors import Refusal, RefusalCode
-from palo.serve.protocol.chat_request import Message
+from palo.api_errors import APIError, APIErrorCode
+from palo.serve.protocol.chat_request import RequestMessage
 from palo.serve.protocol.question_language import language_of
 from palo.text.messages import Conversation, Turn
 
@@ -27,7 +27,7 @@ class ImagePlace:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Dialogue:
+class ChatConversation:
     """A conversation that waits for an answer.
 
     Attributes:
@@ -41,7 +41,9 @@ class Dialogue:
     language: str | None
 
 
-def read_dialogue(messages: Sequence[Message], wanted: str | None, max_images: int) -> Dialogue:
+def read_conversation(
+    messages: Sequence[RequestMessage], wanted: str | None, max_images: int
+) -> ChatConversation:
     """Reads messages: instructions first, then user and assistant by turns.
 
     Messages of one role in a row become one turn. The images of a turn come before its words, as
@@ -58,12 +60,12 @@ def read_dialogue(messages: Sequence[Message], wanted: str | None, max_images: i
     """
     images = tuple(_images(messages))
     if len(images) > max_images:
-        raise Refusal(
+        raise APIError(
             "too many images in one conversation",
             seen=len(images),
             fix=f"Send at most {max_images}.",
             param="messages",
-            code=RefusalCode.TOO_MANY_IMAGES,
+            code=APIErrorCode.TOO_MANY_IMAGES,
         )
     num_instructions = next(
         (n for n, message in enumerate(messages) if message.role not in _INSTRUCTORS), len(messages)
@@ -76,10 +78,10 @@ def read_dialogue(messages: Sequence[Message], wanted: str | None, max_images: i
         turns[-1] = Turn("user", text, question.num_images)
     system = "\n\n".join(message.text for message in messages[:num_instructions])
     conversation = Conversation(tuple(turns), system if num_instructions else None)
-    return Dialogue(conversation=conversation, images=images, language=language)
+    return ChatConversation(conversation=conversation, images=images, language=language)
 
 
-def _turns(messages: Sequence[Message], start: int) -> list[Turn]:
+def _turns(messages: Sequence[RequestMessage], start: int) -> list[Turn]:
     turns: list[Turn] = []
     numbered = list(enumerate(messages))[start:]
     for role, group in groupby(numbered, key=lambda pair: pair[1].role):
@@ -95,7 +97,7 @@ def _turns(messages: Sequence[Message], start: int) -> list[Turn]:
     return turns
 
 
-def _images(messages: Sequence[Message]) -> Iterator[ImagePlace]:
+def _images(messages: Sequence[RequestMessage]) -> Iterator[ImagePlace]:
     for number, message in enumerate(messages):
         if isinstance(message.content, str):
             continue
@@ -104,14 +106,14 @@ def _images(messages: Sequence[Message]) -> Iterator[ImagePlace]:
                 continue
             param = f"messages[{number}].content[{place}].image_url"
             if message.role != "user":
-                raise Refusal(
+                raise APIError(
                     "only the user's messages bring images",
                     seen=message.role,
                     param=param,
-                    code=RefusalCode.INVALID_REQUEST,
+                    code=APIErrorCode.INVALID_REQUEST,
                 )
             yield ImagePlace(url=part.image_url.url, param=param)
 
 
-def _misplaced(fact: str, number: int) -> Refusal:
-    return Refusal(fact, param=f"messages[{number}].role", code=RefusalCode.INVALID_REQUEST)
+def _misplaced(fact: str, number: int) -> APIError:
+    return APIError(fact, param=f"messages[{number}].role", code=APIErrorCode.INVALID_REQUEST)

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from palo.api_errors import Refusal
-from palo.inference.request import Sampling, Usage
+from palo.api_errors import APIError
+from palo.inference.request import Sampling, TokenUsage
 from palo.inference.stats import EngineStats
 from palo.text.messages import Conversation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
+class RequestImage:
     """An image of a request.
 
     Attributes:
@@ -25,24 +25,24 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class GenerateRequest:
     """One request to a model, as it goes from the ingress to a replica.
 
     Attributes:
         request_id: Names it in logs.
         model: Which of the deployment's models answers.
         conversation: Ends with the user's turn.
-        pictures: Its images in the order of their places.
+        images: Its images in the order of their places.
         sampling: How answers are drawn; the model adds what ends them.
         num_choices: How many answers are wanted.
-        owner: Whose request it is; pictures of several owners are decoded in turn.
+        owner: Whose request it is; images of several owners are decoded in turn.
         salt: Requests of equal salts share what is cached; of others nothing can be learnt.
     """
 
     request_id: str
     model: str
     conversation: Conversation = field(repr=False)
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[RequestImage, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     num_choices: int = 1
     owner: str = ""
@@ -51,7 +51,7 @@ class Ask:
     @property
     def routing_key(self) -> str | None:
         """Requests of one key are best answered by one replica; None if any will do."""
-        return f"{self.salt}\n{self.pictures[0].image_id}" if self.pictures else None
+        return f"{self.salt}\n{self.images[0].image_id}" if self.images else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +70,7 @@ class TokenText:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
+class Delta:
     """What is added to one of the answers.
 
     Attributes:
@@ -85,11 +85,11 @@ class Piece:
     text: str = ""
     tokens: tuple[TokenText, ...] = ()
     finish: Literal["stop", "length"] | None = None
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Opened:
+class Started:
     """The first thing that a replica says: the request is taken.
 
     Attributes:
@@ -102,7 +102,7 @@ class Opened:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class ReplicaReport:
     """The last thing that a replica says: what its engine has done so far.
 
     Attributes:
@@ -116,5 +116,5 @@ class Report:
     stats: EngineStats
 
 
-Item = Opened | Piece | Refusal | Report
+Item = Started | Delta | APIError | ReplicaReport
 """What comes from a replica: it has begun, pieces, why it can't go on, and what it counted."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 
 _OPENING = b'"data:'
 _QUOTE = b'"'
@@ -65,10 +65,10 @@ def separate(body: bytes | bytearray, max_text_bytes: int) -> Separated:
         num_bytes += start + 1 - copied + len(name)
         copied = place = end
     if num_bytes + len(body) - copied > max_text_bytes:
-        raise Refusal(
+        raise APIError(
             "the request has too much text",
             fix=f"Send at most {max_text_bytes} bytes of JSON beside images in base64.",
-            code=RefusalCode.BODY_TOO_LARGE,
+            code=APIErrorCode.BODY_TOO_LARGE,
         )
     return Separated(text=b"".join((*parts, body[copied:])), files=files)
 

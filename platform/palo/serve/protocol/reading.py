@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from palo import languages
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.inference.request import Sampling
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.protocol.chat_request import ChatRequest
@@ -112,12 +112,12 @@ def _excesses(request: ChatRequest, bounds: ProtocolBounds) -> Iterator[tuple[st
         yield "language", f"language is one of {known}", request.language
 
 
-def _invalid(fact: str, seen: object, param: str | None) -> Refusal:
+def _invalid(fact: str, seen: object, param: str | None) -> APIError:
     shown = str(seen)[:_MAX_SEEN]
-    return Refusal(fact, seen=shown, param=param, code=RefusalCode.INVALID_REQUEST)
+    return APIError(fact, seen=shown, param=param, code=APIErrorCode.INVALID_REQUEST)
 
 
-def _malformed(error: ValidationError) -> Refusal:
+def _malformed(error: ValidationError) -> APIError:
     """Returns what is first wrong in a body, without a word of pydantic's own."""
     first = error.errors(include_url=False, include_context=False)[0]
     param = _path(first["loc"]) or None

@@ -9,10 +9,10 @@ from itertools import islice
 
 from palo import languages
 from palo.errors import ConfigError
-from palo.translate.backends.backend import Desk, Draft, Lost
+from palo.translate.backends.backend import BackendCallbacks, Draft, Lost
 from palo.translate.backends.bounded_command import TooLongError, run_command
 from palo.translate.prompts.prompt import facts
-from palo.translate.request import Unit
+from palo.translate.request import TranslationRequest
 
 _COMMAND = "apertium"
 _PARAGRAPH = "\n\n"
@@ -63,7 +63,9 @@ class ApertiumTranslator:
         """Returns nothing: it follows its rules."""
         return ""
 
-    def translate(self, units: Iterable[Unit], desk: Desk, spent_before: float = 0.0) -> None:
+    def translate(
+        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
+    ) -> None:
         """Translates conversations, line by line.
 
         Raises:
@@ -71,14 +73,16 @@ class ApertiumTranslator:
         """
         waiting = iter(units)
         while batch := list(islice(waiting, self._settings.batch_size)):
-            by_languages: dict[tuple[str, str], list[Unit]] = {}
+            by_languages: dict[tuple[str, str], list[TranslationRequest]] = {}
             for unit in batch:
                 by_languages.setdefault((unit.source.language, unit.language), []).append(unit)
             for (source, language), own in by_languages.items():
                 for unit, end in zip(own, self._apart(source, language, own), strict=True):
                     desk.on_end(unit, end)
 
-    def _apart(self, source: str, language: str, units: Sequence[Unit]) -> list[Draft | Lost]:
+    def _apart(
+        self, source: str, language: str, units: Sequence[TranslationRequest]
+    ) -> list[Draft | Lost]:
         """Translates conversations together, and by halves where one of them spoils the others."""
         ends = self._ends(source, language, units)
         spoiled = any(isinstance(end, Lost) and end.kind == "bad_response" for end in ends)
@@ -90,7 +94,9 @@ class ApertiumTranslator:
             *self._apart(source, language, units[half:]),
         ]
 
-    def _ends(self, source: str, language: str, units: Sequence[Unit]) -> list[Draft | Lost]:
+    def _ends(
+        self, source: str, language: str, units: Sequence[TranslationRequest]
+    ) -> list[Draft | Lost]:
         lines = [line for unit in units for turn in unit.turns for line in turn.text.split("\n")]
         found = [line for line in lines if line.strip()]
         for pair in self._route(source, language):

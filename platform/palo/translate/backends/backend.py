@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from palo.translate.request import Unit
+from palo.translate.request import TranslationRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +42,7 @@ class Lost:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Desk:
+class BackendCallbacks:
     """Where a translator reports while it works.
 
     Attributes:
@@ -51,9 +51,9 @@ class Desk:
         on_end: Called once for every unit, in any order, with what became of it.
     """
 
-    on_send: Callable[[Unit, float], None]
-    on_refused: Callable[[Unit], None]
-    on_end: Callable[[Unit, Draft | Lost], None]
+    on_send: Callable[[TranslationRequest, float], None]
+    on_refused: Callable[[TranslationRequest], None]
+    on_end: Callable[[TranslationRequest, Draft | Lost], None]
 
 
 class Backend(Protocol):
@@ -73,7 +73,9 @@ class Backend(Protocol):
         """Names the prompt for a language; empty for a translator without one."""
         ...
 
-    def translate(self, units: Iterable[Unit], desk: Desk, spent_before: float = 0.0) -> None:
+    def translate(
+        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
+    ) -> None:
         """Translates conversations.
 
         Args:

@@ -15,10 +15,10 @@ from palo.errors import ConfigError, ResourceError
 from palo.ray_errors import own_errors
 from palo.session import worker_share
 from palo.storage import S3Path
-from palo.translate.backends.backend import Desk, Draft
+from palo.translate.backends.backend import BackendCallbacks, Draft
 from palo.translate.backends.local_worker import LocalModel, TaughtModel, kind_of
 from palo.translate.prompts.prompt import facts, prompt_hash, turn_messages
-from palo.translate.request import Unit
+from palo.translate.request import TranslationRequest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +92,9 @@ class LocalTranslator:
         """Names the prompt for a language; empty for a model that has none."""
         return prompt_hash(language) if self._kind == "chat" else ""
 
-    def translate(self, units: Iterable[Unit], desk: Desk, spent_before: float = 0.0) -> None:
+    def translate(
+        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
+    ) -> None:
         """Translates conversations turn by turn.
 
         Raises:
@@ -114,7 +116,7 @@ class LocalTranslator:
                     fix="Ask for fewer workers or smaller batches, if memory ran out.",
                 ) from error
 
-    def _wave(self, units: Sequence[Unit]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    def _wave(self, units: Sequence[TranslationRequest]) -> Iterator[tuple[int, tuple[str, ...]]]:
         from ray.data import ActorPoolStrategy, from_arrow
         from ray.util.annotations import RayDeprecationWarning
 
@@ -136,7 +138,7 @@ class LocalTranslator:
             pairs = zip(batch["position"].tolist(), batch["texts"].tolist(), strict=True)
             yield from ((position, tuple(orjson.loads(texts))) for position, texts in pairs)
 
-    def _blocks(self, units: Sequence[Unit]) -> "Iterator[pa.Table]":
+    def _blocks(self, units: Sequence[TranslationRequest]) -> "Iterator[pa.Table]":
         import pyarrow as pa
 
         size = self._settings.batch_size
@@ -145,7 +147,7 @@ class LocalTranslator:
             asked = [orjson.dumps(self._asked(unit)).decode() for unit in own]
             yield pa.table({"position": list(range(start, start + len(own))), "asked": asked})
 
-    def _asked(self, unit: Unit) -> list[Any]:
+    def _asked(self, unit: TranslationRequest) -> list[Any]:
         """Returns what a worker needs for each turn, see `kind_of`."""
         if self._kind == "chat":
             return [turn_messages(unit, number) for number in range(len(unit.turns))]

@@ -7,11 +7,11 @@ from typing import Any
 
 from palo.endpoint.caller import Caller, each
 from palo.endpoint.replies import Failure, Reply
-from palo.endpoint.settings import Endpoint
-from palo.translate.backends.backend import Desk, Draft, Lost
+from palo.endpoint.settings import EndpointSettings
+from palo.translate.backends.backend import BackendCallbacks, Draft, Lost
 from palo.translate.prompts.prompt import conversation_messages, prompt_hash
 from palo.translate.prompts.reply import BadReplyError, read_turns
-from palo.translate.request import Unit
+from palo.translate.request import TranslationRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +25,7 @@ class HttpTranslation:
         json_mode: Asks for JSON by `response_format` too; for servers that know it.
     """
 
-    endpoint: Endpoint
+    endpoint: EndpointSettings
     max_tokens: int = 4096
     temperature: float = 0.0
     json_mode: bool = True
@@ -59,7 +59,9 @@ class HttpTranslator:
         """Names the prompt for a language."""
         return prompt_hash(language)
 
-    def translate(self, units: Iterable[Unit], desk: Desk, spent_before: float = 0.0) -> None:
+    def translate(
+        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
+    ) -> None:
         """Translates conversations, as many at a time as the endpoint's settings allow.
 
         Raises:
@@ -68,11 +70,13 @@ class HttpTranslator:
         """
         asyncio.run(self._all(units, desk, spent_before))
 
-    async def _all(self, units: Iterable[Unit], desk: Desk, spent_before: float) -> None:
+    async def _all(
+        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float
+    ) -> None:
         endpoint = self._settings.endpoint
         async with Caller(endpoint, spent_before) as caller:
 
-            async def one(unit: Unit) -> None:
+            async def one(unit: TranslationRequest) -> None:
                 reply = await caller.ask(
                     self._body(unit),
                     on_send=lambda most: desk.on_send(unit, most),
@@ -82,7 +86,7 @@ class HttpTranslator:
 
             await each(units, one, in_flight=endpoint.in_flight)
 
-    def _body(self, unit: Unit) -> dict[str, Any]:
+    def _body(self, unit: TranslationRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
             "messages": conversation_messages(unit),
             "max_tokens": self._settings.max_tokens,
@@ -92,7 +96,7 @@ class HttpTranslator:
             body["response_format"] = {"type": "json_object"}
         return body
 
-    def _ended(self, unit: Unit, reply: Reply | Failure) -> Draft | Lost:
+    def _ended(self, unit: TranslationRequest, reply: Reply | Failure) -> Draft | Lost:
         if isinstance(reply, Failure):
             if reply.kind == "refused":
                 fault = f"The server refused the request: {reply.detail}"

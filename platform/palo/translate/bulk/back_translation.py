@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from palo.text.messages import Turn
 from palo.translate.backends.backend import Backend
-from palo.translate.protected_spans.protect import lock_record
-from palo.translate.request import Unit
+from palo.translate.protected_spans.protect import protect_record
+from palo.translate.request import TranslationRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +22,7 @@ class SecondOpinions:
     second: Backend | None = None
 
 
-def way_back(unit: Unit, texts: Sequence[str]) -> Unit:
+def back_translation(unit: TranslationRequest, texts: Sequence[str]) -> TranslationRequest:
     """Returns what is asked for to have a translation translated back.
 
     Args:
@@ -34,4 +34,4 @@ def way_back(unit: Unit, texts: Sequence[str]) -> Unit:
         for turn, text in zip(unit.source.turns, texts, strict=True)
     )
     there = replace(unit.source, record_id=unit.key, language=unit.language, turns=turns)
-    return lock_record(there, unit.source.language)
+    return protect_record(there, unit.source.language)

@@ -12,7 +12,7 @@ from palo import storage
 from palo.config import fingerprint
 from palo.data.records import Record
 from palo.errors import ConfigError
-from palo.evaluate.benches.bench import check_pictures, read_bench
+from palo.evaluate.benches.bench import check_images, read_bench
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.benches.registry import bench_source
 from palo.images.image_folder import read_image_file
@@ -24,13 +24,13 @@ _QUESTIONS = "questions.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class BenchQuestions:
-    """A bench to translate: a conversation for each question, one for the captions of each picture.
+    """A bench to translate: a conversation for each question, one for the captions of each image.
 
     Attributes:
         bench: Name of the bench.
         folder: Where its files lie.
         language: ISO 639-1 code of the language that it is translated from.
-        allowed_hosts: None: its pictures are files.
+        allowed_hosts: None: its images are files.
     """
 
     bench: str
@@ -57,7 +57,7 @@ class BenchQuestions:
         Raises:
             ConfigError: If there is no such bench, or none of open questions.
             DataError: If its files are wrong.
-            ImageError: If pictures are missing.
+            ImageError: If images are missing.
         """
         source = bench_source(self.bench)
         if source.task != "judged":
@@ -67,7 +67,7 @@ class BenchQuestions:
                 fix="Translate a bench whose answers are judged, such as llava-wild.",
             )
         bench = read_bench(source, self.folder, [self.language])
-        check_pictures(bench)
+        check_images(bench)
         return bench.items
 
     def records(

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from palo.translate.backends.backend import Backend, Desk, Draft, Lost
-from palo.translate.bulk.ledger import Ledger, Made, answer_id
-from palo.translate.request import Unit
+from palo.translate.backends.backend import Backend, BackendCallbacks, Draft, Lost
+from palo.translate.bulk.ledger import CachedDraft, Ledger, answer_id
+from palo.translate.request import TranslationRequest
 
 
-class Ask(NamedTuple):
+class TranslationCall(NamedTuple):
     """Something to ask for.
 
     Attributes:
@@ -17,12 +17,12 @@ class Ask(NamedTuple):
         about: The unit that waits for it: the same, unless it is a second opinion.
     """
 
-    asker: "Asker"
-    unit: Unit
-    about: Unit
+    asker: "TranslationClient"
+    unit: TranslationRequest
+    about: TranslationRequest
 
 
-class Asker:
+class TranslationClient:
     """Asks one translator, and writes all that is sent and answered into the ledger.
 
     Args:
@@ -36,18 +36,18 @@ class Asker:
         self._ledger = ledger
         self._mark = mark
         self._names: dict[tuple[str, int], str] = {}
-        self._flying: dict[str, Unit] = {}
+        self._flying: dict[str, TranslationRequest] = {}
 
-    def made(self, unit: Unit) -> Made | None:
+    def made(self, unit: TranslationRequest) -> CachedDraft | None:
         """Returns the answer to a unit; None if there is none yet."""
         name = self._name(unit)
         return self._ledger.read(name) if name in self._ledger else None
 
     def ask(
         self,
-        asks: Iterable[Ask],
-        on_end: Callable[[Unit, Lost | None], None],
-        on_double: Callable[[Unit], None],
+        asks: Iterable[TranslationCall],
+        on_end: Callable[[TranslationRequest, Lost | None], None],
+        on_double: Callable[[TranslationRequest], None],
     ) -> None:
         """Asks for what the ledger doesn't hold.
 
@@ -60,7 +60,7 @@ class Asker:
             PaloError: If no further conversation can be translated.
         """
 
-        def units() -> Iterator[Unit]:
+        def units() -> Iterator[TranslationRequest]:
             for ask in asks:
                 name = self._name(ask.unit)
                 if name in self._flying:
@@ -70,7 +70,7 @@ class Asker:
                 self._names[ask.unit.key, ask.unit.attempt] = name
                 yield ask.unit
 
-        def end(unit: Unit, end: Draft | Lost) -> None:
+        def end(unit: TranslationRequest, end: Draft | Lost) -> None:
             name = self._names.pop((unit.key, unit.attempt))
             about = self._flying.pop(name)
             if isinstance(end, Lost):
@@ -80,23 +80,23 @@ class Asker:
             self._ledger.answer(name, self._signed(unit, end))
             on_end(about, None)
 
-        desk = Desk(on_send=self._on_send, on_refused=self._on_refused, on_end=end)
+        desk = BackendCallbacks(on_send=self._on_send, on_refused=self._on_refused, on_end=end)
         # What nobody knows may have been paid for.
         spent_before = self._ledger.cost + self._ledger.open_cost
         self._backend.translate(units(), desk, spent_before)
 
-    def _name(self, unit: Unit) -> str:
+    def _name(self, unit: TranslationRequest) -> str:
         return self._mark + answer_id(unit)
 
-    def _signed(self, unit: Unit, draft: Draft) -> Made:
-        return Made(
+    def _signed(self, unit: TranslationRequest, draft: Draft) -> CachedDraft:
+        return CachedDraft(
             draft=draft,
             translator=self._backend.name,
             prompt_hash=self._backend.prompt_hash(unit.language),
         )
 
-    def _on_send(self, unit: Unit, most_cost: float) -> None:
+    def _on_send(self, unit: TranslationRequest, most_cost: float) -> None:
         self._ledger.send(self._names[unit.key, unit.attempt], most_cost)
 
-    def _on_refused(self, unit: Unit) -> None:
+    def _on_refused(self, unit: TranslationRequest) -> None:
         self._ledger.refuse(self._names[unit.key, unit.attempt])

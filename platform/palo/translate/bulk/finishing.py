@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 
-from palo.translate.bulk.ledger import Made
+from palo.translate.bulk.ledger import CachedDraft
 from palo.translate.checks.case import Evidence
-from palo.translate.checks.run import GateSettings, judge
-from palo.translate.normalizers.clean import clean
-from palo.translate.protected_spans.protect import unlock
-from palo.translate.request import Unit
-from palo.translate.translated import Decision, GateResult, Translated, decide
+from palo.translate.checks.run import CheckSettings, run_checks
+from palo.translate.normalizers.clean import normalize_translation
+from palo.translate.protected_spans.protect import restore_text
+from palo.translate.request import TranslationRequest
+from palo.translate.translated import CheckResult, Decision, Translated, decide
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,14 +23,14 @@ class FinishSettings:
         review_all: Sends everything to review that isn't past it.
     """
 
-    gates: GateSettings = field(default_factory=GateSettings)
+    gates: CheckSettings = field(default_factory=CheckSettings)
     review_all: bool = False
 
 
 _NOTHING = Evidence()
 
 
-def texts_of(unit: Unit, made: Made) -> tuple[str, ...]:
+def texts_of(unit: TranslationRequest, made: CachedDraft) -> tuple[str, ...]:
     """Returns the turns of a draft, marks replaced and cleaned.
 
     Args:
@@ -40,14 +40,17 @@ def texts_of(unit: Unit, made: Made) -> tuple[str, ...]:
     # A draft may have turns too few or too many, for a gate to find.
     locks = chain((turn.locks for turn in unit.turns), repeat(()))
     return tuple(
-        clean(unlock(text, own), unit.language, own)
+        normalize_translation(restore_text(text, own), unit.language, own)
         for text, own in zip(made.draft.texts, locks, strict=False)
     )
 
 
 def finish(
-    unit: Unit, made: Made, settings: FinishSettings, evidence: Evidence = _NOTHING
-) -> Translated | Unit:
+    unit: TranslationRequest,
+    made: CachedDraft,
+    settings: FinishSettings,
+    evidence: Evidence = _NOTHING,
+) -> Translated | TranslationRequest:
     """Returns the translation, judged; or the unit with which to try again.
 
     Args:
@@ -73,26 +76,26 @@ def finish(
 
 
 def _results(
-    unit: Unit,
+    unit: TranslationRequest,
     texts: tuple[str, ...],
-    made: Made,
+    made: CachedDraft,
     settings: FinishSettings,
     evidence: Evidence,
-) -> Iterator[GateResult]:
+) -> Iterator[CheckResult]:
     if made.draft.fault:
         is_last = made.draft.is_hopeless or unit.attempt >= settings.gates.retries
-        yield GateResult(
+        yield CheckResult(
             gate="reply",
             decision=Decision.QUARANTINE if is_last else Decision.RETRY,
             reason=made.draft.fault,
             doubt=1.0,
         )
         return
-    yield from judge(unit, texts, settings.gates, evidence)
+    yield from run_checks(unit, texts, settings.gates, evidence)
     if settings.review_all:
         reason = "Every translation of this job is reviewed."
-        yield GateResult(gate="every_row", decision=Decision.REVIEW, reason=reason)
+        yield CheckResult(gate="every_row", decision=Decision.REVIEW, reason=reason)
 
 
-def _reason(result: GateResult) -> str:
+def _reason(result: CheckResult) -> str:
     return result.reason if result.turn is None else f"Turn {result.turn + 1}: {result.reason}"

@@ -6,20 +6,20 @@ from pathlib import Path
 from palo import storage
 from palo.translate.bulk.ledger import Ledger
 from palo.translate.bulk.outputs import OutputForm, write_outputs
-from palo.translate.bulk.progress import Progress
-from palo.translate.bulk.report import Costs, Report, write_report
+from palo.translate.bulk.progress import TranslationProgress
+from palo.translate.bulk.report import Costs, TranslationReport, write_report
 from palo.translate.bulk.results import Results
-from palo.translate.bulk.run import Books, BulkRun, Work
+from palo.translate.bulk.run import BulkRun, JobLog, TranslationWork
 from palo.translate.bulk.source import count
 
 
 def translate_all(
-    work: Work,
+    work: TranslationWork,
     folder: Path,
     *,
     form: OutputForm | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Report:
+) -> TranslationReport:
     """Translates a source, or what is left of it, and writes what there is then.
 
     Args:
@@ -42,8 +42,8 @@ def translate_all(
             Ledger(folder / "ledger.jsonl") as ledger,
             Results(folder / "results.jsonl") as results,
         ):
-            progress = Progress(say, pairs, min(pairs, len(results)), ledger)
-            run = BulkRun(work, Books(ledger=ledger, results=results, progress=progress))
+            progress = TranslationProgress(say, pairs, min(pairs, len(results)), ledger)
+            run = BulkRun(work, JobLog(ledger=ledger, results=results, progress=progress))
             try:
                 run.run()
             finally:
@@ -51,7 +51,7 @@ def translate_all(
                 accounts = write_outputs(
                     folder, work.source, work.languages, results, form or OutputForm()
                 )
-                report = Report(
+                report = TranslationReport(
                     languages=accounts,
                     costs=_costs(ledger),
                     bad_rows=counted.bad,

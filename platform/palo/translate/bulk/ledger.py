@@ -11,11 +11,11 @@ import orjson
 from palo.errors import DataError
 from palo.storage import LineFile
 from palo.translate.backends.backend import Draft, Lost
-from palo.translate.request import Unit
+from palo.translate.request import TranslationRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Made:
+class CachedDraft:
     """A draft and who made it.
 
     Attributes:
@@ -29,7 +29,7 @@ class Made:
     prompt_hash: str
 
 
-def answer_id(unit: Unit) -> str:
+def answer_id(unit: TranslationRequest) -> str:
     """Returns what names the answer to a unit: its words, its language, and why it is asked again.
 
     Two records of the same words need one answer. The translator and its prompt don't count: what
@@ -106,7 +106,7 @@ class Ledger:
         """
         self._add({"refused": name})
 
-    def answer(self, name: str, made: Made) -> None:
+    def answer(self, name: str, made: CachedDraft) -> None:
         """Keeps an answer.
 
         Args:
@@ -141,7 +141,7 @@ class Ledger:
         for name in list(self._flying):
             self._give_up(name, self._flying[name])
 
-    def read(self, name: str) -> Made:
+    def read(self, name: str) -> CachedDraft:
         """Returns an answer that is there."""
         values = self._file.read(self._places[name])
         tokens_in, tokens_out = values["tokens"]
@@ -153,7 +153,9 @@ class Ledger:
             tokens_out=tokens_out,
             cost=values["cost"],
         )
-        return Made(draft=draft, translator=values["translator"], prompt_hash=values["prompt"])
+        return CachedDraft(
+            draft=draft, translator=values["translator"], prompt_hash=values["prompt"]
+        )
 
     def _add(self, values: dict[str, Any]) -> None:
         self._learn(self._file.append(values), values)

@@ -91,7 +91,7 @@ class OutputForm:
     """How a job's outputs are made.
 
     Attributes:
-        images: Folder of the pictures, for the list of sources.
+        images: Folder of the images, for the list of sources.
         review_share: Share of the conversations that people see though the gates accepted them:
             only so can anybody tell what the gates miss.
     """
@@ -117,7 +117,7 @@ def write_outputs(
         source: The conversations.
         codes: ISO 639-1 codes of the languages wanted.
         results: What is done.
-        form: Where pictures are, and what people see beside the doubtful.
+        form: Where images are, and what people see beside the doubtful.
 
     Returns:
         The account of each language.

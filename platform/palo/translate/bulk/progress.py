@@ -9,7 +9,7 @@ from palo.translate.bulk.ledger import Ledger
 _LINE_EVERY_S = 5.0
 
 
-class Progress:
+class TranslationProgress:
     """Says every few seconds how far a job is.
 
     Args:

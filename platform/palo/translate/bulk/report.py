@@ -38,7 +38,7 @@ class Costs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class TranslationReport:
     """What a job has come to.
 
     Attributes:
@@ -68,7 +68,7 @@ class Report:
         }
 
 
-def write_report(folder: Path, report: Report) -> Path:
+def write_report(folder: Path, report: TranslationReport) -> Path:
     """Writes report.json and report/index.html.
 
     Args:
@@ -94,7 +94,7 @@ def write_report(folder: Path, report: Report) -> Path:
     return path
 
 
-def _languages(report: Report) -> Markup:
+def _languages(report: TranslationReport) -> Markup:
     head = (
         "language", "records", "of these reviewed", "in review", "rejected", "quarantine",
         "to come", "asked for once",
@@ -111,7 +111,7 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
-def _gates(report: Report) -> Markup:
+def _gates(report: TranslationReport) -> Markup:
     rows: list[tuple[str, ...]] = []
     for code, own in report.languages.items():
         for (gate, decision), count in own.gates.most_common(_MOST_REASONS):
@@ -124,7 +124,7 @@ def _gates(report: Report) -> Markup:
     return table("Faults that were left after the last attempt", head, rows, name_columns=4)
 
 
-def _costs(report: Report) -> Markup:
+def _costs(report: TranslationReport) -> Markup:
     costs = report.costs
     rows: list[tuple[str, ...]] = [
         ("money", f"{costs.cost:,.4g}"),
@@ -138,7 +138,7 @@ def _costs(report: Report) -> Markup:
     return table("What it has cost", ("what", "how much"), rows)
 
 
-def _makers(report: Report) -> Markup:
+def _makers(report: TranslationReport) -> Markup:
     rows: list[tuple[str, ...]] = [
         (language_label(code), translator, prompt or "–", f"{count:,}")
         for code, own in report.languages.items()
@@ -148,7 +148,7 @@ def _makers(report: Report) -> Markup:
     return table("Who translated, with which prompt", head, rows, name_columns=3)
 
 
-def _left(report: Report) -> Markup:
+def _left(report: TranslationReport) -> Markup:
     parts = [
         table(caption, ("why", "how many"), [(why, f"{n:,}") for why, n in counts.items()])
         for caption, counts in (

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from palo.translate.backends.backend import Backend, Lost
-from palo.translate.bulk.back_translation import SecondOpinions, way_back
-from palo.translate.bulk.client import Ask, Asker
+from palo.translate.bulk.back_translation import SecondOpinions, back_translation
+from palo.translate.bulk.client import TranslationCall, TranslationClient
 from palo.translate.bulk.finishing import FinishSettings, finish, texts_of
-from palo.translate.bulk.ledger import Ledger, Made
-from palo.translate.bulk.progress import Progress
+from palo.translate.bulk.ledger import CachedDraft, Ledger
+from palo.translate.bulk.progress import TranslationProgress
 from palo.translate.bulk.results import Results
 from palo.translate.bulk.source import Conversations
 from palo.translate.checks.case import Evidence
-from palo.translate.protected_spans.protect import LockSettings, lock_record
-from palo.translate.request import Unit
+from palo.translate.protected_spans.protect import ProtectionSettings, protect_record
+from palo.translate.request import TranslationRequest
 from palo.translate.translated import Decision, Translated, decide
 
 # Their further attempts and second opinions wait in memory.
@@ -23,7 +23,7 @@ _UNITS_A_WAVE = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
+class TranslationWork:
     """What is translated and how.
 
     Attributes:
@@ -38,13 +38,13 @@ class Work:
     source: Conversations
     languages: Sequence[str]
     backend: Backend
-    locks: LockSettings = field(default_factory=LockSettings)
+    locks: ProtectionSettings = field(default_factory=ProtectionSettings)
     finishing: FinishSettings = field(default_factory=FinishSettings)
     opinions: SecondOpinions = field(default_factory=SecondOpinions)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Books:
+class JobLog:
     """What a job writes down.
 
     Attributes:
@@ -55,7 +55,7 @@ class Books:
 
     ledger: Ledger
     results: Results
-    progress: Progress
+    progress: TranslationProgress
 
 
 class BulkRun:
@@ -69,15 +69,15 @@ class BulkRun:
         lost: How many conversations got no answer, by reason.
     """
 
-    def __init__(self, work: Work, books: Books) -> None:
+    def __init__(self, work: TranslationWork, books: JobLog) -> None:
         self.lost: Counter[str] = Counter()
         self._work = work
         self._books = books
-        self._first = Asker(work.backend, books.ledger)
-        self._second: Asker | None = None
+        self._first = TranslationClient(work.backend, books.ledger)
+        self._second: TranslationClient | None = None
         if work.opinions.second is not None:
-            self._second = Asker(work.opinions.second, books.ledger, mark="second ")
-        self._waiting: dict[Asker, list[Unit]] = {}
+            self._second = TranslationClient(work.opinions.second, books.ledger, mark="second ")
+        self._waiting: dict[TranslationClient, list[TranslationRequest]] = {}
         self._is_spent = False
 
     def run(self) -> None:
@@ -94,17 +94,19 @@ class BulkRun:
                     self._ask(asker, self._waiting.pop(asker))
         self._books.progress.tell()
 
-    def _fresh(self) -> Iterator[Unit]:
+    def _fresh(self) -> Iterator[TranslationRequest]:
         for record in self._work.source.records():
             for language in self._work.languages:
                 if language == record.language or self._books.results.has(record, language):
                     continue
-                yield lock_record(record, language, settings=self._work.locks)
+                yield protect_record(record, language, settings=self._work.locks)
 
-    def _ask(self, asker: Asker, units: Iterable[Unit]) -> None:
+    def _ask(self, asker: TranslationClient, units: Iterable[TranslationRequest]) -> None:
         asker.ask(self._asks(asker, units), self._on_end, lambda unit: self._wait(asker, unit))
 
-    def _asks(self, asker: Asker, units: Iterable[Unit]) -> Iterator[Ask]:
+    def _asks(
+        self, asker: TranslationClient, units: Iterable[TranslationRequest]
+    ) -> Iterator[TranslationCall]:
         """Yields what a translator must be asked for; what needs no answer is settled at once."""
         for unit in units:
             if self._is_spent:
@@ -117,43 +119,45 @@ class BulkRun:
             else:
                 self._wait(ask.asker, ask.about)
 
-    def _wait(self, asker: Asker, unit: Unit) -> None:
+    def _wait(self, asker: TranslationClient, unit: TranslationRequest) -> None:
         self._waiting.setdefault(asker, []).append(unit)
 
-    def _on_end(self, unit: Unit, lost: Lost | None) -> None:
+    def _on_end(self, unit: TranslationRequest, lost: Lost | None) -> None:
         if lost is not None:
             self.lost[lost.kind] += 1
             self._is_spent |= lost.kind == "budget"
         elif (ask := self._settle(unit)) is not None:
             self._wait(ask.asker, ask.about)
 
-    def _settle(self, unit: Unit) -> Ask | None:
+    def _settle(self, unit: TranslationRequest) -> TranslationCall | None:
         """Finishes a unit; returns what must be asked for before, if anything must."""
         while (made := self._first.made(unit)) is not None:
             missing, evidence = self._opinions(unit, made)
             found = finish(unit, made, self._work.finishing, evidence)
-            if isinstance(found, Unit):
+            if isinstance(found, TranslationRequest):
                 unit = found
                 continue
             if missing and decide(found.gates) is not Decision.QUARANTINE:
                 return missing
             self._finished(found)
             return None
-        return Ask(self._first, unit, unit)
+        return TranslationCall(self._first, unit, unit)
 
-    def _opinions(self, unit: Unit, made: Made) -> tuple[Ask | None, Evidence]:
+    def _opinions(
+        self, unit: TranslationRequest, made: CachedDraft
+    ) -> tuple[TranslationCall | None, Evidence]:
         """Returns the first opinion of a draft that must still be asked for, and those there."""
         back = second = None
         if self._work.opinions.round_trip and len(made.draft.texts) == len(unit.turns):
-            asked = way_back(unit, texts_of(unit, made))
+            asked = back_translation(unit, texts_of(unit, made))
             answer = self._first.made(asked)
             if answer is None:
-                return Ask(self._first, asked, unit), Evidence()
+                return TranslationCall(self._first, asked, unit), Evidence()
             back = texts_of(asked, answer)
         if self._second is not None:
             answer = self._second.made(unit)
             if answer is None:
-                return Ask(self._second, unit, unit), Evidence(round_trip=back)
+                return TranslationCall(self._second, unit, unit), Evidence(round_trip=back)
             second = texts_of(unit, answer)
         return None, Evidence(round_trip=back, second=second)
 

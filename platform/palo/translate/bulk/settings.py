@@ -8,16 +8,16 @@ from typing import Literal
 from tyro.conf import Positional
 
 from palo import languages
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.translate.backends.backend import Backend
 from palo.translate.bulk.back_translation import SecondOpinions
 from palo.translate.bulk.bench_questions import BenchQuestions
 from palo.translate.bulk.finishing import FinishSettings
-from palo.translate.bulk.run import Work
+from palo.translate.bulk.run import TranslationWork
 from palo.translate.bulk.source import Source
-from palo.translate.checks.run import GateSettings
+from palo.translate.checks.run import CheckSettings
 from palo.translate.glossary import read_glossary
-from palo.translate.protected_spans.protect import LockSettings
+from palo.translate.protected_spans.protect import ProtectionSettings
 
 BackendKind = Literal["endpoint", "local", "apertium"]
 
@@ -36,8 +36,8 @@ class TranslateJob:
         name: Short name of the source; its file's name by default.
         source_language: ISO 639-1 code of rows that don't name theirs.
         licence: Licence of the rows, kept with each record.
-        images: Folder of the pictures; it is written into the list for build_corpus.
-        allowed_hosts: Servers that rows may name pictures on.
+        images: Folder of the images; it is written into the list for build_corpus.
+        allowed_hosts: Servers that rows may name images on.
         glossary: Files with terms whose translation is settled.
         retries: How often a refused translation is tried again, with the reasons.
         review_share: Share of the accepted translations that people see, too.
@@ -164,9 +164,9 @@ class TranslateJob:
         kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in given.lower())
         return kept.strip("-") or "source"
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> EndpointSettings:
         """Returns the server that is asked."""
-        return Endpoint(
+        return EndpointSettings(
             url=self.url,
             model=self.model,
             key_env=self.key_env,
@@ -196,7 +196,7 @@ class TranslateJob:
             allowed_hosts=self.allowed_hosts,
         )
 
-    def work(self) -> Work:
+    def work(self) -> TranslationWork:
         """Returns what is to be done.
 
         Raises:
@@ -204,13 +204,13 @@ class TranslateJob:
             StorageError: If a glossary can't be read.
         """
         backend = self._backend()
-        gates = replace(GateSettings(), retries=self.retries * backend.heeds_reasons)
+        gates = replace(CheckSettings(), retries=self.retries * backend.heeds_reasons)
         other = self._second()
-        return Work(
+        return TranslationWork(
             source=self.conversations(),
             languages=self.to,
             backend=backend,
-            locks=LockSettings(glossary=read_glossary(self.glossary, self.source_language)),
+            locks=ProtectionSettings(glossary=read_glossary(self.glossary, self.source_language)),
             finishing=FinishSettings(gates=gates, review_all=self.review_all or bool(self.bench)),
             opinions=SecondOpinions(
                 round_trip=self.round_trip,

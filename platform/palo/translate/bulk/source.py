@@ -9,7 +9,7 @@ from typing import Protocol
 
 from palo import languages
 from palo.corpus.parse.worker import parse_row
-from palo.corpus.sources import read_piece, split_source
+from palo.corpus.sources import read_split, split_source
 from palo.data.records import Origin, Record
 
 _IMAGE_FOLDER = "."
@@ -36,7 +36,7 @@ class Conversations(Protocol):
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
-        """Servers that rows may name pictures on."""
+        """Servers that rows may name images on."""
         ...
 
     def records(
@@ -60,7 +60,7 @@ class Source:
         name: Short name; it appears in the ids of records.
         language: ISO 639-1 code of rows that don't name theirs.
         licence: Licence of the rows, kept with each record.
-        allowed_hosts: Servers that rows may name pictures on.
+        allowed_hosts: Servers that rows may name images on.
     """
 
     path: Path
@@ -74,7 +74,7 @@ class Source:
     def records(
         self, on_bad: Callable[[str, str], None] = lambda reason, detail: None
     ) -> Iterator[Record]:
-        """Yields the conversations; pictures keep the paths that the rows have.
+        """Yields the conversations; images keep the paths that the rows have.
 
         Args:
             on_bad: Takes reason and detail of each row that is no conversation.
@@ -93,7 +93,7 @@ class Source:
             names=tuple(known.name for known in languages.every()),
         )
         for piece in split_source(self.path, piece_bytes=sys.maxsize):
-            for raw in read_piece(piece):
+            for raw in read_split(piece):
                 found = parse_row(raw, origin, piece.place_of(raw.offset))
                 if isinstance(found, Record):
                     yield found
@@ -102,7 +102,7 @@ class Source:
 
 
 def own_path(image: str | None) -> str | None:
-    """Returns a picture's path as its row had it.
+    """Returns an image's path as its row had it.
 
     Args:
         image: The path in a record that `Source` gave.

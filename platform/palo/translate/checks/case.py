@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from palo import languages
-from palo.translate.language_profiles.profile import Facts, facts_of
+from palo.translate.language_profiles.profile import LanguageProfile, language_profile
 from palo.translate.protected_spans.protect import VISIBLE_KINDS, without_marks
-from palo.translate.request import LockedText, Unit
-from palo.translate.translated import GateResult
+from palo.translate.request import ProtectedText, TranslationRequest
+from palo.translate.translated import CheckResult
 
 if TYPE_CHECKING:
     from palo.text.language_of import LanguageFinder
@@ -18,7 +18,7 @@ _SPACELESS = ("Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class CheckLimits:
     """How strict the gates are.
 
     Attributes:
@@ -78,14 +78,14 @@ class Side:
     """
 
     number: int
-    locked: LockedText
+    locked: ProtectedText
     source: str
     text: str
     words: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class CheckCase:
     """A translation to judge.
 
     Attributes:
@@ -96,9 +96,9 @@ class Case:
         finder: Tells languages apart.
     """
 
-    unit: Unit
+    unit: TranslationRequest
     texts: tuple[str, ...]
-    limits: Limits
+    limits: CheckLimits
     evidence: Evidence
     finder: "LanguageFinder"
 
@@ -113,14 +113,14 @@ class Case:
         return self.unit.source.language
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> LanguageProfile:
         """Facts of the language wanted."""
-        return facts_of(self.unit.language)
+        return language_profile(self.unit.language)
 
     @property
-    def source_facts(self) -> Facts:
+    def source_facts(self) -> LanguageProfile:
         """Facts of the source's language."""
-        return facts_of(self.source_language)
+        return language_profile(self.source_language)
 
     @property
     def is_spaceless(self) -> bool:
@@ -134,11 +134,11 @@ class Case:
         return tuple(_side(number, *pair) for number, pair in enumerate(pairs))
 
 
-Gate = Callable[[Case], Iterator[GateResult]]
+Gate = Callable[[CheckCase], Iterator[CheckResult]]
 """Yields what a gate has against a translation, or doubts; nothing if all is well."""
 
 
-def _side(number: int, locked: LockedText, text: str) -> Side:
+def _side(number: int, locked: ProtectedText, text: str) -> Side:
     words = text
     for lock in locked.locks:
         if lock.kind not in VISIBLE_KINDS:

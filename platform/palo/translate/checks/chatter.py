@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from palo import languages
-from palo.translate.checks.case import Case, Side
-from palo.translate.language_profiles.profile import facts_of
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase, Side
+from palo.translate.language_profiles.profile import language_profile
+from palo.translate.translated import CheckResult, Decision
 
 _SENTENCE = re.compile(r"[\n.!?。！？۔।؟(（]+")
 # What stands before a first colon.
@@ -25,7 +25,7 @@ _WRAPS = (
 )
 
 
-def chatter(case: Case) -> Iterator[GateResult]:
+def chatter(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that begins or ends with words about the translation, or wraps it."""
     for side in case.sides:
         if _says(side.source, case.source_facts.spoken):
@@ -37,7 +37,7 @@ def chatter(case: Case) -> Iterator[GateResult]:
             yield _against("chatter", side, "The translation stands between marks of its own.")
 
 
-def refusal(case: Case) -> Iterator[GateResult]:
+def refusal(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that says why it isn't translated."""
     for side in case.sides:
         if _says(side.source, case.source_facts.refused):
@@ -46,7 +46,7 @@ def refusal(case: Case) -> Iterator[GateResult]:
             (
                 phrase
                 for code in {case.language.code, case.source_language, "en"}
-                if (phrase := _says(side.text, facts_of(code).refused))
+                if (phrase := _says(side.text, language_profile(code).refused))
             ),
             "",
         )
@@ -54,7 +54,7 @@ def refusal(case: Case) -> Iterator[GateResult]:
             yield _against("refusal", side, f'The translator refuses: "{phrase}".')
 
 
-def _spoken(case: Case, text: str, source: str) -> str:
+def _spoken(case: CheckCase, text: str, source: str) -> str:
     head = _HEAD.match(text)
     heading = head[0].lower() if head else ""
     is_new = heading and _COLON.search(source) is None
@@ -79,7 +79,7 @@ def _spoken(case: Case, text: str, source: str) -> str:
 @cache
 def _phrases(language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns how sentences about a translation begin, and what its headings hold."""
-    spoken = facts_of(language).spoken
+    spoken = language_profile(language).spoken
     return tuple(one.rstrip("!") for one in spoken), tuple(one.rstrip(":：!,") for one in spoken)
 
 
@@ -105,7 +105,7 @@ def _is_wrapped(text: str) -> bool:
     )
 
 
-def _against(gate: str, side: Side, reason: str) -> GateResult:
-    return GateResult(
+def _against(gate: str, side: Side, reason: str) -> CheckResult:
+    return CheckResult(
         gate=gate, decision=Decision.RETRY, reason=reason, turn=side.number, doubt=1.0
     )

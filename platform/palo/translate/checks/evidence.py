@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from palo.metrics.chrf import chrf
-from palo.translate.checks.case import Case
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase
+from palo.translate.translated import CheckResult, Decision
 
 
-def round_trip(case: Case) -> Iterator[GateResult]:
+def round_trip(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn whose translation back has little in common with the source."""
     sources = tuple(turn.text for turn in case.unit.source.turns)
     yield from _compared(
@@ -15,7 +15,7 @@ def round_trip(case: Case) -> Iterator[GateResult]:
     )
 
 
-def agreement(case: Case) -> Iterator[GateResult]:
+def agreement(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that another backend translates quite differently."""
     yield from _compared(
         "agreement", case.texts, case.evidence.second, case.limits.agreement, "of a second backend"
@@ -28,18 +28,18 @@ def _compared(
     texts: tuple[str, ...] | None,
     least: float,
     what: str,
-) -> Iterator[GateResult]:
+) -> Iterator[CheckResult]:
     if texts is None:
         return
     if len(texts) != len(expected):
         reason = f"The conversation {what} has {len(texts)} turns, not {len(expected)}."
-        yield GateResult(gate=gate, decision=Decision.REVIEW, reason=reason, doubt=0.5)
+        yield CheckResult(gate=gate, decision=Decision.REVIEW, reason=reason, doubt=0.5)
         return
     for number, (wanted, text) in enumerate(zip(expected, texts, strict=True)):
         score = chrf(text, [wanted])
         doubt = min(1.0, max(0.0, 1 - score / 100))
         if score < least:
-            yield GateResult(
+            yield CheckResult(
                 gate=gate,
                 decision=Decision.REVIEW,
                 reason=f"The turn {what} has chrF {score:.0f}, less than {least:.0f}.",
@@ -47,4 +47,4 @@ def _compared(
                 doubt=doubt,
             )
         else:
-            yield GateResult(gate=gate, turn=number, doubt=doubt / 2)
+            yield CheckResult(gate=gate, turn=number, doubt=doubt / 2)

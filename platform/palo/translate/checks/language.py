@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from palo import languages
-from palo.translate.checks.case import Case
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase
+from palo.translate.translated import CheckResult, Decision
 
 
-def language(case: Case) -> Iterator[GateResult]:
+def language(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that is in another language."""
     wanted = case.language
     for side in case.sides:
@@ -15,7 +15,7 @@ def language(case: Case) -> Iterator[GateResult]:
         if found is None or found == wanted.code:
             continue
         name = languages.get(found).name if languages.known(found) else f"the script {found}"
-        yield GateResult(
+        yield CheckResult(
             gate="language",
             decision=Decision.RETRY,
             reason=f"This turn is in {name}, not in {wanted.name}.",

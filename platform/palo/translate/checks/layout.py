@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from palo.translate.checks.case import Case
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase
+from palo.translate.translated import CheckResult, Decision
 
 _ITEM = re.compile(r"^[^\S\n]*+(?:[-*•]|\d+[.)])\s", re.MULTILINE)
 _BRACKETS = (("(（", ")）"), ("[", "]"))
 
 
-def layout(case: Case) -> Iterator[GateResult]:
+def layout(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn with other lines or list items than its source, or unclosed brackets."""
     for side in case.sides:
         source, text = side.locked.text, side.text
@@ -24,7 +24,7 @@ def layout(case: Case) -> Iterator[GateResult]:
         elif (bracket := _unclosed(text)) and not _unclosed(source):
             reason = f"The brackets {bracket} of the translation don't match."
         if reason:
-            yield GateResult(
+            yield CheckResult(
                 gate="layout",
                 decision=Decision.RETRY,
                 reason=reason,

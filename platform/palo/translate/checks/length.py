@@ -4,8 +4,8 @@ import math
 import re
 from collections.abc import Iterator
 
-from palo.translate.checks.case import Case, Side
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase, Side
+from palo.translate.translated import CheckResult, Decision
 
 _ENDS = frozenset(".!?…。！？؟۔।॥:：;；")
 _QUESTIONS = frozenset("?？؟")
@@ -19,7 +19,7 @@ _SENTENCE_END = re.compile(r"[.!?](?=[\s\"'”’»)]|$)|[。！？۔؟।॥]")
 _SHORTER, _MUCH_SHORTER = 0.0, -1.5
 
 
-def length(case: Case) -> Iterator[GateResult]:
+def length(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that is far too short or too long."""
     for side in case.sides:
         spreads = _spreads(case, side)
@@ -32,7 +32,7 @@ def length(case: Case) -> Iterator[GateResult]:
             most *= _WITH_OTHER_SENTENCES
         if abs(spreads) > most:
             what = "short" if spreads < 0 else "long"
-            yield GateResult(
+            yield CheckResult(
                 gate="length",
                 decision=Decision.RETRY,
                 reason=(
@@ -43,10 +43,10 @@ def length(case: Case) -> Iterator[GateResult]:
                 doubt=max(0.5, doubt),
             )
         elif doubt > 0.25:
-            yield GateResult(gate="length", turn=side.number, doubt=doubt)
+            yield CheckResult(gate="length", turn=side.number, doubt=doubt)
 
 
-def ending(case: Case) -> Iterator[GateResult]:
+def ending(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that breaks off, or whose question has become none."""
     if not case.language.full_stop:
         return
@@ -58,19 +58,19 @@ def ending(case: Case) -> Iterator[GateResult]:
         if before in _QUESTIONS and not asks:
             yield _against(side, "The source ends in a question, the translation has none.")
         elif after in _QUESTIONS and _QUESTIONS.isdisjoint(side.source):
-            yield GateResult(gate="ending", turn=side.number, doubt=0.4)
+            yield CheckResult(gate="ending", turn=side.number, doubt=0.4)
         elif after not in _ENDS:
             if _breaks_off(case, side):
                 yield _against(side, "The translation breaks off: nothing ends its last sentence.")
             else:
-                yield GateResult(gate="ending", turn=side.number, doubt=0.4)
+                yield CheckResult(gate="ending", turn=side.number, doubt=0.4)
 
 
 def _num_sentences(text: str) -> int:
     return sum(1 for part in _SENTENCE_END.split(text) if any(map(str.isalnum, part)))
 
 
-def _breaks_off(case: Case, side: Side) -> bool:
+def _breaks_off(case: CheckCase, side: Side) -> bool:
     """Tells whether a turn without a mark at its end is so short that some of it is missing."""
     text = side.words.rstrip()
     if text.endswith(tuple(_QUOTES)) and side.source.rstrip().endswith(tuple(_QUOTES)):
@@ -81,7 +81,7 @@ def _breaks_off(case: Case, side: Side) -> bool:
     return spreads is not None and spreads < (_MUCH_SHORTER if whole else _SHORTER)
 
 
-def _spreads(case: Case, side: Side) -> float | None:
+def _spreads(case: CheckCase, side: Side) -> float | None:
     """Returns by how many standard deviations a translation is too long; None if nobody can say."""
     before, after = len(side.source.strip()), len(side.words.strip())
     if before < case.limits.shortest or not after:
@@ -95,7 +95,7 @@ def _last(text: str) -> str:
     return text.rstrip(_CLOSERS)[-1:]
 
 
-def _against(side: Side, reason: str) -> GateResult:
-    return GateResult(
+def _against(side: Side, reason: str) -> CheckResult:
+    return CheckResult(
         gate="ending", decision=Decision.RETRY, reason=reason, turn=side.number, doubt=0.8
     )

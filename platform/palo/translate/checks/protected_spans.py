@@ -3,24 +3,24 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from palo.translate.checks.case import Case
-from palo.translate.protected_spans.verify import Tongues, prove
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase
+from palo.translate.protected_spans.verify import LanguagePair, verify_spans
+from palo.translate.translated import CheckResult, Decision
 
 _MOST_FAULTS = 100
 """A turn with more is told only these: nobody reads the others."""
 
 
-def locks(case: Case) -> Iterator[GateResult]:
+def locks(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each lock that is lost, doubled or changed."""
-    tongues = Tongues(
+    tongues = LanguagePair(
         source=case.source_language,
         target=case.language.code,
         conversions=case.limits.conversions,
     )
     for side in case.sides:
-        for fault in islice(prove(side.locked, side.text, tongues), _MOST_FAULTS):
-            yield GateResult(
+        for fault in islice(verify_spans(side.locked, side.text, tongues), _MOST_FAULTS):
+            yield CheckResult(
                 gate="locks",
                 decision=Decision.RETRY,
                 reason=fault.reason,

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from palo.translate.checks.case import Case
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase
+from palo.translate.translated import CheckResult, Decision
 
 _WORDS, _CHARACTERS = 3, 8
 _MOST_SAME_WORDS = 2
@@ -15,7 +15,7 @@ _MOST_TOKENS = 50_000
 _FEW_WORDS, _FEW_CHARACTERS = 2, 6
 
 
-def repetition(case: Case) -> Iterator[GateResult]:
+def repetition(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that repeats itself more than its source."""
     size = _CHARACTERS if case.is_spaceless else _WORDS
     for side in case.sides:
@@ -26,7 +26,7 @@ def repetition(case: Case) -> Iterator[GateResult]:
         if num > max(
             _FEW_CHARACTERS if case.is_spaceless else _FEW_WORDS, _repeated(source, _WORDS)[1] * 2
         ) or stutter > max(_MOST_SAME_WORDS, _stutter(source)):
-            yield GateResult(
+            yield CheckResult(
                 gate="repetition",
                 decision=Decision.RETRY,
                 reason=f"This turn repeats itself: {repeated!r}.",

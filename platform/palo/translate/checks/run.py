@@ -7,7 +7,7 @@ from functools import cache
 
 from palo import languages
 from palo.text.language_of import LanguageFinder
-from palo.translate.checks.case import Case, Evidence, Gate, Limits
+from palo.translate.checks.case import CheckCase, CheckLimits, Evidence, Gate
 from palo.translate.checks.chatter import chatter, refusal
 from palo.translate.checks.evidence import agreement, round_trip
 from palo.translate.checks.language import language
@@ -19,8 +19,8 @@ from palo.translate.checks.script import script
 from palo.translate.checks.terms import terms
 from palo.translate.checks.turns import turns
 from palo.translate.checks.untranslated import untranslated
-from palo.translate.request import Unit
-from palo.translate.translated import Decision, GateResult
+from palo.translate.request import TranslationRequest
+from palo.translate.translated import CheckResult, Decision
 
 GATES: Mapping[str, Gate] = {
     "turns": turns,
@@ -48,7 +48,7 @@ _HOPELESS = ("turns", "language", "refusal")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GateSettings:
+class CheckSettings:
     """Which gates judge, and how.
 
     Attributes:
@@ -61,8 +61,8 @@ class GateSettings:
 
     gates: tuple[str, ...] = tuple(GATES)
     retries: int = 2
-    limits: Limits = field(default_factory=Limits)
-    by_language: tuple[tuple[str, Limits], ...] = ()
+    limits: CheckLimits = field(default_factory=CheckLimits)
+    by_language: tuple[tuple[str, CheckLimits], ...] = ()
 
     def faults(self) -> Iterator[str]:
         """Yields gates that nobody knows, and values that are out of range."""
@@ -79,16 +79,16 @@ class GateSettings:
             yield from (f"by_language {code}: {fault}" for fault in limits.faults())
 
 
-_DEFAULT = GateSettings()
+_DEFAULT = CheckSettings()
 _NOTHING = Evidence()
 
 
-def judge(
-    unit: Unit,
+def run_checks(
+    unit: TranslationRequest,
     texts: tuple[str, ...],
-    settings: GateSettings = _DEFAULT,
+    settings: CheckSettings = _DEFAULT,
     evidence: Evidence = _NOTHING,
-) -> tuple[GateResult, ...]:
+) -> tuple[CheckResult, ...]:
     """Asks every gate about a translation.
 
     Args:
@@ -102,7 +102,7 @@ def judge(
         With the wrong number of turns, or an empty one, the other gates aren't asked, and those
         that need evidence only where there is some.
     """
-    case = Case(
+    case = CheckCase(
         unit=unit,
         texts=texts,
         limits=dict(settings.by_language).get(unit.language, settings.limits),
@@ -112,16 +112,16 @@ def judge(
     counted = tuple(turns(case))
     if counted:
         return tuple(_settled(result, unit, settings) for result in counted)
-    results: list[GateResult] = []
+    results: list[CheckResult] = []
     for name in settings.gates:
         if name in _EVIDENCE and getattr(evidence, _EVIDENCE[name]) is None:
             continue
         found = sorted(GATES[name](case), key=lambda result: (result.decision, result.doubt))
-        results += found or [GateResult(gate=name)]
+        results += found or [CheckResult(gate=name)]
     return tuple(_settled(result, unit, settings) for result in results)
 
 
-def _settled(result: GateResult, unit: Unit, settings: GateSettings) -> GateResult:
+def _settled(result: CheckResult, unit: TranslationRequest, settings: CheckSettings) -> CheckResult:
     """Asks for no further attempt after the last one."""
     if result.decision is not Decision.RETRY or unit.attempt < settings.retries:
         return result

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from palo import languages
 from palo.text.scripts import letters_by_script
-from palo.translate.checks.case import Case, Side
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase, Side
+from palo.translate.translated import CheckResult, Decision
 
 _WRITTEN_WITH = {
     "Hans": ("Hani",),
@@ -18,7 +18,7 @@ _WRITTEN_WITH = {
 _LATIN_IN_WORD = re.compile("[\u0400-\u04ff][A-Za-z]|[A-Za-z][\u0400-\u04ff]")
 
 
-def script(case: Case) -> Iterator[GateResult]:
+def script(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn with letters of a foreign script."""
     wanted = case.language.script
     own = {*_scripts(case.language.code), "Latn"}
@@ -49,7 +49,7 @@ def _foreign(side: Side, own: set[str], source: tuple[str, ...]) -> dict[str, in
     return {name: n for name, n in found.items() if name not in own and name not in quoted}
 
 
-def _against(side: Side, reason: str) -> GateResult:
-    return GateResult(
+def _against(side: Side, reason: str) -> CheckResult:
+    return CheckResult(
         gate="script", decision=Decision.RETRY, reason=reason, turn=side.number, doubt=0.9
     )

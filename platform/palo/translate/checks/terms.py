@@ -4,8 +4,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from palo.translate.checks.case import Case
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase
+from palo.translate.translated import CheckResult, Decision
 
 _WORD = re.compile(r"[A-Za-z]+")
 _ALONE = re.compile(r"(?<![A-Za-z])(?<![A-Za-z] )[A-Za-z]++(?! [A-Za-z])")
@@ -14,7 +14,7 @@ _MOST_NAMES = 1000
 """A conversation with more names is none: it isn't looked at."""
 
 
-def terms(case: Case) -> Iterator[GateResult]:
+def terms(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each name that some turns keep in Latin letters and others write in the language's."""
     if len(case.sides) < 2 or case.language.script == "Latn":
         return
@@ -34,7 +34,7 @@ def terms(case: Case) -> Iterator[GateResult]:
         numbers = [n for n in numbers if n in kept or name not in case.texts[n]]
         if kept and len(kept) < len(numbers):
             others = ", ".join(str(number + 1) for number in numbers if number not in kept)
-            yield GateResult(
+            yield CheckResult(
                 gate="terms",
                 decision=Decision.REVIEW,
                 reason=f"{name} is kept in some turns but not in turn {others}.",

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 
-from palo.translate.checks.case import Case
+from palo.translate.checks.case import CheckCase
 from palo.translate.request import MOST_LOCKS
-from palo.translate.translated import Decision, GateResult
+from palo.translate.translated import CheckResult, Decision
 
 
-def turns(case: Case) -> Iterator[GateResult]:
+def turns(case: CheckCase) -> Iterator[CheckResult]:
     """Yields that turns are missing, too many, or empty, or hold too much that must stay."""
     wanted, got = len(case.unit.turns), len(case.texts)
     if wanted != got:
         reason = f"The translation has {got} turns, the source {wanted}."
-        yield GateResult(gate="turns", decision=Decision.RETRY, reason=reason, doubt=1.0)
+        yield CheckResult(gate="turns", decision=Decision.RETRY, reason=reason, doubt=1.0)
         return
     for number, (locked, text) in enumerate(zip(case.unit.turns, case.texts, strict=True)):
         if len(locked.locks) > MOST_LOCKS:
-            yield GateResult(
+            yield CheckResult(
                 gate="turns",
                 decision=Decision.QUARANTINE,
                 reason=f"The source of this turn holds {len(locked.locks)} parts that must stay.",
@@ -24,7 +24,7 @@ def turns(case: Case) -> Iterator[GateResult]:
                 doubt=1.0,
             )
         elif locked.text.strip() and not any(map(str.isalnum, text)):
-            yield GateResult(
+            yield CheckResult(
                 gate="turns",
                 decision=Decision.RETRY,
                 reason="The translation of this turn is empty.",

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from palo.translate.checks.case import Case, Side
-from palo.translate.translated import Decision, GateResult
+from palo.translate.checks.case import CheckCase, Side
+from palo.translate.translated import CheckResult, Decision
 
 # Vowel signs and other marks belong to words, but are no letters for regular expressions.
 _WORD = re.compile(r"[^\W\d_][^\s\d.,;:!?…\"“”«»()\[\]،؛؟۔।、，。：；（）/—–]*")
@@ -13,7 +13,7 @@ _BRACKETS = re.compile(r"[(（][^()（）]*[)）]")
 _LONGEST_NAME = 2
 
 
-def untranslated(case: Case) -> Iterator[GateResult]:
+def untranslated(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that repeats words of its source one after another.
 
     Names may stay: words with a capital letter don't count.
@@ -22,7 +22,7 @@ def untranslated(case: Case) -> Iterator[GateResult]:
     for side in case.sides:
         left = _left(side, most)
         if left:
-            yield GateResult(
+            yield CheckResult(
                 gate="untranslated",
                 decision=Decision.RETRY,
                 reason=f'"{left}" is left in the source\'s language.',

@@ -27,7 +27,7 @@ from palo.config import from_dict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class LanguageProfile:
     """What translation needs to know of a language.
 
     Attributes:
@@ -56,7 +56,7 @@ class Facts:
 
 
 @cache
-def facts_of(language: str) -> Facts:
+def language_profile(language: str) -> LanguageProfile:
     """Returns the facts of a language; a language without a file has those of none in particular.
 
     Args:
@@ -67,5 +67,5 @@ def facts_of(language: str) -> Facts:
     """
     path = files(__package__) / f"{language}.toml"
     if not path.is_file():
-        return Facts()
-    return from_dict(Facts, tomllib.loads(path.read_text(encoding="utf-8")))
+        return LanguageProfile()
+    return from_dict(LanguageProfile, tomllib.loads(path.read_text(encoding="utf-8")))

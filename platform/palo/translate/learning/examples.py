@@ -9,7 +9,7 @@ from palo.translate.translated import Translated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example:
+class TranslationExample:
     """One turn.
 
     Attributes:
@@ -45,7 +45,7 @@ class Example:
         return self.translated.texts[self.turn]
 
 
-def examples_of(items: Iterable[Item]) -> list[Example]:
+def examples_of(items: Iterable[Item]) -> list[TranslationExample]:
     """Returns the turns of all approved translations, each turn of a conversation in its order.
 
     Args:
@@ -57,18 +57,18 @@ def examples_of(items: Iterable[Item]) -> list[Example]:
             continue
         tags = tuple(sorted({tag for said in item.latest.values() for tag in said.tags}))
         found += [
-            Example(translated=item.translated, turn=number, wanted=text, tags=tags)
+            TranslationExample(translated=item.translated, turn=number, wanted=text, tags=tags)
             for number, text in enumerate(approved.texts)
         ]
     return found
 
 
 def divide(
-    examples: Iterable[Example], held_out_share: float, seed: int = 0
-) -> tuple[list[Example], list[Example]]:
+    examples: Iterable[TranslationExample], held_out_share: float, seed: int = 0
+) -> tuple[list[TranslationExample], list[TranslationExample]]:
     """Divides examples into those to learn from and those to be measured with.
 
-    All translations of a conversation, and all conversations about a picture, are on one side, and
+    All translations of a conversation, and all conversations about an image, are on one side, and
     nothing is held out that is also learnt, such as a question that many conversations ask: a
     translator that has seen a sentence, or its neighbour, would seem better than it is.
 
@@ -80,8 +80,8 @@ def divide(
     Returns:
         What to learn from, and what is held out.
     """
-    learnt: list[Example] = []
-    held_out: list[Example] = []
+    learnt: list[TranslationExample] = []
+    held_out: list[TranslationExample] = []
     for example in examples:
         source = example.translated.source
         digest = hashlib.sha256(f"{seed} {source.image or source.record_id}".encode()).digest()

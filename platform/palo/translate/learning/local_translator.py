@@ -8,14 +8,14 @@ from palo.checkpoint.load import TrainedModel
 from palo.checkpoint.parts import ModelParts
 from palo.errors import DataError
 from palo.inference.request import Request, Sampling
-from palo.inference.scheduler import Batcher
+from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
 from palo.model.assemble import assemble
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
 from palo.text.templates import TEMPLATES
 from palo.text.tokenizer import load_tokenizer
-from palo.translate.learning.examples import Example
+from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.training_set import short_prompt
 
 
@@ -42,7 +42,7 @@ def untaught(parts: ModelParts, template: str) -> TrainedModel:
 
 def translate_examples(
     trained: TrainedModel,
-    examples: Sequence[Example],
+    examples: Sequence[TranslationExample],
     *,
     max_new_tokens: int = 128,
     batch_size: int = 16,
@@ -108,6 +108,6 @@ def translate_texts(
         Request(prompt_ids=prompt, image_ids=(), features={}, sampling=sampling)
         for prompt in prompts
     ]
-    for place, output in Batcher(trained.model, trained.tokenizer, sizes).run(requests):
+    for place, output in Scheduler(trained.model, trained.tokenizer, sizes).run(requests):
         ids[place] += [token.id for token in output.tokens]
     return [trained.tokenizer.decode(own).strip() for own in ids]

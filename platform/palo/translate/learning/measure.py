@@ -10,11 +10,11 @@ from palo import languages
 from palo.data.records import Record
 from palo.metrics.chrf import chrf
 from palo.text.messages import Turn
-from palo.translate.checks.run import judge
-from palo.translate.learning.examples import Example
-from palo.translate.protected_spans.protect import lock
-from palo.translate.request import Unit
-from palo.translate.translated import Decision, GateResult, decide
+from palo.translate.checks.run import run_checks
+from palo.translate.learning.examples import TranslationExample
+from palo.translate.protected_spans.protect import protect_text
+from palo.translate.request import TranslationRequest
+from palo.translate.translated import CheckResult, Decision, decide
 
 # Scripts that write no spaces between words: their characters are counted.
 _WITHOUT_SPACES = ("Hans", "Jpan")
@@ -39,7 +39,7 @@ class Measure:
     faults_per_100_texts: Mapping[str, float]
 
 
-def measure(examples: Sequence[Example], texts: Sequence[str]) -> dict[str, Measure]:
+def measure(examples: Sequence[TranslationExample], texts: Sequence[str]) -> dict[str, Measure]:
     """Measures translations of held-out examples.
 
     Args:
@@ -60,7 +60,7 @@ def measure(examples: Sequence[Example], texts: Sequence[str]) -> dict[str, Meas
     return found
 
 
-def gates_of(example: Example, text: str) -> tuple[GateResult, ...]:
+def checks_of(example: TranslationExample, text: str) -> tuple[CheckResult, ...]:
     """Returns what the gates say of a translation of one turn."""
     source = Record(
         record_id=example.key,
@@ -70,8 +70,10 @@ def gates_of(example: Example, text: str) -> tuple[GateResult, ...]:
         image=None,
         turns=(Turn("user", example.source),),
     )
-    locked = lock(example.source, example.language, source_language=source.language)
-    return judge(Unit(source=source, language=example.language, turns=(locked,)), (text,))
+    locked = protect_text(example.source, example.language, source_language=source.language)
+    return run_checks(
+        TranslationRequest(source=source, language=example.language, turns=(locked,)), (text,)
+    )
 
 
 def num_edits(text: str, wanted: str, language: str) -> tuple[int, int]:
@@ -116,11 +118,11 @@ def _words(text: str) -> Iterator[str]:
         yield word
 
 
-def _measure(pairs: Sequence[tuple[Example, str]]) -> Measure:
+def _measure(pairs: Sequence[tuple[TranslationExample, str]]) -> Measure:
     faults: Counter[str] = Counter()
     passed = 0
     for example, text in pairs:
-        results = gates_of(example, text)
+        results = checks_of(example, text)
         passed += decide(results) is Decision.ACCEPT
         faults.update({result.gate for result in results if result.decision > Decision.ACCEPT})
     edits = [num_edits(text, example.wanted, example.language) for example, text in pairs]

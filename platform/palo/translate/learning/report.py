@@ -1,4 +1,4 @@
-"""The gain of a taught translator: a table, a picture, and a page of examples."""
+"""The gain of a taught translator: a table, an image, and a page of examples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from pathlib import Path
 from palo import config, languages, storage
 from palo.html.markup import Markup, element, joined, table
 from palo.html.page import Section, page
-from palo.translate.learning.examples import Example
-from palo.translate.learning.measure import Measure, gates_of, measure
+from palo.translate.learning.examples import TranslationExample
+from palo.translate.learning.measure import Measure, checks_of, measure
 from palo.translate.translated import Decision
 
 _BEFORE, _AFTER = "#b5b5b5", "#31688e"
@@ -27,7 +27,7 @@ class Gain:
         after: Their translations after.
     """
 
-    examples: Sequence[Example]
+    examples: Sequence[TranslationExample]
     before: Sequence[str]
     after: Sequence[str]
 
@@ -127,8 +127,8 @@ def _marked(text: str, wanted: str) -> list[Markup]:
     return pieces
 
 
-def _faults(example: Example, text: str) -> str:
-    results = gates_of(example, text)
+def _faults(example: TranslationExample, text: str) -> str:
+    results = checks_of(example, text)
     names = dict.fromkeys(one.gate for one in results if one.decision > Decision.ACCEPT)
     return ", ".join(names)
 

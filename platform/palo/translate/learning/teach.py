@@ -15,7 +15,7 @@ from palo.text.encoding import EncodingLimits
 from palo.train.job import StageJob
 from palo.train.launch import run_stage
 from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings
-from palo.translate.learning.examples import Example
+from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.local_translator import translate_examples, untaught
 from palo.translate.learning.report import Gain
 from palo.translate.learning.training_set import TrainingSet
@@ -42,7 +42,7 @@ class TeachSettings:
     """How a model is taught.
 
     Attributes:
-        parts: The model. No picture is shown to it, so any image tower will do.
+        parts: The model. No image is shown to it, so any image tower will do.
         stage: Its training.
         max_text_tokens: Longest example with its prompt, in tokens; longer ones are left out.
         max_new_tokens: Most tokens of a held-out translation.
@@ -106,7 +106,9 @@ def teach(training_set: TrainingSet, settings: TeachSettings, output: Path) -> S
     return run_stage(job)
 
 
-def gain_of(settings: TeachSettings, taught: StageResult, held_out: list[Example]) -> Gain:
+def gain_of(
+    settings: TeachSettings, taught: StageResult, held_out: list[TranslationExample]
+) -> Gain:
     """Translates the held-out examples with the model as it was, and as it is.
 
     Args:

@@ -8,10 +8,10 @@ from typing import Any
 
 from palo import languages, storage
 from palo.errors import DataError
-from palo.translate.learning.examples import Example, divide
+from palo.translate.learning.examples import TranslationExample, divide
 from palo.translate.prompts.prompt import turn_messages
-from palo.translate.protected_spans.protect import lock
-from palo.translate.request import Unit
+from palo.translate.protected_spans.protect import protect_text
+from palo.translate.request import TranslationRequest
 
 CHAT = "chat.jsonl"
 """OpenAI's chat format, for hosted models."""
@@ -31,8 +31,8 @@ class TrainingSet:
     """
 
     folder: Path
-    learnt: Sequence[Example]
-    held_out: Sequence[Example]
+    learnt: Sequence[TranslationExample]
+    held_out: Sequence[TranslationExample]
 
     @property
     def records(self) -> Path:
@@ -47,7 +47,7 @@ class TrainingSet:
 
 
 def write_training_set(
-    folder: Path, examples: Iterable[Example], *, held_out_share: float, seed: int = 0
+    folder: Path, examples: Iterable[TranslationExample], *, held_out_share: float, seed: int = 0
 ) -> TrainingSet:
     """Divides examples and writes both parts, for hosted models and for our own.
 
@@ -84,7 +84,7 @@ def short_prompt(text: str, language: str) -> str:
     return f"{languages.get(language).name}: {text}"
 
 
-def record_row(example: Example) -> dict[str, Any]:
+def record_row(example: TranslationExample) -> dict[str, Any]:
     """Returns an example as a row in LLaVA's format, text only."""
     return {
         "id": example.key,
@@ -96,16 +96,17 @@ def record_row(example: Example) -> dict[str, Any]:
     }
 
 
-def chat_row(example: Example) -> dict[str, Any]:
+def chat_row(example: TranslationExample) -> dict[str, Any]:
     """Returns an example as OpenAI's fine-tuning takes it.
 
     The prompt is the one that servers get in bulk; locks stand as marks in question and answer.
     """
     source = example.translated.source
     locked = tuple(
-        lock(turn.text, example.language, source_language=source.language) for turn in source.turns
+        protect_text(turn.text, example.language, source_language=source.language)
+        for turn in source.turns
     )
-    unit = Unit(source=source, language=example.language, turns=locked)
+    unit = TranslationRequest(source=source, language=example.language, turns=locked)
     answer = example.wanted
     for one in locked[example.turn].locks:
         if one.mark != one.text:

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Iterator
 
 from palo import languages
 from palo.text.normal_form import normal_form
-from palo.translate.normalizers.by_script import rules_of
+from palo.translate.normalizers.by_script import normalizers_of
 from palo.translate.normalizers.normalizer import HIDDEN
 from palo.translate.protected_spans.protect import VISIBLE_KINDS
 from palo.translate.protected_spans.spans import Finder, Span, fixed_spans
-from palo.translate.request import MOST_LOCKS, Lock
+from palo.translate.request import MOST_LOCKS, ProtectedSpan
 
 _MOST_ROUNDS = 4
 
 
-def clean(text: str, language: str, locks: Iterable[Lock] = ()) -> str:
+def normalize_translation(text: str, language: str, locks: Iterable[ProtectedSpan] = ()) -> str:
     """Returns a translation as its language is written; one that is so already, as it is.
 
     Markup, addresses and code stay as they are, and so does what the locks say. A text with more
@@ -32,7 +32,7 @@ def clean(text: str, language: str, locks: Iterable[Lock] = ()) -> str:
     script = languages.get(language).script
     for _ in range(_MOST_ROUNDS):
         before, shown = shown, normal_form(shown, script)
-        for rule in rules_of(language):
+        for rule in normalizers_of(language):
             shown = rule.apply(shown)
         if shown == before:
             break

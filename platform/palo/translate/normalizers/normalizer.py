@@ -9,7 +9,7 @@ HIDDEN = "\ue000"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class Normalizer:
     """One habit of writing.
 
     Attributes:
@@ -21,13 +21,13 @@ class Rule:
     apply: Callable[[str], str]
 
 
-def replacing(name: str, pattern: str, replacement: str) -> Rule:
+def replacing(name: str, pattern: str, replacement: str) -> Normalizer:
     """Returns a rule that replaces what a regular expression finds."""
     compiled = re.compile(pattern, re.MULTILINE)
-    return Rule(name=name, apply=lambda text: compiled.sub(replacement, text))
+    return Normalizer(name=name, apply=lambda text: compiled.sub(replacement, text))
 
 
-def mapping(name: str, before: str, after: str) -> Rule:
+def mapping(name: str, before: str, after: str) -> Normalizer:
     """Returns a rule that replaces single characters by others."""
     table = str.maketrans(before, after)
-    return Rule(name=name, apply=lambda text: text.translate(table))
+    return Normalizer(name=name, apply=lambda text: text.translate(table))

@@ -4,7 +4,7 @@ import re
 from random import Random
 
 from palo import languages
-from palo.translate.perturbations.sample import Sample
+from palo.translate.perturbations.sample import PerturbationSample
 
 _SENTENCE = re.compile(r"(?<=[.!?。！？۔؟।])\s*(?=\S)")
 _QUESTIONS = "?？؟"
@@ -12,7 +12,7 @@ _SPACELESS = ("Hans", "Hant", "Jpan")
 _LATIN_MARKS = str.maketrans("،؛؟۔।，。？！；：、", ",;?..,.?!;:,")
 
 
-def broken_off(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def broken_off(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Ends a turn after a quarter to seven tenths of it."""
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
@@ -22,7 +22,7 @@ def broken_off(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, text[:end]) if end > 0 else None
 
 
-def missing_sentence(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def missing_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves out a sentence, of two."""
     sentences = [one for one in _SENTENCE.split(sample.texts[-1]) if one]
     if len(sentences) != 2 or min(map(len, sentences)) * 3 < len(sample.texts[-1]):
@@ -30,7 +30,7 @@ def missing_sentence(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(len(sample.texts) - 1, draw.choice(sentences))
 
 
-def added_sentence(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def added_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Goes on with a sentence of another conversation."""
     number = draw.randrange(len(sample.texts))
     added = sample.next_texts[0]
@@ -39,7 +39,7 @@ def added_sentence(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, f"{sample.texts[number]} {added}")
 
 
-def repeated_clause(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def repeated_clause(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Says the end of a turn again and again."""
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
@@ -50,23 +50,23 @@ def repeated_clause(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, " ".join([*words, *clause * 3]))
 
 
-def missing_turn(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def missing_turn(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves out a turn."""
     number = draw.randrange(len(sample.texts))
     return (*sample.texts[:number], *sample.texts[number + 1 :])
 
 
-def merged_turns(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def merged_turns(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Gives all turns as one."""
     return (draw.choice((" ", "\n")).join(sample.texts),)
 
 
-def empty_turn(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def empty_turn(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Gives nothing for a turn."""
     return sample.replaced(draw.randrange(len(sample.texts)), draw.choice(("", " ", "…", "\n")))
 
 
-def split_lines(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def split_lines(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Breaks a turn into lines, or makes a list of it."""
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
@@ -76,7 +76,7 @@ def split_lines(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, f"{text[:middle]}\n\n{text[middle:]}")
 
 
-def open_bracket(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def open_bracket(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Opens a bracket that nobody closes."""
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
@@ -84,7 +84,7 @@ def open_bracket(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, f"{text[:place]}({text[place:]}")
 
 
-def lost_question(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def lost_question(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Makes a statement of a question."""
     stop = languages.get(sample.unit.language).full_stop
     numbers = [
@@ -99,12 +99,12 @@ def lost_question(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, "".join(stop if c in _QUESTIONS else c for c in text))
 
 
-def latin_marks(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def latin_marks(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Writes Latin marks for those of the language, as translators do who know English best."""
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number].translate(_LATIN_MARKS)
     return sample.replaced(number, text) if text != sample.texts[number] else None
 
 
-def _is_spaceless(sample: Sample) -> bool:
+def _is_spaceless(sample: PerturbationSample) -> bool:
     return languages.get(sample.unit.language).script in _SPACELESS

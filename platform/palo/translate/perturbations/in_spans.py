@@ -3,14 +3,14 @@
 import re
 from random import Random
 
-from palo.translate.perturbations.sample import Sample
+from palo.translate.perturbations.sample import PerturbationSample
 from palo.translate.protected_spans.numbers import amounts
 from palo.translate.protected_spans.protect import VISIBLE_KINDS
 
 _DIGIT = re.compile(r"\d")
 
 
-def dropped_lock(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def dropped_lock(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves out an address, a file name or code."""
     found = _opaque(sample)
     if not found:
@@ -19,7 +19,7 @@ def dropped_lock(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, sample.texts[number].replace(wanted, "", 1).strip())
 
 
-def changed_lock(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def changed_lock(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Changes one character of an address, a file name or code."""
     found = _opaque(sample)
     if not found:
@@ -31,7 +31,7 @@ def changed_lock(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, sample.texts[number].replace(wanted, changed, 1))
 
 
-def stray_mark(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def stray_mark(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves a mark in the text that stands for nothing."""
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
@@ -39,7 +39,7 @@ def stray_mark(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, f"{text[:place]}⟦{draw.randrange(20, 90)}⟧{text[place:]}")
 
 
-def dropped_number(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def dropped_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves out a number that is there once."""
     found = _numbers(sample)
     if not found:
@@ -49,7 +49,7 @@ def dropped_number(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, text[:start] + text[end:])
 
 
-def changed_number(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def changed_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Changes one digit of a number."""
     found = _numbers(sample)
     if not found:
@@ -63,13 +63,13 @@ def changed_number(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, text[:place] + chr(zero + digit) + text[place + 1 :])
 
 
-def added_number(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def added_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Puts a number in front that nobody named."""
     number = draw.randrange(len(sample.texts))
     return sample.replaced(number, f"{draw.randrange(21, 9_000)} {sample.texts[number]}")
 
 
-def _opaque(sample: Sample) -> list[tuple[int, str]]:
+def _opaque(sample: PerturbationSample) -> list[tuple[int, str]]:
     return [
         (number, lock.wanted)
         for number, turn in enumerate(sample.unit.turns)
@@ -78,7 +78,7 @@ def _opaque(sample: Sample) -> list[tuple[int, str]]:
     ]
 
 
-def _numbers(sample: Sample) -> list[tuple[int, int, int]]:
+def _numbers(sample: PerturbationSample) -> list[tuple[int, int, int]]:
     """Returns turn, start and end of numbers that are in the source and once in the translation."""
     language, source = sample.unit.language, sample.unit.source
     found = []

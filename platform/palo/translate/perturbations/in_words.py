@@ -3,25 +3,25 @@
 from random import Random
 
 from palo import languages
-from palo.translate.perturbations.sample import Sample
+from palo.translate.perturbations.sample import PerturbationSample
 
 _FEWEST_WORDS = 9
 _LAST_LATIN = "\u02ff"
 
 
-def other_language(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def other_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Answers a turn in another language."""
     number = draw.randrange(len(sample.texts))
     return sample.replaced(number, sample.others[draw.choice(sorted(sample.others))][number])
 
 
-def source_language(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def source_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves a turn as it was."""
     number = draw.randrange(len(sample.texts))
     return sample.replaced(number, sample.unit.source.turns[number].text)
 
 
-def other_script(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def other_script(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Puts some letters of another script into a turn."""
     own = languages.get(sample.unit.language).script
     codes = [
@@ -40,7 +40,7 @@ def other_script(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, f"{text[:place]} {''.join(foreign[:4])} {text[place:]}")
 
 
-def remainder(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def remainder(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves the end of a turn in the source's language."""
     number = draw.randrange(len(sample.texts))
     source = sample.unit.source.turns[number].text.split()
@@ -52,7 +52,7 @@ def remainder(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     )
 
 
-def name_in_two_scripts(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def name_in_two_scripts(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Writes a name in Latin letters in one turn that the other has in the language's own."""
     if languages.get(sample.unit.language).script == "Latn":
         return None

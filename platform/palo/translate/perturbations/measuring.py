@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from palo.translate.checks.run import GateSettings, judge
-from palo.translate.normalizers.clean import clean
+from palo.translate.checks.run import CheckSettings, run_checks
+from palo.translate.normalizers.clean import normalize_translation
 from palo.translate.perturbations.kinds import KINDS
-from palo.translate.perturbations.sample import Sample, plain_samples, rich_samples
-from palo.translate.perturbations.share import Share
-from palo.translate.translated import Decision, GateResult, decide
+from palo.translate.perturbations.sample import PerturbationSample, plain_samples, rich_samples
+from palo.translate.perturbations.share import RateWithInterval
+from palo.translate.translated import CheckResult, Decision, decide
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,8 +40,8 @@ class Measured:
         missed: By kind, translations whose fault nothing caught.
     """
 
-    caught: Mapping[str, Share]
-    refused: Share
+    caught: Mapping[str, RateWithInterval]
+    refused: RateWithInterval
     by_gate: Mapping[str, int]
     examples: tuple[Refused, ...] = ()
     missed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -54,7 +54,7 @@ def measure(
     cases: int,
     source: str = "en",
     seed: int = 0,
-    settings: GateSettings | None = None,
+    settings: CheckSettings | None = None,
 ) -> Measured:
     """Measures the gates on parallel sentences.
 
@@ -66,10 +66,10 @@ def measure(
         seed: Seed of every draw.
         settings: The gates' settings.
     """
-    settings = settings or GateSettings()
+    settings = settings or CheckSettings()
     refused: dict[tuple[int, int], Refused] = {}
     by_gate: Counter[str] = Counter()
-    right: list[Sample] = []
+    right: list[PerturbationSample] = []
     for number, sample in enumerate(plain_samples(rows, language, source)):
         faults = _refusals(sample, _cleaned(sample, sample.texts), settings)
         seen = {(result.turn or 0, result.gate) for result in faults}
@@ -93,7 +93,7 @@ def measure(
         caught[kind], missed[kind] = _caught(kind, [*rich, *right], cases, seed, settings)
     return Measured(
         caught=caught,
-        refused=Share(count=len(refused), total=2 * (len(rows) // 2)),
+        refused=RateWithInterval(count=len(refused), total=2 * (len(rows) // 2)),
         by_gate=by_gate,
         examples=tuple(refused.values()),
         missed=missed,
@@ -101,8 +101,8 @@ def measure(
 
 
 def _caught(
-    kind: str, samples: Iterable[Sample], cases: int, seed: int, settings: GateSettings
-) -> tuple[Share, tuple[str, ...]]:
+    kind: str, samples: Iterable[PerturbationSample], cases: int, seed: int, settings: CheckSettings
+) -> tuple[RateWithInterval, tuple[str, ...]]:
     """Seeds one kind of fault into right translations until there are enough."""
     draw = Random(f"{seed} {kind}")  # noqa: S311 - nothing secret is drawn
     count = total = 0
@@ -120,11 +120,13 @@ def _caught(
             count += 1
         else:
             missed.append(" | ".join(texts))
-    return Share(count=count, total=total), tuple(missed)
+    return RateWithInterval(count=count, total=total), tuple(missed)
 
 
-def _refusals(sample: Sample, texts: tuple[str, ...], settings: GateSettings) -> list[GateResult]:
-    results = judge(sample.unit, texts, settings)
+def _refusals(
+    sample: PerturbationSample, texts: tuple[str, ...], settings: CheckSettings
+) -> list[CheckResult]:
+    results = run_checks(sample.unit, texts, settings)
     if decide(results) is Decision.ACCEPT:
         return []
     return [result for result in results if result.decision is not Decision.ACCEPT]
@@ -135,6 +137,6 @@ def _alike(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(text.replace("、", "，") for text in texts)
 
 
-def _cleaned(sample: Sample, texts: tuple[str, ...]) -> tuple[str, ...]:
+def _cleaned(sample: PerturbationSample, texts: tuple[str, ...]) -> tuple[str, ...]:
     locks = [lock for turn in sample.unit.turns for lock in turn.locks]
-    return tuple(clean(text, sample.unit.language, locks) for text in texts)
+    return tuple(normalize_translation(text, sample.unit.language, locks) for text in texts)

@@ -10,12 +10,12 @@ from importlib.resources import files
 from random import Random
 
 from palo import languages
-from palo.translate.perturbations.sample import Sample
+from palo.translate.perturbations.sample import PerturbationSample
 
 _SOURCE = "en"
 
 
-def chatter(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def chatter(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Adds words about the translation to a turn, before or behind it."""
     number = draw.randrange(len(sample.texts))
     template = draw.choice(_phrases(sample, draw)["chatter"])
@@ -23,13 +23,13 @@ def chatter(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, template.format(text=sample.texts[number], language=name))
 
 
-def refusal(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def refusal(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Refuses to translate a turn."""
     number = draw.randrange(len(sample.texts))
     return sample.replaced(number, draw.choice(_phrases(sample, draw)["refusal"]))
 
 
-def wrapped(sample: Sample, draw: Random) -> tuple[str, ...] | None:
+def wrapped(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Puts a turn between marks of its own."""
     number = draw.randrange(len(sample.texts))
     first, last = draw.choice(['""', "“”", "«»", "<>", ("```\n", "\n```"), ("**", "**")])
@@ -40,7 +40,7 @@ def wrapped(sample: Sample, draw: Random) -> tuple[str, ...] | None:
     return sample.replaced(number, f"{first}{text}{last}")
 
 
-def _phrases(sample: Sample, draw: Random) -> Mapping[str, list[str]]:
+def _phrases(sample: PerturbationSample, draw: Random) -> Mapping[str, list[str]]:
     return _read(draw.choice((_SOURCE, sample.unit.language))) or _read(_SOURCE)
 
 

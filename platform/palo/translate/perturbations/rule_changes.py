@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from palo.translate.normalizers.clean import clean
+from palo.translate.normalizers.clean import normalize_translation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +20,7 @@ class Changed:
     after: str
 
 
-def changed_by_rules(texts: Iterable[str], language: str) -> Iterator[Changed]:
+def changed_by_normalizers(texts: Iterable[str], language: str) -> Iterator[Changed]:
     """Yields what the rules change, beyond Unicode's composed form.
 
     Args:
@@ -28,6 +28,6 @@ def changed_by_rules(texts: Iterable[str], language: str) -> Iterator[Changed]:
         language: ISO 639-1 code.
     """
     for text in texts:
-        before, after = unicodedata.normalize("NFC", text), clean(text, language)
+        before, after = unicodedata.normalize("NFC", text), normalize_translation(text, language)
         if before != after:
             yield Changed(before=before, after=after)

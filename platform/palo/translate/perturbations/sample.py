@@ -6,14 +6,14 @@ from random import Random
 
 from palo.data.records import Record
 from palo.text.messages import Turn
-from palo.translate.protected_spans.protect import lock_record
-from palo.translate.request import Unit
+from palo.translate.protected_spans.protect import protect_record
+from palo.translate.request import TranslationRequest
 
 _LOCKS = ("https://example.org/p/{n}", "`x_{n} = f(y)`", "me{n}@example.org", "photo_{n}.jpg")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
+class PerturbationSample:
     """A right translation.
 
     Attributes:
@@ -23,7 +23,7 @@ class Sample:
         next_texts: Turns of another conversation in the same language.
     """
 
-    unit: Unit
+    unit: TranslationRequest
     texts: tuple[str, ...]
     others: Mapping[str, tuple[str, ...]]
     next_texts: tuple[str, ...]
@@ -33,13 +33,13 @@ class Sample:
         return (*self.texts[:number], text, *self.texts[number + 1 :])
 
 
-Seed = Callable[[Sample, Random], tuple[str, ...] | None]
+Seed = Callable[[PerturbationSample, Random], tuple[str, ...] | None]
 """Returns a translation with a fault; None where the fault can't be made."""
 
 
 def plain_samples(
     rows: Sequence[Mapping[str, str]], language: str, source: str = "en"
-) -> Iterator[Sample]:
+) -> Iterator[PerturbationSample]:
     """Yields conversations of two turns of one sentence each, no sentence twice.
 
     Args:
@@ -54,7 +54,7 @@ def plain_samples(
 
 def rich_samples(
     rows: Sequence[Mapping[str, str]], language: str, source: str = "en"
-) -> Iterator[Sample]:
+) -> Iterator[PerturbationSample]:
     """Yields conversations whose answers have two sentences, and every other one a lock.
 
     Args:
@@ -77,7 +77,7 @@ def _sample(
     following: Mapping[str, str],
     languages: tuple[str, str],
     number: int,
-) -> Sample:
+) -> PerturbationSample:
     language, source = languages
     record = Record(
         record_id=str(number),
@@ -91,8 +91,8 @@ def _sample(
         ),
     )
     codes = [code for code in turns[0] if code not in (language, source)]
-    return Sample(
-        unit=lock_record(record, language),
+    return PerturbationSample(
+        unit=protect_record(record, language),
         texts=tuple(turn[language] for turn in turns),
         others={code: tuple(turn[code] for turn in turns) for code in codes},
         next_texts=(following[language],),

@@ -7,7 +7,7 @@ from palo.metrics.intervals import wilson
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
+class RateWithInterval:
     """How many of some cases something is true of.
 
     Attributes:
@@ -28,10 +28,10 @@ class Share:
         """Wilson's 95 % interval of the share."""
         return wilson(self.count, self.total) if self.total else (0.0, 1.0)
 
-    def __add__(self, other: "Share") -> "Share":
-        return Share(count=self.count + other.count, total=self.total + other.total)
+    def __add__(self, other: "RateWithInterval") -> "RateWithInterval":
+        return RateWithInterval(count=self.count + other.count, total=self.total + other.total)
 
 
-def total(shares: Iterable[Share]) -> Share:
+def total(shares: Iterable[RateWithInterval]) -> RateWithInterval:
     """Returns the share of all cases together."""
-    return sum(shares, Share(count=0, total=0))
+    return sum(shares, RateWithInterval(count=0, total=0))

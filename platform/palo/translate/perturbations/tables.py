@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from palo.translate.checks.run import GATES
 from palo.translate.perturbations.kinds import KINDS
 from palo.translate.perturbations.measuring import Measured
-from palo.translate.perturbations.share import Share, total
+from palo.translate.perturbations.share import RateWithInterval, total
 
 
 def table(measured: Mapping[str, Measured]) -> str:
@@ -37,7 +37,7 @@ def table(measured: Mapping[str, Measured]) -> str:
     return "\n".join(lines)
 
 
-def _shown(share: Share, *, spread: bool = False) -> str:
+def _shown(share: RateWithInterval, *, spread: bool = False) -> str:
     if not share.total:
         return "-"
     shown = f"{100 * share.value:.1f} % of {share.total}"

@@ -9,14 +9,14 @@ from typing import Any
 
 from palo import languages
 from palo.config import fingerprint
-from palo.translate.request import Unit
+from palo.translate.request import TranslationRequest
 
 Message = dict[str, str]
 
 _FOLDER = Path(__file__).parent
 
 
-def conversation_messages(unit: Unit) -> list[Message]:
+def conversation_messages(unit: TranslationRequest) -> list[Message]:
     """Returns the chat that asks for all turns of a conversation at once.
 
     Args:
@@ -34,7 +34,7 @@ def conversation_messages(unit: Unit) -> list[Message]:
     ]
 
 
-def turn_messages(unit: Unit, number: int) -> list[Message]:
+def turn_messages(unit: TranslationRequest, number: int) -> list[Message]:
     """Returns the chat that asks for one turn, with what was said before it.
 
     Args:
@@ -86,7 +86,7 @@ def _general() -> Mapping[str, str]:
     return tomllib.loads((_FOLDER / "general.toml").read_text(encoding="utf-8"))
 
 
-def _system(unit: Unit) -> str:
+def _system(unit: TranslationRequest) -> str:
     words, language = _general(), languages.get(unit.language)
     told = words["system"].format(
         source=languages.get(unit.source.language).name,
@@ -100,7 +100,7 @@ def _system(unit: Unit) -> str:
     return f"{told}\n\n"
 
 
-def _reasons(unit: Unit) -> str:
+def _reasons(unit: TranslationRequest) -> str:
     if not unit.reasons:
         return ""
     return "\n\n" + "\n".join([_general()["refused"], *(f"- {reason}" for reason in unit.reasons)])

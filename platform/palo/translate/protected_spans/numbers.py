@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from palo.translate.language_profiles.profile import facts_of
+from palo.translate.language_profiles.profile import language_profile
 from palo.translate.protected_spans.numerals import roman_numerals, spelled_numbers, whole_word
 
 _DIGITS = re.compile(
@@ -88,7 +88,7 @@ def _scales(text: str, language: str) -> frozenset[float]:
     pattern = _magnitude_words(language)
     if pattern is None:
         return frozenset()
-    magnitudes = facts_of(language).magnitudes
+    magnitudes = language_profile(language).magnitudes
     words = {match[1].lower() for match in pattern.finditer(text) if len(match[1]) > 1}
     return frozenset(10.0 ** _power(word, magnitudes) for word in words)
 
@@ -101,7 +101,7 @@ def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[fl
         values |= {value % 100 for value in values if value >= 100 and value % 100}
     if (years := _YEARS.match(text, max(0, match.start() - 5))) and years.end() >= end:
         values |= {int(years[1]) // 100 * 100.0 + value for value in values}
-    facts = facts_of(language)
+    facts = language_profile(language)
     if (pattern := _magnitude_words(language)) and (word := pattern.match(text, end)):
         end = word.end()
         scale = 10.0 ** _power(word[1].lower(), facts.magnitudes)
@@ -152,7 +152,7 @@ def _readings(digits: str) -> Iterator[float]:
 
 @cache
 def _magnitude_words(language: str) -> re.Pattern[str] | None:
-    words = sorted(facts_of(language).magnitudes, key=len, reverse=True)
+    words = sorted(language_profile(language).magnitudes, key=len, reverse=True)
     if not words:
         return None
     # Scripts without spaces go on right after the word.

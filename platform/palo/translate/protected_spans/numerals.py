@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from palo.translate.language_profiles.profile import facts_of
+from palo.translate.language_profiles.profile import language_profile
 
 _ROMAN = re.compile(r"(?<![A-Za-z])([IVX]{1,6})(?:e|er|ème)?(?![A-Za-z])")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10}
@@ -52,13 +52,13 @@ def spelled_numbers(text: str, language: str) -> Iterator[float]:
     A word that ends in `*` stands for every word that begins with it. Words that have no spaces
     around them in their script are found anywhere.
     """
-    words = facts_of(language).numbers
+    words = language_profile(language).numbers
     if not words:
         return
     if "一" in words:
         yield from map(_han_value, _HAN.findall(text))
     tokens = {token.strip(_EDGES).lower() for token in _GAPS.split(text)}
-    for prefix in facts_of(language).prefixes:
+    for prefix in language_profile(language).prefixes:
         tokens |= {token[len(prefix) :] for token in tokens if token.startswith(prefix)}
     found = {value for word, value in words.items() if _stands(word, tokens, text)}
     yield from found

@@ -16,7 +16,7 @@ from palo.translate.protected_spans.numbers import amounts
 from palo.translate.protected_spans.quotations import quotations
 from palo.translate.protected_spans.spans import Finder, fixed_spans
 from palo.translate.protected_spans.units_of_measure import unit_behind
-from palo.translate.request import Lock, LockedText, Unit
+from palo.translate.request import ProtectedSpan, ProtectedText, TranslationRequest
 
 VISIBLE_KINDS = ("number", "unit")
 """Kinds whose locks stand in the text as they are."""
@@ -26,12 +26,12 @@ _MARK = re.compile(r"[⟦〚]\s*(\d+)\s*[⟧〛]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LockSettings:
+class ProtectionSettings:
     """What is locked besides markup, addresses and code.
 
     Attributes:
         numbers: Lock numbers and units.
-        quotations: Lock quoted text that stands in the picture.
+        quotations: Lock quoted text that stands in the image.
         glossary: Terms with a translation that is settled.
     """
 
@@ -40,17 +40,17 @@ class LockSettings:
     glossary: Glossary = field(default_factory=Glossary)
 
 
-_DEFAULT = LockSettings()
+_DEFAULT = ProtectionSettings()
 
 
-def lock(
+def protect_text(
     text: str,
     language: str,
     *,
     source_language: str = "en",
-    settings: LockSettings = _DEFAULT,
+    settings: ProtectionSettings = _DEFAULT,
     first: int = 1,
-) -> LockedText:
+) -> ProtectedText:
     """Locks a text for its translation.
 
     Args:
@@ -73,27 +73,27 @@ def lock(
         if span.kind not in VISIBLE_KINDS:
             mark, number = f"⟦{number}⟧", number + 1
         pieces += [text[end : span.start], mark]
-        locks.append(Lock(mark=mark, kind=span.kind, text=span.text, wanted=wanted))
+        locks.append(ProtectedSpan(mark=mark, kind=span.kind, text=span.text, wanted=wanted))
         end = span.end
-    return LockedText(text="".join([*pieces, text[end:]]), locks=tuple(locks))
+    return ProtectedText(text="".join([*pieces, text[end:]]), locks=tuple(locks))
 
 
-def lock_record(
-    record: Record, language: str, *, settings: LockSettings = _DEFAULT, attempt: int = 0
-) -> Unit:
+def protect_record(
+    record: Record, language: str, *, settings: ProtectionSettings = _DEFAULT, attempt: int = 0
+) -> TranslationRequest:
     """Locks every turn of a record; marks are numbered through the whole conversation."""
-    turns: list[LockedText] = []
+    turns: list[ProtectedText] = []
     first = 1
     for turn in record.turns:
-        locked = lock(
+        locked = protect_text(
             turn.text, language, source_language=record.language, settings=settings, first=first
         )
-        first += sum(lock.mark != lock.text for lock in locked.locks)
+        first += sum(protect_text.mark != protect_text.text for protect_text in locked.locks)
         turns.append(locked)
-    return Unit(source=record, language=language, turns=tuple(turns), attempt=attempt)
+    return TranslationRequest(source=record, language=language, turns=tuple(turns), attempt=attempt)
 
 
-def unlock(text: str, locks: Iterable[Lock]) -> str:
+def restore_text(text: str, locks: Iterable[ProtectedSpan]) -> str:
     """Puts into a translation what its marks stand for; a mark that stands for nothing stays.
 
     Args:

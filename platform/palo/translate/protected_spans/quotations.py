@@ -1,4 +1,4 @@
-"""Quoted text that stands in a picture: on signs, labels, screens and covers."""
+"""Quoted text that stands in an image: on signs, labels, screens and covers."""
 
 import re
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from palo.translate.language_profiles.profile import facts_of
+from palo.translate.language_profiles.profile import language_profile
 from palo.translate.protected_spans.numerals import whole_word
 
 _SYMBOLS = ("km/h", "mph", "km", "cm", "mm", "kg", "mg", "°C", "°F", "kB", "MB", "GB", "kWh", "%")
@@ -32,7 +32,7 @@ def unit_behind(text: str, place: int, language: str) -> tuple[str, int] | None:
 @cache
 def _units(language: str) -> tuple[re.Pattern[str], dict[str, str]]:
     symbols = {symbol.lower(): symbol for symbol in _SYMBOLS}
-    for symbol, forms in facts_of(language).units.items():
+    for symbol, forms in language_profile(language).units.items():
         symbols |= {form.lower(): symbol for form in forms}
     longest_first = sorted(symbols, key=len, reverse=True)
     return re.compile(f"{_GAP}({'|'.join(map(whole_word, longest_first))})", re.IGNORECASE), symbols

@@ -9,7 +9,7 @@ from palo.translate.protected_spans.conversions import Quantity, is_converted, q
 from palo.translate.protected_spans.numbers import values_in
 from palo.translate.protected_spans.protect import VISIBLE_KINDS, stray_marks, without_marks
 from palo.translate.protected_spans.units_of_measure import DISTANCES
-from palo.translate.request import MOST_LOCKS, Lock, LockedText
+from palo.translate.request import MOST_LOCKS, ProtectedSpan, ProtectedText
 
 _NOTHING = frozenset((0.0,))
 _MOST_PAIRS = 10_000
@@ -19,7 +19,7 @@ _SMALL = frozenset((0.0, 1.0, 2.0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LockFault:
+class SpanFault:
     """Something locked that a translation does not have as it should.
 
     Attributes:
@@ -27,12 +27,12 @@ class LockFault:
         reason: What is wrong, in a plain English sentence.
     """
 
-    lock: Lock | None
+    lock: ProtectedSpan | None
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tongues:
+class LanguagePair:
     """Between which languages a translation is, and what it may do with units.
 
     Attributes:
@@ -46,7 +46,7 @@ class Tongues:
     conversions: bool = True
 
 
-def prove(locked: LockedText, text: str, tongues: Tongues) -> Iterator[LockFault]:
+def verify_spans(locked: ProtectedText, text: str, tongues: LanguagePair) -> Iterator[SpanFault]:
     """Yields what a translation has lost, doubled, changed or added of what was locked.
 
     Args:
@@ -56,29 +56,29 @@ def prove(locked: LockedText, text: str, tongues: Tongues) -> Iterator[LockFault
     """
     if len(locked.locks) > MOST_LOCKS:
         reason = f"The source holds {len(locked.locks)} parts that must stay, too many to prove."
-        yield LockFault(lock=None, reason=reason)
+        yield SpanFault(lock=None, reason=reason)
         return
     text = normalized("NFC", text)
     own_marks = {lock.text for lock in locked.locks if lock.kind == "mark"}
     for mark in stray_marks(text):
         if mark not in own_marks:
-            yield LockFault(lock=None, reason=f"The mark {mark} stands for nothing.")
+            yield SpanFault(lock=None, reason=f"The mark {mark} stands for nothing.")
     yield from _opaque_faults(locked, text)
     if any(lock.kind in VISIBLE_KINDS for lock in locked.locks) or any(map(str.isdecimal, text)):
         yield from _visible_faults(locked, text, tongues)
 
 
-def _opaque_faults(locked: LockedText, text: str) -> Iterator[LockFault]:
+def _opaque_faults(locked: ProtectedText, text: str) -> Iterator[SpanFault]:
     opaque = [lock for lock in locked.locks if lock.kind not in VISIBLE_KINDS]
     expected = Counter(lock.wanted for lock in opaque)
     for wanted, lock in {lock.wanted: lock for lock in opaque}.items():
         least, count = expected[wanted], text.count(wanted)
         if count < least:
             times = "" if least == 1 else f" {least} times, but it does so {count} times"
-            yield LockFault(lock=lock, reason=f'"{wanted}" must stand in the translation{times}.')
+            yield SpanFault(lock=lock, reason=f'"{wanted}" must stand in the translation{times}.')
         elif lock.kind not in ("term", "quotation") and count > least + _within(expected, wanted):
             reason = f'"{wanted}" stands in the translation {count} times, not {least}.'
-            yield LockFault(lock=lock, reason=reason)
+            yield SpanFault(lock=lock, reason=reason)
 
 
 def _within(expected: Mapping[str, int], wanted: str) -> int:
@@ -86,7 +86,7 @@ def _within(expected: Mapping[str, int], wanted: str) -> int:
     return sum(n * other.count(wanted) for other, n in expected.items() if other != wanted)
 
 
-def _visible_faults(locked: LockedText, text: str, tongues: Tongues) -> Iterator[LockFault]:
+def _visible_faults(locked: ProtectedText, text: str, tongues: LanguagePair) -> Iterator[SpanFault]:
     for lock in locked.locks:
         if lock.kind not in VISIBLE_KINDS:
             text = text.replace(lock.wanted, " ")
@@ -107,16 +107,16 @@ def _visible_faults(locked: LockedText, text: str, tongues: Tongues) -> Iterator
         if not is_present:
             if not _is_told_twice(quantity, before, present):
                 reason = f"{told} is missing from the translation."
-                yield LockFault(lock=own, reason=reason)
+                yield SpanFault(lock=own, reason=reason)
         elif quantity.unit and (others := _other_units(quantity, after)):
             reason = f"{told} has become {', '.join(others)}."
-            yield LockFault(lock=own, reason=reason)
+            yield SpanFault(lock=own, reason=reason)
     for quantity in after:
         if quantity.amount.is_among(known, _SMALL):
             continue
         if not (converts and is_converted(quantity, before)):
             seen = text[quantity.amount.start : quantity.amount.end]
-            yield LockFault(lock=None, reason=f"The source has no number {seen}.")
+            yield SpanFault(lock=None, reason=f"The source has no number {seen}.")
 
 
 def _is_told_twice(quantity: Quantity, before: list[Quantity], present: frozenset[float]) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from palo.translate.review.decision import LOCK_WRONG, OPINIONS, TAGS, Verdict
-from palo.translate.review.protected_spans import missing_locks
+from palo.translate.review.decision import LOCK_WRONG, OPINIONS, TAGS, ReviewDecision
+from palo.translate.review.protected_spans import missing_spans
 from palo.translate.translated import Translated
 
 MAX_CHARACTERS = 100_000
@@ -16,7 +16,7 @@ FaultKind = Literal[
 ]
 
 
-class VerdictFault(NamedTuple):
+class DecisionFault(NamedTuple):
     """What is wrong with a verdict.
 
     Attributes:
@@ -46,7 +46,7 @@ _FACTS: dict[FaultKind, str] = {
 }
 
 
-def verdict_faults(translated: Translated, verdict: Verdict) -> list[VerdictFault]:
+def decision_faults(translated: Translated, verdict: ReviewDecision) -> list[DecisionFault]:
     """Returns what is wrong with a verdict; nothing if it can be saved.
 
     Args:
@@ -56,36 +56,36 @@ def verdict_faults(translated: Translated, verdict: Verdict) -> list[VerdictFaul
     return [*_faults_of_form(verdict), *_faults_of_texts(translated, verdict)]
 
 
-def _faults_of_form(verdict: Verdict) -> Iterator[VerdictFault]:
+def _faults_of_form(verdict: ReviewDecision) -> Iterator[DecisionFault]:
     name = verdict.reviewer
     if not 0 < len(name.strip()) <= len(name) <= _MAX_NAME or not name.isprintable():
-        yield VerdictFault("reviewer", repr(name[:_MAX_NAME]))
+        yield DecisionFault("reviewer", repr(name[:_MAX_NAME]))
     if verdict.opinion not in OPINIONS:
-        yield VerdictFault("opinion", repr(verdict.opinion))
+        yield DecisionFault("opinion", repr(verdict.opinion))
     for tag in verdict.tags:
         if tag not in TAGS:
-            yield VerdictFault("tag", repr(tag))
+            yield DecisionFault("tag", repr(tag))
     if len(verdict.note) > MAX_CHARACTERS:
-        yield VerdictFault("too_long", f"{len(verdict.note):,} characters of a note")
+        yield DecisionFault("too_long", f"{len(verdict.note):,} characters of a note")
     if not _is_readable(verdict.note):
-        yield VerdictFault("unreadable", "in the note")
+        yield DecisionFault("unreadable", "in the note")
 
 
-def _faults_of_texts(translated: Translated, verdict: Verdict) -> Iterator[VerdictFault]:
+def _faults_of_texts(translated: Translated, verdict: ReviewDecision) -> Iterator[DecisionFault]:
     if len(verdict.texts) != len(translated.texts):
         seen = f"{len(verdict.texts)} instead of {len(translated.texts)}"
-        yield VerdictFault("turns", seen)
+        yield DecisionFault("turns", seen)
         return
     for number, (text, before) in enumerate(zip(verdict.texts, translated.texts, strict=True)):
         if len(text) > MAX_CHARACTERS:
-            yield VerdictFault("too_long", f"{len(text):,} characters", number)
+            yield DecisionFault("too_long", f"{len(text):,} characters", number)
         if not _is_readable(text) and text != before:
-            yield VerdictFault("unreadable", repr(text[:40]), number)
+            yield DecisionFault("unreadable", repr(text[:40]), number)
         if verdict.opinion == "accept" and not text.strip():
-            yield VerdictFault("empty", repr(text[:40]), number)
+            yield DecisionFault("empty", repr(text[:40]), number)
     if verdict.opinion == "accept" and LOCK_WRONG not in verdict.tags:
-        for number, seen in missing_locks(translated, verdict.texts):
-            yield VerdictFault("lock", seen, number)
+        for number, seen in missing_spans(translated, verdict.texts):
+            yield DecisionFault("lock", seen, number)
 
 
 def _is_readable(text: str) -> bool:

@@ -27,7 +27,7 @@ TAGS = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class ReviewDecision:
     """What one reviewer says of one translation.
 
     Attributes:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from palo import config
-from palo.translate.review.decision import Verdict
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.translated import Translated
 
 State = Literal["open", "accepted", "rejected", "disputed"]
@@ -30,7 +30,7 @@ class Item:
 
     translated: Translated
     edition: str
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[ReviewDecision] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -48,9 +48,9 @@ class Item:
         return len(self.verdicts)
 
     @property
-    def latest(self) -> dict[str, Verdict]:
+    def latest(self) -> dict[str, ReviewDecision]:
         """The last verdict of each reviewer, the oldest first."""
-        found: dict[str, Verdict] = {}
+        found: dict[str, ReviewDecision] = {}
         for verdict in self.verdicts:
             found.pop(verdict.reviewer, None)
             found[verdict.reviewer] = verdict
@@ -66,7 +66,7 @@ class Item:
         return "disputed" if not balance else "accepted" if balance > 0 else "rejected"
 
     @property
-    def approved(self) -> Verdict | None:
+    def approved(self) -> ReviewDecision | None:
         """The verdict whose texts hold: of those that accept, the last one; None without any."""
         if self.state != "accepted":
             return None

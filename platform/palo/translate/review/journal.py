@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from palo.errors import DataError
-from palo.storage import ensure_folder, explained
+from palo.storage import ensure_folder, wrap_os_errors
 
 _CHUNK_BYTES = 1 << 16
 
@@ -37,7 +37,7 @@ class Journal:
             DataError: If a line is no JSON: somebody has changed the file by hand.
             StorageError: If the file can't be read.
         """
-        with self._turn, explained("read", self._path):
+        with self._turn, wrap_os_errors("read", self._path):
             if self._path.exists():
                 with self._path.open("rb") as file:
                     self._read_new(file)
@@ -51,7 +51,7 @@ class Journal:
             StorageError: If the file can't be read or written.
         """
         ensure_folder(self._path.parent)
-        with self._turn, explained("write", self._path), self._path.open("ab+") as file:
+        with self._turn, wrap_os_errors("write", self._path), self._path.open("ab+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             _cut_torn_end(file)
             self._read_new(file)

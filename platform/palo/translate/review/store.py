@@ -10,8 +10,8 @@ from typing import Any
 from palo import config
 from palo.errors import DataError, MismatchError
 from palo.storage import S3Path
-from palo.translate.review.checks import verdict_faults
-from palo.translate.review.decision import Verdict
+from palo.translate.review.checks import decision_faults
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.journal import Journal
 from palo.translate.rows import from_row, to_row
@@ -44,7 +44,7 @@ class ReviewStore:
         self.folder = folder
         self._items: dict[str, Item] = {}
         # By edition: some are about an earlier one, or one that is added at this moment.
-        self._verdicts: defaultdict[str, list[Verdict]] = defaultdict(list)
+        self._verdicts: defaultdict[str, list[ReviewDecision]] = defaultdict(list)
         self._added = Journal(folder / ITEMS, self._on_item)
         self._said = Journal(folder / VERDICTS, self._on_verdict)
         self.refresh()
@@ -98,7 +98,9 @@ class ReviewStore:
             append([to_row(row) for row in new.values()])
         return len(new)
 
-    def save(self, verdict: Verdict, *, seen_version: int, independent: bool = False) -> Verdict:
+    def save(
+        self, verdict: ReviewDecision, *, seen_version: int, independent: bool = False
+    ) -> ReviewDecision:
         """Saves what a reviewer says.
 
         Args:
@@ -122,7 +124,7 @@ class ReviewStore:
             if item is None:
                 raise DataError("nothing of this id is under review", seen=verdict.key)
             _require_fresh(item, verdict, seen_version, independent=independent)
-            if faults := verdict_faults(item.translated, verdict):
+            if faults := decision_faults(item.translated, verdict):
                 raise DataError("this can't be saved", seen="; ".join(map(str, faults)))
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             dated = replace(verdict, time=now)
@@ -143,11 +145,13 @@ class ReviewStore:
         )
 
     def _on_verdict(self, number: int, row: Any) -> None:  # noqa: ANN401 - JSON values
-        verdict = config.from_dict(Verdict, row)
+        verdict = config.from_dict(ReviewDecision, row)
         self._verdicts[verdict.edition].append(verdict)
 
 
-def _require_fresh(item: Item, verdict: Verdict, seen_version: int, *, independent: bool) -> None:
+def _require_fresh(
+    item: Item, verdict: ReviewDecision, seen_version: int, *, independent: bool
+) -> None:
     if item.edition != verdict.edition:
         raise StaleError(
             "this was translated anew in the meantime", seen=item.key, fix="Review the new one."

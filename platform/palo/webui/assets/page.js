@@ -1,4 +1,4 @@
-// What the page does in the browser by itself: its language, pictures from anywhere, files to keep.
+// What the page does in the browser by itself: its language, images from anywhere, files to keep.
 (() => {
   const texts = window.paloTexts;
   // The parts of the page name their own buttons in the browser's language, and not in all of ours:
@@ -7,8 +7,8 @@
     "Copy message": "copy", "Copied message": "copied", "Copy": "copy", "Copied": "copied",
     "Edit": "edit", "Cancel": "cancel", "Submit": "save", "Retry": "regenerate",
     "Like": "good", "Dislike": "bad", "Clear": "clear", "Close": "close",
-    "Upload a file": "add_picture", "File upload": "add_picture", "Remove file": "remove_picture",
-    "Click to upload or drop files": "add_picture", "Multimedia input field": "question",
+    "Upload a file": "add_image", "File upload": "add_image", "Remove file": "remove_image",
+    "Click to upload or drop files": "add_image", "Multimedia input field": "question",
     "chatbot conversation": "conversation", "Loading response": "waiting", "Loading": "loading",
   };
   const kinds = ["number input for ", "range slider for "];
@@ -75,7 +75,7 @@
     page.dir = say("direction");
   }
 
-  function addPicture(file) {
+  function addImage(file) {
     const field = document.querySelector("#question input[type=file]");
     if (!field || !file || !file.type.startsWith("image/")) return;
     const files = new DataTransfer();
@@ -90,7 +90,7 @@
     return made;
   }
 
-  async function takePicture() {
+  async function takeImage() {
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
@@ -99,7 +99,7 @@
       return;
     }
     const video = element("video", { srcObject: stream, autoplay: true, playsInline: true, muted: true });
-    const take = element("button", { textContent: say("take_picture"), className: "take" });
+    const take = element("button", { textContent: say("take_image"), className: "take" });
     const close = element("button", { textContent: say("close") });
     const dialog = element("dialog", { id: "camera-dialog", ariaLabel: say("camera") }, video,
       element("div", {}, take, close));
@@ -112,7 +112,7 @@
       const canvas = element("canvas", { width: video.videoWidth, height: video.videoHeight });
       canvas.getContext("2d").drawImage(video, 0, 0);
       canvas.toBlob((blob) => {
-        addPicture(new File([blob], "camera.jpg", { type: "image/jpeg" }));
+        addImage(new File([blob], "camera.jpg", { type: "image/jpeg" }));
         dialog.close();
       }, "image/jpeg", 0.92);
     };
@@ -141,7 +141,7 @@
       element("a", { href: address, download: "palo.md" }).click();
       setTimeout(() => URL.revokeObjectURL(address), 10000);
     },
-    takePicture,
+    takeImage,
     logOut() {
       const form = element("form", { method: "post", action: "logout" });
       document.body.append(form);
@@ -165,13 +165,13 @@
   document.addEventListener("paste", (event) => {
     if (event.target.closest?.("#question")) return;
     const [file] = event.clipboardData?.files || [];
-    if (file) addPicture(file);
+    if (file) addImage(file);
   });
   for (const kind of ["dragover", "drop"]) {
     document.addEventListener(kind, (event) => {
       if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      if (kind === "drop") addPicture(event.dataTransfer.files[0]);
+      if (kind === "drop") addImage(event.dataTransfer.files[0]);
     });
   }
 })();

@@ -6,11 +6,11 @@ from collections import Counter
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.fixtures.corpora import write_pictures, write_records
+from tests.fixtures.corpora import write_images, write_records
 from tests.fixtures.training import write_tokenizer
 
 from palo.corpus.encode.worker import EncodeTask, encode_records, samples_name
-from palo.corpus.filter.decisions import Fate, Repeated
+from palo.corpus.filter.decisions import FilterDecision, RepeatedRecord
 from palo.corpus.quarantine import SourceFile
 from palo.data.records import Record
 from palo.reasons import Reason
@@ -46,7 +46,7 @@ def encode(tmp_path, tokenizer):
     def run(records, limit=512, template="vicuna_v1", fates=(), repeated=()):
         name = "records/test/00.parquet"
         write_records(tmp_path / name, records)
-        write_pictures(tmp_path, ("gone", None, "image is missing"), ("good", "0" * 64, None))
+        write_images(tmp_path, ("gone", None, "image is missing"), ("good", "0" * 64, None))
         task = EncodeTask(
             corpus=tmp_path,
             name=name,
@@ -71,7 +71,7 @@ def packed(fates):
     return base64.b64encode(data).decode() if fates else ""
 
 
-def test_records_become_samples_with_their_picture(encode):
+def test_records_become_samples_with_their_image(encode):
     result, samples = encode([record(0), record(1, "good")])
     assert [sample["image_id"] for sample in samples] == [None, "0" * 64]
     assert [sample["input_ids"].count(IMAGE_SENTINEL) for sample in samples] == [0, 1]
@@ -82,14 +82,14 @@ def test_records_become_samples_with_their_picture(encode):
     assert json.dumps(result)
 
 
-def test_a_part_that_ends_before_the_picture_comes_has_none(encode):
+def test_a_part_that_ends_before_the_image_comes_has_none(encode):
     size = encode([record(0, rounds=1)])[1][0]["num_text_tokens"]
     result, samples = encode([record(0, "good", rounds=3, place=1)], limit=size + 4)
     assert [sample["image_id"] for sample in samples] == [None, "0" * 64, "0" * 64]
     assert result["counts"]["ur"]["split"] == 1
 
 
-def test_bad_pictures_and_misfits_are_counted_and_kept_for_repair(encode, tmp_path):
+def test_bad_images_and_misfits_are_counted_and_kept_for_repair(encode, tmp_path):
     long = record(3, "good", words="x" * 3000)
     result, samples = encode([record(0), record(1, "gone"), long], limit=16)
     assert samples == []
@@ -109,8 +109,14 @@ def test_bad_pictures_and_misfits_are_counted_and_kept_for_repair(encode, tmp_pa
 def test_every_record_has_its_fate(encode, tmp_path):
     records = [record(n) for n in range(5)]
     records[3] = record(3, "gone")
-    fates = (Fate.KEPT, Fate.DUPLICATE, Fate.MIXTURE, Fate.IMAGE, Fate.NEAR_DUPLICATE)
-    repeated = tuple(Repeated(row=row, source="other", place=77) for row in (1, 4))
+    fates = (
+        FilterDecision.KEPT,
+        FilterDecision.DUPLICATE,
+        FilterDecision.MIXTURE,
+        FilterDecision.IMAGE,
+        FilterDecision.NEAR_DUPLICATE,
+    )
+    repeated = tuple(RepeatedRecord(row=row, source="other", place=77) for row in (1, 4))
     result, samples = encode(records, fates=fates, repeated=repeated)
     assert [sample["sample_id"] for sample in samples] == ["test/0@0/0"]
     assert result["drops"] == {

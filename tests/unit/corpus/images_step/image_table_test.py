@@ -15,8 +15,8 @@ from palo.corpus.images_step.image_table import (
     unchanged,
     with_faults,
 )
-from palo.corpus.images_step.known_images import known_pictures
-from palo.corpus.images_step.worker import IdentifyTask, identify_pictures
+from palo.corpus.images_step.known_images import known_images
+from palo.corpus.images_step.worker import IdentifyTask, identify_images
 from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 from palo.storage import write_table
@@ -40,8 +40,8 @@ def identify(tmp_path):
         task = IdentifyTask(
             corpus=tmp_path, paths=paths, indexes=tmp_path, limits=ImageLimits(max_pixels=99)
         )
-        result = identify_pictures(task)
-        assert result["pictures"] == len(paths)
+        result = identify_images(task)
+        assert result["num_images"] == len(paths)
         return result["part"]
 
     return run
@@ -57,13 +57,13 @@ def test_what_was_identified_outlives_a_kill_while_files_stay_as_they_are(
     part = identify(*paths[3:])
     assert absent_from(known_rows(tmp_path, every), every) == paths[2:]  # one of them is not there
     assert read_parts(tmp_path, [part])["reason"].to_pylist() == [Reason.IMAGE_MISSING]
-    (tmp_path / "a.png").write_bytes(b"another picture")
+    (tmp_path / "a.png").write_bytes(b"another image")
     known = known_rows(tmp_path, every)
     assert known["path"].to_pylist() == paths[1:2]
     write_table(table_path(tmp_path), known)
     identify(*paths[:2])
     known = known_rows(tmp_path, every)
-    assert known["image_id"].to_pylist() == [image_id(b"another picture"), image_id(b"b.png")]
+    assert known["image_id"].to_pylist() == [image_id(b"another image"), image_id(b"b.png")]
     assert known_rows(tmp_path, pa.array(paths[1:]))["path"].to_pylist() == paths[1:2]
 
 
@@ -111,15 +111,15 @@ def test_states_tell_content_and_faults(tmp_path, paths, identify):
     assert (states_of(other, asked).digests[1] != states.digests[1]).any()
 
 
-def test_records_find_their_pictures(tmp_path, paths, identify):
+def test_records_find_their_images(tmp_path, paths, identify):
     table = read_parts(tmp_path, [identify(*paths)])
     write_table(table_path(tmp_path), table)
-    found = known_pictures(tmp_path, paths[2:])
+    found = known_images(tmp_path, paths[2:])
     assert found.keys() == {None, *paths[2:]}
     assert found[paths[2]].image_id == image_id(b"c.png")
     assert found[paths[3]].reason == Reason.IMAGE_MISSING
     write_table(table_path(tmp_path), table.slice(0, 3))
-    assert known_pictures(tmp_path, paths[2:]).keys() == {None, paths[2]}
+    assert known_images(tmp_path, paths[2:]).keys() == {None, paths[2]}
 
 
 def test_only_lasting_faults_are_remembered(tmp_path):

@@ -21,8 +21,8 @@ SPEC = StoreSpec(
 
 
 @pytest.fixture
-def picture(tmp_path):
-    path = tmp_path / "picture.png"
+def image(tmp_path):
+    path = tmp_path / "image.png"
     Image.new("RGB", (9, 7), "red").save(path)
     return path
 
@@ -34,11 +34,11 @@ class InPlace:
         return to_pixels(decode_image(data), SPEC.preprocessing)
 
 
-def test_a_picture_is_named_by_its_bytes(picture):
-    row = identify(str(picture), picture.parent, ImageLimits())
-    assert row["image_id"] == hashlib.sha256(picture.read_bytes()).hexdigest()
+def test_an_image_is_named_by_its_bytes(image):
+    row = identify(str(image), image.parent, ImageLimits())
+    assert row["image_id"] == hashlib.sha256(image.read_bytes()).hexdigest()
     assert row["reason"] is None
-    assert (row["num_bytes"], row["modified_ns"]) == stamp_of(str(picture))
+    assert (row["num_bytes"], row["modified_ns"]) == stamp_of(str(image))
 
 
 @pytest.mark.parametrize(
@@ -50,20 +50,20 @@ def test_what_can_not_be_read_has_a_reason(tmp_path, name, reason):
     assert (row["image_id"], row["reason"]) == (None, reason)
 
 
-def test_a_huge_file_is_not_read(picture):
-    row = identify(str(picture), picture.parent, ImageLimits(max_file_bytes=10))
+def test_a_huge_file_is_not_read(image):
+    row = identify(str(image), image.parent, ImageLimits(max_file_bytes=10))
     assert row["reason"] is Reason.IMAGE_FILE_TOO_LARGE
 
 
-def test_a_shard_holds_the_good_pictures_and_names_the_others(picture, tmp_path):
+def test_a_shard_holds_the_good_images_and_names_the_others(image, tmp_path):
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     changed = tmp_path / "changed.png"
-    changed.write_bytes(picture.read_bytes())
-    ids = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (picture, broken)]
+    changed.write_bytes(image.read_bytes())
+    ids = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (image, broken)]
     task = ShardTask(
         image_ids=(*ids, "0" * 64, "1" * 64),
-        paths=(str(picture), str(broken), str(changed), str(tmp_path / "gone.png")),
+        paths=(str(image), str(broken), str(changed), str(tmp_path / "gone.png")),
         indexes=tmp_path,
         limits=ImageLimits(),
     )

@@ -41,7 +41,7 @@ def test_a_clean_record_goes_on_as_it_is():
     assert not cleaner.counts
 
 
-def test_changed_turns_are_counted_by_language_and_keep_their_picture():
+def test_changed_turns_are_counted_by_language_and_keep_their_image():
     cleaner = Cleaner(CleaningSettings(), KNOWN)
     clean = cleaner.clean(record(FRENCH + " &amp;\r\n", FRENCH, question=QUESTION + "\u200b"))
     assert [turn.text for turn in clean.turns] == [QUESTION, f"{FRENCH} &", QUESTION, FRENCH]
@@ -49,7 +49,7 @@ def test_changed_turns_are_counted_by_language_and_keep_their_picture():
     assert cleaner.counts == {"fr": {"normal_form": 3}}
 
 
-def test_a_question_may_be_a_picture_alone_but_an_answer_needs_words():
+def test_a_question_may_be_an_image_alone_but_an_answer_needs_words():
     cleaner = Cleaner(CleaningSettings(), KNOWN)
     assert isinstance(cleaner.clean(record(FRENCH, question="&nbsp;")), Record)
     assert cleaner.clean(record("\u200b")).reason is Reason.EMPTY_TURN

@@ -7,7 +7,7 @@ import pytest
 from palo import languages
 from palo.corpus import quarantine
 from palo.corpus.cleaning import CleaningSettings
-from palo.corpus.parse.worker import ParseTask, parse_piece, parse_row
+from palo.corpus.parse.worker import ParseTask, parse_row, parse_split
 from palo.corpus.quarantine import SourceFile
 from palo.corpus.record_tables import records_of
 from palo.corpus.sources import RawRow, split_source
@@ -99,7 +99,7 @@ def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatc
     task = ParseTask(
         corpus=tmp_path / "corpus", source=source, piece=piece, origin=ORIGIN, **CLEANING
     )
-    result, written = parse_piece(task)
+    result, written = parse_split(task)
     assert (result["rows"], result["parsed"], result["records"]) == (12, 10, 10)
     assert result["parse_drops"] == {"not JSON": {"unknown": 1}, "not a record": {"unknown": 1}}
     assert "at byte" in result["example"]
@@ -118,7 +118,7 @@ def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatc
     names = [record.record_id.split("@")[0] for record in records]
     assert names == [f"test/{number}" for number in range(10)]
     assert [len(pq.read_table(file)) for file in files] == [4, 4, 2]
-    assert parse_piece(task) == (result, written)
+    assert parse_split(task) == (result, written)
     assert sorted((task.corpus / "records" / "test").iterdir()) == files
     assert json.loads(json.dumps(result))["sha256"] == result["sha256"]
 
@@ -132,12 +132,12 @@ def test_records_are_cleaned_and_those_left_out_are_accounted_for(tmp_path):
     )
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(json.dumps(row | {"image": "1.jpg"}) for row in rows))
-    origin = Origin(source="test", language="fr", languages=("fr",), image_folder="pictures")
+    origin = Origin(source="test", language="fr", languages=("fr",), image_folder="images")
     source = SourceFile(name="test", path=path)
     task = ParseTask(
         corpus=tmp_path, source=source, piece=split_source(path)[0], origin=origin, **CLEANING
     )
-    result, _ = parse_piece(task)
+    result, _ = parse_split(task)
     assert (result["rows"], result["parsed"], result["records"]) == (4, 4, 2)
     assert result["clean_drops"] == {"not in its language": {"fr": 1}, "empty turn": {"fr": 1}}
     assert result["counts"] == {"fr": {"normal_form": 2}}
@@ -161,7 +161,7 @@ def test_how_a_translation_came_to_be_survives(tmp_path, form):
     (piece,) = split_source(path)
     source = SourceFile(name="test", path=path)
     task = ParseTask(corpus=tmp_path, source=source, piece=piece, origin=ORIGIN, **CLEANING)
-    result, _ = parse_piece(task)
+    result, _ = parse_split(task)
     table = pq.read_table(tmp_path / result["files"][0][0])
     (record,) = records_of(table.select(RECORD_SCHEMA.names))
     assert {name: getattr(record, name) for name in told} == told

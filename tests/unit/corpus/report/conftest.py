@@ -11,7 +11,7 @@ from PIL import Image
 from tests.fixtures.training import write_tokenizer
 
 from palo import storage
-from palo.corpus.images_step.image_table import PICTURE_SCHEMA
+from palo.corpus.images_step.image_table import IMAGE_SCHEMA
 from palo.corpus.quarantine import Quarantine, SourceFile
 from palo.corpus.record_tables import FiledRecord, file_table
 from palo.corpus.report.show import Inspector
@@ -37,7 +37,7 @@ ANSWERS = {
 }
 
 
-def records(picture):
+def records(image):
     turns = {
         code: (Turn("user", HOSTILE, num_images=1), Turn("assistant", answer))
         for code, answer in ANSWERS.items()
@@ -48,7 +48,7 @@ def records(picture):
             language=code,
             source="made",
             licence="CC0",
-            image=str(picture),
+            image=str(image),
             turns=own,
         )
         for number, (code, own) in enumerate(turns.items())
@@ -135,7 +135,7 @@ def made_manifest(folder, tokenizer, samples):
         inputs={"made": "0" * 64},
         settings={
             "limits": {"max_text_tokens": 448, "overflow": "split"},
-            "sources": {"made": {"images": str(folder.parent / "pictures")}},
+            "sources": {"made": {"images": str(folder.parent / "photos")}},
         },
         template="vicuna_v1",
         tokenizer_fingerprint=load_tokenizer(tokenizer).fingerprint,
@@ -147,24 +147,24 @@ def made_manifest(folder, tokenizer, samples):
     )
 
 
-def write_images(folder, picture, kind):
+def write_images(folder, image, kind):
     spec = StoreSpec(
         kind=kind,
         shape=(3, 28, 28) if kind == "pixels" else (4, 6),
         dtype="uint8" if kind == "pixels" else "bf16",
         preprocessing=Preprocessing(image_size=28, shortest_edge=28),
     )
-    image_id = hashlib.sha256(picture.read_bytes()).hexdigest()
+    image_id = hashlib.sha256(image.read_bytes()).hexdigest()
     prepare_store(folder / "images", spec)
     row = torch.zeros(1, *spec.shape, dtype=torch.bfloat16)
     if kind == "pixels":
-        row = torch.from_numpy(to_pixels(Image.open(picture), spec.preprocessing))[None]
+        row = torch.from_numpy(to_pixels(Image.open(image), spec.preprocessing))[None]
     write_shard(folder / "images", spec, [image_id], row)
     commit_store(folder / "images")
-    values = [{"path": str(picture), "image_id": image_id, "num_bytes": 1, "modified_ns": 1}]
+    values = [{"path": str(image), "image_id": image_id, "num_bytes": 1, "modified_ns": 1}]
     rows = [value | {"reason": None, "detail": ""} for value in values]
-    table = pa.Table.from_pylist(rows, schema=PICTURE_SCHEMA)
-    storage.write_table(folder / "pictures.parquet", table)
+    table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
+    storage.write_table(folder / "image_table.parquet", table)
     return image_id
 
 
@@ -177,17 +177,17 @@ def tokenizer_folder(tmp_path_factory):
 
 @pytest.fixture
 def write_inspected(tmp_path, tokenizer_folder):
-    """Writes a corpus of three samples about one picture, and three rows left out."""
+    """Writes a corpus of three samples about one image, and three rows left out."""
 
     def write(kind="features"):
         folder = tmp_path / "corpus"
-        picture = tmp_path / "pictures" / "1.png"
-        picture.parent.mkdir()
+        image = tmp_path / "photos" / "1.png"
+        image.parent.mkdir()
         colours = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-        Image.fromarray(colours).save(picture)
-        image_id = write_images(folder, picture, kind)
+        Image.fromarray(colours).save(image)
+        image_id = write_images(folder, image, kind)
         tokenizer = load_tokenizer(tokenizer_folder)
-        made = records(picture)
+        made = records(image)
         filed = [FiledRecord(record, number * 100, bytes(16)) for number, record in enumerate(made)]
         storage.write_table(folder / "records" / "made" / FIRST, file_table(filed))
         samples = f"samples/made/{FIRST}"

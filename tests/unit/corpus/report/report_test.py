@@ -64,7 +64,7 @@ def test_anchors_and_labels_lead_somewhere(page):
     assert ("lang", "en") in found.attributes
 
 
-def test_each_language_is_shown_in_its_direction_with_its_picture(page):
+def test_each_language_is_shown_in_its_direction_with_its_image(page):
     assert page.count('src="data:image/png') == 3
     for code, answer in (
         ("ur", "اس تصویر میں ایک سرخ دائرہ ہے۔"),
@@ -90,21 +90,21 @@ def test_the_account_and_what_was_left_out_are_there(page):
     assert 'role="img" aria-label="Lengths in Urdu: half of the samples' in page
 
 
-def test_a_picture_that_is_gone_or_another_by_now_is_said(write_inspected, tmp_path):
+def test_an_image_that_is_gone_or_another_by_now_is_said(write_inspected, tmp_path):
     folder = write_inspected()
-    picture = tmp_path / "pictures" / "1.png"
-    data = picture.read_bytes()
-    picture.write_bytes(data + b"more")
-    assert "picture not found" in write_report(folder).read_text(encoding="utf-8")
-    picture.unlink()
+    image = tmp_path / "photos" / "1.png"
+    data = image.read_bytes()
+    image.write_bytes(data + b"more")
+    assert "image not found" in write_report(folder).read_text(encoding="utf-8")
+    image.unlink()
     page = write_report(folder).read_text(encoding="utf-8")
-    assert f"picture not found: {picture}" in page
+    assert f"image not found: {image}" in page
     assert "<img" not in page
 
 
 def test_stored_pixels_need_no_file(write_inspected, tmp_path):
     folder = write_inspected(kind="pixels")
-    (tmp_path / "pictures" / "1.png").unlink()
+    (tmp_path / "photos" / "1.png").unlink()
     assert write_report(folder).read_text(encoding="utf-8").count("<img") == 3
 
 

@@ -68,7 +68,7 @@ def test_a_shard_may_be_named_from_within_the_corpus(inspected, monkeypatch, tmp
     with pytest.raises(DataError, match="there is no shard"):
         inspected.shard(Path("samples/made/1.parquet"), 1)
     with pytest.raises(DataError, match="is no shard of a corpus"):
-        inspected.shard(Path("pictures.parquet"), 1)
+        inspected.shard(Path("image_table.parquet"), 1)
 
 
 def test_samples_of_a_language_are_the_same_each_time(inspected):

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from palo.corpus.sources import json_array, misread, read_piece, split_source
+from palo.corpus.sources import json_array, misread, read_split, split_source
 from palo.corpus.sources import rows as pieces
 from palo.corpus.sources.elements import read_element
 from palo.errors import DataError
@@ -43,7 +43,7 @@ def read_apart(found):
     to_read, rounds = list(found), 0
     while to_read:
         for piece in to_read:
-            reader = read_piece(piece)
+            reader = read_split(piece)
             results[piece.start] = list(reader), reader.handover
         rounds += 1
         to_read = misread(found, [results[piece.start][1] for piece in found])
@@ -166,5 +166,5 @@ def test_rows_are_cut_without_going_through_their_brackets(tmp_path, monkeypatch
         json_array, "read_element", lambda *where: slow.append(where) or read_element(*where)
     )
     (piece,) = split_source(written(tmp_path, json.dumps(rows(200), indent=2)))
-    assert len(list(read_piece(piece))) == 200
+    assert len(list(read_split(piece))) == 200
     assert len(slow) == 2  # the first row, and the last, behind which no other begins

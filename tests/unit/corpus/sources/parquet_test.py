@@ -6,17 +6,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from palo.corpus.images_step.image_files import read_picture
-from palo.corpus.sources import misread, read_piece, split_source
+from palo.corpus.images_step.image_files import read_image
+from palo.corpus.sources import misread, read_split, split_source
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import DataError, ImageError, StorageError
 from palo.images.limits import ImageLimits
 from palo.reasons import Reason
 
 ORIGIN = Origin(source="hub", language="en", languages=("en", "hi"), names=("English", "Hindi"))
-PICTURES = [bytes([n]) * (10 + n) for n in range(25)]
+IMAGES = [bytes([n]) * (10 + n) for n in range(25)]
 TURN = pa.struct({"from": pa.string(), "value": pa.string()})
-PICTURE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
 def turns(number, place="<image>\n"):
@@ -30,27 +30,27 @@ def written(folder, columns, rows_per_group=10):
 
 
 def read(path):
-    return [row for piece in split_source(path) for row in read_piece(piece)]
+    return [row for piece in split_source(path) for row in read_split(piece)]
 
 
 def records_of(path, origin=ORIGIN):
     return [parse_llava(row.value, origin, str(row.offset)) for row in read(path)]
 
 
-def pictures_of(records, tmp_path):
-    return [read_picture(record.image, tmp_path, ImageLimits()) for record in records]
+def images_of(records, tmp_path):
+    return [read_image(record.image, tmp_path, ImageLimits()) for record in records]
 
 
 def ids(count=25):
     return pa.array([f"{n:06d}" for n in range(count)])
 
 
-def test_llavas_columns_with_pictures_within(tmp_path):
+def test_llavas_columns_with_images_within(tmp_path):
     path = written(
         tmp_path,
         {
             "id": ids(),
-            "image": pa.array([{"bytes": p, "path": "x.jpg"} for p in PICTURES], PICTURE),
+            "image": pa.array([{"bytes": p, "path": "x.jpg"} for p in IMAGES], IMAGE),
             "conversations": pa.array([turns(n) for n in range(25)], pa.list_(TURN)),
         },
     )
@@ -60,32 +60,32 @@ def test_llavas_columns_with_pictures_within(tmp_path):
     rows = read(path)
     assert [row.offset for row in rows] == list(range(25))
     assert json.loads(rows[3].data)["conversations"] == turns(3)
-    assert len(rows[3].data) < 300  # the picture's bytes are not in it
+    assert len(rows[3].data) < 300  # the image's bytes are not in it
     records = records_of(path)
     assert [record.record_id for record in records] == [f"hub/{n:06d}@{n}" for n in range(25)]
-    assert pictures_of(records, tmp_path) == PICTURES
-    assert pictures_of(records[::-1], tmp_path) == PICTURES[::-1]
+    assert images_of(records, tmp_path) == IMAGES
+    assert images_of(records[::-1], tmp_path) == IMAGES[::-1]
 
 
-def test_pictures_beside_the_file_and_none_at_all(tmp_path):
+def test_images_beside_the_file_and_none_at_all(tmp_path):
     images = [{"path": f"coco/{n}.jpg"} if n % 2 else None for n in range(4)]
     conversations = [turns(n, "<image>\n" if n % 2 else "") for n in range(4)]
     columns = {"id": ids(4), "conversations": pa.array(conversations, pa.list_(TURN))}
-    origin = Origin(source="hub", language="en", languages=("en",), image_folder="/pictures")
-    for kind in (PICTURE, pa.string()):
-        values = images if kind is PICTURE else [image and image["path"] for image in images]
+    origin = Origin(source="hub", language="en", languages=("en",), image_folder="/images")
+    for kind in (IMAGE, pa.string()):
+        values = images if kind is IMAGE else [image and image["path"] for image in images]
         path = written(tmp_path, columns | {"image": pa.array(values, kind)})
         assert [record.image for record in records_of(path, origin)] == [
-            None, "/pictures/coco/1.jpg", None, "/pictures/coco/3.jpg",
+            None, "/images/coco/1.jpg", None, "/images/coco/3.jpg",
         ]  # fmt: skip
 
 
-def test_some_rows_with_and_some_without_a_picture_within(tmp_path):
-    images = [{"bytes": PICTURES[n]} if n % 3 else None for n in range(25)]
+def test_some_rows_with_and_some_without_an_image_within(tmp_path):
+    images = [{"bytes": IMAGES[n]} if n % 3 else None for n in range(25)]
     path = written(
         tmp_path,
         {
-            "image": pa.array(images, PICTURE),
+            "image": pa.array(images, IMAGE),
             "conversations": pa.array(
                 [turns(n, "<image>\n" if n % 3 else "") for n in range(25)], pa.list_(TURN)
             ),
@@ -93,8 +93,8 @@ def test_some_rows_with_and_some_without_a_picture_within(tmp_path):
     )
     records = records_of(path)
     assert [record.image is None for record in records] == [n % 3 == 0 for n in range(25)]
-    assert pictures_of([r for r in records if r.image], tmp_path) == [
-        PICTURES[n] for n in range(25) if n % 3
+    assert images_of([r for r in records if r.image], tmp_path) == [
+        IMAGES[n] for n in range(25) if n % 3
     ]
 
 
@@ -104,14 +104,14 @@ def test_messages_with_a_list_of_images_and_parts(tmp_path):
         {"role": "user", "content": parts},
         {"role": "assistant", "content": [{"type": "text", "text": "A cat."}]},
     ]
-    images = [[{"bytes": PICTURES[0]}], [{"bytes": b"1"}, {"bytes": b"2"}], []]
+    images = [[{"bytes": IMAGES[0]}], [{"bytes": b"1"}, {"bytes": b"2"}], []]
     path = written(
         tmp_path,
-        {"images": pa.array(images, pa.list_(PICTURE)), "messages": [messages] * 3},
+        {"images": pa.array(images, pa.list_(IMAGE)), "messages": [messages] * 3},
     )
     one, two, none = records_of(path)
     assert one.turns[0].text == "What?"
-    assert pictures_of([one], tmp_path) == PICTURES[:1]
+    assert images_of([one], tmp_path) == IMAGES[:1]
     assert (two.reason, two.detail) == (Reason.WRONG_IMAGE_FIELD, "2 images")
     assert none.reason is Reason.PLACE_WITHOUT_IMAGE
 
@@ -120,7 +120,7 @@ def test_plain_bytes_lists_in_a_struct_and_other_languages(tmp_path):
     path = written(
         tmp_path,
         {
-            "image": pa.array(PICTURES[:2], pa.binary()),
+            "image": pa.array(IMAGES[:2], pa.binary()),
             "conversations": pa.array(
                 [{"from": ["human", "gpt"], "value": ["<image>", "Ah."]}] * 2
             ),
@@ -131,7 +131,7 @@ def test_plain_bytes_lists_in_a_struct_and_other_languages(tmp_path):
     records = records_of(path)
     assert all(isinstance(record, Record) for record in records)
     assert [record.language for record in records] == ["hi", "en"]
-    assert pictures_of(records, tmp_path) == PICTURES[:2]
+    assert images_of(records, tmp_path) == IMAGES[:2]
 
 
 def test_a_row_that_is_not_utf_8_is_counted_alone(tmp_path):
@@ -154,14 +154,14 @@ def test_a_file_without_conversations_or_cut_off_is_one_clear_error(tmp_path):
 def test_no_row_can_name_a_row_of_a_parquet_file(tmp_path):
     row = {"image": "/secret.parquet//000000000001", "conversations": turns(1)}
     assert parse_llava(row, ORIGIN).reason is Reason.NO_IMAGE_FOLDER
-    origin = Origin(source="hub", language="en", languages=("en",), image_folder="/pictures")
+    origin = Origin(source="hub", language="en", languages=("en",), image_folder="/images")
     assert parse_llava(row, origin).reason is Reason.IMAGE_OUTSIDE
 
 
-def test_a_picture_that_is_too_large_or_gone_has_a_reason(tmp_path):
-    images = pa.array([{"bytes": b"x" * 100, "path": None}], PICTURE)
+def test_an_image_that_is_too_large_or_gone_has_a_reason(tmp_path):
+    images = pa.array([{"bytes": b"x" * 100, "path": None}], IMAGE)
     path = written(tmp_path, {"image": images, "conversations": [turns(1)]})
     with pytest.raises(ImageError, match=Reason.IMAGE_FILE_TOO_LARGE):
-        read_picture(f"{path}//0", tmp_path, ImageLimits(max_file_bytes=99))
+        read_image(f"{path}//0", tmp_path, ImageLimits(max_file_bytes=99))
     with pytest.raises(ImageError, match=Reason.IMAGE_MISSING):
-        read_picture(f"{path}//1", tmp_path, ImageLimits())
+        read_image(f"{path}//1", tmp_path, ImageLimits())

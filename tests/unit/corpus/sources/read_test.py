@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from palo.corpus.sources import read_piece, split_source
+from palo.corpus.sources import read_split, split_source
 from palo.corpus.sources import rows as pieces
 from palo.errors import DataError, StorageError
 from palo.reasons import Reason
@@ -12,7 +12,7 @@ ROWS = [{"id": n, "text": 'কি, "[{]}" \\ ' * n, "list": [[{"a": []}], {}]} f
 
 
 def rows_of(path, **options):
-    return [row for piece in split_source(path, **options) for row in read_piece(piece)]
+    return [row for piece in split_source(path, **options) for row in read_split(piece)]
 
 
 def written(folder, data, name="source"):
@@ -123,7 +123,7 @@ def test_a_missing_file_says_so(tmp_path):
 def test_a_file_that_changes_while_it_is_read_says_so(tmp_path, data, change, when):
     path = written(tmp_path, data)
     (piece,) = split_source(path)
-    rows = read_piece(piece)
+    rows = read_split(piece)
     if when == "while":
         next(rows)
     if change == "is touched":
@@ -138,7 +138,7 @@ def test_a_file_that_changes_while_it_is_read_says_so(tmp_path, data, change, wh
 def test_a_file_that_looks_cut_off_while_it_is_written_says_that_it_changed(tmp_path):
     path = written(tmp_path, '[{"id": 1}, {"id"')
     (piece,) = split_source(path)
-    rows = read_piece(piece)
+    rows = read_split(piece)
     next(rows)
     path.write_text('[{"id": 1}, {"id": 2}]')
     with pytest.raises(DataError, match="changed while it was read"):

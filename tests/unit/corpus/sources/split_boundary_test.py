@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from palo.corpus.sources import Handover, Piece, misread
+from palo.corpus.sources import Split, SplitBoundary, misread
 
-NOTHING = Handover(None, None)
+at = SplitBoundary
+
+NOTHING = at(None, None)
 
 
 def pieces(count=5, form="json"):
     return [
-        Piece(
+        Split(
             path=Path("x"), format=form, start=100 * n, end=100 * n + 100, size_bytes=500,
             modified_ns=0,
         )
@@ -19,7 +21,12 @@ def pieces(count=5, form="json"):
     ]  # fmt: skip
 
 
-FITTING = [Handover(1, 110), Handover(110, 230), Handover(230, 301), Handover(301, 400)]
+FITTING = [
+    at(1, 110),
+    at(110, 230),
+    at(230, 301),
+    at(301, 400),
+]
 
 
 def told(handovers):
@@ -29,9 +36,9 @@ def told(handovers):
 
 
 def test_pieces_that_fit_are_left_alone():
-    assert told([*FITTING, Handover(400, None)]) == {}
-    assert told([Handover(1, 450), NOTHING, NOTHING, NOTHING, Handover(450, None)]) == {}
-    assert told([Handover(1, None)]) == {}
+    assert told([*FITTING, at(400, None)]) == {}
+    assert told([at(1, 450), NOTHING, NOTHING, NOTHING, at(450, None)]) == {}
+    assert told([at(1, None)]) == {}
     lines = pieces(form="jsonl")
     assert misread(lines, [NOTHING] * 5) == []
 
@@ -41,22 +48,22 @@ def test_pieces_that_fit_are_left_alone():
     [
         # It missed the first row that it owns, or took something else for it.
         (
-            [Handover(1, 110), Handover(150, 230), *FITTING[2:], Handover(400, None)],
+            [at(1, 110), at(150, 230), *FITTING[2:], at(400, None)],
             {1: (110, True)},
         ),
         # It found rows within one that reaches over it and its neighbour.
         (
-            [Handover(1, 320), Handover(150, 250), Handover(250, 301), Handover(320, None)],
+            [at(1, 320), at(150, 250), at(250, 301), at(320, None)],
             {1: (320, True), 2: (320, False)},
         ),
         # It found none: nobody knows yet where the next one begins.
-        ([Handover(1, 110), NOTHING, *FITTING[2:], Handover(400, None)], {1: (110, True)}),
+        ([at(1, 110), NOTHING, *FITTING[2:], at(400, None)], {1: (110, True)}),
         # The array seems to end, or ends, before it.
-        ([Handover(1, 110), Handover(110, None, True)], {1: (110, True)}),
-        ([Handover(1, None), Handover(150, None)], {1: (500, True)}),
+        ([at(1, 110), at(110, None, True)], {1: (110, True)}),
+        ([at(1, None), at(150, None)], {1: (500, True)}),
         # Two mistakes: the second piece is told what the first made of it.
         (
-            [Handover(1, 110), Handover(150, 230), Handover(260, 301), *FITTING[3:]],
+            [at(1, 110), at(150, 230), at(260, 301), *FITTING[3:]],
             {1: (110, True), 2: (230, False), 4: (400, False)},
         ),
     ],
@@ -67,4 +74,10 @@ def test_a_piece_that_began_elsewhere_is_told_where(handovers, wrong):
 
 def test_each_file_of_a_source_begins_anew():
     found = pieces(2) + pieces(2)
-    assert misread(found, [Handover(1, None), NOTHING, Handover(1, 110), Handover(110, None)]) == []
+    assert (
+        misread(
+            found,
+            [at(1, None), NOTHING, at(1, 110), at(110, None)],
+        )
+        == []
+    )

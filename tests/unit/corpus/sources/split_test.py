@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from palo.corpus.sources import read_piece, source_files, split_source
+from palo.corpus.sources import read_split, source_files, split_source
 from palo.errors import DataError, StorageError
 
 
@@ -37,7 +37,7 @@ def test_a_pattern_gives_the_files_that_it_names(shards):
 def test_rows_of_several_files_have_places_in_their_order(shards):
     found = split_source(shards)
     assert [piece.format for piece in found] == ["jsonl", "json", "jsonl"]
-    rows = [(piece, row) for piece in found for row in read_piece(piece)]
+    rows = [(piece, row) for piece in found for row in read_split(piece)]
     assert [row.value["file"] for _, row in rows] == ["a.jsonl"] * 2 + ["a/2.json"] + [
         "b/1.jsonl"
     ] * 2
@@ -71,8 +71,8 @@ def test_sources_on_s3_are_found_and_split_as_on_a_disk(shards, bucket):
     assert names(folder, folder) == ["a.jsonl", "a/2.json", "b/1.jsonl"]
     assert names(folder / "*.jsonl", folder) == ["a.jsonl"]
     assert names(folder / "*" / "*.json*", folder) == ["a/2.json", "b/1.jsonl"]
-    local = [row for piece in split_source(shards) for row in read_piece(piece)]
-    assert [row for piece in split_source(folder) for row in read_piece(piece)] == local
+    local = [row for piece in split_source(shards) for row in read_split(piece)]
+    assert [row for piece in split_source(folder) for row in read_split(piece)] == local
     with pytest.raises(DataError, match="the source has no files"):
         split_source(folder / "*.parquet")
     with pytest.raises(StorageError, match="can't read s3://"):
@@ -85,4 +85,4 @@ def test_a_source_on_s3_that_changes_is_noticed(bucket):
     (piece,) = split_source(path)
     path.write_text('{"a": 2}\n')
     with pytest.raises(DataError, match="changed"):
-        list(read_piece(piece))
+        list(read_split(piece))

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from tests.unit.evaluate.benches.conftest import write_lines
 
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import DataError, ImageError
 from palo.evaluate.answers.answered import AnswerBook
 from palo.evaluate.answers.from_file import read_answer_file
@@ -18,7 +18,7 @@ from palo.evaluate.benches.registry import bench_source
 
 @pytest.fixture
 def bench(tmp_path):
-    """Two questions in Urdu and one in English about two pictures."""
+    """Two questions in Urdu and one in English about two images."""
     for number, colour in enumerate(("red", "blue")):
         path = tmp_path / "images" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
@@ -34,10 +34,10 @@ def bench(tmp_path):
 
 def server_settings(server, endpoint=None, **changes):
     own = {"url": server.url, "model": "m", "first_wait_s": 0.0, "attempts": 1}
-    return HttpAnswers(endpoint=Endpoint(**(own | (endpoint or {}))), **changes)
+    return HttpAnswers(endpoint=EndpointSettings(**(own | (endpoint or {}))), **changes)
 
 
-def test_a_server_gets_picture_and_words_and_its_answers_are_kept(completions, bench, tmp_path):
+def test_a_server_gets_image_and_words_and_its_answers_are_kept(completions, bench, tmp_path):
     completions.answer = lambda body, number: f"to {body['messages'][0]['content'][1]['text']}"
     kept = tmp_path / "answers.jsonl"
     settings = server_settings(completions, name_language=True)
@@ -80,7 +80,7 @@ def test_another_model_or_setting_answers_anew(completions, bench, tmp_path, cha
     assert other.num_asked == 3
 
 
-def test_another_picture_under_the_same_name_is_another_question(bench, tmp_path):
+def test_another_image_under_the_same_name_is_another_question(bench, tmp_path):
     answerer = Answerer(name="m", identity=["a"])
     with AnswerBook(bench, answerer, tmp_path / "k") as book:
         for item in book.open:
@@ -89,12 +89,12 @@ def test_another_picture_under_the_same_name_is_another_question(bench, tmp_path
     assert [item.key for item in AnswerBook(bench, answerer, tmp_path / "k").open] == ["ur/1"]
 
 
-def test_missing_pictures_and_files_that_are_none_are_told(completions, bench, tmp_path):
-    (tmp_path / "images" / "1.png").write_bytes(b"no picture")
-    with pytest.raises(ImageError, match="is no picture"):
+def test_missing_images_and_files_that_are_none_are_told(completions, bench, tmp_path):
+    (tmp_path / "images" / "1.png").write_bytes(b"no image")
+    with pytest.raises(ImageError, match="is no image"):
         answer_over_http(bench, "m", server_settings(completions), tmp_path / "k")
     (tmp_path / "images" / "1.png").unlink()
-    with pytest.raises(ImageError, match="1 of 2 pictures are missing"):
+    with pytest.raises(ImageError, match="1 of 2 images are missing"):
         answer_over_http(bench, "m", server_settings(completions), tmp_path / "k")
 
 

@@ -6,7 +6,7 @@ from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo import languages
 from palo.errors import ConfigError, DataError, ImageError, StorageError
-from palo.evaluate.benches.bench import check_pictures, read_bench
+from palo.evaluate.benches.bench import check_images, read_bench
 from palo.evaluate.benches.registry import bench_source, bench_sources
 
 
@@ -113,16 +113,16 @@ def test_a_missing_file_and_a_broken_line_are_told(palo_layout):
         wild(palo_layout)
 
 
-def test_missing_pictures_are_counted(palo_layout):
+def test_missing_images_are_counted(palo_layout):
     bench = wild(palo_layout)
-    with pytest.raises(ImageError, match="1 of 1 pictures are missing"):
-        check_pictures(bench)
+    with pytest.raises(ImageError, match="1 of 1 images are missing"):
+        check_images(bench)
     (palo_layout / "images").mkdir()
     (palo_layout / "images" / "001.jpg").write_bytes(b"any")
-    check_pictures(bench)
+    check_images(bench)
 
 
-def test_a_picture_outside_the_folder_is_refused(palo_layout):
+def test_an_image_outside_the_folder_is_refused(palo_layout):
     row = {"question_id": 0, "image": "../../x.jpg", "text": "a", "category": "b"}
     write_lines(palo_layout / "english" / "question.jsonl", [row])
     write_lines(palo_layout / "english" / "answers.jsonl", [{"question_id": 0, "text": "a"}])
@@ -162,7 +162,7 @@ def test_the_published_benches_are_read_whole(data_folder):
     assert len({item.image for item in bench.items}) == 24
     assert bench.items[60].question == "写真の有名な観光地の名前は何ですか？"
     assert bench.items[60].context[0].startswith("ハワイ")
-    check_pictures(bench)
+    check_images(bench)
     english = read_bench(bench_source("llava-wild-english"), folder / "llava-bench-itw" / "en")
     assert [i.question for i in english.items] == [i.question for i in bench.items[:60]]
     coco = read_bench(bench_source("llava-coco"), folder / "llava-coco-qa90")

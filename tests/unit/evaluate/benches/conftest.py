@@ -12,7 +12,7 @@ def write_lines(path, rows):
 
 @pytest.fixture
 def palo_layout(tmp_path):
-    """Two questions about one picture, in English and in Urdu."""
+    """Two questions about one image, in English and in Urdu."""
 
     def write(name, words):
         folder = tmp_path / name

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo.errors import DataError
-from palo.evaluate.benches.bench import check_pictures, read_bench
+from palo.evaluate.benches.bench import check_images, read_bench
 from palo.evaluate.benches.registry import bench_source
 from palo.scenes.corpus import SceneCorpusConfig, write_scenes
 
@@ -114,4 +114,4 @@ def test_the_drawn_scenes_are_a_bench(tmp_path):
     bench = read("scenes", tmp_path)
     assert len(bench.codes) == 10
     assert len(bench.items) == 20
-    check_pictures(bench)
+    check_images(bench)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError
-from palo.evaluate.answers.answer import Answer
+from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.judging.judge import judge
 from palo.evaluate.judging.settings import JudgeSettings
@@ -31,7 +31,7 @@ def item(number, language="en", category="conv"):
 
 
 def answers(*words):
-    return {f"en/{n}": Answer(key=f"en/{n}", text=text) for n, text in enumerate(words)}
+    return {f"en/{n}": ModelAnswer(key=f"en/{n}", text=text) for n, text in enumerate(words)}
 
 
 def shown(body):
@@ -51,7 +51,7 @@ def verdict(body, bonus=0):
 
 def settings(server, endpoint=None, **changes):
     own = {"url": server.url, "model": "judge-2026", "first_wait_s": 0.0, "timeout_s": 5.0}
-    return JudgeSettings(endpoint=Endpoint(**(own | (endpoint or {}))), **changes)
+    return JudgeSettings(endpoint=EndpointSettings(**(own | (endpoint or {}))), **changes)
 
 
 @pytest.fixture

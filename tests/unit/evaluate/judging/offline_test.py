@@ -4,12 +4,12 @@ import pytest
 from palo import config
 from palo.errors import DataError, MismatchError
 from palo.evaluate.judging.calibration_report import held_out, read_scored
-from palo.evaluate.judging.likeness import FEATURES, features
+from palo.evaluate.judging.likeness import FEATURES, similarity_features
 from palo.evaluate.judging.offline import calibrate, kept_calibration, spearman
 from palo.storage import read_json, write_json
 
 REFERENCE = "A man in a yellow shirt irons clothes on the back of a car in a busy street."
-QUESTION = "What is unusual about this picture?"
+QUESTION = "What is unusual about this image?"
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def test_the_kept_judge_prefers_what_says_the_same(reference, good, bad):
 
 
 def test_features_are_numbers_with_names():
-    values = dict(zip(FEATURES, features(QUESTION, REFERENCE, REFERENCE), strict=True))
+    values = dict(zip(FEATURES, similarity_features(QUESTION, REFERENCE, REFERENCE), strict=True))
     assert values["chrf"] == pytest.approx(100)
     assert (values["log_ratio"], values["recall_3"], values["new_precision_5"]) == (0, 1, 1)
-    empty = features(QUESTION, "", REFERENCE)
+    empty = similarity_features(QUESTION, "", REFERENCE)
     assert all(np.isfinite(empty))
-    assert all(np.isfinite(features("", "", "")))
-    parrot = dict(zip(FEATURES, features(QUESTION, QUESTION, REFERENCE), strict=True))
+    assert all(np.isfinite(similarity_features("", "", "")))
+    parrot = dict(zip(FEATURES, similarity_features(QUESTION, QUESTION, REFERENCE), strict=True))
     assert parrot["echo_5"] == 1
     assert parrot["new_recall_5"] == 0
 

@@ -5,7 +5,7 @@ import pytest
 from palo.endpoint.replies import Reply
 from palo.evaluate.judging.agreement import agreement
 from palo.evaluate.judging.scheme import Comparison, messages, response_format, scheme_hash
-from palo.evaluate.judging.verdict import Fault, Verdict, read_verdict
+from palo.evaluate.judging.verdict import JudgeFault, JudgeVerdict, read_verdict
 
 
 def reply(text, finish_reason="stop"):
@@ -25,36 +25,36 @@ GOOD = {"first": 8, "second": 6.5, "reason": "The second one is vague."}
     ],
 )
 def test_structured_output_is_read(text):
-    assert read_verdict(reply(text), "json") == Verdict(8, 6.5, "The second one is vague.")
+    assert read_verdict(reply(text), "json") == JudgeVerdict(8, 6.5, "The second one is vague.")
 
 
 @pytest.mark.parametrize("first", ["8 6.5", "8, 6.5", "8.0 6.5 "])
 def test_two_numbers_on_the_first_line_are_read(first):
-    assert read_verdict(reply(f"{first}\nWhy."), "lines") == Verdict(8, 6.5, "Why.")
+    assert read_verdict(reply(f"{first}\nWhy."), "lines") == JudgeVerdict(8, 6.5, "Why.")
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", Fault.EMPTY),
-        (" \n", Fault.EMPTY),
-        ("I liked both.", Fault.NOT_THE_FORM),
-        ("दोनों अच्छे हैं: ८ ७", Fault.NOT_THE_FORM),
-        (json.dumps({**GOOD, "first": "8"}), Fault.NOT_THE_FORM),
-        (json.dumps({**GOOD, "first": True}), Fault.NOT_THE_FORM),
-        (json.dumps({**GOOD, "first": None}), Fault.NOT_THE_FORM),
-        (json.dumps({**GOOD, "reason": 1}), Fault.NOT_THE_FORM),
-        (json.dumps({**GOOD, "third": 1}), Fault.NOT_THE_FORM),
-        (json.dumps({"पहला": 8, "दूसरा": 7, "reason": ""}), Fault.NOT_THE_FORM),
-        (json.dumps([8, 7]), Fault.NOT_THE_FORM),
-        (f"Sure! {json.dumps(GOOD)}", Fault.NOT_THE_FORM),
-        (json.dumps({**GOOD, "first": 11}), Fault.OUT_OF_RANGE),
-        (json.dumps({**GOOD, "second": 0}), Fault.OUT_OF_RANGE),
-        (json.dumps({**GOOD, "second": -1}), Fault.OUT_OF_RANGE),
-        ('{"first": NaN, "second": 1, "reason": ""}', Fault.NOT_THE_FORM),
+        ("", JudgeFault.EMPTY),
+        (" \n", JudgeFault.EMPTY),
+        ("I liked both.", JudgeFault.NOT_THE_FORM),
+        ("दोनों अच्छे हैं: ८ ७", JudgeFault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "first": "8"}), JudgeFault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "first": True}), JudgeFault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "first": None}), JudgeFault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "reason": 1}), JudgeFault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "third": 1}), JudgeFault.NOT_THE_FORM),
+        (json.dumps({"पहला": 8, "दूसरा": 7, "reason": ""}), JudgeFault.NOT_THE_FORM),
+        (json.dumps([8, 7]), JudgeFault.NOT_THE_FORM),
+        (f"Sure! {json.dumps(GOOD)}", JudgeFault.NOT_THE_FORM),
+        (json.dumps({**GOOD, "first": 11}), JudgeFault.OUT_OF_RANGE),
+        (json.dumps({**GOOD, "second": 0}), JudgeFault.OUT_OF_RANGE),
+        (json.dumps({**GOOD, "second": -1}), JudgeFault.OUT_OF_RANGE),
+        ('{"first": NaN, "second": 1, "reason": ""}', JudgeFault.NOT_THE_FORM),
         # Regression: these ended the whole run, with a RecursionError and an OverflowError.
-        ("[" * 100_000, Fault.NOT_THE_FORM),
-        (f'{{"first": {"9" * 400}, "second": 1, "reason": ""}}', Fault.NOT_THE_FORM),
+        ("[" * 100_000, JudgeFault.NOT_THE_FORM),
+        (f'{{"first": {"9" * 400}, "second": 1, "reason": ""}}', JudgeFault.NOT_THE_FORM),
     ],
 )
 def test_anything_else_is_no_verdict(text, fault):
@@ -65,11 +65,11 @@ def test_anything_else_is_no_verdict(text, fault):
     "first", ["8", "8 7 6", "8/10 7/10", "Scores: 8 7", "-1 -1", "eight seven", "٨ ٧", "8-7"]
 )
 def test_other_first_lines_are_no_verdict(first):
-    assert read_verdict(reply(f"{first}\nWhy."), "lines") is Fault.NOT_THE_FORM
+    assert read_verdict(reply(f"{first}\nWhy."), "lines") is JudgeFault.NOT_THE_FORM
 
 
 def test_a_reply_that_was_cut_off_is_no_verdict():
-    assert read_verdict(reply("8 7\nThe fi", "length"), "lines") is Fault.CUT_OFF
+    assert read_verdict(reply("8 7\nThe fi", "length"), "lines") is JudgeFault.CUT_OFF
 
 
 def test_the_hash_names_the_words_and_the_form():

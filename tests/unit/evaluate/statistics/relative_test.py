@@ -48,7 +48,7 @@ def test_categories_and_averages():
         relative_scores([])
 
 
-def test_the_interval_holds_the_value_and_is_wider_for_fewer_pictures():
+def test_the_interval_holds_the_value_and_is_wider_for_fewer_images():
     many = relative_scores(drawn("en", 0, seed=1)).by_language["en"]
     few = relative_scores(drawn("en", 0, seed=1, images=6)).by_language["en"]
     assert many.low < many.value < many.high

@@ -15,7 +15,7 @@ def test_lessons_repeat_with_their_seed():
     assert list(lessons(40, 1)) != list(lessons(40, 2))
 
 
-def test_a_lesson_has_words_in_the_place_of_a_picture_or_in_its_first_turn():
+def test_a_lesson_has_words_in_the_place_of_an_image_or_in_its_first_turn():
     described = 0
     for lesson in lessons(400, 0):
         conversation = lesson.conversation

@@ -3,10 +3,10 @@ import itertools
 
 import pytest
 
-from palo.api_errors import RefusalCode
-from palo.client import Endpoint, EndpointError, Question, Usage, user
+from palo.api_errors import APIErrorCode
+from palo.client import ChatQuestion, Endpoint, EndpointError, Usage, user
 from palo.client.answers import Reading
-from palo.serve.chat_page.answering import Progress, RunningAnswers, progress_of
+from palo.serve.chat_page.answering import AnswerProgress, RunningAnswers, progress_of
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def follow(chat_server):
     def run(words):
         async def talk():
             stop = asyncio.Event()
-            question = Question(model="palo-7b", messages=(user(words),))
+            question = ChatQuestion(model="palo-7b", messages=(user(words),))
             seen = []
             async for progress in progress_of(Endpoint(url=chat_server.url), question, stop):
                 seen.append(progress.text)
@@ -46,7 +46,7 @@ def test_stopping_ends_the_answer_on_the_server_too(follow, chat_server, words):
 
     async def talk():
         stop = asyncio.Event()
-        question = Question(model="palo-7b", messages=(user(words),))
+        question = ChatQuestion(model="palo-7b", messages=(user(words),))
         if words == "wait":
             stopping = asyncio.create_task(stop_when_asked(stop))
         async for progress in progress_of(Endpoint(url=chat_server.url), question, stop):
@@ -64,7 +64,7 @@ def test_stopping_ends_the_answer_on_the_server_too(follow, chat_server, words):
 
 def test_leaving_early_ends_the_answer_on_the_server(chat_server):
     async def leave():
-        question = Question(model="palo-7b", messages=(user("forever"),))
+        question = ChatQuestion(model="palo-7b", messages=(user("forever"),))
         steps = progress_of(Endpoint(url=chat_server.url), question, asyncio.Event())
         await anext(steps)
         await steps.aclose()
@@ -75,16 +75,16 @@ def test_leaving_early_ends_the_answer_on_the_server(chat_server):
 
 def test_an_error_keeps_what_came_before_it(follow):
     _, last = follow("fail replica_lost")
-    assert (last.text, last.error.code) == ("half ", RefusalCode.REPLICA_LOST)
+    assert (last.text, last.error.code) == ("half ", APIErrorCode.REPLICA_LOST)
     _, last = follow("refuse overloaded")
-    assert (last.text, last.error.code, last.first_s) == ("", RefusalCode.OVERLOADED, None)
+    assert (last.text, last.error.code, last.first_s) == ("", APIErrorCode.OVERLOADED, None)
 
 
 def test_an_answer_that_comes_in_one_moment_is_as_fast_as_its_whole_time():
-    assert Progress().tokens_per_s == 0
+    assert AnswerProgress().tokens_per_s == 0
     reading = Reading(usage=Usage(prompt_tokens=1, completion_tokens=8))
-    assert Progress(first_s=2.0, last_s=2.01, reading=reading).tokens_per_s == 8 / 2.01
-    assert Progress(first_s=2.0, last_s=2.5, reading=reading).tokens_per_s == 14
+    assert AnswerProgress(first_s=2.0, last_s=2.01, reading=reading).tokens_per_s == 8 / 2.01
+    assert AnswerProgress(first_s=2.0, last_s=2.5, reading=reading).tokens_per_s == 14
 
 
 def test_the_answers_of_a_page_are_stopped_together():

@@ -3,35 +3,35 @@ from pathlib import Path
 import pytest
 
 from palo.errors import ImageError
-from palo.serve.chat_page.chat import Talk, TalkBounds
-from palo.webui.texts import words_of
+from palo.serve.chat_page.chat import Chat, ChatBounds
+from palo.webui.texts import page_texts
 
-_WORDS = words_of("bn")
+_WORDS = page_texts("bn")
 _PNG = b"\x89PNG\r\n\x1a\nrest"
 
 
 @pytest.fixture
-def picture(tmp_path):
+def image(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(_PNG)
     return path
 
 
 @pytest.fixture
-def talk(picture):
-    begun = Talk().asked("এটি কী?", picture).answered("একটি বৃত্ত।", "palo", "bn")
+def talk(image):
+    begun = Chat().asked("এটি কী?", image).answered("একটি বৃত্ত।", "palo", "bn")
     return begun.asked("রং?", None).answered("লাল।", "palo", "bn")
 
 
-def test_a_picture_and_a_text_are_two_messages_on_the_page_and_one_for_the_server(talk, picture):
+def test_an_image_and_a_text_are_two_messages_on_the_page_and_one_for_the_server(talk, image):
     shown = talk.shown(_WORDS)
     assert [message["role"] for message in shown] == ["user", "user", "assistant"] * 1 + [
         "user",
         "assistant",
     ]
-    assert shown[0]["content"] == {"path": str(picture), "alt_text": "ছবি"}
+    assert shown[0]["content"] == {"path": str(image), "alt_text": "ছবি"}
     messages = list(talk.messages())
-    assert [(message.role, len(message.pictures)) for message in messages] == [
+    assert [(message.role, len(message.images)) for message in messages] == [
         ("user", 1),
         ("assistant", 0),
         ("user", 0),
@@ -52,13 +52,13 @@ def test_answering_again_drops_the_last_answer_alone(talk):
     again = talk.reopened()
     assert (again.is_open, len(again.said)) == (True, 3)
     assert again.reopened() == again
-    assert Talk().reopened() == Talk()
+    assert Chat().reopened() == Chat()
 
 
-def test_a_question_in_other_words_drops_what_came_after_it_and_keeps_its_picture(talk, picture):
+def test_a_question_in_other_words_drops_what_came_after_it_and_keeps_its_image(talk, image):
     edited = talk.edited(1, "কয়টি?")
     (question,) = edited.said
-    assert (question.text, question.picture, edited.is_open) == ("কয়টি?", picture, True)
+    assert (question.text, question.image, edited.is_open) == ("কয়টি?", image, True)
     assert len(talk.edited(3, "রং কী?").said) == 3
     assert [talk.edited(index, "লাল?") for index in (2, 4, 5, -1)] == [None] * 4
 
@@ -66,24 +66,24 @@ def test_a_question_in_other_words_drops_what_came_after_it_and_keeps_its_pictur
 @pytest.mark.parametrize(
     ("bounds", "code"),
     [
-        (TalkBounds(), None),
-        (TalkBounds(max_question_characters=3), "body_too_large"),
-        (TalkBounds(max_questions=2), "context_length_exceeded"),
-        (TalkBounds(max_characters=20), "context_length_exceeded"),
+        (ChatBounds(), None),
+        (ChatBounds(max_question_characters=3), "body_too_large"),
+        (ChatBounds(max_questions=2), "context_length_exceeded"),
+        (ChatBounds(max_characters=20), "context_length_exceeded"),
     ],
 )
 def test_a_talk_ends_where_it_is_too_long(talk, bounds, code):
     assert bounds.problem(talk.asked("আর কী?", None)) == code
-    assert bounds.problem(Talk()) is None
+    assert bounds.problem(Chat()) is None
 
 
 def test_an_edit_keeps_what_each_model_had_said_before_it(talk):
     edited = talk.edited(3, "রং কী?")
-    other = Talk().asked("এটি কী?", None).answered("একটি তারা।", "other", "bn")
+    other = Chat().asked("এটি কী?", None).answered("একটি তারা।", "other", "bn")
     beside = other.asked("রং?", None).answered("নীল।", "other", "bn").beside(edited)
     assert [said.text for said in beside.said] == ["এটি কী?", "একটি তারা।", "রং কী?"]
-    assert Talk().asked("রং?", None).beside(edited) == edited
-    assert Talk().beside(edited) == edited
+    assert Chat().asked("রং?", None).beside(edited) == edited
+    assert Chat().beside(edited) == edited
 
 
 def test_a_question_without_an_answer_gives_way_to_the_next(talk):
@@ -94,14 +94,14 @@ def test_an_answer_without_words_is_none(talk):
     assert talk.asked("ক?", None).answered("", "palo", None) == talk.asked("ক?", None)
 
 
-def test_a_file_that_is_no_picture_is_told(tmp_path):
+def test_a_file_that_is_no_image_is_told(tmp_path):
     (tmp_path / "a.png").write_bytes(b"<svg onload=alert(1)>")
     with pytest.raises(ImageError):
-        list(Talk().asked("?", tmp_path / "a.png").messages())
+        list(Chat().asked("?", tmp_path / "a.png").messages())
 
 
 def test_a_talk_can_be_kept_as_a_file(talk):
     written = talk.written(_WORDS)
     assert written.startswith("**আপনি**\n\n[ছবি]\n\nএটি কী?\n\n---\n\n**palo**\n\nএকটি বৃত্ত।")
     assert written.endswith("লাল।\n")
-    assert Talk().asked("x", Path("none.png")).written(_WORDS).count("[ছবি]") == 1
+    assert Chat().asked("x", Path("none.png")).written(_WORDS).count("[ছবি]") == 1

@@ -6,7 +6,7 @@ import pytest
 from palo import languages
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import PaloError
-from palo.serve.chat_page.chat import Talk
+from palo.serve.chat_page.chat import Chat
 from palo.serve.chat_page.feedback import FeedbackFolder
 
 _PNG = b"\x89PNG\r\n\x1a\nrest"
@@ -21,7 +21,7 @@ def folder(tmp_path):
 def talk(tmp_path):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(_PNG + name.encode())
-    begun = Talk().asked("اس میں کیا ہے؟", tmp_path / "a.png").answered("دائرہ۔", "palo", "ur")
+    begun = Chat().asked("اس میں کیا ہے؟", tmp_path / "a.png").answered("دائرہ۔", "palo", "ur")
     return begun.asked("<image> کیا ہے؟", None).answered("نشان <image>۔", "palo", "ur")
 
 
@@ -37,7 +37,7 @@ def _parsed(folder, row):
     return parse_llava(row, origin)
 
 
-def test_a_good_answer_becomes_a_record_with_its_picture(folder, talk, tmp_path):
+def test_a_good_answer_becomes_a_record_with_its_image(folder, talk, tmp_path):
     FeedbackFolder(folder).keep(talk, 1, "ur", "good")
     (row,) = _rows(folder, "good")
     record = _parsed(folder, row)
@@ -50,7 +50,7 @@ def test_a_good_answer_becomes_a_record_with_its_picture(folder, talk, tmp_path)
     assert row["model"] == "palo"
 
 
-def test_the_mark_of_a_picture_in_somebodys_words_stays_words(folder, talk):
+def test_the_mark_of_an_image_in_somebodys_words_stays_words(folder, talk):
     FeedbackFolder(folder).keep(talk, 3, "ur", "bad")
     record = _parsed(folder, *_rows(folder, "bad"))
     assert isinstance(record, Record)
@@ -70,7 +70,7 @@ def test_another_opinion_takes_the_place_of_the_first_and_can_be_taken_back(fold
     assert _rows(folder, "bad") == []
 
 
-def test_of_two_pictures_the_last_one_makes_the_record(folder, talk, tmp_path):
+def test_of_two_images_the_last_one_makes_the_record(folder, talk, tmp_path):
     longer = talk.asked("اور یہ؟", tmp_path / "b.png").answered("مربع۔", "palo", "ur")
     FeedbackFolder(folder).keep(longer, 5, "ur", "good")
     record = _parsed(folder, *_rows(folder, "good"))
@@ -78,8 +78,8 @@ def test_of_two_pictures_the_last_one_makes_the_record(folder, talk, tmp_path):
     assert [turn.text for turn in record.turns] == ["اور یہ؟", "مربع۔"]
 
 
-def test_a_talk_without_a_picture_is_a_record_of_text(folder):
-    FeedbackFolder(folder).keep(Talk().asked("?", None).answered("!", "m", None), 1, "en", "good")
+def test_a_talk_without_an_image_is_a_record_of_text(folder):
+    FeedbackFolder(folder).keep(Chat().asked("?", None).answered("!", "m", None), 1, "en", "good")
     record = _parsed(folder, *_rows(folder, "good"))
     assert isinstance(record, Record)
     assert record.image is None
@@ -87,6 +87,6 @@ def test_a_talk_without_a_picture_is_a_record_of_text(folder):
 
 def test_a_folder_that_can_not_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    talk = Talk().asked("?", None).answered("!", "m", None)
+    talk = Chat().asked("?", None).answered("!", "m", None)
     with pytest.raises(PaloError):
         FeedbackFolder(tmp_path / "file").keep(talk, 1, "en", "good")

@@ -3,11 +3,11 @@ import tracemalloc
 
 import pytest
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.serve.images.data_urls import is_data_url, read_data_url
 
-PICTURE = b"\x89PNG\r\n\x1a\n and more"
-TEXT = base64.b64encode(PICTURE).decode()
+IMAGE = b"\x89PNG\r\n\x1a\n and more"
+TEXT = base64.b64encode(IMAGE).decode()
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ TEXT = base64.b64encode(PICTURE).decode()
 )
 def test_what_it_holds(head):
     assert is_data_url(f"{head},{TEXT}")
-    assert read_data_url(f"{head},{TEXT}", 1000, None) == PICTURE
+    assert read_data_url(f"{head},{TEXT}", 1000, None) == IMAGE
 
 
 def fault(url, max_bytes=1000):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         read_data_url(url, max_bytes, "messages[0]")
     assert caught.value.param == "messages[0]"
     assert len(caught.value.message) < 200
@@ -58,16 +58,16 @@ def fault(url, max_bytes=1000):
     ],
 )
 def test_base64_is_read_strictly(url):
-    assert fault(url) is RefusalCode.IMAGE_UNREADABLE
+    assert fault(url) is APIErrorCode.IMAGE_UNREADABLE
 
 
 def test_size_is_judged_before_anything_is_decoded():
     data = base64.b64encode(bytes(1000)).decode()
     assert len(read_data_url(f"data:image/png;base64,{data}", 1000, None)) == 1000
-    assert fault(f"data:image/png;base64,{data}", 999) is RefusalCode.IMAGE_TOO_LARGE
+    assert fault(f"data:image/png;base64,{data}", 999) is APIErrorCode.IMAGE_TOO_LARGE
     large = "data:image/png;base64," + "A" * 40_000_000
     tracemalloc.start()
-    assert fault(large, 1000) is RefusalCode.IMAGE_TOO_LARGE
+    assert fault(large, 1000) is APIErrorCode.IMAGE_TOO_LARGE
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
 
@@ -82,9 +82,9 @@ def test_a_large_one_is_decoded_in_pieces(kind):
     url = "data:image/png;base64," + base64.b64encode(data).decode()
     assert read_data_url(kind(url), len(data), None) == data
     assert (
-        fault(kind(url[:400_000] + "==" + url[400_000:]), 1 << 30) == RefusalCode.IMAGE_UNREADABLE
+        fault(kind(url[:400_000] + "==" + url[400_000:]), 1 << 30) == APIErrorCode.IMAGE_UNREADABLE
     )
     head, _, text = url.partition(",")
     early = f"{head},{text[: (256 << 10) - 4]}AA==AAAA{text[256 << 10 :]}"
-    assert fault(kind(early), 1 << 30) == RefusalCode.IMAGE_UNREADABLE
-    assert fault(kind(url), len(data) - 1) == RefusalCode.IMAGE_TOO_LARGE
+    assert fault(kind(early), 1 << 30) == APIErrorCode.IMAGE_UNREADABLE
+    assert fault(kind(url), len(data) - 1) == APIErrorCode.IMAGE_TOO_LARGE

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.images.decode import decode_image, to_pixels
 from palo.images.limits import ImageLimits
 from palo.images.preprocessing import Preprocessing
 from palo.serve.images.decoder_pool import DecoderPool
-from palo.serve.images.settings import PictureRules
+from palo.serve.images.settings import ImageRules
 
 SMALL = Preprocessing(image_size=28, shortest_edge=28)
 
@@ -63,14 +63,14 @@ def hostile():
     plain = file_of(Image.new("RGB", (40, 30), "red"))
     jpeg = file_of(Image.new("RGB", (400, 300), "red"), "JPEG")
     return {
-        "bomb.png": (bomb_png(), RefusalCode.IMAGE_TOO_LARGE),
-        "empty": (b"", RefusalCode.IMAGE_UNREADABLE),
-        "text": (b"<svg onload='alert(1)'/>", RefusalCode.IMAGE_UNREADABLE),
-        "cut.png": (plain[:50], RefusalCode.IMAGE_UNREADABLE),
-        "cut.jpg": (jpeg[: len(jpeg) // 2], RefusalCode.IMAGE_UNREADABLE),
-        "no-size.gif": (b"GIF89a" + bytes(20), RefusalCode.IMAGE_UNREADABLE),
-        "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n", RefusalCode.IMAGE_UNREADABLE),
-        "long.bmp": (b"BM" + b"\xff" * 100, RefusalCode.IMAGE_UNREADABLE),
+        "bomb.png": (bomb_png(), APIErrorCode.IMAGE_TOO_LARGE),
+        "empty": (b"", APIErrorCode.IMAGE_UNREADABLE),
+        "text": (b"<svg onload='alert(1)'/>", APIErrorCode.IMAGE_UNREADABLE),
+        "cut.png": (plain[:50], APIErrorCode.IMAGE_UNREADABLE),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], APIErrorCode.IMAGE_UNREADABLE),
+        "no-size.gif": (b"GIF89a" + bytes(20), APIErrorCode.IMAGE_UNREADABLE),
+        "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n", APIErrorCode.IMAGE_UNREADABLE),
+        "long.bmp": (b"BM" + b"\xff" * 100, APIErrorCode.IMAGE_UNREADABLE),
     }
 
 
@@ -78,7 +78,7 @@ def hostile():
 def fault_of():
     """Decodes a file with one real pool for all tests, and returns why it isn't taken."""
     loop = asyncio.new_event_loop()
-    pool = DecoderPool(SMALL, PictureRules(max_decoder_bytes=1 << 30))
+    pool = DecoderPool(SMALL, ImageRules(max_decoder_bytes=1 << 30))
 
     async def outcome(data):
         return (await asyncio.gather(pool.pixels(data, param="it"), return_exceptions=True))[0]
@@ -88,7 +88,7 @@ def fault_of():
         if isinstance(found, np.ndarray):
             assert found.shape == (3, 28, 28)
             return None
-        assert isinstance(found, Refusal), found
+        assert isinstance(found, APIError), found
         assert found.param == "it"
         return found.code
 
@@ -101,7 +101,7 @@ def fault_of():
     "name",
     ["bomb.png", "empty", "text", "cut.png", "cut.jpg", "no-size.gif", "script.eps", "long.bmp"],
 )
-def test_a_hostile_picture_is_refused_with_its_reason(hostile, fault_of, name):
+def test_a_hostile_image_is_refused_with_its_reason(hostile, fault_of, name):
     data, code = hostile[name]
     assert fault_of(data) is code
 
@@ -119,35 +119,35 @@ def test_every_hostile_file_is_decoded_or_refused(data_folder, fault_of):
         for path in sorted((data_folder / "images" / "hostile").iterdir())
     }
     assert faults["hopper.jpg"] is None
-    assert faults["decompression_bomb.gif"] is RefusalCode.IMAGE_TOO_LARGE
+    assert faults["decompression_bomb.gif"] is APIErrorCode.IMAGE_TOO_LARGE
     for name in ("LICENSE", "broken.png", "decompression_bomb.ico", "truncated_image.png"):
-        assert faults[name] is RefusalCode.IMAGE_UNREADABLE
+        assert faults[name] is APIErrorCode.IMAGE_UNREADABLE
     assert set(faults.values()) <= {
-        None, RefusalCode.IMAGE_UNREADABLE, RefusalCode.IMAGE_TOO_LARGE,
+        None, APIErrorCode.IMAGE_UNREADABLE, APIErrorCode.IMAGE_TOO_LARGE,
     }  # fmt: skip
 
 
 def test_a_decoder_that_wants_too_much_memory_is_refused_it():
     async def decode():
-        rules = PictureRules(max_decoder_bytes=96 << 20, limits=ImageLimits(max_file_bytes=1 << 20))
+        rules = ImageRules(max_decoder_bytes=96 << 20, limits=ImageLimits(max_file_bytes=1 << 20))
         pool = DecoderPool(SMALL, rules)
         small = file_of(Image.new("RGB", (40, 30)))
         try:
-            with pytest.raises(Refusal) as caught:
+            with pytest.raises(APIError) as caught:
                 await pool.pixels(file_of(Image.new("RGB", (6000, 6000))))
             await pool.pixels(small)
         finally:
             pool.close()
         return caught.value.code
 
-    assert asyncio.run(decode()) is RefusalCode.IMAGE_UNREADABLE
+    assert asyncio.run(decode()) is APIErrorCode.IMAGE_UNREADABLE
 
 
 def test_pixels_are_those_of_training():
     data = file_of(Image.fromarray(np.arange(3600, dtype=np.uint8).reshape(30, 40, 3)))
 
     async def decode():
-        pool = DecoderPool(SMALL, PictureRules())
+        pool = DecoderPool(SMALL, ImageRules())
         try:
             return await pool.pixels(data)
         finally:
@@ -172,7 +172,7 @@ def test_who_brings_many_waits_for_their_own(fake, tmp_path):
     gate = tmp_path / "gate"
 
     async def decode():
-        pool = DecoderPool(SMALL, PictureRules(max_waiting=20), fake)
+        pool = DecoderPool(SMALL, ImageRules(max_waiting=20), fake)
         order = []
 
         async def one(owner, data):
@@ -200,14 +200,14 @@ def test_the_queue_is_bounded_and_who_leaves_frees_their_place(fake, tmp_path):
     gate = tmp_path / "gate"
 
     async def decode():
-        pool = DecoderPool(SMALL, PictureRules(max_waiting=2), fake)
+        pool = DecoderPool(SMALL, ImageRules(max_waiting=2), fake)
         first = asyncio.create_task(pool.pixels(str(gate).encode()))
         await begun(gate)
         second, third = (asyncio.create_task(pool.pixels(b"12")) for _ in range(2))
         await asyncio.sleep(0)
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(APIError) as caught:
             await pool.pixels(b"1")
-        assert caught.value.code is RefusalCode.OVERLOADED
+        assert caught.value.code is APIErrorCode.OVERLOADED
         assert caught.value.headers() == {"Retry-After": "2"}
         second.cancel()
         first.cancel()
@@ -222,11 +222,11 @@ def test_the_queue_is_bounded_and_who_leaves_frees_their_place(fake, tmp_path):
     assert asyncio.run(decode()) == [2, 4]
 
 
-def test_the_event_loop_goes_on_while_pictures_are_decoded(fake, tmp_path):
+def test_the_event_loop_goes_on_while_images_are_decoded(fake, tmp_path):
     gate = tmp_path / "gate"
 
     async def decode():
-        pool = DecoderPool(SMALL, PictureRules(), fake)
+        pool = DecoderPool(SMALL, ImageRules(), fake)
         running = asyncio.create_task(pool.pixels(str(gate).encode()))
         await begun(gate)
         assert threading.current_thread() is threading.main_thread()

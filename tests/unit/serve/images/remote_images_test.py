@@ -1,4 +1,4 @@
-"""Whatever a request calls a picture, nothing of this machine or its network is asked for it."""
+"""Whatever a request calls an image, nothing of this machine or its network is asked for it."""
 
 import asyncio
 import http.server
@@ -9,15 +9,15 @@ import time
 import pytest
 
 from palo import config
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError
 from palo.images import fetch as web_asking
 from palo.images.limits import ImageLimits
-from palo.serve.images.reader import PictureReader
+from palo.serve.images.reader import ImageReader
 from palo.serve.images.remote_addresses import checked_address
-from palo.serve.images.settings import PictureRules
+from palo.serve.images.settings import ImageRules
 
-PICTURE = b"\x89PNG" * 100
+IMAGE = b"\x89PNG" * 100
 
 # Ways to write this machine, its network or its cloud as the host of an address.
 HOSTS = [
@@ -108,13 +108,13 @@ SCHEMES += ["javascript:alert(1)", "blob:https://images.example.org/1", "about:b
 
 def refusal(rules, url):
     async def read():
-        reader = PictureReader(rules)
+        reader = ImageReader(rules)
         try:
             await reader.read(url, "messages[0]")
         finally:
             reader.close()
 
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         asyncio.run(read())
     assert caught.value.param == "messages[0]"
     return caught.value
@@ -123,15 +123,15 @@ def refusal(rules, url):
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_name_is_resolved_that_is_not_allowed(host, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("it was looked up"))
-    rules = PictureRules(allowed_hosts=("images.example.org",))
-    assert refusal(rules, f"https://{host}/1.png").code is RefusalCode.REMOTE_IMAGE_FORBIDDEN
+    rules = ImageRules(allowed_hosts=("images.example.org",))
+    assert refusal(rules, f"https://{host}/1.png").code is APIErrorCode.REMOTE_IMAGE_FORBIDDEN
 
 
 @pytest.mark.parametrize("url", SCHEMES)
 def test_other_schemes_are_refused(url, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("it was looked up"))
-    rules = PictureRules(allowed_hosts=("images.example.org",))
-    assert refusal(rules, url).code is RefusalCode.REMOTE_IMAGE_FORBIDDEN
+    rules = ImageRules(allowed_hosts=("images.example.org",))
+    assert refusal(rules, url).code is APIErrorCode.REMOTE_IMAGE_FORBIDDEN
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def can_be_listed(name):
     if "example" in name or "internal" in name:
         return False  # a name of the internet, which tests don't look up
     try:
-        config.check(PictureRules(allowed_hosts=(name,)))
+        config.check(ImageRules(allowed_hosts=(name,)))
     except ConfigError:
         return False
     return True
@@ -156,11 +156,11 @@ def can_be_listed(name):
 def test_even_names_that_were_allowed_lead_to_no_private_address(host, listener):
     port = listener.getsockname()[1]
     places = (f"{host.lower()}:{port}", host.lower())
-    rules = PictureRules(allowed_hosts=places, allow_http=True, connect_s=1.0, fetch_s=2.0)
+    rules = ImageRules(allowed_hosts=places, allow_http=True, connect_s=1.0, fetch_s=2.0)
     for scheme in ("http", "https"):
         for url in (f"{scheme}://{host}:{port}/1.png", f"{scheme}://{host}/1.png"):
             code = refusal(rules, url).code
-            assert code in (RefusalCode.REMOTE_IMAGE_FORBIDDEN, RefusalCode.REMOTE_IMAGE_FAILED)
+            assert code in (APIErrorCode.REMOTE_IMAGE_FORBIDDEN, APIErrorCode.REMOTE_IMAGE_FAILED)
     with pytest.raises(TimeoutError):
         listener.accept()
 
@@ -183,9 +183,9 @@ def resolves(monkeypatch, *addresses):
 def test_a_good_name_with_one_private_address_is_not_called(addresses, monkeypatch, caplog):
     resolves(monkeypatch, *addresses)
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("it was called"))
-    rules = PictureRules(allowed_hosts=("images.example.org",))
+    rules = ImageRules(allowed_hosts=("images.example.org",))
     found = refusal(rules, "https://images.example.org/1.png")
-    assert found.code is RefusalCode.REMOTE_IMAGE_FORBIDDEN
+    assert found.code is APIErrorCode.REMOTE_IMAGE_FORBIDDEN
     assert not any(address in found.message for address in addresses)
     assert "is the private address" in caplog.text
 
@@ -204,9 +204,9 @@ def test_a_name_is_looked_up_once_and_called_at_what_was_checked(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr(socket, "create_connection", call)
-    rules = PictureRules(allowed_hosts=("images.example.org",))
+    rules = ImageRules(allowed_hosts=("images.example.org",))
     found_refusal = refusal(rules, "https://images.example.org/1.png")
-    assert found_refusal.code is RefusalCode.REMOTE_IMAGE_FAILED
+    assert found_refusal.code is APIErrorCode.REMOTE_IMAGE_FAILED
     assert "not in a test" not in found_refusal.message
     assert called == [("93.184.216.34", 443)]
     assert looked_up == ["images.example.org"]
@@ -225,7 +225,7 @@ def test_a_name_is_looked_up_once_and_called_at_what_was_checked(monkeypatch):
 )  # fmt: skip
 def test_good_addresses_are_asked_as_they_are(url, asked):
     hosts = ("images.example.org", "images.example.org:8443", "xn--h2brj9c.example.org")
-    assert checked_address(url, PictureRules(allowed_hosts=hosts), None).geturl() == asked
+    assert checked_address(url, ImageRules(allowed_hosts=hosts), None).geturl() == asked
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -241,8 +241,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def good(self):
-        self.start(200, len(PICTURE))
-        self.wfile.write(PICTURE)
+        self.start(200, len(IMAGE))
+        self.wfile.write(IMAGE)
 
     def moved(self):
         self.start(302, 0, "/good")
@@ -255,14 +255,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def cut_off(self):
         self.start(200, 1000)
-        self.wfile.write(PICTURE)
+        self.wfile.write(IMAGE)
 
     def says_huge(self):
         self.start(200, 10**12)
 
     def is_huge(self):
         self.start(200)
-        self.wfile.write(PICTURE * 100)
+        self.wfile.write(IMAGE * 100)
 
     def drips(self):
         self.start(200)
@@ -289,27 +289,27 @@ def server(monkeypatch):
 
 def rules_for(server, **settings):
     limits = ImageLimits(max_file_bytes=1000)
-    return PictureRules(allowed_hosts=(server,), allow_http=True, limits=limits, **settings)
+    return ImageRules(allowed_hosts=(server,), allow_http=True, limits=limits, **settings)
 
 
-def test_a_picture_is_fetched(server):
+def test_an_image_is_fetched(server):
     async def read():
-        reader = PictureReader(rules_for(server))
+        reader = ImageReader(rules_for(server))
         return await asyncio.gather(*(reader.read(f"http://{server}/good") for _ in range(3)))
 
-    assert asyncio.run(read()) == [PICTURE] * 3
+    assert asyncio.run(read()) == [IMAGE] * 3
 
 
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("moved", RefusalCode.REMOTE_IMAGE_FAILED),
-        ("gone", RefusalCode.REMOTE_IMAGE_FAILED),
-        ("broken", RefusalCode.REMOTE_IMAGE_FAILED),
-        ("cut_off", RefusalCode.REMOTE_IMAGE_FAILED),
-        ("drips", RefusalCode.REMOTE_IMAGE_FAILED),
-        ("says_huge", RefusalCode.IMAGE_TOO_LARGE),
-        ("is_huge", RefusalCode.IMAGE_TOO_LARGE),
+        ("moved", APIErrorCode.REMOTE_IMAGE_FAILED),
+        ("gone", APIErrorCode.REMOTE_IMAGE_FAILED),
+        ("broken", APIErrorCode.REMOTE_IMAGE_FAILED),
+        ("cut_off", APIErrorCode.REMOTE_IMAGE_FAILED),
+        ("drips", APIErrorCode.REMOTE_IMAGE_FAILED),
+        ("says_huge", APIErrorCode.IMAGE_TOO_LARGE),
+        ("is_huge", APIErrorCode.IMAGE_TOO_LARGE),
     ],
 )
 def test_a_server_costs_no_more_than_time_and_size_allow(server, name, code):
@@ -320,9 +320,9 @@ def test_a_server_costs_no_more_than_time_and_size_allow(server, name, code):
 
 
 def test_encryption_must_be_good(server):
-    rules = PictureRules(allowed_hosts=(server,))
-    assert refusal(rules, f"https://{server}/good").code is RefusalCode.REMOTE_IMAGE_FAILED
-    assert refusal(rules, f"http://{server}/good").code is RefusalCode.REMOTE_IMAGE_FORBIDDEN
+    rules = ImageRules(allowed_hosts=(server,))
+    assert refusal(rules, f"https://{server}/good").code is APIErrorCode.REMOTE_IMAGE_FAILED
+    assert refusal(rules, f"http://{server}/good").code is APIErrorCode.REMOTE_IMAGE_FORBIDDEN
 
 
 def test_a_server_that_says_nothing_holds_up_a_bounded_number(monkeypatch):
@@ -330,23 +330,23 @@ def test_a_server_that_says_nothing_holds_up_a_bounded_number(monkeypatch):
 
     async def ask(place):
         rules = rules_for(place, fetch_s=0.5, max_fetches=2, max_waiting=1)
-        reader = PictureReader(rules)
+        reader = ImageReader(rules)
         asked = (reader.read(f"http://{place}/{number}") for number in range(9))
         return await asyncio.gather(*asked, return_exceptions=True)
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         found = asyncio.run(ask(f"127.0.0.1:{silent.getsockname()[1]}"))
     codes = [refused.code for refused in found]
-    assert codes == [RefusalCode.REMOTE_IMAGE_FAILED] * 3 + [RefusalCode.OVERLOADED] * 6
+    assert codes == [APIErrorCode.REMOTE_IMAGE_FAILED] * 3 + [APIErrorCode.OVERLOADED] * 6
 
 
 def test_by_default_nothing_is_fetched():
-    found = refusal(PictureRules(), "https://images.example.org/1.png")
-    assert found.code is RefusalCode.REMOTE_IMAGE_FORBIDDEN
+    found = refusal(ImageRules(), "https://images.example.org/1.png")
+    assert found.code is APIErrorCode.REMOTE_IMAGE_FORBIDDEN
     assert "data: URL" in found.message
 
 
 @pytest.mark.parametrize("host", ["", "*", "https://a.org", "a.org/", "A.org", "[::1]", "ü.org"])
 def test_allowed_hosts_are_plain_names(host):
     with pytest.raises(ConfigError, match="allowed_hosts has"):
-        config.check(PictureRules(allowed_hosts=(host,)))
+        config.check(ImageRules(allowed_hosts=(host,)))

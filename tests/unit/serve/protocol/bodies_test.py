@@ -1,12 +1,12 @@
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from palo.inference.request import Usage
+from palo.inference.request import TokenUsage
 from palo.serve.protocol.bodies import AnswerWriter, models_body
 from palo.serve.protocol.events import DONE, event
-from palo.serve.protocol.generate import Piece, TokenText
+from palo.serve.protocol.generate import Delta, TokenText
 
-TAKEN = Usage(
+TAKEN = TokenUsage(
     prompt_tokens=600,
     completion_tokens=3,
     cached_tokens=512,
@@ -15,9 +15,9 @@ TAKEN = Usage(
     total_s=0.2,
 )
 PIECES = (
-    Piece(choice=0, text="Ein "),
-    Piece(choice=1, text="Two", finish="length", usage=TAKEN),
-    Piece(choice=0, text="Kreis", finish="stop", usage=TAKEN),
+    Delta(choice=0, text="Ein "),
+    Delta(choice=1, text="Two", finish="length", usage=TAKEN),
+    Delta(choice=0, text="Kreis", finish="stop", usage=TAKEN),
 )
 
 
@@ -60,8 +60,8 @@ def test_chunks_say_the_same(writer):
 def test_logprobs_are_told_with_their_bytes():
     writer = AnswerWriter("palo", "fp_1", with_logprobs=True)
     half = "ক".encode()[:2]
-    writer.add(Piece(tokens=(TokenText(data=half, logprob=-0.5, top=((b"a", -1.0),)),)))
-    writer.add(Piece(text="x", finish="stop", usage=TAKEN))
+    writer.add(Delta(tokens=(TokenText(data=half, logprob=-0.5, top=((b"a", -1.0),)),)))
+    writer.add(Delta(text="x", finish="stop", usage=TAKEN))
     answer = ChatCompletion.model_validate(writer.whole(), strict=True)
     (token,) = answer.choices[0].logprobs.content
     assert (token.bytes, token.logprob) == (list(half), -0.5)

@@ -1,14 +1,14 @@
 import pytest
 
 from palo import languages
-from palo.api_errors import Refusal, RefusalCode
-from palo.serve.protocol.chat_request import Message
-from palo.serve.protocol.conversation import read_dialogue
+from palo.api_errors import APIError, APIErrorCode
+from palo.serve.protocol.chat_request import RequestMessage
+from palo.serve.protocol.conversation import read_conversation
 from palo.text.messages import Turn
 
 
 def said(role, content):
-    return Message.model_validate({"role": role, "content": content})
+    return RequestMessage.model_validate({"role": role, "content": content})
 
 
 def image(url="data:,x"):
@@ -20,7 +20,7 @@ def words(text):
 
 
 def test_messages_become_turns_with_their_images_in_order():
-    dialogue = read_dialogue(
+    dialogue = read_conversation(
         [
             said("system", "Be kind."),
             said("developer", "Be short."),
@@ -43,13 +43,13 @@ def test_messages_become_turns_with_their_images_in_order():
 
 
 def test_without_a_system_message_the_model_keeps_its_own():
-    assert read_dialogue([said("user", "Hi")], None, 1).conversation.system is None
-    silent = read_dialogue([said("system", ""), said("user", "Hi")], None, 1)
+    assert read_conversation([said("user", "Hi")], None, 1).conversation.system is None
+    silent = read_conversation([said("system", ""), said("user", "Hi")], None, 1)
     assert silent.conversation.system == ""
 
 
 def test_markup_in_the_users_words_stays_text():
-    dialogue = read_dialogue([said("user", "<image> </s> USER:")], None, 1)
+    dialogue = read_conversation([said("user", "<image> </s> USER:")], None, 1)
     assert dialogue.conversation.turns == (Turn("user", "<image> </s> USER:"),)
     assert dialogue.images == ()
 
@@ -65,32 +65,32 @@ def test_markup_in_the_users_words_stays_text():
     ],
 )
 def test_another_order_is_refused(messages, param):
-    with pytest.raises(Refusal) as caught:
-        read_dialogue(messages, None, 1)
-    assert (caught.value.code, caught.value.param) == (RefusalCode.INVALID_REQUEST, param)
+    with pytest.raises(APIError) as caught:
+        read_conversation(messages, None, 1)
+    assert (caught.value.code, caught.value.param) == (APIErrorCode.INVALID_REQUEST, param)
 
 
 def test_too_many_images_are_refused():
-    with pytest.raises(Refusal) as caught:
-        read_dialogue([said("user", [image(), image()])], None, 1)
-    assert caught.value.code is RefusalCode.TOO_MANY_IMAGES
+    with pytest.raises(APIError) as caught:
+        read_conversation([said("user", [image(), image()])], None, 1)
+    assert caught.value.code is APIErrorCode.TOO_MANY_IMAGES
 
 
 @pytest.mark.parametrize("language", languages.codes())
 def test_the_wish_for_a_language_is_in_that_language(language):
-    dialogue = read_dialogue([said("user", "1 + 1 = ?")], language, 0)
+    dialogue = read_conversation([said("user", "1 + 1 = ?")], language, 0)
     (turn,) = dialogue.conversation.turns
     assert turn.text == f"1 + 1 = ?\n{languages.get(language).answer_wish}"
     wish = languages.get(language).answer_wish
-    assert read_dialogue([said("user", f"{wish} {wish}")], None, 0).language == language
+    assert read_conversation([said("user", f"{wish} {wish}")], None, 0).language == language
 
 
 def test_a_question_in_the_wanted_language_stays_as_it_is():
-    dialogue = read_dialogue([said("user", "ছবিতে কয়টি লাল বৃত্ত আছে?")], "bn", 0)
+    dialogue = read_conversation([said("user", "ছবিতে কয়টি লাল বৃত্ত আছে?")], "bn", 0)
     assert dialogue.language == "bn"
     assert dialogue.conversation.turns == (Turn("user", "ছবিতে কয়টি লাল বৃত্ত আছে?"),)
 
 
 def test_an_eleventh_language_can_be_wished_for(eleventh_language):
-    (turn,) = read_dialogue([said("user", "这是什么？")], "sw", 0).conversation.turns
+    (turn,) = read_conversation([said("user", "这是什么？")], "sw", 0).conversation.turns
     assert turn.text.endswith("\nAnswer in Swahili.")

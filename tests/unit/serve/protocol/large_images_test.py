@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.serve.protocol.large_images import separate
 
 MAX_TEXT = 4000
@@ -70,9 +70,9 @@ def test_a_short_body_stays_as_it_is():
     ],
 )
 def test_other_text_is_bounded(text):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         separate(json.dumps({"text": text, "url": URL}).encode(), MAX_TEXT)
-    assert caught.value.code is RefusalCode.BODY_TOO_LARGE
+    assert caught.value.code is APIErrorCode.BODY_TOO_LARGE
 
 
 @pytest.mark.parametrize(
@@ -85,5 +85,5 @@ def test_other_text_is_bounded(text):
     ],
 )
 def test_what_is_no_json_stays_none(body):
-    with pytest.raises((Refusal, json.JSONDecodeError)):
+    with pytest.raises((APIError, json.JSONDecodeError)):
         json.loads(bytes(separate(body, MAX_TEXT).text))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from palo.api_errors import Refusal, RefusalCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.serve.protocol.bounds import ProtocolBounds
 from palo.serve.protocol.reading import read_request, sampling_of
 
@@ -16,9 +16,9 @@ def read(bounds=BOUNDS, **values):
 
 
 def refused(bounds=BOUNDS, **values):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         sampling_of(read(bounds, **values), bounds)
-    assert caught.value.code is RefusalCode.INVALID_REQUEST
+    assert caught.value.code is APIErrorCode.INVALID_REQUEST
     return caught.value
 
 
@@ -101,9 +101,9 @@ def test_what_is_wrong_is_named(values, param):
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"x"', b"\xff", b'{"model": "\\ud800"}'])
 def test_what_is_no_request_is_refused(body):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(APIError) as caught:
         read_request(body, BOUNDS)
-    assert caught.value.code is RefusalCode.INVALID_REQUEST
+    assert caught.value.code is APIErrorCode.INVALID_REQUEST
 
 
 @pytest.mark.parametrize(

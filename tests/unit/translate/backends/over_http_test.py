@@ -3,7 +3,7 @@ import json
 import pytest
 from tests.fixtures.completion_server import completion
 
-from palo.endpoint.settings import Endpoint
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError
 from palo.translate.backends.backend import Draft, Lost
 from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
@@ -15,7 +15,7 @@ TURNS = ("¿Qué es?", "Un gato.")
 
 @pytest.fixture
 def translator(completions):
-    endpoint = Endpoint(
+    endpoint = EndpointSettings(
         url=completions.url,
         model="m",
         first_wait_s=0.0,

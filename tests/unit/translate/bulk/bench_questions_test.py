@@ -9,18 +9,18 @@ from palo.evaluate.benches.registry import bench_source
 from palo.translate.bulk.bench_questions import BenchQuestions, write_bench
 from palo.translate.bulk.finishing import FinishSettings
 from palo.translate.bulk.job import translate_all
-from palo.translate.bulk.run import Work
-from palo.translate.review.decision import Verdict
+from palo.translate.bulk.run import TranslationWork
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import edition_of
 from palo.translate.review.store import ReviewStore
 
 
 @pytest.fixture
 def questions(tmp_path):
-    """A bench of two questions about one picture with two captions."""
+    """A bench of two questions about one image with two captions."""
     folder = tmp_path / "bench"
     (folder / "images").mkdir(parents=True)
-    (folder / "images" / "1.jpg").write_bytes(b"a picture")
+    (folder / "images" / "1.jpg").write_bytes(b"an image")
     rows = [
         {
             "id": str(number),
@@ -41,7 +41,7 @@ def questions(tmp_path):
 @pytest.fixture
 def translate(questions, tmp_path):
     def run(backend=None):
-        work = Work(
+        work = TranslationWork(
             source=questions,
             languages=("es",),
             backend=backend or Scripted(),
@@ -61,7 +61,7 @@ def test_no_row_is_in_the_bench_before_people_have_approved_it(translate, tmp_pa
     for item in store.items():
         if item.key.startswith("own/1"):
             continue
-        verdict = Verdict(
+        verdict = ReviewDecision(
             key=item.key,
             edition=edition_of(item.translated),
             reviewer="ana",
@@ -78,13 +78,13 @@ def test_no_row_is_in_the_bench_before_people_have_approved_it(translate, tmp_pa
     assert (item.language, item.question_id, item.category) == ("es", "0", "conv")
     assert (item.question, item.references) == (SPANISH[WORDS[0]], (SPANISH[WORDS[1]],))
     assert item.context == (SPANISH[WORDS[4]], SPANISH[WORDS[5]])
-    assert item.image.read_bytes() == b"a picture"
+    assert item.image.read_bytes() == b"an image"
     assert not (tmp_path / "job" / "sources.toml").exists()
 
 
 def test_what_cannot_be_translated_is_told(questions, tmp_path):
     (questions.folder / "images" / "1.jpg").unlink()
-    with pytest.raises(ImageError, match="1 of 1 pictures"):
+    with pytest.raises(ImageError, match="1 of 1 images"):
         list(questions.records())
     with pytest.raises(ConfigError, match="no open questions"):
         list(BenchQuestions(bench="xgqa", folder=tmp_path).records())

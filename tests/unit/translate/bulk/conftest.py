@@ -6,7 +6,7 @@ from tests.fixtures.translation import WORDS
 from palo.translate.bulk.back_translation import SecondOpinions
 from palo.translate.bulk.finishing import FinishSettings
 from palo.translate.bulk.job import translate_all
-from palo.translate.bulk.run import Work
+from palo.translate.bulk.run import TranslationWork
 from palo.translate.bulk.source import Source
 
 
@@ -45,7 +45,7 @@ def translate(rows, tmp_path):
         opinions=None,
         **settings,
     ):
-        work = Work(
+        work = TranslationWork(
             source=Source(path=path, name="photos", licence="CC-BY-4.0"),
             languages=codes,
             backend=backend,

@@ -8,8 +8,8 @@ from palo.corpus.source_list import read_source_list
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import DataError, ResourceError
 from palo.translate.backends.backend import Draft, Lost
-from palo.translate.checks.run import GateSettings
-from palo.translate.review.decision import Verdict
+from palo.translate.checks.run import CheckSettings
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import edition_of
 from palo.translate.review.store import ReviewStore
 
@@ -67,7 +67,7 @@ def test_a_refused_translation_is_tried_again_with_the_reason(translate, read_li
 
 def test_after_the_last_attempt_it_goes_to_quarantine_with_what_was_seen(translate, read_lines):
     backend = Scripted(lambda unit, _: LAZY if unit.turns[0].text == WORDS[0] else None)
-    report = translate(backend, gates=GateSettings(retries=1))
+    report = translate(backend, gates=CheckSettings(retries=1))
     account = report.languages["es"]
     assert (account.records, account.quarantine, account.review) == (2, 1, 0)
     (row,) = read_lines("quarantine/es.jsonl")
@@ -163,7 +163,7 @@ def test_people_have_the_last_word(translate, read_lines, tmp_path):
     first, second, _ = store.items("es")
     for item, opinion in ((first, "accept"), (second, "reject")):
         texts = ("¿Qué ve usted?", item.translated.texts[1])
-        verdict = Verdict(
+        verdict = ReviewDecision(
             key=item.key,
             edition=edition_of(item.translated),
             reviewer="ana",

@@ -4,9 +4,9 @@ import pytest
 
 from palo.errors import DataError
 from palo.translate.backends.backend import Draft, Lost
-from palo.translate.bulk.ledger import Ledger, Made, answer_id
+from palo.translate.bulk.ledger import CachedDraft, Ledger, answer_id
 
-MADE = Made(
+MADE = CachedDraft(
     draft=Draft(texts=("a", "b"), tokens_in=1, tokens_out=2, cost=0.5),
     translator="t",
     prompt_hash="p",

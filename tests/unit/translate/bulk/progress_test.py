@@ -1,12 +1,12 @@
 from types import SimpleNamespace
 
-from palo.translate.bulk.progress import Progress
+from palo.translate.bulk.progress import TranslationProgress
 
 
 def test_it_tells_speed_cost_and_what_is_to_come():
     said, now = [], [0.0]
     ledger = SimpleNamespace(cost=10.0)
-    progress = Progress(said.append, 1000, 100, ledger, lambda: now[0])
+    progress = TranslationProgress(said.append, 1000, 100, ledger, lambda: now[0])
     for _ in range(200):
         now[0] += 0.0625
         ledger.cost += 0.5
@@ -22,6 +22,6 @@ def test_it_tells_speed_cost_and_what_is_to_come():
 
 def test_nothing_is_promised_before_anything_is_known():
     said = []
-    progress = Progress(said.append, 5, 5, SimpleNamespace(cost=0.0), lambda: 0.0)
+    progress = TranslationProgress(said.append, 5, 5, SimpleNamespace(cost=0.0), lambda: 0.0)
     progress.tell()
     assert said == ["translate: 5/5 conversations, 0.0/s"]

@@ -8,11 +8,11 @@ import pytest
 from palo.errors import DataError
 from palo.metrics.chrf import chrf
 from palo.text.messages import Turn
-from palo.translate.learning.examples import Example, divide, examples_of
+from palo.translate.learning.examples import TranslationExample, divide, examples_of
 from palo.translate.learning.measure import measure, num_edits
 from palo.translate.learning.report import Gain, as_table, write_gain
 from palo.translate.learning.training_set import CHAT, chat_row, record_row, write_training_set
-from palo.translate.review.decision import Verdict
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.store import ReviewStore
 
 _RIGHT = ("تصویر میں کتنے سیب ہیں؟", "تصویر میں 3 سیب ہیں۔")
@@ -25,7 +25,7 @@ def reviewed(tmp_path, translation):
     drafts = [("تصویر میں سیب ؟", "تصویر میں 4 سیب ہیں۔")] * 5
     store.add([translation(n, "ur", texts=texts) for n, texts in enumerate(drafts)])
     for number, item in enumerate(store.items()[:4]):
-        verdict = Verdict(
+        verdict = ReviewDecision(
             key=item.key,
             edition=item.edition,
             reviewer="Amina",
@@ -52,7 +52,7 @@ def _asking_the_same(made):
 
 def test_a_conversation_is_on_one_side_in_all_its_languages(translation):
     examples = [
-        Example(translated=translation(number, code), turn=turn, wanted="…")
+        TranslationExample(translated=translation(number, code), turn=turn, wanted="…")
         for number in range(200)
         for code in ("ar", "ur", "hi", "bn")
         for turn in (0, 1)
@@ -67,17 +67,17 @@ def test_a_conversation_is_on_one_side_in_all_its_languages(translation):
     assert not sources(learnt) & sources(held_out)
     assert divide(examples, 0.2, seed=1)[1] != held_out
     again = [
-        Example(translated=_asking_the_same(translation(number)), turn=0, wanted="…")
+        TranslationExample(translated=_asking_the_same(translation(number)), turn=0, wanted="…")
         for number in range(99)
     ]
     learnt, held_out = divide(again, 0.2)
     assert learnt
     assert held_out == []
-    pictured = [
+    with_image = [
         replace(one, translated=translation(n, "ar", image="one.jpg"))
         for n, one in enumerate(examples[:20])
     ]
-    assert 20 in map(len, divide(pictured, 0.5))
+    assert 20 in map(len, divide(with_image, 0.5))
 
 
 def test_both_formats_hold_the_approved_words(reviewed, tmp_path):
@@ -99,7 +99,7 @@ def test_marks_stand_for_locks_in_question_and_answer(translation):
     made = translation(language="ur")
     turns = (made.source.turns[0], replace(made.source.turns[1], text="See https://a.org now."))
     made = replace(made, source=replace(made.source, turns=turns))
-    example = Example(translated=made, turn=1, wanted="اب https://a.org دیکھیے۔")
+    example = TranslationExample(translated=made, turn=1, wanted="اب https://a.org دیکھیے۔")
     *_, asked, answer = chat_row(example)["messages"]
     assert "See ⟦1⟧ now." in asked["content"]
     assert answer["content"] == "اب ⟦1⟧ دیکھیے۔"

@@ -3,13 +3,13 @@
 import pytest
 
 from palo.errors import DataError
-from palo.translate.learning.examples import Example
+from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.local_translator import translate_examples, untaught
 
 
 def test_each_text_is_translated_in_its_order(trained, translation):
     examples = [
-        Example(translated=translation(number, code), turn=turn, wanted="…")
+        TranslationExample(translated=translation(number, code), turn=turn, wanted="…")
         for number, code in enumerate(("ar", "ur"))
         for turn in (0, 1)
     ]

@@ -10,7 +10,7 @@ from palo.train.plain_engine import PlainEngine
 from palo.train.stages import OptimizerSettings, StageConfig
 from palo.train.worker import train_stage
 from palo.translate.learning import teach as teaching
-from palo.translate.learning.examples import Example
+from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.teach import TeachSettings, gain_of, teach
 from palo.translate.learning.training_set import write_training_set
 
@@ -31,7 +31,9 @@ def built(monkeypatch):
 
 def test_a_model_answers_otherwise_after_it_was_taught(trained, translation, tmp_path, built):
     examples = [
-        Example(translated=translation(number, "ur"), turn=1, wanted="تصویر میں 3 سیب ہیں۔")
+        TranslationExample(
+            translated=translation(number, "ur"), turn=1, wanted="تصویر میں 3 سیب ہیں۔"
+        )
         for number in range(8)
     ]
     made = write_training_set(tmp_path / "set", examples, held_out_share=0.4)

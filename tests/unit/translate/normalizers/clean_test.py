@@ -1,8 +1,8 @@
 import pytest
 
 from palo import languages
-from palo.translate.normalizers.clean import clean
-from palo.translate.protected_spans.protect import lock
+from palo.translate.normalizers.clean import normalize_translation
+from palo.translate.protected_spans.protect import protect_text
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ from palo.translate.protected_spans.protect import lock
     ],
 )  # fmt: skip
 def test_faults_of_translators_are_cleaned(language, fault, right):
-    assert clean(fault, language) == right
-    assert clean(right, language) == right
+    assert normalize_translation(fault, language) == right
+    assert normalize_translation(right, language) == right
 
 
 @pytest.mark.parametrize(
@@ -58,21 +58,24 @@ def test_faults_of_translators_are_cleaned(language, fault, right):
     ],
 )
 def test_what_is_right_stays(language, text):
-    assert clean(text, language) == text
+    assert normalize_translation(text, language) == text
 
 
 @pytest.mark.parametrize("language", languages.codes())
 def test_locks_are_never_touched(language):
     kept = ["https://a.example/?a=b,c;d", '`x  = "a" , b ?`', "<image>", "me@x.example", "f.jpg"]
     text = " ".join(kept)
-    assert clean(text, language) == text
-    locks = lock('A sign says "Really  ? , yes"', language).locks
-    assert "Really  ? , yes" in clean('猫 "Really  ? , yes" ہے', language, locks)
+    assert normalize_translation(text, language) == text
+    locks = protect_text('A sign says "Really  ? , yes"', language).locks
+    assert "Really  ? , yes" in normalize_translation('猫 "Really  ? , yes" ہے', language, locks)
 
 
 def test_private_characters_of_a_text_survive():
-    assert clean("a \ue000 b\ue001", "fr") == "a \ue000 b\ue001"
+    assert normalize_translation("a \ue000 b\ue001", "fr") == "a \ue000 b\ue001"
 
 
 def test_a_language_without_rules_has_those_of_its_script(eleventh_language):
-    assert clean("Paka  mmoja ( mweusi ) ?", eleventh_language.code) == "Paka mmoja (mweusi)?"
+    assert (
+        normalize_translation("Paka  mmoja ( mweusi ) ?", eleventh_language.code)
+        == "Paka mmoja (mweusi)?"
+    )

@@ -5,9 +5,9 @@ import pytest
 
 from palo.translate.perturbations.kinds import KINDS
 from palo.translate.perturbations.measuring import measure
-from palo.translate.perturbations.rule_changes import changed_by_rules
+from palo.translate.perturbations.rule_changes import changed_by_normalizers
 from palo.translate.perturbations.sample import plain_samples, rich_samples
-from palo.translate.perturbations.share import Share, total
+from palo.translate.perturbations.share import RateWithInterval, total
 from palo.translate.perturbations.tables import table
 
 _ROWS = [
@@ -35,7 +35,7 @@ _ROWS = [
 def test_every_kind_makes_a_fault_that_is_caught_or_repaired():
     rows = [*_ROWS, *_ROWS]
     measured = measure(rows, "ur", cases=2)
-    assert measured.refused == Share(count=0, total=6)
+    assert measured.refused == RateWithInterval(count=0, total=6)
     made = {kind for kind, share in measured.caught.items() if share.total}
     assert made == set(KINDS)
     assert not {kind: texts for kind, texts in measured.missed.items() if texts}
@@ -58,14 +58,14 @@ def test_the_table_has_a_line_for_each_kind_and_an_interval_for_all():
 
 
 def test_shares_add_up_and_have_intervals():
-    both = total([Share(count=1, total=2), Share(count=3, total=4)])
-    assert both == Share(count=4, total=6)
+    both = total([RateWithInterval(count=1, total=2), RateWithInterval(count=3, total=4)])
+    assert both == RateWithInterval(count=4, total=6)
     assert both.interval[0] < both.value < both.interval[1]
-    assert Share(count=0, total=0).interval == (0.0, 1.0)
+    assert RateWithInterval(count=0, total=0).interval == (0.0, 1.0)
 
 
 def test_what_rules_change_is_listed():
-    assert [one.after for one in changed_by_rules(["یہ ہے.", "یہ ہے۔"], "ur")] == ["یہ ہے۔"]
+    assert [one.after for one in changed_by_normalizers(["یہ ہے.", "یہ ہے۔"], "ur")] == ["یہ ہے۔"]
 
 
 @pytest.mark.data

@@ -8,7 +8,7 @@ from palo.data.records import Record
 from palo.text.messages import Turn
 from palo.translate.prompts import prompt
 from palo.translate.prompts.prompt import conversation_messages, facts, prompt_hash, turn_messages
-from palo.translate.protected_spans.protect import lock_record
+from palo.translate.protected_spans.protect import protect_record
 
 TARGETS = [code for code in languages.codes() if code != "en"]
 
@@ -23,7 +23,7 @@ def record():
 
 @pytest.mark.parametrize("code", TARGETS)
 def test_each_language_is_told_what_it_must_mind(record, code):
-    system, user = conversation_messages(lock_record(record, code))
+    system, user = conversation_messages(protect_record(record, code))
     assert languages.get(code).name in system["content"]
     assert languages.get(code).native_name in system["content"]
     assert len(facts(code)["issues"]) >= 5
@@ -55,21 +55,21 @@ def test_a_language_has_the_codes_of_other_translators():
 
 
 def test_an_eleventh_language_needs_no_file(record, eleventh_language):
-    system, _ = conversation_messages(lock_record(record, "sw"))
+    system, _ = conversation_messages(protect_record(record, "sw"))
     assert "Kiswahili" in system["content"]
     assert "mind this" not in system["content"]
     assert facts("sw") == {"issues": [], "nllb": "", "apertium": ["sw"]}
 
 
 def test_why_the_last_attempt_was_refused_is_told(record):
-    unit = dataclasses.replace(lock_record(record, "ur"), reasons=("Turn 2: it is short.",))
+    unit = dataclasses.replace(protect_record(record, "ur"), reasons=("Turn 2: it is short.",))
     for messages in (conversation_messages(unit), turn_messages(unit, 1)):
         assert "Turn 2: it is short." in messages[-1]["content"]
         assert "Turn 2" not in messages[0]["content"]
 
 
 def test_one_turn_comes_with_what_was_said_before(record):
-    unit = lock_record(record, "ur")
+    unit = protect_record(record, "ur")
     _, first = turn_messages(unit, 0)
     _, second = turn_messages(unit, 1)
     assert "What was said before" not in first["content"]

@@ -1,12 +1,12 @@
 import pytest
 
-from palo.translate.protected_spans.protect import LockSettings, lock, unlock
+from palo.translate.protected_spans.protect import ProtectionSettings, protect_text, restore_text
 
 _SIGN = 'The sign says "STOP" 300 km before https://a.example/b?c=1. Mail me@x.example, `x = 3`.'
 
 
 def test_what_must_stay_becomes_marks_and_numbers_stay_visible():
-    locked = lock(_SIGN, "ar")
+    locked = protect_text(_SIGN, "ar")
     assert locked.text == 'The sign says "⟦1⟧" 300 km before ⟦2⟧. Mail ⟦3⟧, ⟦4⟧.'
     assert [(one.kind, one.text) for one in locked.locks] == [
         ("quotation", "STOP"),
@@ -15,40 +15,40 @@ def test_what_must_stay_becomes_marks_and_numbers_stay_visible():
         ("email", "me@x.example"),
         ("code", "`x = 3`"),
     ]
-    assert unlock(locked.text, locked.locks) == _SIGN
+    assert restore_text(locked.text, locked.locks) == _SIGN
 
 
 @pytest.mark.parametrize("mark", ["⟦2⟧", "⟦ 2 ⟧", "⟦٢⟧", "⟦২⟧", "〚2〛"])
 def test_marks_are_known_again_whatever_a_translator_does_to_them(mark):
-    locks = lock("<image> See www.a.example now", "ur").locks
-    assert unlock(f"دیکھیں {mark}", locks) == "دیکھیں www.a.example"
+    locks = protect_text("<image> See www.a.example now", "ur").locks
+    assert restore_text(f"دیکھیں {mark}", locks) == "دیکھیں www.a.example"
 
 
 def test_a_mark_of_very_many_digits_stays():
     """Regression: Python refuses to read a number of more than 4,300 digits."""
     mark = f"⟦{'1' * 5000}⟧"
-    locks = lock("see www.a.example", "fr").locks
-    assert unlock(f"{mark} ⟦001⟧", locks) == f"{mark} www.a.example"
+    locks = protect_text("see www.a.example", "fr").locks
+    assert restore_text(f"{mark} ⟦001⟧", locks) == f"{mark} www.a.example"
 
 
 def test_a_mark_that_stands_for_nothing_stays():
-    assert unlock("⟦7⟧", lock("see www.a.example", "fr").locks) == "⟦7⟧"
+    assert restore_text("⟦7⟧", protect_text("see www.a.example", "fr").locks) == "⟦7⟧"
 
 
 def test_marks_in_the_source_are_never_taken_for_ours():
     text = "⟦1⟧ is a mark, see www.a.example"
-    locked = lock(text, "fr")
+    locked = protect_text(text, "fr")
     assert [one.kind for one in locked.locks] == ["mark", "url"]
-    assert unlock(locked.text, locked.locks) == text
+    assert restore_text(locked.text, locked.locks) == text
 
 
-def test_quotations_are_locked_only_where_they_stand_in_the_picture():
-    assert not lock('He said "what a nice dog" and left.', "fr").locks
-    assert [one.text for one in lock("A poster reading 'Fresh bread'.", "fr").locks] == [
+def test_quotations_are_locked_only_where_they_stand_in_the_image():
+    assert not protect_text('He said "what a nice dog" and left.', "fr").locks
+    assert [one.text for one in protect_text("A poster reading 'Fresh bread'.", "fr").locks] == [
         "Fresh bread"
     ]
-    off = LockSettings(quotations=False, numbers=False)
-    assert not lock('The sign says "STOP" 3 times', "fr", settings=off).locks
+    off = ProtectionSettings(quotations=False, numbers=False)
+    assert not protect_text('The sign says "STOP" 3 times', "fr", settings=off).locks
 
 
 def test_marks_are_numbered_through_a_conversation(make_unit):

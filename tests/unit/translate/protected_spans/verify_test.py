@@ -1,12 +1,17 @@
 import pytest
 
-from palo.translate.protected_spans.protect import LockSettings, lock
-from palo.translate.protected_spans.verify import Tongues, prove
+from palo.translate.protected_spans.protect import ProtectionSettings, protect_text
+from palo.translate.protected_spans.verify import LanguagePair, verify_spans
 from palo.translate.request import MOST_LOCKS
 
 
 def _reasons(source, text, language):
-    return [fault.reason for fault in prove(lock(source, language), text, Tongues(target=language))]
+    return [
+        fault.reason
+        for fault in verify_spans(
+            protect_text(source, language), text, LanguagePair(target=language)
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -57,16 +62,16 @@ def test_what_comes_twice_must_come_twice():
 
 
 def test_numbers_that_were_not_locked_are_not_proved():
-    locked = lock("13 cats", "fr", settings=LockSettings(numbers=False))
-    assert not list(prove(locked, "15 chats", Tongues(target="fr")))
+    locked = protect_text("13 cats", "fr", settings=ProtectionSettings(numbers=False))
+    assert not list(verify_spans(locked, "15 chats", LanguagePair(target="fr")))
 
 
 def test_conversions_are_faults_where_they_are_not_allowed():
-    locked = lock("Waves of 20 feet", "fr")
-    assert not list(prove(locked, "Des vagues de 6 mètres", Tongues(target="fr")))
-    strict = Tongues(target="fr", conversions=False)
-    assert len(list(prove(locked, "Des vagues de 6 mètres", strict))) == 2
-    assert list(prove(locked, "Des vagues de 9 mètres", Tongues(target="fr")))
+    locked = protect_text("Waves of 20 feet", "fr")
+    assert not list(verify_spans(locked, "Des vagues de 6 mètres", LanguagePair(target="fr")))
+    strict = LanguagePair(target="fr", conversions=False)
+    assert len(list(verify_spans(locked, "Des vagues de 6 mètres", strict))) == 2
+    assert list(verify_spans(locked, "Des vagues de 9 mètres", LanguagePair(target="fr")))
 
 
 def test_the_locks_of_a_text_with_very_many_are_not_compared():

@@ -6,7 +6,7 @@ import pytest
 
 from palo.metrics.chrf import chrf
 from palo.translate.review.agreement import agreement_of, cohens_kappa
-from palo.translate.review.decision import Verdict
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import Item, edition_of
 
 
@@ -23,7 +23,7 @@ def test_two_reviewers(translation):
     items = []
     for number, (mine, yours) in enumerate([("accept", "accept"), ("accept", "reject")]):
         made = translation(number)
-        said = Verdict(
+        said = ReviewDecision(
             key=made.key,
             edition=edition_of(made),
             reviewer="Amina",

@@ -6,7 +6,7 @@ import pytest
 
 from palo import config
 from palo.errors import ConfigError
-from palo.translate.review.decision import Verdict
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.sampling import SampleSettings, num_wanted, queue, sample
 from palo.translate.review.store import ReviewStore
 from palo.translate.translated import Decision
@@ -44,7 +44,7 @@ def test_a_reviewers_queue(tmp_path, translation):
 
     def say(doubt, reviewer, opinion):
         item = items[doubt]
-        verdict = Verdict(
+        verdict = ReviewDecision(
             key=item.key,
             edition=item.edition,
             reviewer=reviewer,

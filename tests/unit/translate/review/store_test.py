@@ -9,14 +9,14 @@ import pytest
 
 from palo.errors import DataError
 from palo.storage import path_of
-from palo.translate.review.decision import Verdict
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.store import ITEMS, VERDICTS, ReviewStore, StaleError
 from palo.translate.rows import from_row, to_row
 
 
 def _verdict(store, key, reviewer="Amina", **changes):
     item = store.find(key)
-    said = Verdict(
+    said = ReviewDecision(
         key=key,
         edition=item.edition,
         reviewer=reviewer,

@@ -1,4 +1,4 @@
-"""LLaVA-Bench (COCO): 30 pictures of COCO's validation set, 90 questions."""
+"""LLaVA-Bench (COCO): 30 images of COCO's validation set, 90 questions."""
 
 from collections.abc import Iterable
 from pathlib import Path

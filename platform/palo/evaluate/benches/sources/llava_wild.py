@@ -1,4 +1,4 @@
-"""Multilingual LLaVA-Bench (In-the-Wild): 24 pictures, 60 questions in each of ten languages."""
+"""Multilingual LLaVA-Bench (In-the-Wild): 24 images, 60 questions in each of ten languages."""
 
 from collections.abc import Iterable
 from pathlib import Path

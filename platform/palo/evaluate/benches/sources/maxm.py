@@ -1,4 +1,4 @@
-"""MaXM: questions with several right answers, about pictures of Crossmodal-3600."""
+"""MaXM: questions with several right answers, about images of Crossmodal-3600."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,12 +22,12 @@ def _items(
     values: Any,  # noqa: ANN401 - JSON values
 ) -> Iterator[BenchItem]:
     try:
-        for picture in values["annotations"]:
-            for pair in picture["qa_pairs"]:
+        for image in values["annotations"]:
+            for pair in image["qa_pairs"]:
                 yield BenchItem(
                     question_id=str(pair["question_id"]),
                     language=code,
-                    image=folder / "images" / f"{picture['image_id']}.jpg",
+                    image=folder / "images" / f"{image['image_id']}.jpg",
                     category="collection" if pair.get("is_collection") else "question",
                     question=pair["question"],
                     references=tuple(pair["answers"]),
@@ -45,7 +45,7 @@ SOURCE = BenchSource(
     name="maxm",
     title="MaXM",
     licence="free for any purpose, Google to be named as the source (the repository's LICENSE); "
-    "pictures CC BY 2.0 (Open Images)",
+    "images CC BY 2.0 (Open Images)",
     origin="https://github.com/google-research-datasets/maxm",
     task="short_answer",
     layout="images/ and maxm_v1_<code>.json",

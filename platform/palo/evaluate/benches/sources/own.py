@@ -1,4 +1,4 @@
-"""A folder of one's own: JSON lines with questions, and a folder with their pictures."""
+"""A folder of one's own: JSON lines with questions, and a folder with their images."""
 
 from collections.abc import Iterable
 from pathlib import Path

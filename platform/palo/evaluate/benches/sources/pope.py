@@ -1,4 +1,4 @@
-"""POPE: questions of yes or no about objects that are in a picture, or only might be."""
+"""POPE: questions of yes or no about objects that are in an image, or only might be."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def _items(folder: Path, paths: dict[str, Path], code: str) -> Iterator[BenchIte
 SOURCE = BenchSource(
     name="pope",
     title="POPE",
-    licence="not known to us: ask its authors; pictures under the terms of COCO and Flickr",
+    licence="not known to us: ask its authors; images under the terms of COCO and Flickr",
     origin="https://github.com/AoiDragon/POPE, output/coco",
     task="short_answer",
     layout="images/ and coco_pope_random.json, coco_pope_popular.json or "

@@ -1,4 +1,4 @@
-"""The embedded scenes: short answers about drawn pictures in every language."""
+"""The embedded scenes: short answers about drawn images in every language."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -49,7 +49,7 @@ def _item(folder: Path, code: str, key: str, row: Any) -> BenchItem:  # noqa: AN
 SOURCE = BenchSource(
     name="xgqa",
     title="xGQA",
-    licence="CC BY 4.0; pictures under Visual Genome's terms",
+    licence="CC BY 4.0; images under Visual Genome's terms",
     origin="https://github.com/Adapter-Hub/xGQA",
     task="short_answer",
     layout="images/ and testdev_balanced_questions_<code>.json",

@@ -1,4 +1,4 @@
-"""Crossmodal-3600: captions of people in 36 languages for 3,600 pictures."""
+"""Crossmodal-3600: captions of people in 36 languages for 3,600 images."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from palo.evaluate.benches.bench import BenchSource
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.benches.rows import Row, read_rows
 
-_ASKED = "Describe this picture in one sentence. Answer in {language}."
+_ASKED = "Describe this image in one sentence. Answer in {language}."
 
 
 def _read(folder: Path, code: str) -> Iterable[BenchItem] | None:
@@ -38,7 +38,7 @@ def _item(folder: Path, code: str, row: Row, question: str) -> BenchItem:
 SOURCE = BenchSource(
     name="xm3600",
     title="Crossmodal-3600",
-    licence="captions CC BY 4.0; pictures CC BY 2.0 (Open Images)",
+    licence="captions CC BY 4.0; images CC BY 2.0 (Open Images)",
     origin="https://google.github.io/crossmodal-3600",
     task="caption",
     layout="images/ and captions.jsonl",

@@ -2,7 +2,7 @@
 
 import re
 
-from palo.translate.normalizers.normalizer import Rule
+from palo.translate.normalizers.normalizer import Normalizer
 from palo.translate.normalizers.parts.spacing import SPACING, no_space_before
 
 _SENTENCE = re.compile(r"[^.!?…\n]*[.!?…]+[\"”’»)]*|[^.!?…\n]+")
@@ -27,6 +27,6 @@ def _opened(text: str, closing: str, opening: str) -> str:
 RULES = (
     *SPACING,
     no_space_before(".,;:!?"),
-    Rule(name="opening question mark", apply=lambda text: _opened(text, "?", "¿")),
-    Rule(name="opening exclamation mark", apply=lambda text: _opened(text, "!", "¡")),
+    Normalizer(name="opening question mark", apply=lambda text: _opened(text, "?", "¿")),
+    Normalizer(name="opening exclamation mark", apply=lambda text: _opened(text, "!", "¡")),
 )

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from palo.translate.normalizers.normalizer import Rule, replacing
+from palo.translate.normalizers.normalizer import Normalizer, replacing
 from palo.translate.normalizers.parts import han
 from palo.translate.normalizers.parts.quotes import quotes
 
@@ -15,7 +15,7 @@ def _full_width(text: str) -> str:
 
 
 RULES = (
-    Rule(name="full-width kana", apply=_full_width),
+    Normalizer(name="full-width kana", apply=_full_width),
     *han.WIDTHS,
     han.wide("comma", ",", "、"),
     # Names in Latin letters one after another, as Japanese lists them.

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from palo.translate.normalizers.normalizer import HIDDEN, Rule, replacing
+from palo.translate.normalizers.normalizer import HIDDEN, Normalizer, replacing
 
 LETTER = "\u0620-\u065f\u066e-\u06d3\u06d5-\u06ed\u06fa-\u06ff\u0750-\u077f"
 """Letters of the script with the marks on them, for use between square brackets."""
@@ -13,7 +13,7 @@ _LETTER = re.compile(f"[{LETTER}]")
 _FORMS = re.compile("[\ufb50-\ufdf9\ufe70-\ufefc]+")
 
 
-def _mark(name: str, latin: str, own: str) -> Rule:
+def _mark(name: str, latin: str, own: str) -> Normalizer:
     behind = rf"(?<=[{LETTER}{HIDDEN}»”\")])"
     return replacing(
         name,
@@ -36,10 +36,10 @@ MARKS = (
     _mark("semicolon", ";", "؛"),
     _mark("question mark", "?", "؟"),
     # A mark behind a word of another script, at the end of what is Arabic otherwise.
-    Rule(name="question mark", apply=lambda text: "\n".join(map(_asked, text.split("\n")))),
+    Normalizer(name="question mark", apply=lambda text: "\n".join(map(_asked, text.split("\n")))),
 )
 LETTERS = (
-    Rule(name="presentation forms", apply=_spelled_out),
+    Normalizer(name="presentation forms", apply=_spelled_out),
     # At the end of a word it is meant: it keeps a lone letter in its joined form.
     replacing("stretching", rf"(?<=[{LETTER}])\u0640+(?=[{LETTER}])", ""),
     replacing("doubled mark", r"([\u064b-\u0652])\1+", r"\1"),

@@ -1,10 +1,10 @@
 """What Hindi and Bengali share: the danda that ends a sentence, and the nukta."""
 
-from palo.translate.normalizers.normalizer import Rule, replacing
+from palo.translate.normalizers.normalizer import Normalizer, replacing
 from palo.translate.normalizers.parts.full_stop import full_stop
 
 
-def danda_rules(letters: str, *, sentence_ends: str, abbreviations: str) -> tuple[Rule, ...]:
+def danda_rules(letters: str, *, sentence_ends: str, abbreviations: str) -> tuple[Normalizer, ...]:
     """Returns the rules for a script.
 
     Args:

@@ -2,12 +2,12 @@
 
 import re
 
-from palo.translate.normalizers.normalizer import Rule
+from palo.translate.normalizers.normalizer import Normalizer
 
 _SHORTEST = 3
 
 
-def full_stop(stop: str, letters: str, *, sentence_ends: str, abbreviations: str) -> Rule:
+def full_stop(stop: str, letters: str, *, sentence_ends: str, abbreviations: str) -> Normalizer:
     """Returns the rule for a language.
 
     Args:
@@ -31,4 +31,4 @@ def full_stop(stop: str, letters: str, *, sentence_ends: str, abbreviations: str
             return match[0]
         return f"{word}{match[2]}{stop}"
 
-    return Rule(name="full stop", apply=lambda text: latin.sub(ended, text))
+    return Normalizer(name="full stop", apply=lambda text: latin.sub(ended, text))

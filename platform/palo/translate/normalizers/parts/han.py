@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from palo.translate.normalizers.normalizer import HIDDEN, Rule, replacing
+from palo.translate.normalizers.normalizer import HIDDEN, Normalizer, replacing
 
 SIGNS = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Han characters and kana, for use between square brackets."""
@@ -12,7 +12,7 @@ _WIDE_MARKS = "，。！？；：、"
 _WIDE_ASCII = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]+")
 
 
-def wide(name: str, mark: str, own: str) -> Rule:
+def wide(name: str, mark: str, own: str) -> Normalizer:
     """Returns the rule that a mark behind the script, or before it, has full width."""
     plain = re.escape(mark)
     return replacing(
@@ -46,7 +46,7 @@ MARKS = (
     ),
 )
 WIDTHS = (
-    Rule(name="narrow letters and digits", apply=_ascii),
+    Normalizer(name="narrow letters and digits", apply=_ascii),
     replacing("no space between characters", rf"(?<=[{SIGNS}])[ \u3000]+(?=[{SIGNS}])", ""),
     replacing(
         "no space at a mark", rf"(?<=\S)[ ]+(?=[{_WIDE_MARKS}])|(?<=[{_WIDE_MARKS}])[ ]+", ""

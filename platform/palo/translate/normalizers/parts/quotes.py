@@ -3,7 +3,7 @@
 import re
 
 from palo import languages
-from palo.translate.normalizers.normalizer import Rule
+from palo.translate.normalizers.normalizer import Normalizer
 
 _BEFORE = re.compile(r"(?:^|[\s(\[—–\-,，、。：:«“「/])$|[\u3040-\u30ff\u4e00-\u9fff]$")
 _BEHIND = re.compile(
@@ -11,14 +11,14 @@ _BEHIND = re.compile(
 )
 
 
-def quotes(language: str) -> Rule:
+def quotes(language: str) -> Normalizer:
     """Returns the rule for a language whose quotation marks the registry knows."""
     opening, closing = languages.get(language).quotes
 
     def apply(text: str) -> str:
         return "\n".join(_curved(line, opening, closing) for line in text.split("\n"))
 
-    return Rule(name="quotation marks", apply=apply)
+    return Normalizer(name="quotation marks", apply=apply)
 
 
 def _curved(line: str, opening: str, closing: str) -> str:

@@ -58,7 +58,7 @@ def read_rows(path: Path) -> list[FileRow]:
         StorageError: If it can't be read.
     """
     _require_format(path)
-    with storage.explained("read", path):
+    with storage.wrap_os_errors("read", path):
         size_bytes = path.stat().st_size
     if size_bytes > MAX_FILE_BYTES:
         raise DataError(

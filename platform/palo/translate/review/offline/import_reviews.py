@@ -9,7 +9,7 @@ from typing import Literal
 
 from palo import storage
 from palo.errors import PaloError
-from palo.translate.review.decision import OPINIONS, Verdict
+from palo.translate.review.decision import OPINIONS, ReviewDecision
 from palo.translate.review.item import Item
 from palo.translate.review.offline.columns import FileRow
 from palo.translate.review.offline.files import read_rows
@@ -38,7 +38,7 @@ class RowFate:
     reason: str = ""
 
 
-def take_back(
+def import_reviews(
     store: ReviewStore, path: Path, reviewer: str, *, independent: bool = False
 ) -> list[RowFate]:
     """Saves the verdicts of a reviewer's file.
@@ -105,7 +105,7 @@ def _take_one(
         if texts == item.translated.texts and not tags and not note:
             return fate("undecided")
         return fate("refused", "something was changed, but the decision is empty")
-    verdict = Verdict(
+    verdict = ReviewDecision(
         key=key,
         edition=rows[0].cells["edition"],
         reviewer=reviewer,
@@ -176,7 +176,7 @@ def _as_before(text: str, before: str) -> str:
     return before if _plain(text) == _plain(before) else text.replace("\r\n", "\n")
 
 
-def _is_known(item: Item, verdict: Verdict) -> bool:
+def _is_known(item: Item, verdict: ReviewDecision) -> bool:
     said = item.latest.get(verdict.reviewer)
     return said is not None and (said.opinion, said.texts, said.tags, said.note) == (
         verdict.opinion,

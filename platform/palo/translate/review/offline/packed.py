@@ -32,7 +32,7 @@ def require_modest(path: Path) -> None:
         DataError: If it is such a one.
         StorageError: If it can't be read.
     """
-    with storage.explained("read", path), zipfile.ZipFile(path) as packed:
+    with storage.wrap_os_errors("read", path), zipfile.ZipFile(path) as packed:
         entries = packed.infolist()
         num_bytes = sum(entry.file_size for entry in entries)
         if len(entries) > _MAX_PARTS or num_bytes > _MAX_BYTES:

@@ -101,7 +101,7 @@ def read_workbook(path: Path) -> Iterator[FileRow]:
 
     try:
         require_modest(path)
-        with storage.explained("read", path):
+        with storage.wrap_os_errors("read", path):
             book = load_workbook(path, read_only=True, keep_links=False)
         # Whatever size the sheet claims to have: one row more than it may have is looked for.
         lines = book.worksheets[0].iter_rows(max_row=_MAX_ROWS + 1, max_col=_MAX_COLUMNS)

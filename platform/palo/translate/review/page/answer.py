@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 
-from palo.translate.review.decision import Opinion, Verdict
+from palo.translate.review.decision import Opinion, ReviewDecision
 
 _MOST_CHARACTERS = 4_000_000
 
 
-def read_answer(text: object, opinion: Opinion) -> Verdict | None:
+def read_answer(text: object, opinion: Opinion) -> ReviewDecision | None:
     """Returns the decision that a browser sent; None if it is none.
 
     Args:
@@ -29,7 +29,7 @@ def read_answer(text: object, opinion: Opinion) -> Verdict | None:
         return None
     if not all(isinstance(one, str) for one in [*plain, *values["texts"], *values["tags"]]):
         return None
-    return Verdict(
+    return ReviewDecision(
         key=values["key"],
         edition=values["edition"],
         reviewer="",

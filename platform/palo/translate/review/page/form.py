@@ -1,4 +1,4 @@
-"""A translation as HTML: picture, sources with their locks, fields, faults, others' verdicts.
+"""A translation as HTML: image, sources with their locks, fields, faults, others' verdicts.
 
 Gradio changes the old elements into the new ones, so that a field would keep what somebody wrote
 into it for another translation: `data-fresh` tells the script when to begin anew.
@@ -13,29 +13,31 @@ from palo import languages
 from palo.errors import PaloError
 from palo.html.markup import Markup, element, joined
 from palo.images.image_folder import ImageFolder, thumbnail_uri
-from palo.translate.request import Lock
-from palo.translate.review.decision import TAGS, Verdict
+from palo.translate.request import ProtectedSpan
+from palo.translate.review.decision import TAGS, ReviewDecision
 from palo.translate.review.item import Item
-from palo.translate.review.protected_spans import locks_of
-from palo.webui.texts import Words, isolated, words_of
+from palo.translate.review.protected_spans import spans_of
+from palo.webui.texts import PageTexts, isolated, page_texts
 
 _LONGEST_SIDE = 480
 _TURN_NAMES = {"user": "question_turn", "assistant": "answer_turn"}
 
 
-def item_form(item: Item, words: Words, said: Verdict | None, images: Path | None = None) -> str:
+def item_form(
+    item: Item, words: PageTexts, said: ReviewDecision | None, images: Path | None = None
+) -> str:
     """Returns the form in which a translation is reviewed.
 
     Args:
         item: The translation.
         words: The page's texts.
         said: What this reviewer has said of it before, if anything.
-        images: Folder that the pictures' paths start from.
+        images: Folder that the images' paths start from.
     """
     translated = item.translated
     texts = said.texts if said is not None else translated.texts
     turns = [_turn(item, number, text, words) for number, text in enumerate(texts)]
-    hint = [element("p", words["lock_hint"], class_="hint")] if any(locks_of(translated)) else []
+    hint = [element("p", words["lock_hint"], class_="hint")] if any(spans_of(translated)) else []
     return element(
         "form",
         element("h2", item.key, tabindex=-1, id="review-title", dir="auto"),
@@ -46,7 +48,7 @@ def item_form(item: Item, words: Words, said: Verdict | None, images: Path | Non
             class_="hint",
         ),
         *_doubts(item, words),
-        *_picture(translated.source.image, images, words),
+        *_image(translated.source.image, images, words),
         *hint,
         *turns,
         _faults(said, words),
@@ -64,7 +66,7 @@ def item_form(item: Item, words: Words, said: Verdict | None, images: Path | Non
     )
 
 
-def verdicts_of(item: Item, words: Words, *, hide: str | None = None) -> str:
+def decisions_of(item: Item, words: PageTexts, *, hide: str | None = None) -> str:
     """Returns what reviewers have said of a translation.
 
     Args:
@@ -85,11 +87,11 @@ def verdicts_of(item: Item, words: Words, *, hide: str | None = None) -> str:
     )
 
 
-def _turn(item: Item, number: int, text: str, words: Words) -> Markup:
+def _turn(item: Item, number: int, text: str, words: PageTexts) -> Markup:
     translated = item.translated
     turn = translated.source.turns[number]
     language = languages.get(item.language)
-    locks = locks_of(translated)[number]
+    locks = spans_of(translated)[number]
     field, source = f"review-text-{number}", f"review-source-{number}"
     return element(
         "section",
@@ -137,7 +139,7 @@ def _turn(item: Item, number: int, text: str, words: Words) -> Markup:
     )
 
 
-def _with_locks(text: str, locks: Sequence[Lock]) -> list[str]:
+def _with_locks(text: str, locks: Sequence[ProtectedSpan]) -> list[str]:
     pieces: list[str] = []
     for lock in locks:
         before, found, text = text.partition(lock.text)
@@ -148,12 +150,12 @@ def _with_locks(text: str, locks: Sequence[Lock]) -> list[str]:
     return [*pieces, text]
 
 
-def _turn_name(item: Item, number: int, words: Words) -> str:
+def _turn_name(item: Item, number: int, words: PageTexts) -> str:
     role = item.translated.source.turns[number].role
     return words[_TURN_NAMES[role]].format(number=number // 2 + 1)
 
 
-def _doubts(item: Item, words: Words) -> list[Markup]:
+def _doubts(item: Item, words: PageTexts) -> list[Markup]:
     """What the gates found, in the page's language; the details as translators are told them."""
     found = dict.fromkeys(
         (gate.gate, gate.turn, gate.reason) for gate in item.translated.gates if gate.reason
@@ -171,17 +173,17 @@ def _doubts(item: Item, words: Words) -> list[Markup]:
     ]
 
 
-def _picture(name: str | None, images: Path | None, words: Words) -> list[Markup]:
+def _image(name: str | None, images: Path | None, words: PageTexts) -> list[Markup]:
     if name is None:
         return []
     try:
         uri = thumbnail_uri(ImageFolder(images or Path()).read(name), _LONGEST_SIDE)
     except PaloError:  # said on the page instead
-        return [element("p", words["no_picture"], class_="hint")]
-    return [element("img", src=uri, alt=words_of(words.language.code)["picture"])]
+        return [element("p", words["no_image"], class_="hint")]
+    return [element("img", src=uri, alt=page_texts(words.language.code)["image"])]
 
 
-def _faults(said: Verdict | None, words: Words) -> Markup:
+def _faults(said: ReviewDecision | None, words: PageTexts) -> Markup:
     boxes = [
         element(
             "label",
@@ -199,7 +201,7 @@ def _faults(said: Verdict | None, words: Words) -> Markup:
     return element("fieldset", element("legend", words["faults"]), *boxes)
 
 
-def _verdict(item: Item, verdict: Verdict, words: Words) -> Markup:
+def _verdict(item: Item, verdict: ReviewDecision, words: PageTexts) -> Markup:
     name = "accepted_by" if verdict.opinion == "accept" else "rejected_by"
     language = languages.get(item.language)
     tags = " · ".join(words[f"tag_{tag}"] for tag in verdict.tags)

@@ -11,15 +11,15 @@ from palo.errors import PaloError
 from palo.html.markup import element
 from palo.metrics.chrf import chrf
 from palo.translate.review.agreement import agreement_of
-from palo.translate.review.checks import VerdictFault
+from palo.translate.review.checks import DecisionFault
 from palo.translate.review.decision import Opinion
 from palo.translate.review.item import Item
 from palo.translate.review.page.answer import read_answer
-from palo.translate.review.page.form import item_form, notice, verdicts_of
-from palo.translate.review.page.queue import VIEWS, Desk, Place, Seat
+from palo.translate.review.page.form import decisions_of, item_form, notice
+from palo.translate.review.page.queue import VIEWS, QueuePosition, ReviewerSession, ReviewQueue
 from palo.translate.review.page.reviewers import Reviewers
-from palo.translate.review.page.texts import review_words
-from palo.webui.texts import Words, isolated
+from palo.translate.review.page.texts import review_texts
+from palo.webui.texts import PageTexts, isolated
 from palo.webui.visitors import visitor_of
 
 Step = Literal["next", "previous", "stay"]
@@ -38,16 +38,18 @@ class Shown(NamedTuple):
     saved: str
 
 
-class Handlers:
+class ReviewHandlers:
     """Answers to what happens on the page.
 
     Args:
         desk: The work.
         reviewers: Who has logged in; None if everybody types a name.
-        images: Folder that the pictures' paths start from.
+        images: Folder that the images' paths start from.
     """
 
-    def __init__(self, desk: Desk, reviewers: Reviewers | None, images: Path | None = None) -> None:
+    def __init__(
+        self, desk: ReviewQueue, reviewers: Reviewers | None, images: Path | None = None
+    ) -> None:
         self._desk = desk
         self._images = images
         self._reviewers = reviewers
@@ -62,16 +64,16 @@ class Handlers:
         self, name: str, language: str | None, view: str, code: str, request: gr.Request
     ) -> Shown:
         """Shows the first translation of a view."""
-        words = review_words(code)
+        words = review_texts(code)
         seat = self._seat(name, language, view, request)
-        return self._shown(seat, self._desk.move(seat, Place()), words)
+        return self._shown(seat, self._desk.move(seat, QueuePosition()), words)
 
     def moving(self, step: Step) -> Callable[..., Shown]:
         """Returns what shows another translation, or the same in another language of the page."""
 
         # Gradio gives the request to what names its type.
         def move(
-            place: Place,
+            place: QueuePosition,
             name: str,
             language: str | None,
             view: str,
@@ -81,7 +83,7 @@ class Handlers:
             seat = self._seat(name, language, view, request)
             if step != "stay":
                 place = self._desk.move(seat, place, back=step == "previous")
-            return self._shown(seat, place, review_words(code))
+            return self._shown(seat, place, review_texts(code))
 
         return move
 
@@ -90,7 +92,7 @@ class Handlers:
 
         def decide(
             answer: str,
-            place: Place,
+            place: QueuePosition,
             name: str,
             language: str | None,
             view: str,
@@ -98,12 +100,17 @@ class Handlers:
             request: gr.Request,
         ) -> Shown:
             seat = self._seat(name, language, view, request)
-            return self._decide(opinion, answer, place, seat, review_words(code))
+            return self._decide(opinion, answer, place, seat, review_texts(code))
 
         return decide
 
     def _decide(
-        self, opinion: Opinion, answer: str, place: Place, seat: Seat, words: Words
+        self,
+        opinion: Opinion,
+        answer: str,
+        place: QueuePosition,
+        seat: ReviewerSession,
+        words: PageTexts,
     ) -> Shown:
         said = read_answer(answer, opinion)
         if not seat.reviewer:
@@ -121,7 +128,7 @@ class Handlers:
             return self._shown(seat, following, words, told, saved=f"{place.key} {place.edition}")
         if decided.renewed:
             found = self._desk.store.find(place.key)
-            fresh = Place(
+            fresh = QueuePosition(
                 key=place.key,
                 edition=found.edition if found else "",
                 version=found.version if found else 0,
@@ -135,18 +142,25 @@ class Handlers:
             seat, decided.place, notice(told, is_problem=True), words, conflict=bool(decided.faster)
         )
 
-    def _seat(self, name: str, language: str | None, view: str, request: gr.Request) -> Seat:
+    def _seat(
+        self, name: str, language: str | None, view: str, request: gr.Request
+    ) -> ReviewerSession:
         if self._reviewers is not None:
             name = self._reviewers.name_of(visitor_of(request.request.scope))
         there = self._desk.store.languages()
-        return Seat(
+        return ReviewerSession(
             reviewer=name.strip(),
             language=language if language in there else min(there, default=""),
             view=next((one for one in VIEWS if one == view), "queue"),
         )
 
     def _shown(
-        self, seat: Seat, place: Place, words: Words, told: str = "", saved: str = ""
+        self,
+        seat: ReviewerSession,
+        place: QueuePosition,
+        words: PageTexts,
+        told: str = "",
+        saved: str = "",
     ) -> Shown:
         item = self._desk.store.find(place.key)
         if item is None:
@@ -156,23 +170,29 @@ class Handlers:
         if self._desk.held_by_another(item.key, seat):
             told = f"{told} {words['busy']}"
         form = item_form(item, words, item.latest.get(seat.reviewer), self._images)
-        verdicts = verdicts_of(item, words, hide=self._hidden(seat, item))
+        verdicts = decisions_of(item, words, hide=self._hidden(seat, item))
         return Shown(place, form, verdicts, self._progress(seat, words), notice(told), saved)
 
     def _stay(
-        self, seat: Seat, place: Place, told: str, words: Words, *, conflict: bool = False
+        self,
+        seat: ReviewerSession,
+        place: QueuePosition,
+        told: str,
+        words: PageTexts,
+        *,
+        conflict: bool = False,
     ) -> Shown:
         """Leaves the form as it is: what stands in it is saved nowhere else."""
         item = self._desk.store.find(place.key)
-        verdicts = verdicts_of(item, words) if item is not None and conflict else gr.skip()
+        verdicts = decisions_of(item, words) if item is not None and conflict else gr.skip()
         return Shown(place, gr.skip(), verdicts, self._progress(seat, words), told, "")
 
-    def _hidden(self, seat: Seat, item: Item) -> str | None:
+    def _hidden(self, seat: ReviewerSession, item: Item) -> str | None:
         """Returns whose verdicts alone are shown; second reviewers don't see the first ones."""
         is_blind = seat.view == "queue" and item.state != "disputed"
         return seat.reviewer if is_blind and seat.reviewer not in item.latest else None
 
-    def _progress(self, seat: Seat, words: Words) -> str:
+    def _progress(self, seat: ReviewerSession, words: PageTexts) -> str:
         if not seat.language:
             return ""
         found = self._desk.progress(seat)
@@ -196,6 +216,6 @@ class Handlers:
         return element("div", *(element("p", line) for line in lines))
 
 
-def _told(fault: VerdictFault, words: Words) -> str:
+def _told(fault: DecisionFault, words: PageTexts) -> str:
     known = words.errors.get(fault.kind, words.errors["other"])
     return known.format(text=isolated(fault.seen))

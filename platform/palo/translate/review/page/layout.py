@@ -7,17 +7,17 @@ import gradio as gr
 
 from palo import languages
 from palo.translate.review.decision import Opinion
-from palo.translate.review.page.handlers import Handlers
-from palo.translate.review.page.queue import VIEWS, Place
-from palo.translate.review.page.texts import review_words
+from palo.translate.review.page.handlers import ReviewHandlers
+from palo.translate.review.page.queue import VIEWS, QueuePosition
+from palo.translate.review.page.texts import review_texts
 from palo.webui.cookies import LANGUAGE_COOKIE
-from palo.webui.texts import Words, chosen_language
+from palo.webui.texts import PageTexts, chosen_language
 
 _DEFAULT = "en"
 _COLLECT = "(answer, ...rest) => [palo.review.collect(), ...rest]"
 
 
-class Layout:
+class ReviewLayout:
     """The parts of the page, made within the `gr.Blocks` that is open.
 
     Args:
@@ -25,7 +25,7 @@ class Layout:
         login: Whether reviewers have logged in, so that their names are known.
     """
 
-    def __init__(self, words: Words, *, login: bool) -> None:
+    def __init__(self, words: PageTexts, *, login: bool) -> None:
         with gr.Row(elem_id="head"):
             gr.HTML("<h1>PALO</h1>", elem_id="title", padding=False)
             self.code = gr.Dropdown(
@@ -52,7 +52,7 @@ class Layout:
         self.verdicts = gr.HTML("", elem_id="verdicts", padding=False)
         self.answer = gr.Textbox(visible="hidden")
         self.saved = gr.Textbox(visible="hidden")
-        self.place = gr.State(Place())
+        self.place = gr.State(QueuePosition())
 
     @property
     def seat(self) -> list[Any]:
@@ -72,7 +72,7 @@ class Layout:
             self.next, self.log_out,
         ]  # fmt: skip
 
-    def relabelled(self, words: Words, log_out: str) -> list[Any]:
+    def relabelled(self, words: PageTexts, log_out: str) -> list[Any]:
         """Returns the updates that put every part into a language."""
         views = [(words[f"view_{view}"], view) for view in VIEWS]
         return [
@@ -84,7 +84,9 @@ class Layout:
         ]
 
 
-def build_review(handlers: Handlers, log_out: Callable[[str], str], *, login: bool) -> gr.Blocks:
+def build_review(
+    handlers: ReviewHandlers, log_out: Callable[[str], str], *, login: bool
+) -> gr.Blocks:
     """Returns the page.
 
     Args:
@@ -93,7 +95,7 @@ def build_review(handlers: Handlers, log_out: Callable[[str], str], *, login: bo
         login: Whether reviewers have logged in.
     """
     with gr.Blocks(title="PALO", analytics_enabled=False, fill_width=True) as blocks:
-        layout = Layout(review_words(_DEFAULT), login=login)
+        layout = ReviewLayout(review_texts(_DEFAULT), login=login)
         _wire_opening(blocks, layout, handlers, log_out)
         _wire_work(layout, handlers)
     blocks.queue(api_open=False, default_concurrency_limit=None)
@@ -106,10 +108,10 @@ def _on(listen: Callable[..., Any], *args: Any, **settings: Any) -> Any:  # noqa
 
 
 def _wire_opening(
-    blocks: gr.Blocks, layout: Layout, handlers: Handlers, log_out: Callable[[str], str]
+    blocks: gr.Blocks, layout: ReviewLayout, handlers: ReviewHandlers, log_out: Callable[[str], str]
 ) -> None:
     def speak(code: str) -> list[Any]:
-        return layout.relabelled(review_words(code), log_out(code))
+        return layout.relabelled(review_texts(code), log_out(code))
 
     def open_page(request: gr.Request) -> list[Any]:
         cookie = request.cookies.get(LANGUAGE_COOKIE)
@@ -146,7 +148,7 @@ def _wire_opening(
     _on(spoken.then, handlers.moving("stay"), [layout.place, *layout.seat], layout.shown)
 
 
-def _wire_work(layout: Layout, handlers: Handlers) -> None:
+def _wire_work(layout: ReviewLayout, handlers: ReviewHandlers) -> None:
     _on(
         layout.reviewer.change, None, layout.reviewer, None, js="name => palo.review.remember(name)"
     )

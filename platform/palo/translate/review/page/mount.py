@@ -6,15 +6,15 @@ import fastapi
 
 from palo import config, languages
 from palo.security.key_ring import KeyRing
-from palo.translate.review.page.handlers import Handlers
+from palo.translate.review.page.handlers import ReviewHandlers
 from palo.translate.review.page.layout import build_review
-from palo.translate.review.page.queue import Desk
+from palo.translate.review.page.queue import ReviewQueue
 from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.settings import ReviewPage
-from palo.translate.review.page.texts import review_words
+from palo.translate.review.page.texts import review_texts
 from palo.translate.review.store import ReviewStore
 from palo.webui.frame import head_of, mount_blocks, serve_alone
-from palo.webui.texts import words_of
+from palo.webui.texts import page_texts
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -34,13 +34,13 @@ def mount_review(app: fastapi.FastAPI, settings: ReviewPage, path: str = "/") ->
     """
     config.check(settings)
     reviewers = Reviewers(KeyRing(settings.key_file)) if settings.key_file is not None else None
-    desk = Desk(ReviewStore(settings.folder), second_share=settings.second_share)
-    more = {language.code: review_words(language.code).texts for language in languages.every()}
+    desk = ReviewQueue(ReviewStore(settings.folder), second_share=settings.second_share)
+    more = {language.code: review_texts(language.code).texts for language in languages.every()}
     mount_blocks(
         app,
         lambda: build_review(
-            Handlers(desk, reviewers, settings.images),
-            lambda code: words_of(code)["log_out"],
+            ReviewHandlers(desk, reviewers, settings.images),
+            lambda code: page_texts(code)["log_out"],
             login=reviewers is not None,
         ),
         path,

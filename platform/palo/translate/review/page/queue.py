@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from palo.translate.review.checks import VerdictFault, verdict_faults
-from palo.translate.review.decision import Verdict
+from palo.translate.review.checks import DecisionFault, decision_faults
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import Item
 from palo.translate.review.sampling import queue
 from palo.translate.review.store import ReviewStore, StaleError
@@ -19,7 +19,7 @@ _LONGEST_TRAIL = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class QueuePosition:
     """Where a reviewer is.
 
     Attributes:
@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seat:
+class ReviewerSession:
     """Who is at work, and on what.
 
     Attributes:
@@ -62,15 +62,15 @@ class Decided:
         renewed: Whether it was translated anew in the meantime.
     """
 
-    place: Place
+    place: QueuePosition
     saved: bool = False
-    faults: tuple[VerdictFault, ...] = ()
+    faults: tuple[DecisionFault, ...] = ()
     faster: str = ""
     renewed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class ReviewProgress:
     """How far the review of a language is.
 
     Attributes:
@@ -86,7 +86,7 @@ class Progress:
     waiting: int
 
 
-class Desk:
+class ReviewQueue:
     """The work of all reviewers in this process.
 
     Args:
@@ -108,7 +108,7 @@ class Desk:
         self._held: dict[str, tuple[str, float]] = {}
         self._turn = threading.Lock()
 
-    def items(self, seat: Seat) -> list[Item]:
+    def items(self, seat: ReviewerSession) -> list[Item]:
         """Returns what a reviewer can see, in their order."""
         self.store.refresh()
         items = self.store.items(seat.language)
@@ -121,7 +121,9 @@ class Desk:
             return sorted(said, key=lambda item: item.verdicts[-1].time, reverse=True)
         return items
 
-    def move(self, seat: Seat, place: Place, *, back: bool = False) -> Place:
+    def move(
+        self, seat: ReviewerSession, place: QueuePosition, *, back: bool = False
+    ) -> QueuePosition:
         """Returns the next place of a reviewer, or the one before.
 
         What was passed over comes again when everything else is done.
@@ -140,7 +142,9 @@ class Desk:
             free = [key for key in left if self.held_by_another(key, seat) is None]
             return self._at((free or left or [""])[0], trail, seat)
 
-    def decide(self, seat: Seat, place: Place, verdict: Verdict) -> Decided:
+    def decide(
+        self, seat: ReviewerSession, place: QueuePosition, verdict: ReviewDecision
+    ) -> Decided:
         """Saves what a reviewer has decided, if it can be.
 
         Args:
@@ -156,7 +160,7 @@ class Desk:
         item = self.store.find(place.key)
         if item is None or item.edition != place.edition:
             return Decided(place=place, renewed=True)
-        if faults := verdict_faults(item.translated, said):
+        if faults := decision_faults(item.translated, said):
             return Decided(place=place, faults=tuple(faults))
         try:
             self.store.save(said, seen_version=place.version)
@@ -169,28 +173,28 @@ class Desk:
             self._let_go(seat.reviewer)
         return Decided(place=replace(place, version=item.version), saved=True)
 
-    def progress(self, seat: Seat) -> Progress:
+    def progress(self, seat: ReviewerSession) -> ReviewProgress:
         """Returns how far the review of the seat's language is."""
         items = self.store.items(seat.language)
-        return Progress(
+        return ReviewProgress(
             total=len(items),
             done=sum(item.version > 0 for item in items),
             mine=sum(seat.reviewer in item.latest for item in items),
             waiting=len(queue(items, seat.reviewer, second_share=self._second_share)),
         )
 
-    def held_by_another(self, key: str, seat: Seat) -> str | None:
+    def held_by_another(self, key: str, seat: ReviewerSession) -> str | None:
         """Returns who else has a translation before them; None if nobody does."""
         name, until = self._held.get(key, ("", 0.0))
         return name if name != seat.reviewer and until > self._clock() else None
 
-    def _at(self, key: str, trail: tuple[str, ...], seat: Seat) -> Place:
+    def _at(self, key: str, trail: tuple[str, ...], seat: ReviewerSession) -> QueuePosition:
         item = self.store.find(key)
         if item is None:
-            return Place(trail=trail)
+            return QueuePosition(trail=trail)
         if seat.view == "queue" and seat.reviewer:
             self._held.setdefault(key, (seat.reviewer, self._clock() + _HOLD_S))
-        return Place(key=key, edition=item.edition, version=item.version, trail=trail)
+        return QueuePosition(key=key, edition=item.edition, version=item.version, trail=trail)
 
     def _let_go(self, reviewer: str) -> None:
         now = self._clock()

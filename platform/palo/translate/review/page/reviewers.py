@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from palo.api_errors import Refusal
+from palo.api_errors import APIError
 from palo.client import EndpointError
 from palo.security.key_ring import KeyRing
-from palo.translate.review.page.texts import review_words
+from palo.translate.review.page.texts import review_texts
 from palo.webui.tokens import Tokens, Visitor
 
 _MOST_LOGINS = 100
@@ -45,7 +45,7 @@ class Reviewers(Tokens[Reviewer]):
         """
         try:
             found = self._ring.find(f"Bearer {key}")
-        except Refusal as refusal:
+        except APIError as refusal:
             raise EndpointError(refusal.fact, fix=refusal.fix, code=refusal.code) from refusal
         return self.give(Reviewer(found.name, key), found.id)
 
@@ -57,7 +57,7 @@ class Reviewers(Tokens[Reviewer]):
         """
         try:
             return self._ring.find(f"Bearer {value.key}").name == value.name
-        except Refusal:
+        except APIError:
             return False
 
     def name_of(self, visitor: Visitor[Reviewer]) -> str:
@@ -66,4 +66,4 @@ class Reviewers(Tokens[Reviewer]):
 
     def welcome(self, code: str) -> str:
         """Returns what the login says the page is for, in a language."""
-        return review_words(code)["review_about"]
+        return review_texts(code)["review_about"]

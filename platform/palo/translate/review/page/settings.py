@@ -14,7 +14,7 @@ class ReviewPage:
 
     Attributes:
         folder: The review.
-        images: Folder that the pictures' paths start from; by default the folder where it is
+        images: Folder that the images' paths start from; by default the folder where it is
             started.
         host: Address to listen on; only this machine can reach the default.
         port: Port to listen on.

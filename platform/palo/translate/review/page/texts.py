@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from palo.webui.texts import Words, read_words
+from palo.webui.texts import PageTexts, read_texts
 
 FOLDER = Path(__file__).parent / "texts"
 """Where the texts are."""
 
 
-def review_words(code: str) -> Words:
+def review_texts(code: str) -> PageTexts:
     """Returns the texts of a language; English ones for a language that has none yet."""
-    return read_words(FOLDER, code)
+    return read_texts(FOLDER, code)

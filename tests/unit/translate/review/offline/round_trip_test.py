@@ -7,11 +7,11 @@ import openpyxl
 import pytest
 
 from palo.errors import DataError
-from palo.translate.review.decision import Verdict
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.offline.columns import COLUMNS, rows_of
 from palo.translate.review.offline.files import FORMATS, read_rows, write_rows
 from palo.translate.review.offline.formulas import as_words, for_xlsx, from_words, from_xlsx
-from palo.translate.review.offline.import_reviews import take_back
+from palo.translate.review.offline.import_reviews import import_reviews
 from palo.translate.review.store import ReviewStore
 
 _NASTY = (
@@ -76,25 +76,27 @@ def test_decisions_and_corrections_come_back_once(tmp_path, store, suffix):
         tmp_path / f"amina{suffix}", store, corrected="كم عدد التفاح؟", decision="Accept",
         tags="term, grammar", note="واضح",
     )  # fmt: skip
-    assert _fates(take_back(store, path, "Amina")) == [
+    assert _fates(import_reviews(store, path, "Amina")) == [
         ("saved", (number, number + 1)) for number in (1, 3, 5, 7)
     ]
     (said,) = store.items()[0].verdicts
     assert (said.opinion, said.tags, said.note) == ("accept", ("grammar", "term"), "واضح")
     assert said.texts[0] == "كم عدد التفاح؟"
-    assert {fate.fate for fate in take_back(store, path, "Amina")} == {"known"}
-    assert {fate.fate for fate in take_back(store, path, "Bilal")} == {"refused"}
-    assert {fate.fate for fate in take_back(store, path, "Bilal", independent=True)} == {"saved"}
+    assert {fate.fate for fate in import_reviews(store, path, "Amina")} == {"known"}
+    assert {fate.fate for fate in import_reviews(store, path, "Bilal")} == {"refused"}
+    assert {fate.fate for fate in import_reviews(store, path, "Bilal", independent=True)} == {
+        "saved"
+    }
     assert [len(item.verdicts) for item in store.items()] == [2] * 4
     again = _written(tmp_path / f"again{suffix}", store, "Amina")
-    assert {fate.fate for fate in take_back(store, again, "Amina")} == {"known"}
+    assert {fate.fate for fate in import_reviews(store, again, "Amina")} == {"known"}
 
 
 def test_what_nobody_decided_stays_open(tmp_path, store):
     path = _written(tmp_path / "a.csv", store)
-    assert {fate.fate for fate in take_back(store, path, "Amina")} == {"undecided"}
+    assert {fate.fate for fate in import_reviews(store, path, "Amina")} == {"undecided"}
     path = _written(tmp_path / "b.csv", store, corrected="كم؟")
-    (fate, *_) = take_back(store, path, "Amina")
+    (fate, *_) = import_reviews(store, path, "Amina")
     assert (fate.fate, fate.reason) == (
         "refused", "something was changed, but the decision is empty",
     )  # fmt: skip
@@ -124,7 +126,7 @@ def test_a_row_that_is_wrong_is_told_and_harms_no_other(tmp_path, store, cells, 
         row["decision"] = "accept"
     rows[2] |= cells
     write_rows(tmp_path / "file.csv", rows)
-    fates = take_back(store, tmp_path / "file.csv", "Amina")
+    fates = import_reviews(store, tmp_path / "file.csv", "Amina")
     refused = [fate for fate in fates if fate.fate == "refused"]
     assert reason in " ".join(fate.reason for fate in refused)
     assert [item.version for item in store.items()] == [1, 0, 1, 1]
@@ -139,7 +141,7 @@ def test_missing_rows_are_told_by_their_numbers(tmp_path, store):
     for row in rows:
         row["decision"] = "reject"
     write_rows(tmp_path / "file.jsonl", [*rows[:1], *rows[4:]])
-    fates = take_back(store, tmp_path / "file.jsonl", "Amina")
+    fates = import_reviews(store, tmp_path / "file.jsonl", "Amina")
     assert [fate.rows for fate in fates if fate.fate == "missing"] == [(2,), (3,), (4,)]
     assert [item.state for item in store.items()] == ["open", "open", "rejected", "rejected"]
 
@@ -147,19 +149,19 @@ def test_missing_rows_are_told_by_their_numbers(tmp_path, store):
 def test_a_stale_file_overwrites_nothing(tmp_path, store, translation):
     path = _written(tmp_path / "file.xlsx", store, decision="accept")
     item = store.items()[0]
-    said = Verdict(
+    said = ReviewDecision(
         key=item.key, edition=item.edition, reviewer="Bilal", opinion="reject",
         texts=item.translated.texts,
     )  # fmt: skip
     store.save(said, seen_version=0)
     store.add([translation(1, "ar", texts=("كم؟", "3"))])
-    fates = take_back(store, path, "Amina")
+    fates = import_reviews(store, path, "Amina")
     assert [fate.fate for fate in fates] == ["refused", "refused", "saved", "saved"]
     assert "Bilal has reviewed this in the meantime" in fates[0].reason
     assert "translated anew" in fates[1].reason
     assert store.items()[0].latest.keys() == {"Bilal"}
     # Bilal's own old file isn't taken even as an independent opinion.
-    fates = take_back(store, path, "Bilal", independent=True)
+    fates = import_reviews(store, path, "Bilal", independent=True)
     assert fates[0].fate == "refused"
 
 
@@ -168,7 +170,7 @@ def test_a_broken_encoding_is_told_by_row(tmp_path, store):
     data = path.read_bytes()
     word = "التفاح".encode()
     path.write_bytes(data.replace("تفاحة".encode(), word[:3], 1))
-    fates = take_back(store, path, "Amina")
+    fates = import_reviews(store, path, "Amina")
     assert [fate.fate for fate in fates] == ["refused", "saved", "saved", "saved"]
     assert "encoding is broken" in fates[0].reason
 
@@ -180,7 +182,7 @@ def test_what_spreadsheets_of_other_countries_save_is_read(tmp_path, store, enco
         writer = csv.DictWriter(file, COLUMNS, delimiter=delimiter)
         writer.writeheader()
         writer.writerows({**row, "decision": "accept"} for row in rows)
-    fates = take_back(store, tmp_path / "file.csv", "Amina")
+    fates = import_reviews(store, tmp_path / "file.csv", "Amina")
     assert {fate.fate for fate in fates} == {"saved"}
 
 
@@ -193,7 +195,7 @@ def test_what_a_spreadsheet_made_of_a_text_is_told(tmp_path, store):
     sheet.cell(4, place).value = 3.5
     sheet.cell(7, place).value = 3
     book.save(path)
-    fates = take_back(store, path, "Amina")
+    fates = import_reviews(store, path, "Amina")
     assert [fate.fate for fate in fates] == ["refused", "refused", "saved", "saved"]
     assert "corrected is a formula" in fates[0].reason
     assert "corrected was made a float" in fates[1].reason
@@ -210,7 +212,7 @@ def test_what_is_no_reviewers_file_is_refused_as_a_whole(tmp_path, store):
     for name, data in cases.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(DataError):
-            take_back(store, tmp_path / name, "Amina")
+            import_reviews(store, tmp_path / name, "Amina")
     assert not (store.folder / "imports").exists()
 
 
@@ -219,7 +221,7 @@ def test_lines_that_are_no_rows_are_told(tmp_path, store):
     row = json.loads(whole[0])
     lines = ["{", "[]", json.dumps({**row, "note": 3}), *whole[1:]]
     (tmp_path / "a.jsonl").write_text("\n".join(lines), "utf-8")
-    fates = take_back(store, tmp_path / "a.jsonl", "Amina")
+    fates = import_reviews(store, tmp_path / "a.jsonl", "Amina")
     told = [fate.reason for fate in fates if fate.fate == "refused"]
     assert "not JSON" in told[0]
     assert "no object" in told[1]

@@ -8,12 +8,12 @@ import pytest
 
 from palo import languages
 from palo.translate.checks.run import GATES
-from palo.translate.review.decision import Verdict
+from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.answer import read_answer
-from palo.translate.review.page.form import item_form, verdicts_of
-from palo.translate.review.page.texts import review_words
-from palo.translate.translated import Decision, GateResult
+from palo.translate.review.page.form import decisions_of, item_form
+from palo.translate.review.page.texts import review_texts
+from palo.translate.translated import CheckResult, Decision
 
 _EVIL = "<script>alert(1)</script>\"'&"
 
@@ -40,19 +40,19 @@ def _item(translated):
     return Item(translated=translated, edition=edition_of(translated))
 
 
-def test_everything_has_a_name_and_nothing_is_markup(translation, picture_files):
+def test_everything_has_a_name_and_nothing_is_markup(translation, image_files):
     made = translation(
-        language="ur", decision=Decision.REVIEW, texts=(_EVIL, "3"), image=picture_files[0].name
+        language="ur", decision=Decision.REVIEW, texts=(_EVIL, "3"), image=image_files[0].name
     )
     item = _item(made)
     item.verdicts.append(
-        Verdict(
+        ReviewDecision(
             key=made.key, edition=item.edition, reviewer=_EVIL, opinion="reject",
             texts=("کتنے؟", "3"), tags=("meaning",), note=_EVIL,
         )
     )  # fmt: skip
-    words = review_words("ar")
-    page = _Reader(item_form(item, words, None, picture_files[0].parent))
+    words = review_texts("ar")
+    page = _Reader(item_form(item, words, None, image_files[0].parent))
     assert page.all("script") == []
     fields = page.all("textarea")
     labelled = {label.get("for") for label in page.all("label")}
@@ -60,47 +60,47 @@ def test_everything_has_a_name_and_nothing_is_markup(translation, picture_files)
     assert [field["dir"] for field in fields if field["name"] == "text"] == ["rtl", "rtl"]
     ids = {attributes.get("id") for _, attributes in page.elements}
     assert all(set(field["aria-describedby"].split()) <= ids for field in fields[:2])
-    (picture,) = page.all("img")
-    assert picture["src"].startswith("data:image/png;base64,")
-    assert picture["alt"] == "صورة"
+    (image,) = page.all("img")
+    assert image["src"].startswith("data:image/png;base64,")
+    assert image["alt"] == "صورة"
     assert _EVIL in page.texts[page.texts.index(words["translation"]) + 1]
     assert words["doubts"] in page.texts
-    said = _Reader(verdicts_of(item, words))
+    said = _Reader(decisions_of(item, words))
     assert said.all("script") == []
     assert _EVIL in said.texts
-    assert verdicts_of(item, words, hide="somebody else") == ""
+    assert decisions_of(item, words, hide="somebody else") == ""
 
 
 def test_what_the_gates_found_is_told_in_the_readers_language(translation):
     made = translation(decision=Decision.REVIEW)
     gates = (
-        GateResult(gate="locks", decision=Decision.REVIEW, reason='"12" is missing.', turn=1),
-        GateResult(gate="script"),
+        CheckResult(gate="locks", decision=Decision.REVIEW, reason='"12" is missing.', turn=1),
+        CheckResult(gate="script"),
     )
-    page = _Reader(item_form(_item(replace(made, gates=gates)), review_words("ur"), None))
+    page = _Reader(item_form(_item(replace(made, gates=gates)), review_texts("ur"), None))
     assert "جو جوں کا توں رہنا چاہیے تھا، وہ بدل گیا" in page.texts
     assert "جواب 1" in page.texts
     assert '"12" is missing.' in page.texts
-    assert review_words("ur")["gate_script"] not in page.texts
+    assert review_texts("ur")["gate_script"] not in page.texts
 
 
 def test_every_gate_has_words_in_every_language():
     for code in languages.codes():
-        assert {f"gate_{name}" for name in (*GATES, "every_row")} <= set(review_words(code).texts)
+        assert {f"gate_{name}" for name in (*GATES, "every_row")} <= set(review_texts(code).texts)
 
 
-def test_a_pictures_path_starts_from_its_folder(translation, picture_files):
-    item = _item(translation(image=f"./{picture_files[0].name}"))
-    words = review_words("hi")
-    found = _Reader(item_form(item, words, None, picture_files[0].parent))
+def test_an_images_path_starts_from_its_folder(translation, image_files):
+    item = _item(translation(image=f"./{image_files[0].name}"))
+    words = review_texts("hi")
+    found = _Reader(item_form(item, words, None, image_files[0].parent))
     assert len(found.all("img")) == 1
-    assert words["no_picture"] in _Reader(item_form(item, words, None)).texts
+    assert words["no_image"] in _Reader(item_form(item, words, None)).texts
 
 
-def test_a_picture_that_is_gone_is_told(translation, tmp_path):
+def test_an_image_that_is_gone_is_told(translation, tmp_path):
     item = _item(translation(image=str(tmp_path / "none.jpg")))
-    words = review_words("bn")
-    assert words["no_picture"] in _Reader(item_form(item, words, None)).texts
+    words = review_texts("bn")
+    assert words["no_image"] in _Reader(item_form(item, words, None)).texts
 
 
 def _sent(**changes):

@@ -11,7 +11,7 @@ from palo.security.key_file import add_key, revoke_key
 from palo.security.key_ring import KeyRing
 from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.settings import ReviewPage
-from palo.translate.review.page.texts import review_words
+from palo.translate.review.page.texts import review_texts
 
 
 def test_the_name_of_the_key_is_the_reviewers(tmp_path):
@@ -26,7 +26,7 @@ def test_the_name_of_the_key_is_the_reviewers(tmp_path):
     assert not reviewers.knows(token)
     with pytest.raises(EndpointError, match="isn't known"):
         asyncio.run(reviewers.admit("sk-palo-wrong"))
-    assert reviewers.welcome("ur") == review_words("ur")["review_about"]
+    assert reviewers.welcome("ur") == review_texts("ur")["review_about"]
 
 
 def test_a_revoked_key_is_good_no_more(tmp_path):

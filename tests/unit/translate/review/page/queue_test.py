@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from palo.translate.review.decision import LOCK_WRONG, Verdict
-from palo.translate.review.page.queue import Desk, Place, Seat
+from palo.translate.review.decision import LOCK_WRONG, ReviewDecision
+from palo.translate.review.page.queue import QueuePosition, ReviewerSession, ReviewQueue
 from palo.translate.review.store import ReviewStore
 
-_AMINA = Seat(reviewer="Amina", language="ar")
-_BILAL = Seat(reviewer="Bilal", language="ar")
+_AMINA = ReviewerSession(reviewer="Amina", language="ar")
+_BILAL = ReviewerSession(reviewer="Bilal", language="ar")
 
 
 class _Clock:
@@ -28,7 +28,7 @@ def clock():
 def desk(tmp_path, translation, clock):
     store = ReviewStore(tmp_path)
     store.add([translation(number, "ar", doubt=number / 10) for number in range(4)])
-    return Desk(store, second_share=1.0, clock=clock)
+    return ReviewQueue(store, second_share=1.0, clock=clock)
 
 
 def _number(place):
@@ -37,12 +37,12 @@ def _number(place):
 
 def _verdict(desk, place, **changes):
     texts = desk.store.find(place.key).translated.texts
-    said = Verdict(key="", edition="", reviewer="", opinion="accept", texts=texts)
+    said = ReviewDecision(key="", edition="", reviewer="", opinion="accept", texts=texts)
     return replace(said, **changes)
 
 
 def test_what_is_passed_over_comes_again_at_the_end(desk):
-    place, numbers = Place(), []
+    place, numbers = QueuePosition(), []
     for _ in range(6):
         place = desk.move(_AMINA, place)
         numbers.append(_number(place))
@@ -51,14 +51,16 @@ def test_what_is_passed_over_comes_again_at_the_end(desk):
 
 
 def test_several_reviewers_do_not_start_with_the_same(desk, clock):
-    mine, yours = desk.move(_AMINA, Place()), desk.move(_BILAL, Place())
+    mine, yours = desk.move(_AMINA, QueuePosition()), desk.move(_BILAL, QueuePosition())
     assert (_number(mine), _number(yours)) == (3, 2)
     clock.now_s += 1000
-    assert _number(desk.move(Seat(reviewer="Chitra", language="ar"), Place())) == 3
+    assert (
+        _number(desk.move(ReviewerSession(reviewer="Chitra", language="ar"), QueuePosition())) == 3
+    )
 
 
 def test_a_decision_is_saved_and_the_next_one_comes(desk):
-    place = desk.move(_AMINA, Place())
+    place = desk.move(_AMINA, QueuePosition())
     decided = desk.decide(_AMINA, place, _verdict(desk, place, tags=("term",)))
     assert decided.saved
     assert _number(desk.move(_AMINA, decided.place)) == 2
@@ -71,26 +73,26 @@ def test_a_decision_is_saved_and_the_next_one_comes(desk):
 
 
 def test_who_was_slower_is_told_and_can_save_after_all(desk):
-    mine = desk.move(_AMINA, Place())
+    mine = desk.move(_AMINA, QueuePosition())
     yours = replace(mine)
     desk.decide(_BILAL, yours, _verdict(desk, yours, opinion="reject"))
     slower = desk.decide(_AMINA, mine, _verdict(desk, mine))
     assert (slower.saved, slower.faster) == (False, "Bilal")
     assert desk.decide(_AMINA, slower.place, _verdict(desk, mine)).saved
     assert [item.state for item in desk.items(replace(_AMINA, view="disputed"))] == ["disputed"]
-    third = Seat(reviewer="Chitra", language="ar")
-    assert desk.move(third, Place()).key == mine.key
+    third = ReviewerSession(reviewer="Chitra", language="ar")
+    assert desk.move(third, QueuePosition()).key == mine.key
 
 
 def test_a_new_translation_is_told(desk, translation):
-    place = desk.move(_AMINA, Place())
+    place = desk.move(_AMINA, QueuePosition())
     said = _verdict(desk, place)
     desk.store.add([translation(3, "ar", texts=("كم؟", "3"))])
     assert desk.decide(_AMINA, place, said).renewed
 
 
 def test_a_lock_must_stay_unless_the_reviewer_says_it_is_wrong(desk):
-    place = desk.move(_AMINA, Place())
+    place = desk.move(_AMINA, QueuePosition())
     texts = ("كم تفاحة في الصورة؟", "في الصورة تفاحات.")
     decided = desk.decide(_AMINA, place, _verdict(desk, place, texts=texts))
     assert [(fault.kind, fault.turn) for fault in decided.faults] == [("lock", 1)]
@@ -103,6 +105,6 @@ def test_a_lock_must_stay_unless_the_reviewer_says_it_is_wrong(desk):
 
 
 def test_an_empty_desk(tmp_path):
-    desk = Desk(ReviewStore(tmp_path), second_share=0.0)
-    assert desk.move(_AMINA, Place()) == Place()
+    desk = ReviewQueue(ReviewStore(tmp_path), second_share=0.0)
+    assert desk.move(_AMINA, QueuePosition()) == QueuePosition()
     assert desk.progress(_AMINA).total == 0

@@ -11,14 +11,14 @@ from palo.translate.review.checks import FaultKind
 from palo.translate.review.decision import TAGS
 from palo.translate.review.item import STATES
 from palo.translate.review.page.queue import VIEWS
-from palo.translate.review.page.texts import FOLDER, review_words
+from palo.translate.review.page.texts import FOLDER, review_texts
 
 _EVERY = list(languages.codes())
 _NAMES = re.compile(r"\{\w+\}|Ctrl\+\w+|Alt\+\w")
 
 
 def _texts(code):
-    page = review_words(code)
+    page = review_texts(code)
     return {**page.texts, **{f"errors.{name}": text for name, text in page.errors.items()}}
 
 
@@ -29,7 +29,7 @@ def _slots(text):
 @pytest.mark.parametrize("code", _EVERY)
 def test_a_language_has_every_text_and_no_other(code):
     english, texts = _texts("en"), _texts(code)
-    assert review_words(code).language.code == code
+    assert review_texts(code).language.code == code
     assert texts.keys() == english.keys()
     assert all(text == text.strip() and text for text in texts.values())
     assert {name: _slots(text) for name, text in texts.items()} == {
@@ -57,7 +57,7 @@ def test_urdu_is_not_written_with_arabic_letters():
 
 
 def test_everything_that_is_said_by_name_has_its_words():
-    words = review_words("en")
+    words = review_texts("en")
     wanted = {f"tag_{tag}" for tag in TAGS} | {f"view_{view}" for view in VIEWS}
     assert wanted | {f"state_{state}" for state in STATES} <= words.texts.keys()
     # Reviewers can't make the other faults with the page.
