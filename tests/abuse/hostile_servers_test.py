@@ -16,7 +16,7 @@ from tests.fixtures.raw_server import raw_server, reply
 
 from palo import client
 from palo.endpoint.caller import Caller
-from palo.endpoint.pace import Pace
+from palo.endpoint.limits import RequestPacer
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import PaloError
@@ -53,7 +53,7 @@ def ask(server, **changes):
 
     async def run():
         async with Caller(endpoint) as caller:
-            return await caller.ask(_BODY)
+            return await caller.call(_BODY)
 
     return asyncio.run(run())
 
@@ -133,7 +133,7 @@ def test_a_count_that_is_none_is_not_counted(count):
 )
 def test_a_wait_that_no_clock_knows_is_none(header, monkeypatch):
     held = []
-    monkeypatch.setattr(Pace, "hold", lambda self, wait_s: held.append(wait_s))
+    monkeypatch.setattr(RequestPacer, "hold", lambda self, wait_s: held.append(wait_s))
     with raw_server(reply(b"{}", "429 Too Many Requests", Retry_After=header)) as server:
         assert ask(server, attempts=2).kind == "busy"
         assert held == []
@@ -234,7 +234,7 @@ from palo import client as palo
 
 async def ask():
     async with Caller(EndpointSettings(url=sys.argv[1], model="m", attempts=1)) as caller:
-        return await caller.ask({"messages": []})
+        return await caller.call({"messages": []})
 
 def stream():
     with client.stream(question) as answer:

@@ -38,7 +38,7 @@ def server():
 def ask(url, **settings):
     async def run():
         async with Caller(EndpointSettings(url=url, model="m", attempts=1, **settings)) as caller:
-            return await caller.ask({"messages": []})
+            return await caller.call({"messages": []})
 
     return asyncio.run(run())
 

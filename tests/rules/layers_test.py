@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 _ORDER = (
-    "machine", "terminal", "reasons", "errors", "progress", "api_errors", "languages",
+    "machine", "terminal", "reasons", "errors", "progress", "retries", "api_errors", "languages",
     "ray_errors", "session", "storage", "endpoint", "html", "config", "client", "benchmark",
     "command", "model", "text", "metrics", "checkpoint", "images", "data", "scenes", "inference",
     "security", "observability", "webui", "corpus", "train", "evaluate", "translate", "serve",

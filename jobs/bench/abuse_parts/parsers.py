@@ -97,7 +97,7 @@ PARSERS = (
     Parser("server's reply", wire_parts.servers_reply),
     Parser("server's stream", wire_parts.servers_stream),
     Parser("server's error", wire_parts.servers_error),
-    Parser("Retry-After", calling("palo.endpoint.retry_after:seconds_of", 0.0)),
+    Parser("Retry-After", calling("palo.retries:retry_after_s", 0.0)),
     Parser("address of a server",
            text_parts.listing("palo.endpoint.credentials:address_faults")),
     Parser("address of an image", calling("palo.images.image_paths:host_of")),

@@ -173,7 +173,7 @@ def verdict(form: Literal["json", "lines"]) -> Callable[[], Parse]:
 
         def parse(text: str) -> object:
             texts = (text, f"```json\n{text}\n", f"8 {text}", f"\n\n{text}")
-            replies = (Reply(text=one, finish_reason="stop", num_tokens=0) for one in texts)
+            replies = (Reply(text=one, finish_reason="stop") for one in texts)
             return [read_verdict(reply, form) for reply in replies]
 
         return parse

@@ -12,8 +12,7 @@ from palo.client.failures import (
     not_understood,
 )
 from palo.endpoint.credentials import without_key
-from palo.endpoint.json_parsing import BadJsonError, parse_json, token_count
-from palo.endpoint.reply_body import encoding_fault
+from palo.endpoint.replies import BadJsonError, encoding_fault, parse_json, token_count
 
 _DONE = b"[DONE]"
 _MAX_EVENT_BYTES = 1 << 20

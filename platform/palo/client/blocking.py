@@ -20,7 +20,7 @@ from palo.client.failures import (
 )
 from palo.client.questions import ChatQuestion
 from palo.endpoint.credentials import without_key
-from palo.endpoint.reply_body import ReplyBody
+from palo.endpoint.replies import ReplyBody
 
 _JSON = {"Content-Type": "application/json"}
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from palo.endpoint.credentials import address_faults, authorization, is_loopback, key_faults
-from palo.endpoint.reply_body import IDENTITY
+from palo.endpoint.replies import IDENTITY
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

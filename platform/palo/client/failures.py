@@ -6,9 +6,9 @@ from enum import StrEnum
 import httpx
 
 from palo.api_errors import APIErrorCode
-from palo.endpoint.json_parsing import BadJsonError, parse_json
-from palo.endpoint.retry_after import seconds_of
+from palo.endpoint.replies import BadJsonError, parse_json
 from palo.errors import PaloError
+from palo.retries import retry_after_s
 
 # The longest reply that is read, but for streams.
 MAX_REPLY_BYTES = 4 << 20
@@ -102,7 +102,7 @@ def api_error_of(
         seen=message,
         code=code,
         request_id=request_id[:_MAX_ID] or None,
-        retry_after_s=seconds_of(headers.get("retry-after", "")),
+        retry_after_s=retry_after_s(headers.get("retry-after", "")),
     )
 
 

@@ -1,8 +1,7 @@
-"""Sends chat requests: some at a time, with retries, within a budget."""
+"""Sends chat requests to one server: several at a time, with retries, within a budget."""
 
 import asyncio
 import itertools
-import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from http import HTTPStatus
@@ -11,33 +10,38 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from palo.endpoint.budget import Budget, Reservation, Spending
 from palo.endpoint.credentials import OPENAI_KEY, authorization, is_loopback, without_key
-from palo.endpoint.pace import Pace
-from palo.endpoint.replies import MAX_REPLY_BYTES, Failure, Reply, failure_of, read_reply
-from palo.endpoint.reply_body import IDENTITY, ReplyBody
-from palo.endpoint.retry_after import seconds_of
+from palo.endpoint.limits import Budget, RequestPacer, Reservation, Spending
+from palo.endpoint.replies import (
+    IDENTITY,
+    MAX_REPLY_BYTES,
+    Failure,
+    Reply,
+    ReplyBody,
+    failure_of,
+    read_reply,
+)
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError, PaloError, ResourceError
+from palo.retries import Backoff, retry_after_s
 
 T = TypeVar("T")
 
-_LONGEST_WAIT_S = 60.0
 _SHOWN = 200
-# A server that is there takes a connection at once; its answer may take minutes.
+# A server that is up accepts a connection at once; its answer may take minutes.
 _CONNECT_S = 10.0
 # For each request httpx compares all connections of a client with one another.
 _CONNECTIONS_A_CLIENT = 8
 _NO_MONEY = b"insufficient_quota"
-_PASSING = ("timeout", "connection", "busy", "server_error", "bad_response")
+_TRANSIENT = ("timeout", "connection", "busy", "server_error", "bad_response")
 
 
 class Caller:
-    """Sends requests to one server, as an asynchronous context.
+    """A client of one server, as an asynchronous context.
 
     Args:
         endpoint: The server and its model.
-        spent_before: What earlier runs have cost, for the limit of money.
+        spent_before: Money that earlier runs have cost, which counts towards the limit of money.
 
     Raises:
         ConfigError: If the key may not be sent to the server.
@@ -47,7 +51,10 @@ class Caller:
         self._endpoint = endpoint
         self._answered = False
         self._budget = Budget(endpoint, spent_before)
-        self._pace = Pace(endpoint)
+        self._pacer = RequestPacer(endpoint)
+        self._backoff = Backoff(
+            attempts=endpoint.attempts, first_wait_s=endpoint.first_wait_s, jitter=(0.5, 1.5)
+        )
         self._key = endpoint.api_key()
         headers = IDENTITY | authorization(
             endpoint.url, self._key, allow_insecure_http=endpoint.allow_insecure_http
@@ -64,23 +71,13 @@ class Caller:
             )
             for _ in range(-(-endpoint.in_flight // _CONNECTIONS_A_CLIENT))
         ]
-        self._turns = itertools.cycle(self._clients)
+        self._next_client = itertools.cycle(self._clients)
         self._open = AsyncExitStack()
 
     @property
     def spent(self) -> Spending:
-        """What the requests have cost, as far as the server has told."""
+        """The cost of all requests so far, as the server counts it."""
         return self._budget.spent
-
-    @property
-    def num_calls(self) -> int:
-        """Requests that were sent, attempts included."""
-        return self.spent.calls
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens that the server counted."""
-        return self.spent.tokens
 
     async def __aenter__(self) -> Self:
         for client in self._clients:
@@ -95,44 +92,44 @@ class Caller:
     ) -> None:
         await self._open.__aexit__(kind, error, trace)
 
-    async def ask(
+    async def call(
         self,
         body: Mapping[str, Any],
         *,
         on_send: Callable[[float], None] = lambda most: None,
         on_refused: Callable[[], None] = lambda: None,
     ) -> Reply | Failure:
-        """Sends one request, again if what went wrong may pass.
+        """Sends one request, and repeats it after transient failures.
 
         Args:
             body: A chat completion's, without the model.
-            on_send: Called right before each attempt, with the most that it may cost.
+            on_send: Called right before each attempt, with the most money that it may cost.
             on_refused: Called after each attempt that has surely cost nothing.
+
+        Returns:
+            The reply, or the last attempt's failure.
 
         Raises:
             ConfigError: If the server refuses the key, doesn't know the model, or wants money.
             ResourceError: If it can't be reached at all.
         """
-        wait_s = self._endpoint.first_wait_s
         failure = Failure(kind="budget", detail="the budget is spent")
-        for attempt in range(1, self._endpoint.attempts + 1):
-            reserved = await self._budget.take(body)
+        for wait_s in self._backoff.waits():
+            await asyncio.sleep(wait_s)
+            reserved = await self._budget.reserve(body)
             if reserved is None:
                 return Failure(kind="budget", detail="the budget is spent")
-            found, asked_s = await self._send(body, reserved, on_send)
-            if isinstance(found, Reply):
+            outcome, hold_s = await self._attempt(body, reserved, on_send)
+            if isinstance(outcome, Reply):
                 self._answered = True
-                return found
-            failure = found
+                return outcome
+            failure = outcome
             if failure.is_free:
                 on_refused()
-            if failure.kind not in _PASSING or attempt == self._endpoint.attempts:
+            if failure.kind not in _TRANSIENT:
                 break
-            if asked_s is not None:
-                self._pace.hold(asked_s)
-            # Many requests that failed together must not come back together.
-            await asyncio.sleep(min(wait_s, _LONGEST_WAIT_S) * random.uniform(0.5, 1.5))  # noqa: S311
-            wait_s *= 2
+            if hold_s is not None:
+                self._pacer.hold(hold_s)
         if failure.kind == "connection" and failure.is_free and not self._answered:
             raise ResourceError(
                 f"{self._endpoint.url} can't be reached",
@@ -141,27 +138,27 @@ class Caller:
             )
         return failure
 
-    async def _send(
+    async def _attempt(
         self, body: Mapping[str, Any], reserved: Reservation, on_send: Callable[[float], None]
     ) -> tuple[Reply | Failure, float | None]:
-        """Returns the reply, and how long the server asks to wait before the next attempt."""
-        await self._pace.wait(reserved.tokens)
+        """Returns the outcome, and the seconds of the server's Retry-After."""
+        await self._pacer.wait(reserved.tokens)
         on_send(reserved.cost)
-        found, asked_s = await self._post({"model": self._endpoint.model, **body})
-        if isinstance(found, Reply):
-            await reserved.settle(found.tokens_in, found.tokens_out)
-        elif found.is_free:
+        outcome, hold_s = await self._post({"model": self._endpoint.model, **body})
+        if isinstance(outcome, Reply):
+            await reserved.settle(outcome.tokens_in, outcome.tokens_out)
+        elif outcome.is_free:
             await reserved.settle(0, 0)
         else:
-            await reserved.give_up()
-        return found, asked_s
+            await reserved.forfeit()
+        return outcome, hold_s
 
     async def _post(self, body: Mapping[str, Any]) -> tuple[Reply | Failure, float | None]:
         url = f"{self._endpoint.url.rstrip('/')}/chat/completions"
         try:
             async with (
                 asyncio.timeout(self._endpoint.timeout_s),
-                next(self._turns).stream("POST", url, json=body) as response,
+                next(self._next_client).stream("POST", url, json=body) as response,
             ):
                 received = ReplyBody(response.headers, MAX_REPLY_BYTES)
                 async for part in response.aiter_raw():
@@ -175,38 +172,38 @@ class Caller:
             return Failure(kind="connection", detail=repr(error)[:_SHOWN], is_free=free), None
         if response.is_success:
             return self._read(received), None
-        said = without_key(received.data, self._key)
-        self._require_access(response.status_code, said)
-        asked_s = seconds_of(response.headers.get("retry-after", ""))
-        return failure_of(response.status_code, said), asked_s
+        data = without_key(received.data, self._key)
+        self._require_access(response.status_code, data)
+        hold_s = retry_after_s(response.headers.get("retry-after", ""))
+        return failure_of(response.status_code, data), hold_s
 
     def _read(self, received: ReplyBody) -> Reply | Failure:
         if received.fault:
             return Failure(kind="bad_response", detail=received.fault)
-        found = read_reply(received.data)
-        if isinstance(found, Failure):  # its detail shows the beginning of what came
-            found = read_reply(without_key(received.data, self._key))
-        return found
+        outcome = read_reply(received.data)
+        if isinstance(outcome, Failure):  # its detail quotes the beginning of the response
+            outcome = read_reply(without_key(received.data, self._key))
+        return outcome
 
     def _require_access(self, status: int, body: bytes) -> None:
         """Raises ConfigError where every further request would be refused as this one is."""
-        said = body[:_SHOWN].decode("utf-8", "replace")
+        seen = body[:_SHOWN].decode("utf-8", "replace")
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise ConfigError(
                 f"{self._endpoint.url} refuses the API key",
-                seen=said,
+                seen=seen,
                 fix=self._how_to_give_a_key(),
             )
         if status == HTTPStatus.PAYMENT_REQUIRED or _NO_MONEY in body:
             raise ConfigError(
                 f"{self._endpoint.url} wants money before it answers",
-                seen=said,
+                seen=seen,
                 fix="Pay there, then run the same command again.",
             )
         if status == HTTPStatus.NOT_FOUND:
             raise ConfigError(
                 f"{self._endpoint.url} has no model {self._endpoint.model}",
-                seen=said,
+                seen=seen,
                 fix="Correct the model's name, or the url, which must end in /v1.",
             )
 
@@ -220,13 +217,18 @@ class Caller:
         )
 
 
-async def each(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], *, in_flight: int) -> None:
-    """Does jobs, so many at a time; the first error ends all of them.
+async def run_concurrently(
+    jobs: Iterable[T], work: Callable[[T], Awaitable[None]], *, in_flight: int
+) -> None:
+    """Does jobs, several at a time; the first error ends all of them.
 
     Args:
-        jobs: What is to be done; taken one by one, so that there may be millions.
+        jobs: The jobs; taken one by one, so that there may be millions.
         work: Does one job.
         in_flight: How many at a time.
+
+    Raises:
+        PaloError: The first that a job raised.
     """
     waiting = iter(jobs)
 

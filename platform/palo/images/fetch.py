@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import SplitResult
 
-from palo.endpoint.reply_body import IDENTITY, encoding_fault
+from palo.endpoint.replies import IDENTITY, encoding_fault
 from palo.errors import ImageError
 from palo.images.limits import ImageLimits
 from palo.images.public_addresses import is_public

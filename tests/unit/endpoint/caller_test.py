@@ -7,8 +7,8 @@ import pytest
 from tests.fixtures.completion_server import completion
 
 from palo import config
-from palo.endpoint.caller import Caller, each
-from palo.endpoint.pace import Pace
+from palo.endpoint.caller import Caller, run_concurrently
+from palo.endpoint.limits import RequestPacer
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError, ResourceError
@@ -24,7 +24,7 @@ def settings(server, **changes):
 def ask(endpoint, times=1):
     async def run():
         async with Caller(endpoint) as caller:
-            return [await caller.ask(BODY) for _ in range(times)], caller
+            return [await caller.call(BODY) for _ in range(times)], caller
 
     replies, caller = asyncio.run(run())
     return (replies[0] if times == 1 else replies), caller
@@ -34,10 +34,10 @@ def test_words_come_back_with_why_they_end(completions, monkeypatch):
     monkeypatch.setenv("A_KEY", "secret")
     completions.answer = lambda body, number: (200, completion("سلام", "length"))
     reply, caller = ask(settings(completions, key_env="A_KEY"))
-    assert reply == Reply(text="سلام", finish_reason="length", num_tokens=10, tokens_out=10)
+    assert reply == Reply(text="سلام", finish_reason="length", tokens_out=10)
     assert completions.bodies == [{"model": "m", **BODY}]
     assert completions.headers[0]["Authorization"] == "Bearer secret"
-    assert (caller.num_calls, caller.num_tokens) == (1, 10)
+    assert (caller.spent.calls, caller.spent.tokens) == (1, 10)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_may_pass_is_tried_again(completions, trouble):
     reply, caller = ask(settings(completions))
     assert isinstance(reply, Reply)
     assert reply.text == "at last"
-    assert caller.num_calls == 3
+    assert caller.spent.calls == 3
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_does_not_pass_is_told(completions, trouble, kind, calls):
     reply, caller = ask(settings(completions, attempts=3))
     assert isinstance(reply, Failure)
     assert reply.kind == kind
-    assert caller.num_calls == calls
+    assert caller.spent.calls == calls
 
 
 def test_a_server_that_does_not_answer_is_a_timeout(completions):
@@ -99,7 +99,7 @@ def test_an_answer_that_goes_on_drop_by_drop_is_a_timeout():
             async with Caller(
                 EndpointSettings(url=url, model="m", timeout_s=0.2, attempts=1)
             ) as caller:
-                return await caller.ask(BODY)
+                return await caller.call(BODY)
 
     failure = asyncio.run(run())
     assert (failure.kind, failure.is_free) == ("timeout", False)
@@ -141,7 +141,7 @@ def test_the_budget_of_calls_and_of_tokens_is_kept(completions):
     assert [isinstance(reply, Reply) for reply in replies] == [True, True, False]
     assert replies[2].kind == "budget"
     replies, caller = ask(settings(completions, max_total_tokens=15), times=3)
-    assert (caller.num_tokens, replies[2].kind) == (20, "budget")
+    assert (caller.spent.tokens, replies[2].kind) == (20, "budget")
 
 
 def test_the_budget_of_money_is_kept_whatever_is_in_flight(completions):
@@ -156,9 +156,9 @@ def test_the_budget_of_money_is_kept_whatever_is_in_flight(completions):
         async with Caller(endpoint, spent_before=50.0) as caller:
 
             async def work(number):
-                found.append(await caller.ask(BODY | {"max_tokens": 10}))
+                found.append(await caller.call(BODY | {"max_tokens": 10}))
 
-            await each(range(30), work, in_flight=8)
+            await run_concurrently(range(30), work, in_flight=8)
             return caller.spent
 
     spent = asyncio.run(run())
@@ -179,7 +179,7 @@ def test_it_is_told_before_anything_is_sent_and_what_it_may_cost(completions):
 
     async def run():
         async with Caller(settings(completions, input_price=1e6)) as caller:
-            return await caller.ask(BODY, on_send=told.append)
+            return await caller.call(BODY, on_send=told.append)
 
     assert isinstance(asyncio.run(run()), Reply)
     assert told == [3.0, 3.0]
@@ -194,7 +194,7 @@ def test_money_that_has_run_out_ends_the_run(completions):
 
 def test_a_server_that_names_a_time_is_obeyed(completions, monkeypatch):
     held = []
-    monkeypatch.setattr(Pace, "hold", lambda self, wait_s: held.append(wait_s))
+    monkeypatch.setattr(RequestPacer, "hold", lambda self, wait_s: held.append(wait_s))
     completions.answer = lambda body, number: "fine" if number else (429, {}, {"Retry-After": "7"})
     reply, _ = ask(settings(completions))
     assert (reply.text, held) == ("fine", [7.0])
@@ -209,10 +209,10 @@ def test_so_many_are_in_flight_and_no_more(completions):
         async with Caller(endpoint) as caller:
 
             async def work(number):
-                await caller.ask(BODY)
+                await caller.call(BODY)
                 done.append(number)
 
-            await each(range(12), work, in_flight=4)
+            await run_concurrently(range(12), work, in_flight=4)
 
     asyncio.run(run())
     assert sorted(done) == list(range(12))
@@ -224,7 +224,7 @@ def test_the_first_error_ends_all(completions):
 
     async def run():
         async with Caller(settings(completions)) as caller:
-            await each(range(100), lambda _: caller.ask(BODY), in_flight=2)
+            await run_concurrently(range(100), lambda _: caller.call(BODY), in_flight=2)
 
     with pytest.raises(ConfigError, match="refuses the API key"):
         asyncio.run(run())

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from palo import config
-from palo.endpoint.caller import Caller, each
+from palo.endpoint.caller import Caller, run_concurrently
 from palo.endpoint.replies import Failure
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import ImageError
@@ -88,14 +88,14 @@ async def _ask_all(book: AnswerBook, settings: HttpAnswers, on_answer: Callable[
     async with Caller(settings.endpoint) as caller:
 
         async def one(item: BenchItem) -> None:
-            reply = await caller.ask(_body(item, settings))
+            reply = await caller.call(_body(item, settings))
             if isinstance(reply, Failure):
                 book.fail(item, reply.kind)
             else:
                 book.add(item, reply.text, reply.finish_reason)
             on_answer()
 
-        await each(book.open, one, in_flight=settings.endpoint.in_flight)
+        await run_concurrently(book.open, one, in_flight=settings.endpoint.in_flight)
 
 
 def _body(item: BenchItem, settings: HttpAnswers) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from palo import config
-from palo.endpoint.caller import Caller, each
+from palo.endpoint.caller import Caller, run_concurrently
 from palo.endpoint.replies import Failure
 from palo.evaluate.answers.answer import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
@@ -119,13 +119,13 @@ class _Run:
                 await self._one(caller, call)
                 self._on_judgment()
 
-            await each(todo, one, in_flight=endpoint.in_flight)
-            self.num_calls, self.num_tokens = caller.num_calls, caller.num_tokens
+            await run_concurrently(todo, one, in_flight=endpoint.in_flight)
+            self.num_calls, self.num_tokens = caller.spent.calls, caller.spent.tokens
 
     async def _one(self, caller: Caller, call: Call) -> None:
         fault, words = JudgeFault.EMPTY, ""
         for _ in range(self._settings.tries):
-            reply = await caller.ask(call.body)
+            reply = await caller.call(call.body)
             if isinstance(reply, Failure):
                 # Not kept: another day the server may answer. A refusal is for good.
                 if reply.kind == "refused":

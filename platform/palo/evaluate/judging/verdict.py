@@ -4,8 +4,7 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from palo.endpoint.json_parsing import parse_json
-from palo.endpoint.replies import MAX_REPLY_BYTES, Reply
+from palo.endpoint.replies import MAX_REPLY_BYTES, Reply, parse_json
 from palo.evaluate.judging.scheme import HIGHEST, LOWEST, Form
 
 _FIELDS = {"first", "second", "reason"}

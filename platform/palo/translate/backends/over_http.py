@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from palo.endpoint.caller import Caller, each
+from palo.endpoint.caller import Caller, run_concurrently
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
 from palo.translate.backends.backend import BackendCallbacks, Draft, Lost
@@ -77,14 +77,14 @@ class HttpTranslator:
         async with Caller(endpoint, spent_before) as caller:
 
             async def one(unit: TranslationRequest) -> None:
-                reply = await caller.ask(
+                reply = await caller.call(
                     self._body(unit),
                     on_send=lambda most: desk.on_send(unit, most),
                     on_refused=lambda: desk.on_refused(unit),
                 )
                 desk.on_end(unit, self._ended(unit, reply))
 
-            await each(units, one, in_flight=endpoint.in_flight)
+            await run_concurrently(units, one, in_flight=endpoint.in_flight)
 
     def _body(self, unit: TranslationRequest) -> dict[str, Any]:
         body: dict[str, Any] = {

@@ -9,7 +9,7 @@ from palo.evaluate.judging.verdict import JudgeFault, JudgeVerdict, read_verdict
 
 
 def reply(text, finish_reason="stop"):
-    return Reply(text=text, finish_reason=finish_reason, num_tokens=0)
+    return Reply(text=text, finish_reason=finish_reason)
 
 
 GOOD = {"first": 8, "second": 6.5, "reason": "The second one is vague."}

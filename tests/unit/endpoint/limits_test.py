@@ -2,8 +2,7 @@ import asyncio
 
 import pytest
 
-from palo.endpoint.pace import Pace
-from palo.endpoint.retry_after import seconds_of
+from palo.endpoint.limits import RequestPacer
 from palo.endpoint.settings import EndpointSettings
 
 
@@ -21,7 +20,7 @@ def clock(monkeypatch):
 
 def starts(clock, count, tokens=10, hold=0.0, **limits):
     """When so many requests start, in seconds after the first may."""
-    pace = Pace(EndpointSettings(url="http://a/v1", model="m", **limits), lambda: clock[0])
+    pace = RequestPacer(EndpointSettings(url="http://a/v1", model="m", **limits), lambda: clock[0])
     pace.hold(hold)
 
     async def run():
@@ -49,19 +48,3 @@ def test_large_requests_wait_longer_for_one_another(clock):
 def test_everybody_waits_as_long_as_the_server_asked(clock):
     assert starts(clock, 2, hold=7.0) == [7.0, 7.0]
     assert starts(clock, 1, hold=1e9) == [pytest.approx(607.0)]
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("7", 7.0),
-        ("0.5", 0.5),
-        ("-3", 0.0),
-        ("Thu, 01 Jan 1970 00:02:00 GMT", 20.0),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
-        ("soon", None),
-        ("", None),
-    ],
-)
-def test_the_header_holds_seconds_or_a_date(header, seconds):
-    assert seconds_of(header, now_s=100.0) == seconds
