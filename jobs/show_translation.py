@@ -17,7 +17,7 @@ from palo.recipes import RECIPES
 from palo.session import lasting_path, ray_session
 from palo.translate.bulk.job import translate_all
 from palo.translate.bulk.outputs import OutputForm
-from palo.translate.bulk.settings import TranslateJob
+from palo.translate.bulk.settings import TranslateJob, TranslatorSettings
 from palo.translate.learning.report import write_gain
 from palo.translate.learning.teach import TeachSettings
 from palo.translate.review.store import ReviewStore
@@ -38,7 +38,7 @@ class ShowJob:
         to: ISO 639-1 codes; Apertium must have pairs that lead to them.
         num_conversations: Images, with a conversation each.
         num_rounds: Questions and answers of one.
-        by_hand: Leaves the corrections to people: the job ends when all is in review, and goes on
+        by_hand: Leaves the corrections to people: the job ends when all is in review, and resumes
             from there when it's run again.
         seed: Seed of the images.
         teach: The model that learns, and how.
@@ -61,7 +61,11 @@ class ShowJob:
 
 
 def main(arguments: list[str]) -> None:
-    """Goes the whole way, and tells how to go on."""
+    """Runs all steps, and prints the next one.
+
+    Args:
+        arguments: The command line.
+    """
     job = command.override(ShowJob(), arguments, "jobs/show_translation.py")
     config.check(job)
     output = lasting_path(job.output)
@@ -75,11 +79,11 @@ def main(arguments: list[str]) -> None:
     work = TranslateJob(
         source=source.rows,
         to=job.to,
-        backend="apertium",
+        translator=TranslatorSettings(backend="apertium"),
         output=output / "job",
         images=source.folder,
         review_all=True,
-    )
+    ).used()
     _translate(work)
     store = ReviewStore(work.folder / "review")
     if not job.by_hand:

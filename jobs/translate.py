@@ -1,15 +1,18 @@
 """Translates conversations into other languages, in bulk.
 
-    python jobs/translate.py SOURCE --to ur hi bn --url https://host/v1 --model NAME
+    python jobs/translate.py SOURCE --to ur hi bn --endpoint.url https://host/v1 \
+        --endpoint.model NAME
     python jobs/translate.py SOURCE --to es fr --backend apertium
-    python jobs/translate.py SOURCE --to ur --backend local --model models/nllb --adapter FOLDER
-    python jobs/translate.py SOURCE --to es --backend apertium --round-trip --second local \
-        --second-model models/nllb
+    python jobs/translate.py SOURCE --to ur --backend local --local.folder models/nllb \
+        --local.adapter FOLDER
+    python jobs/translate.py SOURCE --to es --backend apertium --round-trip \
+        --second.backend local --second.local.folder models/nllb
     python jobs/translate.py FOLDER --bench llava-wild --to ur ...
 
-Run the same command again to go on where it was stopped, or after a review: what is answered is
-never asked for twice. --key-env NAME names the environment variable with an endpoint's key; without
-it, OPENAI_API_KEY goes to OpenAI and to the server of OPENAI_BASE_URL, and to no other.
+Run the same command again to resume an interrupted job, or after a review: answers are cached, and
+no request is paid for twice. --endpoint.key-env NAME names the environment variable with an
+endpoint's key; without it, OPENAI_API_KEY goes to OpenAI and to the server of OPENAI_BASE_URL, and
+to no other.
 """
 
 import contextlib
@@ -23,13 +26,17 @@ _EXAMPLE = "jobs/translate.py"
 
 
 def main(arguments: list[str]) -> None:
-    """Translates, and prints what came of it."""
+    """Translates, and prints a summary.
+
+    Args:
+        arguments: The command line.
+    """
     from palo.translate.bulk.bench_questions import BenchQuestions, write_bench
     from palo.translate.bulk.job import translate_all
     from palo.translate.bulk.outputs import OutputForm
     from palo.translate.bulk.settings import TranslateJob
 
-    job = command.override(TranslateJob(source=Path(), to=()), arguments, _EXAMPLE)
+    job = command.override(TranslateJob(source=Path(), to=()), arguments, _EXAMPLE).used()
     config.check(job)
     work = job.work()
     with ray_session() if job.needs_ray else contextlib.nullcontext():
@@ -42,14 +49,14 @@ def main(arguments: list[str]) -> None:
         )
     if isinstance(work.source, BenchQuestions):
         counts = write_bench(work.source, job.folder, job.to)
-        told = ", ".join(f"{count} {code}" for code, count in counts.items())
-        print(f"approved questions in {job.folder / 'bench'}: {told}")
+        listed = ", ".join(f"{count} {code}" for code, count in counts.items())
+        print(f"approved questions in {job.folder / 'bench'}: {listed}")
     if report.costs.cost or report.costs.open_cost:
         print(f"cost {report.costs.cost:,.4g}, and at most {report.costs.open_cost:,.4g} more")
     print(f"{job.folder / 'report' / 'index.html'}")
     if report.lost:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.lost.items())
-        print(f"no answer: {reasons}; run the same command again to go on", file=sys.stderr)
+        print(f"no answer: {reasons}; run the same command again to resume", file=sys.stderr)
 
 
 def _say(line: str) -> None:

@@ -8,6 +8,7 @@
 Prints tables; what was refused, missed or changed is listed in files of --lists.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -130,19 +131,14 @@ def _apertium(rows: Sequence[Mapping[str, str]], settings: GatesBench) -> "dict[
 
 def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
     from palo.data.records import Record
+    from palo.endpoint.caller import run_concurrently
     from palo.text.messages import Turn
     from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
-    from palo.translate.backends.backend import BackendCallbacks, Draft, Lost
+    from palo.translate.backends.backend import Draft, FreeOfCharge
     from palo.translate.protected_spans.protect import protect_record, restore_text
     from palo.translate.request import TranslationRequest
 
-    made: dict[str, str] = {}
-
-    def keep(unit: TranslationRequest, end: Draft | Lost) -> None:
-        if isinstance(end, Draft):
-            made[unit.key] = restore_text(end.texts[0], unit.turns[0].locks)
-
-    units = [
+    requests = [
         protect_record(
             Record(
                 record_id=str(number),
@@ -156,11 +152,21 @@ def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
         )
         for number, text in enumerate(texts)
     ]
-    desk = BackendCallbacks(
-        on_send=lambda unit, most: None, on_refused=lambda unit: None, on_end=keep
-    )
-    ApertiumTranslator(ApertiumTranslation()).translate(units, desk)
-    return [made[unit.key] for unit in units]
+    made: dict[str, str] = {}
+
+    async def translate_all() -> None:
+        apertium = ApertiumTranslator(ApertiumTranslation())
+        async with apertium.open() as translate:
+
+            async def one(request: TranslationRequest) -> None:
+                draft = await translate(request, FreeOfCharge())
+                if isinstance(draft, Draft):
+                    made[request.key] = restore_text(draft.texts[0], request.turns[0].locks)
+
+            await run_concurrently(requests, one, in_flight=apertium.concurrency)
+
+    asyncio.run(translate_all())
+    return [made[request.key] for request in requests]
 
 
 def _figures(prefix: str, measured: "Mapping[str, Measured]") -> list[Figure]:

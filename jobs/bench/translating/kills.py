@@ -132,9 +132,11 @@ def _judged(order: Order, num_kills: int, num_rows: int) -> Drill:
 
 def _job(order: Order, url: str) -> "subprocess.Popen[str]":
     command = [
-        sys.executable, "jobs/translate.py", str(order.rows), "--to", LANGUAGE, "--url", url,
-        "--model", "dictionary", "--in-flight", str(order.in_flight),
-        "--output", str(order.folder / "job"), "--input-price", "1", "--output-price", "2",
+        sys.executable, "jobs/translate.py", str(order.rows), "--to", LANGUAGE,
+        "--endpoint.url", url, "--endpoint.model", "dictionary",
+        "--endpoint.in-flight", str(order.in_flight),
+        "--endpoint.input-price", "1", "--endpoint.output-price", "2",
+        "--output", str(order.folder / "job"),
     ]  # fmt: skip
     return subprocess.Popen(  # noqa: S603 - our own job
         command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -1,7 +1,8 @@
 """Conversations a second: the whole job against a loop of single requests, and its own cost."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,9 @@ from translating.settings import TranslateBench
 from palo import storage
 from palo.benchmark import Figure, resampled, spread
 from palo.endpoint.settings import EndpointSettings
-from palo.translate.backends.backend import BackendCallbacks, Draft
+from palo.translate.backends.backend import CostMeter, Draft, Translate
 from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
-from palo.translate.bulk.job import translate_all
-from palo.translate.bulk.run import TranslationWork
+from palo.translate.bulk.job import TranslationWork, translate_all
 from palo.translate.bulk.source import Source
 from palo.translate.prompts.prompt import conversation_messages
 from palo.translate.protected_spans.protect import protect_record
@@ -36,6 +36,7 @@ class _Known:
 
     name = "dictionary"
     heeds_reasons = True
+    concurrency = 1
 
     def __init__(self, dictionary: dict[str, dict[str, str]]) -> None:
         self._dictionary = dictionary
@@ -43,13 +44,14 @@ class _Known:
     def prompt_hash(self, language: str) -> str:
         return "0" * 16
 
-    def translate(
-        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
-    ) -> None:
-        for unit in units:
-            desk.on_send(unit, 1.0)
-            texts = tuple(self._dictionary[turn.text][unit.language] for turn in unit.turns)
-            desk.on_end(unit, Draft(texts=texts, cost=0.5))
+    @asynccontextmanager
+    async def open(self, spent_before: float) -> AsyncIterator[Translate]:
+        yield self._translate
+
+    async def _translate(self, request: TranslationRequest, meter: CostMeter) -> Draft:
+        meter.send(1.0)
+        texts = tuple(self._dictionary[turn.text][request.language] for turn in request.turns)
+        return Draft(texts=texts, cost=0.5)
 
 
 def measure_speed(settings: TranslateBench, rows: Path, dictionary: Path) -> list[Figure]:
@@ -111,7 +113,7 @@ def _job(settings: TranslateBench, url: str, rows: Path, folder: Path) -> float:
     work = TranslationWork(
         source=Source(path=rows, name="bench"),
         languages=(LANGUAGE,),
-        backend=HttpTranslator(HttpTranslation(endpoint=endpoint)),
+        backend=HttpTranslator(endpoint, HttpTranslation()),
     )
     start = time.perf_counter()
     report = translate_all(work, folder)

@@ -40,8 +40,9 @@ def inputs(parts, tmp_path):
 
 def flags(rows, url, output, *more):
     return [
-        str(rows), "--to", CODE, "--url", url, "--model", "m", "--output", str(output),
-        "--input-price", "1", "--output-price", "2", *more,
+        str(rows), "--to", CODE, "--endpoint.url", url, "--endpoint.model", "m",
+        "--output", str(output), "--endpoint.input-price", "1", "--endpoint.output-price", "2",
+        *more,
     ]  # fmt: skip
 
 
@@ -78,11 +79,11 @@ def test_a_refused_key_ends_the_job_at_once_and_is_no_loss(
     with parts[2].running_server(**serving) as url:
         monkeypatch.setenv("A_KEY", "wrong")
         with pytest.raises(ConfigError, match=r"refuses the API key.*A_KEY"):
-            main(flags(rows, url, tmp_path / "job", "--key-env", "A_KEY"))
+            main(flags(rows, url, tmp_path / "job", "--endpoint.key-env", "A_KEY"))
         report = storage.read_json(tmp_path / "job" / "report.json")
         assert report["languages"][CODE]["missing"] == 30
         monkeypatch.setenv("A_KEY", "k")
-        main(flags(rows, url, tmp_path / "job", "--key-env", "A_KEY"))
+        main(flags(rows, url, tmp_path / "job", "--endpoint.key-env", "A_KEY"))
     assert storage.read_json(tmp_path / "job" / "report.json")["languages"][CODE]["records"] == 30
     assert len((tmp_path / "bill").read_text().splitlines()) == 30
 
@@ -91,7 +92,8 @@ def test_a_budget_of_money_holds_over_runs(parts, inputs, main, tmp_path, capsys
     rows, dictionary = inputs
     serving = {"dictionary": dictionary, "language": CODE, "bill": tmp_path / "bill"}
     with parts[2].running_server(**serving) as url:
-        limit = ["--max-cost", "0.012", "--max-tokens", "1000", "--in-flight", "4"]
+        limit = ["--endpoint.max-cost", "0.012", "--generation.max-tokens", "1000"]
+        limit += ["--endpoint.in-flight", "4"]
         for _ in range(2):
             main(flags(rows, url, tmp_path / "job", *limit))
     report = storage.read_json(tmp_path / "job" / "report.json")
@@ -123,7 +125,10 @@ def test_killed_twice_it_loses_nothing_and_pays_for_nothing_twice(parts, inputs,
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--to", "xx", "--url", "http://a/v1", "--model", "m"], "'xx' is none of"),
+        (
+            ["--to", "xx", "--endpoint.url", "http://a/v1", "--endpoint.model", "m"],
+            "'xx' is none of",
+        ),
         (["--to", CODE], "url is '' but must be as"),
         (["--to", CODE, "--backend", "local"], "name the model's folder"),
         (["--to", CODE, CODE, "--backend", "apertium"], "names a language twice"),

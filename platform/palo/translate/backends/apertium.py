@@ -1,15 +1,16 @@
-"""Apertium, the translator by rules: offline, free, and asked by its command."""
+"""Apertium, a rule-based translator: offline, free, and run as a command."""
 
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 
 from palo import languages
 from palo.errors import ConfigError
-from palo.translate.backends.backend import BackendCallbacks, Draft, Lost
+from palo.translate.backends.backend import Draft, Translate, TranslationFailure
+from palo.translate.backends.batching import batched
 from palo.translate.backends.bounded_command import TooLongError, run_command
 from palo.translate.prompts.prompt import facts
 from palo.translate.request import TranslationRequest
@@ -25,12 +26,12 @@ _LEAST_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApertiumTranslation:
-    """How Apertium is asked.
+    """How Apertium is run.
 
     Attributes:
         batch_size: Conversations that go through one process.
-        timeout_s: Longest time for one of them.
-        most_pairs: Most language pairs in a row, where no pair leads right to a language.
+        timeout_s: Longest time of one process.
+        most_pairs: Most language pairs in a row, where no pair leads directly to a language.
     """
 
     batch_size: int = 64
@@ -50,7 +51,7 @@ class ApertiumTranslator:
     """A backend that needs no model and no network.
 
     Args:
-        settings: How it is asked.
+        settings: How Apertium is run.
     """
 
     name = _COMMAND
@@ -58,88 +59,112 @@ class ApertiumTranslator:
 
     def __init__(self, settings: ApertiumTranslation) -> None:
         self._settings = settings
+        self._pairs: Mapping[tuple[str, str], str] | None = None
+
+    @property
+    def concurrency(self) -> int:
+        """A batch that is translated, and the next one."""
+        return 2 * self._settings.batch_size
 
     def prompt_hash(self, language: str) -> str:
-        """Returns nothing: it follows its rules."""
+        """Returns nothing: Apertium has no prompt.
+
+        Args:
+            language: ISO 639-1 code.
+        """
         return ""
 
-    def translate(
-        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
-    ) -> None:
-        """Translates conversations, line by line.
+    @asynccontextmanager
+    async def open(self, spent_before: float = 0.0) -> AsyncIterator[Translate]:
+        """Gives the function to translate with; one process runs at a time.
 
-        Raises:
-            ConfigError: If Apertium isn't installed, or no pairs lead to a language.
+        Args:
+            spent_before: Of no importance: Apertium costs nothing.
+
+        Yields:
+            The function. It raises ConfigError if Apertium isn't installed, or if no pairs lead to
+            a language.
         """
-        waiting = iter(units)
-        while batch := list(islice(waiting, self._settings.batch_size)):
-            by_languages: dict[tuple[str, str], list[TranslationRequest]] = {}
-            for unit in batch:
-                by_languages.setdefault((unit.source.language, unit.language), []).append(unit)
-            for (source, language), own in by_languages.items():
-                for unit, end in zip(own, self._apart(source, language, own), strict=True):
-                    desk.on_end(unit, end)
+        async with batched([self._batch], self._settings.batch_size) as translate:
+            yield translate
 
-    def _apart(
-        self, source: str, language: str, units: Sequence[TranslationRequest]
-    ) -> list[Draft | Lost]:
+    async def _batch(
+        self, requests: Sequence[TranslationRequest]
+    ) -> list[Draft | TranslationFailure]:
+        by_languages: dict[tuple[str, str], list[TranslationRequest]] = {}
+        for request in requests:
+            pair = request.source.language, request.language
+            by_languages.setdefault(pair, []).append(request)
+        answers = {pair: iter(await self._apart(*pair, own)) for pair, own in by_languages.items()}
+        return [next(answers[request.source.language, request.language]) for request in requests]
+
+    async def _apart(
+        self, source: str, language: str, requests: Sequence[TranslationRequest]
+    ) -> list[Draft | TranslationFailure]:
         """Translates conversations together, and by halves where one of them spoils the others."""
-        ends = self._ends(source, language, units)
-        spoiled = any(isinstance(end, Lost) and end.kind == "bad_response" for end in ends)
-        if not spoiled or len(units) == 1:
-            return ends
-        half = len(units) // 2
+        answers = await self._together(source, language, requests)
+        spoiled = any(
+            isinstance(answer, TranslationFailure) and answer.kind == "bad_response"
+            for answer in answers
+        )
+        if not spoiled or len(requests) == 1:
+            return answers
+        half = len(requests) // 2
         return [
-            *self._apart(source, language, units[:half]),
-            *self._apart(source, language, units[half:]),
+            *await self._apart(source, language, requests[:half]),
+            *await self._apart(source, language, requests[half:]),
         ]
 
-    def _ends(
-        self, source: str, language: str, units: Sequence[TranslationRequest]
-    ) -> list[Draft | Lost]:
-        lines = [line for unit in units for turn in unit.turns for line in turn.text.split("\n")]
+    async def _together(
+        self, source: str, language: str, requests: Sequence[TranslationRequest]
+    ) -> list[Draft | TranslationFailure]:
+        lines = [
+            line for request in requests for turn in request.turns for line in turn.text.split("\n")
+        ]
         found = [line for line in lines if line.strip()]
-        for pair in self._route(source, language):
-            translated = self._run(pair, found)
-            if isinstance(translated, Lost):
-                return [translated] * len(units)
+        for pair in await self._route(source, language):
+            translated = await self._run(pair, found)
+            if isinstance(translated, TranslationFailure):
+                return [translated] * len(requests)
             found = translated
         rest = iter(found)
-        # An empty line is a border between paragraphs for Apertium, and needs no translation.
+        # Apertium takes an empty line for the border of a paragraph; it needs no translation.
         made = iter([next(rest) if line.strip() else line for line in lines])
         return [
             Draft(
                 texts=tuple(
-                    "\n".join(islice(made, turn.text.count("\n") + 1)) for turn in unit.turns
+                    "\n".join(islice(made, turn.text.count("\n") + 1)) for turn in request.turns
                 )
             )
-            for unit in units
+            for request in requests
         ]
 
-    def _run(self, pair: str, lines: Sequence[str]) -> list[str] | Lost:
+    async def _run(self, pair: str, lines: Sequence[str]) -> list[str] | TranslationFailure:
         if not lines:
             return []
         text = _PARAGRAPH.join([*lines, ""]).translate(_NO_CONTROLS)
         try:
-            # Names of pairs are those that it told.
-            done = run_command(
+            # `pair` is a name that Apertium itself has listed.
+            done = await run_command(
                 [_COMMAND, "-u", pair],
                 text,
                 timeout_s=self._settings.timeout_s,
                 max_bytes=_LEAST_BYTES + _BYTES_A_CHARACTER * len(text),
             )
         except TimeoutError as error:
-            return Lost(kind="timeout", detail=f"{pair}: {error}")
+            return TranslationFailure(kind="timeout", detail=f"{pair}: {error}")
         except TooLongError as error:
-            return Lost(kind="bad_response", detail=f"{pair}: {error}")
+            return TranslationFailure(kind="bad_response", detail=f"{pair}: {error}")
         found = done.output.split(_PARAGRAPH)
         if done.code or len(found) != len(lines) + 1:
             detail = done.error or f"{len(found) - 1} lines of {len(lines)}"
-            return Lost(kind="bad_response", detail=f"{pair}: {detail[:200]}")
+            return TranslationFailure(kind="bad_response", detail=f"{pair}: {detail[:200]}")
         return [_like(line, made) for line, made in zip(lines, found, strict=False)]
 
-    def _route(self, source: str, language: str) -> list[str]:
+    async def _route(self, source: str, language: str) -> list[str]:
         """Returns the names of the fewest pairs that lead from one language to another."""
+        if self._pairs is None:
+            self._pairs = await _installed_pairs()
         waiting = deque([(source, list[str]())])
         seen = {source}
         while waiting:
@@ -158,23 +183,23 @@ class ApertiumTranslator:
             fix="Install one (Debian: apt-get install apertium-eng-spa), or use another backend.",
         )
 
-    @cached_property
-    def _pairs(self) -> Mapping[tuple[str, str], str]:
-        """Names of the installed pairs by the languages that they lead from and to."""
-        if shutil.which(_COMMAND) is None:
-            raise ConfigError(
-                "Apertium is not installed",
-                seen=f"no command {_COMMAND}",
-                fix="Install it (Debian: apt-get install apertium apertium-eng-spa).",
-            )
-        own = {code: known for known in languages.codes() for code in facts(known)["apertium"]}
-        listed = run_command([_COMMAND, "-l"], "", timeout_s=60, max_bytes=_LEAST_BYTES)
-        found = {}
-        for name in sorted(listed.output.split()):
-            start, _, end = name.partition("-")
-            if start in own and end in own:
-                found[own[start], own[end]] = name
-        return found
+
+async def _installed_pairs() -> Mapping[tuple[str, str], str]:
+    """Returns the names of the installed pairs by the languages that they lead from and to."""
+    if shutil.which(_COMMAND) is None:
+        raise ConfigError(
+            "Apertium is not installed",
+            seen=f"no command {_COMMAND}",
+            fix="Install it (Debian: apt-get install apertium apertium-eng-spa).",
+        )
+    own = {code: known for known in languages.codes() for code in facts(known)["apertium"]}
+    listed = await run_command([_COMMAND, "-l"], "", timeout_s=60, max_bytes=_LEAST_BYTES)
+    found = {}
+    for name in sorted(listed.output.split()):
+        start, _, end = name.partition("-")
+        if start in own and end in own:
+            found[own[start], own[end]] = name
+    return found
 
 
 def _like(source: str, line: str) -> str:

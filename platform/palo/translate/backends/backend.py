@@ -1,6 +1,7 @@
-"""The one interface of all translators."""
+"""The interface of all translators."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,15 +10,15 @@ from palo.translate.request import TranslationRequest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draft:
-    """What a translator made of a conversation.
+    """The answer of a translator, before it is checked.
 
     Attributes:
-        texts: Its turns, with marks as the translator left them; empty if it came to none.
+        texts: The translated turns, placeholders as the translator left them; empty on a fault.
         fault: Why there are no turns, in a sentence; empty if there are some.
-        is_hopeless: Whether asking again would come to the same.
-        tokens_in: Tokens that were read for it, as the server counts them.
-        tokens_out: Tokens that were written for it.
-        cost: What it has cost, in the currency of the prices.
+        is_hopeless: Whether another attempt would end the same way.
+        tokens_in: Prompt tokens, as the server counts them.
+        tokens_out: Completion tokens, as the server counts them.
+        cost: Cost in the currency of the prices.
     """
 
     texts: tuple[str, ...] = ()
@@ -29,61 +30,86 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lost:
-    """Why a conversation has no answer; another time it may have one.
+class TranslationFailure:
+    """Why a request got no answer; a later run may get one.
 
     Attributes:
-        kind: What went wrong: timeout, connection, busy, server_error, bad_response, budget.
-        detail: What was seen.
+        kind: timeout, connection, busy, server_error, bad_response or budget.
+        detail: The error as it was seen.
     """
 
     kind: str
     detail: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BackendCallbacks:
-    """Where a translator reports while it works.
+class CostMeter(Protocol):
+    """Records what one request may cost, before it does."""
 
-    Attributes:
-        on_send: Called before anything is sent that may cost money, with the most that it may cost.
-        on_refused: Called for each of these that was refused, and has cost nothing.
-        on_end: Called once for every unit, in any order, with what became of it.
-    """
+    def send(self, most_cost: float) -> None:
+        """Records that the request is about to be sent.
 
-    on_send: Callable[[TranslationRequest, float], None]
-    on_refused: Callable[[TranslationRequest], None]
-    on_end: Callable[[TranslationRequest, Draft | Lost], None]
+        Args:
+            most_cost: The most that it may cost.
+        """
+        ...
+
+    def refuse(self) -> None:
+        """Records that the server refused what was sent last, which costs nothing."""
+        ...
+
+
+class FreeOfCharge:
+    """A meter for requests that cost nothing, or whose cost is of no importance."""
+
+    def send(self, most_cost: float) -> None:
+        """Records nothing.
+
+        Args:
+            most_cost: The most that the request may cost.
+        """
+
+    def refuse(self) -> None:
+        """Records nothing."""
+
+
+Translate = Callable[[TranslationRequest, CostMeter], Awaitable[Draft | TranslationFailure]]
+"""Translates one conversation; many calls may wait at the same time."""
 
 
 class Backend(Protocol):
     """A translator of conversations."""
 
     @property
-    def heeds_reasons(self) -> bool:
-        """Whether it does better when it is told why its last translation was refused."""
+    def name(self) -> str:
+        """The translator and its model, for the record of each translation."""
         ...
 
     @property
-    def name(self) -> str:
-        """Names the translator and its model, for the record of each translation."""
+    def heeds_reasons(self) -> bool:
+        """Whether another attempt can do better when it is told why the last one was refused."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests keep it busy."""
         ...
 
     def prompt_hash(self, language: str) -> str:
-        """Names the prompt for a language; empty for a translator without one."""
-        ...
-
-    def translate(
-        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
-    ) -> None:
-        """Translates conversations.
+        """Returns the name of the prompt for a language; empty for a translator without one.
 
         Args:
-            units: Any number, taken as they are needed.
-            desk: Takes what becomes of them.
-            spent_before: What earlier runs have cost, for a limit of money.
+            language: ISO 639-1 code.
+        """
+        ...
 
-        Raises:
-            PaloError: If no further conversation can be translated.
+    def open(self, spent_before: float) -> AbstractAsyncContextManager[Translate]:
+        """Connects to the translator.
+
+        Args:
+            spent_before: The cost of earlier runs, which counts towards a limit of money.
+
+        Returns:
+            A context that gives the function to translate with. That raises PaloError if no
+            further conversation can be translated.
         """
         ...

@@ -1,13 +1,11 @@
-"""A command that reads a text and writes another: no shell, and a bound on all that it may take."""
+"""Runs a command on a text without a shell, within limits of time and output."""
 
+import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
 
 _UTF8 = {"LC_ALL": "C.UTF-8"}
 _READ_BYTES = 1 << 16
@@ -16,11 +14,11 @@ _SHOWN_BYTES = 4096
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
-    """What a command came to.
+    """The result of a command.
 
     Attributes:
-        output: What it wrote.
-        error: The beginning of what it wrote to its standard error.
+        output: Its standard output.
+        error: The beginning of its standard error.
         code: Its exit status; negative for a signal.
     """
 
@@ -30,81 +28,83 @@ class Finished:
 
 
 class TooLongError(Exception):
-    """A command took more time, or wrote more, than it may."""
+    """The output of a command exceeded its limit."""
 
 
-def run_command(command: Sequence[str], text: str, *, timeout_s: float, max_bytes: int) -> Finished:
-    """Runs a command on a text; whatever it started ends with it.
+async def run_command(
+    command: Sequence[str], text: str, *, timeout_s: float, max_bytes: int
+) -> Finished:
+    """Runs a command on a text; all processes that it started end with it.
 
     Args:
-        command: The command and its arguments, none of which a shell reads.
-        text: What it reads.
+        command: The command and its arguments; no shell reads them.
+        text: Its standard input.
         timeout_s: Longest time.
-        max_bytes: The most that it may write.
+        max_bytes: Most bytes of its standard output.
+
+    Returns:
+        The result.
 
     Raises:
         TimeoutError: If it takes longer.
         TooLongError: If it writes more.
     """
-    process = subprocess.Popen(  # noqa: S603 - words of the caller's own
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         env=os.environ | _UTF8,
         start_new_session=True,  # so that its own processes can be ended with it
     )
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    late = threading.Event()
-    error = bytearray()
-
-    def end_late() -> None:
-        late.set()
-        _end(process)
-
-    watch = threading.Timer(timeout_s, end_late)
-    workers = (
-        threading.Thread(target=_feed, args=(process.stdin, text.encode()), daemon=True),
-        threading.Thread(target=_keep_beginning, args=(process.stderr, error), daemon=True),
+    talk = asyncio.gather(
+        _feed(process.stdin, text.encode()),
+        _read(process.stdout, max_bytes),
+        _beginning(process.stderr),
     )
-    for thread in (watch, *workers):
-        thread.daemon = True
-        thread.start()
     try:
-        output = process.stdout.read(max_bytes + 1)
-        if len(output) <= max_bytes:
-            process.wait()
+        async with asyncio.timeout(timeout_s):
+            _, output, error = await talk
+            await process.wait()
+    except TimeoutError:
+        raise TimeoutError(f"it took longer than {timeout_s:g} s") from None
     finally:
-        watch.cancel()
-        _end(process)
-        process.wait()
-        for thread in workers:
-            thread.join()
-        process.stdout.close()
-    if late.is_set():
-        raise TimeoutError(f"it took longer than {timeout_s:g} s")
-    if len(output) > max_bytes:
-        raise TooLongError(f"it wrote more than {max_bytes:,} bytes")
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        talk.cancel()
+        await asyncio.gather(talk, return_exceptions=True)
+        for stream in (process.stdout, process.stderr):  # a pipe that isn't read never ends
+            while await stream.read(_READ_BYTES):
+                pass
+        await process.wait()
     return Finished(
         output=output.decode("utf-8", "replace"),
         error=error.decode("utf-8", "replace").strip(),
-        code=process.returncode,
+        code=process.returncode or 0,
     )
 
 
-def _feed(stream: IO[bytes], data: bytes) -> None:
-    with contextlib.suppress(OSError), stream:  # it may end before it has read all
+async def _feed(stream: asyncio.StreamWriter, data: bytes) -> None:
+    with contextlib.suppress(OSError):  # the command may end before it has read everything
         stream.write(data)
+        await stream.drain()
+    stream.close()
 
 
-def _keep_beginning(stream: IO[bytes], kept: bytearray) -> None:
-    with stream:
-        while part := stream.read(_READ_BYTES):
-            kept += part[: _SHOWN_BYTES - len(kept)]
+async def _read(stream: asyncio.StreamReader, max_bytes: int) -> bytes:
+    output = bytearray()
+    while part := await stream.read(_READ_BYTES):
+        output += part
+        if len(output) > max_bytes:
+            raise TooLongError(f"it wrote more than {max_bytes:,} bytes")
+    return bytes(output)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+async def _beginning(stream: asyncio.StreamReader) -> bytes:
+    kept = bytearray()
+    while part := await stream.read(_READ_BYTES):
+        kept += part[: _SHOWN_BYTES - len(kept)]
+    return bytes(kept)

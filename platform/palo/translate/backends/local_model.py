@@ -1,29 +1,24 @@
-"""Translations by a Hugging Face model of one's own, by a pool of Ray Data actors."""
+"""Translations by a Hugging Face model of one's own, in a pool of Ray actors."""
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from typing import Any
 
 from palo import config
 from palo.errors import ConfigError, ResourceError
-from palo.ray_errors import own_errors
+from palo.ray_errors import own_error
 from palo.session import worker_share
 from palo.storage import S3Path
-from palo.translate.backends.backend import BackendCallbacks, Draft
+from palo.translate.backends.backend import Draft, Translate
+from palo.translate.backends.batching import batched
 from palo.translate.backends.local_worker import LocalModel, TaughtModel, kind_of
 from palo.translate.prompts.prompt import facts, prompt_hash, turn_messages
 from palo.translate.request import TranslationRequest
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_UNITS_A_WAVE = 20_000
 _MAX_TRIES = 3
 
 
@@ -92,90 +87,93 @@ class LocalTranslator:
         """Names the prompt for a language; empty for a model that has none."""
         return prompt_hash(language) if self._kind == "chat" else ""
 
-    def translate(
-        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
-    ) -> None:
-        """Translates conversations turn by turn.
+    @property
+    def concurrency(self) -> int:
+        """For each worker a batch that is translated, and the next one."""
+        return 2 * self._settings.batch_size * self._settings.num_workers
+
+    @asynccontextmanager
+    async def open(self, spent_before: float = 0.0) -> AsyncIterator[Translate]:
+        """Starts the workers; each loads the model when it gets its first batch.
+
+        Args:
+            spent_before: Of no importance: a model of one's own costs nothing.
+
+        Yields:
+            The function to translate with. It raises ConfigError if the model doesn't know a
+            language, and ResourceError if workers were lost.
 
         Raises:
-            ConfigError: If the model doesn't know a language.
-            ResourceError: If the cluster has fewer CPUs than workers, or workers were lost.
+            ResourceError: If the cluster has fewer CPUs than workers.
         """
+        import ray
+
+        num_workers = self._settings.num_workers
+        worker = ray.remote(
+            max_restarts=_MAX_TRIES,
+            max_task_retries=_MAX_TRIES,
+            **worker_share(num_workers, "translate"),
+        )(_Worker)
+        settings = config.to_dict(self._settings)
+        workers = [partial(self._batch, worker.remote(settings)) for _ in range(num_workers)]
+        async with batched(workers, self._settings.batch_size) as translate:
+            yield translate
+
+    async def _batch(
+        self,
+        worker: Any,  # noqa: ANN401 - Ray's handles have no type
+        requests: Sequence[TranslationRequest],
+    ) -> list[Draft]:
         from ray.exceptions import RayError
 
-        waiting = iter(units)
-        while wave := list(islice(waiting, _UNITS_A_WAVE)):
-            try:
-                with own_errors():
-                    for position, texts in self._wave(wave):
-                        desk.on_end(wave[position], Draft(texts=texts))
-            except RayError as error:
-                raise ResourceError(
-                    "the workers that translate were lost",
-                    seen=str(error).strip().splitlines()[-1],
-                    fix="Ask for fewer workers or smaller batches, if memory ran out.",
-                ) from error
+        prompts = [self._prompts(request) for request in requests]
+        try:
+            texts = await worker.translate.remote(prompts)
+        except RayError as error:
+            if (own := own_error(error)) is not None:
+                raise own from None
+            raise ResourceError(
+                "the workers that translate were lost",
+                seen=str(error).strip().splitlines()[-1],
+                fix="Ask for fewer workers or smaller batches, if memory ran out.",
+            ) from error
+        return [Draft(texts=tuple(own)) for own in texts]
 
-    def _wave(self, units: Sequence[TranslationRequest]) -> Iterator[tuple[int, tuple[str, ...]]]:
-        from ray.data import ActorPoolStrategy, from_arrow
-        from ray.util.annotations import RayDeprecationWarning
-
-        blocks = list(self._blocks(units))
-        num_workers = min(self._settings.num_workers, len(blocks))
-        resources = worker_share(num_workers, "translate")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RayDeprecationWarning)
-            mapped = from_arrow(blocks).map_batches(
-                _Worker,
-                fn_constructor_args=(config.to_dict(self._settings),),
-                batch_size=None,
-                compute=ActorPoolStrategy(size=num_workers),
-                # Ray Data tries again without end if a worker dies each time.
-                ray_remote_args_fn=lambda: {"max_task_retries": _MAX_TRIES},
-                **resources,
-            )
-        for batch in mapped.iter_batches(batch_size=None, batch_format="numpy"):
-            pairs = zip(batch["position"].tolist(), batch["texts"].tolist(), strict=True)
-            yield from ((position, tuple(orjson.loads(texts))) for position, texts in pairs)
-
-    def _blocks(self, units: Sequence[TranslationRequest]) -> "Iterator[pa.Table]":
-        import pyarrow as pa
-
-        size = self._settings.batch_size
-        for start in range(0, len(units), size):
-            own = units[start : start + size]
-            asked = [orjson.dumps(self._asked(unit)).decode() for unit in own]
-            yield pa.table({"position": list(range(start, start + len(own))), "asked": asked})
-
-    def _asked(self, unit: TranslationRequest) -> list[Any]:
-        """Returns what a worker needs for each turn, see `kind_of`."""
+    def _prompts(self, request: TranslationRequest) -> list[Any]:
+        """Returns the input of a worker for each turn, see `kind_of`."""
         if self._kind == "chat":
-            return [turn_messages(unit, number) for number in range(len(unit.turns))]
+            return [turn_messages(request, number) for number in range(len(request.turns))]
         if self._kind == "stage":
-            return [[turn.text, unit.language] for turn in unit.turns]
-        codes = [facts(code)["nllb"] for code in (unit.source.language, unit.language)]
+            return [[turn.text, request.language] for turn in request.turns]
+        codes = [facts(code)["nllb"] for code in (request.source.language, request.language)]
         if not all(codes):
             raise ConfigError(
                 "a language has no code that sequence-to-sequence models know",
-                seen=f"{unit.source.language} or {unit.language}",
+                seen=f"{request.source.language} or {request.language}",
                 fix="Write it into palo/translate/prompts/languages as nllb.",
             )
-        return [[*codes, turn.text] for turn in unit.turns]
+        return [[*codes, turn.text] for turn in request.turns]
 
 
 class _Worker:
-    """One worker's model."""
+    """A Ray actor with one copy of the model."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = config.from_dict(LocalTranslation, settings)
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        asked = [orjson.loads(text) for text in batch["asked"].tolist()]
-        made = iter(self._model.translate([one for unit in asked for one in unit]))
-        texts = [orjson.dumps(list(islice(made, len(unit)))).decode() for unit in asked]
-        return {"position": batch["position"], "texts": texts}
+    def translate(self, prompts: Sequence[Sequence[Any]]) -> list[list[str]]:
+        """Translates the turns of some conversations.
 
-    # Not in __init__, whose errors reach nobody but as text.
+        Args:
+            prompts: By conversation, the model's input for each turn.
+
+        Returns:
+            By conversation, the translated turns.
+        """
+        made = iter(self._model.translate([one for own in prompts for one in own]))
+        return [list(islice(made, len(own))) for own in prompts]
+
+    # Not in __init__, whose errors reach the driver as text only.
     @cached_property
     def _model(self) -> LocalModel | TaughtModel:
         import torch

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from palo.checkpoint.finished import is_finished
 from palo.errors import ConfigError, PaloError
 
 _AS_DATA: Mapping[str, Any] = {"trust_remote_code": False, "local_files_only": True}
@@ -24,6 +23,8 @@ def kind_of(folder: Path) -> Kind:
     Raises:
         ConfigError: If the folder holds no model.
     """
+    from palo.checkpoint.finished import is_finished  # it imports torch
+
     if is_finished(folder):
         return "stage"
     return "codes" if reads_and_writes_apart(folder) else "chat"

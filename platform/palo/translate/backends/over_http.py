@@ -1,14 +1,14 @@
 """Translations from any OpenAI-compatible server, many conversations at once."""
 
-import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from palo.endpoint.caller import Caller, run_concurrently
+from palo.endpoint.caller import Caller
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
-from palo.translate.backends.backend import BackendCallbacks, Draft, Lost
+from palo.translate.backends.backend import CostMeter, Draft, Translate, TranslationFailure
 from palo.translate.prompts.prompt import conversation_messages, prompt_hash
 from palo.translate.prompts.reply import BadReplyError, read_turns
 from palo.translate.request import TranslationRequest
@@ -16,16 +16,14 @@ from palo.translate.request import TranslationRequest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpTranslation:
-    """How a server is asked for translations.
+    """How a server generates translations.
 
     Attributes:
-        endpoint: The server and the model.
         max_tokens: Most tokens of a translated conversation.
-        temperature: 0 takes the likeliest words.
-        json_mode: Asks for JSON by `response_format` too; for servers that know it.
+        temperature: Sampling temperature; 0 decodes greedily.
+        json_mode: Also asks for JSON by `response_format`; for servers that support it.
     """
 
-    endpoint: EndpointSettings
     max_tokens: int = 4096
     temperature: float = 0.0
     json_mode: bool = True
@@ -39,56 +37,63 @@ class HttpTranslation:
 
 
 class HttpTranslator:
-    """A backend that asks a server for whole conversations.
+    """A backend that sends whole conversations to a server.
 
     Args:
-        settings: The server.
+        endpoint: The server and the model.
+        settings: How it generates.
     """
 
     heeds_reasons = True
 
-    def __init__(self, settings: HttpTranslation) -> None:
+    def __init__(self, endpoint: EndpointSettings, settings: HttpTranslation) -> None:
+        self._endpoint = endpoint
         self._settings = settings
 
     @property
     def name(self) -> str:
         """The server's model."""
-        return self._settings.endpoint.model
+        return self._endpoint.model
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that the endpoint's settings allow at a time."""
+        return self._endpoint.in_flight
 
     def prompt_hash(self, language: str) -> str:
-        """Names the prompt for a language."""
+        """Returns the name of the prompt for a language.
+
+        Args:
+            language: ISO 639-1 code.
+        """
         return prompt_hash(language)
 
-    def translate(
-        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float = 0.0
-    ) -> None:
-        """Translates conversations, as many at a time as the endpoint's settings allow.
+    @asynccontextmanager
+    async def open(self, spent_before: float = 0.0) -> AsyncIterator[Translate]:
+        """Connects to the server.
 
-        Raises:
-            ConfigError: If the server refuses the key, doesn't know the model, or wants money.
-            ResourceError: If it can't be reached.
+        Args:
+            spent_before: The cost of earlier runs, which counts towards the endpoint's max_cost.
+
+        Yields:
+            The function to translate with. It raises ConfigError if the server refuses the key,
+            doesn't know the model, or wants money, and ResourceError if it can't be reached.
         """
-        asyncio.run(self._all(units, desk, spent_before))
+        async with Caller(self._endpoint, spent_before) as caller:
 
-    async def _all(
-        self, units: Iterable[TranslationRequest], desk: BackendCallbacks, spent_before: float
-    ) -> None:
-        endpoint = self._settings.endpoint
-        async with Caller(endpoint, spent_before) as caller:
-
-            async def one(unit: TranslationRequest) -> None:
+            async def translate(
+                request: TranslationRequest, meter: CostMeter
+            ) -> Draft | TranslationFailure:
                 reply = await caller.call(
-                    self._body(unit),
-                    on_send=lambda most: desk.on_send(unit, most),
-                    on_refused=lambda: desk.on_refused(unit),
+                    self._body(request), on_send=meter.send, on_refused=meter.refuse
                 )
-                desk.on_end(unit, self._ended(unit, reply))
+                return self._answer(request, reply)
 
-            await run_concurrently(units, one, in_flight=endpoint.in_flight)
+            yield translate
 
-    def _body(self, unit: TranslationRequest) -> dict[str, Any]:
+    def _body(self, request: TranslationRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
-            "messages": conversation_messages(unit),
+            "messages": conversation_messages(request),
             "max_tokens": self._settings.max_tokens,
             "temperature": self._settings.temperature,
         }
@@ -96,17 +101,19 @@ class HttpTranslator:
             body["response_format"] = {"type": "json_object"}
         return body
 
-    def _ended(self, unit: TranslationRequest, reply: Reply | Failure) -> Draft | Lost:
+    def _answer(
+        self, request: TranslationRequest, reply: Reply | Failure
+    ) -> Draft | TranslationFailure:
         if isinstance(reply, Failure):
             if reply.kind == "refused":
                 fault = f"The server refused the request: {reply.detail}"
                 return Draft(fault=fault, is_hopeless=True)
-            return Lost(kind=reply.kind, detail=reply.detail)
+            return TranslationFailure(kind=reply.kind, detail=reply.detail)
         texts: tuple[str, ...] = ()
         fault = ""
         try:
             is_cut = reply.finish_reason == "length"
-            texts = read_turns(reply.text, len(unit.turns), is_cut=is_cut)
+            texts = read_turns(reply.text, len(request.turns), is_cut=is_cut)
         except BadReplyError as error:
             fault = str(error)
         return Draft(
@@ -114,5 +121,5 @@ class HttpTranslator:
             fault=fault,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
-            cost=self._settings.endpoint.cost(reply.tokens_in, reply.tokens_out),
+            cost=self._endpoint.cost(reply.tokens_in, reply.tokens_out),
         )

@@ -1,102 +1,124 @@
-"""Asking one translator for what a job's ledger doesn't hold."""
+"""Sends a job's translation requests, each of them once."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
 
-from palo.translate.backends.backend import Backend, BackendCallbacks, Draft, Lost
-from palo.translate.bulk.ledger import CachedDraft, Ledger, answer_id
+import orjson
+
+from palo.translate.backends.backend import Backend, Translate, TranslationFailure
+from palo.translate.bulk.ledger import CachedDraft, Ledger
 from palo.translate.request import TranslationRequest
 
 
-class TranslationCall(NamedTuple):
-    """Something to ask for.
+def answer_id(request: TranslationRequest) -> str:
+    """Returns the name of a request's answer: a hash of its texts, languages, attempt and reasons.
 
-    Attributes:
-        asker: Who asks for it.
-        unit: What is asked for.
-        about: The unit that waits for it: the same, unless it is a second opinion.
+    Two records of the same words need one answer. The translator and its prompt don't count: an
+    answer that was paid for is used, whichever translator is configured now.
+
+    Args:
+        request: The conversation.
     """
-
-    asker: "TranslationClient"
-    unit: TranslationRequest
-    about: TranslationRequest
+    words = [
+        [turn.role, own.text] for turn, own in zip(request.source.turns, request.turns, strict=True)
+    ]
+    named = [request.source.language, request.language, words, request.attempt, request.reasons]
+    return hashlib.sha256(orjson.dumps(named)).hexdigest()[:24]
 
 
 class TranslationClient:
-    """Asks one translator, and writes all that is sent and answered into the ledger.
+    """Asks one translator for what the ledger doesn't hold. Use it within `open`.
 
     Args:
         backend: The translator.
         ledger: Requests and answers of the job.
-        mark: Stands before the names of its answers, and tells them from another translator's.
+        prefix: Begins the names of its answers, to keep them apart from another translator's.
+
+    Attributes:
+        failures: Requests that got no answer in this run, by reason.
     """
 
-    def __init__(self, backend: Backend, ledger: Ledger, mark: str = "") -> None:
+    def __init__(self, backend: Backend, ledger: Ledger, prefix: str = "") -> None:
+        self.failures: Counter[str] = Counter()
+        self.concurrency = backend.concurrency
         self._backend = backend
         self._ledger = ledger
-        self._mark = mark
-        self._names: dict[tuple[str, int], str] = {}
-        self._flying: dict[str, TranslationRequest] = {}
+        self._prefix = prefix
+        self._in_flight: dict[str, asyncio.Event] = {}
+        self._translate: Translate
 
-    def made(self, unit: TranslationRequest) -> CachedDraft | None:
-        """Returns the answer to a unit; None if there is none yet."""
-        name = self._name(unit)
-        return self._ledger.read(name) if name in self._ledger else None
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Self]:
+        """Connects to the translator.
 
-    def ask(
-        self,
-        asks: Iterable[TranslationCall],
-        on_end: Callable[[TranslationRequest, Lost | None], None],
-        on_double: Callable[[TranslationRequest], None],
-    ) -> None:
-        """Asks for what the ledger doesn't hold.
+        Yields:
+            The client.
+
+        Raises:
+            PaloError: If it can't be used.
+        """
+        self._slots = asyncio.Semaphore(self.concurrency)
+        async with self._backend.open(self._ledger.spent(self._prefix)) as self._translate:
+            yield self
+
+    async def draft(self, request: TranslationRequest) -> CachedDraft | None:
+        """Returns the translator's answer to a request.
+
+        A request whose words are in flight already waits for that answer.
 
         Args:
-            asks: Any number, taken as they are needed.
-            on_end: Takes each unit that waited, and why it has no answer if it has none.
-            on_double: Takes a unit whose words are being asked for already.
+            request: The conversation.
+
+        Returns:
+            The answer; None if there is none in this run.
 
         Raises:
             PaloError: If no further conversation can be translated.
         """
+        name = self._prefix + answer_id(request)
+        while name in self._in_flight:
+            await self._in_flight[name].wait()
+        if name in self._ledger:
+            return self._ledger.read(name)
+        if self.failures["budget"]:
+            return None
+        self._in_flight[name] = ended = asyncio.Event()
+        try:
+            async with self._slots:
+                return await self._ask(request, name)
+        finally:
+            del self._in_flight[name]
+            ended.set()
 
-        def units() -> Iterator[TranslationRequest]:
-            for ask in asks:
-                name = self._name(ask.unit)
-                if name in self._flying:
-                    on_double(ask.about)
-                    continue
-                self._flying[name] = ask.about
-                self._names[ask.unit.key, ask.unit.attempt] = name
-                yield ask.unit
-
-        def end(unit: TranslationRequest, end: Draft | Lost) -> None:
-            name = self._names.pop((unit.key, unit.attempt))
-            about = self._flying.pop(name)
-            if isinstance(end, Lost):
-                self._ledger.lose(name, end)
-                on_end(about, end)
-                return
-            self._ledger.answer(name, self._signed(unit, end))
-            on_end(about, None)
-
-        desk = BackendCallbacks(on_send=self._on_send, on_refused=self._on_refused, on_end=end)
-        # What nobody knows may have been paid for.
-        spent_before = self._ledger.cost + self._ledger.open_cost
-        self._backend.translate(units(), desk, spent_before)
-
-    def _name(self, unit: TranslationRequest) -> str:
-        return self._mark + answer_id(unit)
-
-    def _signed(self, unit: TranslationRequest, draft: Draft) -> CachedDraft:
-        return CachedDraft(
-            draft=draft,
+    async def _ask(self, request: TranslationRequest, name: str) -> CachedDraft | None:
+        answer = await self._translate(request, _LedgerMeter(self._ledger, name))
+        if isinstance(answer, TranslationFailure):
+            self._ledger.lose(name, answer)
+            self.failures[answer.kind] += 1
+            return None
+        made = CachedDraft(
+            draft=answer,
             translator=self._backend.name,
-            prompt_hash=self._backend.prompt_hash(unit.language),
+            prompt_hash=self._backend.prompt_hash(request.language),
         )
+        self._ledger.answer(name, made)
+        return made
 
-    def _on_send(self, unit: TranslationRequest, most_cost: float) -> None:
-        self._ledger.send(self._names[unit.key, unit.attempt], most_cost)
 
-    def _on_refused(self, unit: TranslationRequest) -> None:
-        self._ledger.refuse(self._names[unit.key, unit.attempt])
+@dataclass(frozen=True, slots=True)
+class _LedgerMeter:
+    """Writes into the ledger what one request may cost."""
+
+    ledger: Ledger
+    name: str
+
+    def send(self, most_cost: float) -> None:
+        self.ledger.send(self.name, most_cost)
+
+    def refuse(self) -> None:
+        self.ledger.refuse(self.name)

@@ -1,16 +1,60 @@
-"""A whole job: from its settings to records, review, account and report."""
+"""The bulk job: a worker for each conversation, from the first draft to the saved result."""
 
-from collections.abc import Callable
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 
 from palo import storage
-from palo.translate.bulk.ledger import Ledger
+from palo.endpoint.caller import run_concurrently
+from palo.text.messages import Turn
+from palo.translate.backends.backend import Backend
+from palo.translate.bulk.client import TranslationClient
+from palo.translate.bulk.ledger import CachedDraft, Ledger
 from palo.translate.bulk.outputs import OutputForm, write_outputs
 from palo.translate.bulk.progress import TranslationProgress
 from palo.translate.bulk.report import Costs, TranslationReport, write_report
 from palo.translate.bulk.results import Results
-from palo.translate.bulk.run import BulkRun, JobLog, TranslationWork
-from palo.translate.bulk.source import count
+from palo.translate.bulk.source import Conversations, count
+from palo.translate.checks.case import Evidence
+from palo.translate.checks.run import CheckSettings, run_checks
+from palo.translate.normalizers.clean import normalize_translation
+from palo.translate.protected_spans.protect import (
+    ProtectionSettings,
+    protect_record,
+    restore_text,
+)
+from palo.translate.request import TranslationRequest
+from palo.translate.translated import CheckResult, Decision, Translated, decide
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TranslationWork:
+    """What is translated, by which translator, and how it is checked.
+
+    Attributes:
+        source: The conversations.
+        languages: ISO 639-1 codes of the target languages.
+        backend: The translator.
+        protection: Which parts of a text stay unchanged.
+        checks: The quality checks, and how often a refused translation is tried again.
+        review_all: Sends every translation to review that hasn't been reviewed.
+        round_trip: Also has each translation translated back, and compares that with the source.
+        second: Another translator whose translations are compared; None for none.
+    """
+
+    source: Conversations
+    languages: Sequence[str]
+    backend: Backend
+    protection: ProtectionSettings = field(default_factory=ProtectionSettings)
+    checks: CheckSettings = field(default_factory=CheckSettings)
+    review_all: bool = False
+    round_trip: bool = False
+    second: Backend | None = None
 
 
 def translate_all(
@@ -20,18 +64,21 @@ def translate_all(
     form: OutputForm | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> TranslationReport:
-    """Translates a source, or what is left of it, and writes what there is then.
+    """Translates a source, or what is left of it, and writes the outputs and the report.
 
     Args:
-        work: What to do.
-        folder: The job's folder, on a local disk; what it holds is used.
-        form: How the outputs are made.
-        say: Takes lines of progress.
+        work: What to translate.
+        folder: The job's folder, on a local disk. A job that was stopped resumes from it.
+        form: How the outputs are written.
+        say: Receives lines of progress.
+
+    Returns:
+        What has been translated so far.
 
     Raises:
         ConfigError: If no conversation can be translated.
         DataError: If the source can't be used, or the job's files were changed by hand.
-        ResourceError: If another job is at work there, the server can't be reached, or workers
+        ResourceError: If another job runs in the folder, the server can't be reached, or workers
             were lost.
         StorageError: If something can't be read or written.
     """
@@ -43,22 +90,197 @@ def translate_all(
             Results(folder / "results.jsonl") as results,
         ):
             progress = TranslationProgress(say, pairs, min(pairs, len(results)), ledger)
-            run = BulkRun(work, JobLog(ledger=ledger, results=results, progress=progress))
+            job = _Job(work, ledger, results, progress)
             try:
-                run.run()
+                asyncio.run(job.run())
             finally:
                 ledger.give_up()
-                accounts = write_outputs(
+                languages = write_outputs(
                     folder, work.source, work.languages, results, form or OutputForm()
                 )
                 report = TranslationReport(
-                    languages=accounts,
+                    languages=languages,
                     costs=_costs(ledger),
                     bad_rows=counted.bad,
-                    lost=run.lost,
+                    lost=job.failures,
                 )
                 write_report(folder, report)
     return report
+
+
+class _Job:
+    """One run of a job.
+
+    Args:
+        work: What to translate.
+        ledger: All requests and answers, of earlier runs too.
+        results: The translations that are done.
+        progress: What people see of it.
+    """
+
+    def __init__(
+        self,
+        work: TranslationWork,
+        ledger: Ledger,
+        results: Results,
+        progress: TranslationProgress,
+    ) -> None:
+        self._work = work
+        self._results = results
+        self._progress = progress
+        self._first = TranslationClient(work.backend, ledger)
+        self._clients = [self._first]
+        self._second: TranslationClient | None = None
+        if work.second is not None:
+            self._second = TranslationClient(work.second, ledger, prefix="second ")
+            self._clients.append(self._second)
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Requests that got no answer in this run, by reason."""
+        return sum((client.failures for client in self._clients), Counter())
+
+    async def run(self) -> None:
+        """Translates what isn't done yet, many conversations at a time."""
+        async with AsyncExitStack() as clients:
+            for client in self._clients:
+                await clients.enter_async_context(client.open())
+            most = sum(client.concurrency for client in self._clients)
+            await run_concurrently(self._waiting(), self._translate, in_flight=most)
+        self._progress.tell()
+
+    def _waiting(self) -> Iterator[TranslationRequest]:
+        """Yields the conversations that are left, until the budget is spent."""
+        for record in self._work.source.records():
+            for language in self._work.languages:
+                if any(client.failures["budget"] for client in self._clients):
+                    return
+                if language != record.language and not self._results.has(record, language):
+                    yield protect_record(record, language, settings=self._work.protection)
+
+    async def _translate(self, request: TranslationRequest) -> None:
+        """Takes one conversation the whole way: draft, checks, retries, second opinions, result.
+
+        Every answer is in the ledger before it is used, so that a run that was killed at any point
+        repeats this without asking again. A conversation without an answer is left to the next run.
+        """
+        while (draft := await self._first.draft(request)) is not None:
+            texts = _finished_texts(request, draft)
+            results = self._check(request, draft, texts)
+            if decide(results) is Decision.RETRY:
+                request = _next_attempt(request, results)
+                continue
+            # Nobody needs a second opinion about a translation of no use.
+            if self._wants_opinions and decide(results) is not Decision.QUARANTINE:
+                evidence = await self._second_opinions(request, texts)
+                if evidence is None:
+                    return
+                results = self._check(request, draft, texts, evidence)
+            self._save(request, draft, texts, results)
+            return
+
+    def _check(
+        self,
+        request: TranslationRequest,
+        draft: CachedDraft,
+        texts: tuple[str, ...],
+        evidence: Evidence | None = None,
+    ) -> tuple[CheckResult, ...]:
+        checks = self._work.checks
+        if draft.draft.fault:
+            is_last = draft.draft.is_hopeless or request.attempt >= checks.retries
+            decision = Decision.QUARANTINE if is_last else Decision.RETRY
+            fault = draft.draft.fault
+            return (CheckResult(gate="reply", decision=decision, reason=fault, doubt=1.0),)
+        results = run_checks(request, texts, checks, evidence or Evidence())
+        if self._work.review_all:
+            reason = "Every translation of this job is reviewed."
+            return (
+                *results,
+                CheckResult(gate="every_row", decision=Decision.REVIEW, reason=reason),
+            )
+        return results
+
+    @property
+    def _wants_opinions(self) -> bool:
+        return self._work.round_trip or self._second is not None
+
+    async def _second_opinions(
+        self, request: TranslationRequest, texts: tuple[str, ...]
+    ) -> Evidence | None:
+        """Returns the translation back and the other translator's; None if one has no answer."""
+        back = other = None
+        if self._work.round_trip:
+            back_request = back_translation(request, texts)
+            if (draft := await self._first.draft(back_request)) is None:
+                return None
+            back = _finished_texts(back_request, draft)
+        if self._second is not None:
+            if (draft := await self._second.draft(request)) is None:
+                return None
+            other = _finished_texts(request, draft)
+        return Evidence(round_trip=back, second=other)
+
+    def _save(
+        self,
+        request: TranslationRequest,
+        draft: CachedDraft,
+        texts: tuple[str, ...],
+        results: tuple[CheckResult, ...],
+    ) -> None:
+        self._results.add(
+            Translated(
+                source=request.source,
+                language=request.language,
+                texts=texts,
+                translator=draft.translator,
+                prompt_hash=draft.prompt_hash,
+                attempt=request.attempt,
+                gates=results,
+            )
+        )
+        self._progress.add()
+
+
+def back_translation(request: TranslationRequest, texts: Sequence[str]) -> TranslationRequest:
+    """Returns the request to translate a translation back into the language of its source.
+
+    Args:
+        request: The conversation that was translated.
+        texts: Its translation, turn by turn.
+    """
+    turns = tuple(
+        Turn(turn.role, text, turn.num_images)
+        for turn, text in zip(request.source.turns, texts, strict=True)
+    )
+    translated = dataclasses.replace(
+        request.source, record_id=request.key, language=request.language, turns=turns
+    )
+    return protect_record(translated, request.source.language)
+
+
+def _finished_texts(request: TranslationRequest, draft: CachedDraft) -> tuple[str, ...]:
+    """Returns the turns of a draft, placeholders replaced and normalized."""
+    # A draft may have too few or too many turns; a check finds that.
+    spans = chain((turn.locks for turn in request.turns), repeat(()))
+    return tuple(
+        normalize_translation(restore_text(text, own), request.language, own)
+        for text, own in zip(draft.draft.texts, spans, strict=False)
+    )
+
+
+def _next_attempt(
+    request: TranslationRequest, results: Sequence[CheckResult]
+) -> TranslationRequest:
+    """Returns the request with the reasons why this attempt was refused."""
+    reasons = (
+        result.reason if result.turn is None else f"Turn {result.turn + 1}: {result.reason}"
+        for result in results
+        if result.reason
+    )
+    return dataclasses.replace(
+        request, attempt=request.attempt + 1, reasons=tuple(dict.fromkeys(reasons))
+    )
 
 
 def _costs(ledger: Ledger) -> Costs:

@@ -1,17 +1,13 @@
 """What was asked of a translator and what came back: written down before it counts."""
 
-import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import orjson
-
 from palo.errors import DataError
 from palo.storage import LineFile
-from palo.translate.backends.backend import Draft, Lost
-from palo.translate.request import TranslationRequest
+from palo.translate.backends.backend import Draft, TranslationFailure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,17 +23,6 @@ class CachedDraft:
     draft: Draft
     translator: str
     prompt_hash: str
-
-
-def answer_id(unit: TranslationRequest) -> str:
-    """Returns what names the answer to a unit: its words, its language, and why it is asked again.
-
-    Two records of the same words need one answer. The translator and its prompt don't count: what
-    was paid for is used, whoever would be asked today.
-    """
-    words = [[turn.role, own.text] for turn, own in zip(unit.source.turns, unit.turns, strict=True)]
-    named = [unit.source.language, unit.language, words, unit.attempt, unit.reasons]
-    return hashlib.sha256(orjson.dumps(named)).hexdigest()[:24]
 
 
 class Ledger:
@@ -68,6 +53,7 @@ class Ledger:
         self._places: dict[str, int] = {}
         self._flying: Counter[str] = Counter()
         self._most: dict[str, float] = {}
+        self._spent: defaultdict[str, float] = defaultdict(float)
         self._file = LineFile(path)
         for place, values in self._file.rows():
             try:
@@ -89,11 +75,19 @@ class Ledger:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
+    def spent(self, prefix: str) -> float:
+        """Returns the most that one translator's requests have cost.
+
+        Args:
+            prefix: Begins the names of its answers.
+        """
+        return self._spent[prefix]
+
     def send(self, name: str, most_cost: float) -> None:
         """Notes that a request is about to be sent.
 
         Args:
-            name: What `answer_id` gave.
+            name: The answer's, from `answer_id`.
             most_cost: The most that it may cost.
         """
         self._add({"sent": name, "most": most_cost})
@@ -102,7 +96,7 @@ class Ledger:
         """Notes that a request was refused, which costs nothing.
 
         Args:
-            name: What `answer_id` gave.
+            name: The answer's, from `answer_id`.
         """
         self._add({"refused": name})
 
@@ -110,7 +104,7 @@ class Ledger:
         """Keeps an answer.
 
         Args:
-            name: What `answer_id` gave.
+            name: The answer's, from `answer_id`.
             made: The answer.
         """
         draft = made.draft
@@ -127,14 +121,14 @@ class Ledger:
             }
         )
 
-    def lose(self, name: str, lost: Lost) -> None:
+    def lose(self, name: str, failure: TranslationFailure) -> None:
         """Notes that no answer will come.
 
         Args:
-            name: What `answer_id` gave.
-            lost: Why.
+            name: The answer's, from `answer_id`.
+            failure: Why.
         """
-        self._add({"lost": name, "kind": lost.kind, "detail": lost.detail})
+        self._add({"lost": name, "kind": failure.kind, "detail": failure.detail})
 
     def give_up(self) -> None:
         """Counts what is in flight as open: nobody waits for it any more."""
@@ -178,6 +172,7 @@ class Ledger:
         if answered:
             self.num_answers += 1
             self.cost += values["cost"]
+            self._spent[_prefix(name)] += values["cost"]
             self.tokens_in += values["tokens"][0]
             self.tokens_out += values["tokens"][1]
             self._places[name] = place
@@ -186,4 +181,9 @@ class Ledger:
         if count > 0:
             self.num_open += count
             self.open_cost += count * self._most[name]
+            self._spent[_prefix(name)] += count * self._most[name]
             self._flying[name] -= count
+
+
+def _prefix(name: str) -> str:
+    return name[: name.rfind(" ") + 1]

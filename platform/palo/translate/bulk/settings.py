@@ -1,79 +1,112 @@
-"""What a translation job is told on its command line."""
+"""The command line of a translation job."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from palo import languages
 from palo.endpoint.settings import EndpointSettings
+from palo.errors import ConfigError
+from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
 from palo.translate.backends.backend import Backend
-from palo.translate.bulk.back_translation import SecondOpinions
+from palo.translate.backends.local_model import LocalTranslation, LocalTranslator
+from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
 from palo.translate.bulk.bench_questions import BenchQuestions
-from palo.translate.bulk.finishing import FinishSettings
-from palo.translate.bulk.run import TranslationWork
+from palo.translate.bulk.job import TranslationWork
 from palo.translate.bulk.source import Source
 from palo.translate.checks.run import CheckSettings
 from palo.translate.glossary import read_glossary
 from palo.translate.protected_spans.protect import ProtectionSettings
 
-BackendKind = Literal["endpoint", "local", "apertium"]
+BackendKind = Literal["endpoint", "local", "apertium", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TranslatorSettings:
+    """A translator; only the settings of its own kind count.
+
+    Attributes:
+        backend: endpoint: any OpenAI-compatible server. local: a Hugging Face model of one's own.
+            apertium: Apertium's command, offline.
+        endpoint: The server and its model. Its max_cost is for all runs of the job together.
+        generation: How the server generates.
+        local: The model of one's own.
+        apertium: How Apertium is run.
+    """
+
+    backend: BackendKind = "endpoint"
+    endpoint: EndpointSettings | None = field(
+        default_factory=lambda: EndpointSettings(url="", model="", attempts=6)
+    )
+    generation: HttpTranslation | None = field(default_factory=HttpTranslation)
+    local: LocalTranslation | None = field(
+        default_factory=lambda: LocalTranslation(folder=Path(), max_new_tokens=4096)
+    )
+    apertium: ApertiumTranslation | None = field(default_factory=ApertiumTranslation)
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is missing."""
+        if self.backend == "local" and self.local is not None and self.local.folder == Path():
+            yield "local.folder is empty: name the model's folder"
+
+    def used(self) -> "TranslatorSettings":
+        """Returns the settings without those of other kinds, which needn't be right."""
+        is_endpoint = self.backend == "endpoint"
+        return replace(
+            self,
+            endpoint=self.endpoint if is_endpoint else None,
+            generation=self.generation if is_endpoint else None,
+            local=self.local if self.backend == "local" else None,
+            apertium=self.apertium if self.backend == "apertium" else None,
+        )
+
+    def build(self) -> Backend | None:
+        """Returns the translator; None if there is to be none.
+
+        Raises:
+            ConfigError: If the folder of a local model holds none.
+        """
+        used = self.used()
+        if used.endpoint is not None and used.generation is not None:
+            return HttpTranslator(used.endpoint, used.generation)
+        if used.local is not None:
+            return LocalTranslator(used.local)
+        return None if used.apertium is None else ApertiumTranslator(used.apertium)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TranslateJob:
-    """Translates conversations, each once, however often the job is stopped and started again.
+    """Translates conversations, each once, however often the job is interrupted and resumed.
 
     Attributes:
         source: LLaVA's format: a JSON array, JSON lines or Parquet, a folder of such files, or a
             pattern that names some; or with --bench the folder of a bench.
-        to: ISO 639-1 codes of the languages wanted.
-        backend: endpoint: any OpenAI-compatible server. local: a Hugging Face model of one's own.
-            apertium: Apertium's command, offline.
+        to: ISO 639-1 codes of the target languages.
+        translator: The translator.
         output: The job's folder, on a disk; runs/translations/NAME by default.
         name: Short name of the source; its file's name by default.
         source_language: ISO 639-1 code of rows that don't name theirs.
         licence: Licence of the rows, kept with each record.
         images: Folder of the images; it is written into the list for build_corpus.
         allowed_hosts: Servers that rows may name images on.
-        glossary: Files with terms whose translation is settled.
+        glossary: Files with terms whose translation is fixed.
         retries: How often a refused translation is tried again, with the reasons.
-        review_share: Share of the accepted translations that people see, too.
-        review_all: Sends every translation to review that isn't past it.
+        review_share: Share of the accepted translations that go to review, too.
+        review_all: Sends every translation to review that hasn't been reviewed.
         bench: Name of a bench; its questions, answers and captions are translated, all of them
             for review.
-        url: Endpoint: address up to and with /v1.
-        model: Endpoint: name of the model there. Local: folder of the model.
-        key_env: Endpoint: environment variable with the server's API key. By default,
-            OPENAI_API_KEY goes to OpenAI and to the server of OPENAI_BASE_URL, and to no other.
-        allow_insecure_http: Endpoint: sends the key over http:// to another machine, too.
-        in_flight: Endpoint: requests at a time.
-        timeout_s: Endpoint: longest wait for one answer.
-        attempts: Endpoint: how often a request is sent before its conversation is left for later.
-        requests_per_minute: Endpoint: most requests in a minute.
-        tokens_per_minute: Endpoint: most tokens in a minute.
-        input_price: Endpoint: price of a million tokens of questions.
-        output_price: Endpoint: price of a million tokens of answers.
-        max_cost: Endpoint: most money for the job, its earlier runs included.
-        max_total_tokens: Endpoint: most tokens in this run.
-        max_tokens: Most tokens of a translated conversation (endpoint) or turn (local).
-        temperature: Endpoint: 0 takes the likeliest words.
-        json_mode: Endpoint: asks for JSON by response_format, too.
-        adapter: Local: folder of a LoRA adapter for the model.
-        workers: Local: copies of the model.
-        batch_size: Local: turns that are translated at once.
         round_trip: Has each translation translated back, and compares it with the source.
-        second: Another translator, whose translations are compared, of the kinds of `backend`.
-        second_url: Its address, if it is an endpoint.
-        second_model: Its model: the name at its endpoint, or a folder.
-        second_key_env: Environment variable with its API key, as `key_env`.
+        second: Another translator, whose translations are compared.
     """
 
     source: Positional[Path]
     to: tuple[str, ...]
-    backend: BackendKind = "endpoint"
+    translator: Annotated[TranslatorSettings, arg(name="")] = field(
+        default_factory=TranslatorSettings
+    )
     output: Path | None = None
     name: str = ""
     source_language: str = "en"
@@ -85,30 +118,8 @@ class TranslateJob:
     review_share: float = 0.01
     review_all: bool = False
     bench: str = ""
-    url: str = ""
-    model: str = ""
-    key_env: str | None = None
-    allow_insecure_http: bool = False
-    in_flight: int = 64
-    timeout_s: float = 120.0
-    attempts: int = 6
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    input_price: float = 0.0
-    output_price: float = 0.0
-    max_cost: float | None = None
-    max_total_tokens: int | None = None
-    max_tokens: int = 4096
-    temperature: float = 0.0
-    json_mode: bool = True
-    adapter: Path | None = None
-    workers: int = 1
-    batch_size: int = 16
     round_trip: bool = False
-    second: BackendKind | None = None
-    second_url: str = ""
-    second_model: str = ""
-    second_key_env: str | None = None
+    second: TranslatorSettings = field(default_factory=lambda: TranslatorSettings(backend="none"))
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
@@ -123,34 +134,27 @@ class TranslateJob:
             yield f"review_share must be from 0 to 1, not {self.review_share}"
         if self.retries < 0:
             yield f"retries must not be negative, as {self.retries} is"
-        yield from self._backend_faults()
-        if (other := self._second()) is not None:
-            yield from (f"second_{fault}" for fault in other._backend_faults())
+        if self.translator.backend == "none":
+            yield "backend must name a translator"
+        if self._limits_first_alone:
+            yield "second.endpoint.max_cost must be set, too: each limit is for its own translator"
 
-    def _backend_faults(self) -> Iterator[str]:
-        if self.backend == "endpoint":
-            yield from self.endpoint().faults()
-        elif self.backend == "local" and not self.model:
-            yield "model is empty: name the model's folder"
+    @property
+    def _limits_first_alone(self) -> bool:
+        """Whether a limit of money leaves out the second translator."""
+        first, second = self.translator.used().endpoint, self.second.used().endpoint
+        if first is None or second is None:
+            return False
+        return first.max_cost is not None and second.max_cost is None
 
-    def _second(self) -> "TranslateJob | None":
-        """Returns the job with the second translator in the place of the first."""
-        if self.second is None:
-            return None
-        return replace(
-            self,
-            backend=self.second,
-            url=self.second_url,
-            model=self.second_model,
-            key_env=self.second_key_env,
-            adapter=None,
-            second=None,
-        )
+    def used(self) -> "TranslateJob":
+        """Returns the job without the settings of translators that it doesn't use."""
+        return replace(self, translator=self.translator.used(), second=self.second.used())
 
     @property
     def needs_ray(self) -> bool:
         """Whether a translator runs on Ray."""
-        return "local" in (self.backend, self.second)
+        return "local" in (self.translator.backend, self.second.backend)
 
     @property
     def folder(self) -> Path:
@@ -163,24 +167,6 @@ class TranslateJob:
         given = self.name or self.bench or self.source.stem
         kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in given.lower())
         return kept.strip("-") or "source"
-
-    def endpoint(self) -> EndpointSettings:
-        """Returns the server that is asked."""
-        return EndpointSettings(
-            url=self.url,
-            model=self.model,
-            key_env=self.key_env,
-            allow_insecure_http=self.allow_insecure_http,
-            in_flight=self.in_flight,
-            timeout_s=self.timeout_s,
-            attempts=self.attempts,
-            requests_per_minute=self.requests_per_minute,
-            tokens_per_minute=self.tokens_per_minute,
-            input_price=self.input_price,
-            output_price=self.output_price,
-            max_cost=self.max_cost,
-            max_total_tokens=self.max_total_tokens,
-        )
 
     def conversations(self) -> Source | BenchQuestions:
         """Returns what is to be translated."""
@@ -200,49 +186,21 @@ class TranslateJob:
         """Returns what is to be done.
 
         Raises:
-            ConfigError: If a glossary is wrong, or contradicts itself.
+            ConfigError: If a glossary is wrong or contradicts itself, or there is no translator.
             StorageError: If a glossary can't be read.
         """
-        backend = self._backend()
-        gates = replace(CheckSettings(), retries=self.retries * backend.heeds_reasons)
-        other = self._second()
+        backend = self.translator.build()
+        if backend is None:
+            raise ConfigError("there is no translator", fix="Choose one with --backend.")
         return TranslationWork(
             source=self.conversations(),
             languages=self.to,
             backend=backend,
-            locks=ProtectionSettings(glossary=read_glossary(self.glossary, self.source_language)),
-            finishing=FinishSettings(gates=gates, review_all=self.review_all or bool(self.bench)),
-            opinions=SecondOpinions(
-                round_trip=self.round_trip,
-                second=None if other is None else other._backend(),
+            protection=ProtectionSettings(
+                glossary=read_glossary(self.glossary, self.source_language)
             ),
+            checks=replace(CheckSettings(), retries=self.retries * backend.heeds_reasons),
+            review_all=self.review_all or bool(self.bench),
+            round_trip=self.round_trip,
+            second=self.second.build(),
         )
-
-    def _backend(self) -> Backend:
-        # Each only where it is wanted: they load heavy libraries.
-        if self.backend == "endpoint":
-            from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
-
-            return HttpTranslator(
-                HttpTranslation(
-                    endpoint=self.endpoint(),
-                    max_tokens=self.max_tokens,
-                    temperature=self.temperature,
-                    json_mode=self.json_mode,
-                )
-            )
-        if self.backend == "local":
-            from palo.translate.backends.local_model import LocalTranslation, LocalTranslator
-
-            return LocalTranslator(
-                LocalTranslation(
-                    folder=Path(self.model),
-                    adapter=self.adapter,
-                    num_workers=self.workers,
-                    batch_size=self.batch_size,
-                    max_new_tokens=self.max_tokens,
-                )
-            )
-        from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
-
-        return ApertiumTranslator(ApertiumTranslation())

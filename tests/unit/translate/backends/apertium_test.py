@@ -4,7 +4,7 @@ from palo import config
 from palo.errors import ConfigError
 from palo.translate.backends import apertium
 from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
-from palo.translate.backends.backend import Lost
+from palo.translate.backends.backend import TranslationFailure
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def translator():
 
 
 def test_it_translates_for_real_line_by_line_and_leaves_marks_alone(
-    apertium_pairs, translator, unit_of, desk
+    apertium_pairs, translator, unit_of, backend_run
 ):
     text = "A red car.\n\n- one dog\n  - https://a.org/b_c"
     units = [
@@ -21,8 +21,8 @@ def test_it_translates_for_real_line_by_line_and_leaves_marks_alone(
         unit_of("A house", "\n", language="fr", number=2),
         unit_of("Yes", "No", number=3),
     ]
-    translator.translate(units, desk.desk)
-    first, second, third = (desk.ended[unit.key].texts for unit in units)
+    backend_run.run(translator, units)
+    first, second, third = (backend_run.ended[unit.key].texts for unit in units)
     assert "coche rojo" in first[1]
     assert [line[:4] for line in first[1].split("\n")] == [first[1][:4], "", "- Un", "  - "]
     assert first[1].endswith("⟦1⟧")
@@ -32,15 +32,17 @@ def test_it_translates_for_real_line_by_line_and_leaves_marks_alone(
     assert (translator.name, translator.prompt_hash("es")) == ("apertium", "")
 
 
-def test_a_language_that_nothing_leads_to_ends_the_job(apertium_pairs, translator, unit_of, desk):
+def test_a_language_that_nothing_leads_to_ends_the_job(
+    apertium_pairs, translator, unit_of, backend_run
+):
     with pytest.raises(ConfigError, match=r"no pairs from en to bn.*eng-spa"):
-        translator.translate([unit_of("a", "b", language="bn")], desk.desk)
+        backend_run.run(translator, [unit_of("a", "b", language="bn")])
 
 
-def test_without_it_the_job_says_what_to_install(translator, unit_of, desk, monkeypatch):
+def test_without_it_the_job_says_what_to_install(translator, unit_of, backend_run, monkeypatch):
     monkeypatch.setattr(apertium.shutil, "which", lambda name: None)
     with pytest.raises(ConfigError, match="apt-get install apertium"):
-        translator.translate([unit_of("a", "b")], desk.desk)
+        backend_run.run(translator, [unit_of("a", "b")])
 
 
 @pytest.mark.parametrize(
@@ -52,16 +54,16 @@ def test_without_it_the_job_says_what_to_install(translator, unit_of, desk, monk
     ],
 )
 def test_a_process_that_fails_leaves_its_conversations_for_later(
-    tmp_path, monkeypatch, unit_of, desk, script, kind
+    tmp_path, monkeypatch, unit_of, backend_run, script, kind
 ):
     command = tmp_path / "apertium"
     command.write_text(f'#!/bin/sh\nif [ "$1" = -l ]; then echo eng-spa; exit; fi\n{script}\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     unit = unit_of("a", "b")
-    ApertiumTranslator(ApertiumTranslation(timeout_s=0.2)).translate([unit], desk.desk)
-    end = desk.ended[unit.key]
-    assert isinstance(end, Lost)
+    backend_run.run(ApertiumTranslator(ApertiumTranslation(timeout_s=0.2)), [unit])
+    end = backend_run.ended[unit.key]
+    assert isinstance(end, TranslationFailure)
     assert end.kind == kind
 
 

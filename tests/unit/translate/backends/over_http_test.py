@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -5,7 +6,7 @@ from tests.fixtures.completion_server import completion
 
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError
-from palo.translate.backends.backend import Draft, Lost
+from palo.translate.backends.backend import Draft, TranslationFailure
 from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
 from palo.translate.prompts.reply import write_turns
 
@@ -23,7 +24,7 @@ def translator(completions):
         input_price=1e6,
         output_price=2e6,
     )
-    return HttpTranslator(HttpTranslation(endpoint=endpoint, max_tokens=100))
+    return HttpTranslator(endpoint, HttpTranslation(max_tokens=100))
 
 
 @pytest.fixture
@@ -31,15 +32,17 @@ def unit(unit_of):
     return unit_of("What is it?", "A cat.")
 
 
-def test_a_conversation_is_one_request(completions, translator, unit, desk):
+def test_a_conversation_is_one_request(completions, translator, unit, backend_run):
     completions.answer = lambda body, number: (200, completion(write_turns(TURNS)) | USAGE)
-    translator.translate([unit], desk.desk)
-    assert desk.ended == {unit.key: Draft(texts=TURNS, tokens_in=30, tokens_out=12, cost=54.0)}
+    backend_run.run(translator, [unit])
+    assert backend_run.ended == {
+        unit.key: Draft(texts=TURNS, tokens_in=30, tokens_out=12, cost=54.0)
+    }
     (body,) = completions.bodies
     assert (body["max_tokens"], body["temperature"]) == (100, 0.0)
     assert body["response_format"] == {"type": "json_object"}
     assert "Spanish" in body["messages"][0]["content"]
-    ((key, most),) = desk.sent
+    ((key, most),) = backend_run.sent
     size = sum(len(json.dumps(m["content"], ensure_ascii=False).encode()) for m in body["messages"])
     assert (key, most) == (unit.key, size + 200.0)
 
@@ -54,22 +57,22 @@ def test_a_conversation_is_one_request(completions, translator, unit, desk):
     ],
 )
 def test_an_answer_that_is_no_translation_is_paid_and_has_a_fault(
-    completions, translator, unit, desk, answer, fault
+    completions, translator, unit, backend_run, answer, fault
 ):
     completions.answer = lambda body, number: answer
-    translator.translate([unit], desk.desk)
-    draft = desk.ended[unit.key]
+    backend_run.run(translator, [unit])
+    draft = backend_run.ended[unit.key]
     assert fault in draft.fault
     assert (draft.texts, draft.cost, draft.is_hopeless) == ((), 54.0, False)
 
 
-def test_a_request_that_is_refused_is_hopeless(completions, translator, unit, desk):
+def test_a_request_that_is_refused_is_hopeless(completions, translator, unit, backend_run):
     completions.answer = lambda body, number: (400, {"error": {"message": "bad words"}})
-    translator.translate([unit], desk.desk)
-    draft = desk.ended[unit.key]
+    backend_run.run(translator, [unit])
+    draft = backend_run.ended[unit.key]
     assert draft.is_hopeless
     assert "bad words" in draft.fault
-    assert desk.refused == [unit.key]
+    assert backend_run.refused == [unit.key]
 
 
 @pytest.mark.parametrize(
@@ -82,36 +85,31 @@ def test_a_request_that_is_refused_is_hopeless(completions, translator, unit, de
     ],
 )
 def test_no_answer_is_lost_for_now_and_tells_what_may_have_cost(
-    completions, translator, unit_of, desk, answer, kind, refused
+    completions, translator, unit_of, backend_run, answer, kind, refused
 ):
     good = (200, completion(write_turns(TURNS)) | USAGE)
     completions.answer = lambda body, number: answer if number else good
     units = [unit_of("What is it?", "A cat.", number=number) for number in range(2)]
-    endpoint = translator._settings.endpoint
-    settings = HttpTranslation(endpoint=type(endpoint)(**_values(endpoint) | {"in_flight": 1}))
-    HttpTranslator(settings).translate(units, desk.desk)
-    lost = desk.ended[units[1].key]
-    assert isinstance(lost, Lost)
+    endpoint = dataclasses.replace(translator._endpoint, in_flight=1)
+    backend_run.run(HttpTranslator(endpoint, HttpTranslation()), units)
+    lost = backend_run.ended[units[1].key]
+    assert isinstance(lost, TranslationFailure)
     assert lost.kind == kind
-    assert len(desk.refused) == refused
-    assert [key for key, _ in desk.sent] == [units[0].key, units[1].key, units[1].key]
+    assert len(backend_run.refused) == refused
+    assert [key for key, _ in backend_run.sent] == [units[0].key, units[1].key, units[1].key]
 
 
-def _values(endpoint):
-    return {name: getattr(endpoint, name) for name in endpoint.__dataclass_fields__}
-
-
-def test_a_refused_key_ends_all_at_once(completions, translator, unit_of, desk):
+def test_a_refused_key_ends_all_at_once(completions, translator, unit_of, backend_run):
     completions.answer = lambda body, number: (401, {})
     units = [unit_of("What is it?", "A cat.", number=number) for number in range(300)]
     with pytest.raises(ConfigError, match="refuses the API key"):
-        translator.translate(units, desk.desk)
-    assert not desk.ended
+        backend_run.run(translator, units)
+    assert not backend_run.ended
     assert len(completions.bodies) <= 64
 
 
-def test_without_json_mode_the_field_is_left_out(completions, translator, unit, desk):
+def test_without_json_mode_the_field_is_left_out(completions, translator, unit, backend_run):
     completions.answer = lambda body, number: write_turns(TURNS)
-    settings = HttpTranslation(endpoint=translator._settings.endpoint, json_mode=False)
-    HttpTranslator(settings).translate([unit], desk.desk)
+    plain = HttpTranslator(translator._endpoint, HttpTranslation(json_mode=False))
+    backend_run.run(plain, [unit])
     assert "response_format" not in completions.bodies[0]

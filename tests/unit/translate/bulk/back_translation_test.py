@@ -3,8 +3,7 @@
 import pytest
 from tests.fixtures.translation import SPANISH, WORDS, Scripted
 
-from palo.translate.backends.backend import Draft, Lost
-from palo.translate.bulk.back_translation import SecondOpinions
+from palo.translate.backends.backend import Draft, TranslationFailure
 
 ENGLISH = {spanish: english for english, spanish in SPANISH.items()}
 STRANGE = "Xyz qwk."
@@ -18,7 +17,7 @@ def both_ways(unit, number):
 
 def test_a_translation_is_translated_back_and_compared(translate, read_lines):
     backend = Scripted(both_ways)
-    report = translate(backend, opinions=SecondOpinions(round_trip=True))
+    report = translate(backend, round_trip=True)
     assert [unit.language for unit in backend.asked].count("en") == 2
     rows = read_lines("records/es.jsonl")
     assert [row["gates"]["round_trip"] for row in rows] == ["accept"] * 3
@@ -32,7 +31,7 @@ def test_a_way_back_that_leads_elsewhere_goes_to_review(translate):
             return Draft(texts=("Completely other words.", STRANGE))
         return None
 
-    report = translate(Scripted(script), opinions=SecondOpinions(round_trip=True))
+    report = translate(Scripted(script), round_trip=True)
     assert (report.languages["es"].records, report.languages["es"].review) == (0, 3)
 
 
@@ -47,7 +46,7 @@ def test_a_second_translator_is_compared(translate, words, review):
         lambda unit, _: Draft(texts=words) if words and unit.turns[0].text == WORDS[0] else None
     )
     second.name = "other"
-    report = translate(Scripted(), opinions=SecondOpinions(second=second))
+    report = translate(Scripted(), second=second)
     assert len(second.asked) == 2
     account = report.languages["es"]
     assert (account.review, account.records) == (review, 3 - review)
@@ -58,16 +57,16 @@ def test_a_refused_translation_is_worth_no_second_opinion(translate):
     untouched = Draft(texts=tuple(WORDS[:2]))
     backend = Scripted(lambda unit, _: untouched if unit.turns[0].text == WORDS[0] else None)
     second = Scripted()
-    report = translate(backend, opinions=SecondOpinions(second=second))
+    report = translate(backend, second=second)
     assert report.languages["es"].quarantine == 1
     assert [unit.turns[0].text for unit in second.asked] == [WORDS[2]]
 
 
 def test_the_next_run_asks_for_the_opinions_that_are_missing(translate):
-    lost = Lost(kind="busy", detail="HTTP 429")
-    opinions = SecondOpinions(round_trip=True, second=Scripted(lambda unit, number: lost))
-    first = translate(Scripted(both_ways), opinions=opinions)
+    lost = TranslationFailure(kind="busy", detail="HTTP 429")
+    without = Scripted(lambda unit, number: lost)
+    first = translate(Scripted(both_ways), round_trip=True, second=without)
     assert (first.num_missing, first.lost["busy"]) == (3, 3)
     again, second = Scripted(both_ways), Scripted()
-    report = translate(again, opinions=SecondOpinions(round_trip=True, second=second))
+    report = translate(again, round_trip=True, second=second)
     assert (len(again.asked), len(second.asked), report.num_missing) == (0, 2, 0)

@@ -7,9 +7,7 @@ from palo.errors import ConfigError, ImageError
 from palo.evaluate.benches.bench import read_bench
 from palo.evaluate.benches.registry import bench_source
 from palo.translate.bulk.bench_questions import BenchQuestions, write_bench
-from palo.translate.bulk.finishing import FinishSettings
-from palo.translate.bulk.job import translate_all
-from palo.translate.bulk.run import TranslationWork
+from palo.translate.bulk.job import TranslationWork, translate_all
 from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import edition_of
 from palo.translate.review.store import ReviewStore
@@ -45,7 +43,7 @@ def translate(questions, tmp_path):
             source=questions,
             languages=("es",),
             backend=backend or Scripted(),
-            finishing=FinishSettings(review_all=True),
+            review_all=True,
         )
         report = translate_all(work, tmp_path / "job")
         return report, write_bench(questions, tmp_path / "job", ("es",))

@@ -3,10 +3,7 @@ import json
 import pytest
 from tests.fixtures.translation import WORDS
 
-from palo.translate.bulk.back_translation import SecondOpinions
-from palo.translate.bulk.finishing import FinishSettings
-from palo.translate.bulk.job import translate_all
-from palo.translate.bulk.run import TranslationWork
+from palo.translate.bulk.job import TranslationWork, translate_all
 from palo.translate.bulk.source import Source
 
 
@@ -42,15 +39,13 @@ def translate(rows, tmp_path):
         codes=("es",),
         path=rows,
         say=lambda line: None,
-        opinions=None,
         **settings,
     ):
         work = TranslationWork(
             source=Source(path=path, name="photos", licence="CC-BY-4.0"),
             languages=codes,
             backend=backend,
-            finishing=FinishSettings(**settings),
-            opinions=opinions or SecondOpinions(),
+            **settings,
         )
         return translate_all(work, tmp_path / folder, say=say)
 

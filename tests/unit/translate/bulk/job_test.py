@@ -7,7 +7,7 @@ from palo import storage
 from palo.corpus.source_list import read_source_list
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import DataError, ResourceError
-from palo.translate.backends.backend import Draft, Lost
+from palo.translate.backends.backend import Draft, TranslationFailure
 from palo.translate.checks.run import CheckSettings
 from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import edition_of
@@ -46,6 +46,18 @@ def test_the_same_words_are_paid_for_once(translate):
     assert (report.costs.cost, report.costs.answers, report.costs.requests) == (2.0, 2, 2)
 
 
+def test_words_in_flight_are_waited_for_and_asked_for_again_if_lost(translate):
+    backend = Scripted(concurrency=3)
+    report = translate(backend, folder="one")
+    assert (len(backend.asked), backend.most_at_once) == (2, 2)
+    assert report.languages["es"].records == 3
+    lost = TranslationFailure(kind="busy", detail="HTTP 429")
+    backend = Scripted(lambda unit, number: lost if number < 2 else None, concurrency=3)
+    report = translate(backend, folder="two")
+    assert [unit.turns[0].text for unit in backend.asked] == [WORDS[0], WORDS[2], WORDS[2]]
+    assert (report.languages["es"].records, report.lost) == (1, {"busy": 2})
+
+
 def test_a_second_run_asks_for_nothing_and_leaves_the_same_files(translate, tmp_path):
     translate(Scripted())
     files = [tmp_path / "job" / name for name in ("records/es.jsonl", "report.json")]
@@ -67,7 +79,7 @@ def test_a_refused_translation_is_tried_again_with_the_reason(translate, read_li
 
 def test_after_the_last_attempt_it_goes_to_quarantine_with_what_was_seen(translate, read_lines):
     backend = Scripted(lambda unit, _: LAZY if unit.turns[0].text == WORDS[0] else None)
-    report = translate(backend, gates=CheckSettings(retries=1))
+    report = translate(backend, checks=CheckSettings(retries=1))
     account = report.languages["es"]
     assert (account.records, account.quarantine, account.review) == (2, 1, 0)
     (row,) = read_lines("quarantine/es.jsonl")
@@ -94,7 +106,7 @@ def test_an_answer_that_is_none_ends_in_quarantine(translate, read_lines, draft,
 
 
 def test_what_got_no_answer_is_asked_for_by_the_next_run_alone(translate):
-    lost = Lost(kind="busy", detail="HTTP 429")
+    lost = TranslationFailure(kind="busy", detail="HTTP 429")
     report = translate(Scripted(lambda unit, number: lost if number == 0 else None))
     assert report.lost == {"busy": 1}
     assert (report.num_missing, report.costs.requests_without_answer) == (1, 0)
@@ -106,7 +118,7 @@ def test_what_got_no_answer_is_asked_for_by_the_next_run_alone(translate):
 
 def test_a_spent_budget_ends_the_run_and_what_may_have_cost_counts(translate):
     def script(unit, number):
-        return Lost(kind="timeout" if number == 0 else "budget", detail="")
+        return TranslationFailure(kind="timeout" if number == 0 else "budget", detail="")
 
     first = Scripted(script)
     report = translate(first)
@@ -130,10 +142,10 @@ def test_a_crash_right_after_an_answer_costs_nothing_twice(translate, after, rea
             raise Crash
 
     first = Scripted(crash)
+    crashed = False
     try:
         translate(first)
-        crashed = False
-    except Crash:
+    except* Crash:
         crashed = True
     second = Scripted()
     report = translate(second)

@@ -3,8 +3,9 @@ import dataclasses
 import pytest
 
 from palo.errors import DataError
-from palo.translate.backends.backend import Draft, Lost
-from palo.translate.bulk.ledger import CachedDraft, Ledger, answer_id
+from palo.translate.backends.backend import Draft, TranslationFailure
+from palo.translate.bulk.client import answer_id
+from palo.translate.bulk.ledger import CachedDraft, Ledger
 
 MADE = CachedDraft(
     draft=Draft(texts=("a", "b"), tokens_in=1, tokens_out=2, cost=0.5),
@@ -54,10 +55,10 @@ def test_attempts_that_came_to_nothing_may_have_cost_unless_they_were_refused(pa
         ledger.send("x", 3.0)
         ledger.answer("x", MADE)
         ledger.send("y", 5.0)
-        ledger.lose("y", Lost(kind="timeout", detail="slow"))
+        ledger.lose("y", TranslationFailure(kind="timeout", detail="slow"))
         ledger.send("z", 7.0)
         ledger.refuse("z")
-        ledger.lose("z", Lost(kind="busy", detail="429"))
+        ledger.lose("z", TranslationFailure(kind="busy", detail="429"))
         figures = (ledger.num_sent, ledger.num_open, ledger.open_cost)
     assert figures == (5, 2, 8.0)
     known = Ledger(path)
