@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from palo import config, storage
@@ -45,8 +46,12 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
     sys.exit(0)
 
 
-def _interrupt(signum: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """Does what Ctrl-C does, which asyncio handles in its own way while it runs."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):  # a shell's background job ignores Ctrl-C
+        raise KeyboardInterrupt
+    handler(signum, frame)
 
 
 def parse_recipe(

@@ -107,10 +107,19 @@ def test_a_stop_is_one_line_and_code_130(capsys):
     assert (code, told.count("\n")) == (130, 1)
 
 
-def test_sigterm_stops_as_ctrl_c_does():
+@pytest.mark.parametrize(
+    "work",
+    [
+        "def work(): print('up', flush=True); time.sleep(60)",
+        "def work(): asyncio.run(several())\n"
+        "async def several(): await asyncio.gather(*map(asyncio.sleep, range(60, 70)), up())\n"
+        "async def up(): print('up', flush=True)",
+    ],
+)
+def test_sigterm_stops_as_ctrl_c_does(work):
     program = (
-        "import time; from palo.command import run_job; "
-        "run_job(lambda a: (print('up', flush=True), time.sleep(60)))"
+        "import asyncio, time\nfrom palo.command import run_job\n"
+        f"{work}\nrun_job(lambda arguments: work())"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -122,4 +131,5 @@ def test_sigterm_stops_as_ctrl_c_does():
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
     assert told.startswith("stopped")
+    assert told.count("\n") == 1
     assert time.monotonic() - started < 20
