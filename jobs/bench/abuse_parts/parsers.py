@@ -47,7 +47,7 @@ def calling(path: str, *arguments: object) -> Callable[[], Parse]:
     return build
 
 
-_NORMALIZE = "palo.translate.normalizers.clean"
+_NORMALIZE = "palo.translate.normalizers.normalize"
 _SPANS = "palo.translate.protected_spans"
 
 PARSERS = (

@@ -136,7 +136,7 @@ def gates(language: str) -> Callable[[], Parse]:
 
     def build() -> Parse:
         from palo.translate.checks.run import run_checks
-        from palo.translate.normalizers.clean import normalize_translation
+        from palo.translate.normalizers.normalize import normalize_translation
 
         def parse(text: str) -> object:
             unit = _unit(text, language)

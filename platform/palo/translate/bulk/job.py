@@ -22,7 +22,7 @@ from palo.translate.bulk.results import Results
 from palo.translate.bulk.source import Conversations, count
 from palo.translate.checks.case import Evidence
 from palo.translate.checks.run import CheckSettings, run_checks
-from palo.translate.normalizers.clean import normalize_translation
+from palo.translate.normalizers.normalize import normalize_translation
 from palo.translate.protected_spans.protect import (
     ProtectionSettings,
     protect_record,

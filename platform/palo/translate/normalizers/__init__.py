@@ -1,1 +1,1 @@
-"""Clean-up of translations: how each language is written, as small rules that never touch locks."""
+"""Writing conventions of languages: normalizers that never touch protected spans."""

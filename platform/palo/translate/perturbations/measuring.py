@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from palo.translate.checks.run import CheckSettings, run_checks
-from palo.translate.normalizers.clean import normalize_translation
+from palo.translate.normalizers.normalize import normalize_translation
 from palo.translate.perturbations.kinds import KINDS
 from palo.translate.perturbations.sample import PerturbationSample, plain_samples, rich_samples
 from palo.translate.perturbations.share import RateWithInterval

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from palo.translate.normalizers.clean import normalize_translation
+from palo.translate.normalizers.normalize import normalize_translation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

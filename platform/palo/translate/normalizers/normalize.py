@@ -1,28 +1,35 @@
-"""Cleans translations: Unicode's composed form, no residue, and the rules of the language."""
+"""Normalizes translations: Unicode's composed form, and the conventions of the language."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 
 from palo import languages
 from palo.text.normal_form import normal_form
-from palo.translate.normalizers.by_script import normalizers_of
-from palo.translate.normalizers.normalizer import HIDDEN
+from palo.translate.normalizers import scripts
+from palo.translate.normalizers.normalizer import HIDDEN, SPACING, Normalizer, no_space_before
 from palo.translate.protected_spans.protect import VISIBLE_KINDS
 from palo.translate.protected_spans.spans import Finder, Span, fixed_spans
 from palo.translate.request import MOST_LOCKS, ProtectedSpan
 
 _MOST_ROUNDS = 4
+_DEFAULT = (*SPACING, no_space_before(",;!?"))
 
 
 def normalize_translation(text: str, language: str, locks: Iterable[ProtectedSpan] = ()) -> str:
-    """Returns a translation as its language is written; one that is so already, as it is.
+    """Returns a translation in the conventions of its language.
 
-    Markup, addresses and code stay as they are, and so does what the locks say. A text with more
-    locks than `MOST_LOCKS` stays as it is.
+    Markup, addresses, code and the protected spans stay unchanged. So does a whole text with more
+    spans than `MOST_LOCKS`.
 
     Args:
-        text: A translation, marks replaced or not.
+        text: A translation, placeholders replaced or not.
         language: ISO 639-1 code.
-        locks: What else must not be touched.
+        locks: The protected spans of its source.
+
+    Raises:
+        ValueError: If a normalizer has changed a protected part.
     """
     wanted = {lock.wanted for lock in locks if lock.kind not in VISIBLE_KINDS}
     if len(wanted) > MOST_LOCKS:
@@ -32,17 +39,40 @@ def normalize_translation(text: str, language: str, locks: Iterable[ProtectedSpa
     script = languages.get(language).script
     for _ in range(_MOST_ROUNDS):
         before, shown = shown, normal_form(shown, script)
-        for rule in normalizers_of(language):
-            shown = rule.apply(shown)
+        for normalizer in normalizers_of(language):
+            shown = normalizer.apply(shown)
         if shown == before:
             break
     pieces = shown.split(HIDDEN)
     if len(pieces) != len(spans) + 1:
-        raise ValueError(f"a rule of {language} has touched a lock in {text[:80]!r}")
+        raise ValueError(
+            f"a normalizer of {language} has touched a protected part of {text[:80]!r}"
+        )
     parts = [pieces[0]]
     for span, piece in zip(spans, pieces[1:], strict=True):
         parts += [span.text, piece]
     return "".join(parts)
+
+
+@cache
+def normalizers_of(language: str) -> tuple[Normalizer, ...]:
+    """Returns the normalizers of a language, else those of its script, else the default ones.
+
+    Args:
+        language: ISO 639-1 code.
+
+    Returns:
+        The normalizers in the order in which they work.
+    """
+    modules = [
+        import_module(f"{scripts.__name__}.{one.name}") for one in iter_modules(scripts.__path__)
+    ]
+    own: dict[str, tuple[Normalizer, ...]] = {}
+    by_script: dict[str, tuple[Normalizer, ...]] = {}
+    for module in modules:
+        own |= module.BY_LANGUAGE
+        by_script |= getattr(module, "BY_SCRIPT", {})
+    return own.get(language) or by_script.get(languages.get(language).script, _DEFAULT)
 
 
 def _hide(text: str, spans: Iterable[Span]) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 from palo import languages
-from palo.translate.normalizers.clean import normalize_translation
+from palo.translate.normalizers.normalize import normalize_translation
 from palo.translate.protected_spans.protect import protect_text
 
 
