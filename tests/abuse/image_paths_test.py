@@ -59,7 +59,7 @@ def no_store(monkeypatch):
         asked.append(place)
         raise AssertionError(f"{place} was asked")
 
-    monkeypatch.setattr("palo.storage.s3_client.client_of", refuse)
+    monkeypatch.setattr("palo.storage.s3_requests.client_of", refuse)
     yield
     assert not asked
 

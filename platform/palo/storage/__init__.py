@@ -5,29 +5,28 @@ one of a text. Every module goes through here for what it writes, and for Parque
 pyarrow and boto3 are loaded where they are used.
 """
 
-from palo.storage.arrow_sizes import row_bytes
 from palo.storage.line_file import LineFile
-from palo.storage.locking import alone_in
-from palo.storage.os_errors import wrap_os_errors
 from palo.storage.parquet_footer import row_groups
-from palo.storage.parquet_sizes import ColumnSize, column_sizes
-from palo.storage.paths import follow, lies_within, path_of, relative_text
+from palo.storage.parquet_sizes import ColumnSize, column_sizes, row_bytes
+from palo.storage.paths import follow, lies_within, path_of, relative_text, wrap_os_errors
 from palo.storage.ranges import Ranges, open_mapped, open_ranges
 from palo.storage.reading import (
     file_hash,
     file_sizes,
+    open_regular,
     read_bytes,
     read_json,
     read_json_lines,
     read_range,
+    read_regular,
     read_text,
+    read_toml,
 )
-from palo.storage.regular import open_regular, read_regular
+from palo.storage.s3_location import is_uri, names_a_store
 from palo.storage.s3_path import S3Path
-from palo.storage.s3_place import is_uri, names_a_store
 from palo.storage.tables import leaves_of, open_parquet, read_table, texts_among, write_table
-from palo.storage.toml_file import read_toml
 from palo.storage.writing import (
+    alone_in,
     ensure_folder,
     remove,
     replacing,

@@ -1,4 +1,4 @@
-"""A file of JSON lines that grows, each found again by its place in it."""
+"""An append-only file of JSON lines, each found again by its offset."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any, Self
 import orjson
 
 from palo.errors import DataError, StorageError
-from palo.storage.os_errors import wrap_os_errors
+from palo.storage.paths import wrap_os_errors
 from palo.storage.s3_path import S3Path
 from palo.storage.writing import ensure_folder
 
@@ -20,8 +20,8 @@ _SYNC_EVERY_S = 0.5
 class LineFile:
     """JSON lines on a local disk. Use it as a context; first read what it holds, then append.
 
-    A line is with the operating system when `append` returns, so that it outlives its process. It
-    is on the disk half a second later, or when the file is closed.
+    A line has reached the operating system when `append` returns, so that it survives the process.
+    It reaches the disk half a second later, or when the file is closed.
 
     Args:
         path: The file; made if it is missing.
@@ -53,7 +53,7 @@ class LineFile:
             self._file.close()
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yields each line's place and values; at the end a line that was cut off is taken out.
+        """Yields the offset and values of each line, then removes a line that was cut off.
 
         Raises:
             DataError: If a line is not one of ours.
@@ -70,7 +70,17 @@ class LineFile:
         self._end = place
 
     def append(self, values: dict[str, Any]) -> int:
-        """Adds a line and returns its place. Halves of surrogate pairs become question marks."""
+        """Appends a line. Halves of surrogate pairs become question marks.
+
+        Args:
+            values: A JSON object.
+
+        Returns:
+            The line's offset in bytes, which `read` takes.
+
+        Raises:
+            StorageError: If it can't be written.
+        """
         line = _line(values)
         place = self._end
         with wrap_os_errors("write", self._path):
@@ -84,7 +94,15 @@ class LineFile:
         return place
 
     def read(self, place: int) -> dict[str, Any]:
-        """Returns the values of the line at a place."""
+        """Returns the values of the line at an offset.
+
+        Args:
+            place: Offset in bytes, as `append` and `rows` give it.
+
+        Raises:
+            DataError: If no line of this file starts there.
+            StorageError: If it can't be read.
+        """
         with wrap_os_errors("read", self._path):
             line = bytearray()
             while not line.endswith(b"\n"):

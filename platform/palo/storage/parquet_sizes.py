@@ -1,10 +1,8 @@
-"""How much a Parquet file takes when it is decoded, found out before any of it is.
+"""Memory that a Parquet file takes when it is decoded, computed before it is decoded.
 
-A few bytes may stand for gigabytes: pages are compressed, and a long value is stored once and named
-many times. What the file's footer says of that need not be true, so the headers of the pages are
-read: a decoder never writes more than these say.
-
-Light: pyarrow is loaded where it is used.
+A few bytes may expand to gigabytes: pages are compressed, and a long value is stored once and
+referenced many times. The file's footer may lie about that, so the headers of the pages are read: a
+decoder never writes more than these say. pyarrow is loaded where it is used.
 
 Source:
     Apache Parquet, parquet.thrift and Encodings.md.
@@ -15,12 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from palo.storage.os_errors import wrap_os_errors
-from palo.storage.parquet_footer import Chunk, damaged, row_groups
+from palo.storage.parquet_footer import (
+    Chunk,
+    CutOffError,
+    Fields,
+    ThriftError,
+    ThriftReader,
+    Wanted,
+    damaged,
+    row_groups,
+)
+from palo.storage.paths import wrap_os_errors
 from palo.storage.ranges import Ranges, open_ranges
-from palo.storage.thrift import CutOffError, Fields, ThriftError, ThriftReader, Wanted
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 _DICTIONARY_PAGE = 2
@@ -80,14 +89,14 @@ class _Page(NamedTuple):
 def column_sizes(
     path: Path, file: "pq.ParquetFile", group: int, names: Sequence[str], enough_bytes: int
 ) -> list[ColumnSize]:
-    """Returns how much columns of a row group take, in the order of their names.
+    """Returns the sizes of columns of a row group, in the order of their names.
 
     Args:
         path: The file.
-        file: It, open.
+        file: The same file, open.
         group: Number of the row group.
         names: Paths of the columns.
-        enough_bytes: What is surely below needs not be known exactly.
+        enough_bytes: Sizes surely below this need not be exact.
 
     Raises:
         StorageError: If the file can't be read, or a page's header is damaged.
@@ -203,3 +212,62 @@ def _longest_value(ranges: Ranges, page: _Page, codec: int) -> int:
         longest = max(longest, size)
         place += 4 + size
     return min(longest, page.num_bytes)
+
+
+def row_bytes(batch: "pa.RecordBatch") -> "npt.NDArray[np.int64]":
+    """Returns about how many bytes each row holds, with values of dictionaries counted in full.
+
+    Args:
+        batch: Rows, at any depth of lists and structs.
+
+    Returns:
+        (rows,) int64: the lengths of texts and bytes, and 16 for each value.
+    """
+    import numpy as np
+
+    sizes = np.zeros(len(batch), np.int64)
+    for column in batch.columns:
+        sizes += _sizes(column)
+    return sizes
+
+
+def _sizes(array: "pa.Array") -> "npt.NDArray[np.int64]":
+    import numpy as np
+    import pyarrow as pa
+
+    kind = array.type
+    if isinstance(array, pa.DictionaryArray):
+        inner = _sizes(array.dictionary)
+        places = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
+        return inner[places] if len(inner) else _plus(array, 0)
+    if pa.types.is_struct(kind):
+        sizes = _plus(array, 0)
+        for field in array.flatten():
+            sizes += _sizes(field)
+        return sizes
+    if pa.types.is_fixed_size_list(kind):
+        inner = _sizes(array.flatten()) if array.null_count == 0 else _sizes(array.values)
+        return _plus(array, np.resize(inner, (len(array), kind.list_size)).sum(axis=1))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+        offsets = array.offsets.to_numpy(zero_copy_only=False)
+        inner = _sizes(array.values)
+        sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(inner)])
+        return _plus(array, sums[offsets[1:]] - sums[offsets[:-1]])
+    if pa.types.is_string(kind) or pa.types.is_binary(kind) or _is_large(kind):
+        import pyarrow.compute as pc
+
+        lengths = pc.binary_length(array).fill_null(0).to_numpy(zero_copy_only=False)
+        return _plus(array, lengths.astype(np.int64))
+    return _plus(array, 0)
+
+
+def _is_large(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_large_string(kind) or pa.types.is_large_binary(kind))
+
+
+def _plus(array: "pa.Array", sizes: "npt.NDArray[np.int64] | int") -> "npt.NDArray[np.int64]":
+    import numpy as np
+
+    return np.full(len(array), _BYTES_PER_VALUE, np.int64) + sizes

@@ -1,4 +1,4 @@
-"""Files that many ranges are read of, one by one."""
+"""Files of which many ranges are read, local or on S3."""
 
 import os
 from pathlib import Path
@@ -6,21 +6,26 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from palo.storage import s3_objects
+from palo.storage.s3_location import S3Location
 from palo.storage.s3_path import S3Path
-from palo.storage.s3_place import S3Location
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class Ranges(Protocol):
-    """A file that is open for reading ranges, up to the end of a `with` block or `close`."""
+    """A file that is open for reading ranges, until the `with` block ends or `close` is called."""
 
     def read(self, start: int, size: int) -> bytes:
-        """Returns some bytes; fewer than asked for where the file ends before."""
+        """Returns a range of bytes; fewer than asked for where the file ends before.
+
+        Args:
+            start: Offset of the first byte.
+            size: Number of bytes.
+        """
 
     def close(self) -> None:
-        """Lets the file go."""
+        """Closes the file."""
 
     def __enter__(self) -> Self: ...
 
@@ -37,7 +42,7 @@ def open_ranges(path: Path, ahead_bytes: int = 0) -> Ranges:
 
     Args:
         path: The file.
-        ahead_bytes: How much to fetch from S3 at once where reads go through the file in order.
+        ahead_bytes: How much to fetch from S3 at once if the file is read in order.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -94,6 +99,9 @@ class _S3Ranges(_Closing):
 
 def open_mapped(path: Path) -> "pa.NativeFile":
     """Opens a file for pyarrow: a local one mapped into memory, one on S3 read into it.
+
+    Args:
+        path: The file.
 
     Raises:
         FileNotFoundError: If there is none.

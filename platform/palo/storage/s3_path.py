@@ -1,6 +1,8 @@
-"""A path on S3, with the methods of `Path` that this project uses.
+"""Paths on S3, with the methods of `Path` that this project uses.
 
-What would take it for a path on this machine fails: it has no `__fspath__`.
+A subclass of `Path`, so that settings, messages and callers have one type for both kinds. pathlib
+offers no other base for that; all methods in use are overridden, and the tests pass on Python 3.11,
+3.12 and 3.13. Libraries that take such a path for a local one fail: it has no `__fspath__`.
 """
 
 import io
@@ -15,18 +17,18 @@ from typing import IO, Any, Never
 
 from palo.errors import StorageError
 from palo.storage import s3_objects, s3_upload
-from palo.storage.s3_file import BUFFER_BYTES, S3File
-from palo.storage.s3_place import S3Location, parse
+from palo.storage.s3_location import S3Location, parse
+from palo.storage.s3_objects import BUFFER_BYTES, S3File
 
 
 class S3Path(PosixPath):
-    """A bucket, an object, or a folder: what the keys of objects in it begin with.
+    """A bucket, an object, or a folder, which is a prefix of the keys of objects.
 
-    Folders need no making: they are where objects are. A missing object is a FileNotFoundError, as
-    with local paths; anything else that a store refuses is a StorageError.
+    Folders are never created: they exist where objects do. A missing object is a FileNotFoundError,
+    as with local paths; any other refusal of a store is a StorageError.
 
     Args:
-        uri: s3://bucket/key, as `s3_place.parse` reads it.
+        uri: s3://bucket/key, as `s3_location.parse` reads it.
 
     Attributes:
         place: Bucket and key.
@@ -34,7 +36,7 @@ class S3Path(PosixPath):
 
     place: S3Location
 
-    def __new__(cls, uri: str) -> "S3Path":  # noqa: D102 - the class's docstring tells
+    def __new__(cls, uri: str) -> "S3Path":  # noqa: D102 - see the class
         place = parse(uri)
         self = super().__new__(cls, "s3:", place.bucket, *_parts(place.key))
         self.place = place
@@ -83,7 +85,7 @@ class S3Path(PosixPath):
         return self
 
     def joinpath(self, *names: Any) -> "S3Path":  # noqa: ANN401 - as Path has it
-        """Returns the path of something below this one."""
+        """Returns the path of a descendant."""
         path = self
         for name in names:
             path = path / name
@@ -91,28 +93,36 @@ class S3Path(PosixPath):
 
     @property
     def parent(self) -> "S3Path":
-        """The folder that it lies in; a bucket's is the bucket."""
+        """The enclosing folder; a bucket is its own."""
         return self._at(self.place.key.rpartition("/")[0])
 
     def with_name(self, name: str) -> "S3Path":
-        """Returns the path of something beside this one."""
+        """Returns the path of a sibling.
+
+        Args:
+            name: The sibling's name.
+        """
         return self.parent / name
 
     def with_suffix(self, suffix: str) -> "S3Path":
-        """Returns the path with another suffix."""
+        """Returns the path with another suffix.
+
+        Args:
+            suffix: The new suffix, with its dot.
+        """
         return self.with_name(f"{self.stem}{suffix}")
 
     @property
     def parents(self) -> Sequence["S3Path"]:
-        """The folders that it lies in, up to the bucket."""
+        """The enclosing folders, up to the bucket."""
         parts = _parts(self.place.key)
         return [self._at("/".join(parts[:count])) for count in range(len(parts) - 1, -1, -1)]
 
     def relative_to(self, *other: Any) -> PosixPath:  # type: ignore[override]  # noqa: ANN401
-        """Returns how to get here from a folder above, as a path without a bucket.
+        """Returns the path relative to an enclosing folder, without a bucket.
 
         Raises:
-            ValueError: If it doesn't lie below that folder.
+            ValueError: If that folder doesn't enclose it.
         """
         (folder,) = other
         if not isinstance(folder, S3Path) or (folder != self and folder not in self.parents):
@@ -120,7 +130,11 @@ class S3Path(PosixPath):
         return PosixPath(*_parts(self.place.key)[len(_parts(folder.place.key)) :])
 
     def match(self, path_pattern: str) -> bool:
-        """Tells whether the end of its key fits a pattern, as paths have it."""
+        """Returns whether the end of the key matches a pattern, as paths have it.
+
+        Args:
+            path_pattern: A glob pattern.
+        """
         return PosixPath(self.place.key).match(path_pattern)
 
     def is_absolute(self) -> bool:
@@ -128,7 +142,11 @@ class S3Path(PosixPath):
         return True
 
     def resolve(self, strict: bool = False) -> "S3Path":
-        """Returns the path itself."""
+        """Returns the path itself.
+
+        Args:
+            strict: Ignored: keys have no links to follow.
+        """
         return self
 
     def absolute(self) -> "S3Path":
@@ -142,10 +160,13 @@ class S3Path(PosixPath):
     # --- what is there ---
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Returns size and time of writing of an object.
+        """Returns size and time of change of an object.
 
-        Stores tell whole seconds; the digits below them come from the ETag, so that an object that
-        was written again within a second has another time.
+        Stores report whole seconds. The digits below them come from the ETag, so that an object
+        that was written again within a second has another time.
+
+        Args:
+            follow_symlinks: Ignored: keys have no links to follow.
 
         Raises:
             FileNotFoundError: If there is neither an object nor a folder.
@@ -162,7 +183,7 @@ class S3Path(PosixPath):
         return os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, found.size_bytes, *times))
 
     def is_file(self) -> bool:
-        """Tells whether there is an object."""
+        """Returns whether there is an object."""
         try:
             s3_objects.head(self.place)
         except FileNotFoundError:
@@ -170,12 +191,16 @@ class S3Path(PosixPath):
         return True
 
     def is_dir(self) -> bool:
-        """Tells whether there is any object below it; a bucket is a folder."""
+        """Returns whether there is any object under this key; a bucket is a folder."""
         below = self.place._replace(key=f"{self.place.key}/" if self.place.key else "")
         return s3_objects.first_below(below) is not None or not self.place.key
 
     def exists(self, *, follow_symlinks: bool = True) -> bool:
-        """Tells whether there is an object or a folder."""
+        """Returns whether there is an object or a folder.
+
+        Args:
+            follow_symlinks: Ignored: keys have no links to follow.
+        """
         return self.is_file() or self.is_dir()
 
     def is_symlink(self) -> bool:
@@ -183,12 +208,16 @@ class S3Path(PosixPath):
         return False
 
     def iterdir(self) -> Iterator["S3Path"]:  # type: ignore[override]
-        """Yields what lies right in a folder, in the order of names."""
+        """Yields the direct children of a folder, in the order of names."""
         for entry in s3_objects.below(self.place):
             yield self._at(entry.key)
 
     def glob(self, pattern: str) -> Iterator["S3Path"]:  # type: ignore[override]
-        """Yields what fits a pattern, each part of which may hold * and ?."""
+        """Yields the paths that match a pattern.
+
+        Args:
+            pattern: Parts separated by slashes, each of which may hold * and ?.
+        """
         first, _, rest = pattern.partition("/")
         for path in self.iterdir():
             if fnmatchcase(path.name, first):
@@ -198,7 +227,11 @@ class S3Path(PosixPath):
                     yield path
 
     def rglob(self, pattern: str) -> Iterator["S3Path"]:  # type: ignore[override]
-        """Yields the objects at any depth whose name fits a pattern."""
+        """Yields the objects at any depth whose name matches a pattern.
+
+        Args:
+            pattern: A name that may hold * and ?.
+        """
         for entry in s3_objects.below(self.place, deep=True):
             if fnmatchcase(entry.key.rpartition("/")[2], pattern):
                 yield self._at(entry.key)
@@ -215,8 +248,17 @@ class S3Path(PosixPath):
     ) -> IO[Any]:
         """Opens an object for reading; `storage.replacing` writes.
 
+        Args:
+            mode: r, rt or rb.
+            buffering: Size of the buffer in bytes; 0 for none, 4 MiB by default.
+            encoding: Of text; UTF-8 by default.
+            errors: What happens to bytes that are no text, as `open` has it.
+            newline: What happens to line ends, as `open` has it.
+
         Raises:
             FileNotFoundError: If there is none.
+            ValueError: If the mode is another.
+            StorageError: If the store refuses.
         """
         if mode not in ("r", "rt", "rb"):
             raise ValueError(f"mode {mode!r} is not for S3: write with storage.replacing")
@@ -235,12 +277,25 @@ class S3Path(PosixPath):
     def read_text(
         self, encoding: str | None = None, errors: str | None = None, newline: str | None = None
     ) -> str:
-        """Reads a whole object as text."""
+        """Reads a whole object as text.
+
+        Args:
+            encoding: UTF-8 by default.
+            errors: What happens to bytes that are no text; strict by default.
+            newline: None makes all line ends line feeds.
+        """
         text = self.read_bytes().decode(encoding or "utf-8", errors or "strict")
         return text.replace("\r\n", "\n") if newline is None else text
 
     def write_bytes(self, data: Any) -> int:  # noqa: ANN401 - as Path has it
-        """Writes a whole object or none; returns its size."""
+        """Writes a whole object or none.
+
+        Args:
+            data: Its bytes.
+
+        Returns:
+            Their number.
+        """
         s3_upload.put(self.place, data)
         return len(data)
 
@@ -251,21 +306,44 @@ class S3Path(PosixPath):
         errors: str | None = None,
         newline: str | None = None,
     ) -> int:
-        """Writes a whole object of text or none; returns the number of characters."""
+        """Writes a whole object of text or none.
+
+        Args:
+            data: Its text.
+            encoding: UTF-8 by default.
+            errors: What happens to characters that the encoding lacks; strict by default.
+            newline: Ignored: line ends are written as they are.
+
+        Returns:
+            The number of characters.
+        """
         self.write_bytes(data.encode(encoding or "utf-8", errors or "strict"))
         return len(data)
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Deletes an object."""
+        """Deletes an object.
+
+        Args:
+            missing_ok: Whether a missing object is no error.
+
+        Raises:
+            FileNotFoundError: If there is none, and that is an error.
+        """
         if not missing_ok:
             s3_objects.head(self.place)
         s3_objects.delete(self.place)
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        """Does nothing: folders are where objects are."""
+        """Does nothing: folders exist where objects do.
+
+        Args:
+            mode: Ignored.
+            parents: Ignored.
+            exist_ok: Ignored.
+        """
 
     def rmdir(self) -> None:
-        """Does nothing: an empty folder is none."""
+        """Does nothing: an empty folder doesn't exist."""
 
 
 def _parts(key: str) -> list[str]:

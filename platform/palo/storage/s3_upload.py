@@ -1,7 +1,7 @@
-"""Writing objects whole or not at all, and proving that the store holds what was sent.
+"""Uploads to S3: whole objects or none, with proof that the store holds what was sent.
 
 The store checks the MD5 of each request. Afterwards its own size and ETag are compared with what
-they must be; where a store makes ETags in another way, the object is read back.
+they must be; where a store computes ETags in another way, the object is read back.
 """
 
 import base64
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from palo.errors import StorageError
 from palo.storage import s3_objects
-from palo.storage.s3_client import request
-from palo.storage.s3_place import S3Location
+from palo.storage.s3_location import S3Location
+from palo.storage.s3_requests import request
 
 PART_BYTES = 32 << 20
 _MAX_PARTS = 10_000
@@ -23,7 +23,11 @@ Data = bytes | memoryview
 
 
 def put(place: S3Location, data: Data) -> None:
-    """Writes an object of bytes that are in memory.
+    """Writes an object from bytes in memory.
+
+    Args:
+        place: The object.
+        data: Its bytes.
 
     Raises:
         StorageError: If the store refuses, or keeps other bytes than were sent.
@@ -36,7 +40,11 @@ def put(place: S3Location, data: Data) -> None:
 
 
 def upload(place: S3Location, file: Path) -> None:
-    """Writes an object of what a local file holds.
+    """Writes an object from a local file, a large one in parts.
+
+    Args:
+        place: The object.
+        file: The local file.
 
     Raises:
         OSError: If the file can't be read.

@@ -1,4 +1,4 @@
-"""Parquet files: written whole or not at all, and read only if they are what they should be.
+"""Parquet files: written whole or not at all, and checked when they are read.
 
 Light: pyarrow is loaded where it is used.
 """
@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from palo.errors import MismatchError, StorageError
-from palo.storage.arrow_sizes import row_bytes
-from palo.storage.os_errors import wrap_os_errors
 from palo.storage.parquet_footer import END_BYTES, MAX_FOOTER_BYTES, damaged
-from palo.storage.parquet_sizes import column_sizes
-from palo.storage.regular import open_regular
-from palo.storage.s3_file import S3File
+from palo.storage.parquet_sizes import column_sizes, row_bytes
+from palo.storage.paths import wrap_os_errors
+from palo.storage.reading import open_regular
+from palo.storage.s3_objects import S3File
 from palo.storage.s3_path import S3Path
 from palo.storage.writing import replacing
 
@@ -134,12 +133,21 @@ def read_table(
 
 
 def leaves_of(file: "pq.ParquetFile") -> list[str]:
-    """Returns the paths of a file's columns, those within lists and structs one by one."""
+    """Returns the paths of a file's columns, with those in lists and structs one by one.
+
+    Args:
+        file: The open file.
+    """
     return [str(file.schema.column(n).path) for n in range(len(file.schema))]
 
 
 def texts_among(file: "pq.ParquetFile", names: Iterable[str]) -> list[str]:
-    """Returns the columns that hold texts or bytes of any length, of some or all."""
+    """Returns those of some columns that hold texts or bytes of any length.
+
+    Args:
+        file: The open file.
+        names: Paths of the columns.
+    """
     columns = (file.schema.column(n) for n in range(len(file.schema)))
     texts = {str(column.path) for column in columns if column.physical_type == "BYTE_ARRAY"}
     return [name for name in names if name in texts]

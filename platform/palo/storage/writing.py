@@ -1,22 +1,35 @@
-"""Writing files whole or not at all, and deleting them."""
+"""Writing files whole or not at all, deleting them, and locking folders."""
 
+import fcntl
 import json
+import logging
 import os
 import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from palo.errors import ResourceError
 from palo.storage import s3_objects, s3_upload
-from palo.storage.os_errors import wrap_os_errors
+from palo.storage.paths import wrap_os_errors
 from palo.storage.s3_path import S3Path
+
+_log = logging.getLogger(__name__)
+_LOOK_EVERY_S = 0.01
 
 
 def ensure_folder(path: Path) -> Path:
-    """Creates a folder with its parents and proves that it can be written.
+    """Creates a folder with its parents and checks that it can be written.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The same path.
 
     Raises:
         StorageError: If it can't be created or written.
@@ -35,7 +48,10 @@ def ensure_folder(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary local file to write; it takes the path's place only if the block succeeds.
+    """Yields a temporary local file that takes the path's place only if the block succeeds.
+
+    Args:
+        path: The file to write.
 
     Raises:
         StorageError: If it can't be written; the path then holds what it held before.
@@ -59,7 +75,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
-    """Writes a whole file or none."""
+    """Writes a whole file or none.
+
+    Args:
+        path: The file.
+        data: Its bytes.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
     if isinstance(path, S3Path):
         path.write_bytes(data)
         return
@@ -68,17 +92,36 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole text file or none."""
+    """Writes a whole text file or none.
+
+    Args:
+        path: The file.
+        text: Its text, written as UTF-8.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, values: object) -> None:
-    """Writes a whole JSON file or none, indented and in Unicode."""
+    """Writes a whole JSON file or none, indented and in UTF-8.
+
+    Args:
+        path: The file.
+        values: JSON values.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def remove(path: Path) -> None:
-    """Deletes a file, or a folder with all in it; a path that is missing is fine.
+    """Deletes a file, or a folder with all its content; a missing path is no error.
+
+    Args:
+        path: The file or folder.
 
     Raises:
         StorageError: If it can't be deleted.
@@ -92,3 +135,49 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Gives a folder to one process for the length of the block.
+
+    The lock ends with the process, however that ends. The folder itself is locked, so that no lock
+    file stays in it, which is why filelock doesn't do. On S3 and some network file systems there
+    are no such locks: there the caller must take care.
+
+    Args:
+        folder: The folder; created if it is missing.
+        wait_s: How long to wait for another holder, which may be a thread of this process.
+
+    Raises:
+        ResourceError: If another holder keeps it for all that time.
+        StorageError: If it can't be created or written.
+    """
+    ensure_folder(folder)
+    if isinstance(folder, S3Path):
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _lock(handle, folder, time.monotonic() + wait_s)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path, until_s: float) -> None:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < until_s:
+                time.sleep(_LOOK_EVERY_S)
+                continue
+            raise ResourceError(
+                "another process is writing in this folder",
+                seen=folder,
+                fix="Wait until it is done, or name another folder.",
+            ) from None
+        except OSError as error:
+            _log.warning("%s can't be locked (%s): let only one process write there", folder, error)
+        return

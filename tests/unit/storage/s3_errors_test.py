@@ -14,7 +14,7 @@ from palo.storage import S3Path
 
 @pytest.fixture(autouse=True)
 def _short_waits(s3_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("palo.storage.s3_client._FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("palo.storage.s3_requests._FIRST_WAIT_S", 0.01)
 
 
 _USES = {
@@ -186,7 +186,7 @@ def test_a_large_file_goes_in_parts_and_comes_back(
     with storage.replacing(bucket / "a.bin") as partial:
         partial.write_bytes(content)
     assert storage.read_bytes(bucket / "a.bin") == content
-    client = storage.s3_client.client_of(bucket.place)
+    client = storage.s3_requests.client_of(bucket.place)
     etag = client.head_object(Bucket=bucket.place.bucket, Key="a.bin")["ETag"]
     assert re.fullmatch(r'"[0-9a-f]{32}-3"', etag)
 

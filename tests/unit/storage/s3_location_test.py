@@ -3,7 +3,7 @@
 import pytest
 
 from palo.errors import StorageError
-from palo.storage.s3_place import S3Location, is_uri, names_a_store, parse
+from palo.storage.s3_location import S3Location, is_uri, names_a_store, parse
 
 _LOCAL = S3Location("b1", "a/b", "127.0.0.1:9000", "http")
 

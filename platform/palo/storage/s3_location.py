@@ -1,4 +1,4 @@
-"""What an s3:// URI names: a bucket, where it is served, and a key in it."""
+"""The parts of an s3:// URI: a bucket, its store, and a key in it."""
 
 import re
 from typing import NamedTuple
@@ -44,17 +44,28 @@ class S3Location(NamedTuple):
 
 
 def is_uri(text: str) -> bool:
-    """Tells whether a text names a place on S3."""
+    """Returns whether a text is an s3:// URI.
+
+    Args:
+        text: Any text.
+    """
     return text.startswith(_START)
 
 
 def names_a_store(text: str) -> bool:
-    """Tells whether a text, joined to a URI, would make it one at another store."""
+    """Returns whether a text, joined to a URI, would turn it into one at another store.
+
+    Args:
+        text: The text.
+    """
     return _OPTIONS.search(text) is not None
 
 
 def parse(uri: str) -> S3Location:
     """Reads s3://bucket/key, with ?endpoint_override=host:port&scheme=http&region=name or without.
+
+    Args:
+        uri: The URI.
 
     Raises:
         StorageError: If it names no bucket.
