@@ -143,5 +143,5 @@ def _condensed(message: str) -> tuple[str, str]:
         lambda pair: not pair[1], zip(lines[first:], is_rule[first:], strict=True)
     )
     fact = " ".join(line for line, _ in body if line).rstrip(".")
-    suggested = re.search(r"Perhaps you meant.*?(--[\w.-]+)", message, re.DOTALL)
-    return fact, f"Did you mean {suggested[1]}? " if suggested else ""
+    suggested = re.search(r"--[\w.-]+", message.partition("Perhaps you meant")[2])
+    return fact, f"Did you mean {suggested[0]}? " if suggested else ""
