@@ -23,8 +23,8 @@ def build(arguments: dict[str, Any]) -> "Application":
         ConfigError: If a field is unknown or a value out of range.
         DataError: If a folder holds no finished stage.
     """
+    from palo.checkpoint.finished import stage_folder
     from palo.serve.application import application
-    from palo.serve.loading import stage_folder
 
     settings = from_dict(ServeSettings, _expanded(arguments))
     models = tuple(

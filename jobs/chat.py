@@ -102,15 +102,14 @@ def _open_session(settings: ChatSettings) -> "ChatSession":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     from transformers.utils import logging
 
-    from palo.checkpoint.finished import is_finished
-    from palo.evaluate.answering import load_for_answers
+    from palo.checkpoint.finished import stage_folder
     from palo.evaluate.chat_session import ChatSession
+    from palo.evaluate.generation import load_for_answers
 
     logging.disable_progress_bar()
     folder = settings.model if settings.model.exists() else lasting_path(settings.model)
-    finetuned = folder / "finetune"
     session = ChatSession(
-        load_for_answers(finetuned if is_finished(finetuned) else folder),
+        load_for_answers(stage_folder(folder)),
         max_new_tokens=settings.max_tokens,
         temperature=settings.temperature,
     )

@@ -4,12 +4,11 @@
     python jobs/evaluate.py BENCH FOLDER --models NAME=SOURCE ...    any models, on a bench
 
 A source is the folder of a run, a server (http://host:port/v1#model), or a file of answers. With
---judge-url and --judge-model, another model judges them. --require "avg_low>=55 fidelity>=0.98"
-ends the job with an error where a model stays below.
+--judge.endpoint.url and --judge.endpoint.model, another model judges them. --require
+"avg_low>=55 fidelity>=0.98" ends the job with an error where a model stays below.
 """
 
 import sys
-from pathlib import Path
 
 from palo import command, config
 from palo.pipeline.job import recipe_job
@@ -26,7 +25,7 @@ def run(recipe: Recipe) -> None:
 
 def main(arguments: list[str]) -> None:
     """Scores a recipe's run, or models on a bench if the first word is the name of one."""
-    from palo.evaluate.benches.registry import bench_sources
+    from palo.evaluate.benches.bench import bench_sources
 
     if arguments and arguments[0] in bench_sources():
         score_bench(arguments)
@@ -38,10 +37,10 @@ def main(arguments: list[str]) -> None:
 
 def score_bench(arguments: list[str]) -> None:
     """Scores models on a bench; Ray is started only if a checkpoint answers."""
-    from palo.pipeline.bench_config import BenchRun
+    from palo.pipeline.bench_config import command_line_default, without_unnamed_judge
 
-    default = BenchRun(bench="", folder=Path())
-    wanted = command.override(default, arguments, "jobs/evaluate.py")
+    wanted = command.override(command_line_default(), arguments, "jobs/evaluate.py")
+    wanted = without_unnamed_judge(wanted)
     config.check(wanted)
     from palo.pipeline.bench_scoring import score_on_bench
 

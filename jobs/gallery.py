@@ -87,9 +87,9 @@ def main(arguments: list[str]) -> None:
 def _sessions(settings: GallerySettings) -> "Callable[[str], DialogueSession]":
     """Returns what gives a session for a language; of a folder's model there is one for all."""
     if settings.endpoint is None:
-        from palo.evaluate.answering import load_for_answers
+        from palo.checkpoint.finished import stage_folder
         from palo.evaluate.chat_session import ChatSession
-        from palo.pipeline.bench_scoring import stage_folder
+        from palo.evaluate.generation import load_for_answers
 
         folder = settings.model if settings.model.exists() else lasting_path(settings.model)
         trained = load_for_answers(stage_folder(folder))

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     weights = packaged_gguf()
     # Only now: --help and a wrong folder need no torch.
     from palo.checkpoint.gguf import convert_gguf
-    from palo.evaluate.photo_captions import PhotoSettings, write_photo_sources
+    from palo.recipes.photo_sources import PhotoSettings, write_photo_sources
 
     print(f"language model: {weights.name}; converting it takes half a minute, once", flush=True)
     model = convert_gguf(weights, wanted.output / "language")

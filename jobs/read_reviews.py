@@ -35,9 +35,8 @@ def main(arguments: list[str]) -> None:
     """Prints both scores and the defects."""
     default = ReviewJob(bench="", folder=Path(), language="", reviews=Path())
     wanted = command.override(default, arguments, "jobs/read_reviews.py")
-    from palo.evaluate.answers.from_reviews import read_reviews
-    from palo.evaluate.benches.bench import read_bench
-    from palo.evaluate.benches.registry import bench_source
+    from palo.evaluate.benches.bench import bench_source, read_bench
+    from palo.evaluate.judging.review_files import read_reviews
     from palo.evaluate.statistics.relative import relative_scores
 
     bench = read_bench(bench_source(wanted.bench), wanted.folder, [wanted.language])

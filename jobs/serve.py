@@ -127,8 +127,9 @@ def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
 def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
     import torch
 
+    from palo.checkpoint.finished import stage_folder
     from palo.inference.settings import EngineSettings
-    from palo.serve.loading import ModelSource, stage_folder
+    from palo.serve.loading import ModelSource
     from palo.serve.replica import ReplicaSettings
     from palo.serve.running import PAGE_PATH
     from palo.serve.settings import ScaleSettings, ServeSettings

@@ -20,10 +20,10 @@ from palo.endpoint.limits import RequestPacer
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import PaloError
-from palo.evaluate.answers.answer import ModelAnswer
+from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.judging.judge import judge
-from palo.evaluate.judging.settings import JudgeSettings
+from palo.evaluate.judging.requests import JudgeSettings
 
 _BODY = {"messages": [{"role": "user", "content": "?"}]}
 _QUESTION = client.ChatQuestion(model="m", messages=(client.user("?"),))

@@ -10,9 +10,9 @@ from palo import storage
 from palo.errors import DataError, ImageError, PaloError
 from palo.evaluate.benches.bench import BenchSource, read_bench
 from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.sources.scenes import read_questions
+from palo.evaluate.caption_loss import read_photos
 from palo.evaluate.dialogues import read_dialogues
-from palo.evaluate.photos import read_photos
-from palo.evaluate.questions import read_questions
 from palo.evaluate.reports.cards import Images
 from palo.images.image_folder import ImageFolder, read_image_file
 from palo.images.limits import ImageLimits

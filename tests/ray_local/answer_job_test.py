@@ -5,19 +5,31 @@ from dataclasses import replace
 import pytest
 
 from palo.errors import ConfigError, DataError, ImageError, ResourceError
-from palo.evaluate import answer_job
-from palo.evaluate.answer_job import answer_questions
-from palo.evaluate.answering import AnswerSettings, answer_here
+from palo.evaluate.answers import from_checkpoint
+from palo.evaluate.answers.from_checkpoint import generate_with_workers
+from palo.evaluate.generation import AnswerSettings, generate_texts
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 SETTINGS = AnswerSettings(max_new_tokens=8, batch_size=2)
 
 
+def answer_questions(stage, items, variants, **settings):
+    """Answers the same questions with each variant; returns the texts in their order."""
+    texts = {name: [""] * len(items) for name in variants}
+
+    def on_answer(name, position, generation):
+        texts[name][position] = generation.text
+
+    asked = dict.fromkeys(variants, items)
+    generate_with_workers(stage, asked, variants, on_answer=on_answer, **settings)
+    return texts
+
+
 def test_two_workers_give_the_answers_in_order(finished_stage, trained, asked, capsys):
     variants = {"seen": SETTINGS, "unseen": replace(SETTINGS, withhold_image=True)}
     answers = answer_questions(finished_stage, asked, variants, num_workers=2)
-    assert answers == {name: answer_here(trained, asked, v) for name, v in variants.items()}
+    assert answers == {name: generate_texts(trained, asked, v) for name, v in variants.items()}
     assert answers["seen"] != answers["unseen"]
     assert "answers: 100%" in capsys.readouterr().err
 
@@ -40,7 +52,7 @@ def test_workers_that_die_each_time_end_the_job(finished_stage, asked, monkeypat
 
             os._exit(1)
 
-    monkeypatch.setattr(answer_job, "_Answerer", Dying)
+    monkeypatch.setattr(from_checkpoint, "_AnswerWorker", Dying)
     with pytest.raises(ResourceError, match="workers that answer were lost"):
         answer_questions(finished_stage, asked[:1], {"seen": SETTINGS})
 

@@ -6,14 +6,14 @@ import re
 import pytest
 
 from palo.endpoint.settings import EndpointSettings
-from palo.evaluate.answering import AnswerSettings, answer_here, generate_here, load_for_answers
 from palo.evaluate.answers import from_checkpoint
 from palo.evaluate.answers.from_checkpoint import CheckpointAnswers, answer_from_checkpoint
 from palo.evaluate.benches.bench import Bench
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.benches.sources.own import SOURCE
+from palo.evaluate.generation import AnswerSettings, generate, generate_texts, load_for_answers
 from palo.evaluate.judging.judge import judge
-from palo.evaluate.judging.settings import JudgeSettings
+from palo.evaluate.judging.requests import JudgeSettings
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -92,10 +92,10 @@ def server(completions):
     return completions
 
 
-def answer_in_this_process(stage, questions, variants, *, num_workers, on_answer):
-    (settings,) = variants.values()
-    for position, given in enumerate(generate_here(load_for_answers(stage), questions, settings)):
-        on_answer("", position, given)
+def answer_in_this_process(stage, items, variants, *, num_workers, on_answer):
+    ((name, settings),) = variants.items()
+    for position, one in enumerate(generate(load_for_answers(stage), items[name], settings)):
+        on_answer(name, position, one)
 
 
 def judged(bench, answered, server, kept):
@@ -111,13 +111,12 @@ def test_scores_are_right_failures_counted_and_nothing_is_asked_twice(
     stages = {"tuned": finished_stage, "pretrained": caption_stage}
     answered = {}
     for name, stage in stages.items():
-        settings = CheckpointAnswers(stage=stage, decoding=DECODING)
-        answered[name] = answer_from_checkpoint(bench, name, settings, tmp_path / name)
+        settings = CheckpointAnswers(stage=stage, variants={name: DECODING})
+        answered[name] = answer_from_checkpoint(bench, settings, tmp_path)[name]
         # One start of Ray's actors is enough for a test.
-        monkeypatch.setattr(from_checkpoint, "answer_questions", answer_in_this_process)
-    questions = [from_checkpoint.as_question(item) for item in bench.items]
+        monkeypatch.setattr(from_checkpoint, "generate_with_workers", answer_in_this_process)
     words = {name: [a.text for a in one.answers.values()] for name, one in answered.items()}
-    assert words["tuned"] == answer_here(trained, questions, DECODING)
+    assert words["tuned"] == generate_texts(trained, bench.items, DECODING)
     assert words["tuned"] != words["pretrained"]
     assert "length" in {answer.finish_reason for answer in answered["tuned"].answers.values()}
 
@@ -132,12 +131,14 @@ def test_scores_are_right_failures_counted_and_nothing_is_asked_twice(
 
     before = len(server.bodies)
     server.answer.well = True
-    monkeypatch.setattr(from_checkpoint, "answer_questions", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr(
+        from_checkpoint, "generate_with_workers", lambda *_, **__: pytest.fail("asked")
+    )
     for name, stage in stages.items():
-        settings = CheckpointAnswers(stage=stage, decoding=DECODING)
-        again = answer_from_checkpoint(bench, name, settings, tmp_path / name)
+        settings = CheckpointAnswers(stage=stage, variants={name: DECODING})
+        again = answer_from_checkpoint(bench, settings, tmp_path)[name]
         assert again.answers == answered[name].answers
-        assert (again.num_known, again.num_asked) == (12, 0)
+        assert (again.num_cached, again.num_asked) == (12, 0)
         run = judged(bench, again, server, tmp_path / "judgments")
         assert (run.num_known, run.num_asked) == (20, 4)
         assert set(run.judged.unscored) == set(FAULTS) - {"ur/0", "ja/1"}

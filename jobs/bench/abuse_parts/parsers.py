@@ -80,7 +80,7 @@ PARSERS = (
     Parser("measures of an answer", text_parts.measures),
     Parser(
         "offline judge",
-        calling("palo.evaluate.judging.likeness:similarity_features", "is it", "it is"),
+        calling("palo.evaluate.judging.offline:similarity_features", "is it", "it is"),
     ),
     Parser("exact match", calling("palo.metrics.matching:exact", ("a reference",))),
     Parser("markup", text_parts.markup),

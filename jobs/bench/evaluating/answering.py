@@ -13,9 +13,15 @@ from palo.benchmark import Figure, spread
 from palo.checkpoint.finished import write_stage
 from palo.checkpoint.load import TrainedModel, load_trained
 from palo.config import to_dict
-from palo.evaluate.answering import AnswerSettings, answer_here, prompt_ids
-from palo.evaluate.image_features import image_features, preprocessing_of
-from palo.evaluate.questions import Question, read_questions
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.sources.scenes import read_questions
+from palo.evaluate.generation import (
+    AnswerSettings,
+    generate_texts,
+    image_features,
+    preprocessing_of,
+    prompt_ids,
+)
 from palo.images.preprocessing import read_preprocessing
 from palo.model.assemble import assemble
 from palo.recipes import RECIPES
@@ -34,10 +40,10 @@ def measure_answering(settings: EvaluateBench) -> Iterator[Figure]:
         decoding = AnswerSettings(
             max_new_tokens=settings.new_tokens, batch_size=settings.batch_size
         )
-        answer_here(trained, questions[:2], decoding)  # memory and threads are there then
+        generate_texts(trained, questions[:2], decoding)  # memory and threads are there then
         for _ in range(settings.repeats):
             started = time.perf_counter()
-            batched = answer_here(trained, questions, decoding)
+            batched = generate_texts(trained, questions, decoding)
             ours.append(len(questions) / (time.perf_counter() - started))
             started = time.perf_counter()
             single = [_generate(trained, question, settings) for question in questions]
@@ -67,7 +73,7 @@ def _model(folder: Path, settings: EvaluateBench) -> TrainedModel:
     return load_trained(folder / "stage")
 
 
-def _questions(folder: Path, settings: EvaluateBench) -> Sequence[Question]:
+def _questions(folder: Path, settings: EvaluateBench) -> Sequence[BenchItem]:
     """Returns questions, two about each image in each language."""
     scenes = replace(
         SceneCorpusConfig(), num_train_scenes=1, num_heldout_scenes=8, seed=settings.seed
@@ -77,7 +83,7 @@ def _questions(folder: Path, settings: EvaluateBench) -> Sequence[Question]:
     return (questions * -(-settings.answers // len(questions)))[: settings.answers]
 
 
-def _generate(trained: TrainedModel, question: Question, settings: EvaluateBench) -> str:
+def _generate(trained: TrainedModel, question: BenchItem, settings: EvaluateBench) -> str:
     """Answers with transformers' generate, the image read and encoded for this question."""
     stops = stop_ids(trained.template, trained.tokenizer)
     prompt = prompt_ids(trained, Conversation((Turn("user", question.question, 1),)))

@@ -20,14 +20,14 @@ from evaluating.settings import EvaluateBench
 
 from palo import storage
 from palo.benchmark import Better, Figure, spread
-from palo.evaluate.answers.answer import ModelAnswer
-from palo.evaluate.benches.bench import Bench, read_bench
-from palo.evaluate.benches.registry import bench_source
-from palo.evaluate.judging.calls import Call, calls_for
-from palo.evaluate.judging.judged import Judgment, combined
+from palo.endpoint.settings import EndpointSettings
+from palo.evaluate.answers.answer_cache import ModelAnswer
+from palo.evaluate.answers.from_files import answers_from_files
+from palo.evaluate.benches.bench import Bench, bench_source, read_bench
+from palo.evaluate.judging.requests import Call, JudgeSettings, calls_for
+from palo.evaluate.judging.scores import Judgment, combined
 from palo.evaluate.statistics.relative import relative_scores
 from palo.pipeline.bench_config import BenchRun, NamedModel
-from palo.pipeline.bench_scoring import answers_from_files
 
 _BENCH = "llava-wild"
 _MODEL = "judge-that-misbehaves"
@@ -48,9 +48,9 @@ def measure_drill(settings: EvaluateBench, root: Path) -> Iterator[Figure]:
             models=settings.models,
             output=Path(folder) / "out",
             max_tokens=settings.max_tokens,
-            judge_url=server.url,
-            judge_model=_MODEL,
-            judge_timeout_s=_TIMEOUT_S,
+            judge=JudgeSettings(
+                endpoint=EndpointSettings(url=server.url, model=_MODEL, timeout_s=_TIMEOUT_S)
+            ),
         )
         command = _command(run, root)
         _run_until(command, lambda: server.asked().total() >= settings.kill_after)
@@ -81,6 +81,7 @@ class _Asked:
 
 
 def _command(run: BenchRun, root: Path) -> list[str]:
+    assert run.judge is not None
     return [
         sys.executable,
         str(root / "jobs" / "evaluate.py"),
@@ -89,9 +90,9 @@ def _command(run: BenchRun, root: Path) -> list[str]:
         *("--models", *run.models),
         *("--output", str(run.output)),
         *("--max-tokens", str(run.max_tokens)),
-        *("--judge-url", run.judge_url),
-        *("--judge-model", run.judge_model),
-        *("--judge-timeout-s", str(run.judge_timeout_s)),
+        *("--judge.endpoint.url", run.judge.endpoint.url),
+        *("--judge.endpoint.model", run.judge.endpoint.model),
+        *("--judge.endpoint.timeout-s", str(run.judge.endpoint.timeout_s)),
     ]
 
 
@@ -160,7 +161,7 @@ def _kept_answers(run: BenchRun, model: NamedModel) -> Path:
 def _answers(run: BenchRun, bench: Bench, model: NamedModel) -> dict[str, ModelAnswer]:
     """Returns the answers that were judged, by question: a file's, or those that were kept."""
     if model.kind == "file":
-        return dict(answers_from_files(bench, model).answers)
+        return dict(answers_from_files(bench, model.name, model.source).answers)
     return {
         line["question"]: ModelAnswer(
             key=line["question"], text=line["answer"], finish_reason=line["finish_reason"]
@@ -172,10 +173,9 @@ def _answers(run: BenchRun, bench: Bench, model: NamedModel) -> dict[str, ModelA
 def _calls(
     run: BenchRun, bench: Bench, answers: Mapping[str, ModelAnswer]
 ) -> dict[str, list[Call]]:
-    judge = run.judge()
-    assert judge is not None
+    assert run.judge is not None
     return {
-        item.key: list(calls_for(item, answers[item.key], judge))
+        item.key: list(calls_for(item, answers[item.key], run.judge))
         for item in bench.items
         if item.key in answers
     }

@@ -13,11 +13,10 @@ from evaluating.settings import EvaluateBench
 from palo.benchmark import Figure, spread
 from palo.endpoint.replies import Reply, read_reply
 from palo.endpoint.settings import EndpointSettings
-from palo.evaluate.answers.answer import ModelAnswer
+from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.judging.calls import calls_for
 from palo.evaluate.judging.judge import judge
-from palo.evaluate.judging.settings import JudgeSettings
+from palo.evaluate.judging.requests import JudgeSettings, calls_for
 from palo.evaluate.judging.verdict import JudgeVerdict, read_verdict
 
 _TARGET = 30.0

@@ -121,6 +121,16 @@ def is_finished(folder: Path) -> bool:
     return (folder / "model.json").is_file()
 
 
+def stage_folder(folder: Path) -> Path:
+    """Returns the folder of a stage: for a run whose finetune stage is finished, that of the stage.
+
+    Args:
+        folder: Folder of a stage or of a run.
+    """
+    finetuned = folder / "finetune"
+    return finetuned if is_finished(finetuned) else folder
+
+
 def describe_stage(folder: Path) -> StageResult:
     """Reads what a finished stage's folder describes, without a look at any weights.
 

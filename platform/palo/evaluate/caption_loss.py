@@ -1,10 +1,10 @@
-"""How much an image helps to foretell its caption: the loss with the right and a wrong one.
+"""The loss of captions with the right and with a wrong image: how much a model uses the image.
 
-A model that doesn't look has the same loss with both; one that looks is lower with the right one.
+A model that ignores the image has the same loss with both.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from palo import storage
 from palo.errors import DataError
-from palo.evaluate.image_features import image_features
-from palo.evaluate.padding import padded
+from palo.evaluate.benches.rows import bad_line, image_of
+from palo.evaluate.generation import image_features
+from palo.images.image_folder import ImageFolder
 from palo.metrics.intervals import percentile_interval, resampling_weights
 from palo.text.encoding import (
     EncodingLimits,
@@ -45,7 +47,7 @@ class CaptionLoss:
         num_wrong: Wrong images for each caption.
         num_images: Images.
         num_captions: Captions.
-        num_tokens: Tokens that were foretold, the one that ends a caption included.
+        num_tokens: Tokens that were predicted, the one that ends a caption included.
     """
 
     right_image: float
@@ -190,8 +192,84 @@ def answers_nats(
         past_key_values=start.past_key_values,
         use_cache=True,
     )
-    # The prompt's last position foretells the first token, and each token the one after it.
+    # The prompt's last position predicts the first token, and each token the one after it.
     first = start.logits[:, -1:].expand(len(answers), -1, -1)
     logits = torch.cat([first, following.logits[:, :-1]], dim=1).float()
     nats = torch.nn.functional.cross_entropy(logits[mask.bool()], ids[mask.bool()], reduction="sum")
     return float(nats)
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Fills rows on the right up to the length of the longest.
+
+    Padding is known by its position alone: its id may be that of a real token.
+
+    Args:
+        rows: B rows of token ids.
+
+    Returns:
+        (B, L) int64 ids, and (B, L) int64 mask with 1 for tokens and 0 for padding.
+    """
+    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)] = torch.tensor(row)
+        mask[number, : len(row)] = 1
+    return ids, mask
+
+
+def read_photos(path: Path, image_folder: Path) -> list[tuple[Path, str]]:
+    """Reads photos and captions; each line is an object with `image` and `caption`.
+
+    Args:
+        path: The JSON lines.
+        image_folder: Folder that the lines' `image` is relative to.
+
+    Returns:
+        Image files, each with one caption.
+
+    Raises:
+        StorageError: If the file can't be read or is not JSON lines.
+        DataError: If a line is wrong or an image is missing; the line's number is in the message.
+    """
+    photos = []
+    images = ImageFolder(image_folder)
+    for number, row in storage.read_json_lines(path):
+        try:
+            name, caption = row["image"], row["caption"]
+        except (KeyError, TypeError) as error:
+            seen = str(row)[:60]
+            raise bad_line(path, number, "is no object with image and caption", seen) from error
+        if not isinstance(name, str):
+            raise bad_line(path, number, "names no image", repr(name)[:60])
+        image = image_of(images, name, path, number)
+        if not isinstance(caption, str) or not caption.strip():
+            raise bad_line(path, number, "has no caption", repr(caption))
+        if not image.is_file():
+            raise bad_line(path, number, "names a missing image", image)
+        photos.append((image, caption))
+    if not photos:
+        raise DataError("there are no photos", seen=path, fix="Name a file with JSON lines.")
+    return photos
+
+
+def caption_loss_table(losses: Mapping[str, CaptionLoss]) -> str:
+    """Returns a table of losses in nats a token, one row for each state of the model.
+
+    Args:
+        losses: Losses on the same photos, by the model's state: "before", "after".
+    """
+    lines = [f"{'':8} {'right photo':>12} {'wrong photo':>12} {'wrong - right':>14}  95 % interval"]
+    for state, loss in losses.items():
+        interval = f"[{loss.difference_low:+.3f}, {loss.difference_high:+.3f}]"
+        lines.append(
+            f"{state:8} {loss.right_image:12.3f} {loss.wrong_image:12.3f} "
+            f"{loss.difference:+14.3f}  {interval}"
+        )
+    last = list(losses.values())[-1]
+    lines.append(
+        f"Mean loss of {last.num_captions} captions of {last.num_images} held-out photos, in nats "
+        f"a token ({last.num_tokens:,} tokens), with the right photo and with {last.num_wrong} "
+        "wrong ones in turn."
+    )
+    return "\n".join(lines)

@@ -9,8 +9,7 @@ import torch
 from palo import storage
 from palo.checkpoint.load import TrainedModel
 from palo.errors import DataError
-from palo.evaluate.answering import prompt_ids
-from palo.evaluate.image_features import image_features, preprocessing_of
+from palo.evaluate.generation import image_features, preprocessing_of, prompt_ids
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings

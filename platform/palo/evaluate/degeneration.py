@@ -4,7 +4,7 @@ import re
 from itertools import islice
 
 from palo import languages
-from palo.evaluate.answers.answer import ModelAnswer
+from palo.evaluate.answers.answer_cache import ModelAnswer
 
 _LENGTH = 4
 _FEWEST = 12

@@ -17,10 +17,10 @@ from lmms_eval.api.model import lmms
 from lmms_eval.api.registry import register_model
 
 from palo import config
-from palo.checkpoint.finished import is_finished
+from palo.checkpoint.finished import stage_folder
 from palo.errors import ConfigError, DataError
-from palo.evaluate.answering import AnswerSettings, answer_here, load_for_answers
-from palo.evaluate.questions import Question
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.generation import AnswerSettings, generate_texts, load_for_answers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,9 +53,7 @@ class Palo(lmms):
     def __init__(self, pretrained: str, batch_size: int | str = _BATCH, **others: object) -> None:
         super().__init__()
         del others
-        folder = Path(pretrained)
-        inner = folder / "finetune"
-        self._trained = load_for_answers(inner if is_finished(inner) else folder)
+        self._trained = load_for_answers(stage_folder(Path(pretrained)))
         self._batch_size = int(batch_size)
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:
@@ -71,15 +69,15 @@ class Palo(lmms):
         """
         answers = [""] * len(requests)
         with tempfile.TemporaryDirectory() as folder:
-            groups: dict[AnswerSettings, list[tuple[int, Question]]] = {}
+            groups: dict[AnswerSettings, list[tuple[int, BenchItem]]] = {}
             for place, request in enumerate(requests):
                 contexts, given, to_visual, number, task, split = request.args
                 visuals = to_visual(self.task_dict[task][split][number])
-                question = _question(contexts, _saved(visuals, Path(folder)))
+                item = _item(contexts, _saved(visuals, Path(folder)))
                 settings = self._settings(given, withhold_image=not visuals)
-                groups.setdefault(settings, []).append((place, question))
+                groups.setdefault(settings, []).append((place, item))
             for settings, asked in groups.items():
-                found = answer_here(self._trained, [question for _, question in asked], settings)
+                found = generate_texts(self._trained, [item for _, item in asked], settings)
                 for (place, _), answer in zip(asked, found, strict=True):
                     answers[place] = _cut(answer, requests[place].args[1].get("until"))
         return answers
@@ -114,10 +112,14 @@ def _refusal(what: str, count: int) -> ConfigError:
     )
 
 
-def _question(contexts: str, image: Path) -> Question:
-    words = contexts.replace(_MARK, "").strip()
-    return Question(
-        id=image.name, image=image, language="en", kind="lmms-eval", question=words, answer=""
+def _item(contexts: str, image: Path) -> BenchItem:
+    return BenchItem(
+        question_id=image.name,
+        language="en",
+        image=image,
+        category="lmms-eval",
+        question=contexts.replace(_MARK, "").strip(),
+        references=(),
     )
 
 

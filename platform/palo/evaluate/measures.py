@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from palo.evaluate.answers.answer import ModelAnswer
+from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.degeneration import is_cut_off, refuses, repeats_itself, repetition
 from palo.evaluate.judging.offline import Calibration, kept_calibration

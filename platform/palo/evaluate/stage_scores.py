@@ -1,4 +1,4 @@
-"""Scores of a model in training: measures without a judge, on a few questions a language."""
+"""Scores of a model during training: measures without a judge, on a few questions a language."""
 
 import json
 import time
@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from palo import storage
-from palo.evaluate.answering import AnswerSettings, generate_here, load_for_answers
-from palo.evaluate.answers.answer import ModelAnswer
-from palo.evaluate.benches.item import item_of
+from palo.evaluate.answers.answer_cache import ModelAnswer
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.sources.scenes import read_questions
+from palo.evaluate.generation import AnswerSettings, generate, load_for_answers
 from palo.evaluate.measures import Summary, by_language, measure
-from palo.evaluate.questions import Question, read_questions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageScores:
-    """Scores a stage's model; call it with the stage's folder and the steps that were done.
+    """Scores a stage's model while it is trained.
 
     Attributes:
         questions: JSON lines of held-out questions.
         images: Folder that their image paths start from.
-        per_language: The first so many of each language are asked.
+        per_language: Number of questions of each language, the first ones of the file.
         decoding: How they are answered.
-        output: JSON lines, one for each look: step, seconds, a note for people, and all measures
-            by language. Lines of later steps go: a stage that goes on does them again.
+        output: JSON lines, one for each evaluation: step, seconds, a note for people, and all
+            measures by language. Lines of later steps are deleted: a resumed stage repeats them.
     """
 
     questions: Path
@@ -36,14 +36,18 @@ class StageScores:
     output: Path
 
     def __call__(self, stage: Path, step: int) -> None:
-        """Scores the model in a folder."""
+        """Scores a model and appends to `output`.
+
+        Args:
+            stage: The stage's folder.
+            step: Steps that were done.
+        """
         started = time.monotonic()
-        questions = first_of_each(read_questions(self.questions, self.images), self.per_language)
-        given = generate_here(load_for_answers(stage), questions, self.decoding)
-        items = [item_of(question) for question in questions]
+        items = first_of_each(read_questions(self.questions, self.images), self.per_language)
+        generations = generate(load_for_answers(stage), items, self.decoding)
         answers = [
             ModelAnswer(key=item.key, text=one.text, finish_reason=one.finish_reason)
-            for item, one in zip(items, given, strict=True)
+            for item, one in zip(items, generations, strict=True)
         ]
         found = by_language(measure(items, answers))
         line = {
@@ -58,18 +62,27 @@ class StageScores:
 
 
 def read_stage_scores(path: Path) -> list[dict[str, Any]]:
-    """Reads the scores of a stage, in the order of the steps; none if it has none."""
+    """Reads the scores of a stage, in the order of the steps; none if it has none.
+
+    Args:
+        path: The stage's scores.jsonl.
+    """
     return [line for _, line in storage.read_json_lines(path)] if path.exists() else []
 
 
-def first_of_each(questions: Sequence[Question], count: int) -> list[Question]:
-    """Returns the first so many questions of each language."""
+def first_of_each(items: Sequence[BenchItem], count: int) -> list[BenchItem]:
+    """Returns the first questions of each language.
+
+    Args:
+        items: The questions.
+        count: How many of each language.
+    """
     seen: Counter[str] = Counter()
     found = []
-    for question in questions:
-        seen[question.language] += 1
-        if seen[question.language] <= count:
-            found.append(question)
+    for item in items:
+        seen[item.language] += 1
+        if seen[item.language] <= count:
+            found.append(item)
     return found
 
 

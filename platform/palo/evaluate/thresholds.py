@@ -8,7 +8,7 @@ from statistics import fmean
 
 from palo import languages
 from palo.errors import ConfigError, ThresholdError
-from palo.evaluate.reports.leaderboard import Leaderboard, ModelResult
+from palo.evaluate.leaderboard import Leaderboard, ModelResult
 
 _CLAUSE = re.compile(r"(?<![a-z_])([a-z_]++)\s*(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)")
 _COMPARED: Mapping[str, Callable[[float, float], bool]] = {

@@ -1,32 +1,44 @@
-"""The last step of a run: its figures on held-out data, as a table, a report and an image."""
+"""The last step of a run: its held-out questions as a bench, reported as table, JSON and figure.
 
+The questions are the bench `scenes`, answered with and without the image and scored by the code of
+all benches. Recipes with held-out photos instead report the loss of their captions.
+"""
+
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from palo import storage
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.load import load_trained
 from palo.errors import ConfigError
-from palo.evaluate.answer_job import answer_questions
-from palo.evaluate.answering import AnswerSettings
-from palo.evaluate.caption_loss import caption_loss
-from palo.evaluate.exact_match import accuracy
-from palo.evaluate.image_features import preprocessing_of
-from palo.evaluate.photo_captions import QUESTION
-from palo.evaluate.photo_report import caption_loss_table, plot_caption_loss
-from palo.evaluate.photos import read_photos
-from palo.evaluate.plots import plot_report
-from palo.evaluate.questions import read_questions
-from palo.evaluate.report import PACKAGES, RunFacts, report_values, write_answers, write_report
-from palo.evaluate.table import accuracy_table
-from palo.machine import hardware, versions
+from palo.evaluate.answers.from_checkpoint import CheckpointAnswers, answer_from_checkpoint
+from palo.evaluate.benches.sources.scenes import heldout_bench
+from palo.evaluate.caption_loss import caption_loss, caption_loss_table, read_photos
+from palo.evaluate.generation import AnswerSettings, preprocessing_of
+from palo.evaluate.leaderboard import model_result
+from palo.evaluate.reports.run_figure import plot_caption_loss, plot_report
+from palo.evaluate.reports.run_report import (
+    RunFacts,
+    accuracy_table,
+    fact_values,
+    report_values,
+    write_answers,
+)
 from palo.model.assemble import assemble
 from palo.pipeline.steps import measured, read_timings
+from palo.recipes.photo_sources import QUESTION
 from palo.recipes.recipe import Recipe
+
+_WITH, _WITHOUT = "with image", "without image"
 
 
 def evaluate(recipe: Recipe) -> None:
     """Scores the finished model on the recipe's held-out data, and writes the run's report.
+
+    Args:
+        recipe: The run. Ray must be running.
 
     Raises:
         ConfigError: If the recipe names no held-out data.
@@ -35,9 +47,9 @@ def evaluate(recipe: Recipe) -> None:
     read_stage(recipe.finetune_folder)
     report = recipe.output / "report.json"
     if recipe.data.questions is not None:
-        write_report(report, _score_questions(recipe))
+        storage.write_json(report, _score_questions(recipe))
     elif recipe.data.photos is not None:
-        write_report(report, _score_photos(recipe))
+        storage.write_json(report, _score_photos(recipe))
     else:
         raise ConfigError(
             "the recipe names no held-out data",
@@ -50,7 +62,11 @@ def evaluate(recipe: Recipe) -> None:
 
 
 def evaluate_if_possible(recipe: Recipe) -> None:
-    """Scores the model, or says that the recipe has no held-out data."""
+    """Scores the model, or prints that the recipe has no held-out data.
+
+    Args:
+        recipe: The run. Ray must be running.
+    """
     if recipe.data.questions is None and recipe.data.photos is None:
         print("evaluate  left out: the recipe names no held-out data")
         return
@@ -58,23 +74,26 @@ def evaluate_if_possible(recipe: Recipe) -> None:
 
 
 def _score_questions(recipe: Recipe) -> dict[str, Any]:
-    data = recipe.data
+    data, seed = recipe.data, recipe.finetune.seed
     assert data.questions is not None
     assert data.questions_images is not None
-    questions = read_questions(recipe.source(data.questions), recipe.source(data.questions_images))
+    bench = heldout_bench(recipe.source(data.questions), recipe.source(data.questions_images))
     longest = data.max_answer_tokens
-    variants = {
-        "with image": AnswerSettings(max_new_tokens=longest),
-        "without image": AnswerSettings(max_new_tokens=longest, withhold_image=True),
-    }
-    with measured(recipe, "evaluate"):
-        answers = answer_questions(
-            recipe.finetune_folder, questions, variants, num_workers=recipe.finetune.workers.count
-        )
-    write_answers(_answers(recipe), questions, answers)
-    seed = recipe.finetune.seed
-    sighted = accuracy(questions, answers["with image"], seed=seed)
-    blind = accuracy(questions, answers["without image"], seed=seed)
+    settings = CheckpointAnswers(
+        stage=recipe.finetune_folder,
+        variants={
+            _WITH: AnswerSettings(max_new_tokens=longest),
+            _WITHOUT: AnswerSettings(max_new_tokens=longest, withhold_image=True),
+        },
+        num_workers=recipe.finetune.workers.count,
+    )
+    # Answers of an earlier evaluation are not reused: it may have been made by other code.
+    with measured(recipe, "evaluate"), tempfile.TemporaryDirectory() as cache:
+        answer_sets = answer_from_checkpoint(bench, settings, Path(cache))
+    results = [model_result(bench, answers, seed=seed) for answers in answer_sets.values()]
+    write_answers(_answers(recipe), bench, results)
+    sighted, blind = (result.accuracy for result in results)
+    assert sighted is not None
     print("\n" + accuracy_table(sighted, blind))
     plot_report(recipe.output / "report.png", sighted, blind, _metrics(recipe))
     return report_values(sighted, blind, _facts(recipe))
@@ -108,15 +127,8 @@ def _score_photos(recipe: Recipe) -> dict[str, Any]:
         }
     print("\n" + caption_loss_table(losses))
     plot_caption_loss(recipe.output / "report.png", losses, _metrics(recipe))
-    facts = _facts(recipe)
-    return {
-        "caption_loss": {state: asdict(loss) for state, loss in losses.items()},
-        "seeds": dict(facts.seeds),
-        "wall_s": dict(facts.wall_s),
-        "peak_memory_gib": facts.peak_memory_gib,
-        "hardware": hardware(),
-        "versions": versions(PACKAGES),
-    }
+    values = {state: asdict(loss) for state, loss in losses.items()}
+    return {"caption_loss": values, **fact_values(_facts(recipe))}
 
 
 def _answers(recipe: Recipe) -> Path:

@@ -17,7 +17,7 @@ from palo.corpus.mixture import EVERYTHING
 from palo.corpus.report.report import report_path, write_report
 from palo.corpus.source_list import LIST_SUFFIX, read_source_list
 from palo.errors import ConfigError
-from palo.evaluate.answering import AnswerSettings
+from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.memory import PeakMemory
 from palo.evaluate.stage_scores import StageScores
 from palo.progress import duration
@@ -165,7 +165,7 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
         print(f"{stage}  already finished in {job.output}")
         return read_stage(job.output)
     if checkpoints:
-        print(f"{stage}  goes on from {checkpoints[-1].name}")
+        print(f"{stage}  resumes from {checkpoints[-1].name}")
     with measured(recipe, stage):
         result = run_stage(job, _watch(recipe, job))
         plot_loss(job.metrics, title=stage)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from palo import storage
-from palo.checkpoint.finished import StageResult, describe_stage, is_finished, read_stage
+from palo.checkpoint.finished import StageResult, describe_stage, read_stage
 from palo.checkpoint.load import load_trained
 from palo.config import from_dict
 from palo.errors import ConfigError
@@ -83,12 +83,6 @@ class LoadedModels:
     adapters: Mapping[str, Adapter]
     voices: Mapping[str, Voice]
     store: ImageStore | None = None
-
-
-def stage_folder(folder: Path) -> Path:
-    """Returns the folder of the stage to serve: of a run, that of its finetune stage."""
-    finetuned = folder / "finetune"
-    return finetuned if is_finished(finetuned) else folder
 
 
 def grouped(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:

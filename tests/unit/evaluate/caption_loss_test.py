@@ -5,8 +5,8 @@ import torch
 
 from palo.checkpoint.load import load_trained
 from palo.errors import DataError
-from palo.evaluate.caption_loss import answers_nats, caption_loss, other_places
-from palo.evaluate.image_features import image_features, preprocessing_of
+from palo.evaluate.caption_loss import answers_nats, caption_loss, other_places, padded
+from palo.evaluate.generation import image_features, preprocessing_of
 from palo.text.encoding import EncodingLimits, encode_conversation, expand_sentinels
 from palo.text.messages import Conversation, Turn
 from palo.text.templates import TEMPLATES
@@ -110,3 +110,9 @@ def test_one_image_has_no_wrong_one(trained, captions):
 def test_a_caption_without_words_is_refused(trained, captions):
     with pytest.raises(DataError, match="no words"):
         loss_of(trained, [*captions, (captions[0][0], "")])
+
+
+def test_padding_goes_to_the_right():
+    ids, mask = padded([[5, 6, 7], [8]])
+    assert ids.tolist() == [[5, 6, 7], [8, 0, 0]]
+    assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]

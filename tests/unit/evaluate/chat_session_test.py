@@ -4,8 +4,8 @@ import pytest
 
 from palo.checkpoint.load import load_trained
 from palo.errors import DataError, ImageError
-from palo.evaluate.answering import AnswerSettings, answer_here, prompt_ids
 from palo.evaluate.chat_session import ChatSession
+from palo.evaluate.generation import AnswerSettings, generate_texts, prompt_ids
 from palo.text.messages import Conversation, Turn
 
 
@@ -17,7 +17,7 @@ def session(trained):
 def test_the_pieces_are_the_answer_that_evaluation_gets(session, trained, asked):
     session.show(asked[0].image)
     pieces = list(session.ask(asked[0].question))
-    (answer,) = answer_here(trained, asked[:1], AnswerSettings(max_new_tokens=12))
+    (answer,) = generate_texts(trained, asked[:1], AnswerSettings(max_new_tokens=12))
     assert len(pieces) > 1
     # Evaluation writes what is no character as U+FFFD; a chat leaves it out.
     assert "".join(pieces) == answer.replace("\ufffd", "")

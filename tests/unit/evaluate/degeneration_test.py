@@ -1,6 +1,6 @@
 import pytest
 
-from palo.evaluate.answers.answer import ModelAnswer
+from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.degeneration import is_cut_off, refuses, repeats_itself, repetition
 
 

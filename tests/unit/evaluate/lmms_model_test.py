@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from palo.errors import ConfigError, DataError
-from palo.evaluate.answering import AnswerSettings, answer_here
+from palo.evaluate.generation import AnswerSettings, generate_texts
 
 MODULE = "palo.evaluate.lmms_model"
 
@@ -75,7 +75,7 @@ def model(adapter, finished_stage, asked):
 
 def asking(number, question, visuals, **settings):
     def to_visual(document):
-        assert document.id == f"q{number}"
+        assert document.question_id == f"q{number}"
         return visuals
 
     args = (question, {"max_new_tokens": 8, **settings}, to_visual, number, "task", "test")
@@ -86,14 +86,14 @@ def test_answers_are_those_of_the_model_in_the_order_asked(model, trained, asked
     requests = [
         asking(n, f"<image>\n{asked[n].question}", [Image.open(asked[n].image)]) for n in range(5)
     ]
-    expected = answer_here(trained, asked[:5], AnswerSettings(max_new_tokens=8))
+    expected = generate_texts(trained, asked[:5], AnswerSettings(max_new_tokens=8))
     assert model.generate_until(requests) == [answer.strip() for answer in expected]
 
 
 def test_words_without_an_image_are_answered_and_stop_texts_end_answers(model, trained, asked):
     blind = AnswerSettings(max_new_tokens=8, withhold_image=True)
     question = replace(asked[0], question=asked[0].question.strip())
-    (whole,) = answer_here(trained, [question], blind)
+    (whole,) = generate_texts(trained, [question], blind)
     stop = whole.strip()[2:4]
     (answer,) = model.generate_until([asking(0, asked[0].question, [], until=[stop])])
     assert answer == whole.partition(stop)[0].strip()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from palo.evaluate.answers.answer import ModelAnswer
+from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.measures import by_language, measure, summary
 from palo.evaluate.objects import mentions, vocabulary

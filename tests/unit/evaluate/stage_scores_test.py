@@ -3,7 +3,7 @@ import pickle
 import pytest
 from tests.unit.evaluate.benches.conftest import write_lines
 
-from palo.evaluate.answering import AnswerSettings, answer_here
+from palo.evaluate.generation import AnswerSettings, generate_texts
 from palo.evaluate.stage_scores import StageScores, first_of_each, read_stage_scores
 
 
@@ -11,13 +11,13 @@ from palo.evaluate.stage_scores import StageScores, first_of_each, read_stage_sc
 def scores(asked, trained, tmp_path):
     """Scores of twelve questions in three languages, those in Russian answered rightly."""
     settings = AnswerSettings(max_new_tokens=8)
-    words = answer_here(trained, asked, settings)
+    words = generate_texts(trained, asked, settings)
     rows = [
         {
-            "id": question.id,
+            "id": question.question_id,
             "image": question.image.name,
             "language": question.language,
-            "kind": question.kind,
+            "kind": question.category,
             "question": question.question,
             "answer": answer if question.language == "ru" else "two",
         }
@@ -59,4 +59,4 @@ def test_it_travels_to_workers(scores):
 
 def test_the_first_questions_of_each_language_are_taken(asked):
     found = first_of_each(asked, 2)
-    assert [question.id for question in found] == ["q0", "q1", "q4", "q5", "q8", "q9"]
+    assert [question.question_id for question in found] == ["q0", "q1", "q4", "q5", "q8", "q9"]

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from palo.errors import ConfigError, ThresholdError
-from palo.evaluate.answers.answer import ModelAnswer
+from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.bench import Bench, BenchSource
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.judging.judged import Judged
+from palo.evaluate.judging.scores import Judged
+from palo.evaluate.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.measures import by_language, measure
-from palo.evaluate.reports.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.statistics.relative import ScoredItem, relative_scores
 from palo.evaluate.thresholds import figure, read_requirements, require_thresholds
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -10,7 +11,9 @@ from tests.fixtures.completion_server import CompletionServer
 from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo import config
+from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError, MismatchError, ThresholdError
+from palo.evaluate.judging.requests import JudgeSettings
 from palo.pipeline.bench_config import BenchRun
 from palo.pipeline.bench_scoring import score_on_bench
 
@@ -76,8 +79,7 @@ def scored(tmp_path_factory):
         folder=write_bench(tmp_path),
         models=(files_of(tmp_path, "perfect", RIGHT.get), f"served={server.url}#tiny"),
         output=tmp_path / "out",
-        judge_url=server.url,
-        judge_model="judge-1",
+        judge=JudgeSettings(endpoint=EndpointSettings(url=server.url, model="judge-1")),
     )
     config.check(run)
     score_on_bench(run)
@@ -90,8 +92,8 @@ def run(scored):
     return scored[0]
 
 
-def replaced(run, **changes):
-    return BenchRun(**{name: changes.get(name, getattr(run, name)) for name in run.__slots__})
+def other_judge(run, **changes):
+    return replace(run.judge, endpoint=replace(run.judge.endpoint, **changes))
 
 
 def test_a_bench_is_scored_and_reported(run):
@@ -158,7 +160,7 @@ def test_a_second_run_asks_nothing_and_the_gate_comes_after_the_report(scored, c
     before = json.loads((run.output / "scores.json").read_text("utf-8"))
     (run.output / "report.html").unlink()
     with pytest.raises(ThresholdError, match=r"served: avg_low is 62\.5, required avg_low>=70"):
-        score_on_bench(replaced(run, require="avg_low>=70 unscored<=1"))
+        score_on_bench(replace(run, require="avg_low>=70 unscored<=1"))
     assert len(server.bodies) == asked
     assert (run.output / "report.html").is_file()
     after = json.loads((run.output / "scores.json").read_text("utf-8"))
@@ -168,18 +170,18 @@ def test_a_second_run_asks_nothing_and_the_gate_comes_after_the_report(scored, c
 
 def test_another_version_of_the_bench_or_judge_is_not_mixed_in(run, tmp_path):
     with pytest.raises(MismatchError, match="results of another judge"):
-        score_on_bench(replaced(run, judge_model="judge-2"))
+        score_on_bench(replace(run, judge=other_judge(run, model="judge-2")))
     other = write_bench(tmp_path)
     context = other / "urdu" / "context.jsonl"
     context.write_text(context.read_text("utf-8").replace("hill", "lake"), "utf-8")
     with pytest.raises(MismatchError, match="results of another bench"):
-        score_on_bench(replaced(run, folder=other, judge_url="", judge_model=""))
+        score_on_bench(replace(run, folder=other, judge=None))
 
 
 def test_without_a_judge_there_are_measures_and_a_gate_on_them(run, tmp_path):
-    plain = replaced(run, judge_url="", judge_model="", output=tmp_path / "plain")
+    plain = replace(run, judge=None, output=tmp_path / "plain")
     with pytest.raises(ThresholdError, match="served: fidelity_ur is 0"):
-        score_on_bench(replaced(plain, require="fidelity_ur>=0.98"))
+        score_on_bench(replace(plain, require="fidelity_ur>=0.98"))
     values = json.loads((tmp_path / "plain" / "scores.json").read_text("utf-8"))
     assert values["judge"] is None
     assert values["models"]["perfect"]["measures"]["bn"]["exact"] == 1
@@ -187,11 +189,11 @@ def test_without_a_judge_there_are_measures_and_a_gate_on_them(run, tmp_path):
 
 
 def test_models_and_judges_that_can_not_be_meant_are_told_together(run):
-    wrong = replaced(
+    wrong = replace(
         run,
         models=("a=x.jsonl", "a=y.jsonl", "b", "c=http://h/v1", "d/e=x"),
         languages=("xx",),
-        judge_model="",
+        judge=other_judge(run, model=""),
         require="nonsense",
         max_tokens=0,
     )
@@ -212,4 +214,4 @@ def test_models_and_judges_that_can_not_be_meant_are_told_together(run):
 
 def test_short_answers_are_not_for_a_judge(run):
     with pytest.raises(ConfigError, match="xGQA is not for a judge"):
-        score_on_bench(replaced(run, bench="xgqa"))
+        score_on_bench(replace(run, bench="xgqa"))

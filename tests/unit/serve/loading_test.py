@@ -1,12 +1,13 @@
 import pytest
 import torch
 
+from palo.checkpoint.finished import stage_folder
 from palo.checkpoint.load import load_trained
 from palo.errors import ConfigError, DataError
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
 from palo.inference.settings import EngineSettings
-from palo.serve.loading import ModelSource, grouped, load_models, stage_folder
+from palo.serve.loading import ModelSource, grouped, load_models
 
 SMALL = EngineSettings(num_slots=4, max_context=96)
 

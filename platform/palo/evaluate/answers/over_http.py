@@ -1,4 +1,4 @@
-"""Answers over HTTP, from any OpenAI-compatible server: ours, or a baseline's."""
+"""Answers over HTTP from any OpenAI-compatible server: ours, or a baseline's."""
 
 import asyncio
 import base64
@@ -14,8 +14,7 @@ from palo.endpoint.caller import Caller, run_concurrently
 from palo.endpoint.replies import Failure
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import ImageError
-from palo.evaluate.answers.answered import AnswerBook, Answered
-from palo.evaluate.answers.model_id import Answerer
+from palo.evaluate.answers.answer_cache import AnswerCache, AnswerSet, AnswerSource
 from palo.evaluate.benches.bench import Bench
 from palo.evaluate.benches.item import BenchItem
 from palo.images.decode import open_image
@@ -25,14 +24,14 @@ from palo.images.limits import ImageLimits
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpAnswers:
-    """How a server is asked for answers.
+    """Settings of answers over HTTP.
 
     Attributes:
         endpoint: The server and the model.
         max_tokens: Most tokens of an answer.
         temperature: 0 is greedy.
-        name_language: Tells the server the language wanted in its request field `language`, as
-            our own server takes it; others may refuse a field that they don't know.
+        name_language: Sends the language wanted in the request field `language`, which our own
+            server knows; others may refuse an unknown field.
     """
 
     endpoint: EndpointSettings
@@ -52,22 +51,22 @@ def answer_over_http(
     bench: Bench,
     name: str,
     settings: HttpAnswers,
-    kept: Path,
+    path: Path,
     *,
-    on_answer: Callable[[], None] = lambda: None,
-) -> Answered:
-    """Asks a server all questions that have no answer yet.
+    on_answer: Callable[[], object] = lambda: None,
+) -> AnswerSet:
+    """Asks a server all open questions.
 
     Args:
         bench: The questions.
-        name: What reports call the model.
+        name: The model's name in reports.
         settings: The server.
-        kept: File of the model's answers.
-        on_answer: Called after each answer, to show how far it is.
+        path: File of the cached answers.
+        on_answer: Called after each answer, for progress.
 
     Raises:
         ConfigError: If a setting is wrong, or the server refuses the key or the model.
-        DataError: If the file of answers was damaged.
+        DataError: If the file of answers is damaged.
         ImageError: If images are missing or are none.
         ResourceError: If the server can't be reached.
     """
@@ -79,23 +78,25 @@ def answer_over_http(
         settings.temperature,
         settings.name_language,
     ]
-    with AnswerBook(bench, Answerer(name=name, identity=identity), kept) as book:
-        asyncio.run(_ask_all(book, settings, on_answer))
-        return book.answered()
+    with AnswerCache(bench, AnswerSource(name=name, identity=identity), path) as cache:
+        asyncio.run(_ask_all(cache, settings, on_answer))
+        return cache.answer_set()
 
 
-async def _ask_all(book: AnswerBook, settings: HttpAnswers, on_answer: Callable[[], None]) -> None:
+async def _ask_all(
+    cache: AnswerCache, settings: HttpAnswers, on_answer: Callable[[], object]
+) -> None:
     async with Caller(settings.endpoint) as caller:
 
         async def one(item: BenchItem) -> None:
             reply = await caller.call(_body(item, settings))
             if isinstance(reply, Failure):
-                book.fail(item, reply.kind)
+                cache.fail(item, reply.kind)
             else:
-                book.add(item, reply.text, reply.finish_reason)
+                cache.add(item, reply.text, reply.finish_reason)
             on_answer()
 
-        await run_concurrently(book.open, one, in_flight=settings.endpoint.in_flight)
+        await run_concurrently(cache.open, one, in_flight=settings.endpoint.in_flight)
 
 
 def _body(item: BenchItem, settings: HttpAnswers) -> dict[str, Any]:

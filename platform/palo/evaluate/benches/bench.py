@@ -1,13 +1,21 @@
-"""What a bench is, and how one is read from a folder."""
+"""Benches: questions about images, read from a folder.
 
+Every module in `sources` with a `SOURCE` is a bench.
+"""
+
+import difflib
 import os
+import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
 from palo import languages, storage
-from palo.errors import DataError, ImageError
+from palo.errors import ConfigError, DataError, ImageError
+from palo.evaluate.benches import sources
 from palo.evaluate.benches.item import BenchItem, content_hash
 
 Task = Literal["judged", "short_answer", "caption"]
@@ -18,17 +26,17 @@ _IMAGES = "images"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchSource:
-    """Where a bench comes from and how its files are read.
+    """The origin and the file format of a bench.
 
     Attributes:
-        name: The word for it on the command line.
-        title: What people call it.
+        name: Name on the command line.
+        title: Name in reports.
         licence: Terms of its questions and answers.
-        origin: Where its files can be had.
+        origin: Where its files are published.
         task: judged: open answers beside a reference answer; short_answer: one of some right
-            answers; caption: a caption beside captions of people.
-        layout: What its folder holds, in words.
-        read: Reads one language of a folder; None if the folder doesn't have that language.
+            answers; caption: a caption beside captions by people.
+        layout: The files in its folder, for messages.
+        read: Reads one language of a folder; returns None if the folder lacks that language.
     """
 
     name: str
@@ -45,9 +53,9 @@ class Bench:
     """The questions of a bench.
 
     Attributes:
-        source: Where they come from.
-        items: The questions, by language in the registry's order.
-        hash: 16 hexadecimal digits that name their content; other content has another hash.
+        source: Their origin.
+        items: The questions.
+        hash: 16 hexadecimal digits over their content.
     """
 
     source: BenchSource
@@ -65,13 +73,28 @@ class Bench:
         return tuple(dict.fromkeys(item.category for item in self.items))
 
 
+def bench_of(source: BenchSource, items: Iterable[BenchItem]) -> Bench:
+    """Returns questions as a bench, named by the hash of their content.
+
+    Args:
+        source: Their origin.
+        items: At least one question.
+    """
+    items = tuple(items)
+    content = [source.name, [item.content() for item in items]]
+    return Bench(source=source, items=items, hash=content_hash(content)[:_SHOWN])
+
+
 def read_bench(source: BenchSource, folder: Path, codes: Sequence[str] = ()) -> Bench:
     """Reads a bench.
 
     Args:
-        source: What it is.
-        folder: Where its files lie.
+        source: The bench.
+        folder: Folder of its files.
         codes: ISO 639-1 codes of the languages wanted; none reads all that the folder has.
+
+    Returns:
+        The questions, by language in the registry's order.
 
     Raises:
         ConfigError: If a language is unknown.
@@ -94,8 +117,7 @@ def read_bench(source: BenchSource, folder: Path, codes: Sequence[str] = ()) -> 
             seen=f"{', '.join(missing)} in {folder}",
             fix=f"Its folder holds {source.layout}.",
         )
-    content = [source.name, [item.content() for item in items]]
-    return Bench(source=source, items=tuple(items), hash=content_hash(content)[:_SHOWN])
+    return bench_of(source, items)
 
 
 def _distinct(items: list[BenchItem], folder: Path, code: str) -> list[BenchItem]:
@@ -134,7 +156,7 @@ def _require_words(item: BenchItem, folder: Path) -> None:
 
 
 def _is_in_bench(image: Path, folder: Path) -> bool:
-    """Tells whether an image lies in a bench's folder, or where its `images` is a link to."""
+    """Returns whether an image is in a bench's folder, or in the target of its link `images`."""
     place, root = Path(os.path.normpath(image)), Path(os.path.normpath(folder))
     if not place.is_relative_to(root):
         return False
@@ -144,7 +166,14 @@ def _is_in_bench(image: Path, folder: Path) -> bool:
 
 
 def check_images(bench: Bench) -> None:
-    """Raises one ImageError that tells how many images are missing, and some of them."""
+    """Requires all images of a bench.
+
+    Args:
+        bench: The questions.
+
+    Raises:
+        ImageError: If images are missing: how many, and the first of them.
+    """
     images = dict.fromkeys(item.image for item in bench.items)
     missing = [image for image in images if not image.is_file()]
     if missing:
@@ -154,3 +183,33 @@ def check_images(bench: Bench) -> None:
             seen=", ".join(map(str, missing[:3])) + (", ..." if len(missing) > 3 else ""),
             fix=f"Put them there, or name the folder of the bench: {bench.source.layout}.",
         )
+
+
+@cache
+def bench_sources() -> dict[str, BenchSource]:
+    """Returns every bench by its name, in alphabetical order."""
+    modules = (
+        import_module(f"{sources.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(sources.__path__)
+    )
+    found = [module.SOURCE for module in modules if hasattr(module, "SOURCE")]
+    return {source.name: source for source in sorted(found, key=lambda source: source.name)}
+
+
+def bench_source(name: str) -> BenchSource:
+    """Returns the bench of a name.
+
+    Args:
+        name: Name on the command line.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    known = bench_sources()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise ConfigError(
+            "unknown bench", seen=repr(name), fix=f"{hint}Use one of {', '.join(known)}."
+        )
+    return known[name]

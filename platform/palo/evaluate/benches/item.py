@@ -5,8 +5,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from palo.evaluate.questions import Question
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchItem:
@@ -70,15 +68,3 @@ def content_hash(values: object) -> str:
     """
     text = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def item_of(question: Question) -> BenchItem:
-    """Returns a held-out question as a bench has it."""
-    return BenchItem(
-        question_id=question.id,
-        language=question.language,
-        image=question.image,
-        category=question.kind,
-        question=question.question,
-        references=(question.answer,),
-    )

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from palo import languages, storage
-from palo.errors import DataError
+from palo.errors import DataError, ImageError
+from palo.images.image_folder import ImageFolder
 
 # Released translations keep the English text and put their own beside it, under these endings.
 _OTHER_NAMES: Mapping[str, str] = {"ja": "jp"}
@@ -146,3 +147,35 @@ def required_file(folder: Path, code: str, *stems: str) -> Path:
             fix="Fetch the bench again, with all its files.",
         )
     return found
+
+
+def image_of(images: ImageFolder, name: str, path: Path, number: int) -> Path:
+    """Returns the path of a line's image.
+
+    Args:
+        images: Folder of the images.
+        name: The path that the line names.
+        path: The file of the line.
+        number: The line's number in it, from 1.
+
+    Raises:
+        DataError: If it leads out of the folder.
+    """
+    try:
+        return images.find(name)
+    except ImageError as error:
+        raise bad_line(path, number, "names an image outside its folder", repr(name)) from error
+
+
+def bad_line(path: Path, number: int, fact: str, seen: object) -> DataError:
+    """Returns the error for a wrong line of a file that the user wrote.
+
+    Args:
+        path: The file.
+        number: The line's number in it, from 1.
+        fact: What is wrong.
+        seen: The value that is wrong.
+    """
+    return DataError(
+        f"line {number} of {path} {fact}", seen=seen, fix="Correct the line or take it out."
+    )

@@ -8,8 +8,7 @@ import numpy as np
 
 from palo.errors import DataError
 from palo.evaluate.benches.rows import Row, read_rows
-from palo.evaluate.judging.likeness import FEATURES, similarity_features
-from palo.evaluate.judging.offline import Array, calibrate, spearman
+from palo.evaluate.judging.offline import FEATURES, Array, calibrate, similarity_features, spearman
 from palo.metrics.intervals import percentile_interval
 
 _NUM_RESAMPLES = 500

@@ -10,11 +10,10 @@ from typing import Any
 from palo import config
 from palo.endpoint.caller import Caller, run_concurrently
 from palo.endpoint.replies import Failure
-from palo.evaluate.answers.answer import ModelAnswer
+from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.judging.calls import Call, calls_for
-from palo.evaluate.judging.judged import Judged, Judgment, combined
-from palo.evaluate.judging.settings import JudgeSettings
+from palo.evaluate.judging.requests import Call, JudgeSettings, calls_for
+from palo.evaluate.judging.scores import Judged, Judgment, combined
 from palo.evaluate.judging.verdict import JudgeFault, read_verdict
 from palo.evaluate.result_cache import ResultCache
 
@@ -50,7 +49,7 @@ def judge(
     settings: JudgeSettings,
     kept: Path,
     *,
-    on_judgment: Callable[[], None] = lambda: None,
+    on_judgment: Callable[[], object] = lambda: None,
 ) -> JudgeRun:
     """Has the answers of one model judged, beside the reference answers.
 
@@ -102,7 +101,7 @@ class _Run:
     """One run's requests."""
 
     def __init__(
-        self, settings: JudgeSettings, results: ResultCache, on_judgment: Callable[[], None]
+        self, settings: JudgeSettings, results: ResultCache, on_judgment: Callable[[], object]
     ) -> None:
         self.num_calls = 0
         self.num_tokens = 0

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from palo.endpoint.replies import MAX_REPLY_BYTES, Reply, parse_json
-from palo.evaluate.judging.scheme import HIGHEST, LOWEST, Form
+from palo.evaluate.judging.requests import HIGHEST, LOWEST, Form
 
 _FIELDS = {"first", "second", "reason"}
 _FENCES = ("```", "```json")

@@ -6,8 +6,8 @@ from pathlib import Path
 from palo import languages
 from palo.errors import PaloError
 from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.measures import Measures
-from palo.evaluate.reports.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.statistics.relative import ScoredItem
 from palo.html.markup import Markup, element
 from palo.images.image_folder import read_image_file, thumbnail_uri

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from palo import languages, storage
+from palo.evaluate.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.measures import Summary
 from palo.evaluate.reports.cards import Images, cards
-from palo.evaluate.reports.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.reports.tables import Table
 from palo.html.language_label import language_label
 from palo.html.markup import Markup, element, joined, table

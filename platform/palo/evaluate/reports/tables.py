@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from palo import languages
-from palo.evaluate.statistics.averages import AVERAGES, averages
 from palo.evaluate.statistics.paper import PrintedRow, cut_off_averages
-from palo.evaluate.statistics.relative import RelativeScores
+from palo.evaluate.statistics.relative import AVERAGES, RelativeScores, averages
 
 _LATEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$",
                         "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from palo import storage
+from palo.evaluate.leaderboard import Leaderboard, leaderboard_values, require_same_bench
 from palo.evaluate.reports.charts import FEWEST_AXES, draw_heat_map, draw_radar
-from palo.evaluate.reports.leaderboard import Leaderboard
 from palo.evaluate.reports.pages import write_pages
 from palo.evaluate.reports.tables import Table, as_csv, as_latex, as_markdown, paper_table
-from palo.evaluate.reports.values import leaderboard_values, require_same_bench
 from palo.evaluate.statistics.paper import TABLE_1, TABLE_2
 from palo.evaluate.statistics.relative import RelativeScores
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palo import languages
-from palo.evaluate.statistics.averages import AVERAGES, codes_of
-from palo.evaluate.statistics.relative import Array, ScoredItem, Sums
+from palo.evaluate.statistics.relative import AVERAGES, Array, ScoredItem, Sums, codes_of
 from palo.metrics.intervals import percentile_interval, resampling_weights
 
 _NUM_SWAPS = 2_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from palo import languages
-from palo.evaluate.statistics.averages import AVERAGES, Averages, averages
+from palo.evaluate.statistics.relative import AVERAGES, Averages, averages
 
 # Each line: the languages in the registry's order, then the averages as the paper prints them.
 _TABLE_1 = """

@@ -8,12 +8,10 @@ from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import DataError, ImageError
-from palo.evaluate.answers.answered import AnswerBook
-from palo.evaluate.answers.from_file import read_answer_file
-from palo.evaluate.answers.model_id import Answerer
+from palo.evaluate.answers.answer_cache import AnswerCache, AnswerSource
+from palo.evaluate.answers.from_files import read_answer_file
 from palo.evaluate.answers.over_http import HttpAnswers, answer_over_http
-from palo.evaluate.benches.bench import read_bench
-from palo.evaluate.benches.registry import bench_source
+from palo.evaluate.benches.bench import bench_source, read_bench
 
 
 @pytest.fixture
@@ -55,7 +53,7 @@ def test_a_server_gets_image_and_words_and_its_answers_are_kept(completions, ben
     assert base64.b64decode(data) == (tmp_path / "images" / "0.png").read_bytes()
     assert (body["language"], body["temperature"]) == ("ur", 0.0)
     again = answer_over_http(bench, "a model", settings, kept)
-    assert (again.num_known, again.num_asked, again.answers) == (3, 0, found.answers)
+    assert (again.num_cached, again.num_asked, again.answers) == (3, 0, found.answers)
     assert len(completions.bodies) == 3
 
 
@@ -81,12 +79,12 @@ def test_another_model_or_setting_answers_anew(completions, bench, tmp_path, cha
 
 
 def test_another_image_under_the_same_name_is_another_question(bench, tmp_path):
-    answerer = Answerer(name="m", identity=["a"])
-    with AnswerBook(bench, answerer, tmp_path / "k") as book:
-        for item in book.open:
-            book.add(item, "x")
+    source = AnswerSource(name="m", identity=["a"])
+    with AnswerCache(bench, source, tmp_path / "k") as cache:
+        for item in cache.open:
+            cache.add(item, "x")
     Image.new("RGB", (4, 4), "green").save(tmp_path / "images" / "0.png")
-    assert [item.key for item in AnswerBook(bench, answerer, tmp_path / "k").open] == ["ur/1"]
+    assert [item.key for item in AnswerCache(bench, source, tmp_path / "k").open] == ["ur/1"]
 
 
 def test_missing_images_and_files_that_are_none_are_told(completions, bench, tmp_path):

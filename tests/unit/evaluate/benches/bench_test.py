@@ -6,8 +6,7 @@ from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo import languages
 from palo.errors import ConfigError, DataError, ImageError, StorageError
-from palo.evaluate.benches.bench import check_images, read_bench
-from palo.evaluate.benches.registry import bench_source, bench_sources
+from palo.evaluate.benches.bench import bench_source, bench_sources, check_images, read_bench
 
 
 def wild(folder, *codes):

@@ -4,8 +4,7 @@ import pytest
 from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo.errors import DataError
-from palo.evaluate.benches.bench import check_images, read_bench
-from palo.evaluate.benches.registry import bench_source
+from palo.evaluate.benches.bench import bench_source, check_images, read_bench
 from palo.scenes.corpus import SceneCorpusConfig, write_scenes
 
 

@@ -4,8 +4,13 @@ import pytest
 from palo import config
 from palo.errors import DataError, MismatchError
 from palo.evaluate.judging.calibration_report import held_out, read_scored
-from palo.evaluate.judging.likeness import FEATURES, similarity_features
-from palo.evaluate.judging.offline import calibrate, kept_calibration, spearman
+from palo.evaluate.judging.offline import (
+    FEATURES,
+    calibrate,
+    kept_calibration,
+    similarity_features,
+    spearman,
+)
 from palo.storage import read_json, write_json
 
 REFERENCE = "A man in a yellow shirt irons clothes on the back of a car in a busy street."

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from palo.endpoint.replies import Reply
-from palo.evaluate.judging.agreement import agreement
-from palo.evaluate.judging.scheme import Comparison, messages, response_format, scheme_hash
+from palo.evaluate.judging.requests import Comparison, messages, response_format, scheme_hash
+from palo.evaluate.judging.scores import agreement
 from palo.evaluate.judging.verdict import JudgeFault, JudgeVerdict, read_verdict
 
 

@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 
 from palo import languages
-from palo.evaluate.statistics.averages import averages
 from palo.evaluate.statistics.paper import TABLE_1, TABLE_2, cut_off_averages, printed_how
+from palo.evaluate.statistics.relative import averages
 
 
 def _compared():

@@ -4,8 +4,7 @@ import pytest
 from tests.fixtures.translation import SPANISH, WORDS, Scripted
 
 from palo.errors import ConfigError, ImageError
-from palo.evaluate.benches.bench import read_bench
-from palo.evaluate.benches.registry import bench_source
+from palo.evaluate.benches.bench import bench_source, read_bench
 from palo.translate.bulk.bench_questions import BenchQuestions, write_bench
 from palo.translate.bulk.job import TranslationWork, translate_all
 from palo.translate.review.decision import ReviewDecision

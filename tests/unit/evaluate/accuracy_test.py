@@ -2,20 +2,24 @@ from pathlib import Path
 
 import pytest
 
-from palo.evaluate.exact_match import accuracy
-from palo.evaluate.questions import Question
+from palo.evaluate.accuracy import accuracy
+from palo.evaluate.benches.item import BenchItem
 from palo.metrics.matching import is_match
 
 
 def question(number, language="en", image=None, kind="colour"):
-    return Question(
-        id=f"{number}-{language}",
+    return BenchItem(
+        question_id=f"{number}-{language}",
         image=Path(f"{number if image is None else image}.png"),
         language=language,
-        kind=kind,
+        category=kind,
         question="?",
-        answer="yes",
+        references=("yes",),
     )
+
+
+def of_answers(questions, answers, seed=0):
+    return accuracy(questions, [answer == "yes" for answer in answers], seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,7 @@ def test_only_white_space_and_composition_are_forgiven(answer, right_answer, mat
 def test_shares_are_counted_by_language_and_by_kind():
     questions = [question(n, "en", kind="colour") for n in range(4)]
     questions += [question(n, "ur", kind="count") for n in range(2)]
-    scored = accuracy(questions, ["yes", "yes", "yes", "no", "no", "yes"])
+    scored = of_answers(questions, ["yes", "yes", "yes", "no", "no", "yes"])
     assert {c: (s.value, s.num_questions) for c, s in scored.by_language.items()} == {
         "en": (0.75, 4),
         "ur": (0.5, 2),
@@ -54,7 +58,7 @@ def test_shares_are_counted_by_language_and_by_kind():
 
 def test_every_language_counts_the_same_in_the_average():
     questions = [question(n, "en") for n in range(8)] + [question(0, "ur")]
-    scored = accuracy(questions, ["yes"] * 8 + ["no"])
+    scored = of_answers(questions, ["yes"] * 8 + ["no"])
     assert scored.average.value == 0.5
     assert {name: share.value for name, share in scored.by_resource.items()} == {
         "high": 1.0,
@@ -64,11 +68,11 @@ def test_every_language_counts_the_same_in_the_average():
 
 def test_languages_come_in_the_order_of_the_registry():
     questions = [question(0, code) for code in ("ur", "ar", "zh", "en")]
-    assert list(accuracy(questions, [""] * 4).by_language) == ["en", "zh", "ar", "ur"]
+    assert list(of_answers(questions, [""] * 4).by_language) == ["en", "zh", "ar", "ur"]
 
 
 def test_a_new_language_is_scored_like_the_others(eleventh_language):
-    scored = accuracy([question(0, eleventh_language.code)], ["yes"])
+    scored = of_answers([question(0, eleventh_language.code)], ["yes"])
     assert scored.by_language["sw"].value == 1.0
 
 
@@ -77,22 +81,22 @@ def test_questions_about_one_image_are_one_observation():
     codes = ("en", "zh", "fr", "es", "ru", "ja", "ar", "hi", "bn", "ur")
     questions = [question(n, code) for code in codes for n in range(40)]
     answers = ["yes" if n % 2 else "no" for _ in codes for n in range(40)]
-    one = accuracy(questions[:40], answers[:40], seed=3).average
-    ten = accuracy(questions, answers, seed=3).average
+    one = of_answers(questions[:40], answers[:40], seed=3).average
+    ten = of_answers(questions, answers, seed=3).average
     assert (ten.low, ten.high) == pytest.approx((one.low, one.high))
     assert one.high - one.low == pytest.approx(2 * 1.96 * (0.25 / 40) ** 0.5, abs=0.04)
 
 
 def test_a_language_that_a_resample_lacks_does_not_break_the_interval():
     questions = [*(question(n, "en") for n in range(3)), question(9, "ur")]
-    average = accuracy(questions, ["yes"] * 4).average
+    average = of_answers(questions, ["yes"] * 4).average
     assert (average.low, average.high) == (1.0, 1.0)
 
 
 def test_the_seed_decides_the_interval():
     questions = [question(n) for n in range(300)]
     answers = ["yes", "no", "no"] * 100
-    averages = [accuracy(questions, answers, seed=seed).average for seed in (*range(9), 0)]
+    averages = [of_answers(questions, answers, seed=seed).average for seed in (*range(9), 0)]
     assert averages[0] == averages[-1]
     assert len(set(averages)) > 1
 
@@ -100,4 +104,4 @@ def test_the_seed_decides_the_interval():
 @pytest.mark.parametrize("num_answers", [0, 2])
 def test_answers_must_pair_with_questions(num_answers):
     with pytest.raises(ValueError, match="don't pair"):
-        accuracy([question(0)], ["yes"] * num_answers)
+        of_answers([question(0)], ["yes"] * num_answers)

@@ -5,23 +5,28 @@ from PIL import Image
 
 from palo import languages
 from palo.errors import PaloError
-from palo.evaluate.exact_match import accuracy
-from palo.evaluate.plots import draw_accuracy, plot_report
-from palo.evaluate.questions import Question
+from palo.evaluate.accuracy import accuracy
+from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.reports.run_figure import draw_accuracy, plot_report
 
 
 @pytest.fixture
 def scored():
     questions = [
-        Question(
-            id=f"{n}{code}", image=Path(f"{n}"), language=code, kind="x", question="", answer="y"
+        BenchItem(
+            question_id=f"{n}{code}",
+            image=Path(f"{n}"),
+            language=code,
+            category="x",
+            question="",
+            references=("y",),
         )
         for code in languages.codes()
         for n in range(4)
     ]
     return (
-        accuracy(questions, list("yyyn") * len(languages.codes())),
-        accuracy(questions, list("nnny") * len(languages.codes())),
+        accuracy(questions, [True, True, True, False] * len(languages.codes())),
+        accuracy(questions, [False, False, False, True] * len(languages.codes())),
     )
 
 

@@ -4,9 +4,9 @@ import pytest
 from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo.errors import DataError
-from palo.evaluate.answers import from_reviews
-from palo.evaluate.answers.from_reviews import read_reviews
 from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.judging import review_files
+from palo.evaluate.judging.review_files import read_reviews
 from palo.evaluate.statistics.relative import relative_scores
 
 
@@ -64,7 +64,7 @@ def test_what_the_script_counts_as_minus_one_is_left_out_and_told(write):
         review(3, [-1], content=""),
     )
     found = read_reviews(path, ITEMS)
-    assert found.defects == {from_reviews.UNREADABLE: 2}
+    assert found.defects == {review_files.UNREADABLE: 2}
     assert found.as_published == pytest.approx(100 * 6 / 14)  # not the 50 that it should be
     assert relative_scores(found.scored).by_language["ur"].value == 50
 
@@ -72,14 +72,14 @@ def test_what_the_script_counts_as_minus_one_is_left_out_and_told(write):
 @pytest.mark.parametrize(
     ("rows", "defect"),
     [
-        ([review(1, [80, 40])], from_reviews.OUT_OF_RANGE),
-        ([review(1, [8, 4], content="7 4\nx")], from_reviews.CONTRADICTS),
-        ([review(0, [8, 5])], from_reviews.TWICE),
-        ([review(99, [8, 4])], from_reviews.UNKNOWN),
-        ([review(1, [8, 4], category="llava_bench_detail")], from_reviews.OTHER_CATEGORY),
-        ([review(1, [8, 4], answer2_id="old")], from_reviews.STALE),
-        ([review(1, [8, 4], tuple=None)], from_reviews.UNREADABLE),
-        ([review(1, [True, 4])], from_reviews.UNREADABLE),
+        ([review(1, [80, 40])], review_files.OUT_OF_RANGE),
+        ([review(1, [8, 4], content="7 4\nx")], review_files.CONTRADICTS),
+        ([review(0, [8, 5])], review_files.TWICE),
+        ([review(99, [8, 4])], review_files.UNKNOWN),
+        ([review(1, [8, 4], category="llava_bench_detail")], review_files.OTHER_CATEGORY),
+        ([review(1, [8, 4], answer2_id="old")], review_files.STALE),
+        ([review(1, [8, 4], tuple=None)], review_files.UNREADABLE),
+        ([review(1, [True, 4])], review_files.UNREADABLE),
     ],
 )
 def test_every_known_defect_is_counted_and_scored_by_nobody(write, rows, defect):
@@ -87,7 +87,7 @@ def test_every_known_defect_is_counted_and_scored_by_nobody(write, rows, defect)
     found = read_reviews(write(review(0, [8, 4]), *rows), ITEMS, ids)
     assert found.defects[defect] == 1
     assert [(one.key, one.candidate) for one in found.scored] == [("ur/0", 4)]
-    assert found.defects[from_reviews.MISSING] in (2, 3)
+    assert found.defects[review_files.MISSING] in (2, 3)
 
 
 def test_without_answer_ids_stale_reviews_can_not_be_told(write):

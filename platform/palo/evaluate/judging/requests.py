@@ -1,10 +1,12 @@
 """What a judge is told: the paper's scheme, in words of our own, named by their hash."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from palo.evaluate.benches.item import content_hash
+from palo.endpoint.settings import EndpointSettings
+from palo.evaluate.answers.answer_cache import ModelAnswer
+from palo.evaluate.benches.item import BenchItem, content_hash
 
 Form = Literal["json", "lines"]
 LOWEST, HIGHEST = 1, 10
@@ -101,3 +103,87 @@ def _laid_out(comparison: Comparison) -> str:
 def _layout_words() -> str:
     blank = Comparison(question="", category="", context=(), first="", second="")
     return _laid_out(blank)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeSettings:
+    """A judge.
+
+    Attributes:
+        endpoint: The server and the model that judges; name a dated version of it, not an alias.
+        form: json asks for structured output, lines for two numbers on the first line, as judges
+            without structured output can.
+        temperature: 0 lets it judge alike each time, as far as it can.
+        max_tokens: Most tokens of its reply.
+        both_orders: Asks with the reference answer first and with it second, and averages.
+        repeats: How often each order is asked, to see how far the judge agrees with itself.
+        tries: How often a reply that is no verdict is asked for again, the first one included.
+        ask_again: Asks once more where an earlier run got no verdict.
+    """
+
+    endpoint: EndpointSettings
+    form: Form = "json"
+    temperature: float = 0.0
+    max_tokens: int = 1024
+    both_orders: bool = True
+    repeats: int = 1
+    tries: int = 2
+    ask_again: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if not 0 <= self.temperature <= 2:
+            yield f"temperature must be from 0 to 2, not {self.temperature}"
+        for name in ("max_tokens", "repeats", "tries"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, not {getattr(self, name)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One question to a judge.
+
+    Attributes:
+        key: Names all that its verdict depends on: the words of question, answers and captions,
+            the judge and its settings, the scheme's hash. Where the question stands doesn't count.
+        reference_first: Whether the reference answer is the first one.
+        repeat: Number of the repeat, from 0.
+        body: The chat completion's body.
+    """
+
+    key: str
+    reference_first: bool
+    repeat: int
+    body: dict[str, Any]
+
+
+def calls_for(item: BenchItem, answer: ModelAnswer, settings: JudgeSettings) -> Iterator[Call]:
+    """Yields every judgment that a question's score is made of."""
+    orders = (True, False) if settings.both_orders else (True,)
+    for reference_first in orders:
+        words = (item.references[0], answer.text)
+        first, second = words if reference_first else words[::-1]
+        comparison = Comparison(
+            question=item.question,
+            category=item.category,
+            context=item.context,
+            first=first,
+            second=second,
+        )
+        for repeat in range(settings.repeats):
+            yield _call(comparison, settings, reference_first=reference_first, repeat=repeat)
+
+
+def _call(
+    comparison: Comparison, settings: JudgeSettings, *, reference_first: bool, repeat: int
+) -> Call:
+    body = {
+        "messages": messages(comparison, settings.form),
+        "temperature": settings.temperature,
+        "max_tokens": settings.max_tokens,
+        **response_format(settings.form),
+    }
+    content = [settings.endpoint.model, scheme_hash(settings.form), body, repeat]
+    return Call(
+        key=content_hash(content), reference_first=reference_first, repeat=repeat, body=body
+    )

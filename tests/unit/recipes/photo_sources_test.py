@@ -6,7 +6,7 @@ import pytest
 
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import ConfigError, DataError
-from palo.evaluate.photo_captions import PhotoSettings, write_photo_sources
+from palo.recipes.photo_sources import PhotoSettings, write_photo_sources
 
 _NUM_PHOTOS = 9
 _SETTINGS = PhotoSettings(num_heldout_photos=3, seed=4)

@@ -5,15 +5,21 @@ import torch
 
 from palo import config
 from palo.errors import ConfigError, DataError, ImageError
-from palo.evaluate import answering
-from palo.evaluate.answering import AnswerSettings, answer_here, chunks_by_image, prompt_ids
-from palo.evaluate.image_features import image_features, preprocessing_of
+from palo.evaluate import generation
+from palo.evaluate.generation import (
+    AnswerSettings,
+    chunks_by_image,
+    generate_texts,
+    image_features,
+    preprocessing_of,
+    prompt_ids,
+)
 from palo.text.encoding import expand_sentinels, stop_ids
 from palo.text.messages import Conversation, Turn
 
 
 def answers(trained, asked, **changes):
-    return answer_here(trained, asked, AnswerSettings(max_new_tokens=12, **changes))
+    return generate_texts(trained, asked, AnswerSettings(max_new_tokens=12, **changes))
 
 
 def test_a_batch_answers_as_each_question_alone_would(trained, asked):
@@ -53,14 +59,14 @@ def test_without_an_image_no_file_is_read(trained, asked, tmp_path):
 
 def test_each_image_is_encoded_once(trained, asked, monkeypatch):
     encoded = []
-    original = answering.image_features
+    original = generation.image_features
 
     def recording(model, preprocessing, paths):
         encoded.extend(paths)
         return original(model, preprocessing, paths)
 
-    monkeypatch.setattr(answering, "image_features", recording)
-    monkeypatch.setattr(answering, "_BATCHES_A_CHUNK", 1)
+    monkeypatch.setattr(generation, "image_features", recording)
+    monkeypatch.setattr(generation, "_BATCHES_A_CHUNK", 1)
     answers(trained, asked, batch_size=2)
     assert sorted(encoded) == sorted({question.image for question in asked})
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from palo.errors import DataError, PaloError
-from palo.evaluate.questions import read_questions
+from palo.evaluate.benches.sources.scenes import read_questions
 
 ROW = {
     "id": "a",
@@ -32,8 +32,12 @@ def write(tmp_path):
 def test_questions_are_read(write, tmp_path):
     second = ROW | {"id": "b", "question": "line\u2028separator"}
     first, other = read_questions(write(ROW, "", json.dumps(second, ensure_ascii=False)), tmp_path)
-    assert (first.id, first.image, first.language) == ("a", tmp_path / "one.png", "ar")
-    assert (first.kind, first.question, first.answer) == ("colour", "ما لونه؟", "أحمر.")
+    assert (first.question_id, first.image, first.language) == ("a", tmp_path / "one.png", "ar")
+    assert (first.category, first.question, first.references) == (
+        "colour",
+        "ما لونه؟",
+        ("أحمر.",),
+    )
     assert other.question == "line\u2028separator"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from palo.errors import DataError
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.benches.rows import Row, read_rows
-from palo.evaluate.judging.scheme import HIGHEST, LOWEST
+from palo.evaluate.judging.requests import HIGHEST, LOWEST
 from palo.evaluate.statistics.relative import ScoredItem
 
 _ANSWERS = 2

@@ -1,11 +1,11 @@
-"""The image of a run: accuracy by language, and the training loss of its stages."""
+"""The figures of a run: accuracy or caption loss, and the training loss of its stages."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palo import languages, storage
-from palo.evaluate.exact_match import Accuracy, AccuracyShare
+from palo.evaluate.accuracy import Accuracy, AccuracyShare
 from palo.train.loss_plot import draw_loss
 from palo.train.metrics import read_metrics
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
+    from palo.evaluate.caption_loss import CaptionLoss
+
 _HIGH, _LOW, _WITHOUT = "#31688e", "#d9772b", "#b5b5b5"
-_BAR = 0.4
+_RIGHT, _WRONG = "#31688e", "#b5b5b5"
+_BAR, _PAIRED_BAR = 0.4, 0.35
 
 
 def plot_report(
@@ -23,7 +26,7 @@ def plot_report(
     without_image: Accuracy | None = None,
     stages: Mapping[str, Path] | None = None,
 ) -> None:
-    """Draws a run.
+    """Draws accuracy by language, and the training loss of each stage.
 
     Args:
         path: The PNG file to write.
@@ -42,9 +45,7 @@ def plot_report(
     grid = figure.add_gridspec(2 if stages else 1, max(1, len(stages)))
     draw_accuracy(figure.add_subplot(grid[0, :]), accuracy, without_image)
     for number, (name, metrics) in enumerate(stages.items()):
-        panel = figure.add_subplot(grid[1, number])
-        draw_loss(panel, read_metrics(metrics), colour=f"C{number + 4}")
-        panel.set_title(f"Training loss, {name}", loc="left")
+        _draw_stage(figure.add_subplot(grid[1, number]), number, name, metrics)
     with storage.replacing(path) as partial:
         figure.savefig(partial, format="png")
 
@@ -112,3 +113,42 @@ def _bars(
     for place, share in zip(places, shares, strict=True):
         text = axes.text(place, share.high + 0.015, f"{share.value:.0%}", ha="center", fontsize=8)
         text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})
+
+
+def plot_caption_loss(
+    path: Path, losses: Mapping[str, "CaptionLoss"], stages: Mapping[str, Path]
+) -> None:
+    """Draws the losses as bars, and the training loss of each stage beside them.
+
+    Args:
+        path: The PNG file to write.
+        losses: Losses on the same photos, by the model's state.
+        stages: Metrics file of each stage, by its name.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4), dpi=120, layout="constrained")
+    panels = figure.subplots(1, 1 + len(stages), squeeze=False)[0]
+    for shift, colour, label, values in (
+        (-_PAIRED_BAR / 2, _RIGHT, "right photo", [loss.right_image for loss in losses.values()]),
+        (_PAIRED_BAR / 2, _WRONG, "wrong photo", [loss.wrong_image for loss in losses.values()]),
+    ):
+        places = [index + shift for index in range(len(losses))]
+        bars = panels[0].bar(places, values, _PAIRED_BAR, color=colour, label=label)
+        panels[0].bar_label(bars, fmt="%.2f")
+    panels[0].set_xticks(range(len(losses)), [f"{state} training" for state in losses])
+    panels[0].set_ylabel("caption loss, nats a token")
+    panels[0].set_title("Held-out photos", loc="left")
+    panels[0].legend(loc="lower left")
+    for number, (name, metrics) in enumerate(stages.items()):
+        _draw_stage(panels[1 + number], number, name, metrics)
+    with storage.replacing(path) as partial:
+        figure.savefig(partial, format="png")
+
+
+def _draw_stage(axes: "Axes", number: int, name: str, metrics: Path) -> None:
+    draw_loss(axes, read_metrics(metrics), colour=f"C{number + 4}")
+    axes.set_title(f"Training loss, {name}", loc="left")

@@ -1,16 +1,60 @@
-"""From single judgments to one score for each question."""
+"""How far a judge agrees with itself."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
 
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.judging.agreement import Agreement, agreement
-from palo.evaluate.judging.calls import Call
+from palo.evaluate.judging.requests import Call
 from palo.evaluate.statistics.relative import ScoredItem
 from palo.metrics.fidelity import spoken
+
+
+class Agreement(NamedTuple):
+    """Two judgments of the same thing, many times.
+
+    Attributes:
+        num_pairs: How often.
+        same: Share of equal scores.
+        within_one: Share of scores that are one point apart at most.
+        mean_difference: Mean distance, in points.
+        correlation: Pearson's; None if all scores of one side are equal.
+    """
+
+    num_pairs: int
+    same: float
+    within_one: float
+    mean_difference: float
+    correlation: float | None
+
+
+def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement | None:
+    """Compares two judgments of the same answers.
+
+    Args:
+        first: Scores.
+        second: Scores of the same answers, in the same order.
+
+    Returns:
+        None if there are none.
+    """
+    distances = [abs(a - b) for a, b in zip(first, second, strict=True)]
+    if not distances:
+        return None
+    varied = len(set(first)) > 1 and len(set(second)) > 1
+    return Agreement(
+        num_pairs=len(distances),
+        same=fmean(distance == 0 for distance in distances),
+        within_one=fmean(distance <= 1 for distance in distances),
+        mean_difference=fmean(distances),
+        correlation=float(np.corrcoef(first, second)[0, 1]) if varied else None,
+    )
+
 
 _REASONS_IN = "en"
 NO_ANSWER = "no answer"

@@ -1,4 +1,4 @@
-"""Exact match: the share of answers that say precisely the right words, by language and by kind."""
+"""Accuracy: the share of right answers by language and by kind of question, with intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from palo import languages
-from palo.evaluate.questions import Question
+from palo.evaluate.benches.item import BenchItem
 from palo.metrics.intervals import percentile_interval, resampling_weights, wilson
-from palo.metrics.matching import is_match
 
 Counts = npt.NDArray[np.float64]
 
@@ -33,11 +32,11 @@ class AccuracyShare:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accuracy:
-    """How many answers are right.
+    """Shares of right answers.
 
     Attributes:
         by_language: By ISO 639-1 code, in the registry's order, with Wilson intervals.
-        by_kind: By kind of question, with bootstrap intervals over images.
+        by_kind: By category of question, with bootstrap intervals over images.
         average: Mean over the languages, each counting the same, with a bootstrap interval over
             images, since the same image is asked about in every language.
         by_resource: The same mean over the high- and over the low-resource languages, where
@@ -52,28 +51,27 @@ class Accuracy:
     num_images: int
 
 
-def accuracy(questions: Sequence[Question], answers: Sequence[str], seed: int = 0) -> Accuracy:
-    """Scores answers.
+def accuracy(items: Sequence[BenchItem], is_right: Sequence[bool], seed: int = 0) -> Accuracy:
+    """Aggregates right and wrong answers.
 
     Args:
-        questions: At least one.
-        answers: One for each question, in the same order.
+        items: At least one question.
+        is_right: Whether each was answered rightly, in the same order.
         seed: Seed of the bootstrap.
 
     Raises:
         ValueError: If there is no question, or another number of answers.
     """
-    if not questions or len(questions) != len(answers):
-        raise ValueError(f"{len(questions)} questions and {len(answers)} answers don't pair")
-    right = [is_match(a, q.answer) for q, a in zip(questions, answers, strict=True)]
-    images = {image: row for row, image in enumerate(sorted({q.image for q in questions}))}
+    if not items or len(items) != len(is_right):
+        raise ValueError(f"{len(items)} questions and {len(is_right)} answers don't pair")
+    images = {image: row for row, image in enumerate(sorted({item.image for item in items}))}
     weights = resampling_weights(len(images), seed)
-    present = {question.language for question in questions}
+    present = {item.language for item in items}
     codes = [code for code in languages.codes() if code in present]
-    kinds = sorted({question.kind for question in questions})
-    rows = [images[question.image] for question in questions]
-    by_code = _Table(rows, [codes.index(q.language) for q in questions], right)
-    by_kind = _Table(rows, [kinds.index(q.kind) for q in questions], right)
+    kinds = sorted({item.category for item in items})
+    rows = [images[item.image] for item in items]
+    by_code = _Table(rows, [codes.index(item.language) for item in items], is_right)
+    by_kind = _Table(rows, [kinds.index(item.category) for item in items], is_right)
     classes = [languages.get(code).resource for code in codes]
     every = range(len(codes))
     return Accuracy(
@@ -91,30 +89,30 @@ def accuracy(questions: Sequence[Question], answers: Sequence[str], seed: int = 
 class _Table:
     """Questions and right answers counted by image (rows) and group (columns)."""
 
-    def __init__(self, rows: list[int], columns: list[int], right: list[bool]) -> None:
+    def __init__(self, rows: list[int], columns: list[int], is_right: Sequence[bool]) -> None:
         shape = (max(rows) + 1, max(columns) + 1)
-        self._asked: Counts = np.zeros(shape)
-        self._right: Counts = np.zeros(shape)
-        np.add.at(self._asked, (rows, columns), 1)
-        np.add.at(self._right, (rows, columns), right)
+        self._num_questions: Counts = np.zeros(shape)
+        self._num_right: Counts = np.zeros(shape)
+        np.add.at(self._num_questions, (rows, columns), 1)
+        np.add.at(self._num_right, (rows, columns), is_right)
 
     def wilson_share(self, column: int) -> AccuracyShare:
-        num_right = int(self._right[:, column].sum())
-        num_asked = int(self._asked[:, column].sum())
-        low, high = wilson(num_right, num_asked)
+        num_right = int(self._num_right[:, column].sum())
+        num_questions = int(self._num_questions[:, column].sum())
+        low, high = wilson(num_right, num_questions)
         return AccuracyShare(
-            value=num_right / num_asked, low=low, high=high, num_questions=num_asked
+            value=num_right / num_questions, low=low, high=high, num_questions=num_questions
         )
 
     def mean_share(self, columns: list[int], weights: Counts) -> AccuracyShare:
         """Averages the groups' shares, each counting the same."""
-        asked, right = self._asked[:, columns], self._right[:, columns]
+        questions, right = self._num_questions[:, columns], self._num_right[:, columns]
         # A resample may have no image of a group: that group then doesn't count in its mean.
         with np.errstate(invalid="ignore"):
-            resampled = (weights @ right) / (weights @ asked)
+            resampled = (weights @ right) / (weights @ questions)
         counted = np.isfinite(resampled)
         sums = np.where(counted, resampled, 0).sum(axis=1)
         with np.errstate(invalid="ignore"):
             low, high = percentile_interval(sums / counted.sum(axis=1))
-        value = float((right.sum(axis=0) / asked.sum(axis=0)).mean())
-        return AccuracyShare(value=value, low=low, high=high, num_questions=int(asked.sum()))
+        value = float((right.sum(axis=0) / questions.sum(axis=0)).mean())
+        return AccuracyShare(value=value, low=low, high=high, num_questions=int(questions.sum()))
