@@ -16,8 +16,7 @@ from tyro.conf import Positional
 
 from palo import command, config
 from palo.observability.logs import start_logging
-from palo.security.key_file import KEY_FILE, add_key, read_keys, revoke_key
-from palo.security.keys import ApiKey, KeyLimits
+from palo.security.keys import KEY_FILE, ApiKey, KeyLimits, add_key, read_keys, revoke_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

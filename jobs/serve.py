@@ -18,14 +18,13 @@ from tyro.conf import Positional
 from palo import command, config
 from palo.errors import DataError, PaloError
 from palo.security.access import AccessSettings
-from palo.security.key_file import renew_key
+from palo.security.keys import renew_key
 from palo.serve.addresses import require_free
-from palo.serve.protocol.bounds import ProtocolBounds
+from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.session import lasting_path, ray_session
 
 if TYPE_CHECKING:
-    from palo.serve.loading import ModelSource
-    from palo.serve.settings import ServeSettings
+    from palo.serve.settings import ModelSource, ServeSettings
 
 _RUNS = Path("runs")
 _KEY_NAME = "make serve"
@@ -128,11 +127,9 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
     import torch
 
     from palo.checkpoint.finished import stage_folder
-    from palo.inference.settings import EngineSettings
-    from palo.serve.loading import ModelSource
-    from palo.serve.replica import ReplicaSettings
+    from palo.inference.engine import EngineSettings
     from palo.serve.running import PAGE_PATH
-    from palo.serve.settings import ScaleSettings, ServeSettings
+    from palo.serve.settings import ModelSource, ReplicaSettings, ScaleSettings, ServeSettings
 
     has_gpu = torch.cuda.is_available()
     models = tuple(

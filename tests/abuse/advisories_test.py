@@ -4,7 +4,7 @@ Each test names the advisories whose kind it tries. vLLM and SGLang are no part 
 went wrong in them could go wrong in any server that speaks the same protocol. Some are tried
 elsewhere: timing of cached prompts (CVE-2025-46570) in tenants_test, the comparison of keys
 (CVE-2025-59425) in api_test, addresses that two parsers read differently (CVE-2026-24779) in
-tests/unit/serve/images/remote_images_test.py, Ray's agent and a browser (CVE-2025-62593,
+tests/unit/serve/image_reader_test.py, Ray's agent and a browser (CVE-2025-62593,
 CVE-2026-27482) in tests/ray_local/private_ray_test.py.
 """
 
@@ -151,7 +151,7 @@ def test_images_are_counted_before_one_is_read(
     client: TestClient, model: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CVE-2026-100650: media were fetched or decoded in full before their limits were looked at."""
-    reader = "palo.serve.images.reader.ImageReader.read"
+    reader = "palo.serve.image_reader.ImageReader.read"
     monkeypatch.setattr(reader, lambda *_: pytest.fail("an image was read"))
     assert refused(ask(client, _parts(*[_url(_png())] * 50))) == (400, "too_many_images")
     assert not model.asked

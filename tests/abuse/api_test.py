@@ -16,9 +16,8 @@ from tests.abuse.endpoints import Played, app_of, ask, client_of, front_of, keye
 
 from palo.api_errors import APIError
 from palo.observability import metrics
-from palo.security.key_file import read_keys, revoke_key
-from palo.security.key_ring import KeyRing
-from palo.security.keys import ApiKey, digest_of
+from palo.security.access import KeyRing
+from palo.security.keys import ApiKey, digest_of, read_keys, revoke_key
 from palo.serve import chat_handler as front_module
 
 IMAGE = "data:image/png;base64," + base64.b64encode(bytes(300_000)).decode()
@@ -84,7 +83,7 @@ def test_a_wrong_key_costs_the_same_however_many_there_are(endpoint, tmp_path, m
             ApiKey(id=str(n), name="any", sha256=digest_of(str(n)), created="now")
             for n in range(number)
         )
-        monkeypatch.setattr("palo.security.key_ring.read_keys", lambda path: keys)
+        monkeypatch.setattr("palo.security.access.read_keys", lambda path: keys)
         return KeyRing(tmp_path)
 
     def guess(ring):
@@ -206,20 +205,20 @@ def test_wrong_values_are_refused_at_the_first(endpoint, body):
 
 
 def test_text_is_bounded_before_it_is_parsed(endpoint, monkeypatch):
-    monkeypatch.setattr("palo.serve.protocol.reading.from_json", lambda *_, **__: 1 // 0)
+    monkeypatch.setattr("palo.serve.protocol.chat_request.from_json", lambda *_, **__: 1 // 0)
     assert refused(ask(endpoint(), "a" * 2_000_000)) == (413, "body_too_large")
 
 
 def test_large_images_never_meet_the_parser(endpoint, monkeypatch):
-    from palo.serve.protocol import reading
+    from palo.serve.protocol import chat_request
 
-    lengths, parse = [], reading.from_json
+    lengths, parse = [], chat_request.from_json
 
     def parsed(body, **options):
         lengths.append(len(body))
         return parse(body, **options)
 
-    monkeypatch.setattr(reading, "from_json", parsed)
+    monkeypatch.setattr(chat_request, "from_json", parsed)
     model = Played()
     url = "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 12_000).decode()
     image = {"type": "image_url", "image_url": {"url": url}}
@@ -229,7 +228,7 @@ def test_large_images_never_meet_the_parser(endpoint, monkeypatch):
 
 
 def test_images_are_counted_before_one_is_decoded(endpoint, monkeypatch):
-    monkeypatch.setattr("palo.serve.images.reader.read_data_url", lambda *_: 1 // 0)
+    monkeypatch.setattr("palo.serve.image_reader.read_data_url", lambda *_: 1 // 0)
     many = [{"type": "image_url", "image_url": {"url": IMAGE}} for _ in range(9)]
     assert refused(ask(endpoint(), many)) == (400, "too_many_images")
 

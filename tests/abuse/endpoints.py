@@ -7,14 +7,14 @@ from starlette.testclient import TestClient
 from palo.inference.request import TokenUsage
 from palo.observability.logs import RequestLog
 from palo.security.access import Access, AccessSettings
-from palo.security.body_limit import BodyBounds
-from palo.security.key_file import add_key
+from palo.security.http_limits import BodyBounds
+from palo.security.keys import add_key
 from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
-from palo.serve.images.reader import ImageReader
-from palo.serve.images.settings import ImageRules
+from palo.serve.decoder_pool import ImageRules
+from palo.serve.image_reader import ImageReader
 from palo.serve.ingress import Edge, build_app
-from palo.serve.protocol.bounds import ProtocolBounds
+from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.protocol.generate import Delta, Started
 from palo.serve.replica_client import ReplicaClient
 

@@ -24,7 +24,7 @@ import pytest
 from tests.fixtures.browser_pages import served
 
 from palo.client import Endpoint
-from palo.security.body_limit import BodyBounds
+from palo.security.http_limits import BodyBounds
 from palo.serve.chat_page import PageSettings
 from palo.serve.chat_page.chat import Chat
 from palo.serve.chat_page.handlers import ChatHandlers

@@ -9,9 +9,9 @@ import base64
 import pytest
 from tests.abuse.endpoints import Coming, app_of, ask, client_of, front_of, keyed
 
-from palo.inference.settings import EngineSettings
-from palo.serve.loading import ModelSource
-from palo.serve.replica import ModelReplica, ReplicaSettings
+from palo.inference.engine import EngineSettings
+from palo.serve.replica import ModelReplica
+from palo.serve.settings import ModelSource, ReplicaSettings
 
 SECRET = "The name of the patient is Amina Rahman, ward seven, room twelve, bed two."
 WRONG = SECRET.replace("Amina", "Emine")

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from palo.inference.engine import EngineSettings
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.inference.settings import EngineSettings
 
 pytestmark = pytest.mark.gpu
 

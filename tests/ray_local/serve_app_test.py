@@ -30,16 +30,14 @@ def endpoint(local_ray, finished_stage, tmp_path_factory):
     from ray import serve
 
     from palo.client import Endpoint
-    from palo.inference.settings import EngineSettings
+    from palo.inference.engine import EngineSettings
     from palo.security.access import AccessSettings
-    from palo.security.key_file import add_key
+    from palo.security.keys import add_key
     from palo.serve.application import application
     from palo.serve.chat_page.settings import PageSettings
-    from palo.serve.loading import ModelSource
     from palo.serve.page_server import page_application
-    from palo.serve.replica import ReplicaSettings
     from palo.serve.running import PAGE_PATH, run_application, run_page
-    from palo.serve.settings import ServeSettings
+    from palo.serve.settings import ModelSource, ReplicaSettings, ServeSettings
 
     key_file = tmp_path_factory.mktemp("keys") / "keys.json"
     secret, _ = add_key(key_file, "tests")

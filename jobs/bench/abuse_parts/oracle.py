@@ -26,19 +26,18 @@ from serving.stage import images, nano_stage
 from palo.benchmark import Figure, resampled
 from palo.observability.logs import RequestLog
 from palo.security.access import Access, AccessSettings
-from palo.security.body_limit import BodyBounds
-from palo.security.key_file import add_key
-from palo.security.keys import KeyLimits
+from palo.security.http_limits import BodyBounds
+from palo.security.keys import KeyLimits, add_key
 from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
-from palo.serve.images.reader import ImageReader
-from palo.serve.images.settings import ImageRules
+from palo.serve.decoder_pool import ImageRules
+from palo.serve.image_reader import ImageReader
 from palo.serve.ingress import Edge, build_app
-from palo.serve.loading import ModelSource
-from palo.serve.protocol.bounds import ProtocolBounds
+from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.protocol.generate import GenerateRequest, Item
-from palo.serve.replica import ModelReplica, ReplicaSettings
+from palo.serve.replica import ModelReplica
 from palo.serve.replica_client import ReplicaClient
+from palo.serve.settings import ModelSource, ReplicaSettings
 
 _MODEL = "bench"
 _UNLIMITED = KeyLimits(requests_per_minute=None, tokens_per_minute=None, concurrent=None)

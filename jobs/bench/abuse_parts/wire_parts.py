@@ -47,9 +47,8 @@ def chat_request(*, is_body: bool) -> Callable[[], Parse]:
     """
 
     def build() -> Parse:
-        from palo.serve.protocol.bounds import ProtocolBounds
+        from palo.serve.protocol.chat_request import ProtocolBounds, read_request
         from palo.serve.protocol.conversation import read_conversation
-        from palo.serve.protocol.reading import read_request
 
         bounds = ProtocolBounds(max_text_characters=_MAX_CHARACTERS)
 
@@ -69,7 +68,7 @@ def _asking(question: bytes) -> bytes:
 
 def data_url() -> Parse:
     """Builds what decodes the image of a request."""
-    from palo.serve.images.data_urls import read_data_url
+    from palo.serve.image_reader import read_data_url
 
     return refusing(
         lambda data: read_data_url(
@@ -171,6 +170,6 @@ def servers_stream() -> Parse:
 
 def servers_error() -> Parse:
     """Builds what reads an error of a server."""
-    from palo.client.failures import refused
+    from palo.client.errors import refused
 
     return refusing(lambda data: refused(400, {}, data))

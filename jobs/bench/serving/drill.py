@@ -29,7 +29,7 @@ from serving.settings import ServeBench
 from serving.stage import nano_stage
 
 from palo.benchmark import Figure, spread
-from palo.inference.settings import EngineSettings
+from palo.inference.engine import EngineSettings
 
 _NUM_CLIENTS = 8
 _MAX_TOKENS = 48

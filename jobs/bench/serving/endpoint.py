@@ -39,9 +39,7 @@ def serve_settings(stage: Path, replica: dict[str, Any], scale: dict[str, Any]) 
         scale: Fields of `ScaleSettings`.
     """
     from palo.security.access import AccessSettings
-    from palo.serve.loading import ModelSource
-    from palo.serve.replica import ReplicaSettings
-    from palo.serve.settings import ScaleSettings, ServeSettings
+    from palo.serve.settings import ModelSource, ReplicaSettings, ScaleSettings, ServeSettings
 
     return ServeSettings(
         models=(ModelSource(name=MODEL, folder=stage),),

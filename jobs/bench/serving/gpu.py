@@ -29,10 +29,9 @@ from serving.sides import Round, by_engine
 from palo import command, config
 from palo.benchmark import Conditions, Figure, publish, spread
 from palo.errors import ConfigError
-from palo.inference.interface import InferenceEngine
+from palo.inference.engine import EngineSettings, InferenceEngine
 from palo.inference.local_engine import LocalEngine
 from palo.inference.scheduler import Scheduler
-from palo.inference.settings import EngineSettings
 from palo.inference.vllm_engine import VllmEngine, write_language
 from palo.machine import hardware
 from palo.model import PaloForConditionalGeneration

@@ -7,9 +7,9 @@ from uuid import uuid4
 import torch
 from serving.settings import ServeBench
 
+from palo.inference.engine import EngineSettings
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.inference.settings import EngineSettings
 from palo.model import PaloForConditionalGeneration
 from palo.model.sizes import mini
 

@@ -15,11 +15,12 @@ from serving.sides import Round
 from serving.stage import mini_stage
 
 from palo.benchmark import Figure, spread
+from palo.inference.engine import EngineSettings
 from palo.inference.local_engine import LocalEngine
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.inference.settings import EngineSettings
-from palo.serve.loading import LoadedModels, ModelSource, load_models
+from palo.serve.loading import LoadedModels, load_models
+from palo.serve.settings import ModelSource
 from palo.text.encoding import encode_prompt
 from palo.text.messages import Conversation, Turn
 

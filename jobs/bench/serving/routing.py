@@ -12,7 +12,7 @@ from serving.settings import ServeBench
 from serving.stage import images, kv_bytes, mini_stage
 
 from palo.benchmark import Figure, resampled
-from palo.inference.settings import EngineSettings
+from palo.inference.engine import EngineSettings
 
 _NUM_REPLICAS = 2
 _NUM_SLOTS = 4

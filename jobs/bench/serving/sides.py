@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from palo.inference.interface import InferenceEngine
+from palo.inference.engine import InferenceEngine
 from palo.inference.request import Request
 from palo.model import PaloForConditionalGeneration
 from palo.text.encoding import expand_sentinels

@@ -12,7 +12,7 @@ from palo.checkpoint.finished import is_finished, write_stage
 from palo.checkpoint.parts import ModelParts
 from palo.config import to_dict
 from palo.images.preprocessing import Preprocessing, read_preprocessing
-from palo.inference.settings import EngineSettings
+from palo.inference.engine import EngineSettings
 from palo.model.assemble import assemble
 from palo.model.library_noise import without_progress_bars
 from palo.model.sizes import from_folders, mini

@@ -10,10 +10,8 @@
 """
 
 from palo.client.answers import Usage
-from palo.client.asynchronous import AsyncAnswer, AsyncChatClient
-from palo.client.blocking import Answer, ChatClient
-from palo.client.endpoint import Endpoint
-from palo.client.failures import ClientCode, EndpointError
+from palo.client.chat_client import Answer, AsyncAnswer, AsyncChatClient, ChatClient, Endpoint
+from palo.client.errors import ClientCode, EndpointError
 from palo.client.questions import ChatQuestion, ImageContent, Message, assistant, user
 
 __all__ = [

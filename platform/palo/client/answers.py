@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from palo.client.failures import (
+from palo.client.errors import (
     MAX_REPLY_BYTES,
     ClientCode,
     EndpointError,

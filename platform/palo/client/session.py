@@ -4,9 +4,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 from palo.api_errors import APIErrorCode
-from palo.client.blocking import ChatClient
-from palo.client.endpoint import Endpoint
-from palo.client.failures import EndpointError
+from palo.client.chat_client import ChatClient, Endpoint
+from palo.client.errors import EndpointError
 from palo.client.questions import ChatQuestion, ImageContent, Message, assistant, user
 
 

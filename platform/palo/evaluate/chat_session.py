@@ -10,9 +10,9 @@ from palo import storage
 from palo.checkpoint.load import TrainedModel
 from palo.errors import DataError
 from palo.evaluate.generation import image_features, preprocessing_of, prompt_ids
+from palo.inference.engine import EngineSettings
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.inference.settings import EngineSettings
 from palo.text.encoding import stop_ids
 from palo.text.messages import Conversation, Turn
 

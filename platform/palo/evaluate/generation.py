@@ -14,9 +14,9 @@ from palo.evaluate.benches.item import BenchItem
 from palo.images.decode import decode_image, preprocess
 from palo.images.image_folder import read_image_file
 from palo.images.preprocessing import Preprocessing, read_preprocessing
+from palo.inference.engine import EngineSettings
 from palo.inference.request import FinishReason, Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.inference.settings import EngineSettings
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from palo.errors import MismatchError
 from palo.inference.adapters import Adapter
-from palo.inference.attention import Attention
-from palo.inference.layers import Place, block_of, linear_of, norm_of
+from palo.inference.layers import Attention, Place, block_of, linear_of, norm_of
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration

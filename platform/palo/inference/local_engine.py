@@ -4,12 +4,17 @@ import logging
 import threading
 from collections.abc import AsyncGenerator
 
-from palo.inference.errors import EngineClosedError, EngineFailedError, queue_full
-from palo.inference.interface import Listener, streamed
+from palo.inference.engine import (
+    EngineClosedError,
+    EngineFailedError,
+    EngineStats,
+    Listener,
+    queue_full,
+    streamed,
+)
 from palo.inference.request import Output, Request
 from palo.inference.scheduler import Scheduler
 from palo.inference.sequence import SequenceState
-from palo.inference.stats import EngineStats
 
 _LOG = logging.getLogger(__name__)
 

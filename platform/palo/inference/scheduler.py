@@ -10,16 +10,13 @@ from torch import Tensor
 
 from palo import config
 from palo.inference.adapters import Adapter
-from palo.inference.kv_cache import KVCache
+from palo.inference.engine import EngineSettings, EngineStats
+from palo.inference.kv_cache import KVCache, PrefixCache
 from palo.inference.model_runner import ModelRunner
 from palo.inference.planning import plan
-from palo.inference.prefix_cache import PrefixCache
-from palo.inference.preparing import RequestPreparer
 from palo.inference.request import Output, Request
 from palo.inference.sampler import sample_tokens
-from palo.inference.sequence import SequenceState
-from palo.inference.settings import EngineSettings
-from palo.inference.stats import EngineStats
+from palo.inference.sequence import RequestPreparer, SequenceState
 from palo.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:

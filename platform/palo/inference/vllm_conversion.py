@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from palo.inference.engine import EngineSettings
 from palo.inference.request import Token
 from palo.inference.sequence import SequenceState
-from palo.inference.settings import EngineSettings
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration

@@ -19,13 +19,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from palo.errors import ConfigError
-from palo.inference.errors import EngineClosedError, EngineFailedError, queue_full
-from palo.inference.interface import Listener, streamed
-from palo.inference.preparing import RequestPreparer
+from palo.inference.engine import (
+    EngineClosedError,
+    EngineFailedError,
+    EngineSettings,
+    EngineStats,
+    Listener,
+    queue_full,
+    streamed,
+)
 from palo.inference.request import Output, Request
-from palo.inference.sequence import SequenceState
-from palo.inference.settings import EngineSettings
-from palo.inference.stats import EngineStats
+from palo.inference.sequence import RequestPreparer, SequenceState
 from palo.inference.vllm_conversion import engine_arguments, prompt_of, sampling_of, tokens_of
 from palo.text.tokenizer import TextTokenizer
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.observability.logs import request_named
-from palo.security.head_limit import API_PATHS
+from palo.security.http_limits import API_PATHS
 
 _LOG = logging.getLogger(__name__)
 _NAME = re.compile(rb"[A-Za-z0-9_.-]{1,64}")

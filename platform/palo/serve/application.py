@@ -14,14 +14,14 @@ from palo.observability.logs import RequestLog, start_logging
 from palo.security.access import Access
 from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
-from palo.serve.images.reader import ImageReader
+from palo.serve.image_reader import ImageReader
 from palo.serve.ingress import Edge, build_app
-from palo.serve.loading import ModelSource, grouped
-from palo.serve.protocol import question_language
+from palo.serve.loading import grouped
+from palo.serve.protocol.conversation import load as load_language_finder
 from palo.serve.replica import ModelReplica
 from palo.serve.replica_client import Call, ReplicaClient
 from palo.serve.routing import ImageRouter
-from palo.serve.settings import ServeSettings
+from palo.serve.settings import ModelSource, ServeSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -67,7 +67,7 @@ class Ingress:
             max_requests=settings.max_requests,
         )
         start_logging()
-        question_language.load()
+        load_language_finder()
         edge = Edge(bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path)
         app = build_app(front, edge)
         # What is loaded by now stays: else each full collection goes through all of it, and every

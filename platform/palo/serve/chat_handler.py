@@ -13,17 +13,16 @@ from palo.observability.logs import RequestLog
 from palo.observability.metrics import Metrics
 from palo.security.access import Access
 from palo.security.audit_log import AuditThrottle
-from palo.security.body_limit import BodyBounds
+from palo.security.http_limits import BodyBounds
 from palo.security.keys import ApiKey, KeyLimits
-from palo.security.rate_limiter import Lease, RateLimiter
-from palo.serve.images.reader import ImageReader
-from palo.serve.intake import RequestReader
-from palo.serve.protocol.bounds import ProtocolBounds
+from palo.security.rate_limiter import Lease, RateLimiter, TokenMeter
+from palo.serve.image_reader import ImageReader
+from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.protocol.generate import GenerateRequest
 from palo.serve.replica_client import ReplicaClient
 from palo.serve.replies import ChatReply
+from palo.serve.request_reader import RequestReader
 from palo.serve.request_recorder import RequestRecorder
-from palo.serve.token_meter import TokenMeter
 
 _RETRY_AFTER_S = 1.0
 _LOOKUPS = KeyLimits(requests_per_minute=600, tokens_per_minute=None, concurrent=None)

@@ -17,8 +17,7 @@ from torch import Tensor
 from palo.errors import StorageError
 from palo.images.preprocessing import Preprocessing
 from palo.images.store import ImageStore
-from palo.serve.images.decoder_pool import DecoderPool, Pixels
-from palo.serve.images.settings import ImageRules
+from palo.serve.decoder_pool import DecoderPool, ImageRules, Pixels
 from palo.serve.protocol.generate import RequestImage
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from palo.api_errors import APIError, APIErrorCode
 from palo.observability.boundary import Boundary
 from palo.security.access import LoopbackOnly
-from palo.security.body_limit import BodyBounds, BodyLimit
-from palo.security.head_limit import HeadLimit
+from palo.security.http_limits import BodyBounds, BodyLimit, HeadLimit
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.protocol.bodies import model_body, models_body
 

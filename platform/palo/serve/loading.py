@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,29 +23,18 @@ from palo.images.preprocessing import Preprocessing, read_preprocessing
 from palo.images.store import ImageStore
 from palo.images.store_spec import StoreSpec, read_spec
 from palo.inference.adapters import Adapter, load_adapter
+from palo.inference.engine import EngineSettings, InferenceEngine
+from palo.inference.local_engine import LocalEngine
+from palo.inference.scheduler import Scheduler
+from palo.inference.vllm_engine import VllmEngine, write_language
 from palo.model.assemble import assemble
+from palo.serve.settings import Backend, ModelSource
 from palo.text.encoding import stop_ids
 from palo.text.templates import TEMPLATES, Template
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelSource:
-    """A model that is served.
-
-    Attributes:
-        name: What clients call it.
-        folder: Folder of a finished stage.
-        images: Image store with features of its tower, as builds of corpora leave it: images that
-            are there aren't computed. None computes all.
-    """
-
-    name: str
-    folder: Path
-    images: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,3 +189,34 @@ def _version(stage: StageResult) -> str:
     written += sorted(stage.folder.glob("language/*.safetensors"))
     hashes = "".join(storage.file_hash(path) for path in written)
     return f"fp_{hashlib.sha256(hashes.encode()).hexdigest()[:12]}"
+
+
+def load_engine(
+    sources: Sequence[ModelSource], settings: EngineSettings, backend: Backend
+) -> tuple[LoadedModels, InferenceEngine]:
+    """Loads models that share one base, and what answers with them.
+
+    Args:
+        sources: The models; just one for vLLM.
+        settings: Sizes of the engine.
+        backend: The built-in engine, or vLLM.
+
+    Raises:
+        ConfigError: If vLLM isn't installed, or a setting is out of range.
+        DataError: If a folder holds no finished stage.
+        MismatchError: If weights don't fit together.
+    """
+    if backend == "built-in":
+        loaded = load_models(sources)
+        batcher = Scheduler(loaded.model, loaded.tokenizer, settings, loaded.adapters)
+        return loaded, LocalEngine(batcher)
+    loaded = load_models(sources, "cpu")
+    model, has_gpu = loaded.model, torch.cuda.is_available()
+    if has_gpu:
+        model.to(torch.bfloat16)
+    # vLLM reads the weights when it starts, and never again.
+    with TemporaryDirectory(prefix="palo-vllm-") as folder:
+        write_language(model, Path(folder))
+        model.to("cuda" if has_gpu else "cpu")
+        engine = VllmEngine(model, loaded.tokenizer, settings, Path(folder))
+    return loaded, engine

@@ -5,12 +5,14 @@ client meets warm kernels, caches and graphs.
 """
 
 import asyncio
+import dataclasses
+import logging
 import os
 import queue
 import secrets
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import time
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 
@@ -18,54 +20,29 @@ import torch
 from PIL import Image
 
 from palo.api_errors import APIError, APIErrorCode
-from palo.errors import PaloError, ResourceError
-from palo.inference.request import Output, Request, Sampling
-from palo.inference.settings import EngineSettings
-from palo.inference.stats import EngineStats
+from palo.errors import ConfigError, DataError, PaloError, ResourceError
+from palo.inference.engine import EngineClosedError, EngineFullError, EngineStats
+from palo.inference.request import Output, Request, Sampling, Token
 from palo.observability.logs import start_logging
-from palo.serve.backends import Backend, load_engine
+from palo.observability.metrics import CANCELLED, OK
 from palo.serve.image_encoder import ImageEncoder
-from palo.serve.images.settings import ImageRules
-from palo.serve.loading import ModelSource
+from palo.serve.loading import load_engine
 from palo.serve.priority import MODEL, lower_priority
-from palo.serve.protocol.generate import GenerateRequest, Item, ReplicaReport, RequestImage, Started
-from palo.serve.replica_endings import Ending, api_error_for
-from palo.serve.replica_pieces import piece_of, sampling_for
+from palo.serve.protocol.generate import (
+    Delta,
+    GenerateRequest,
+    Item,
+    ReplicaReport,
+    RequestImage,
+    Started,
+    TokenText,
+)
+from palo.serve.settings import ModelSource, ReplicaSettings
 from palo.text.encoding import encode_prompt
+from palo.text.tokenizer import TextTokenizer
 
 _WARM_UP_TIMEOUT_S = 600.0
 _WARM_UP_TOKENS = 4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReplicaSettings:
-    """How a replica computes.
-
-    Attributes:
-        engine: Sizes of its engine.
-        backend: What computes: the built-in engine, or vLLM where it is installed.
-        images: Which images are taken.
-        feature_cache_bytes: Memory for what the tower gave for images.
-        num_threads: Threads of one computation on a CPU: more than one help on idle cores only.
-    """
-
-    engine: EngineSettings = field(default_factory=EngineSettings)
-    backend: Backend = "built-in"
-    images: ImageRules = field(default_factory=ImageRules)
-    feature_cache_bytes: int = 256 * 2**20
-    num_threads: int = 1
-
-    def faults(self) -> Iterator[str]:
-        """Yields what is out of range."""
-        if self.feature_cache_bytes < 0:
-            yield f"feature_cache_bytes is {self.feature_cache_bytes}, it can't be negative"
-        if self.num_threads < 1:
-            yield f"num_threads is {self.num_threads}, it must be at least 1"
-
-    @property
-    def capacity(self) -> int:
-        """Requests that it answers or lets wait."""
-        return self.engine.num_slots + self.engine.max_waiting
 
 
 class ModelReplica:
@@ -243,3 +220,131 @@ class ModelReplica:
                 ) from None
             if output.error is not None:
                 raise output.error
+
+
+_LOG = logging.getLogger(__name__)
+
+
+class Ending:
+    """Notes how a request ends, for a line of the log with the name that its client knows.
+
+    Args:
+        ask: The request.
+        replica: Names the replica.
+    """
+
+    def __init__(self, ask: GenerateRequest, replica: str) -> None:
+        self._code: str | None = None
+        self._ask = ask
+        self._replica = replica
+        self._started_s = time.monotonic()
+
+    def saw(self, items: Sequence[Item]) -> None:
+        """Looks whether one of the items says why there is no answer."""
+        for item in items:
+            if isinstance(item, APIError):
+                self._code = item.code.value
+
+    def came(self) -> None:
+        """Notes that the answer came to its end."""
+        self._code = self._code or OK
+
+    def write(self) -> None:
+        """Writes the line; nobody said how it ended if its client has left."""
+        facts = {
+            "request_id": self._ask.request_id,
+            "model": self._ask.model,
+            "replica": self._replica,
+            "code": self._code or CANCELLED,
+            "total_s": round(time.monotonic() - self._started_s, 3),
+            "images": len(self._ask.images),
+        }
+        _LOG.info("answer", extra=facts)
+
+
+def api_error_for(error: PaloError, request_id: str) -> APIError:
+    """Returns what a client is told about an error.
+
+    Args:
+        error: What went wrong.
+        request_id: Names the request in the log.
+    """
+    if isinstance(error, APIError):
+        return error
+    if isinstance(error, EngineFullError):
+        return APIError(
+            error.fact,
+            fix=error.fix,
+            code=APIErrorCode.OVERLOADED,
+            retry_after_s=error.retry_after_s,
+        )
+    if isinstance(error, EngineClosedError):
+        return APIError(error.fact, fix=error.fix, code=APIErrorCode.REPLICA_LOST)
+    if isinstance(error, ConfigError):
+        return APIError(
+            error.fact, seen=error.seen, fix=error.fix, code=APIErrorCode.INVALID_REQUEST
+        )
+    if isinstance(error, DataError):
+        return APIError(
+            error.fact,
+            seen=error.seen,
+            fix=error.fix,
+            param="messages",
+            code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED,
+        )
+    _LOG.error("a request failed", exc_info=error, extra={"request_id": request_id})
+    return APIError("the model failed", fix="Ask again.", code=APIErrorCode.INTERNAL)
+
+
+def sampling_for(sampling: Sampling, choice: int, stop_ids: tuple[int, ...]) -> Sampling:
+    """Returns how one of several answers is drawn: each from a seed of its own.
+
+    Args:
+        sampling: What the request says.
+        choice: Number of the answer.
+        stop_ids: What ends answers of the model.
+    """
+    seed = None if sampling.seed is None else sampling.seed + choice
+    return dataclasses.replace(sampling, seed=seed, stop_ids=stop_ids)
+
+
+def piece_of(choice: int, output: Output, tokenizer: TextTokenizer | None) -> Delta | APIError:
+    """Returns what an output of the engine adds to an answer.
+
+    Args:
+        choice: Number of the answer.
+        output: The output.
+        tokenizer: For the text of tokens; None if nobody asked for them.
+    """
+    if output.finish == "cancelled":
+        return APIError(
+            "the replica that answered is going away",
+            fix="Ask again.",
+            code=APIErrorCode.REPLICA_LOST,
+        )
+    if output.finish == "error":
+        return APIError(
+            output.error.fact if output.error else "the model failed",
+            fix="Ask again.",
+            code=APIErrorCode.INTERNAL,
+        )
+    tokens = () if tokenizer is None else output.tokens
+    return Delta(
+        choice=choice,
+        text=output.text,
+        tokens=tuple(_text_of(token, tokenizer) for token in tokens if tokenizer is not None),
+        finish=output.finish,
+        usage=output.usage,
+    )
+
+
+def _text_of(token: Token, tokenizer: TextTokenizer) -> TokenText:
+    return TokenText(
+        data=_bytes_of(token.id, tokenizer),
+        logprob=token.logprob or 0.0,
+        top=tuple((_bytes_of(other, tokenizer), logprob) for other, logprob in token.top),
+    )
+
+
+def _bytes_of(token_id: int, tokenizer: TextTokenizer) -> bytes:
+    return b"" if tokenizer.is_special(token_id) else tokenizer.token_bytes(token_id)

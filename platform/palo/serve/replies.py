@@ -1,5 +1,6 @@
-"""What clients get while a replica answers: a whole body, or a stream of events."""
+"""Comments in streams that have nothing to say for a while, so that nobody takes them for dead."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -10,13 +11,46 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from palo.api_errors import APIError, APIErrorCode
-from palo.serve.keep_alive import kept_alive
-from palo.serve.protocol.bodies import AnswerWriter
-from palo.serve.protocol.events import DONE, event
+from palo.security.rate_limiter import TokenMeter
+from palo.serve.protocol.bodies import DONE, KEEP_ALIVE, AnswerWriter, event
 from palo.serve.protocol.generate import Delta, GenerateRequest, Item, ReplicaReport, Started
 from palo.serve.replica_client import Attempt
 from palo.serve.request_recorder import RequestRecorder
-from palo.serve.token_meter import TokenMeter
+
+
+async def kept_alive(events: AsyncGenerator[bytes], every_s: float) -> AsyncGenerator[bytes]:
+    """Passes events on, and a comment whenever none came for a while; clients leave those out.
+
+    Args:
+        events: The events; they are closed with this generator.
+        every_s: Seconds without an event after which there is a comment.
+
+    Yields:
+        Events and comments.
+    """
+    coming: asyncio.Task[bytes | None] | None = None
+    try:
+        while True:
+            if coming is None:
+                coming = asyncio.create_task(_next(events))
+            done, _ = await asyncio.wait({coming}, timeout=every_s)
+            if not done:
+                yield KEEP_ALIVE
+                continue
+            event, coming = coming.result(), None
+            if event is None:
+                return
+            yield event
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.wait({coming})
+        await events.aclose()
+
+
+async def _next(events: AsyncGenerator[bytes]) -> bytes | None:
+    return await anext(events, None)
+
 
 _LOG = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 10.0

@@ -3,15 +3,68 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
+from palo.inference.engine import EngineSettings
 from palo.security.access import AccessSettings
-from palo.security.body_limit import BodyBounds
-from palo.serve.loading import ModelSource
-from palo.serve.protocol.bounds import ProtocolBounds
-from palo.serve.replica import ReplicaSettings
+from palo.security.http_limits import BodyBounds
+from palo.serve.decoder_pool import ImageRules
+from palo.serve.protocol.chat_request import ProtocolBounds
 
 # Never `//host`, which browsers take for another server, and never `/` itself.
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+/?")
+
+
+Backend = Literal["built-in", "vllm"]
+"""What computes: the built-in engine, or vLLM where it is installed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSource:
+    """A model that is served.
+
+    Attributes:
+        name: What clients call it.
+        folder: Folder of a finished stage.
+        images: Image store with features of its tower, as builds of corpora leave it: images that
+            are there aren't computed. None computes all.
+    """
+
+    name: str
+    folder: Path
+    images: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplicaSettings:
+    """How a replica computes.
+
+    Attributes:
+        engine: Sizes of its engine.
+        backend: What computes: the built-in engine, or vLLM where it is installed.
+        images: Which images are taken.
+        feature_cache_bytes: Memory for what the tower gave for images.
+        num_threads: Threads of one computation on a CPU: more than one help on idle cores only.
+    """
+
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    backend: Backend = "built-in"
+    images: ImageRules = field(default_factory=ImageRules)
+    feature_cache_bytes: int = 256 * 2**20
+    num_threads: int = 1
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.feature_cache_bytes < 0:
+            yield f"feature_cache_bytes is {self.feature_cache_bytes}, it can't be negative"
+        if self.num_threads < 1:
+            yield f"num_threads is {self.num_threads}, it must be at least 1"
+
+    @property
+    def capacity(self) -> int:
+        """Requests that it answers or lets wait."""
+        return self.engine.num_slots + self.engine.max_waiting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from palo.errors import ConfigError
 from palo.observability.boundary import Boundary
 from palo.observability.logs import start_logging
 from palo.security.access import LoopbackOnly, is_loopback
-from palo.security.body_limit import BodyBounds, BodyLimit
+from palo.security.http_limits import BodyBounds, BodyLimit
 from palo.webui.authentication import AuthenticationGate
 from palo.webui.belongings import SessionOwnership
 from palo.webui.hardening import as_if_launched, make_private

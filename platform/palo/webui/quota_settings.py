@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
-from palo.security.body_limit import BodyBounds
+from palo.security.http_limits import BodyBounds
 
 # What a form adds to the files that are uploaded with it.
 _FORM_BYTES = 64 << 10

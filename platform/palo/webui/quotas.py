@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palo.api_errors import APIError, APIErrorCode
-from palo.security.body_limit import BodyLimit
+from palo.security.http_limits import BodyLimit
 from palo.webui.fair_cache import FairCache
 from palo.webui.paths import EVENTS, HEARTBEAT, JOIN, UPLOAD, UPLOAD_PROGRESS, path_in
 from palo.webui.quota_settings import QuotaSettings

@@ -22,7 +22,7 @@ from palo.client import (
     user,
 )
 from palo.client.answers import Reading
-from palo.client.failures import refused
+from palo.client.errors import refused
 from palo.errors import ConfigError, ImageError
 
 _PNG = ImageContent.of(b"\x89PNG\r\n\x1a\nrest")

@@ -10,9 +10,9 @@ import torch
 from tests.fixtures.words import Words
 
 from palo.inference.adapters import load_adapter
+from palo.inference.engine import EngineSettings
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.inference.settings import EngineSettings
 
 SENTINEL = -200
 WAIT_S = 60

@@ -7,7 +7,7 @@ import pickle
 import pytest
 from tests.unit.inference.conftest import WAIT_S, Collector, ids_of
 
-from palo.inference.errors import (
+from palo.inference.engine import (
     EngineFailedError,
     EngineFullError,
     queue_full,

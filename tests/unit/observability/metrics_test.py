@@ -3,10 +3,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from palo import languages
 from palo.api_errors import APIErrorCode
+from palo.inference.engine import EngineStats
 from palo.inference.request import TokenUsage
-from palo.inference.stats import EngineStats
-from palo.observability.engine_metrics import EngineMetrics
-from palo.observability.metrics import CANCELLED, OK, Metrics
+from palo.observability.metrics import CANCELLED, OK, EngineMetrics, Metrics
 
 STATS = EngineStats(
     num_waiting=1,

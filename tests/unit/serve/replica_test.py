@@ -7,10 +7,10 @@ import pytest
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ResourceError
-from palo.inference.settings import EngineSettings
-from palo.serve.loading import ModelSource
+from palo.inference.engine import EngineSettings
 from palo.serve.protocol.generate import Delta, ReplicaReport, Started
-from palo.serve.replica import ModelReplica, ReplicaSettings
+from palo.serve.replica import ModelReplica
+from palo.serve.settings import ModelSource, ReplicaSettings
 from palo.text.encoding import encode_prompt, expand_sentinels
 from palo.text.messages import Turn
 
@@ -70,7 +70,7 @@ def test_each_image_counts_with_all_of_its_tokens(replica, ask, image_files, tra
 
 def test_the_log_has_a_line_with_the_name_that_the_client_knows(replica, ask, image_files):
     lines = []
-    logger = logging.getLogger("palo.serve.replica_endings")
+    logger = logging.getLogger("palo.serve.replica")
     handler = logging.Handler()
     handler.emit = lines.append
     logger.addHandler(handler)

@@ -4,8 +4,7 @@ import pytest
 
 from palo import config
 from palo.errors import ConfigError
-from palo.serve.loading import ModelSource
-from palo.serve.settings import ServeSettings
+from palo.serve.settings import ModelSource, ServeSettings
 
 _MODELS = (ModelSource(name="palo", folder=Path("runs/palo")),)
 

@@ -1,12 +1,25 @@
-"""What clients get: whole answers, the chunks of a stream, the list of models."""
+"""Server-sent events, as OpenAI's streams use them."""
 
 import secrets
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
+
 from palo.inference.request import TokenUsage
 from palo.serve.protocol.generate import Delta, TokenText
+
+DONE = b"data: [DONE]\n\n"
+"""The last event of every stream."""
+
+KEEP_ALIVE = b": the answer is coming\n\n"
+"""A comment: no event, but something to read."""
+
+
+def event(values: dict[str, Any]) -> bytes:
+    """Returns values as one event."""
+    return b"data: " + orjson.dumps(values) + b"\n\n"
 
 
 class AnswerWriter:

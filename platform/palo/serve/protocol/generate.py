@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from palo.api_errors import APIError
+from palo.inference.engine import EngineStats
 from palo.inference.request import Sampling, TokenUsage
-from palo.inference.stats import EngineStats
 from palo.text.messages import Conversation
 
 

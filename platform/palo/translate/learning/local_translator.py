@@ -7,9 +7,9 @@ from palo.checkpoint.finished import StageResult, part_fingerprints
 from palo.checkpoint.load import TrainedModel
 from palo.checkpoint.parts import ModelParts
 from palo.errors import DataError
+from palo.inference.engine import EngineSettings
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.inference.settings import EngineSettings
 from palo.model.assemble import assemble
 from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn

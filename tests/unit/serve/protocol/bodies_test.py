@@ -2,8 +2,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from palo.inference.request import TokenUsage
-from palo.serve.protocol.bodies import AnswerWriter, models_body
-from palo.serve.protocol.events import DONE, event
+from palo.serve.protocol.bodies import DONE, AnswerWriter, event, models_body
 from palo.serve.protocol.generate import Delta, TokenText
 
 TAKEN = TokenUsage(

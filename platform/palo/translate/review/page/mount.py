@@ -5,7 +5,7 @@ from pathlib import Path
 import fastapi
 
 from palo import config, languages
-from palo.security.key_ring import KeyRing
+from palo.security.access import KeyRing
 from palo.translate.review.page.handlers import ReviewHandlers
 from palo.translate.review.page.layout import build_review
 from palo.translate.review.page.queue import ReviewQueue

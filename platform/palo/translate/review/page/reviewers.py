@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from palo.api_errors import APIError
 from palo.client import EndpointError
-from palo.security.key_ring import KeyRing
+from palo.security.access import KeyRing
 from palo.translate.review.page.texts import review_texts
 from palo.webui.tokens import Tokens, Visitor
 

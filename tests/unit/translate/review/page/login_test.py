@@ -7,8 +7,8 @@ import pytest
 from palo import config
 from palo.client import EndpointError
 from palo.errors import ConfigError
-from palo.security.key_file import add_key, revoke_key
-from palo.security.key_ring import KeyRing
+from palo.security.access import KeyRing
+from palo.security.keys import add_key, revoke_key
 from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.settings import ReviewPage
 from palo.translate.review.page.texts import review_texts

@@ -1,0 +1,319 @@
+"""Where a server is, and how long one waits for it."""
+
+import asyncio
+import contextlib
+import functools
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+import orjson
+
+from palo.client.answers import Reading, model_names
+from palo.client.errors import (
+    MAX_REPLY_BYTES,
+    failed,
+    not_understood,
+    refused,
+    took_too_long,
+)
+from palo.client.questions import ChatQuestion
+from palo.endpoint.credentials import (
+    address_faults,
+    authorization,
+    is_loopback,
+    key_faults,
+    without_key,
+)
+from palo.endpoint.replies import IDENTITY, ReplyBody
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """A server that speaks OpenAI's protocol.
+
+    Attributes:
+        url: Its address, with or without `/v1` at the end.
+        api_key: The key that it asks for; None if it asks for none. Never printed.
+        connect_s: Seconds that a connection may take.
+        silence_s: Seconds for which an answer may stand still, its beginning included.
+        answer_s: Seconds that a whole answer may take, however lively it is.
+        allow_insecure_http: Sends the key over http:// to another machine, too.
+    """
+
+    url: str = "http://127.0.0.1:8000"
+    api_key: str | None = field(default=None, repr=False)
+    connect_s: float = 5.0
+    silence_s: float = 120.0
+    answer_s: float = 1800.0
+    allow_insecure_http: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        yield from address_faults(self.url)
+        yield from key_faults(self.url, self.api_key, allow_insecure_http=self.allow_insecure_http)
+        for name in ("connect_s", "silence_s", "answer_s"):
+            if getattr(self, name) <= 0:
+                yield f"{name} is {getattr(self, name)} but must be positive"
+
+    def address(self, path: str) -> str:
+        """Returns the full address of a path below `/v1`, as `models`."""
+        return f"{self.url.rstrip('/').removesuffix('/v1')}/v1/{path}"
+
+    def client_settings(self) -> dict[str, Any]:
+        """Returns what httpx's clients are made with.
+
+        Raises:
+            ConfigError: If the address is wrong, or the key may not be sent there.
+        """
+        key = authorization(self.url, self.api_key, allow_insecure_http=self.allow_insecure_http)
+        return {
+            "headers": IDENTITY | key,
+            "timeout": httpx.Timeout(self.silence_s, connect=self.connect_s),
+            # A proxy of the environment is meant for other machines, and would read the key.
+            "trust_env": not is_loopback(self.url),
+            "verify": _tls(),
+        }
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Reads the certificates of authorities once: that takes tens of milliseconds of a core."""
+    return httpx.create_ssl_context()
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class Answer:
+    """An answer that comes piece by piece; iterating gives its text.
+
+    Attributes:
+        reading: What is known of it so far.
+    """
+
+    def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
+        self.reading = Reading(key=endpoint.api_key)
+        self.reading.begin(response.headers)
+        self._response = response
+        self._url = endpoint.url
+        self._until = time.monotonic() + endpoint.answer_s
+        self._cancelled = False
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            for data in self._response.iter_raw():
+                yield from self.reading.feed(data)
+                if self.reading.done:
+                    return
+                if time.monotonic() > self._until:
+                    raise took_too_long(self._url)
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            if self._cancelled:
+                return
+            if isinstance(error, httpx.StreamError):
+                raise
+            raise failed(error, self._url, begun=True) from error
+        if not self._cancelled:
+            self.reading.require_end()
+
+    def cancel(self) -> None:
+        """Ends the answer, from any thread: the server stops, and the iteration ends."""
+        self._cancelled = True
+        stream = self._response.extensions.get("network_stream")
+        connection = stream.get_extra_info("socket") if stream is not None else None
+        if connection is not None:
+            # Closing alone would leave a thread that waits for the next bytes waiting.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class ChatClient:
+    """Asks a server; a context manager, or to be closed.
+
+    Args:
+        endpoint: Where it is.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._http = httpx.Client(**endpoint.client_settings())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def models(self) -> list[str]:
+        """Returns the names of the models that can be asked.
+
+        Raises:
+            EndpointError: If the server can't be reached or refuses.
+        """
+        address = self._endpoint.address("models")
+        with self._sent("GET", address) as response:
+            return model_names(self._body(response), address)
+
+    def answer(self, question: ChatQuestion) -> str:
+        """Returns a whole answer.
+
+        Raises:
+            EndpointError: If there is none.
+        """
+        content = orjson.dumps(question.payload(stream=False))
+        with self._sent("POST", self._endpoint.address("chat/completions"), content) as response:
+            return Reading().take_whole(self._body(response))
+
+    @contextlib.contextmanager
+    def stream(self, question: ChatQuestion) -> Iterator[Answer]:
+        """Asks, and gives the answer as it comes; leaving the block ends it, also on the server.
+
+        Raises:
+            EndpointError: If the question is refused, or later, the answer fails.
+        """
+        content = orjson.dumps(question.payload(stream=True))
+        with self._sent("POST", self._endpoint.address("chat/completions"), content) as response:
+            yield Answer(response, self._endpoint)
+
+    @contextlib.contextmanager
+    def _sent(
+        self, method: str, address: str, content: bytes | None = None
+    ) -> Iterator[httpx.Response]:
+        try:
+            request = self._http.build_request(method, address, content=content, headers=_JSON)
+            response = self._http.send(request, stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise failed(error, self._endpoint.url, begun=False) from error
+        with contextlib.closing(response):
+            if response.status_code >= 300:
+                body = without_key(self._body(response), self._endpoint.api_key)
+                raise refused(response.status_code, response.headers, body)
+            yield response
+
+    def _body(self, response: httpx.Response) -> bytes:
+        body = ReplyBody(response.headers, MAX_REPLY_BYTES)
+        until = time.monotonic() + self._endpoint.answer_s
+        try:
+            for part in response.iter_raw():
+                if time.monotonic() > until:
+                    raise took_too_long(self._endpoint.url)
+                if not body.add(part):
+                    break
+        except httpx.HTTPError as error:
+            raise failed(error, self._endpoint.url, begun=True) from error
+        if body.fault and response.is_success:
+            raise not_understood(self._endpoint.url, body.fault)
+        return body.data
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class AsyncAnswer:
+    """An answer that comes piece by piece; iterating gives its text.
+
+    Attributes:
+        reading: What is known of it so far.
+    """
+
+    def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
+        self.reading = Reading(key=endpoint.api_key)
+        self.reading.begin(response.headers)
+        self._response = response
+        self._url = endpoint.url
+        self._until = time.monotonic() + endpoint.answer_s
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            async for data in self._response.aiter_raw():
+                for text in self.reading.feed(data):
+                    yield text
+                if self.reading.done:
+                    return
+                if time.monotonic() > self._until:
+                    raise took_too_long(self._url)
+        except httpx.HTTPError as error:
+            raise failed(error, self._url, begun=True) from error
+        self.reading.require_end()
+
+
+class AsyncChatClient:
+    """Asks a server; an asynchronous context manager.
+
+    Args:
+        endpoint: Where it is.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._http = httpx.AsyncClient(**endpoint.client_settings())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def models(self) -> list[str]:
+        """Returns the names of the models that can be asked.
+
+        Raises:
+            EndpointError: If the server can't be reached or refuses.
+        """
+        address = self._endpoint.address("models")
+        async with self._sent("GET", address) as response:
+            return model_names(await self._body(response), address)
+
+    @contextlib.asynccontextmanager
+    async def stream(self, question: ChatQuestion) -> AsyncIterator[AsyncAnswer]:
+        """Asks, and gives the answer as it comes; leaving the block ends it, also on the server.
+
+        Raises:
+            EndpointError: If the question is refused, or later, the answer fails.
+        """
+        content = orjson.dumps(question.payload(stream=True))
+        address = self._endpoint.address("chat/completions")
+        async with self._sent("POST", address, content) as response:
+            yield AsyncAnswer(response, self._endpoint)
+
+    @contextlib.asynccontextmanager
+    async def _sent(
+        self, method: str, address: str, content: bytes | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        try:
+            request = self._http.build_request(method, address, content=content, headers=_JSON)
+            async with asyncio.timeout(self._endpoint.answer_s):
+                response = await self._http.send(request, stream=True)
+        except TimeoutError as error:
+            raise took_too_long(self._endpoint.url) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise failed(error, self._endpoint.url, begun=False) from error
+        async with contextlib.aclosing(response):
+            if response.status_code >= 300:
+                body = without_key(await self._body(response), self._endpoint.api_key)
+                raise refused(response.status_code, response.headers, body)
+            yield response
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        body = ReplyBody(response.headers, MAX_REPLY_BYTES)
+        try:
+            async with asyncio.timeout(self._endpoint.answer_s):
+                async for part in response.aiter_raw():
+                    if not body.add(part):
+                        break
+        except TimeoutError as error:
+            raise took_too_long(self._endpoint.url) from error
+        except httpx.HTTPError as error:
+            raise failed(error, self._endpoint.url, begun=True) from error
+        if body.fault and response.is_success:
+            raise not_understood(self._endpoint.url, body.fault)
+        return body.data

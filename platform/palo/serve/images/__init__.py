@@ -1,1 +1,0 @@
-"""Images of chat requests: data URLs and remote images, decoded apart."""
