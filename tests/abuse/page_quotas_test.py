@@ -28,8 +28,8 @@ from palo.security.http_limits import BodyBounds
 from palo.serve.chat_page import PageSettings
 from palo.serve.chat_page.chat import Chat
 from palo.serve.chat_page.handlers import ChatHandlers
-from palo.webui.quota_settings import QuotaSettings
 from palo.webui.texts import page_texts
+from palo.webui.usage import QuotaSettings
 
 _WAIT_S = 30.0
 _SMALL = QuotaSettings(

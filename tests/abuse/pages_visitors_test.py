@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tests.fixtures.page_visits import KINDS, Site, chat_site, visiting
 
-from palo.webui import tokens
+from palo.webui import visitors
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -60,8 +60,8 @@ def test_a_stream_ends_soon_after_its_key_is_revoked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regression: a revoked key kept its page, and its streams, for twelve hours."""
-    monkeypatch.setattr(tokens, "CONFIRM_EVERY_S", 0.2)
-    monkeypatch.setattr("palo.webui.streams.CONFIRM_EVERY_S", 0.2)
+    monkeypatch.setattr(visitors, "CONFIRM_EVERY_S", 0.2)
+    monkeypatch.setattr("palo.webui.authentication.CONFIRM_EVERY_S", 0.2)
     with chat_site(tmp_path, "sk-site") as site, visiting(site) as visit:
         assert site.chat is not None
         site.chat.endless, site.chat.pause_s = True, 0.05
@@ -80,7 +80,7 @@ def test_a_stream_ends_soon_after_its_key_is_revoked(
 def test_answers_end_with_the_login_that_they_are_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("palo.webui.streams.CONFIRM_EVERY_S", 0.2)
+    monkeypatch.setattr("palo.webui.authentication.CONFIRM_EVERY_S", 0.2)
     with chat_site(tmp_path, "sk-site") as site, visiting(site) as visit:
         assert site.chat is not None
         site.chat.endless, site.chat.pause_s = True, 0.05
@@ -111,7 +111,7 @@ def test_cookies_take_linear_time() -> None:
 
     from palo.client import Endpoint
     from palo.webui.authentication import AuthenticationGate
-    from palo.webui.visitors import Visitors
+    from palo.webui.visitors import KeyLogins
 
     async def page(scope: Any, receive: Any, send: Any) -> None:
         pytest.fail("a stranger was let in")
@@ -119,7 +119,7 @@ def test_cookies_take_linear_time() -> None:
     async def send(message: Any) -> None:
         pass
 
-    gate = AuthenticationGate(page, Visitors(Endpoint()))
+    gate = AuthenticationGate(page, KeyLogins(Endpoint()))
 
     def seconds(size: int) -> float:
         cookie = b'a="' + b'\\"' * (size // 2) + b'"'

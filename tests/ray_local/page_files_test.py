@@ -21,7 +21,7 @@ def site(local_ray, tmp_path_factory):
     from palo.serve.chat_page.settings import PageSettings
     from palo.serve.page_server import page_application
     from palo.serve.running import PAGE_PATH, run_page, start_proxy
-    from palo.webui.quota_settings import QuotaSettings
+    from palo.webui.usage import QuotaSettings
 
     folder = tmp_path_factory.mktemp("feedback")
     with socket.socket() as probe:

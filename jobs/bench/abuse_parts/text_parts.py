@@ -205,10 +205,10 @@ def measures() -> Parse:
 
 
 def markup() -> Parse:
-    """Builds an element of a page around a text."""
-    from palo.html.markup import element
+    """Builds a table of a page around a text."""
+    from palo.html.page import table
 
-    return lambda text: element("p", text, title=text)
+    return lambda text: table(text, ("",), [(text,)])
 
 
 def _unit(text: str, language: str) -> "TranslationRequest":

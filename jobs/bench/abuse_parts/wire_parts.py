@@ -34,7 +34,7 @@ def cookie_header() -> Parse:
     """Builds what reads the cookies of a visitor."""
     from starlette.datastructures import Headers
 
-    from palo.webui.cookies import cookies_of
+    from palo.webui.request import cookies_of
 
     return refusing(lambda data: cookies_of(Headers(raw=[(b"cookie", data)])))
 

@@ -1,1 +1,1 @@
-"""HTML pages of one file each, safe by construction, right in every script and in the dark."""
+"""HTML pages from templates: each one file, safe against injected markup, right in every script."""

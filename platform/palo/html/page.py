@@ -1,13 +1,91 @@
-"""The frame of a page: one file, nothing from the internet, no script."""
+"""HTML pages from Jinja templates.
+
+A page is one file that loads nothing from elsewhere and runs no script. Values that templates show
+are escaped unless they are `Markup`, which only templates make.
+"""
 
 from collections.abc import Sequence
-from importlib.resources import files
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
-from palo.html.markup import Markup, element, joined
+import jinja2
+from markupsafe import Markup
 
-# Texts of a corpus are anybody's: even if one became markup, no browser would run or load it.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'"
+from palo import languages
+from palo.terminal import visible
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+class Templates:
+    """The templates of one folder, together with those of this package.
+
+    A template may name the modules of languages (`languages`), import from `macros.html`, and show
+    control characters with the filter `visible`. A value that it is not given is an error.
+
+    Args:
+        folder: Where the templates are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader([folder, _FOLDER]),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals["languages"] = languages
+        self._environment.filters["visible"] = visible
+
+    def render(self, template: str, /, **values: object) -> Markup:
+        """Returns a template with values in it.
+
+        Args:
+            template: Its file.
+            values: By the names that the template uses.
+        """
+        return Markup(self._environment.get_template(template).render(values))  # noqa: S704 - escaped
+
+    def macro(self, name: str, *values: object, file: str = "macros.html") -> Markup:
+        """Returns what a macro makes of values.
+
+        Args:
+            name: Name of the macro.
+            values: Its arguments.
+            file: The template that it is in.
+        """
+        made = getattr(self._environment.get_template(file).module, name)(*values)
+        return Markup(made)  # noqa: S704 - escaped
+
+
+@cache
+def _shared() -> Templates:
+    return Templates(_FOLDER)
+
+
+def language_label(code: str) -> Markup:
+    """Returns a language's names, its own in its own script.
+
+    Args:
+        code: ISO code; a code that isn't known is shown as it is.
+    """
+    return _shared().macro("language_label", code)
+
+
+def table(
+    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, name_columns: int = 1
+) -> Markup:
+    """Returns a table that scrolls by itself where the page is too narrow.
+
+    Args:
+        caption: What it shows.
+        head: Names of the columns.
+        rows: Cells, markup or text.
+        name_columns: How many of the first columns are words; the others are numbers.
+    """
+    return _shared().macro("table", caption, head, rows, name_columns)
 
 
 class Section(NamedTuple):
@@ -15,8 +93,8 @@ class Section(NamedTuple):
 
     Attributes:
         name: Its anchor.
-        title: What it is called, also in the list at the top.
-        body: What it holds.
+        title: Its heading, also in the list at the top.
+        body: Its contents.
     """
 
     name: str
@@ -32,33 +110,4 @@ def page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
         subtitle: A line below it.
         sections: Its parts.
     """
-    style = files("palo.html").joinpath("page.css").read_text(encoding="utf-8")
-    links = [
-        element("li", element("a", section.title, href=f"#{section.name}")) for section in sections
-    ]
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Markup(style)),
-    )
-    body = element(
-        "body",
-        element("a", "To the content", href="#content", class_="skip"),
-        element("header", element("h1", title), element("p", subtitle, class_="soft")),
-        element("nav", element("ul", *links), aria_label="Sections"),
-        element("main", *map(_section, sections), id="content"),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
-
-
-def _section(section: Section) -> Markup:
-    title = element("h2", section.title, id=f"{section.name}-title")
-    return element(
-        "section",
-        joined(title, section.body),
-        id=section.name,
-        aria_labelledby=f"{section.name}-title",
-    )
+    return _shared().render("page.html", title=title, subtitle=subtitle, sections=sections)

@@ -1,12 +1,13 @@
-"""Who may see a page: visitors with a token of ours, whose key is still good.
+"""Authentication: only visitors whose token and key are good reach a page.
 
 Every request passes here, uploads and files too, which Gradio itself gives to anybody.
 """
 
 import asyncio
+import contextlib
 import math
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -16,51 +17,61 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from palo.api_errors import APIErrorCode
 from palo.client import EndpointError
 from palo.security.audit_log import AuditThrottle, record
-from palo.webui.cookies import LANGUAGE_COOKIE, cookies_of, visitor_cookie, without_cookies
-from palo.webui.login_limit import LoginLimit
-from palo.webui.login_page import render_login
-from palo.webui.paths import is_stream, path_in
-from palo.webui.streams import until_gone
+from palo.webui.login import LoginLimit, key_of_form, render_login
+from palo.webui.request import (
+    LANGUAGE_COOKIE,
+    address_of,
+    cookies_of,
+    is_stream,
+    path_in,
+    visitor_cookie,
+    without_cookies,
+)
 from palo.webui.texts import PageTexts, chosen_language, isolated, page_texts
-from palo.webui.tokens import STAY_S, Tokens, Visitor
-from palo.webui.visitor_names import address_of
-from palo.webui.visitors import Authenticator, can_be_key
+from palo.webui.visitors import (
+    CONFIRM_EVERY_S,
+    STAY_S,
+    Authenticator,
+    Tokens,
+    Visitor,
+    can_be_key,
+)
 
-_MAX_FORM_BYTES = 4096
-_FORM_S = 10.0
 _ADMIT_S = 20.0
-_MOST_ASKING = 4
+_MAX_CHECKS = 4
 
 
 class AuthenticationGate:
-    """ASGI middleware: lets visitors in, and tells the page whose request it is.
+    """ASGI middleware: passes on the requests of visitors, each with its visitor.
 
-    What it lets through has the visitor in `scope["state"]["visitor"]`, and no cookie but that of
-    the language. Where nobody has to log in, a browser gets a token with the page, so that what
-    belongs to one browser isn't another's.
+    A request that it passes on has the visitor in `scope["state"]["visitor"]`, and no cookie but
+    that of the language. On a page without a login, a browser gets a token with the page, so that
+    sessions and files of one browser don't belong to another.
 
     Args:
         app: The page.
-        door: Who may come in; None if everybody may.
-        limit: How often somebody may try to log in.
-        trust_forwarded_for: See `palo.webui.visitor_names`.
+        authenticator: Checks keys and tokens; None for a page without a login.
+        limit: Limit on attempts to log in.
+        trust_forwarded_for: See `palo.webui.request.address_of`.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        door: Authenticator | None,
+        authenticator: Authenticator | None,
         limit: LoginLimit | None = None,
         *,
         trust_forwarded_for: bool = False,
     ) -> None:
         self._app = app
-        self._door = door
+        self._authenticator = authenticator
         self._guests: Tokens[None] = Tokens()
-        self._visitors: Authenticator | Tokens[None] = self._guests if door is None else door
+        self._visitors: Authenticator | Tokens[None] = (
+            self._guests if authenticator is None else authenticator
+        )
         self._limit = limit or LoginLimit()
         self._trust_forwarded_for = trust_forwarded_for
-        self._asking = asyncio.Semaphore(_MOST_ASKING)
+        self._checking = asyncio.Semaphore(_MAX_CHECKS)
         self._throttle = AuditThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,8 +81,8 @@ class AuthenticationGate:
         token = cookies.get(visitor_cookie(scope))
         language = cookies.get(LANGUAGE_COOKIE)
         response: Response | None = None
-        if self._door is not None and path.strip("/") == "login":
-            response = await self._log_in(Request(scope, receive), self._door, language)
+        if self._authenticator is not None and path.strip("/") == "login":
+            response = await self._log_in(Request(scope, receive), self._authenticator, language)
         elif path.strip("/") == "logout":
             response = self._log_out(Request(scope), token)
         if response is not None:
@@ -81,17 +92,17 @@ class AuthenticationGate:
         if visitor is not None and not await self._visitors.confirm(visitor):
             visitor = None
         is_page = scope["method"] == "GET" and not path.strip("/")
-        if visitor is None and self._door is None and is_page:
-            token = self._guests.give(None)
+        if visitor is None and self._authenticator is None and is_page:
+            token = self._guests.issue(None)
             visitor = self._guests.visitor(token)
-            send = _setting_cookie(send, scope, token)
+            send = _with_cookie(send, scope, token)
         if visitor is None:
             response = RedirectResponse("login", 303) if is_page else Response(status_code=401)
             await response(scope, receive, send)
             return
-        await self._let_in(visitor, scope, receive, send, language)
+        await self._pass_on(visitor, scope, receive, send, language)
 
-    async def _let_in(
+    async def _pass_on(
         self,
         visitor: Visitor[Any],
         scope: Scope,
@@ -110,77 +121,60 @@ class AuthenticationGate:
             await self._app(scope, receive, send)
 
     async def _log_in(
-        self, request: Request, door: Authenticator, language: str | None
+        self, request: Request, authenticator: Authenticator, language: str | None
     ) -> Response:
         chosen = request.query_params.get("language") or language
         code = chosen_language(chosen, request.headers.get("accept-language"))
-        about, words = door.welcome(code), page_texts(code)
+        about, texts = authenticator.about(code), page_texts(code)
         if request.method != "POST":
             return HTMLResponse(render_login(code, about=about))
         address = address_of(request.scope, trust_forwarded_for=self._trust_forwarded_for)
         if wait_s := self._limit.begin(address):
             self._throttle.record("page_login_limited", client=address)
-            return _limited(words, about, wait_s)
+            return _limited(texts, about, wait_s)
         try:
-            key = await _key_of(request)
-            token = await self._admitted(door, key)
+            key = await key_of_form(request)
+            token = await self._admitted(authenticator, key)
         except (ValueError, KeyError, TimeoutError):
             return HTMLResponse(render_login(code, about=about), 400)
         except EndpointError as error:
             self._throttle.record("page_login_refused", client=address, reason=error.code)
             status = 401 if error.code is APIErrorCode.INVALID_API_KEY else 503
-            return HTMLResponse(render_login(code, words.error(error), about=about), status)
+            return HTMLResponse(render_login(code, texts.error(error), about=about), status)
         self._limit.succeeded(address)
-        visitor = door.visitor(token)
+        visitor = authenticator.visitor(token)
         record("page_login", client=address, login=visitor.owner if visitor else None)
         response = RedirectResponse(".", 303)
         _set_cookie(response, request.scope, token)
         return response
 
-    async def _admitted(self, door: Authenticator, key: str) -> str:
+    async def _admitted(self, authenticator: Authenticator, key: str) -> str:
         if not can_be_key(key):
             raise EndpointError("this can't be a key", code=APIErrorCode.INVALID_API_KEY)
         try:
-            async with asyncio.timeout(_ADMIT_S), self._asking:
-                return await door.admit(key)
+            async with asyncio.timeout(_ADMIT_S), self._checking:
+                return await authenticator.admit(key)
         except TimeoutError:
-            raise EndpointError("too many wait", code=APIErrorCode.OVERLOADED) from None
+            raise EndpointError("too many logins wait", code=APIErrorCode.OVERLOADED) from None
 
     def _log_out(self, request: Request, token: str | None) -> Response:
         if request.method != "POST":
             return Response(status_code=405)
         visitor = self._visitors.visitor(token)
         if visitor is not None:
-            self._visitors.dismiss(token)
+            self._visitors.revoke(token)
             record("page_logout", login=visitor.owner or None)
-        response = RedirectResponse("." if self._door is None else "login", 303)
-        is_https = request.scope.get("scheme") == "https"  # where the name's prefix asks for it
+        response = RedirectResponse("." if self._authenticator is None else "login", 303)
+        is_https = request.scope.get("scheme") == "https"  # the name's prefix requires it
         response.delete_cookie(visitor_cookie(request.scope), secure=is_https)
         return response
 
 
-def _limited(words: PageTexts, about: str, wait_s: float) -> Response:
+def _limited(texts: PageTexts, about: str, wait_s: float) -> Response:
     seconds = math.ceil(wait_s)
-    told = words["log_in_limited"].format(seconds=isolated(seconds))
-    page = render_login(words.language.code, told, about=about)
+    message = texts["log_in_limited"].format(seconds=isolated(seconds))
+    page = render_login(texts.language.code, message, about=about)
     return HTMLResponse(page, 429, {"Retry-After": str(seconds)})
-
-
-async def _key_of(request: Request) -> str:
-    """Returns the key of the login's form.
-
-    Raises:
-        ValueError: If it is no such form.
-        KeyError: If it has no key.
-        TimeoutError: If it comes too slowly.
-    """
-    body = b""
-    async with asyncio.timeout(_FORM_S):
-        async for part in request.stream():
-            body += part
-            if len(body) > _MAX_FORM_BYTES:
-                raise ValueError("a form of this size is none of ours")
-    return parse_qs(body.decode())["key"][0].strip()
 
 
 def _set_cookie(response: Response, scope: Scope, token: str) -> None:
@@ -194,8 +188,8 @@ def _set_cookie(response: Response, scope: Scope, token: str) -> None:
     )
 
 
-def _setting_cookie(send: Send, scope: Scope, token: str) -> Send:
-    """Returns what sends an answer with a visitor's cookie."""
+def _with_cookie(send: Send, scope: Scope, token: str) -> Send:
+    """Returns a `send` that adds a visitor's cookie to the answer."""
     answer = Response()
     _set_cookie(answer, scope, token)
 
@@ -205,3 +199,51 @@ def _setting_cookie(send: Send, scope: Scope, token: str) -> Send:
         await send(message)
 
     return sending
+
+
+async def until_gone(
+    visitor: Visitor[Any],
+    confirm: Callable[[Visitor[Any]], Awaitable[bool]],
+    app: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Answers a request, and ends the answer when the visitor has left or lost their key.
+
+    Args:
+        visitor: Whose request it is.
+        confirm: Tells whether they may stay.
+        app: The page.
+        scope: The request.
+        receive: The request's messages, as ASGI defines them.
+        send: Takes the answer's messages, as ASGI defines them.
+    """
+    begun = ended = False
+
+    async def forwarding(message: Message) -> None:
+        nonlocal begun, ended
+        begun = True
+        ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await send(message)
+
+    answer = asyncio.ensure_future(app(scope, receive, forwarding))
+    watch = asyncio.ensure_future(_gone(visitor, confirm))
+    try:
+        await asyncio.wait({answer, watch}, return_when=asyncio.FIRST_COMPLETED)
+        is_over = answer.done()
+    finally:
+        answer.cancel()
+        watch.cancel()
+        await asyncio.wait({answer, watch})
+    if is_over:
+        answer.result()
+    elif begun and not ended:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _gone(visitor: Visitor[Any], confirm: Callable[[Visitor[Any]], Awaitable[bool]]) -> None:
+    while await confirm(visitor):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CONFIRM_EVERY_S):
+                await visitor.gone.wait()

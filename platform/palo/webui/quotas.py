@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
+from typing import IO
 from urllib.parse import parse_qsl
 
 import orjson
@@ -13,16 +14,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.security.http_limits import BodyLimit
-from palo.webui.fair_cache import FairCache
-from palo.webui.paths import EVENTS, HEARTBEAT, JOIN, UPLOAD, UPLOAD_PROGRESS, path_in
-from palo.webui.quota_settings import QuotaSettings
+from palo.webui.request import (
+    EVENTS,
+    HEARTBEAT,
+    JOIN,
+    UPLOAD,
+    UPLOAD_PROGRESS,
+    path_in,
+    read_whole,
+    replayed,
+)
+from palo.webui.usage import FairCache, QuotaSettings, RequestKind, UsageLimits
 from palo.webui.visitors import visitor_of
-from palo.webui.visits import Kind, Visits
 
 _STREAMS = (EVENTS, UPLOAD_PROGRESS, HEARTBEAT)
 # Larger bodies wait on disk, in a file without a name, until they are whole.
 _IN_MEMORY_BYTES = 1 << 20
-_PART_BYTES = 256 << 10
 _MAX_SESSION_NAME = 200
 
 
@@ -33,11 +40,11 @@ class Quotas:
     file behind that nothing deletes.
 
     Args:
-        app: The page, behind the gate.
+        app: The page, behind authentication.
         settings: How much one visitor may use, and all of them together.
-        visitor_of: Names the visitor of a request.
+        name_of: Names the visitor of a request.
         max_file_bytes: Largest file that can be uploaded.
-        forget_session: Forgets what the page remembers of an open page.
+        forget_session: Frees the memory of an open page.
     """
 
     def __init__(
@@ -45,14 +52,14 @@ class Quotas:
         app: ASGIApp,
         settings: QuotaSettings,
         *,
-        visitor_of: Callable[[Scope], str],
+        name_of: Callable[[Scope], str],
         max_file_bytes: int,
         forget_session: Callable[[str], None],
     ) -> None:
         self._app = app
-        self._visitor_of = visitor_of
+        self._name_of = name_of
         self._forget_session = forget_session
-        self._visits = Visits(settings)
+        self._usage = UsageLimits(settings)
         self._bodies = BodyLimit(self._call, settings.bodies)
         self._uploads = BodyLimit(self._upload, settings.uploads_of(max_file_bytes))
         self._sessions = FairCache(
@@ -72,9 +79,11 @@ class Quotas:
             await self._app(scope, receive, send)
             return
         kind = _kind_of(scope)
-        handle = {Kind.CALL: self._bodies, Kind.UPLOAD: self._uploads}.get(kind, self._app)
+        handle = {RequestKind.CALL: self._bodies, RequestKind.UPLOAD: self._uploads}.get(
+            kind, self._app
+        )
         try:
-            with self._visits.admitted(self._visitor_of(scope), kind, _session_read(scope)):
+            with self._usage.admitted(self._name_of(scope), kind, _session_read(scope)):
                 await handle(scope, receive, send)
         except APIError as refusal:  # always before the page has begun to answer
             body = orjson.dumps(refusal.body(scope.get("state", {}).get("request_id")))
@@ -85,23 +94,31 @@ class Quotas:
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         with SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
-            if not await _read_whole(receive, body):
+            if not await read_whole(receive, body):
                 return
-            if path_in(scope) == JOIN and (number := _session_called(body)):
-                visitor, session = self._visitor_of(scope), visitor_of(scope).session(number)
-                self._visits.require_reader(visitor, session)
-                for old in self._sessions.keep(visitor, session, 1):
-                    self._forget_session(old)
-            await self._app(scope, _replayed(body, receive), send)
+            if path_in(scope) == JOIN:
+                call = _call_in(body)
+                # For `SessionOwnership`, so that no body is parsed twice.
+                scope = {**scope, "state": {**scope.get("state", {}), "call": call}}
+                self._count_session(scope, _session_of(call))
+            await self._app(scope, replayed(body, receive), send)
+
+    def _count_session(self, scope: Scope, number: str) -> None:
+        if not number:
+            return
+        visitor, session = self._name_of(scope), visitor_of(scope).session(number)
+        self._usage.require_reader(visitor, session)
+        for old in self._sessions.keep(visitor, session, 1):
+            self._forget_session(old)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer(send)
         with SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
-            if not await _read_whole(receive, body):
+            if not await read_whole(receive, body):
                 return
-            await self._app(scope, _replayed(body, receive), answer.send)
+            await self._app(scope, replayed(body, receive), answer.send)
         # Only now, since Gradio moves some of the files when it has answered.
-        visitor = self._visitor_of(scope)
+        visitor = self._name_of(scope)
         for path in answer.paths():
             with contextlib.suppress(FileNotFoundError):
                 for old in self._files.keep(visitor, path, os.stat(path).st_size):
@@ -127,11 +144,11 @@ class _Answer:
         return list(map(str, orjson.loads(self._body))) if self._is_good else []
 
 
-def _kind_of(scope: Scope) -> Kind:
+def _kind_of(scope: Scope) -> RequestKind:
     path = path_in(scope)
     if scope["method"] in ("GET", "HEAD"):
-        return Kind.STREAM if path.startswith(_STREAMS) else Kind.READ
-    return Kind.UPLOAD if path == UPLOAD else Kind.CALL
+        return RequestKind.STREAM if path.startswith(_STREAMS) else RequestKind.READ
+    return RequestKind.UPLOAD if path == UPLOAD else RequestKind.CALL
 
 
 def _session_read(scope: Scope) -> str:
@@ -142,52 +159,31 @@ def _session_read(scope: Scope) -> str:
     return visitor_of(scope).session(number) if number else ""
 
 
-def _session_called(body: "SpooledTemporaryFile[bytes]") -> str:
-    """Returns the open page that calls the server; "" for a body that names none.
+def _call_in(body: IO[bytes]) -> object:
+    """Returns the JSON of a call.
 
     Raises:
-        Refusal: If Gradio, whose parser takes more than JSON, could read another name.
+        APIError: If it is no JSON: Gradio's parser takes more, and could read another session.
     """
     body.seek(0)
     try:
-        values = orjson.loads(body.read() or b"{}")
+        return orjson.loads(body.read() or b"{}")
     except orjson.JSONDecodeError:
         raise APIError("the body is no JSON", code=APIErrorCode.INVALID_REQUEST) from None
-    session = values.get("session_hash", "") if isinstance(values, dict) else ""
+
+
+def _session_of(call: object) -> str:
+    """Returns the number of the open page that a call comes from; "" if it names none.
+
+    Raises:
+        APIError: If it can't be one.
+    """
+    session = call.get("session_hash", "") if isinstance(call, dict) else ""
     if not isinstance(session, str) or len(session) > _MAX_SESSION_NAME:
         raise APIError(
             "this names no session", param="session_hash", code=APIErrorCode.INVALID_REQUEST
         )
     return session
-
-
-async def _read_whole(receive: Receive, body: "SpooledTemporaryFile[bytes]") -> bool:
-    """Reads a body; returns False if its client left before the end."""
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return False
-        body.write(message.get("body", b""))
-        if not message.get("more_body", False):
-            return True
-
-
-def _replayed(body: "SpooledTemporaryFile[bytes]", receive: Receive) -> Receive:
-    """Returns what gives a whole body again, and then what else comes."""
-    body.seek(0, os.SEEK_END)
-    size = body.tell()
-    body.seek(0)
-    is_over = False
-
-    async def replay() -> Message:
-        nonlocal is_over
-        if is_over:
-            return await receive()
-        part = body.read(_PART_BYTES)
-        is_over = body.tell() == size
-        return {"type": "http.request", "body": part, "more_body": not is_over}
-
-    return replay
 
 
 def _delete(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the page says, in each language: the files of `texts/`."""
+"""The texts of pages in each language, from the files of `texts/`."""
 
 import math
 import tomllib
@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
+
+from markupsafe import Markup
 
 from palo import languages
 from palo.client import EndpointError
+from palo.html.page import Templates
 
 _FOLDER = Path(__file__).parent / "texts"
 _DEFAULT = "en"
 _RETRY_S = 5.0
+_TEMPLATES = Templates(Path(__file__).parent / "templates")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,15 +38,21 @@ class PageTexts:
         return self.texts[name]
 
     def error(self, error: EndpointError) -> str:
-        """Returns what to tell somebody who met an error."""
+        """Returns the message for an error."""
         seconds = math.ceil(_RETRY_S if error.retry_after_s is None else error.retry_after_s)
-        told = self.errors[error.code].format(seconds=isolated(seconds))
+        message = self.errors[error.code].format(seconds=isolated(seconds))
         if error.request_id is None:
-            return told
-        return f"{told} {self['request'].format(id=isolated(error.request_id))}"
+            return message
+        return f"{message} {self['request'].format(id=isolated(error.request_id))}"
 
     def speed(self, *, speed: float, first_s: float, count: int) -> str:
-        """Returns the line about how fast an answer came."""
+        """Returns the line about the speed of an answer.
+
+        Args:
+            speed: Tokens a second.
+            first_s: Seconds until the first token.
+            count: Tokens of the answer.
+        """
         return self["speed"].format(
             speed=isolated(f"{speed:.1f}"), first=isolated(f"{first_s:.2f}"), count=isolated(count)
         )
@@ -50,6 +61,16 @@ class PageTexts:
 def isolated(value: object) -> str:
     """Returns a value so that it keeps its own direction within a line of the other one."""
     return f"\u2068{value}\u2069"
+
+
+def notice(text: str, kind: Literal["news", "problem", "hint"] = "news") -> Markup:
+    """Returns a notice as HTML; "" without a text.
+
+    Args:
+        text: The text.
+        kind: Screen readers speak a problem at once, and news when they have time.
+    """
+    return _TEMPLATES.render("notice.html", text=text, kind=kind)
 
 
 def page_texts(code: str) -> PageTexts:
@@ -74,7 +95,7 @@ def read_texts(folder: Path, code: str) -> PageTexts:
 
 
 def chosen_language(cookie: str | None, accepted: str | None) -> str:
-    """Returns the language for somebody who comes to the page.
+    """Returns the code of the language in which a page is first shown.
 
     Args:
         cookie: Code that was chosen before; None if none was.

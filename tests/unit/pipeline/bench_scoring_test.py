@@ -125,7 +125,7 @@ def test_the_report_holds_every_answer_and_nothing_runs_in_it(run):
         if name.endswith(".html"):
             text = (run.output / name).read_text("utf-8")
             assert "<script" not in text
-            assert "default-src &#x27;none&#x27;" in text
+            assert "default-src 'none'" in text
     first = (run.output / "report.html").read_text("utf-8")
     assert "PALO-7B (paper)" in first
     assert "57.7" in first

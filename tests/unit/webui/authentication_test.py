@@ -8,11 +8,10 @@ from starlette.routing import Route
 
 from palo import languages
 from palo.client import Endpoint
-from palo.webui import tokens
 from palo.webui.authentication import AuthenticationGate
-from palo.webui.login_limit import LoginLimit
+from palo.webui.login import LoginLimit
 from palo.webui.texts import page_texts
-from palo.webui.visitors import Visitors
+from palo.webui.visitors import KeyLogins
 
 COOKIE = "palo_visitor"
 
@@ -32,7 +31,7 @@ async def _cookies(request):
 @pytest.fixture
 def visitors(chat_server):
     chat_server.key = "sk-good"
-    return Visitors(Endpoint(url=chat_server.url))
+    return KeyLogins(Endpoint(url=chat_server.url))
 
 
 @pytest.fixture
@@ -116,7 +115,7 @@ def test_a_form_that_is_none_is_refused(browse, body):
 
 @pytest.mark.parametrize("key", ["två", "a b", "x" * 513, "a\x00b"])
 def test_what_can_be_no_key_is_refused_without_asking_the_server(browse, monkeypatch, key):
-    monkeypatch.setattr(Visitors, "admit", lambda *_: pytest.fail("the server was asked"))
+    monkeypatch.setattr(KeyLogins, "admit", lambda *_: pytest.fail("the server was asked"))
     (answer,) = browse(_log_in(key))
     assert answer.status_code == 401
 
@@ -154,7 +153,7 @@ def test_a_server_that_hangs_keeps_no_login_waiting(browse, monkeypatch):
     async def hanging(*_):
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(Visitors, "admit", hanging)
+    monkeypatch.setattr(KeyLogins, "admit", hanging)
     monkeypatch.setattr("palo.webui.authentication._ADMIT_S", 0.01)
     answers = browse(*[_log_in("sk-good")] * 6)
     assert {answer.status_code for answer in answers} == {503}
@@ -173,11 +172,11 @@ def test_a_revoked_key_loses_the_page_and_a_server_that_is_away_takes_none(
     browse, visitors, chat_server, monkeypatch
 ):
     """Regression: a revoked key kept its page for twelve hours."""
-    monkeypatch.setattr(tokens, "CONFIRM_EVERY_S", 0.0)
+    monkeypatch.setattr("palo.webui.visitors.CONFIRM_EVERY_S", 0.0)
     token = asyncio.run(visitors.admit("sk-good"))
     look = ("GET", "/upload", {})
     (kept,) = browse(look, cookies={COOKIE: token})
-    away = Visitors(Endpoint(url="http://127.0.0.1:1"))
+    away = KeyLogins(Endpoint(url="http://127.0.0.1:1"))
     assert asyncio.run(away.is_still_good("sk-good"))
     chat_server.key = "sk-another"
     (lost,) = browse(look, cookies={COOKIE: token})
@@ -208,7 +207,7 @@ def test_an_open_stream_ends_when_its_visitor_leaves(visitors):
         )
         assert (await sent.get())["status"] == 200
         assert (await sent.get())["body"] == b"data: 1\n\n"
-        visitors.dismiss(token)
+        visitors.revoke(token)
         await asyncio.wait_for(running, 30)
         return [sent.get_nowait() for _ in range(sent.qsize())]
 

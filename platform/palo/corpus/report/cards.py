@@ -1,27 +1,67 @@
 """One row of a corpus as a card in a page."""
 
-from collections.abc import Sequence
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from palo import languages
+from markupsafe import Markup
+
 from palo.corpus.report.items import ShownSample, turns_of
 from palo.corpus.report.shards import Dropped
 from palo.data.records import Record
-from palo.html.language_label import language_label
-from palo.html.markup import Markup, element, joined
-from palo.terminal import visible
+from palo.html.page import Templates, language_label
+
+TEMPLATES = Templates(Path(__file__).parent / "templates")
+"""The templates of the report's sections."""
 
 _MOST_CHARACTERS = 4000
+_PLACE = "<image>\n"
+# A character of a script without spaces between words, or a word, or the space between two.
+_PIECE = re.compile(r"[\u2e80-\U0003ffff]|[^\s\u2e80-\U0003ffff]+|\s+")
+Pieces = tuple[tuple[str, str], ...]
 
 
-def words(text: str, language: str) -> Markup:
-    """Returns a text in its language's glyphs, each paragraph in its own direction."""
-    if len(text) > _MOST_CHARACTERS:
-        text = f"{text[:_MOST_CHARACTERS]} … ({len(text):,} characters)"
-    lang = language if languages.known(language) else None
-    return element("div", visible(text), class_="words", lang=lang, dir="auto")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CardPart:
+    """A text on a card.
+
+    Attributes:
+        pieces: The text in pieces, each with the element that marks it: "del", "ins", or none.
+        tag: The words above it.
+        kind: CSS classes.
+    """
+
+    pieces: Pieces
+    tag: str = ""
+    kind: str = "part"
 
 
-def sample_card(item: ShownSample, image: str | None) -> Markup:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """A row as the template shows it.
+
+    Attributes:
+        name: Its name, as `find` takes it.
+        language: ISO code of its texts.
+        parts: Its texts.
+        facts: What else is to be said of it.
+        reason: Why it was left out, if it was.
+        image: Its image as a data URI.
+        no_image: What stands in the place of a missing image.
+    """
+
+    name: str
+    language: str
+    parts: tuple[CardPart, ...]
+    facts: str
+    reason: str = ""
+    image: str | None = None
+    no_image: str = ""
+
+
+def sample_card(item: ShownSample, image: str | None) -> Card:
     """Returns a sample as the model sees it: the image, and which tokens are trained.
 
     Args:
@@ -30,92 +70,105 @@ def sample_card(item: ShownSample, image: str | None) -> Markup:
     """
     sample = item.sample
     num_trained = sum(part.num_tokens for part in item.parts if part.is_trained)
-    parts = [
-        element(
-            "div",
-            element(
-                "span",
-                f"{'trained' if part.is_trained else 'read'} · {_tokens(part.num_tokens)}",
-                class_="tag",
-            ),
-            words(part.text.strip("\n"), sample.language),
-            class_="part trained" if part.is_trained else "part",
+    parts = (
+        CardPart(
+            pieces=_plain(part.text.strip("\n")),
+            tag=f"{'trained' if part.is_trained else 'read'} · {_tokens(part.num_tokens)}",
+            kind="part trained" if part.is_trained else "part",
         )
         for part in item.parts
-    ]
-    facts = f"{_tokens(len(sample.input_ids))}, {num_trained:,} trained"
-    return element(
-        "article",
-        _image(item, image),
-        element("div", *parts, class_="parts"),
-        _footer(sample.sample_id, facts),
-        class_="card",
+    )
+    missing = f"image not found: {item.image or 'no path'}" if sample.image_id else "text only"
+    return Card(
+        name=sample.sample_id,
+        language=sample.language,
+        parts=tuple(parts),
+        facts=f"{_tokens(len(sample.input_ids))}, {num_trained:,} trained",
+        image=image,
+        no_image=missing,
     )
 
 
-def record_card(record: Record) -> Markup:
-    """Returns a record's turns."""
-    turns = [_turn(turn.role, words(turn.text, record.language)) for turn in record.turns]
-    facts = record.image or "text only"
-    return element(
-        "article",
-        element("div", *turns, class_="parts"),
-        _footer(record.record_id, facts),
-        class_="card",
+def record_card(record: Record) -> Card:
+    """Returns a record's turns as a card."""
+    return Card(
+        name=record.record_id,
+        language=record.language,
+        parts=tuple(_turn(turn.role, _plain(turn.text)) for turn in record.turns),
+        facts=record.image or "text only",
     )
 
 
-def dropped_card(row: Dropped, why: str | None = None) -> Markup:
+def dropped_card(row: Dropped, reason: str | None = None) -> Card:
     """Returns a row that was left out, and why.
 
     Args:
         row: The row.
-        why: What to say instead of its reason.
+        reason: The text to show instead of its reason.
     """
-    turns = [(role, words(text, row.language)) for role, text in turns_of(row.parsed() or {})]
-    return card_of_turns(why or told(row), turns, row)
+    turns = [_turn(role, _plain(text)) for role, text in turns_of(row.parsed() or {})]
+    return _card_of_dropped(row, reason or reason_of(row), turns)
 
 
-def card_of_turns(why: str, turns: Sequence[tuple[str, Markup]], row: Dropped) -> Markup:
-    """Returns a card for a row that was left out.
+def near_duplicate_card(first: Record | None, row: Dropped) -> Card:
+    """Returns a near duplicate as a card, with its differences from the first record marked.
 
     Args:
-        why: Why it was.
-        turns: Who says what; none shows the row as it was read.
-        row: The row.
+        first: The record that stays; None where it can't be found.
+        row: The one that was left out.
     """
-    body = [_turn(role, text) for role, text in turns] or [
-        element("div", words(row.text, row.language), class_="part raw")
+    turns = turns_of(row.parsed() or {})
+    if first is None or len(first.turns) != len(turns):
+        return dropped_card(row, "left out")
+    pairs = [
+        (turn.text, role, text.removeprefix(_PLACE) if turn.num_images else text)
+        for turn, (role, text) in zip(first.turns, turns, strict=True)
     ]
-    return element(
-        "article",
-        element("p", element("strong", why), class_="why"),
-        element("div", *body, class_="parts"),
-        _footer(row.name, joined(language_label(row.language), f", {row.step}")),
-        class_="card",
-    )
+    if any(len(text) > _MOST_CHARACTERS for pair in pairs for text in pair):
+        return dropped_card(row, "left out")
+    marked = [_turn(role, tuple(_changes(before, after))) for before, role, after in pairs]
+    return _card_of_dropped(row, "left out", marked)
 
 
-def told(row: Dropped) -> str:
+def cards_html(cards: Sequence[Card]) -> Markup:
+    """Returns cards side by side, as far as there is room."""
+    return TEMPLATES.macro("grid", cards, file="cards.html")
+
+
+def reason_of(row: Dropped) -> str:
     """Returns why a row was left out, with what was seen."""
     return f"{row.reason}: {row.detail}" if row.detail else row.reason
 
 
-def _turn(role: str, text: Markup) -> Markup:
-    kind = "part trained" if role == "assistant" else "part"
-    return element("div", element("span", role, class_="tag"), text, class_=kind)
+def _card_of_dropped(row: Dropped, reason: str, turns: Sequence[CardPart]) -> Card:
+    """Returns a card for a row that was left out; without turns, the row as it was read."""
+    return Card(
+        name=row.name,
+        language=row.language,
+        parts=tuple(turns) or (CardPart(pieces=_plain(row.text), kind="part raw"),),
+        facts=language_label(row.language) + f", {row.step}",
+        reason=reason,
+    )
 
 
-def _image(item: ShownSample, image: str | None) -> Markup:
-    if image is not None:
-        return element("img", src=image, alt="The image of this sample.", loading="lazy")
-    if item.sample.image_id is None:
-        return element("p", "text only", class_="no-image")
-    return element("p", f"image not found: {item.image or 'no path'}", class_="no-image")
+def _turn(role: str, pieces: Pieces) -> CardPart:
+    return CardPart(pieces=pieces, tag=role, kind="part trained" if role == "assistant" else "part")
 
 
-def _footer(name: str, facts: str) -> Markup:
-    return element("footer", element("code", name), " ", element("span", facts))
+def _plain(text: str) -> Pieces:
+    if len(text) > _MOST_CHARACTERS:
+        text = f"{text[:_MOST_CHARACTERS]} … ({len(text):,} characters)"
+    return (("", text),)
+
+
+def _changes(before: str, after: str) -> Iterator[tuple[str, str]]:
+    old, new = _PIECE.findall(before), _PIECE.findall(after)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for kind, start, end, new_start, new_end in matcher.get_opcodes():
+        if kind in ("replace", "delete"):
+            yield "del", "".join(old[start:end])
+        if kind != "delete":
+            yield "" if kind == "equal" else "ins", "".join(new[new_start:new_end])
 
 
 def _tokens(count: int) -> str:

@@ -4,10 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from palo import storage
 from palo.corpus.report import sections
-from palo.corpus.report.cards import dropped_card, record_card, sample_card
-from palo.corpus.report.differences import marked
+from palo.corpus.report.cards import (
+    TEMPLATES,
+    Card,
+    dropped_card,
+    near_duplicate_card,
+    record_card,
+    sample_card,
+)
 from palo.corpus.report.examples import (
     NearGroup,
     dropped_examples,
@@ -18,8 +26,6 @@ from palo.corpus.report.images import ImageViewer
 from palo.corpus.report.items import shown, tokenizer_of
 from palo.corpus.report.shards import Dropped
 from palo.data.corpus_reader import Corpus, open_corpus
-from palo.html.language_label import language_label
-from palo.html.markup import Markup, element, joined
 from palo.html.page import Section, page
 from palo.text.tokenizer import TextTokenizer
 
@@ -78,7 +84,7 @@ def report_page(corpus: Corpus, settings: ReportSettings, tokenizer: TextTokeniz
     examples = dropped_examples(corpus.folder, manifest.stages, settings.examples)
     repeated = {key: rows for key, rows in examples.items() if key[0] == "near_duplicate"}
     parts = [
-        Section("figures", "Figures", sections.tiles(manifest)),
+        Section("figures", "Figures", sections.figures(manifest)),
         Section("rows", "Where each row went", sections.account(manifest.stages)),
         Section("languages", "Languages and sources", sections.by_language(manifest)),
         Section("lengths", "Lengths", sections.lengths(manifest)),
@@ -103,75 +109,32 @@ def report_page(corpus: Corpus, settings: ReportSettings, tokenizer: TextTokeniz
 
 def _contact_sheet(corpus: Corpus, settings: ReportSettings, tokenizer: TextTokenizer) -> Markup:
     numbers = sample_numbers(corpus, settings.samples, settings.seed)
-    links = [
-        element("li", element("a", language_label(code), href=f"#samples-{code}"))
-        for code in numbers
-    ]
-    return joined(
-        element(
-            "p",
-            f"{settings.samples} of each language, chosen at random. Green words are trained, the "
-            "others are only read. Images are preprocessed as for the image tower.",
-        ),
-        element("ul", *links, class_="links", aria_label="Languages"),
-        samples_by_language(corpus, numbers, tokenizer),
-    )
-
-
-def samples_by_language(
-    corpus: Corpus, numbers: Mapping[str, Sequence[int]], tokenizer: TextTokenizer
-) -> Markup:
-    """Returns samples as cards, under their languages.
-
-    Args:
-        corpus: The corpus.
-        numbers: Sample numbers by language.
-        tokenizer: The corpus's tokenizer.
-    """
     samples = {code: corpus.read(rows) for code, rows in numbers.items()}
     every = [sample for rows in samples.values() for sample in rows]
     viewer = ImageViewer(corpus, [sample.image_id for sample in every if sample.image_id])
-    blocks: list[Markup] = []
+    cards: dict[str, list[Card]] = {}
     for code, rows in samples.items():
-        cards = []
+        cards[code] = []
         for sample in rows:
             path = viewer.path(sample.image_id) if sample.image_id else None
             image = viewer.data_uri(sample.image_id) if sample.image_id else None
-            cards.append(sample_card(shown(sample, tokenizer, path), image))
-        blocks += [
-            element("h3", language_label(code), id=f"samples-{code}"),
-            element("div", *cards, class_="cards"),
-        ]
-    return joined(*blocks)
+            cards[code].append(sample_card(shown(sample, tokenizer, path), image))
+    return TEMPLATES.render("samples.html", count=settings.samples, cards=cards)
 
 
 def _left_out(examples: Mapping[tuple[str, str], Sequence[Dropped]]) -> Markup:
-    blocks: list[Markup] = [
-        element(
-            "p",
-            "The first rows of each kind, as they were read. All of them are in the corpus's "
-            "quarantine; jobs/inspect_corpus.py writes them to a file for repair.",
-        )
+    groups = [
+        (step, reason, [dropped_card(row) for row in rows])
+        for (step, reason), rows in examples.items()
     ]
-    for (step, reason), rows in examples.items():
-        blocks += [
-            element("h3", reason, " ", element("span", step.replace("_", " "), class_="own")),
-            element("div", *map(dropped_card, rows), class_="cards"),
-        ]
-    return joined(*blocks)
+    return TEMPLATES.render("left_out.html", groups=groups)
 
 
 def _near(groups: Sequence[NearGroup]) -> Markup:
-    blocks: list[Markup] = [
-        element(
-            "p",
-            "The largest groups. The first record stays, the others are left out; what they say "
-            "otherwise is marked.",
-        )
-    ]
+    shown_groups = []
     for number, group in enumerate(groups, start=1):
         first = [] if group.first is None else [record_card(group.first)]
-        others = [marked(group.first, row) for row in group.others]
+        others = [near_duplicate_card(group.first, row) for row in group.others]
         title = f"Group {number}: {group.num_others:,} like the first"
-        blocks += [element("h3", title), element("div", *first, *others, class_="cards")]
-    return joined(*blocks)
+        shown_groups.append((title, [*first, *others]))
+    return TEMPLATES.render("near.html", groups=shown_groups)

@@ -1,22 +1,25 @@
-"""What a corpus's account has to say, as the sections of a page."""
+"""A corpus's account as the sections of a page."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from palo import languages
-from palo.corpus.report.charts import bars, histogram
+from palo.corpus.report.cards import TEMPLATES
 from palo.corpus.report.examples import in_order
 from palo.data.manifest import LENGTH_STEP, LanguageCount, Manifest, StageCount
-from palo.html.language_label import language_label
-from palo.html.markup import Markup, element, joined, table
+from palo.html.page import language_label, table
 
-_NOTHING = element("span", "0", class_="none")
+_NOTHING = Markup('<span class="none">0</span>')
+_WIDTH, _HEIGHT = 260, 72
+_OVERFLOW = {"split": "are split between rounds", "truncate": "are cut off"}
 
 
 def number(value: float) -> Markup:
     """Returns a number as a table has it; nothing is faint."""
-    return Markup.text(f"{value:,}") if value else _NOTHING
+    return Markup(f"{value:,}") if value else _NOTHING  # noqa: S704 - a number
 
 
 def share(part: float, whole: float) -> str:
@@ -24,7 +27,7 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def tiles(manifest: Manifest) -> Markup:
+def figures(manifest: Manifest) -> Markup:
     """Returns the figures that matter most."""
     first, last = manifest.stages[0], manifest.stages[-1]
     counts = manifest.languages
@@ -40,11 +43,7 @@ def tiles(manifest: Manifest) -> Markup:
             sum(count.num_text_tokens for count in counts),
         ),
     }
-    return element(
-        "ul",
-        *(element("li", element("strong", value), name) for name, value in values.items()),
-        class_="tiles",
-    )
+    return TEMPLATES.render("figures.html", figures=values)
 
 
 def short(value: float) -> str:
@@ -76,8 +75,6 @@ def account(stages: Sequence[StageCount]) -> Markup:
         for stage in stages
         for reason, counts in stage.dropped.items()
     ]
-    if not rows:
-        return joined(steps, element("p", "No row was left out."))
     codes = in_order(Counter({code: 1 for _, _, counts in rows for code in counts}))
     reasons = table(
         "Rows left out, by reason and language.",
@@ -88,21 +85,24 @@ def account(stages: Sequence[StageCount]) -> Markup:
         ],
         name_columns=2,
     )
-    return joined(steps, reasons)
+    return TEMPLATES.render("rows.html", steps=steps, reasons=reasons if rows else None)
 
 
 def by_language(manifest: Manifest) -> Markup:
     """Returns how much there is in each language, and of which source."""
     counts = {count.language: count for count in manifest.languages}
     absent = [languages.get(code).name for code in languages.codes() if code not in counts]
-    chart = bars(
-        "Records by language",
+    most = max((count.num_records for count in counts.values()), default=0) or 1
+    low = _low(counts)
+    bars = [
         {
-            code: (count.num_records, _records_in_words(count, manifest))
-            for code, count in counts.items()
-        },
-        low=_low(counts),
-    )
+            "language": code,
+            "percent": 100 * count.num_records / most,
+            "label": _records_in_words(count, manifest),
+            "is_low": code in low,
+        }
+        for code, count in counts.items()
+    ]
     names = [source.name for source in manifest.sources]
     sources = table(
         "Records by language and source.",
@@ -116,16 +116,9 @@ def by_language(manifest: Manifest) -> Markup:
             for code, count in counts.items()
         ],
     )
-    missing = f"No record is in {', '.join(absent)}." if absent else ""
-    key = element(
-        "p",
-        element("span", "", class_="key"),
-        "high-resource ",
-        element("span", "", class_="key low"),
-        f"low-resource. {missing}",
-        class_="soft",
+    return TEMPLATES.render(
+        "languages.html", absent=absent, bars=bars, sources=sources if names else ""
     )
-    return joined(key, chart, sources if names else "")
 
 
 def _records_in_words(count: LanguageCount, manifest: Manifest) -> str:
@@ -170,38 +163,54 @@ def lengths(manifest: Manifest) -> Markup:
             for count in manifest.languages
         ],
     )  # fmt: skip
-    what = {"split": "are split between rounds", "truncate": "are cut off"}
-    rule = what.get(limits.get("overflow"), "")
-    said = (
-        f"A sample holds at most {limit:,} text tokens (the dashed line); "
-        f"longer conversations {rule}."
-        if limit
-        else ""
+    return TEMPLATES.render(
+        "lengths.html",
+        limit=limit,
+        overflow=_OVERFLOW.get(limits.get("overflow"), ""),
+        width=_WIDTH,
+        height=_HEIGHT,
+        shapes=shapes,
+        figures=figures,
     )
-    return joined(element("p", said), element("div", *shapes, class_="shapes"), figures)
 
 
-def _shape(count: LanguageCount, size: int, limit: int | None, *, is_low: bool) -> Markup:
+def _shape(
+    count: LanguageCount, size: int, limit: int | None, *, is_low: bool
+) -> dict[str, object]:
+    """Returns the histogram of a language's lengths, with the numbers that the SVG needs.
+
+    Args:
+        count: The language's account.
+        size: Number of bars.
+        limit: The longest that is allowed, in tokens.
+        is_low: Whether the language is low-resource.
+    """
     values = [*count.lengths, *[0] * (size - len(count.lengths))]
     name = languages.get(count.language).name if languages.known(count.language) else ""
-    title = (
-        f"Lengths in {name or count.language}: half of the samples have at most "
-        f"{count.median_text_tokens:.0f} text tokens, 95 % at most {count.p95_text_tokens:.0f}."
-    )
-    return element(
-        "figure",
-        element("figcaption", language_label(count.language)),
-        histogram(title, values, LENGTH_STEP, limit),
-        element(
-            "div",
-            element("span", "0"),
-            element("span", f"median {count.median_text_tokens:,.0f}"),
-            element("span", f"{size * LENGTH_STEP:,} tokens"),
-            class_="scale",
-            aria_hidden="true",
+    most = max(values, default=0) or 1
+    width = _WIDTH / max(1, len(values))
+    share_of_limit = min((limit or 0) / (LENGTH_STEP * max(1, len(values))), 1)
+    return {
+        "language": count.language,
+        "title": (
+            f"Lengths in {name or count.language}: half of the samples have at most "
+            f"{count.median_text_tokens:.0f} text tokens, 95 % at most "
+            f"{count.p95_text_tokens:.0f}."
         ),
-        class_="low" if is_low else None,
-    )
+        "is_low": is_low,
+        "columns": [
+            {
+                "x": f"{number * width:.2f}",
+                "y": f"{_HEIGHT - _HEIGHT * value / most:.2f}",
+                "width": f"{max(width - 0.6, 0.5):.2f}",
+                "height": f"{_HEIGHT * value / most:.2f}",
+            }
+            for number, value in enumerate(values)
+        ],
+        "limit": None if limit is None else f"{share_of_limit * _WIDTH:.2f}",
+        "median": f"median {count.median_text_tokens:,.0f}",
+        "longest": f"{size * LENGTH_STEP:,} tokens",
+    }
 
 
 def mixture(manifest: Manifest) -> Markup:
@@ -238,8 +247,8 @@ def settings(manifest: Manifest) -> Markup:
         "tower": manifest.tower_fingerprint or "-",
         "code": manifest.code_version,
     }
-    values = json.dumps(manifest.settings, indent=2, ensure_ascii=False)
-    return joined(
-        table("What made it.", ("what", "value"), list(facts.items()), name_columns=2),
-        element("details", element("summary", "All settings"), element("pre", values, tabindex=0)),
+    return TEMPLATES.render(
+        "settings.html",
+        facts=table("What made it.", ("what", "value"), list(facts.items()), name_columns=2),
+        settings=json.dumps(manifest.settings, indent=2, ensure_ascii=False),
     )

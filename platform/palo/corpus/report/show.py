@@ -8,7 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 from palo.corpus.report import terminal
-from palo.corpus.report.cards import dropped_card, record_card, sample_card
+from palo.corpus.report.cards import (
+    Card,
+    cards_html,
+    dropped_card,
+    record_card,
+    sample_card,
+)
 from palo.corpus.report.examples import dropped_examples, sample_numbers
 from palo.corpus.report.images import ImageViewer
 from palo.corpus.report.items import ShownSample, shown, tokenizer_of
@@ -28,7 +34,6 @@ from palo.data.manifest import StageCount
 from palo.data.records import Record
 from palo.data.samples import Sample
 from palo.errors import DataError
-from palo.html.markup import Markup, element
 from palo.html.page import Section, page
 from palo.text.tokenizer import TextTokenizer
 
@@ -166,11 +171,11 @@ class Inspector:
         ]
         viewer = ImageViewer(self.corpus, ids) if ids else None
         cards = [_card(item, viewer) for item in items]
-        body = element("div", *cards, class_="cards")
-        return page(title, f"Corpus {self.folder}", [Section("rows", "Rows", body)])
+        sections = [Section("rows", "Rows", cards_html(cards))]
+        return page(title, f"Corpus {self.folder}", sections)
 
 
-def _card(item: Item, viewer: ImageViewer | None) -> Markup:
+def _card(item: Item, viewer: ImageViewer | None) -> Card:
     if isinstance(item, Record):
         return record_card(item)
     if isinstance(item, Dropped):

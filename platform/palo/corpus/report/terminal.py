@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from palo import languages
-from palo.corpus.report.cards import told
+from palo.corpus.report.cards import reason_of
 from palo.corpus.report.items import ShownSample, turns_of
 from palo.corpus.report.lookup import Found
 from palo.corpus.report.shards import Dropped
@@ -100,7 +100,7 @@ def record_lines(record: Record) -> Iterator[str]:
 
 def dropped_lines(row: Dropped) -> Iterator[str]:
     """Yields a row that was left out: where, why, and what it says."""
-    yield visible(f"{row.name}  {row.language}  left out at {row.step}: {told(row)}")
+    yield visible(f"{row.name}  {row.language}  left out at {row.step}: {reason_of(row)}")
     yield visible(f"{_INDENT}at {row.offset:,} of {row.file}")
     turns = turns_of(row.parsed() or {})
     for role, text in turns:

@@ -3,32 +3,35 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from markupsafe import Markup
+
 from palo import languages
 from palo.errors import PaloError
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.measures import Measures
 from palo.evaluate.statistics.relative import ScoredItem
-from palo.html.markup import Markup, element
+from palo.html.page import Templates
 from palo.images.image_folder import read_image_file, thumbnail_uri
+
+TEMPLATES = Templates(Path(__file__).parent / "templates")
+"""The templates of reports."""
 
 _WIDTH = 320
 
 
 class Images:
-    """Images of a bench as they stand in pages, each decoded once."""
+    """Images of a bench as pages show them, each decoded once."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, str | None] = {}
+        self._known: dict[Path, Markup] = {}
 
     def shown(self, path: Path) -> Markup:
-        """Returns an image, or that it is missing."""
+        """Returns an image, or a box that says that it is missing."""
         if path not in self._known:
-            self._known[path] = _uri(path)
-        uri = self._known[path]
-        if uri is None:
-            return element("div", f"no image: {path.name}", class_="no-image")
-        return element("img", src=uri, alt=f"image {path.name}", class_="shown", loading="lazy")
+            uri = _uri(path)
+            self._known[path] = TEMPLATES.render("image.html", uri=uri, name=path.name)
+        return self._known[path]
 
 
 def _uri(path: Path) -> str | None:
@@ -38,72 +41,45 @@ def _uri(path: Path) -> str | None:
         return None
 
 
-def cards(board: Leaderboard, items: Sequence[BenchItem], images: Images) -> Markup:
+def cards(
+    board: Leaderboard, items: Sequence[BenchItem], images: Images, back: str | None = None
+) -> Markup:
     """Returns one card for each question.
 
     Args:
         board: The models' answers.
         items: The questions.
         images: Their images.
+        back: File of the page with all figures, for a link to it.
     """
     scores = {
         model.name: {one.key: one for one in model.judged.scored} if model.judged else {}
         for model in board.models
     }
-    return element(
-        "div",
-        *(
-            element(
-                "article",
-                element("h3", f"{item.category} {item.question_id}"),
-                element(
-                    "div",
-                    images.shown(item.image),
-                    element("div", *_asked(item), class_="parts"),
-                    class_="beside",
-                ),
-                element(
-                    "div",
-                    *(
-                        _answer(model, item, scores[model.name].get(item.key))
-                        for model in board.models
-                    ),
-                    class_="sides",
-                ),
-                class_="card",
-                id=f"{item.language}-{item.question_id}",
-            )
-            for item in items
-        ),
-        class_="stack",
-    )
+    values = [
+        {
+            "item": item,
+            "image": images.shown(item.image),
+            "answers": [
+                _answer(model, item, scores[model.name].get(item.key)) for model in board.models
+            ],
+        }
+        for item in items
+    ]
+    return TEMPLATES.render("cards.html", cards=values, back=back)
 
 
-def _asked(item: BenchItem) -> Iterator[Markup]:
-    yield _words("question", item.question, item.language)
-    yield _words(_reference_title(item), "\n".join(item.references), item.expected_language)
-
-
-def _reference_title(item: BenchItem) -> str:
-    return "reference" if len(item.references) == 1 else "right answers"
-
-
-def _answer(model: ModelResult, item: BenchItem, score: ScoredItem | None) -> Markup:
+def _answer(model: ModelResult, item: BenchItem, score: ScoredItem | None) -> dict[str, object]:
     answer = model.answers.get(item.key)
     if answer is None:
-        return element("div", element("span", model.name, class_="tag"), "no answer", class_="part")
-    parts = [
-        element("span", f"{model.name} · {_score(model, item, score)}", class_="tag"),
-        _plain(answer.text, item.expected_language),
-    ]
-    remarks = list(_remarks(model.measures[item.key], item.expected_language))
-    if remarks:
-        parts.append(element("p", ", ".join(remarks), class_="why"))
-    reasons = model.judged.reasons.get(item.key, ()) if model.judged else ()
-    if reasons:
-        words = (_plain(reason, "en") for reason in reasons)
-        parts.append(element("details", element("summary", "the judge's words"), *words))
-    return element("div", *parts, class_="part")
+        return {"model": model.name, "score": "", "text": None, "remarks": (), "reasons": ()}
+    return {
+        "model": model.name,
+        "score": _score(model, item, score),
+        "text": answer.text,
+        "remarks": list(_remarks(model.measures[item.key], item.expected_language)),
+        "reasons": model.judged.reasons.get(item.key, ()) if model.judged else (),
+    }
 
 
 def _score(model: ModelResult, item: BenchItem, score: ScoredItem | None) -> str:
@@ -132,12 +108,3 @@ def _remarks(measures: Measures, expected: str) -> Iterator[str]:
             yield words
     if measures.mentions and measures.mentions.hallucinated:
         yield f"not in the image: {', '.join(measures.mentions.hallucinated)}"
-
-
-def _words(title: str, text: str, code: str) -> Markup:
-    return element("div", element("span", title, class_="tag"), _plain(text, code), class_="part")
-
-
-def _plain(text: str, code: str) -> Markup:
-    """Returns words in their own direction, even where they are in another script than asked."""
-    return element("div", text, class_="words", lang=code, dir="auto")

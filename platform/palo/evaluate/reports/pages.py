@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from markupsafe import Markup
+
 from palo import languages, storage
+from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.measures import Summary
-from palo.evaluate.reports.cards import Images, cards
+from palo.evaluate.reports.cards import TEMPLATES, Images, cards
 from palo.evaluate.reports.tables import Table
-from palo.html.language_label import language_label
-from palo.html.markup import Markup, element, joined, table
-from palo.html.page import Section, page
+from palo.html.page import Section, language_label, page, table
 
 _MEASURES = (
     "answers", "exact", "relaxed", "chrF", "letters", "fidelity", "unsure", "empty",
@@ -40,36 +41,32 @@ def write_pages(
         StorageError: If they can't be written.
     """
     images = Images()
-    links = []
+    pages: dict[str, tuple[str, str, list[BenchItem]]] = {}
     for code in board.bench.codes:
         items = [item for item in board.bench.items if item.language == code]
-        label = language_label(code)
-        links.append(_page(folder, f"language-{code}", label, board, cards(board, items, images)))
+        name = f"language-{code}.html"
+        pages[name] = (languages.get(code).name, language_label(code), items)
     for category in board.bench.categories:
         items = [item for item in board.bench.items if item.category == category]
-        name = f"category-{_file_name(category)}"
-        body = cards(board, items, images)
-        links.append(_page(folder, name, Markup.text(category), board, body))
+        pages[f"category-{_file_name(category)}.html"] = (category, category, items)
     path = folder / "report.html"
-    sections = [*_figures(board, tables, charts), Section("answers", "Answers", _links(links))]
-    storage.write_text(
-        path, page(f"Results on {board.bench.source.title}", _facts(board), sections)
-    )
+    bench = board.bench.source.title
+    for name, (title, _, items) in pages.items():
+        section = Section("answers", "Answers", cards(board, items, images, path.name))
+        storage.write_text(folder / name, page(f"{bench}: {title}", "", [section]))
+    links = {name: label for name, (_, label, _) in pages.items()}
+    sections = [*_figures(board, tables, charts), Section("answers", "Answers", _part(links=links))]
+    storage.write_text(path, page(f"Results on {bench}", _facts(board), sections))
     return path
 
 
-def _page(folder: Path, name: str, label: Markup, board: Leaderboard, body: Markup) -> Markup:
-    back = element("p", element("a", "All figures", href="report.html"))
-    section = Section("answers", "Answers", joined(back, body))
-    title = re.sub(r"<[^<>]*>", "", label)
-    storage.write_text(
-        folder / f"{name}.html", page(f"{board.bench.source.title}: {title}", "", [section])
-    )
-    return element("li", element("a", label, href=f"{name}.html"))
-
-
-def _links(links: list[Markup]) -> Markup:
-    return element("ul", *links, class_="links")
+def _part(
+    *tables: Markup,
+    note: str = "",
+    chart: Mapping[str, str] | None = None,
+    links: Mapping[str, str] | None = None,
+) -> Markup:
+    return TEMPLATES.render("figures.html", tables=tables, note=note, chart=chart, links=links)
 
 
 def _file_name(category: str) -> str:
@@ -92,15 +89,14 @@ def _figures(
     for name, one in tables.items():
         rows = [(row, *map(_cell, cells)) for row, cells in one.rows.items()]
         body = table(one.title, ("", *one.columns), rows)
-        yield Section(name, one.title, joined(body, element("p", one.note, class_="soft")))
+        yield Section(name, one.title, _part(body, note=one.note))
     for title, path in charts.items():
-        image = element("img", src=_png(path), alt=title, class_="chart")
-        yield Section(path.stem, title, image)
+        yield Section(path.stem, title, _part(chart={"uri": _png(path), "title": title}))
     if board.differences:
         yield Section("differences", "Is it noise?", _differences(board))
-    yield Section("measures", "Without a judge", joined(*map(_measures, board.models)))
+    yield Section("measures", "Without a judge", _part(*map(_measures, board.models)))
     if any(one.yes_no for model in board.models for one in model.summaries.values()):
-        body = joined(*map(_yes_no, board.models))
+        body = _part(*map(_yes_no, board.models))
         yield Section("yes-no", "Yes and no (POPE)", body)
     yield Section("defects", "What went wrong", _defects(board))
 
@@ -108,8 +104,10 @@ def _figures(
 def _cell(text: str) -> Markup:
     """Returns a number with its interval below it, so that all columns find room."""
     number, bracket, rest = text.partition(" [")
-    interval = element("span", rest.removesuffix("]").replace(", ", "–"), class_="interval")
-    return joined(number, interval) if bracket else Markup.text(text)
+    if not bracket:
+        return Markup.escape(text)
+    interval = rest.removesuffix("]").replace(", ", "–")
+    return TEMPLATES.render("interval.html", number=number, interval=interval)
 
 
 def _png(path: Path) -> str:
@@ -118,7 +116,7 @@ def _png(path: Path) -> str:
 
 def _differences(board: Leaderboard) -> Markup:
     first = board.models[0].name
-    return joined(
+    return _part(
         *(
             table(
                 f"{name} against {first}",
@@ -132,7 +130,7 @@ def _differences(board: Leaderboard) -> Markup:
 
 
 def _group(name: str) -> Markup:
-    return language_label(name) if languages.known(name) else Markup.text(f"average, {name}")
+    return language_label(name) if languages.known(name) else Markup.escape(f"average, {name}")
 
 
 def _measures(model: ModelResult) -> Markup:
@@ -170,7 +168,7 @@ def _defects(board: Leaderboard) -> Markup:
             counts |= {f"no score: {k}": n for k, n in model.judged.unscored_by_reason.items()}
         rows += [(model.name, what, f"{count:,}") for what, count in counts.items()]
     if not rows:
-        return element("p", "Nothing: every question has an answer and, with a judge, a score.")
+        return _part(note="Nothing: every question has an answer and, with a judge, a score.")
     return table(
         "Questions and lines by what is wrong", ("", "what", "count"), rows, name_columns=2
     )

@@ -20,9 +20,8 @@ from palo.serve.chat_page.chat import Chat
 from palo.serve.chat_page.examples import PageExample
 from palo.serve.chat_page.feedback import FeedbackFolder, Opinion
 from palo.serve.chat_page.settings import PageSettings
-from palo.webui.texts import PageTexts, page_texts
-from palo.webui.visitor_names import VisitorNames
-from palo.webui.visitors import Visitors, visitor_of
+from palo.webui.texts import PageTexts, notice, page_texts
+from palo.webui.visitors import KeyLogins, VisitorNames, visitor_of
 
 _LOG = logging.getLogger(__name__)
 _OPINIONS: dict[object, Opinion] = {True: "good", "Like": "good", False: "bad", "Dislike": "bad"}
@@ -40,7 +39,7 @@ class ChatHandlers:
     """
 
     def __init__(
-        self, settings: PageSettings, visitors: Visitors, examples: tuple[PageExample, ...]
+        self, settings: PageSettings, visitors: KeyLogins, examples: tuple[PageExample, ...]
     ) -> None:
         self._settings = settings
         self._visitors = visitors
@@ -58,9 +57,9 @@ class ChatHandlers:
             async with AsyncChatClient(self._endpoint(request)) as client:
                 names = await client.models()
         except EndpointError as error:
-            return gr.update(), gr.update(), problem(page_texts(code).error(error))
+            return gr.update(), gr.update(), notice(page_texts(code).error(error), "problem")
         if not names:
-            return gr.update(), gr.update(), problem(page_texts(code)["no_models"])
+            return gr.update(), gr.update(), notice(page_texts(code)["no_models"], "problem")
         first = gr.update(choices=names, value=names[0])
         return first, gr.update(choices=names, value=names[-1]), ""
 
@@ -76,7 +75,7 @@ class ChatHandlers:
         """Takes a question from its field: both talks, the field, the notice."""
         text, files = written["text"].strip(), written["files"]
         if not text:
-            return first, second, gr.update(), problem(page_texts(code)["ask_first"])
+            return first, second, gr.update(), notice(page_texts(code)["ask_first"], "problem")
         if self._running.busy(str(request.session_hash)):
             return first, second, gr.update(), ""
         image = Path(files[0]) if files else None
@@ -180,7 +179,7 @@ class ChatHandlers:
                 yield said, said.shown(words), _speed(words, progress), _ending(words, progress)
         except PaloError as error:
             told = words.error(as_endpoint_error(error))
-            yield talk, talk.shown(words), "", problem(told)
+            yield talk, talk.shown(words), "", notice(told, "problem")
 
     async def answer_beside(
         self,
@@ -214,7 +213,7 @@ class ChatHandlers:
         words = page_texts(code)
         position = talk.answer_at(_shown_index(event))
         if position is None:
-            return problem(words["not_judged"])
+            return notice(words["not_judged"], "problem")
         opinion = _OPINIONS.get(event.liked) if isinstance(event.liked, bool | str) else None
         spoken = talk.said[position].language or language or code
         try:
@@ -222,8 +221,8 @@ class ChatHandlers:
             self._feedback.keep(talk, position, spoken, opinion, visitor)
         except PaloError as error:
             _LOG.warning("feedback wasn't kept: %s", error)
-            return problem(words["not_saved"])
-        return news(words[_SAVED[opinion]])
+            return notice(words["not_saved"], "problem")
+        return notice(words[_SAVED[opinion]])
 
     def write(self, first: Chat, code: str) -> str:
         """Returns the talk as a file's text."""
@@ -235,7 +234,9 @@ class ChatHandlers:
         refused = bounds.problem(first) or bounds.problem(second)
         if refused is None:
             return ""
-        return problem(page_texts(code).error(EndpointError("it is too long", code=refused)))
+        return notice(
+            page_texts(code).error(EndpointError("it is too long", code=refused)), "problem"
+        )
 
     def _endpoint(self, request: gr.Request) -> Endpoint:
         if not self._settings.login:
@@ -266,17 +267,7 @@ def _speed(words: PageTexts, progress: AnswerProgress) -> str:
 
 def _ending(words: PageTexts, progress: AnswerProgress) -> str:
     if progress.error is not None:
-        return problem(words.error(progress.error))
+        return notice(words.error(progress.error), "problem")
     if progress.stopped:
-        return news(words["stopped"])
-    return news(words["at_limit"]) if progress.at_limit else ""
-
-
-def problem(text: str) -> str:
-    """Returns a notice that screen readers say at once."""
-    return f'<p role="alert" class="problem">{html.escape(text)}</p>'
-
-
-def news(text: str) -> str:
-    """Returns a notice that screen readers say when they have time."""
-    return f'<p role="status">{html.escape(text)}</p>'
+        return notice(words["stopped"])
+    return notice(words["at_limit"]) if progress.at_limit else ""

@@ -9,8 +9,8 @@ from palo import config
 from palo.serve.chat_page.examples import draw_examples
 from palo.serve.chat_page.settings import PageSettings
 from palo.serve.chat_page.wiring import build_page
-from palo.webui.frame import head_of, mount_blocks, serve_alone
-from palo.webui.visitors import Visitors
+from palo.webui.mounting import head_of, mount_blocks, serve_alone
+from palo.webui.visitors import KeyLogins
 
 
 def mount_page(app: fastapi.FastAPI, settings: PageSettings, path: str = "/") -> None:
@@ -28,13 +28,13 @@ def mount_page(app: fastapi.FastAPI, settings: PageSettings, path: str = "/") ->
     """
     config.check(settings)
     images = Path(tempfile.mkdtemp(prefix="palo-page-"))
-    visitors = Visitors(settings.endpoint)
+    visitors = KeyLogins(settings.endpoint)
     examples = draw_examples(images)
     mount_blocks(
         app,
         lambda: build_page(settings, visitors, examples),
         path,
-        door=visitors if settings.login else None,
+        authenticator=visitors if settings.login else None,
         head=head_of(),
         public=[images],
         max_file_bytes=settings.max_image_bytes,

@@ -9,7 +9,7 @@ from palo.endpoint.credentials import way_faults
 from palo.serve.chat_page.chat import ChatBounds
 from palo.serve.chat_page.feedback import FeedbackBounds
 from palo.storage import S3Path
-from palo.webui.quota_settings import QuotaSettings
+from palo.webui.usage import QuotaSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,9 +11,9 @@ from palo.serve.chat_page.examples import PageExample
 from palo.serve.chat_page.handlers import ChatHandlers
 from palo.serve.chat_page.layout import ChatLayout, lay_out
 from palo.serve.chat_page.settings import PageSettings
-from palo.webui.cookies import LANGUAGE_COOKIE
+from palo.webui.request import LANGUAGE_COOKIE
 from palo.webui.texts import chosen_language, page_texts
-from palo.webui.visitors import Visitors
+from palo.webui.visitors import KeyLogins
 
 _KEEP_UPLOADS_S = 24 * 3600
 _LOOK_EVERY_S = 3600
@@ -21,7 +21,7 @@ _DEFAULT = "en"
 
 
 def build_page(
-    settings: PageSettings, visitors: Visitors, examples: tuple[PageExample, ...]
+    settings: PageSettings, visitors: KeyLogins, examples: tuple[PageExample, ...]
 ) -> gr.Blocks:
     """Returns the page.
 

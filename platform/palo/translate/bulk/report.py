@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from palo import storage
-from palo.html.language_label import language_label
-from palo.html.markup import Markup, element, joined, table
-from palo.html.page import Section, page
+from palo.html.page import Section, language_label, page, table
 from palo.translate.bulk.outputs import LanguageAccount
 
 _MOST_REASONS = 20
@@ -119,7 +119,7 @@ def _gates(report: TranslationReport) -> Markup:
             reasons = "; ".join(own.examples.get(gate, ()))
             rows.append((language_label(code), gate, decision, reasons, f"{count:,}", share))
     if not rows:
-        return element("p", "The gates accepted everything.")
+        return Markup("<p>The gates accepted everything.</p>")
     head = ("language", "gate", "decision", "for example", "conversations", "share")
     return table("Faults that were left after the last attempt", head, rows, name_columns=4)
 
@@ -157,4 +157,4 @@ def _left(report: TranslationReport) -> Markup:
         )
         if counts
     ]
-    return joined(*parts)
+    return Markup().join(parts)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from markupsafe import Markup
+
 from palo import config, languages, storage
-from palo.html.markup import Markup, element, joined, table
-from palo.html.page import Section, page
+from palo.html.page import Section, Templates, page, table
 from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.measure import Measure, checks_of, measure
 from palo.translate.translated import Decision
@@ -15,6 +16,7 @@ from palo.translate.translated import Decision
 _BEFORE, _AFTER = "#b5b5b5", "#31688e"
 _BAR = 0.4
 _MOST_EXAMPLES = 60
+_TEMPLATES = Templates(Path(__file__).parent / "templates")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,14 +97,12 @@ def examples_page(gain: Gain) -> str:
     for example, old, new in zip(gain.examples, gain.before, gain.after, strict=True):
         if old == new or len(rows) == _MOST_EXAMPLES:
             continue
-        language = languages.get(example.language)
-        cells = {"lang": language.code, "dir": language.direction}
         rows.append(
             (
-                element("span", example.source, dir="auto"),
-                element("span", *_marked(old, example.wanted), **cells),
-                element("span", *_marked(new, example.wanted), **cells),
-                element("span", example.wanted, **cells),
+                _cell([("", example.source)], None),
+                _cell(_differences(old, example.wanted), example.language),
+                _cell(_differences(new, example.wanted), example.language),
+                _cell([("", example.wanted)], example.language),
                 _faults(example, old),
                 _faults(example, new),
             )
@@ -116,15 +116,17 @@ def examples_page(gain: Gain) -> str:
     )
 
 
-def _marked(text: str, wanted: str) -> list[Markup]:
+def _cell(pieces: Sequence[tuple[str, str]], code: str | None) -> Markup:
+    language = languages.get(code) if code is not None else None
+    return _TEMPLATES.render("cell.html", pieces=pieces, language=language)
+
+
+def _differences(text: str, wanted: str) -> list[tuple[str, str]]:
+    """Returns the words of a text, those that differ from the wanted ones with "mark"."""
     words, right = text.split(" "), wanted.split(" ")
-    pieces = []
-    for kind, start, end, _, _ in SequenceMatcher(None, words, right, autojunk=False).get_opcodes():
-        found = " ".join(words[start:end])
-        if found:
-            pieces.append(element("mark", found) if kind != "equal" else joined(found))
-            pieces.append(joined(" "))
-    return pieces
+    changes = SequenceMatcher(None, words, right, autojunk=False).get_opcodes()
+    found = [(kind, " ".join(words[start:end])) for kind, start, end, _, _ in changes]
+    return [("" if kind == "equal" else "mark", text) for kind, text in found if text]
 
 
 def _faults(example: TranslationExample, text: str) -> str:

@@ -8,18 +8,16 @@ import gradio as gr
 
 from palo import languages
 from palo.errors import PaloError
-from palo.html.markup import element
 from palo.metrics.chrf import chrf
 from palo.translate.review.agreement import agreement_of
 from palo.translate.review.checks import DecisionFault
 from palo.translate.review.decision import Opinion
 from palo.translate.review.item import Item
-from palo.translate.review.page.answer import read_answer
-from palo.translate.review.page.form import decisions_of, item_form, notice
+from palo.translate.review.page.form import TEMPLATES, decisions_of, item_form, read_answer
 from palo.translate.review.page.queue import VIEWS, QueuePosition, ReviewerSession, ReviewQueue
 from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.texts import review_texts
-from palo.webui.texts import PageTexts, isolated
+from palo.webui.texts import PageTexts, isolated, notice
 from palo.webui.visitors import visitor_of
 
 Step = Literal["next", "previous", "stay"]
@@ -114,14 +112,14 @@ class ReviewHandlers:
     ) -> Shown:
         said = read_answer(answer, opinion)
         if not seat.reviewer:
-            return self._stay(seat, place, notice(words["name_first"], is_problem=True), words)
+            return self._stay(seat, place, notice(words["name_first"], "problem"), words)
         if said is None or (said.key, said.edition) != (place.key, place.edition):
-            return self._stay(seat, place, notice(words.errors["turns"], is_problem=True), words)
+            return self._stay(seat, place, notice(words.errors["turns"], "problem"), words)
         try:
             decided = self._desk.decide(seat, place, said)
         except PaloError as error:
             told = f"{words.errors['other']} {isolated(error.fact)}"
-            return self._stay(seat, place, notice(told, is_problem=True), words)
+            return self._stay(seat, place, notice(told, "problem"), words)
         if decided.saved:
             told = words["saved_accept" if opinion == "accept" else "saved_reject"]
             following = self._desk.move(seat, decided.place)
@@ -139,7 +137,7 @@ class ReviewHandlers:
         if decided.faster:
             told = words["stale"].format(name=isolated(decided.faster))
         return self._stay(
-            seat, decided.place, notice(told, is_problem=True), words, conflict=bool(decided.faster)
+            seat, decided.place, notice(told, "problem"), words, conflict=bool(decided.faster)
         )
 
     def _seat(
@@ -165,8 +163,14 @@ class ReviewHandlers:
         item = self._desk.store.find(place.key)
         if item is None:
             said = "nothing_left" if self._desk.store.languages() else "choose_language"
-            empty = element("p", words[said], class_="hint")
-            return Shown(place, empty, "", self._progress(seat, words), notice(told), saved)
+            return Shown(
+                place,
+                notice(words[said], "hint"),
+                "",
+                self._progress(seat, words),
+                notice(told),
+                saved,
+            )
         if self._desk.held_by_another(item.key, seat):
             told = f"{told} {words['busy']}"
         form = item_form(item, words, item.latest.get(seat.reviewer), self._images)
@@ -213,7 +217,7 @@ class ReviewHandlers:
                     likeness=isolated(likeness),
                 )
             )
-        return element("div", *(element("p", line) for line in lines))
+        return TEMPLATES.render("progress.html", lines=lines)
 
 
 def _told(fault: DecisionFault, words: PageTexts) -> str:

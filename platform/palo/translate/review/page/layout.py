@@ -10,7 +10,7 @@ from palo.translate.review.decision import Opinion
 from palo.translate.review.page.handlers import ReviewHandlers
 from palo.translate.review.page.queue import VIEWS, QueuePosition
 from palo.translate.review.page.texts import review_texts
-from palo.webui.cookies import LANGUAGE_COOKIE
+from palo.webui.request import LANGUAGE_COOKIE
 from palo.webui.texts import PageTexts, chosen_language
 
 _DEFAULT = "en"

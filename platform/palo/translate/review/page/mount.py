@@ -13,7 +13,7 @@ from palo.translate.review.page.reviewers import Reviewers
 from palo.translate.review.page.settings import ReviewPage
 from palo.translate.review.page.texts import review_texts
 from palo.translate.review.store import ReviewStore
-from palo.webui.frame import head_of, mount_blocks, serve_alone
+from palo.webui.mounting import head_of, mount_blocks, serve_alone
 from palo.webui.texts import page_texts
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -44,7 +44,7 @@ def mount_review(app: fastapi.FastAPI, settings: ReviewPage, path: str = "/") ->
             login=reviewers is not None,
         ),
         path,
-        door=reviewers,
+        authenticator=reviewers,
         head=head_of(more, (_ASSETS / "review.js").read_text(encoding="utf-8")),
         style=(_ASSETS / "review.css").read_text(encoding="utf-8"),
         quotas=settings.quotas,

@@ -6,7 +6,7 @@ from palo.api_errors import APIError
 from palo.client import EndpointError
 from palo.security.access import KeyRing
 from palo.translate.review.page.texts import review_texts
-from palo.webui.tokens import Tokens, Visitor
+from palo.webui.visitors import Tokens, Visitor
 
 _MOST_LOGINS = 100
 
@@ -47,7 +47,7 @@ class Reviewers(Tokens[Reviewer]):
             found = self._ring.find(f"Bearer {key}")
         except APIError as refusal:
             raise EndpointError(refusal.fact, fix=refusal.fix, code=refusal.code) from refusal
-        return self.give(Reviewer(found.name, key), found.id)
+        return self.issue(Reviewer(found.name, key), found.id)
 
     async def is_still_good(self, value: Reviewer) -> bool:
         """Tells whether a reviewer's key hasn't been revoked, and is still theirs.
@@ -64,6 +64,6 @@ class Reviewers(Tokens[Reviewer]):
         """Returns the name of somebody who has logged in."""
         return visitor.value.name
 
-    def welcome(self, code: str) -> str:
+    def about(self, code: str) -> str:
         """Returns what the login says the page is for, in a language."""
         return review_texts(code)["review_about"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from palo.security.access import is_loopback
-from palo.webui.quota_settings import QuotaSettings
+from palo.webui.usage import QuotaSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

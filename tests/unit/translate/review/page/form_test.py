@@ -10,8 +10,7 @@ from palo import languages
 from palo.translate.checks.run import GATES
 from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import Item, edition_of
-from palo.translate.review.page.answer import read_answer
-from palo.translate.review.page.form import decisions_of, item_form
+from palo.translate.review.page.form import decisions_of, item_form, read_answer
 from palo.translate.review.page.texts import review_texts
 from palo.translate.translated import CheckResult, Decision
 

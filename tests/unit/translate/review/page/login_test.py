@@ -22,11 +22,11 @@ def test_the_name_of_the_key_is_the_reviewers(tmp_path):
     assert reviewers.name_of(visitor) == "آمنہ"
     assert secret not in repr(visitor)
     assert reviewers.value("another") is None
-    reviewers.dismiss(token)
+    reviewers.revoke(token)
     assert not reviewers.knows(token)
     with pytest.raises(EndpointError, match="isn't known"):
         asyncio.run(reviewers.admit("sk-palo-wrong"))
-    assert reviewers.welcome("ur") == review_texts("ur")["review_about"]
+    assert reviewers.about("ur") == review_texts("ur")["review_about"]
 
 
 def test_a_revoked_key_is_good_no_more(tmp_path):
