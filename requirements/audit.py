@@ -1,4 +1,4 @@
-"""Asks PyPI's advisory data about every locked version: `make audit`.
+"""Known advisories for the locked versions, from PyPI: `make audit`.
 
 pip-audit alone ends well where it could ask about nothing, for example behind a mirror that has
 packages but no advisories. Here that is a failure of its own.
@@ -7,18 +7,17 @@ packages but no advisories. Here that is a failure of its own.
 import json
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-_LOCKS = ("requirements.lock", "requirements/cuda.lock", "requirements/tools.lock")
+from lock_file import LOCK, ROOT
+
 _FOUND, _NOT_ASKED = 1, 3
 
 
-def _audit(lock: str, options: list[str]) -> list[dict[str, object]] | None:
-    """Returns what pip-audit says of each package, or None where it says nothing."""
+def _audit(options: list[str]) -> list[dict[str, object]] | None:
+    """Returns pip-audit's record of each package, or None where it has none."""
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes"]
-    command += ["--progress-spinner", "off", "--format", "json", "--requirement", lock, *options]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    command += ["--progress-spinner", "off", "--format", "json", "--requirement", str(LOCK)]
+    run = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     try:
         dependencies: list[dict[str, object]] = json.loads(run.stdout)["dependencies"]
     except (ValueError, KeyError):
@@ -34,19 +33,18 @@ def main() -> int:
         0 if there is none, 1 if there are some, 3 if a package could not be asked about.
     """
     asked, skipped, found = 0, [], []
-    for lock in _LOCKS:
-        dependencies = _audit(lock, sys.argv[1:])
-        if dependencies is None:
-            print(f"{lock}: the advisory data can't be reached; nothing was checked")
-            return _NOT_ASKED
-        for one in dependencies:
-            if "skip_reason" in one:
-                skipped.append(str(one["name"]))
-                continue
-            asked += 1
-            for advisory in one["vulns"]:  # type: ignore[attr-defined]
-                fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
-                found.append(f"{one['name']} {one['version']}: {advisory['id']}, fixed in {fixed}")
+    dependencies = _audit(sys.argv[1:])
+    if dependencies is None:
+        print(f"{LOCK.name}: the advisory data can't be reached; nothing was checked")
+        return _NOT_ASKED
+    for one in dependencies:
+        if "skip_reason" in one:
+            skipped.append(str(one["name"]))
+            continue
+        asked += 1
+        for advisory in one["vulns"]:  # type: ignore[attr-defined]
+            fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
+            found.append(f"{one['name']} {one['version']}: {advisory['id']}, fixed in {fixed}")
     print("\n".join([*found, f"{asked} packages checked, {len(found)} advisories"]))
     if skipped:
         print(

@@ -12,32 +12,31 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-_PIN = re.compile(r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[\w.+]+)")
+_PIN = re.compile(r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[\w.+]+)(?: ; (?P<marker>.+))?")
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
-_LOCKS = (
-    "requirements.lock",
-    *(f"requirements/{name}.lock" for name in ("build", "cpu", "cuda", "mini", "tools")),
-)
+_LOCK = "requirements.lock"
 
 
 @dataclass(frozen=True)
 class Locked:
     version: str
     hashes: list[str]
+    labels: set[str]
 
 
-def _lock(root: Path, name: str) -> dict[str, Locked]:
-    text = (root / name).read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    found = {}
-    for entry in "\n".join(lines).replace("\\\n", " ").splitlines():
-        pin, *hashes = entry.split()
+def _read_lock(root: Path) -> dict[str, Locked]:
+    found: dict[str, Locked] = {}
+    text = (root / _LOCK).read_text(encoding="utf-8").partition("\n\n")[2]
+    for entry in re.split(r"\n(?=\w)", text.replace(" \\\n    --hash", "\n--hash").strip()):
+        pin, *hashes, labels = entry.splitlines()
         match = _PIN.fullmatch(pin)
-        assert match, f"{name}: not a plain pin: {entry[:80]}"
-        assert hashes, f"{name}: {pin} has no hash"
-        assert all(map(_HASH.fullmatch, hashes)), f"{name}: {pin}"
-        assert match["name"] not in found, f"{name}: {pin} is there twice"
-        found[match["name"]] = Locked(match["version"], hashes)
+        assert match, f"not a plain pin: {entry[:80]}"
+        assert hashes, f"{pin} has no hash"
+        assert all(map(_HASH.fullmatch, hashes)), pin
+        assert labels.startswith("    # "), f"{pin} has no labels"
+        assert match["name"] not in found, f"{pin} is there twice"
+        named = set(labels.removeprefix("    # ").split(", "))
+        found[match["name"]] = Locked(match["version"], hashes, named)
     return found
 
 
@@ -48,62 +47,75 @@ def project(root: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def locked(root: Path) -> dict[str, Locked]:
-    """What `make setup` installs here."""
-    return _lock(root, "requirements.lock") | _lock(root, "requirements/cpu.lock")
+    """What the lock pins."""
+    return _read_lock(root)
 
 
-def _missing(wanted: list[str], lock: dict[str, Locked]) -> list[str]:
+def _missing(wanted: list[str], lock: dict[str, Locked], label: str) -> list[str]:
+    """Returns what the lock doesn't pin, or doesn't install for a label."""
     requirements = [Requirement(text) for text in wanted]
     return [
         str(one)
         for one in requirements
-        if (pin := lock.get(canonicalize_name(one.name))) is None
-        or not one.specifier.contains(pin.version.partition("+")[0])
+        if canonicalize_name(one.name) != "palo"
+        and (
+            (pin := lock.get(canonicalize_name(one.name))) is None
+            or not one.specifier.contains(pin.version)
+            or not pin.labels & {"core", label}
+        )
     ]
 
 
-@pytest.mark.parametrize("name", _LOCKS)
-def test_every_line_is_one_version_with_its_hashes(root: Path, name: str) -> None:
-    assert _lock(root, name)
+def test_every_line_is_one_version_with_its_hashes(locked: dict[str, Locked]) -> None:
+    assert len(locked) > 200
 
 
 def test_no_lock_is_unknown_to_these_tests(root: Path) -> None:
-    found = [*root.glob("*.lock"), *(root / "requirements").glob("*.lock")]
-    assert {str(path.relative_to(root)) for path in found} == set(_LOCKS)
+    found = [path for path in root.rglob("*.lock") if ".venv" not in path.parts]
+    assert [str(path.relative_to(root)) for path in found if ".cache" not in path.parts] == [_LOCK]
 
 
 def test_the_lock_has_what_the_project_asks_for(
     project: dict[str, Any], locked: dict[str, Locked]
 ) -> None:
-    extras = project["project"]["optional-dependencies"].values()
-    wanted = [*project["project"]["dependencies"], *(one for extra in extras for one in extra)]
-    assert not _missing(wanted, locked)
+    extras = project["project"]["optional-dependencies"] | project["dependency-groups"]
+    assert not _missing(project["project"]["dependencies"], locked, "core")
+    assert {name: _missing(wanted, locked, name) for name, wanted in extras.items()} == {
+        name: [] for name in extras
+    }
+    known = {label for pin in locked.values() for label in pin.labels}
+    assert known == {"core", "cuda", *extras}
 
 
-@pytest.mark.parametrize(("group", "lock"), [("tools", "tools"), ("mini", "mini")])
-def test_a_group_is_locked(root: Path, project: dict[str, Any], group: str, lock: str) -> None:
-    wanted = project["dependency-groups"][group]
-    assert not _missing(wanted, _lock(root, f"requirements/{lock}.lock"))
+def test_a_room_is_installed_without_the_heavy_libraries_of_others(
+    locked: dict[str, Locked],
+) -> None:
+    assert "serve" not in locked["deepspeed"].labels
+    assert "train" not in locked["gradio"].labels
+    assert not {"core", "translate", "review"} & (locked["torch"].labels | locked["ray"].labels)
+    assert not {"core", "train", "serve"} & locked["pytest"].labels
 
 
 def test_what_builds_packages_is_locked_to_what_is_installed_later(
-    root: Path, project: dict[str, Any], locked: dict[str, Locked]
+    project: dict[str, Any], locked: dict[str, Locked]
 ) -> None:
-    builders = _lock(root, "requirements/build.lock")
-    assert not _missing(project["build-system"]["requires"], builders)
-    assert builders.items() <= locked.items()
+    assert project["build-system"]["requires"] == project["dependency-groups"]["build"]
+    assert "build" in locked["setuptools"].labels
 
 
-def test_both_builds_of_torch_are_one_version(root: Path) -> None:
+def test_both_builds_of_torch_are_one_version(
+    project: dict[str, Any], locked: dict[str, Locked]
+) -> None:
     """Hashes of a newer CPU build are in the list of files of PyTorch's CPU index."""
-    cpu = _lock(root, "requirements/cpu.lock")
-    assert list(cpu) == ["torch"]
-    assert cpu["torch"].version == _lock(root, "requirements/cuda.lock")["torch"].version + "+cpu"
+    cpu = project["tool"]["palo"]["torch-cpu"]
+    assert cpu["version"] == locked["torch"].version + "+cpu"
+    assert {f"--hash=sha256:{digest}" for digest in cpu["sha256"]} < set(locked["torch"].hashes)
 
 
-def test_the_main_lock_brings_no_libraries_of_cuda(root: Path) -> None:
-    names = set(_lock(root, "requirements.lock"))
-    assert not names & set(_lock(root, "requirements/cuda.lock"))
+def test_the_libraries_of_cuda_are_apart(locked: dict[str, Locked]) -> None:
+    parts = {name for name, pin in locked.items() if pin.labels == {"cuda"}}
+    assert {"nvidia-cudnn-cu13", "nvidia-nccl-cu13", "triton"} <= parts
+    assert parts == {name for name in locked if name.startswith(("nvidia-", "cuda-", "triton"))}
 
 
 def _installed(project: dict[str, Any]) -> Iterator[importlib.metadata.Distribution]:
@@ -118,7 +130,7 @@ def _installed(project: dict[str, Any]) -> Iterator[importlib.metadata.Distribut
             continue
         name = canonicalize_name(requirement.name)
         for chosen in {"", *requirement.extras}:
-            if (name, chosen) in seen:
+            if name == "palo" or (name, chosen) in seen:
                 continue
             seen.add((name, chosen))
             found = importlib.metadata.distribution(name)
@@ -127,30 +139,25 @@ def _installed(project: dict[str, Any]) -> Iterator[importlib.metadata.Distribut
 
 
 def test_what_is_installed_is_what_the_lock_says(
-    root: Path, project: dict[str, Any], locked: dict[str, Locked]
+    project: dict[str, Any], locked: dict[str, Locked]
 ) -> None:
-    known = locked | ({} if _is_cpu_build() else _lock(root, "requirements/cuda.lock"))
     wrong = [
         f"{found.name} {found.version}"
         for found in _installed(project)
-        if (pin := known.get(canonicalize_name(found.name))) is None or pin.version != found.version
+        if (pin := locked.get(canonicalize_name(found.name))) is None
+        or pin.version != found.version.partition("+")[0]
     ]
     assert not wrong
 
 
-def _is_cpu_build() -> bool:
-    return "+" in importlib.metadata.version("torch")
-
-
 def test_pip_takes_nothing_without_its_hash(root: Path) -> None:
     """Only the project itself, which is no file of a registry, is installed otherwise."""
-    text = (root / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    assert not re.findall(
-        r"pip install(?! --quiet --disable-pip-version-check --no-deps$)", text, re.M
-    )
-    assert "LOCKED  := $(INSTALL) --require-hashes\n" in text
-    used = [
-        line.strip() for line in text.splitlines() if "$(INSTALL)" in line and "LOCKED" not in line
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    assert "pip install" not in makefile
+    program = (root / "requirements" / "install.py").read_text(encoding="utf-8")
+    installs = [line.strip() for line in program.splitlines() if '"install"' in line]
+    assert [line for line in installs if "--require-hashes" not in line] == [
+        'self._run("install", *self._options, "--no-index", "--editable", str(ROOT))',
+        'command = [*_PIP, "install", *options, "--requirement", chosen.name]',
     ]
-    assert used == ["$(BIN)/python $(INSTALL) --no-build-isolation --no-index --editable ."]
-    assert all("-r " in line for line in text.splitlines() if "$(LOCKED)" in line)
+    assert '"--no-deps", "--require-hashes", "--target"' in program  # those options

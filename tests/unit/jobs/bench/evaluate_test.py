@@ -1,8 +1,5 @@
 """The evaluation bench runs, on settings that measure nothing, so that it works when needed."""
 
-import subprocess
-import sys
-
 from palo import benchmark
 
 _TRIAL = {
@@ -15,14 +12,9 @@ _TRIAL = {
 }
 
 
-def run(root, *flags):
-    command = [sys.executable, "jobs/bench/evaluate.py", *flags]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-
-
-def test_it_measures_every_target(request, tmp_path):
+def test_it_measures_every_target(run_job_here, tmp_path):
     flags = [text for name, value in _TRIAL.items() for text in (f"--{name}", value)]
-    done = run(request.config.rootpath, *flags, "--output", str(tmp_path))
+    done = run_job_here("jobs/bench/evaluate.py", *flags, "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
     figures = {f.name: f for f in benchmark.read_results(tmp_path)["evaluate"].figures}
     assert {name for name, figure in figures.items() if figure.target is not None} == {
@@ -32,8 +24,8 @@ def test_it_measures_every_target(request, tmp_path):
     assert figures["answers_that_differ"].value == 0
 
 
-def test_wrong_settings_are_told(request):
-    done = run(request.config.rootpath, "--models", "nano", "--repeats", "0")
+def test_wrong_settings_are_told(run_job_here):
+    done = run_job_here("jobs/bench/evaluate.py", "--models", "nano", "--repeats", "0")
     assert done.returncode == 2
     assert "NAME=SOURCE, not nano" in done.stderr
     assert "repeats is 0" in done.stderr

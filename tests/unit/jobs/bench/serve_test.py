@@ -1,8 +1,5 @@
 """The serving bench runs, on settings that measure nothing, so that it works when it is needed."""
 
-import subprocess
-import sys
-
 from palo import benchmark
 
 _TRIAL = {
@@ -16,14 +13,9 @@ _TRIAL = {
 }
 
 
-def run(root, *flags):
-    command = [sys.executable, "jobs/bench/serve.py", *flags]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-
-
-def test_it_measures_every_target(request, tmp_path):
+def test_it_measures_every_target(run_job_here, tmp_path):
     flags = [text for name, value in _TRIAL.items() for text in (f"--{name}", value)]
-    done = run(request.config.rootpath, *flags, "--clients", "1", "2", "--output", str(tmp_path))
+    done = run_job_here("jobs/bench/serve.py", *flags, "--clients", "1", "2", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
     result = benchmark.read_results(tmp_path)["serve"]
     figures = {figure.name: figure for figure in result.figures}
@@ -40,13 +32,13 @@ def test_it_measures_every_target(request, tmp_path):
     assert result.configuration["clients"] == [1, 2]
 
 
-def test_wrong_settings_are_told(request):
-    done = run(request.config.rootpath, "--compared-clients", "5")
+def test_wrong_settings_are_told(run_job_here):
+    done = run_job_here("jobs/bench/serve.py", "--compared-clients", "5")
     assert done.returncode == 2
     assert "compared_clients is 5, none of (1, 8, 32)" in done.stderr
 
 
-def test_a_part_alone_needs_its_own_folder(request):
-    done = run(request.config.rootpath, "--part", "drill")
+def test_a_part_alone_needs_its_own_folder(run_job_here):
+    done = run_job_here("jobs/bench/serve.py", "--part", "drill")
     assert done.returncode == 2
     assert "name another output folder" in done.stderr

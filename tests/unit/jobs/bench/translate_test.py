@@ -1,8 +1,5 @@
 """The translation bench runs, on settings that measure nothing, so that it works when needed."""
 
-import subprocess
-import sys
-
 from palo import benchmark
 
 _TRIAL = {
@@ -16,13 +13,10 @@ _TRIAL = {
 }
 
 
-def test_it_measures_every_target(request, tmp_path):
+def test_it_measures_every_target(run_job_here, tmp_path):
     flags = [text for name, value in _TRIAL.items() for text in (f"--{name}", value)]
-    command = [sys.executable, "jobs/bench/translate.py", *flags]
-    command += ["--output", str(tmp_path), "--cache", str(tmp_path / "cache")]
-    done = subprocess.run(
-        command, cwd=request.config.rootpath, capture_output=True, text=True, check=False
-    )
+    flags += ["--output", str(tmp_path), "--cache", str(tmp_path / "cache")]
+    done = run_job_here("jobs/bench/translate.py", *flags)
     assert done.returncode == 0, done.stderr
     result = benchmark.read_results(tmp_path)["translate"]
     figures = {figure.name: figure for figure in result.figures}
