@@ -201,11 +201,12 @@ def publish(
     path = (folder or results_folder(root)) / f"{bench}.json"
     storage.write_json(path, _without_empty_targets(to_dict(result)))
     if folder is None:
-        readme = root / "README.md"
-        text = storage.read_text(readme)
-        renewed = requoted(text, read_results(path.parent))
-        if renewed != text:
-            storage.write_text(readme, renewed)
+        results = read_results(path.parent)
+        for page in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
+            text = storage.read_text(page)
+            renewed = requoted(text, results)
+            if renewed != text:
+                storage.write_text(page, renewed)
     sys.stdout.write(f"{table(result)}\n{path}\n")
     return result
 

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.conftest import ROOT
+from tests.rules.pages import documents
 
 from palo import benchmark, storage
 
-_DOCUMENTS = ("README.md", "cluster/README.md", "CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _FORM = {
     "bench", "commit", "dirty", "date", "hardware", "versions", "configuration", "seeds",
@@ -33,10 +34,8 @@ def test_every_result_has_its_script(root: Path) -> None:
         assert (root / "jobs" / "bench" / f"{name}.py").is_file(), name
 
 
-@pytest.mark.parametrize("name", _DOCUMENTS)
+@pytest.mark.parametrize("name", documents(ROOT))
 def test_quoted_figures_match_the_results(root: Path, name: str) -> None:
-    if not (root / name).is_file():
-        pytest.skip(f"{name} is not written yet")
     text = storage.read_text(root / name)
     results = benchmark.read_results(benchmark.results_folder(root))
     assert benchmark.requoted(text, results) == text

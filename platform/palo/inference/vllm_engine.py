@@ -2,7 +2,7 @@
 
 Tower, projector and the table of words are ours, so that every projector works, MobilePALO's too.
 vLLM is an optional extra, in an environment of its own: it asks for other versions of transformers
-than we pin (cluster/README.md). It sees no words: text, stop texts, limits and the count of tokens
+than we pin (docs/cluster.md). It sees no words: text, stop texts, limits and the count of tokens
 are ours as with the built-in engine. Two things differ. A repetition penalty looks at the answer
 alone, as vLLM knows no ids of the prompt, and adapters are merged: each model has its own base.
 """
@@ -240,7 +240,7 @@ async def _started(arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - a class 
         raise ConfigError(
             "vLLM isn't installed here",
             seen=str(error),
-            fix="Use the built-in engine, or an environment with vLLM (see cluster/README.md).",
+            fix="Use the built-in engine, or an environment with vLLM (see docs/cluster.md).",
         ) from error
     return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
 
