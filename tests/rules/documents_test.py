@@ -15,6 +15,7 @@ _SCRIPT = re.compile(r"\b((?:jobs|apps|cluster)/[\w/]+\.(?:py|yaml|sh|json))\b")
 _FILE = re.compile(r"`((?:platform/palo|tests|docs|requirements)/[\w/.-]*\w)/?`")
 _TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 _VERSION = re.compile(r"^\| .+ \| (\d+) \| `(palo/[\w/]+\.py)` `(\w+)` \|", re.MULTILINE)
+_COLUMNS = re.compile(r"<!-- columns: palo/([\w/]+)\.py (\w+) -->(.+?)<!-- /columns -->", re.DOTALL)
 _DOCUMENTS = documents(ROOT)
 
 
@@ -75,6 +76,14 @@ def test_versions_of_formats_are_those_of_the_code(root: Path) -> None:
                 break
         else:
             pytest.fail(f"{file} has no {name}")
+
+
+def test_columns_of_tables_are_those_of_the_code(root: Path) -> None:
+    found = _COLUMNS.findall(text_of(root, "docs/formats.md"))
+    assert found
+    for module, schema, names in found:
+        imported = importlib.import_module(f"palo.{module.replace('/', '.')}")
+        assert re.findall(r"`(\w+)`", names) == getattr(imported, schema).names, module
 
 
 def test_each_lasting_decision_is_listed_with_its_status(root: Path) -> None:
