@@ -47,6 +47,7 @@ def draw(rooms: list[Room]) -> str:
     layers: dict[str, list[str]] = {}
     for room in rooms:
         layers.setdefault(room.layer, []).append(room.name)
+    layers["entry points"] = ["jobs", "apps"]
     bands, top = [], _GAP
     for number, (layer, names) in reversed(list(enumerate(layers.items()))):
         boxes, x, y = [], _LABEL, top + _PAD

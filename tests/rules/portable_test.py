@@ -52,6 +52,10 @@ def test_debt_names_its_issue(texts: dict[str, str]) -> None:
     assert not _lines(texts, _DEBT)
 
 
+def test_no_conflict_of_a_merge_is_left(texts: dict[str, str]) -> None:
+    assert not _lines(texts, re.compile(r"^(?:<{7}|>{7}) "))
+
+
 def test_file_names_are_plain(texts: dict[str, str]) -> None:
     wrong = [name for name in texts if not re.fullmatch(r"[A-Za-z0-9_./-]+", name)]
     assert not wrong
