@@ -14,7 +14,7 @@ from tests.abuse.linear_time import assert_linear_in_bytes
 from palo.corpus.images_step.image_files import image_root, read_image
 from palo.errors import DataError, ImageError
 from palo.images.archives import IndexTask, index_archive
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
 SIZES = 1 << 16, (1 << 20) - 1024

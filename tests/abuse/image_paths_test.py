@@ -15,7 +15,7 @@ from palo.evaluate.caption_loss import read_photos
 from palo.evaluate.dialogues import read_dialogues
 from palo.evaluate.reports.cards import Images
 from palo.images.image_folder import ImageFolder, read_image_file
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.form import item_form

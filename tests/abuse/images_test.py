@@ -14,7 +14,7 @@ from palo.corpus.report.images import _is_known_store
 from palo.errors import ImageError
 from palo.images.decode import decode_image
 from palo.images.image_folder import thumbnail_uri
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
 MB = 1 << 20

@@ -11,7 +11,7 @@ from palo import storage
 from palo.corpus.images_step.image_rows import ImageRows
 from palo.corpus.sources import parquet_bounds, read_split, split_source
 from palo.errors import DataError, ImageError, StorageError
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason, SourceFault
 
 MB = 1 << 20
@@ -221,7 +221,7 @@ def test_an_image_that_many_rows_share_is_read_once(tmp_path):
     assert path.stat().st_size < 1 << 14
     ended = run_confined(
         """
-        from palo.images.limits import ImageLimits
+        from palo.images.preprocessing import ImageLimits
         from palo.corpus.images_step.image_rows import ImageRows
         rows = ImageRows(sys.argv[1])
         print(sum(len(rows.read(n, ImageLimits())) for n in range(64)) >> 20, grown() >> 20)

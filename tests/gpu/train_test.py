@@ -3,9 +3,9 @@
 import pytest
 
 from palo.session import ray_session
+from palo.train.engine import PlainEngine
 from palo.train.launch import run_stage
 from palo.train.metrics import read_metrics
-from palo.train.plain_engine import PlainEngine
 from palo.train.stages import WorkerSettings
 from palo.train.worker import train_stage
 

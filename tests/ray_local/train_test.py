@@ -12,10 +12,10 @@ import pytest
 
 from palo.checkpoint import trainable
 from palo.errors import ResourceError
-from palo.train.eval_callback import EvalCallback, notes_in
+from palo.train.engine import PlainEngine
+from palo.train.eval_callback import EvalCallback, read_notes
 from palo.train.launch import run_stage
 from palo.train.metrics import read_metrics
-from palo.train.plain_engine import PlainEngine
 from palo.train.stages import WorkerSettings, ZeroSettings
 from palo.train.worker import train_stage
 
@@ -47,12 +47,12 @@ def test_two_zero_workers_equal_one_plain_process(make_job, plain_losses, zero):
     job = make_job(epochs=2, zero=zero)
     notes = job.output / "notes.jsonl"
 
-    def look(stage, done):
+    def evaluate(stage, done):
         line = json.dumps({"note": f"{done} {sorted(path.name for path in stage.iterdir())}"})
         notes.write_text(line + "\n")
 
-    run_stage(job, EvalCallback(every=4, look=look, notes=notes))
-    assert notes_in(notes) == [
+    run_stage(job, EvalCallback(every=4, run=evaluate, notes=notes))
+    assert read_notes(notes) == [
         "8 ['adapter', 'lineage.json', 'model.json', 'projector.safetensors']"
     ]
     assert losses(job) == pytest.approx(plain_losses, abs=1e-5)

@@ -35,7 +35,7 @@ def calling(path: str, *arguments: object) -> Callable[[], Parse]:
     """Returns a builder for a function that takes the text first.
 
     Args:
-        path: Module and name, as "palo.text.scripts:letters_by_script".
+        path: Module and name, as "palo.text.language_of:letters_by_script".
         arguments: What it takes besides.
     """
 
@@ -56,7 +56,7 @@ PARSERS = (
     *(Parser(f"language_of.find {code}", text_parts.language_finder("find", code))
       for code in ("en", "ur")),
     Parser("language_of.guess", text_parts.language_finder("guess", "hi")),
-    Parser("scripts", calling("palo.text.scripts:letters_by_script")),
+    Parser("scripts", calling("palo.text.language_of:letters_by_script")),
     Parser("text for a terminal", calling("palo.terminal:visible")),
     Parser("SentencePiece", text_parts.encode("pieces")),
     Parser("SentencePiece, conversation that is cut", text_parts.encode_conversation("pieces")),
@@ -100,7 +100,7 @@ PARSERS = (
     Parser("Retry-After", calling("palo.retries:retry_after_s", 0.0)),
     Parser("address of a server",
            text_parts.listing("palo.endpoint.credentials:address_faults")),
-    Parser("address of an image", calling("palo.images.image_paths:host_of")),
+    Parser("address of an image", calling("palo.images.image_folder:host_of")),
 )  # fmt: skip
 """Every parser, in the order of the table."""
 

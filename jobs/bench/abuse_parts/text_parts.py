@@ -54,8 +54,8 @@ def encode_conversation(kind: str) -> Callable[[], Parse]:
     """Returns a builder for the encoding of a conversation that is far too long for its sample."""
 
     def build() -> Parse:
-        from palo.text.encoded import EncodingLimits
         from palo.text.encoding import encode_conversation
+        from palo.text.fitting import EncodingLimits
         from palo.text.messages import Conversation, Turn
         from palo.text.templates import TEMPLATES
 

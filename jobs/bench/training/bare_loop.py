@@ -15,10 +15,10 @@ import torch
 
 from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Batch, PackLoader
-from palo.train.job import StageJob
+from palo.train.engine import parameter_groups, trainable_parameters
 from palo.train.launch import worker_environment
-from palo.train.loss import token_losses
-from palo.train.parameter_groups import parameter_groups, trainable_parameters
+from palo.train.loop import token_losses
+from palo.train.stages import StageJob
 from palo.train.worker import build_model, make_plan
 
 

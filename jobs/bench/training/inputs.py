@@ -23,8 +23,7 @@ from palo.recipes.mini import mini as mini_recipe
 from palo.recipes.nano import BASE
 from palo.text.encoding import IMAGE_SENTINEL
 from palo.text.tokenizer import load_tokenizer
-from palo.train.job import StageJob
-from palo.train.stages import StageConfig, WorkerSettings
+from palo.train.stages import StageConfig, StageJob, WorkerSettings
 
 _NUM_IMAGES = 64
 # Text tokens of a caption with its question, as the mini recipe's photos have them.

@@ -9,8 +9,8 @@ from training.settings import TrainBench
 from palo.benchmark import Figure, resampled
 from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Batch, Collator
-from palo.train.job import StageJob
-from palo.train.loss import token_losses
+from palo.train.loop import token_losses
+from palo.train.stages import StageJob
 from palo.train.worker import build_model, make_plan
 
 _TARGET = 1.10

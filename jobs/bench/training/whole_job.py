@@ -10,9 +10,9 @@ from training.settings import TrainBench
 
 from palo.benchmark import Figure, resampled, spread
 from palo.session import ray_session
-from palo.train.job import StageJob
 from palo.train.launch import run_stage
 from palo.train.metrics import StepMetrics, read_metrics
+from palo.train.stages import StageJob
 
 _TARGET = 0.85
 

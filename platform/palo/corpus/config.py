@@ -10,7 +10,7 @@ from typing import Literal
 from palo import languages
 from palo.corpus.cleaning import CleaningSettings
 from palo.corpus.mixture import MixtureSettings
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.storage import S3Path
 from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from palo.data.provenance import Provenance, read_provenance
 from palo.data.turns import PLACE, BadRow, is_writable, turns_of, writable
-from palo.images.image_paths import ImagePath, host_of
+from palo.images.image_folder import ImagePath, host_of
 from palo.reasons import Reason
 from palo.storage import names_a_store
 from palo.text.messages import Conversation, Turn

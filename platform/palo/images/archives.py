@@ -1,28 +1,49 @@
-"""Archives of images, a zip or an uncompressed tar, read in place.
+"""Archives of images, a zip or an uncompressed tar, read in place through an index.
 
-Of several members with one name the last counts, as it does for every program that unpacks them.
+The index is made once: a sorted Arrow file, mapped into memory. A process opens it in milliseconds
+for any number of members, and all processes of a machine share its pages; from S3 it is read whole.
+If several members have one name the last counts, as for all programs that unpack archives.
 """
 
+import hashlib
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NoReturn
+
+import pyarrow as pa
 
 from palo import storage
 from palo.errors import DataError, ImageError, PaloError
-from palo.images.archive_index import (
-    MAX_MEMBERS,
-    ArchiveIndex,
+from palo.images.archive_members import (
+    BLOCK_BYTES,
+    BrokenMemberError,
+    BrokenTarError,
     Member,
-    index_path,
-    member_name,
-    write_index,
+    TarScan,
+    is_header,
+    read_member,
+    zip_members,
 )
-from palo.images.limits import ImageLimits
-from palo.images.tar_members import BLOCK_BYTES, BrokenTarError, TarScan, is_header
-from palo.images.zip_members import BrokenMemberError, read_member, zip_members
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
+MAX_MEMBERS = 10_000_000
+_VERSION = 1
+_LONGEST_NAME = 4096
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("form", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("stored_bytes", pa.int64(), nullable=False),
+        pa.field("num_bytes", pa.int64(), nullable=False),
+        pa.field("checksum", pa.int64(), nullable=False),
+    ]
+)
 _COMPRESSED = {
     b"\x1f\x8b": "gunzip",
     b"BZh": "bunzip2",
@@ -32,6 +53,82 @@ _COMPRESSED = {
 }
 _AHEAD_BYTES = 4 << 20
 _ZIP_STARTS = (b"PK\3\4", b"PK\5\6")
+
+
+def member_name(name: str) -> str | None:
+    """Returns a member's name as rows of a source write it; None if no row can name it.
+
+    Args:
+        name: As the archive writes it.
+    """
+    if len(name) > _LONGEST_NAME:
+        return None
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        return None
+    return str(pure)
+
+
+def index_path(folder: Path, archive: str, stamp: tuple[int, int]) -> Path:
+    """Returns the path of an archive's index.
+
+    Args:
+        folder: Folder of the indexes.
+        archive: The archive's path.
+        stamp: Its size and time of change: an archive that changed has another index.
+    """
+    key = f"{_VERSION}\n{archive}\n{stamp[0]}\n{stamp[1]}"
+    return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.arrow"
+
+
+def write_index(path: Path, members: Mapping[str, Member]) -> None:
+    """Writes the index of an archive, whole or not at all.
+
+    Args:
+        path: Where to write it.
+        members: The members by name.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
+    names = sorted(members)
+    columns = {"name": names} | {
+        field: [getattr(members[name], field) for name in names] for field in Member._fields
+    }
+    table = pa.table(columns, schema=_SCHEMA)
+    with (
+        storage.replacing(path) as partial,
+        pa.OSFile(str(partial), "wb") as file,
+        pa.ipc.new_file(file, _SCHEMA) as writer,
+    ):
+        writer.write_table(table)
+
+
+class ArchiveIndex:
+    """Finds members by name.
+
+    Args:
+        path: The index.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with storage.open_mapped(path) as file:
+            self._table = pa.ipc.open_file(file).read_all()
+
+    def find(self, name: str) -> Member | None:
+        """Returns a member; None if the archive has none of that name.
+
+        Args:
+            name: As rows of a source write it.
+        """
+        names = self._table.column("name")
+        position = bisect_left(range(len(names)), name, key=lambda row: str(names[row].as_py()))
+        if position == len(names) or names[position].as_py() != name:
+            return None
+        return Member(*(self._table.column(field)[position].as_py() for field in Member._fields))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +146,9 @@ class IndexTask:
 
 def index_archive(task: IndexTask) -> dict[str, Any]:
     """Writes the index of an archive, unless there is one.
+
+    Args:
+        task: The archive and the folder of its index.
 
     Returns:
         name of the index.
@@ -141,6 +241,10 @@ class Archive:
 
     def read(self, name: str, limits: ImageLimits) -> bytes:
         """Reads a member.
+
+        Args:
+            name: As rows of a source write it.
+            limits: How large it may be.
 
         Raises:
             ImageError: If there is none, it can't be read, or it is too large.

@@ -1,7 +1,7 @@
-"""From the bytes of an image file to what the tower sees, one way for training and for serving.
+"""Decoding and preprocessing of image files, the same for training and for serving.
 
-Files are hostile until shown otherwise: formats are an allow-list, size is checked before a pixel
-is decoded, and whatever a decoder raises becomes one ImageError.
+Files are hostile until shown otherwise: formats are an allow-list, sizes are checked before a pixel
+is decoded, and any exception of a decoder becomes one ImageError.
 """
 
 from io import BytesIO
@@ -11,8 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from palo.errors import ImageError
-from palo.images.limits import ImageLimits
-from palo.images.preprocessing import Preprocessing
+from palo.images.preprocessing import ImageLimits, Preprocessing
 from palo.reasons import Reason
 
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

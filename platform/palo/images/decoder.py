@@ -1,32 +1,112 @@
-"""Decodes images in a child process: one that hangs or crashes it costs one image, no more."""
+"""Image decoding in a child process: an image that hangs or crashes the decoder costs only itself.
+
+    parent -> child: length, the file's bytes
+    child -> parent: kind, length, and pixels or a fault; once at the start "ready"
+
+The child ends when its parent is gone, and after at most twice an image's time when a decoder
+hangs. `Decoder` is the parent's half; `python -m palo.images.decoder` runs the child's.
+"""
 
 import contextlib
 import fcntl
 import json
 import os
+import resource
 import select
+import signal
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from palo.config import to_dict
+from palo.config import from_dict, to_dict
 from palo.errors import ImageError, ResourceError
-from palo.images.decode_child import FAULT, PIXELS, READY, REPLY, REQUEST, Confinement
-from palo.images.limits import ImageLimits
-from palo.images.preprocessing import Preprocessing
+from palo.images.decode import decode_image, to_pixels
+from palo.images.preprocessing import ImageLimits, Preprocessing
 from palo.reasons import Reason
 
-CHILD = (sys.executable, "-P", "-m", "palo.images.decode_child")
-"""Starts the child."""
+Decode = Callable[[bytes], npt.NDArray[np.uint8]]
 
+REQUEST = struct.Struct("<Q")
+REPLY = struct.Struct("<cQ")
+READY, PIXELS, FAULT = b"R", b"P", b"F"
+CHILD = (sys.executable, "-P", "-m", "palo.images.decoder")
+"""Starts the child."""
 _START_S = 120.0
 _PIPE_BYTES = 1 << 20
 _MAX_FAULT_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confinement:
+    """Limits of the child process.
+
+    Attributes:
+        niceness: Added to the niceness of this process, from 0 to 19.
+        max_bytes: Memory it may write to; None for as much as there is.
+    """
+
+    niceness: int = 0
+    max_bytes: int | None = None
+
+    def take_effect(self) -> None:
+        """Confines this process, for good."""
+        os.nice(self.niceness)
+        if self.max_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (self.max_bytes, self.max_bytes))
+
+
+def serve(decode: Decode, max_decode_s: float) -> None:
+    """Decodes the requests on standard input until it ends.
+
+    Args:
+        decode: Makes pixels of a file's bytes.
+        max_decode_s: How long the parent waits for an image.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a decoder prints must not get between the replies
+    _send(sink, READY, b"")
+    while len(head := source.read(REQUEST.size)) == REQUEST.size:
+        data = source.read(REQUEST.unpack(head)[0])
+        # The signal kills without Python's help, and so a decoder that never returns too.
+        signal.setitimer(signal.ITIMER_REAL, 2 * max_decode_s)
+        kind, payload = _answer(decode, data)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _send(sink, kind, payload)
+
+
+def _answer(decode: Decode, data: bytes) -> tuple[bytes, bytes | memoryview]:
+    try:
+        return PIXELS, decode(data).data.cast("B")
+    except ImageError as error:
+        fault = (error.fact, error.seen[:200])
+    except Exception as error:
+        fault = (Reason.IMAGE_CRASHES, f"{type(error).__name__}: {error}"[:200])
+    return FAULT, json.dumps(fault).encode()
+
+
+def _send(sink: BinaryIO, kind: bytes, payload: bytes | memoryview) -> None:
+    sink.write(REPLY.pack(kind, len(payload)))
+    sink.write(payload)
+    sink.flush()
+
+
+def main() -> None:
+    """Decodes with the settings that the command line holds as JSON."""
+    settings = json.loads(sys.argv[1])
+    limits = from_dict(ImageLimits, settings["limits"])
+    preprocessing = from_dict(Preprocessing, settings["preprocessing"])
+    from_dict(Confinement, settings["confinement"]).take_effect()
+    serve(lambda data: to_pixels(decode_image(data, limits), preprocessing), limits.max_decode_s)
 
 
 class Decoder:
@@ -35,8 +115,8 @@ class Decoder:
     Args:
         preprocessing: How an image becomes the tower's input.
         limits: How much an image may ask for.
-        command: Starts a child that speaks as `palo.images.decode_child` does.
-        confinement: How much the child may take; as much as it likes by default.
+        command: Starts a child that speaks as `palo.images.decoder` does.
+        confinement: Limits of the child; none by default.
     """
 
     def __init__(
@@ -102,7 +182,12 @@ class Decoder:
 
 @lru_cache(maxsize=1)
 def shared_decoder(preprocessing: Preprocessing, limits: ImageLimits) -> Decoder:
-    """Returns the decoder that all tasks of a process share: a child takes a while to start."""
+    """Returns the decoder that all tasks of a process share, since a child takes a while to start.
+
+    Args:
+        preprocessing: How an image becomes the tower's input.
+        limits: How much an image may ask for.
+    """
     return Decoder(preprocessing, limits)
 
 
@@ -193,3 +278,7 @@ def _wait(pipe: int, event: int, deadline: float) -> None:
     poll.register(pipe, event)
     if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
         raise TimeoutError
+
+
+if __name__ == "__main__":
+    main()

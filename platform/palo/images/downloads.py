@@ -1,11 +1,10 @@
-"""Images from web servers: each is downloaded once and kept, and no server can hold a build up.
+"""Downloads of images: each is fetched once and kept, and no server can hold a build up.
 
-Which servers may be asked is settled when rows are parsed. A name that leads to a private address
-is refused all the same: only an address, or localhost, that a person listed may be one.
+Allowed servers are settled when rows are parsed. A name that leads to a private address is rejected
+all the same: only an address, or localhost, that a person listed may be private.
 """
 
 import hashlib
-import http.client
 import ipaddress
 import time
 from collections import Counter
@@ -16,8 +15,9 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from palo import storage
 from palo.errors import ImageError
 from palo.images.fetch import FetchOptions, fetch, port_of, usual_port
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
+from palo.retries import Backoff
 
 CONNECT_S = 5.0
 TOTAL_S = 30.0
@@ -39,7 +39,11 @@ class Downloads:
         self._failures: Counter[str] = Counter()
 
     def read(self, uri: str, limits: ImageLimits) -> bytes:
-        """Returns an image's bytes; what was downloaded once is not asked for again.
+        """Returns an image's bytes; each image is downloaded once.
+
+        Args:
+            uri: Its http:// or https:// address.
+            limits: How large it may be.
 
         Raises:
             ImageError: If the server doesn't answer or has no such image, or it is too large.
@@ -57,12 +61,11 @@ class Downloads:
         host = urlsplit(uri).netloc
         if self._failures[host] >= _SILENT_AFTER:
             raise _silent(f"{host} has not answered {_SILENT_AFTER} times")
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                time.sleep(PAUSE_S * attempt)
+        for wait_s in Backoff(attempts=_ATTEMPTS, first_wait_s=PAUSE_S).waits():
+            time.sleep(wait_s)
             try:
                 data = _fetch(uri, limits)
-            except (OSError, http.client.HTTPException, ValueError) as error:
+            except (OSError, ValueError) as error:
                 last: Exception = error
                 continue
             self._failures[host] = 0
@@ -73,7 +76,11 @@ class Downloads:
 
 @lru_cache(maxsize=4)
 def downloads_in(folder: Path) -> Downloads:
-    """Returns what all tasks of a process share, so that they know silent servers."""
+    """Returns the downloads that all tasks of a process share, with the servers known to be silent.
+
+    Args:
+        folder: Where they are kept.
+    """
     return Downloads(folder)
 
 
@@ -83,24 +90,23 @@ def _silent(seen: str) -> ImageError:
 
 
 def _fetch(uri: str, limits: ImageLimits) -> bytes:
-    """Asks once, and follows redirects within the server.
+    """Sends one request, and follows redirects within the server.
 
     Raises:
-        OSError: If the server can't be reached or doesn't answer in time.
-        http.client.HTTPException: If it breaks off, or asks to come again.
-        ValueError: If it sends to what is no address.
-        ImageError: If it has no such image, or it is too large.
+        OSError: As `fetch` raises it.
+        ValueError: If a redirect leads to a malformed address.
+        ImageError: As `fetch` raises it.
     """
     deadline = time.monotonic() + TOTAL_S
     for _ in range(_REDIRECTS + 1):
         address = urlsplit(uri)
-        asking = FetchOptions(
+        options = FetchOptions(
             limits=limits,
             connect_s=CONNECT_S,
             deadline=deadline,
             may_be_private=_is_named(address.hostname or ""),
         )
-        answer = fetch(address, asking)
+        answer = fetch(address, options)
         if isinstance(answer, bytes):
             return answer
         uri = _followed(uri, answer)
@@ -109,14 +115,14 @@ def _fetch(uri: str, limits: ImageLimits) -> bytes:
 
 
 def _followed(uri: str, location: str) -> str:
-    """Returns where a redirect leads, if it may be followed.
+    """Returns the target of a redirect, if it may be followed.
 
     It stays with the server that a person has allowed: on the same scheme and port, or from HTTP
     to HTTPS where both are on their usual ports. Other ports are other services, and what was
     asked for over TLS is not taken without.
 
     Raises:
-        ValueError: If it leads to what is no address.
+        ValueError: If the target is malformed.
         ImageError: If it may not be followed.
     """
     old, new = urlsplit(uri), urlsplit(urljoin(uri, location))

@@ -1,19 +1,91 @@
-"""Images that files of others name: read from one folder alone, and only if they are files.
+"""Paths and URIs of images, and reading images that foreign files name.
 
-Reviews, benches, dialogues and reports come from other people, with paths in them. What such a path
-may reach is what lies in the folder that the operator has named; it is neither another folder nor a
-bucket or a store of its own choice.
+An image in an archive or a Parquet file has the path `file//member`. No other path contains two
+slashes: those of folders and rows are normalised before they are joined by one.
+
+Reviews, benchmarks, dialogues and reports come from other people, with paths in them. Such a path
+reaches only what lies in the folder that the operator has named; no other folder, bucket or store.
 """
 
 import errno
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from palo import storage
 from palo.errors import ImageError, StorageError
 from palo.html.image_uri import image_uri
 from palo.images.decode import decode_image
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
+
+PARQUET = ".parquet"
+
+_WITHIN = "//"
+_SCHEME_END = "://"
+_WEB = ("http://", "https://")
+_USUAL_PORTS = {"http": 80, "https": 443}
+_BUCKET = "s3://"
+
+
+class ImagePath(str):
+    """A path that a reader of sources made up itself, so that no row of a source can say it."""
+
+    __slots__ = ()
+
+
+def path_within(file: Path, row: int) -> str:
+    """Returns the path of the image in a row of a Parquet file; it sorts as the rows do.
+
+    Args:
+        file: Path of the Parquet file.
+        row: Number of the row, from 0.
+    """
+    return f"{file}{_WITHIN}{row:012d}"
+
+
+def parts_of(path: str) -> tuple[str, str]:
+    """Returns the file that an image is in, and its name therein; that is empty for a file.
+
+    Args:
+        path: Any image's path.
+    """
+    scheme = path.find(_SCHEME_END)
+    start = path.find(_WITHIN, scheme + len(_SCHEME_END) if scheme >= 0 else 1)
+    return (path, "") if start < 0 else (path[:start], path[start + len(_WITHIN) :])
+
+
+def is_web(path: str) -> bool:
+    """Tells whether an image must be downloaded.
+
+    Args:
+        path: Any image's path.
+    """
+    return path.startswith(_WEB)
+
+
+def host_of(uri: str) -> str | None:
+    """Returns the server or bucket that a URI names; None if it is no URI of an image.
+
+    A server has its port behind it unless it is the usual one: other ports are other services.
+
+    Args:
+        uri: Any text.
+
+    Raises:
+        ValueError: If the URI is malformed.
+    """
+    if not uri.lower().startswith((*_WEB, _BUCKET)):
+        return None
+    split = urlsplit(uri)
+    port = split.port  # asked for its check of the digits
+    wrong = not uri.startswith((*_WEB, _BUCKET)) or split.hostname is None or port == 0
+    if wrong or split.username is not None or not uri.isascii() or not uri.isprintable():
+        raise ValueError("malformed")
+    if " " in uri or (uri.startswith(_BUCKET) and (_WITHIN in split.path or "?" in uri)):
+        raise ValueError("malformed")
+    if uri.startswith(_BUCKET) or port not in (None, _USUAL_PORTS[split.scheme]):
+        return split.netloc.lower()
+    return split.hostname
 
 
 def read_image_file(path: Path, limits: ImageLimits | None = None) -> bytes:
@@ -42,6 +114,10 @@ def read_image_file(path: Path, limits: ImageLimits | None = None) -> bytes:
 
 def thumbnail_uri(data: bytes, side: int) -> str:
     """Returns an image as a data URI, scaled down to at most some pixels a side.
+
+    Args:
+        data: The image file's bytes.
+        side: The longest side in pixels.
 
     Raises:
         ImageError: If it is no image that can be decoded.

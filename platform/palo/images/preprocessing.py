@@ -1,4 +1,7 @@
-"""What happens to an image before the tower sees it, as settings that are stored and compared."""
+"""Settings of images: limits for their files, and the preprocessing for the tower.
+
+Preprocessing is stored with what was made by it, and compared.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +13,35 @@ import numpy.typing as npt
 
 from palo import storage
 
+_LONGEST_DECODE_S = 86_400
 PREPROCESSING_VERSION = 1
 """Goes up whenever the same image and settings give other pixels."""
-
 _BICUBIC = 3
 _OPENAI_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _OPENAI_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageLimits:
+    """How much one image file may ask for.
+
+    Attributes:
+        max_file_bytes: Largest file that is read.
+        max_pixels: Most pixels that are decoded.
+        max_decode_s: Longest time that a build spends on decoding one.
+    """
+
+    max_file_bytes: int = 64 << 20
+    max_pixels: int = 64_000_000
+    max_decode_s: float = 30.0
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is out of range."""
+        for name in ("max_file_bytes", "max_pixels"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, not {getattr(self, name)}"
+        if not 0 < self.max_decode_s <= _LONGEST_DECODE_S:
+            yield f"max_decode_s must be above 0, at most a day, not {self.max_decode_s}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

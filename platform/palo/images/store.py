@@ -46,7 +46,11 @@ INDEX_SCHEMA = pa.schema(
 
 
 def prepare_store(folder: Path, spec: StoreSpec) -> frozenset[str]:
-    """Makes a folder ready for new shards, and merges those of a build that died.
+    """Prepares a folder for new shards, and merges those of a build that died.
+
+    Args:
+        folder: The store.
+        spec: What its rows are.
 
     Returns:
         The image ids that the store already holds.
@@ -99,10 +103,16 @@ def write_shard(folder: Path, spec: StoreSpec, image_ids: Sequence[str], rows: t
 
 
 def commit_store(folder: Path) -> frozenset[str]:
-    """Merges the index parts of finished shards, and forgets shards that are gone or cut off.
+    """Merges the index parts of finished shards, and drops shards that are missing or cut off.
+
+    Args:
+        folder: The store.
 
     Returns:
         The image ids that the store holds.
+
+    Raises:
+        StorageError: If it can't be read or written.
     """
     spec = read_spec(folder)
     parts = sorted((folder / "parts").glob("*.parquet"))
@@ -161,7 +171,14 @@ class ImageStore:
         return _Index(_read_index(self.folder / "index.parquet"))
 
     def read_all(self, image_ids: Sequence[str]) -> list[torch.Tensor]:
-        """Reads images, those of a store on S3 at the same time; raises what `read` raises."""
+        """Reads images, those of a store on S3 concurrently; raises what `read` raises.
+
+        Args:
+            image_ids: SHA-256 of the images' files.
+
+        Returns:
+            Tensors of the spec's shape and dtype.
+        """
         if len(image_ids) < 2 or not isinstance(self.folder, storage.S3Path):
             return [self.read(image_id) for image_id in image_ids]
         with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
@@ -169,6 +186,9 @@ class ImageStore:
 
     def read(self, image_id: str) -> torch.Tensor:
         """Reads one image.
+
+        Args:
+            image_id: SHA-256 of the image's file.
 
         Returns:
             Tensor of the spec's shape and dtype.

@@ -1,4 +1,4 @@
-"""What an image store holds, as its manifest says; light enough for tasks that only decode."""
+"""The manifest of an image store; a module without torch, for tasks that only decode."""
 
 from dataclasses import dataclass, fields
 from math import prod
@@ -41,7 +41,11 @@ class StoreSpec:
         return prod(self.shape) * _ITEM_BYTES[self.dtype]
 
     def require(self, wanted: "StoreSpec", folder: Path) -> None:
-        """Refuses a store that was made with other things than the ones wanted.
+        """Rejects a store that was made with other settings than the wanted ones.
+
+        Args:
+            wanted: The wanted spec.
+            folder: The store, for the message.
 
         Raises:
             MismatchError: If any field differs.
@@ -57,5 +61,12 @@ class StoreSpec:
 
 
 def read_spec(folder: Path) -> StoreSpec:
-    """Reads what a store holds from its manifest."""
+    """Reads the spec of a store from its manifest.
+
+    Args:
+        folder: The store.
+
+    Raises:
+        StorageError: If the manifest can't be read.
+    """
     return from_dict(StoreSpec, storage.read_json(folder / "manifest.json"))

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from palo.text.unicode_forms import normalized
+from palo.text.normal_form import normalized
 
 # What Arabic and Urdu leave out in everyday writing: vowel signs, and the stretching line.
 _OPTIONAL_MARKS = re.compile("[\u0640\u064b-\u0652\u0670]")

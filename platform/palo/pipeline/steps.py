@@ -26,9 +26,9 @@ from palo.scenes.corpus import write_scenes
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
 from palo.train.eval_callback import EvalCallback
-from palo.train.job import StageJob
 from palo.train.launch import run_stage
-from palo.train.loss_plot import plot_loss
+from palo.train.metrics import plot_loss
+from palo.train.stages import StageJob
 from palo.train.worker import identity
 
 StageName = Literal["pretrain", "finetune"]
@@ -167,12 +167,12 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
     if checkpoints:
         print(f"{stage}  resumes from {checkpoints[-1].name}")
     with measured(recipe, stage):
-        result = run_stage(job, _watch(recipe, job))
+        result = run_stage(job, _eval_callback(recipe, job))
         plot_loss(job.metrics, title=stage)
     return result
 
 
-def _watch(recipe: Recipe, job: StageJob) -> EvalCallback | None:
+def _eval_callback(recipe: Recipe, job: StageJob) -> EvalCallback | None:
     """Returns what scores the finetune stage while it is trained, if that is wanted."""
     data = recipe.data
     if job.name != "finetune" or data.score_every is None:
@@ -186,7 +186,7 @@ def _watch(recipe: Recipe, job: StageJob) -> EvalCallback | None:
         decoding=AnswerSettings(max_new_tokens=data.max_answer_tokens),
         output=job.output / "scores.jsonl",
     )
-    return EvalCallback(every=data.score_every, look=scores, notes=scores.output)
+    return EvalCallback(every=data.score_every, run=scores, notes=scores.output)
 
 
 def _absolute(job: StageJob) -> StageJob:

@@ -10,10 +10,8 @@ import numpy.typing as npt
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ImageError
-from palo.images.decode_child import Confinement
-from palo.images.decoder import CHILD, Decoder
-from palo.images.limits import ImageLimits
-from palo.images.preprocessing import Preprocessing
+from palo.images.decoder import CHILD, Confinement, Decoder
+from palo.images.preprocessing import ImageLimits, Preprocessing
 from palo.reasons import Reason
 from palo.security.fair_threads import FairThreads
 

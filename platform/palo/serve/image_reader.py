@@ -6,7 +6,6 @@ other request, for a tenth of a second.
 
 import asyncio
 import binascii
-import http.client
 import logging
 import re
 import time
@@ -203,9 +202,9 @@ class RemoteImages:
 
     def _fetch(self, address: SplitResult, deadline: float, param: str | None) -> bytes:
         rules = self._rules
-        asking = FetchOptions(limits=rules.limits, connect_s=rules.connect_s, deadline=deadline)
+        options = FetchOptions(limits=rules.limits, connect_s=rules.connect_s, deadline=deadline)
         try:
-            answer = fetch(address, asking)
+            answer = fetch(address, options)
         except ImageError as error:
             _LOG.warning("no image from %s: %s", address.netloc, error)
             if error.fact == Reason.IMAGE_HOST:
@@ -213,7 +212,7 @@ class RemoteImages:
             raise (
                 refused(error, param) if error.fact in _FILE_TOO_LARGE else _failed(param)
             ) from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             _LOG.warning("no image from %s: %s", address.netloc, one_line(str(error)))
             raise _failed(param) from None
         if isinstance(answer, str):

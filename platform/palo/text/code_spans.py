@@ -30,7 +30,11 @@ class CodeSpans:
         self._opening = re.compile(f"{_OPENING}|{besides}" if besides else _OPENING)
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yields where spans start and end, in their order."""
+        """Yields where spans start and end, in their order.
+
+        Args:
+            text: Any text.
+        """
         place, last = 0, _LastEnds(text)
         while opening := self._opening.search(text, place):
             start, place = opening.span()
@@ -81,5 +85,9 @@ _CODE = CodeSpans()
 
 
 def code_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yields where code and mathematics start and end in a text, in their order."""
+    """Yields where code and mathematics start and end in a text, in their order.
+
+    Args:
+        text: Any text.
+    """
     return _CODE.find(text)

@@ -7,8 +7,7 @@ encoded by itself and is either read or trained.
 
 from collections.abc import Sequence
 
-from palo.text.encoded import EncodedSample, Encoding, EncodingLimits
-from palo.text.fitting import split, truncate
+from palo.text.fitting import EncodedSample, Encoding, EncodingLimits, split, truncate
 from palo.text.messages import Conversation
 from palo.text.segments import IMAGE_SENTINEL, segment_encoder
 from palo.text.templates import Template
@@ -28,7 +27,12 @@ __all__ = [
 
 
 def misfit(conversation: Conversation, template: Template) -> str | None:
-    """Returns why a conversation can't be trained on with a template; None if it can."""
+    """Returns why a conversation can't be trained on with a template; None if it can.
+
+    Args:
+        conversation: Any conversation.
+        template: Layout.
+    """
     if not conversation.is_answered:
         return "the last question has no answer"
     if template.caption and len(conversation.turns) != 2:
@@ -96,7 +100,12 @@ def encode_prompt(
 
 
 def stop_ids(template: Template, tokenizer: TextTokenizer) -> tuple[int, ...]:
-    """Returns the ids that end an answer: the template's last one and the tokenizer's end."""
+    """Returns the ids that end an answer: the template's last one and the tokenizer's end.
+
+    Args:
+        template: Layout.
+        tokenizer: Source of ids.
+    """
     # Empty where the template ends with a text that the tokenizer drops, as some do a line break.
     last = segment_encoder(template, tokenizer).answer("")[-1:]
     return tuple(dict.fromkeys((*last, tokenizer.eos_id)))

@@ -1,15 +1,156 @@
-"""Fitting a conversation into samples of limited length.
+"""Fitting a conversation into samples of limited length: limits, samples, splitting and cutting.
 
 Ids and labels are appended by the same call, segment by segment, so they can't drift apart.
+
+A round that is too long by itself is cut. The answer keeps its beginning and loses its end token
+too: a model that learned an end where the text was cut would stop in mid-sentence. Half of the room
+is the answer's if it needs it. A question that is longer than the rest loses its beginning, since
+the request mostly stands at its end.
 """
 
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from palo.text.cutting import cut_round
-from palo.text.encoded import EncodedSample, Encoding
-from palo.text.ids import Ids
 from palo.text.messages import Conversation
 from palo.text.segments import IMAGE_SENTINEL, Round, SegmentEncoder
+from palo.text.tokenizer import TextTokenizer
+from palo.text.tokenizer_parts import Ids
+
+_JOINERS = "\u200c\u200d"
+# Bytes as pieces need three steps; byte-level merges may straddle several characters in a row.
+_MAX_STEPS_BACK = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodingLimits:
+    """How long a sample may be, and what happens to longer conversations.
+
+    Attributes:
+        max_text_tokens: Most ids of a sample, image sentinels not counted.
+        overflow: split makes several samples; truncate cuts the tail off, as LLaVA does.
+    """
+
+    max_text_tokens: int
+    overflow: Literal["split", "truncate"] = "split"
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is wrong."""
+        if self.max_text_tokens < 16:
+            yield f"max_text_tokens must be at least 16, got {self.max_text_tokens}"
+        if self.overflow not in ("split", "truncate"):
+            yield f"overflow must be split or truncate, got {self.overflow!r}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodedSample:
+    """One training sample.
+
+    Attributes:
+        input_ids: Token ids with one sentinel per image.
+        label_spans: Half-open, ascending index ranges of the ids that are trained; never empty.
+        num_text_tokens: Ids that aren't sentinels.
+        truncated: Whether ids of its own rounds were cut off.
+        rounds: Half-open range of the conversation's rounds that it holds, the last perhaps in
+            part.
+    """
+
+    input_ids: Ids
+    label_spans: tuple[tuple[int, int], ...]
+    num_text_tokens: int
+    truncated: bool
+    rounds: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoding:
+    """What became of one conversation: len(samples) = 1 + num_split - num_dropped.
+
+    Attributes:
+        samples: In the order of the rounds.
+        num_split: Samples beyond the first that splitting made.
+        num_cut: Samples that were truncated.
+        num_dropped: Samples left out because no trained token fits in, or there was none.
+    """
+
+    samples: tuple[EncodedSample, ...]
+    num_split: int = 0
+    num_cut: int = 0
+    num_dropped: int = 0
+
+
+def cut_round(
+    encoder: SegmentEncoder, whole: Round, question: str, num_images: int, room: int
+) -> Round | None:
+    """Returns a round of at most `room` text tokens; None if no trained token fits in.
+
+    Args:
+        encoder: Encoder of the template.
+        whole: The round, which is too long.
+        question: The user's words of the round.
+        num_images: Images that the round shows.
+        room: Text tokens for question and answer.
+    """
+    if not whole.trained:
+        return None
+    answer_share = min(len(whole.answer), (room + 1) // 2)
+    ids = whole.question
+    if len(ids) - num_images > room - answer_share:
+        ids = _shorten_question(encoder, question, num_images, room - answer_share)
+    num_kept = room - (len(ids) - num_images)
+    if num_kept < 1:
+        return None
+    answer = whole_characters(whole.answer[:num_kept], encoder.tokenizer)
+    return Round(ids, answer, len(ids) + len(answer) - num_images, trained=True)
+
+
+def whole_characters(ids: Ids, tokenizer: TextTokenizer) -> Ids:
+    """Returns ids without the tokens at their end that hold only part of a character.
+
+    Ids that hold nothing else stay as they are.
+
+    Args:
+        ids: Ids of a text.
+        tokenizer: The tokenizer that made them.
+    """
+    for end in range(len(ids), max(len(ids) - _MAX_STEPS_BACK, 0), -1):
+        if not _ends_inside_character(ids[:end], tokenizer):
+            return ids[:end]
+    return ids
+
+
+def _ends_inside_character(ids: Sequence[int], tokenizer: TextTokenizer) -> bool:
+    tail = b"".join(tokenizer.token_bytes(i) for i in ids[-4:])
+    for length, byte in enumerate(reversed(tail[-4:]), start=1):
+        if byte < 0x80:
+            return False
+        if byte >= 0xC0:
+            return length < (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4)
+    return False
+
+
+def _shorten_question(encoder: SegmentEncoder, text: str, num_images: int, room: int) -> Ids:
+    """Returns the ids of the longest end of a question that fits; of no words if none does."""
+    best = encoder.question("", num_images)
+    first, last = 1, len(text)
+    while first < last:
+        start = (first + last) // 2
+        ids = encoder.question(_from_character(text, start), num_images)
+        if len(ids) - num_images <= room:
+            best, last = ids, start
+        else:
+            first = start + 1
+    return best
+
+
+def _from_character(text: str, start: int) -> str:
+    """Returns the text from `start` on, without marks that belong to the character before it."""
+    while start < len(text) and (
+        text[start] in _JOINERS or unicodedata.category(text[start]).startswith("M")
+    ):
+        start += 1
+    return text[start:]
 
 
 @dataclass(slots=True)

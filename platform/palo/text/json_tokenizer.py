@@ -8,8 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from palo.errors import MismatchError
-from palo.text.ids import Ids, ids_of
-from palo.text.tokenizer_files import fingerprint, no_control, parse, read, repaired
+from palo.text.tokenizer_parts import Ids, fingerprint, ids_of, no_control, parse, read, repaired
 
 _FAULTS = (ValueError, RecursionError)
 

@@ -1,24 +1,61 @@
-"""Which of some languages a text is in, judged on its letters alone.
+"""Which of some languages a text is in, judged by its letters.
 
-The script decides, then letters that only one language of a script writes, then, among languages
-that still can't be told apart, py3langid. Code, mathematics, addresses and digits don't count.
+The script decides, then letters that only one language of a script uses, then, among languages that
+still can't be told apart, py3langid. Code, mathematics, addresses and digits don't count. Scripts
+are named by their ISO 15924 codes.
 """
 
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from palo.languages import Language
 from palo.text.code_spans import CodeSpans
-from palo.text.scripts import letters_by_script
-from palo.text.unicode_forms import normalized
+from palo.text.normal_form import normalized
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
+# Ranges of Unicode 17 that hold the letters of today's languages. Han characters and kana have
+# codes of their own here: Japanese mixes both, Chinese writes the one only.
+_BLOCKS: Mapping[str, tuple[tuple[int, int], ...]] = {
+    "Latn": ((0x41, 0x24F), (0x1E00, 0x1EFF), (0xFF21, 0xFF5A)),
+    "Grek": ((0x370, 0x3FF), (0x1F00, 0x1FFF)),
+    "Cyrl": ((0x400, 0x52F),),
+    "Armn": ((0x530, 0x58F),),
+    "Hebr": ((0x590, 0x5FF),),
+    "Arab": ((0x600, 0x6FF), (0x750, 0x77F), (0x8A0, 0x8FF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFC)),
+    "Deva": ((0x900, 0x97F),),
+    "Beng": ((0x980, 0x9FF),),
+    "Guru": ((0xA00, 0xA7F),),
+    "Gujr": ((0xA80, 0xAFF),),
+    "Orya": ((0xB00, 0xB7F),),
+    "Taml": ((0xB80, 0xBFF),),
+    "Telu": ((0xC00, 0xC7F),),
+    "Knda": ((0xC80, 0xCFF),),
+    "Mlym": ((0xD00, 0xD7F),),
+    "Sinh": ((0xD80, 0xDFF),),
+    "Thai": ((0xE00, 0xE7F),),
+    "Laoo": ((0xE80, 0xEFF),),
+    "Tibt": ((0xF00, 0xFFF),),
+    "Mymr": ((0x1000, 0x109F),),
+    "Geor": ((0x10A0, 0x10FF),),
+    "Ethi": ((0x1200, 0x137F),),
+    "Khmr": ((0x1780, 0x17FF),),
+    "Hang": ((0x1100, 0x11FF), (0x3130, 0x318F), (0xAC00, 0xD7AF)),
+    "Kana": ((0x3041, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9F)),
+    "Hani": ((0x3005, 0x3007), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF),
+             (0x20000, 0x323AF)),
+}  # fmt: skip
+_NAMES = ("", *_BLOCKS)
+_LAST = max(last for ranges in _BLOCKS.values() for _, last in ranges) + 1
 _FEWEST_LETTERS = 12
 _FEWEST_WORDS, _FIRST_CHARACTERS = 4, 200
 # Below this an answer of py3langid is a guess; it is calibrated for short texts too.
@@ -38,11 +75,35 @@ _LEAST_KANA_SHARE = 0.1
 # One Han character says about as much as three Latin letters.
 _WEIGHTS = {"Hani": 3, "Hang": 3, "Kana": 2}
 _WRITTEN_WITH = {"Hans": "Hani", "Hant": "Hani", "Kore": "Hang"}
-
 _ASIDE = CodeSpans(besides=r"(?:https?://|www\.)\S+|<[^<>]*>")
 _SIGNS_OF_ASIDE = ("`", "$", "\\", "<", "http", "www.")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _NAME = re.compile(r"\b[A-Z\u00c0-\u00de][^\W_]*")
+
+
+def letters_by_script(text: str) -> dict[str, int]:
+    """Counts a text's letters, with the marks on them; digits and signs belong to no script.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The number of letters by ISO 15924 code, without scripts that have none.
+    """
+    points = np.frombuffer(text.encode("utf-32-le", "replace"), "<u4")
+    counts = np.bincount(_table()[np.minimum(points, _LAST)], minlength=len(_NAMES))
+    return {name: int(count) for name, count in zip(_NAMES, counts, strict=True) if count and name}
+
+
+@cache
+def _table() -> npt.NDArray[np.uint8]:
+    """Returns the number of the script of each code point; 0 for what is no letter."""
+    table = np.zeros(_LAST + 1, np.uint8)
+    for number, ranges in enumerate(_BLOCKS.values(), start=1):
+        for first, last in ranges:
+            letters = [unicodedata.category(chr(p))[0] in "LM" for p in range(first, last + 1)]
+            table[first : last + 1][letters] = number
+    return table
 
 
 class LanguageFinder:

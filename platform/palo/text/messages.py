@@ -1,4 +1,4 @@
-"""Messages: who said what, and how many images came with it.
+"""Conversations: turns, their roles, and the number of images with each.
 
 Images are a count on the user's turn and never markup in its text: whatever the text holds is
 words. Reading `<image>` out of a source's text is the work of palo.data.records.

@@ -1,19 +1,100 @@
-"""The SentencePiece tokenizer, called directly.
+"""The SentencePiece tokenizer, called directly, with a cache of words.
 
-Readers that imitate it differ from it on double and leading spaces, and released LLaVA was trained
+Imitations differ from SentencePiece on double and leading spaces, and released LLaVA was trained
 with SentencePiece's own ids.
+
+In a BPE model whose pieces never continue after a space, the ids of a word don't depend on its
+neighbours: a merge across a space would need a piece with both sides. Words repeat in every
+language that puts spaces between them, so most cost a look-up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sentencepiece import SentencePieceProcessor
+from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 
 from palo.errors import MismatchError
-from palo.text.ids import Ids, ids_of
-from palo.text.tokenizer_files import fingerprint, no_control, parse, read, repaired
-from palo.text.word_cache import WordCache, words_are_apart
+from palo.text.tokenizer_parts import (
+    Ids,
+    fingerprint,
+    ids_of,
+    ids_of_bytes,
+    no_control,
+    parse,
+    read,
+    repaired,
+)
+
+_SPACE = "\u2581"  # how SentencePiece writes a space
+_MAX_WORDS = 100_000
+# Chinese and Japanese hardly repeat what stands between two spaces.
+_LONGEST_MEAN = 20
+
+_BPE = 2
+_USER_DEFINED = 4
+
+
+def words_are_apart(model: bytes) -> bool:
+    """Tells whether words can be tokenized one by one.
+
+    Args:
+        model: Content of a tokenizer.model.
+    """
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model)
+    normalizer = proto.normalizer_spec
+    changes = normalizer.precompiled_charsmap or normalizer.remove_extra_whitespaces
+    spaced = normalizer.add_dummy_prefix and normalizer.escape_whitespaces
+    suffix = proto.trainer_spec.treat_whitespace_as_suffix
+    return (
+        proto.trainer_spec.model_type == _BPE
+        and spaced
+        and not (changes or suffix)
+        and all(_stays_in_a_word(piece.piece) for piece in proto.pieces)
+        and not any(piece.type == _USER_DEFINED for piece in proto.pieces)
+    )
+
+
+def _stays_in_a_word(piece: str) -> bool:
+    return _SPACE not in piece[1:] or not piece.strip(_SPACE)
+
+
+class WordCache:
+    """Tokenizes texts by their words.
+
+    Args:
+        encode: Tokenizes any text.
+    """
+
+    def __init__(self, encode: Callable[[str], Ids]) -> None:
+        self._encode = encode
+        self._words = _Words(encode)
+
+    def encode(self, text: str) -> Ids:
+        """Returns the same ids as `encode` of the whole text.
+
+        Args:
+            text: Any text.
+        """
+        words = text.split(" ")
+        if len(text) > _LONGEST_MEAN * len(words) or "" in words or _SPACE in text:
+            return self._encode(text)
+        return ids_of_bytes(b"".join(map(self._words.__getitem__, words)))
+
+
+class _Words(dict[str, bytes]):
+    """What words become, as bytes: those of a whole text are joined without a look at any id."""
+
+    def __init__(self, encode: Callable[[str], Ids]) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, word: str) -> bytes:
+        found = self._encode(word).tobytes()
+        if len(self) < _MAX_WORDS:
+            self[word] = found
+        return found
 
 
 class SentencePieceTokenizer:

@@ -1,4 +1,4 @@
-"""What is trained of a sample, as text for eyes: coloured for a terminal, or for another reader.
+"""Previews of samples: which tokens are trained, coloured for a terminal or for another reader.
 
 Tokens are joined as bytes before they become text, because a character of Chinese or Bengali may be
 three tokens. A stretch of right-to-left text is isolated, so that the words around it keep their
@@ -91,7 +91,11 @@ def _is_right_to_left(text: str) -> bool:
 
 
 def coloured(part: Stretch) -> str:
-    """Returns a stretch with its colour, line by line."""
+    """Returns a stretch with its colour, line by line.
+
+    Args:
+        part: The stretch.
+    """
     # Terminals may end a colour with the line, and isolates end with the paragraph.
     colour = TRAINED if part.is_trained else UNTRAINED
     return "\n".join(

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from palo.text.ids import Ids, ids_of
 from palo.text.messages import Turn
 from palo.text.templates import Control, Piece, Slot, Template
 from palo.text.tokenizer import TextTokenizer
+from palo.text.tokenizer_parts import Ids, ids_of
 
 IMAGE_SENTINEL = -200
 _TEXT_SLOTS = frozenset((Slot.SYSTEM, Slot.QUESTION, Slot.ANSWER))
@@ -98,18 +98,33 @@ class SegmentEncoder:
         return self._fill(segment, text)
 
     def answer(self, text: str) -> Ids:
-        """Returns the ids of an assistant's turn, its end token included."""
+        """Returns the ids of an assistant's turn, its end token included.
+
+        Args:
+            text: The assistant's words.
+        """
         return self._fill(self._answer, text)
 
     def round(self, user: Turn, assistant: Turn) -> Round:
-        """Encodes a round with the images that its question brings."""
+        """Encodes a round with the images that its question brings.
+
+        Args:
+            user: The question.
+            assistant: Its answer.
+        """
         question = self.question(user.text, user.num_images)
         answer = self.answer(assistant.text)
         num_text_tokens = len(question) + len(answer) - user.num_images
         return Round(question, answer, num_text_tokens, trained=bool(assistant.text))
 
     def with_question(self, part: Round, text: str, num_images: int) -> Round:
-        """Returns a round with another question or more images before the same answer."""
+        """Returns a round with another question or more images before the same answer.
+
+        Args:
+            part: The round whose answer is kept.
+            text: The user's words.
+            num_images: Sentinels to set at the front.
+        """
         question = self.question(text, num_images)
         num_text_tokens = len(question) + len(part.answer) - num_images
         return Round(question, part.answer, num_text_tokens, part.trained)
@@ -167,5 +182,13 @@ class SegmentEncoder:
 
 @lru_cache(maxsize=8)
 def segment_encoder(template: Template, tokenizer: TextTokenizer) -> SegmentEncoder:
-    """Returns the encoder of a template and a tokenizer, made once."""
+    """Returns the encoder of a template and a tokenizer, cached.
+
+    Args:
+        template: Layout.
+        tokenizer: Source of ids.
+
+    Raises:
+        MismatchError: If the tokenizer lacks a control token of the template.
+    """
     return SegmentEncoder(template, tokenizer)

@@ -1,4 +1,4 @@
-"""Text that grows token by token: whole characters only, and nothing of a text that ends it."""
+"""Text from a stream of tokens: whole characters only, and nothing of a stop text."""
 
 import codecs
 from collections.abc import Sequence
@@ -31,6 +31,9 @@ class TextStream:
 
     def add(self, token_id: int) -> str:
         """Takes the next id.
+
+        Args:
+            token_id: The id; negative ids and control tokens give no text.
 
         Returns:
             The text that is certain by now and hasn't been returned yet, perhaps none.

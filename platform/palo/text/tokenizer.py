@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from palo.errors import StorageError
-from palo.text.ids import Ids
 from palo.text.json_tokenizer import JsonTokenizer
 from palo.text.piece_tokenizer import SentencePieceTokenizer
+from palo.text.tokenizer_parts import Ids
 
 
 class TextTokenizer(Protocol):
-    """What encoding, decoding and previewing need from a tokenizer.
+    """A tokenizer as encoding, decoding and previewing need it.
 
     Attributes:
         bos_id: Id of the token before every sample; None where it has none.
@@ -42,23 +42,41 @@ class TextTokenizer(Protocol):
         """Returns the ids of a text, never a control token among them.
 
         A lone surrogate, which is no character, becomes U+FFFD.
+
+        Args:
+            text: Any text.
         """
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of ids; control tokens, image sentinels and padding give nothing."""
+        """Returns the text of ids; control tokens, image sentinels and padding give no text.
+
+        Args:
+            ids: Token ids, sentinels (negative) among them.
+        """
 
     def special(self, token: str) -> int:
         """Returns the id of a control token.
+
+        Args:
+            token: Its name, such as <|im_end|>.
 
         Raises:
             MismatchError: If the tokenizer has no control token of this name.
         """
 
     def is_special(self, token_id: int) -> bool:
-        """Tells whether an id is a control token rather than text."""
+        """Returns whether an id is a control token rather than text.
+
+        Args:
+            token_id: The id.
+        """
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Returns the UTF-8 bytes that a token stands for, which may be part of a character."""
+        """Returns the UTF-8 bytes that a token stands for, which may be part of a character.
+
+        Args:
+            token_id: The id.
+        """
 
 
 def load_tokenizer(folder: Path) -> TextTokenizer:

@@ -1,10 +1,20 @@
-"""What the loop needs from whatever holds the model: the seam between the loop and DeepSpeed."""
+"""The seam between the training loop and DeepSpeed: the protocol, and the engine without DeepSpeed.
 
+`TrainEngine` is what the loop needs of a model with its optimizer. `PlainEngine` is one process on
+torch's AdamW, the reference that `zero_engine.ZeroEngine` must equal. Parameters carry the names of
+the bare model and are grouped here for both.
+"""
+
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from palo.checkpoint.trainable import ParameterState
+from palo.train.stages import OptimizerSettings, StageConfig, Trains
+
+_PEFT_PREFIX = "base_model.model."
 
 
 class TrainEngine(Protocol):
@@ -41,7 +51,11 @@ class TrainEngine(Protocol):
         """
 
     def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
-        """Returns the elementwise sum of float64 values over all workers."""
+        """Returns the elementwise sum of float64 values over all workers.
+
+        Args:
+            values: Values of this worker, float64.
+        """
 
     def gather(self) -> dict[str, ParameterState]:
         """Collects every trainable parameter on rank 0 (CPU, float32); other ranks get nothing.
@@ -50,4 +64,149 @@ class TrainEngine(Protocol):
         """
 
     def restore(self, states: dict[str, ParameterState], num_steps: int) -> None:
-        """Takes over gathered states after `num_steps` optimizer steps, for any world size."""
+        """Restores gathered states after `num_steps` optimizer steps, for any world size.
+
+        Args:
+            states: State of every trainable parameter, by canonical name.
+            num_steps: Optimizer steps that they have seen.
+        """
+
+
+def canonical_name(name: str) -> str:
+    """Returns a parameter's name as the bare model has it, without PEFT's wrapper in front.
+
+    Args:
+        name: The parameter's name in a model that PEFT may have wrapped.
+    """
+    return name.removeprefix(_PEFT_PREFIX)
+
+
+def choose_trainable(model: nn.Module, trains: Trains) -> None:
+    """Marks exactly the parameters that a stage trains; those of the image tower never are.
+
+    Args:
+        model: The model.
+        trains: The parts that learn.
+    """
+    for name, parameter in model.named_parameters():
+        bare = canonical_name(name)
+        learns = bare.startswith("projector.")
+        if trains == "lora":
+            learns = learns or ".lora_" in bare
+        elif trains == "full":
+            learns = learns or bare.startswith("language_model.")
+        parameter.requires_grad_(learns)
+
+
+def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Returns the parameters that learn, by canonical name, in the model's own order.
+
+    Args:
+        model: The model.
+    """
+    return {
+        canonical_name(name): parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def parameter_groups(
+    parameters: Iterable[tuple[str, nn.Parameter]], optimizer: OptimizerSettings
+) -> list[dict[str, Any]]:
+    """Splits parameters into the optimizer's groups: projector and language, decayed and not.
+
+    Args:
+        parameters: Canonical names and parameters.
+        optimizer: Learning rates and weight decay.
+
+    Returns:
+        Groups for a torch optimizer, each with a `peak_lr` beside its `lr`; empty ones left out.
+    """
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in parameters:
+        part = "projector" if name.startswith("projector.") else "language"
+        # Under ZeRO-3 a scattered parameter has an empty shape; DeepSpeed keeps ds_shape.
+        is_matrix = len(getattr(parameter, "ds_shape", parameter.shape)) > 1
+        groups.setdefault((part, is_matrix), []).append(parameter)
+    rates = {"projector": optimizer.lr_projector, "language": optimizer.lr_language}
+    return [
+        {
+            "params": members,
+            "lr": rates[part],
+            "peak_lr": rates[part],
+            "weight_decay": optimizer.weight_decay if is_matrix else 0.0,
+            "part": part,
+        }
+        for (part, is_matrix), members in groups.items()
+    ]
+
+
+class PlainEngine:
+    """A TrainEngine of world size 1 on torch's own AdamW.
+
+    Args:
+        model: The model, its trainable parameters already chosen.
+        stage: The stage's settings; those of DeepSpeed and of workers are ignored.
+    """
+
+    rank = 0
+    world_size = 1
+
+    def __init__(self, model: Any, stage: StageConfig) -> None:  # noqa: ANN401 - PEFT or bare model
+        self.module = model
+        self.device = next(model.parameters()).device
+        self._parameters = trainable_parameters(model)
+        self._max_grad_norm = stage.optimizer.max_grad_norm
+        self._optimizer = torch.optim.AdamW(
+            parameter_groups(self._parameters.items(), stage.optimizer),
+            betas=stage.optimizer.betas,
+            eps=stage.optimizer.eps,
+        )
+
+    def backward(self, loss: torch.Tensor, *, last: bool) -> None:
+        """See TrainEngine.backward."""
+        del last
+        loss.backward()
+
+    def step(self, lr_scale: float) -> float:
+        """See TrainEngine.step."""
+        limit = self._max_grad_norm or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), limit)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * lr_scale
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return float(norm)
+
+    def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
+        """See TrainEngine.sum_over_workers."""
+        return values
+
+    def gather(self) -> dict[str, ParameterState]:
+        """See TrainEngine.gather."""
+        return {
+            name: ParameterState(
+                parameter.detach().float().cpu().clone(), *self._moments(parameter)
+            )
+            for name, parameter in self._parameters.items()
+        }
+
+    def _moments(self, parameter: torch.nn.Parameter) -> tuple[torch.Tensor, torch.Tensor]:
+        state = self._optimizer.state.get(parameter)
+        if not state:  # before the first step AdamW has no moments yet
+            zeros = torch.zeros_like(parameter, dtype=torch.float32, device="cpu")
+            return zeros, zeros.clone()
+        return state["exp_avg"].cpu().clone(), state["exp_avg_sq"].cpu().clone()
+
+    def restore(self, states: dict[str, ParameterState], num_steps: int) -> None:
+        """See TrainEngine.restore."""
+        for name, parameter in self._parameters.items():
+            state = states[name]
+            with torch.no_grad():
+                parameter.copy_(state.weight)
+            self._optimizer.state[parameter] = {
+                "step": torch.tensor(float(num_steps)),
+                "exp_avg": state.exp_avg.to(parameter.device),
+                "exp_avg_sq": state.exp_avg_sq.to(parameter.device),
+            }

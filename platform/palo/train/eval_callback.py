@@ -1,4 +1,4 @@
-"""Looks at a model while it is trained: every so many steps, as if the stage were finished."""
+"""Evaluation of a model during training: every so many steps, as if the stage were finished."""
 
 import json
 import tempfile
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from palo import config
 from palo.checkpoint.finished import write_stage
-from palo.train.job import StageJob
+from palo.train.stages import StageJob
 
 if TYPE_CHECKING:
     from palo.checkpoint.trainable import ParameterState
@@ -17,35 +17,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvalCallback:
-    """What looks at the model; it knows the model's own layer, which training doesn't.
+    """An evaluation that runs during training.
 
     Attributes:
-        every: Steps between looks. After the last step nobody looks: the stage is finished then.
-        look: Takes the folder of a stage and how many steps it was trained, on one worker, while
+        every: Steps between evaluations. After the last step there is none: the stage is finished
+            then.
+        run: Takes the folder of a stage and how many steps it was trained, on one worker, while
             the others wait. It must be importable there.
-        notes: JSON lines that `look` writes; the `note` of each is shown as it comes.
+        notes: JSON lines that `run` writes; the `note` of each is shown as it comes.
     """
 
     every: int
-    look: Callable[[Path, int], None]
+    run: Callable[[Path, int], None]
     notes: Path
 
     def is_due(self, done: int, num_steps: int) -> bool:
-        """Tells whether it is time after so many steps."""
+        """Returns whether the model is evaluated after a step.
+
+        Args:
+            done: Steps that are done.
+            num_steps: Steps of the whole stage.
+        """
         return done % self.every == 0 and done < num_steps
 
 
-def show(
-    watch: EvalCallback,
+def run_eval_callback(
+    callback: EvalCallback,
     job: StageJob,
     states: "Mapping[str, ParameterState]",
     preprocessing: Mapping[str, Any] | None,
     done: int,
 ) -> None:
-    """Shows what was trained so far to a watch.
+    """Runs an evaluation on the weights so far, written as a finished stage.
 
     Args:
-        watch: Looks at it.
+        callback: The evaluation.
         job: The stage.
         states: Every trainable parameter by name.
         preprocessing: What happens to an image, as JSON values.
@@ -62,11 +68,15 @@ def show(
             preprocessing=preprocessing,
             lineage={"settings": config.to_dict(job), "steps": done},
         )
-        watch.look(stage, done)
+        callback.run(stage, done)
 
 
-def notes_in(path: Path) -> list[str]:
-    """Returns the notes that are whole by now."""
+def read_notes(path: Path) -> list[str]:
+    """Returns the notes of all whole lines.
+
+    Args:
+        path: A file of JSON lines, which may not exist yet.
+    """
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Running a stage under Ray Train: enough resources first, progress while it runs, a clean end."""
+"""Running a stage under Ray Train: checks resources, shows progress, and ends cleanly."""
 
 import textwrap
 import threading
@@ -11,9 +11,8 @@ from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import PaloError, ResourceError, TrainingError
 from palo.session import keep_extensions_apart
 from palo.train.eval_callback import EvalCallback
-from palo.train.job import StageJob
 from palo.train.progress import TrainingProgress
-from palo.train.stages import WorkerSettings
+from palo.train.stages import StageJob, WorkerSettings
 
 _POLL_S = 0.5
 # Memory that a step frees stays with a worker on a CPU: its kernel would clear each page of it anew
@@ -28,14 +27,14 @@ _MOST_SHOWN = 200
 _WRAPPED = ("__cause__", "cause", "health_check_failure", "controller_failure", "_base_exc")
 
 
-def run_stage(job: StageJob, watch: EvalCallback | None = None) -> StageResult:
+def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResult:
     """Trains a stage on Ray's workers, from its newest checkpoint if it has one.
 
     Ctrl-C asks the workers to save a checkpoint and end; a second one ends at once.
 
     Args:
         job: The stage. Ray must be running.
-        watch: Looks at the model while it is trained.
+        callback: Evaluates the model while it is trained.
 
     Returns:
         The finished stage.
@@ -48,15 +47,15 @@ def run_stage(job: StageJob, watch: EvalCallback | None = None) -> StageResult:
     storage.ensure_folder(job.output)
     require_resources(job.config.workers)
     job.stop_file.unlink(missing_ok=True)
-    fit = _Fit(job, watch)
-    fit.thread.start()
-    progress = TrainingProgress(job.name, job.metrics, watch.notes if watch else None)
+    training = _TrainerThread(job, callback)
+    training.thread.start()
+    progress = TrainingProgress(job.name, job.metrics, callback.notes if callback else None)
     interrupted = False
     ended = False
     while not ended:
         try:
             # Not thread.join: in Python 3.11 a Ctrl-C there marks a running thread as ended.
-            ended = fit.ended.wait(_POLL_S)
+            ended = training.ended.wait(_POLL_S)
             progress.update()
         except KeyboardInterrupt:
             if interrupted:
@@ -66,19 +65,19 @@ def run_stage(job: StageJob, watch: EvalCallback | None = None) -> StageResult:
             storage.write_text(job.stop_file, "")
     progress.finish()
     job.stop_file.unlink(missing_ok=True)
-    if fit.error is not None:
-        raise _explained(job, fit.error) from fit.error
+    if training.error is not None:
+        raise _to_palo_error(job, training.error) from training.error
     if interrupted or not is_finished(job.output):
         raise KeyboardInterrupt
     return read_stage(job.output)
 
 
 @dataclass(slots=True)
-class _Fit:
+class _TrainerThread:
     """Ray Train's blocking call in a thread: in the main one it would take over Ctrl-C."""
 
     job: StageJob
-    watch: EvalCallback | None
+    callback: EvalCallback | None
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
@@ -95,7 +94,7 @@ class _Fit:
     def _attempts(self) -> None:
         for attempt in range(self.job.config.workers.max_failures + 1):
             try:
-                _trainer(self.job, self.watch, attempt).fit()
+                _trainer(self.job, self.callback, attempt).fit()
             except Exception as error:  # handed to the main thread, which raises it
                 self.error = error
                 if not lost_worker(error):
@@ -106,10 +105,13 @@ class _Fit:
 
 
 def lost_worker(error: BaseException) -> bool:
-    """Tells whether an error comes from a process or node that is gone, so that a retry may help.
+    """Returns whether an error comes from a lost process or node, so that a retry may help.
 
     Ray's own retry makes no difference between a lost worker and an error that every attempt
     repeats, such as a wrong corpus, and would repeat that too.
+
+    Args:
+        error: An error of Ray Train.
     """
     from ray.exceptions import RayError, RayTaskError
     from ray.train.v2.api.exceptions import PreemptionError
@@ -123,14 +125,14 @@ def lost_worker(error: BaseException) -> bool:
     return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)
 
 
-def _trainer(job: StageJob, watch: EvalCallback | None, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
+def _trainer(job: StageJob, callback: EvalCallback | None, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     workers = job.config.workers
     return TorchTrainer(
         worker_main,
-        train_loop_config={"job": config.to_dict(job), "watch": watch},
+        train_loop_config={"job": config.to_dict(job), "callback": callback},
         torch_config=TorchConfig(backend="nccl" if workers.use_gpu else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=workers.count,
@@ -147,7 +149,11 @@ def _trainer(job: StageJob, watch: EvalCallback | None, attempt: int) -> Any:  #
 
 
 def worker_environment(workers: WorkerSettings) -> dict[str, str]:
-    """Returns the environment variables that a worker needs before it imports anything."""
+    """Returns the environment variables that a worker needs before it imports anything.
+
+    Args:
+        workers: The workers' settings.
+    """
     if workers.use_gpu:
         return {}
     return {
@@ -159,12 +165,16 @@ def worker_environment(workers: WorkerSettings) -> dict[str, str]:
 
 
 def worker_main(settings: dict[str, Any]) -> None:
-    """What Ray Train calls on every worker."""
+    """Trains on one worker; Ray Train calls it on each.
+
+    Args:
+        settings: `job` as JSON values, and `callback`.
+    """
     keep_extensions_apart()  # on a cluster a worker doesn't have the settings of the job's process
     import deepspeed
     import torch
 
-    from palo.train.build_locks import free_build_locks
+    from palo.train.warm_up import free_build_locks
     from palo.train.worker import train_stage
     from palo.train.zero_engine import ZeroEngine
 
@@ -175,11 +185,14 @@ def worker_main(settings: dict[str, Any]) -> None:
         free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
     # Ray has made the process group; DeepSpeed wraps it.
     deepspeed.init_distributed(dist_backend="nccl" if workers.use_gpu else "gloo")
-    train_stage(job, ZeroEngine, settings["watch"])
+    train_stage(job, ZeroEngine, settings["callback"])
 
 
 def require_resources(workers: WorkerSettings) -> None:
     """Waits until the cluster has what the workers need, or says what is missing.
+
+    Args:
+        workers: The workers' settings.
 
     Raises:
         ResourceError: If it has not within `wait_s`.
@@ -213,7 +226,7 @@ def _bundle(workers: WorkerSettings) -> dict[str, float]:
     return {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.use_gpu else {})
 
 
-def _explained(job: StageJob, error: Exception) -> PaloError:
+def _to_palo_error(job: StageJob, error: Exception) -> PaloError:
     """Finds our own error inside Ray's, or wraps what is not ours."""
     for failure in _causes(error):
         if isinstance(failure, PaloError):

@@ -1,21 +1,64 @@
-"""The training loop: one page, for both stages, for one process or many."""
+"""The training loop with its loss and learning rate, for both stages, one process or many."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn import functional
 
 from palo.errors import TrainingError
 from palo.train.engine import TrainEngine
-from palo.train.loss import token_losses
 from palo.train.metrics import StepMetrics
-from palo.train.schedule import learning_rate_scale
 
 if TYPE_CHECKING:
-    from palo.data.loader import StepBatch
+    from palo.data.loader import Batch, StepBatch
+
+
+def token_losses(model: Any, batch: "Batch") -> torch.Tensor:  # noqa: ANN401 - model or engine
+    """Returns the cross-entropy of every target of one packed row.
+
+    Logits are computed at label positions only: with a vocabulary of 32,000 the others would cost
+    more memory than the rest of the model.
+
+    Args:
+        model: A PaloForConditionalGeneration, bare or wrapped by PEFT and DeepSpeed.
+        batch: One packed row with K targets.
+
+    Returns:
+        Losses in nats, float32 (K,), in the order of `batch.targets`.
+    """
+    logits = model(
+        input_ids=batch.input_ids,
+        features=batch.features,
+        pixels=batch.pixels,
+        position_ids=batch.position_ids,
+        cu_seq_lens_q=batch.cu_seq_lens,
+        logits_to_keep=batch.label_positions,
+        use_cache=False,
+    ).logits
+    return functional.cross_entropy(logits[0].float(), batch.targets, reduction="none")
+
+
+def learning_rate_scale(step: int, num_steps: int, warmup_ratio: float) -> float:
+    """Returns the share of the peak learning rate to use at a step.
+
+    Linear warm-up over the first `ceil(warmup_ratio * num_steps)` steps, then half a cosine to
+    zero: `0.5 * (1 + cos(pi * t))` with t from 0 to 1 (Loshchilov and Hutter, arXiv 1608.03983).
+    The first step already learns: its scale is 1 / warm-up steps, not 0.
+
+    Args:
+        step: Index of the step, from 0.
+        num_steps: Steps of the whole stage.
+        warmup_ratio: Share of the steps that warm up.
+    """
+    num_warmup = math.ceil(warmup_ratio * num_steps)
+    if step < num_warmup:
+        return (step + 1) / num_warmup
+    progress = (step - num_warmup) / max(1, num_steps - num_warmup)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,13 +68,14 @@ class Hooks:
     Attributes:
         on_step: Takes the metrics of each step.
         save: Writes a checkpoint after so many steps; all workers must call it together.
-        look: Looks at the model after so many steps; all workers must call it together.
+        evaluate: Evaluates the model after so many steps, if that is due; all workers must call it
+            together.
         stop_requested: Asked on every worker before each step's end; one yes stops them all.
     """
 
     on_step: Callable[[StepMetrics], None]
     save: Callable[[int], None]
-    look: Callable[[int], None]
+    evaluate: Callable[[int], None]
     stop_requested: Callable[[], bool]
 
 
@@ -95,7 +139,7 @@ def train(
         done = batch.step + 1
         if done == settings.num_steps or stop or done % settings.checkpoint_every == 0:
             hooks.save(done)
-        hooks.look(done)
+        hooks.evaluate(done)
         if done == settings.num_steps:
             return True
         if stop:

@@ -1,17 +1,24 @@
-"""Metrics of each step, as JSON lines that a continued run carries on without a gap or a double."""
+"""Metrics of each step, as JSON lines that a resumed run continues, and the plot of their loss."""
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from palo import storage
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SHARE_SMOOTHED = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepMetrics:
-    """What one optimizer step did, over all workers.
+    """Metrics of one optimizer step, over all workers.
 
     Attributes:
         step: Index of the step, from 0.
@@ -54,7 +61,14 @@ class MetricsLog:
         self._path = path
 
     def append(self, metrics: StepMetrics) -> None:
-        """Adds one line and hands it to the operating system."""
+        """Appends one line and hands it to the operating system.
+
+        Args:
+            metrics: The step's metrics.
+
+        Raises:
+            StorageError: If it can't be written.
+        """
         with (
             storage.wrap_os_errors("write", self._path),
             self._path.open("a", encoding="utf-8") as file,
@@ -63,7 +77,11 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[StepMetrics]:
-    """Reads all whole lines; a last line that is still being written is left out."""
+    """Reads all whole lines; a last line that is still being written is skipped.
+
+    Args:
+        path: The file, which may not exist yet.
+    """
     return list(_whole_lines(path)) if path.exists() else []
 
 
@@ -78,8 +96,71 @@ def _line(metrics: StepMetrics) -> str:
 
 
 def eta_s(metrics: list[StepMetrics]) -> float:
-    """Estimates the seconds to the end of the stage from the median of the latest 20 steps."""
+    """Estimates the seconds to the end of the stage from the median of the latest 20 steps.
+
+    Args:
+        metrics: The steps so far.
+
+    Returns:
+        Seconds; nan without any step.
+    """
     if not metrics:
         return math.nan
     recent = sorted(m.step_s for m in metrics[-20:])
     return recent[len(recent) // 2] * (metrics[-1].num_steps - metrics[-1].step - 1)
+
+
+def plot_loss(metrics: Path, title: str = "") -> Path:
+    """Draws loss.png beside a stage's metrics file.
+
+    Args:
+        metrics: The file, with at least one whole line.
+        title: What is above the curve.
+
+    Returns:
+        The image's path.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    draw_loss(axes, read_metrics(metrics), colour="tab:blue")
+    axes.set_title(title)
+    path = metrics.with_name("loss.png")
+    with storage.replacing(path) as partial:
+        figure.savefig(partial, format="png")
+    return path
+
+
+def draw_loss(axes: "Axes", metrics: Sequence[StepMetrics], *, colour: str) -> None:
+    """Draws every step's loss thin, and their running mean thick.
+
+    Args:
+        axes: Where to draw.
+        metrics: The steps.
+        colour: Matplotlib's name of the lines' colour.
+    """
+    steps = [m.step + 1 for m in metrics]
+    losses = [m.loss for m in metrics]
+    axes.plot(steps, losses, color=colour, linewidth=0.6, alpha=0.35)
+    axes.plot(steps, running_mean(losses), color=colour, linewidth=1.8)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss (nats per token)")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def running_mean(values: Sequence[float]) -> list[float]:
+    """Returns, for each value, the mean of those around it: a twentieth of all.
+
+    Args:
+        values: The values.
+    """
+    reach = round(len(values) * _SHARE_SMOOTHED / 2)
+    sums = [0.0, *accumulate(values)]
+    means = []
+    for place in range(len(values)):
+        first, end = max(0, place - reach), min(len(values), place + reach + 1)
+        means.append((sums[end] - sums[first]) / (end - first))
+    return means

@@ -9,7 +9,7 @@ import torch
 
 from palo.model import PaloConfig, PaloForConditionalGeneration
 from palo.model.lora import attach_lora
-from palo.train.parameter_groups import choose_trainable, trainable_parameters
+from palo.train.engine import choose_trainable, trainable_parameters
 from palo.train.stages import StageConfig
 
 _GIB = 2**30
@@ -129,7 +129,12 @@ def _hours(
 
 
 def cost_lines(cost: StageCost, stage: StageConfig) -> list[str]:
-    """Writes an estimate for people."""
+    """Writes an estimate for people.
+
+    Args:
+        cost: The estimate.
+        stage: The stage's settings.
+    """
     steps = "unknown until the corpus is built"
     if cost.num_steps is not None and cost.num_samples is not None:
         steps = f"{cost.num_steps:,} of {stage.global_batch} samples ({cost.num_samples:,} samples)"

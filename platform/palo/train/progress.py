@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from palo.progress import duration
-from palo.train.eval_callback import notes_in
+from palo.train.eval_callback import read_notes
 from palo.train.metrics import StepMetrics, eta_s, read_metrics
 
 _LINE_EVERY_S = 15.0
@@ -25,7 +25,7 @@ class TrainingProgress:
         self._name = name
         self._path = path
         self._notes = notes
-        self._told = set(notes_in(notes)) if notes else set()
+        self._told = set(read_notes(notes)) if notes else set()
         self._shown_step = -1
         self._next_line = time.monotonic()
         self._live = sys.stdout.isatty()
@@ -49,11 +49,15 @@ class TrainingProgress:
             print(flush=True)
 
     def say(self, text: str) -> None:
-        """Prints a line of its own."""
+        """Prints a line of its own.
+
+        Args:
+            text: What to print.
+        """
         print(f"\n{self._name}  {text}" if self._live else f"{self._name}  {text}", flush=True)
 
     def _tell(self) -> None:
-        for note in notes_in(self._notes) if self._notes else ():
+        for note in read_notes(self._notes) if self._notes else ():
             if note not in self._told:
                 self._told.add(note)
                 self.say(note)
@@ -68,7 +72,12 @@ class TrainingProgress:
 
 
 def progress_line(name: str, metrics: list[StepMetrics]) -> str:
-    """Returns one line about the latest step, with speeds over the latest 20."""
+    """Returns a line about the latest step, with speeds over the latest 20.
+
+    Args:
+        name: The stage's name.
+        metrics: The steps so far, at least one.
+    """
     last, recent = metrics[-1], metrics[-_RECENT:]
     seconds = sum(m.step_s for m in recent)
     tokens = sum(m.num_tokens for m in recent) / seconds

@@ -1,13 +1,16 @@
-"""What one training stage is: which parameters learn, from which samples, how fast, and where."""
+"""Settings of a training stage, the job of one stage of one run, and DeepSpeed's JSON of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+from palo.checkpoint.parts import ModelParts
 from palo.model.lora import LoraSettings
 
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
+_NEVER = 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,3 +149,77 @@ class StageConfig:
             yield f"lora settings go with trains=lora, not with trains={self.trains}"
         if self.trains != "projector" and self.optimizer.lr_language == 0:
             yield f"optimizer.lr_language is 0 but trains={self.trains} needs it"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageJob:
+    """What a worker needs to train a stage.
+
+    Attributes:
+        name: The stage's name, for people: "pretrain" or "finetune".
+        config: The stage's settings.
+        parts: The pretrained parts of the model.
+        corpus: Folder of the corpus.
+        output: Folder of the stage, which every worker must see.
+        projector: Finished stage whose projector is the start; a fresh one if None.
+    """
+
+    name: str
+    config: StageConfig
+    parts: ModelParts
+    corpus: Path
+    output: Path
+    projector: Path | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the portable checkpoints."""
+        return self.output / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """File of the metrics of each step."""
+        return self.output / "metrics.jsonl"
+
+    @property
+    def stop_file(self) -> Path:
+        """File whose presence asks the workers to save a checkpoint and end."""
+        return self.output / "stop"
+
+
+def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
+    """Returns DeepSpeed's configuration for a stage.
+
+    The loop divides the loss by the step's own token count and marks its last micro-batch itself,
+    so DeepSpeed is told of one micro-batch per step.
+
+    Args:
+        stage: The stage's settings.
+    """
+    zero: dict[str, Any] = {
+        "stage": stage.zero.stage,
+        "reduce_bucket_size": stage.zero.bucket_elements,
+        "overlap_comm": stage.workers.use_gpu,
+        "contiguous_gradients": True,
+    }
+    if stage.zero.stage == 3:
+        zero |= {
+            "stage3_param_persistence_threshold": stage.zero.persistence_threshold,
+            "stage3_prefetch_bucket_size": stage.zero.bucket_elements,
+            "stage3_max_live_parameters": stage.zero.live_parameters,
+            "stage3_max_reuse_distance": stage.zero.live_parameters,
+        }
+    if stage.zero.offload:
+        zero["offload_optimizer"] = {"device": "cpu"}
+        if stage.zero.stage == 3:
+            zero["offload_param"] = {"device": "cpu"}
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": stage.optimizer.max_grad_norm,
+        "bf16": {"enabled": stage.dtype == "bfloat16"},
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": _NEVER,
+    }

@@ -1,4 +1,4 @@
-"""What every worker does: build the model, take over a checkpoint, train, leave the results."""
+"""A training worker: builds the model, restores a checkpoint, trains and writes the results."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,14 +19,11 @@ from palo.errors import MismatchError
 from palo.model.assemble import assemble
 from palo.model.lora import attach_lora
 from palo.text.tokenizer import load_tokenizer
-from palo.train.deepspeed_config import deepspeed_config
-from palo.train.engine import TrainEngine
-from palo.train.eval_callback import EvalCallback, show
-from palo.train.job import StageJob
+from palo.train.engine import TrainEngine, choose_trainable
+from palo.train.eval_callback import EvalCallback, run_eval_callback
 from palo.train.loop import Hooks, LoopSettings, train
 from palo.train.metrics import MetricsLog
-from palo.train.parameter_groups import choose_trainable
-from palo.train.stages import StageConfig
+from palo.train.stages import StageConfig, StageJob, deepspeed_config
 
 if TYPE_CHECKING:
     from palo.model.palo import PaloForConditionalGeneration
@@ -70,7 +67,11 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
 
 @contextmanager
 def partitioned(stage: StageConfig) -> Iterator[None]:
-    """Splits the weights that the block loads among the workers, piece by piece."""
+    """Splits the weights that the block loads among the workers, piece by piece.
+
+    Args:
+        stage: The stage's settings.
+    """
     from transformers.integrations import HfDeepSpeedConfig
 
     # transformers partitions every model that it builds while this object lives.
@@ -81,6 +82,10 @@ def partitioned(stage: StageConfig) -> Iterator[None]:
 
 def load_projector(model: "PaloForConditionalGeneration", stage_folder: Path) -> None:
     """Copies the projector of a finished stage into a model.
+
+    Args:
+        model: The model.
+        stage_folder: The finished stage.
 
     Raises:
         MismatchError: If it doesn't fit the model.
@@ -112,7 +117,13 @@ def _gathered(parameter: torch.nn.Parameter) -> AbstractContextManager[object]:
 
 
 def make_plan(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> Plan:
-    """Returns the plan of a stage over a corpus."""
+    """Returns the plan of a stage over a corpus.
+
+    Args:
+        corpus: The corpus.
+        stage: The stage's settings.
+        tokens_per_image: Tokens that the projector makes of an image.
+    """
     settings = PlanConfig(
         global_batch=stage.global_batch,
         token_budget=stage.token_budget,
@@ -124,7 +135,11 @@ def make_plan(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> Plan
 
 
 def identity(job: StageJob) -> dict[str, str]:
-    """Returns the fingerprints of everything that decides what a stage learns."""
+    """Returns the fingerprints of everything that decides what a stage learns.
+
+    Args:
+        job: The stage.
+    """
     settings = {k: v for k, v in config.to_dict(job.config).items() if k not in _FREE}
     return {
         "corpus": open_corpus(job.corpus).manifest.fingerprint,
@@ -138,14 +153,14 @@ def identity(job: StageJob) -> dict[str, str]:
 def train_stage(
     job: StageJob,
     engine_of: Callable[[Any, StageConfig], TrainEngine],
-    watch: EvalCallback | None = None,
+    callback: EvalCallback | None = None,
 ) -> StageResult | None:
     """Trains a stage on this worker from its newest checkpoint to its end.
 
     Args:
         job: The stage.
         engine_of: Makes an Engine from (model, stage settings).
-        watch: Looks at the model now and then.
+        callback: Evaluates the model while it is trained.
 
     Returns:
         On rank 0 what was written, on others None; also None when it was stopped before the end.
@@ -169,13 +184,13 @@ def train_stage(
         return _finish(job, engine, corpus, known)
 
     def due(done: int) -> bool:
-        return watch is not None and watch.is_due(done, num_steps)
+        return callback is not None and callback.is_due(done, num_steps)
 
     log = MetricsLog(job.metrics, start) if engine.rank == 0 else None
     hooks = Hooks(
         on_step=lambda metrics: log.append(metrics) if log else None,
         save=lambda step: _save(job, engine, step, known),
-        look=lambda done: _look(job, engine, corpus, watch, done) if due(done) else None,
+        evaluate=lambda done: _evaluate(job, engine, corpus, callback, done) if due(done) else None,
         stop_requested=lambda: engine.rank == 0 and job.stop_file.exists(),
     )
     loop = LoopSettings(
@@ -212,12 +227,12 @@ def _save(job: StageJob, engine: TrainEngine, step: int, known: dict[str, str]) 
         trainable.save(job.checkpoints, states, cursor, job.config.keep_checkpoints)
 
 
-def _look(
-    job: StageJob, engine: TrainEngine, corpus: Corpus, watch: EvalCallback | None, done: int
+def _evaluate(
+    job: StageJob, engine: TrainEngine, corpus: Corpus, callback: EvalCallback | None, done: int
 ) -> None:
     states = engine.gather()
-    if watch is not None and engine.rank == 0:
-        show(watch, job, states, _preprocessing(corpus), done)
+    if callback is not None and engine.rank == 0:
+        run_eval_callback(callback, job, states, _preprocessing(corpus), done)
 
 
 def _preprocessing(corpus: Corpus) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""DeepSpeed ZeRO behind the Engine seam, with states that any world size can take over."""
+"""The engine on DeepSpeed ZeRO, with states that any world size can restore."""
 
 from typing import Any
 
@@ -13,15 +13,14 @@ from deepspeed.utils import (
 from torch import distributed
 
 from palo.checkpoint.trainable import ParameterState
-from palo.train.deepspeed_config import deepspeed_config
-from palo.train.parameter_groups import parameter_groups, trainable_parameters
-from palo.train.stages import StageConfig
+from palo.train.engine import parameter_groups, trainable_parameters
+from palo.train.stages import StageConfig, deepspeed_config
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class ZeroEngine:
-    """An Engine on DeepSpeed ZeRO stage 1, 2 or 3.
+    """A TrainEngine on DeepSpeed ZeRO stage 1, 2 or 3.
 
     Args:
         model: The model, its trainable parameters already chosen. The process group must exist.
@@ -46,26 +45,26 @@ class ZeroEngine:
         self._create_optimizer_state(num_steps=0)
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
-        """See Engine.backward."""
+        """See TrainEngine.backward."""
         self.module.set_gradient_accumulation_boundary(last)
         # DeepSpeed averages gradients over the workers; the loop's losses are parts of a sum.
         self.module.backward(loss * self.world_size)
 
     def step(self, lr_scale: float) -> float:
-        """See Engine.step."""
+        """See TrainEngine.step."""
         for group in self.module.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * lr_scale
         self.module.step()
         return float(self.module.get_global_grad_norm())
 
     def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
-        """See Engine.sum_over_workers."""
+        """See TrainEngine.sum_over_workers."""
         shared = values.to(self.device)
         distributed.all_reduce(shared)
         return shared.cpu()
 
     def gather(self) -> dict[str, ParameterState]:
-        """See Engine.gather."""
+        """See TrainEngine.gather."""
         states = {}
         for name, parameter in self._parameters.items():
             parts = [safe_get_full_fp32_param(parameter)]
@@ -75,7 +74,7 @@ class ZeroEngine:
         return states
 
     def restore(self, states: dict[str, ParameterState], num_steps: int) -> None:
-        """See Engine.restore."""
+        """See TrainEngine.restore."""
         self._create_optimizer_state(num_steps)
         for name, parameter in self._parameters.items():
             state = states[name]

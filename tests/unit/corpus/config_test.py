@@ -6,7 +6,7 @@ import pytest
 from palo.config import check, from_dict, to_dict
 from palo.corpus.config import CorpusConfig, SourceConfig
 from palo.errors import ConfigError
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 
 SOURCE = SourceConfig(name="coco", path=Path("a.json"), images=Path("images"), language="en")
 CONFIG = CorpusConfig(

@@ -14,9 +14,8 @@ from palo.corpus.images_step.worker import identify
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import DataError, ImageError, StorageError
 from palo.images import archives
-from palo.images.archive_index import ArchiveIndex
-from palo.images.archives import IndexTask, index_archive
-from palo.images.limits import ImageLimits
+from palo.images.archives import ArchiveIndex, IndexTask, index_archive
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
 LONG = "deep/" * 60 + "long.png"

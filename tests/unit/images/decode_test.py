@@ -9,8 +9,7 @@ from palo.errors import ImageError
 from palo.images import decode as images
 from palo.images.decode import decode_image, preprocess, to_pixels
 from palo.images.decoder import shared_decoder
-from palo.images.limits import ImageLimits
-from palo.images.preprocessing import Preprocessing
+from palo.images.preprocessing import ImageLimits, Preprocessing
 from palo.reasons import Reason
 
 SMALL = Preprocessing(image_size=28, shortest_edge=28)

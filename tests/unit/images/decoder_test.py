@@ -10,8 +10,7 @@ from palo.errors import ImageError, ResourceError
 from palo.images import decoder
 from palo.images.decode import decode_image, to_pixels
 from palo.images.decoder import Decoder, shared_decoder
-from palo.images.limits import ImageLimits
-from palo.images.preprocessing import Preprocessing
+from palo.images.preprocessing import ImageLimits, Preprocessing
 from palo.reasons import Reason
 
 SMALL = Preprocessing(image_size=28, shortest_edge=28)
@@ -20,7 +19,7 @@ SMALL = Preprocessing(image_size=28, shortest_edge=28)
 FAKE = """
 import ctypes, json, os, sys, time
 import numpy as np
-from palo.images.decode_child import serve
+from palo.images.decoder import serve
 
 def decode(data):
     if data == b"sleep":

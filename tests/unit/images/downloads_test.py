@@ -14,7 +14,7 @@ from palo.data.records import Origin, Record, parse_llava
 from palo.errors import ImageError
 from palo.images import downloads
 from palo.images.downloads import Downloads
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
 IMAGE = b"\x89PNG" * 100

@@ -10,8 +10,7 @@ from PIL import Image
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.images.decode import decode_image, to_pixels
-from palo.images.limits import ImageLimits
-from palo.images.preprocessing import Preprocessing
+from palo.images.preprocessing import ImageLimits, Preprocessing
 from palo.serve.decoder_pool import DecoderPool, ImageRules
 
 SMALL = Preprocessing(image_size=28, shortest_edge=28)
@@ -21,7 +20,7 @@ FAKE = """
 import json, os, sys, time
 from pathlib import Path
 import numpy as np
-from palo.images.decode_child import serve
+from palo.images.decoder import serve
 
 def decode(data):
     path = Path(os.fsdecode(data))

@@ -13,8 +13,8 @@ import pytest
 from palo import config
 from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError
-from palo.images import fetch as web_asking
-from palo.images.limits import ImageLimits
+from palo.images import fetch
+from palo.images.preprocessing import ImageLimits
 from palo.serve.decoder_pool import ImageRules
 from palo.serve.image_reader import ImageReader, checked_address, is_data_url, read_data_url
 
@@ -283,7 +283,7 @@ def test_a_name_is_looked_up_once_and_called_at_what_was_checked(monkeypatch):
         looked_up.append(host)
         return found if len(looked_up) == 1 else [(2, 1, 6, "", ("127.0.0.1", 443))]
 
-    def call(address, timeout):
+    def call(address, timeout, source_address=None):
         called.append(address)
         raise OSError("not in a test")
 
@@ -362,7 +362,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     """The address of a server of the internet, as far as we know."""
-    monkeypatch.setattr(web_asking, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(fetch, "is_public", lambda address: address == "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.handle_error = lambda *_: None  # those that we hang up on
         thread = threading.Thread(target=running.serve_forever, args=(0.05,))
@@ -411,7 +411,7 @@ def test_encryption_must_be_good(server):
 
 
 def test_a_server_that_says_nothing_holds_up_a_bounded_number(monkeypatch):
-    monkeypatch.setattr(web_asking, "is_public", lambda address: True)
+    monkeypatch.setattr(fetch, "is_public", lambda address: True)
 
     async def ask(place):
         rules = rules_for(place, fetch_s=0.5, max_fetches=2, max_waiting=1)

@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from palo.text.cutting import cut_round, whole_characters
+from palo.text.fitting import cut_round, whole_characters
 from palo.text.messages import Turn
 from palo.text.segments import IMAGE_SENTINEL, SegmentEncoder
 from palo.text.templates import TEMPLATES

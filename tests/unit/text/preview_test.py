@@ -3,10 +3,10 @@ import re
 import pytest
 
 from palo.text.encoding import EncodedSample, EncodingLimits, encode_conversation
-from palo.text.ids import ids_of
 from palo.text.preview import RESET, TRAINED, UNTRAINED, stretches
 from palo.text.preview import preview as preview_of
 from palo.text.templates import TEMPLATES
+from palo.text.tokenizer_parts import ids_of
 
 LIMITS = EncodingLimits(max_text_tokens=10_000)
 

@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from palo.text.ids import ids_of
 from palo.text.messages import Turn
 from palo.text.segments import IMAGE_SENTINEL, SegmentEncoder, segment_encoder
 from palo.text.templates import TEMPLATES
+from palo.text.tokenizer_parts import ids_of
 
 VICUNA = TEMPLATES["vicuna_v1"]
 

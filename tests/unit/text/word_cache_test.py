@@ -6,9 +6,9 @@ import random
 import pytest
 import sentencepiece
 
-from palo.text import word_cache
-from palo.text.ids import ids_of
-from palo.text.word_cache import WordCache, words_are_apart
+from palo.text import piece_tokenizer
+from palo.text.piece_tokenizer import WordCache, words_are_apart
+from palo.text.tokenizer_parts import ids_of
 
 MARKS = (
     "  ", " ", "\n", " \n", "\t", "\u2581", " \u2581", "\u00a0", "\u3000", "</s>", "<image>", "\0",
@@ -74,7 +74,7 @@ def test_what_was_returned_can_be_changed(whole):
 
 
 def test_memory_is_bounded(whole, monkeypatch):
-    monkeypatch.setattr(word_cache, "_MAX_WORDS", 3)
+    monkeypatch.setattr(piece_tokenizer, "_MAX_WORDS", 3)
     cache = WordCache(whole.encode)
     for _ in range(2):
         assert cache.encode("one two three four five") == whole.encode("one two three four five")

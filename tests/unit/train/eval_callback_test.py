@@ -3,9 +3,9 @@ import json
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import read_projector
 from palo.checkpoint.load import load_trained
-from palo.train.eval_callback import EvalCallback, notes_in
+from palo.train.engine import PlainEngine
+from palo.train.eval_callback import EvalCallback, read_notes
 from palo.train.metrics import read_metrics
-from palo.train.plain_engine import PlainEngine
 from palo.train.progress import TrainingProgress
 from palo.train.worker import train_stage
 
@@ -19,12 +19,12 @@ def test_looks_see_what_was_trained_by_then_and_change_nothing(make_job, tmp_pat
     train_stage(unwatched, PlainEngine)
     seen = {}
 
-    def look(stage, done):
+    def evaluate(stage, done):
         load_trained(stage)
         seen[done] = read_projector(stage)
 
     watched = make_job("watched", keep_checkpoints=9)
-    train_stage(watched, PlainEngine, EvalCallback(every=2, look=look, notes=tmp_path / "notes"))
+    train_stage(watched, PlainEngine, EvalCallback(every=2, run=evaluate, notes=tmp_path / "notes"))
     assert losses(watched) == losses(unwatched)
     assert list(seen) == [2, 4]  # the fifth step is the last
     for done, projector in seen.items():
@@ -36,7 +36,7 @@ def test_looks_see_what_was_trained_by_then_and_change_nothing(make_job, tmp_pat
 
 def test_notes_are_shown_once_as_they_come(tmp_path, capsys):
     path = tmp_path / "notes.jsonl"
-    assert notes_in(path) == []
+    assert read_notes(path) == []
     path.write_text(json.dumps({"note": "from an earlier run"}) + "\n")
     progress = TrainingProgress("finetune", tmp_path / "metrics.jsonl", path)
     with path.open("a") as file:

@@ -1,8 +1,7 @@
 import pytest
 from PIL import Image
 
-from palo.train.loss_plot import draw_loss, plot_loss, running_mean
-from palo.train.metrics import read_metrics
+from palo.train.metrics import draw_loss, plot_loss, read_metrics, running_mean
 
 
 def test_the_mean_is_over_a_twentieth_around_each_place():

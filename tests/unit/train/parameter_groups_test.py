@@ -2,7 +2,7 @@ import pytest
 from torch import nn
 
 from palo.model.lora import LoraSettings, attach_lora
-from palo.train.parameter_groups import choose_trainable, parameter_groups, trainable_parameters
+from palo.train.engine import choose_trainable, parameter_groups, trainable_parameters
 from palo.train.stages import OptimizerSettings
 
 SETTINGS = OptimizerSettings(lr_projector=1e-3, lr_language=1e-4, weight_decay=0.1)

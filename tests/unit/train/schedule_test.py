@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from palo.train.schedule import learning_rate_scale
+from palo.train.loop import learning_rate_scale
 
 
 def test_it_rises_to_the_peak_and_falls_to_nearly_nothing():

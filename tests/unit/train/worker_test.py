@@ -6,8 +6,8 @@ from palo.checkpoint import trainable
 from palo.checkpoint.finished import is_finished
 from palo.checkpoint.load import load_trained
 from palo.errors import MismatchError, TrainingError
+from palo.train.engine import PlainEngine
 from palo.train.metrics import read_metrics
-from palo.train.plain_engine import PlainEngine
 from palo.train.worker import train_stage
 
 

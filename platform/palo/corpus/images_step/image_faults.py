@@ -6,7 +6,7 @@ from pathlib import Path
 
 from palo import storage
 from palo.config import fingerprint
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
 # What may be gone at the next try: the file was missing, or it was not the one that was identified.

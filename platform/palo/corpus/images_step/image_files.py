@@ -8,9 +8,8 @@ from palo.corpus.images_step.image_rows import open_rows
 from palo.errors import ImageError
 from palo.images.archives import open_archive
 from palo.images.downloads import downloads_in
-from palo.images.image_folder import read_image_file
-from palo.images.image_paths import PARQUET, is_web, parts_of
-from palo.images.limits import ImageLimits
+from palo.images.image_folder import PARQUET, is_web, parts_of, read_image_file
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
 

@@ -15,7 +15,7 @@ from palo import storage
 from palo.corpus.sources.parquet import image_leaf
 from palo.corpus.sources.parquet_bounds import needs_dictionary
 from palo.errors import DataError, ImageError, StorageError
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
 _ROWS_PER_BATCH = 8

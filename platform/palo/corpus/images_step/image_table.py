@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from palo import storage
 from palo.config import to_dict
 from palo.corpus.images_step.image_files import stamps_of
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 
 IMAGE_SCHEMA = pa.schema(
     [

@@ -12,7 +12,7 @@ import pyarrow as pa
 from palo.corpus.images_step.image_files import read_image, stamp_of
 from palo.corpus.images_step.image_table import IMAGE_SCHEMA, write_part
 from palo.errors import ImageError
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.images.store_spec import StoreSpec
 from palo.reasons import Reason
 

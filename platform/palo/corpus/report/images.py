@@ -14,8 +14,8 @@ from palo.data.corpus_reader import Corpus
 from palo.errors import PaloError
 from palo.html.image_uri import image_uri
 from palo.images.decode import decode_image, to_pixels
-from palo.images.image_paths import parts_of
-from palo.images.limits import ImageLimits
+from palo.images.image_folder import parts_of
+from palo.images.preprocessing import ImageLimits
 
 
 class ImageViewer:

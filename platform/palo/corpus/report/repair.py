@@ -9,7 +9,7 @@ from typing import Any
 from palo import storage
 from palo.corpus.report.shards import DropChoice, Dropped
 from palo.data.manifest import Manifest
-from palo.images.image_paths import PARQUET, parts_of
+from palo.images.image_folder import PARQUET, parts_of
 
 QUARANTINE_FIELD = "quarantine"
 """Field of an exported row that tells why and from where it was left out; builds don't read it."""

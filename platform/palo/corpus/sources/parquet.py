@@ -22,7 +22,7 @@ from palo.corpus.sources.parquet_bounds import (
 )
 from palo.corpus.sources.rows import RawRow, Split, source_error
 from palo.data.provenance import Provenance
-from palo.images.image_paths import ImagePath, path_within
+from palo.images.image_folder import ImagePath, path_within
 from palo.reasons import Reason, SourceFault
 
 if TYPE_CHECKING:

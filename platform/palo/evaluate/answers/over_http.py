@@ -19,7 +19,7 @@ from palo.evaluate.benches.bench import Bench
 from palo.evaluate.benches.item import BenchItem
 from palo.images.decode import open_image
 from palo.images.image_folder import read_image_file
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from palo import languages, storage
 from palo.evaluate.accuracy import Accuracy, AccuracyShare
-from palo.train.loss_plot import draw_loss
-from palo.train.metrics import read_metrics
+from palo.train.metrics import draw_loss, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

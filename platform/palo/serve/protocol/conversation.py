@@ -8,9 +8,8 @@ from itertools import groupby
 from palo import languages
 from palo.api_errors import APIError, APIErrorCode
 from palo.serve.protocol.chat_request import RequestMessage
-from palo.text.language_of import LanguageFinder
+from palo.text.language_of import LanguageFinder, letters_by_script
 from palo.text.messages import Conversation, Turn
-from palo.text.scripts import letters_by_script
 
 # Nothing after this many characters changes the answer, and a question may be very long.
 _CHARACTERS = 2000

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from palo import languages
-from palo.text.scripts import letters_by_script
+from palo.text.language_of import letters_by_script
 from palo.translate.checks.case import CheckCase, Side
 from palo.translate.translated import CheckResult, Decision
 

@@ -12,9 +12,8 @@ from palo.corpus.config import CorpusConfig, SourceConfig
 from palo.model.lora import LoraSettings
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
-from palo.train.job import StageJob
 from palo.train.launch import run_stage
-from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings
+from palo.train.stages import OptimizerSettings, StageConfig, StageJob, WorkerSettings
 from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.local_translator import translate_examples, untaught
 from palo.translate.learning.report import Gain

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from palo.text.unicode_forms import normalized
+from palo.text.normal_form import normalized
 from palo.translate.protected_spans.conversions import Quantity, is_converted, quantities
 from palo.translate.protected_spans.numbers import values_in
 from palo.translate.protected_spans.protect import VISIBLE_KINDS, stray_marks, without_marks

@@ -17,7 +17,7 @@ from palo.corpus.images_step.image_table import (
 )
 from palo.corpus.images_step.known_images import known_images
 from palo.corpus.images_step.worker import IdentifyTask, identify_images
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 from palo.storage import write_table
 

@@ -7,8 +7,7 @@ from PIL import Image
 from palo.corpus.images_step.image_files import stamp_of
 from palo.corpus.images_step.worker import ShardTask, decode_shard, identify
 from palo.images.decode import decode_image, to_pixels
-from palo.images.limits import ImageLimits
-from palo.images.preprocessing import Preprocessing
+from palo.images.preprocessing import ImageLimits, Preprocessing
 from palo.images.store_spec import StoreSpec
 from palo.reasons import Reason
 

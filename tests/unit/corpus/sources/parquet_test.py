@@ -10,7 +10,7 @@ from palo.corpus.images_step.image_files import read_image
 from palo.corpus.sources import misread, read_split, split_source
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import DataError, ImageError, StorageError
-from palo.images.limits import ImageLimits
+from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
 ORIGIN = Origin(source="hub", language="en", languages=("en", "hi"), names=("English", "Hindi"))

@@ -6,7 +6,7 @@ from tests.fixtures.training import write_corpus
 from palo import config
 from palo.errors import ConfigError
 from palo.model.lora import LoraSettings
-from palo.train.plain_engine import PlainEngine
+from palo.train.engine import PlainEngine
 from palo.train.stages import OptimizerSettings, StageConfig
 from palo.train.worker import train_stage
 from palo.translate.learning import teach as teaching

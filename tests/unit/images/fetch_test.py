@@ -1,6 +1,6 @@
 import pytest
 
-from palo.images.public_addresses import is_public
+from palo.images.fetch import is_public
 
 
 @pytest.mark.parametrize(
