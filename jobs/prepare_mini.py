@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
     from palo.recipes.photo_sources import PhotoSettings, write_photo_sources
 
     print(f"language model: {weights.name}; converting it takes half a minute, once", flush=True)
-    model = convert_gguf(weights, wanted.output / "language")
+    model = convert_gguf(weights, wanted.output / "language_model")
     state = "there already" if model.was_there else "written and read back"
     print(f"language model: {model.num_parameters:,} parameters in {model.folder}, {state}")
     photos = wanted.data / _PHOTOS

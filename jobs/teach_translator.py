@@ -5,7 +5,7 @@ python jobs/teach_translator.py REVIEW --language ur      for one of them
 python jobs/teach_translator.py REVIEW --files-only       only the training set, for a hosted model
 
 The training set has OpenAI's chat format beside our own. The model is the recipe nano's unless
---teach.parts.language and --teach.parts.tokenizer name the folders of another causal one.
+--teach.parts.language-model and --teach.parts.tokenizer name the folders of another causal one.
 """
 
 from collections.abc import Iterator

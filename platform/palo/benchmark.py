@@ -138,7 +138,15 @@ def spread(
     target: float | None = None,
     better: Better | None = None,
 ) -> Figure:
-    """Returns the figure of a few repeats: their mean, the least and the greatest."""
+    """Returns the figure of a few repeats: their mean, with the range from smallest to largest.
+
+    Args:
+        name: Name of the figure.
+        values: The repeats, at least one.
+        unit: Unit of the values.
+        target: What it should reach; None for no target.
+        better: Whether higher or lower is better; needed for a target.
+    """
     mean = sum(values) / len(values)
     low, high = min(*values, mean), max(*values, mean)
     return Figure(
@@ -212,12 +220,19 @@ def publish(
 
 
 def results_folder(root: Path) -> Path:
-    """Returns where a checkout keeps its benches' results."""
+    """Returns the folder in which a checkout keeps its benchmark results.
+
+    Args:
+        root: The checkout.
+    """
     return root / "jobs" / "bench" / "results"
 
 
 def read_results(folder: Path) -> dict[str, Result]:
-    """Reads the results in a folder, by the name of the bench.
+    """Reads the results in a folder, by the name of the benchmark.
+
+    Args:
+        folder: The folder.
 
     Raises:
         ConfigError: If one has another form than results have, or another name than its file.
@@ -239,6 +254,10 @@ def read_results(folder: Path) -> dict[str, Result]:
 
 def requoted(text: str, results: Mapping[str, Result]) -> str:
     """Returns a document with every quoted figure as the results have it.
+
+    Args:
+        text: The document.
+        results: The results by the name of the benchmark.
 
     Raises:
         ConfigError: If a quoted figure is in no result.
@@ -263,12 +282,20 @@ def requoted(text: str, results: Mapping[str, Result]) -> str:
 
 
 def shown(value: float) -> str:
-    """Writes a number for people: three digits that count, thousands with commas."""
+    """Returns a number for people: three significant digits, thousands with commas.
+
+    Args:
+        value: The number.
+    """
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".removesuffix(".")
 
 
 def table(result: Result) -> str:
-    """Returns the figures as a table, with met or missed behind each target."""
+    """Returns the figures as a table, with met or missed behind each target.
+
+    Args:
+        result: The result.
+    """
     rows = [("figure", "value", "unit", "95 % or range", "target", "")]
     for figure in result.figures:
         goal = ""

@@ -90,6 +90,11 @@ def parse_recipe(
 def override(default: R, arguments: list[str], program: str) -> R:
     """Applies `--field.subfield value` overrides to a configuration.
 
+    Args:
+        default: The configuration.
+        arguments: The overrides.
+        program: What was run, for the help text.
+
     Raises:
         ConfigError: If a field is unknown or a value has the wrong type.
     """

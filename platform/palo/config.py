@@ -30,7 +30,14 @@ _SHOWN = 200
 
 
 def check(config: object) -> None:
-    """Raises one ConfigError that lists every fault of the tree, each behind its path."""
+    """Checks a configuration with all that is nested in it.
+
+    Args:
+        config: The configuration.
+
+    Raises:
+        ConfigError: If there are faults; it lists each behind its path.
+    """
     faults = list(_walk(config, ""))
     if faults:
         count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
@@ -55,7 +62,11 @@ def _walk(node: object, path: str) -> Iterator[str]:
 
 
 def to_dict(config: object) -> Any:  # noqa: ANN401 - JSON values
-    """Returns the tree as JSON values: dataclasses as objects, tuples as arrays, paths as text."""
+    """Returns the tree as JSON values: dataclasses as objects, tuples as arrays, paths as text.
+
+    Args:
+        config: A configuration or any part of one.
+    """
     if dataclasses.is_dataclass(config):
         return {f.name: to_dict(getattr(config, f.name)) for f in dataclasses.fields(config)}
     if isinstance(config, Mapping):
@@ -66,7 +77,11 @@ def to_dict(config: object) -> Any:  # noqa: ANN401 - JSON values
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Builds a configuration from what `to_dict` gave; fields left out keep their defaults.
+    """Builds a configuration from the values of `to_dict`; missing fields keep their defaults.
+
+    Args:
+        kind: Class of the configuration.
+        values: JSON values.
 
     Raises:
         ConfigError: If a key is unknown or missing, or a value has the wrong type.
@@ -127,6 +142,10 @@ def _shown(value: object) -> str:
 
 
 def fingerprint(values: object) -> str:
-    """Returns 16 hexadecimal digits that name a configuration or any tree of JSON values."""
+    """Returns 16 hexadecimal digits that name a configuration or any tree of JSON values.
+
+    Args:
+        values: JSON values.
+    """
     text = json.dumps(to_dict(values), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

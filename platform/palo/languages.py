@@ -167,6 +167,9 @@ _registry: dict[str, Language] = {entry.code: entry for entry in _ENTRIES}
 def get(code: str) -> Language:
     """Returns the language of an ISO 639-1 code.
 
+    Args:
+        code: ISO 639-1 code.
+
     Raises:
         ConfigError: If the registry has no such language.
     """
@@ -181,7 +184,11 @@ def get(code: str) -> Language:
 
 
 def known(code: object) -> bool:
-    """Tells whether the registry has a language of this code."""
+    """Tells whether the registry has a language of this code.
+
+    Args:
+        code: Any text.
+    """
     return code in _registry
 
 
@@ -197,6 +204,9 @@ def every() -> Iterator[Language]:
 
 def register(language: Language) -> None:
     """Adds one more language to the registry of this process.
+
+    Args:
+        language: The language.
 
     Raises:
         ConfigError: If the code is taken by another language.

@@ -28,12 +28,21 @@ def hardware() -> dict[str, Any]:
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Returns the versions of Python and of these distributions."""
+    """Returns the versions of Python and of these distributions.
+
+    Args:
+        packages: Names of distributions.
+    """
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def command_lines(program: str, *arguments: str) -> list[str]:
-    """Returns the lines that a program prints, none where it is missing or fails."""
+    """Returns the lines that a program prints, none where it is missing or fails.
+
+    Args:
+        program: Name of the program.
+        *arguments: Its arguments.
+    """
     command = shutil.which(program)
     if command is None:
         return []

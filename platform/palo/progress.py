@@ -7,7 +7,11 @@ _LINE_EVERY_S = 5.0
 
 
 def duration(seconds: float) -> str:
-    """Writes seconds as people do: 45 s, 3 min 20 s, 2 h 5 min."""
+    """Returns a duration as people write it: 45 s, 3 min 20 s, 2 h 5 min.
+
+    Args:
+        seconds: The duration.
+    """
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -46,12 +50,22 @@ class Meter:
         self._start = self._last = time.monotonic()
 
     def skip(self, count: int, effort: int | None = None) -> None:
-        """Counts units that an earlier build did: they cost no time."""
+        """Counts units of an earlier run, which cost no time.
+
+        Args:
+            count: Number of units.
+            effort: Their share of `total`; `count` by default.
+        """
         self._skipped += count
         self._left -= count if effort is None else effort
 
     def add(self, count: int, effort: int | None = None) -> None:
-        """Counts units that are done, and says so now and then."""
+        """Counts finished units, and reports now and then.
+
+        Args:
+            count: Number of units.
+            effort: Their share of `total`; `count` by default.
+        """
         self._tell_skipped()
         self._done += count
         self._effort += count if effort is None else effort

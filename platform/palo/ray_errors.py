@@ -36,7 +36,11 @@ def own_errors() -> Iterator[None]:
 
 
 def own_error(error: BaseException | None) -> PaloError | None:
-    """Finds our own error inside what Ray wraps around it; None if there is none."""
+    """Finds our own error inside what Ray wraps around it; None if there is none.
+
+    Args:
+        error: Any error.
+    """
     while error is not None:
         # Ray also makes classes that are both its own and ours; their text is a traceback.
         if isinstance(error, PaloError) and type(error).__module__ == PaloError.__module__:

@@ -166,6 +166,9 @@ def lasting_path(path: Path) -> Path:
 
     That is below `PALO_HOME` if it is set. A submitted job works in a copy of the checkout that
     Ray deletes: there it is below ~/palo.
+
+    Args:
+        path: Any path.
     """
     home = os.environ.get("PALO_HOME")
     if not home and "runtime_resources" in Path.cwd().parts:

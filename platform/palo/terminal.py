@@ -17,12 +17,20 @@ _BREAK = re.compile("[\t\n]")
 
 
 def visible(text: str) -> str:
-    """Returns a text with its control characters as escapes, but for tabs and line feeds."""
+    """Returns a text with its control characters as escapes, but for tabs and line feeds.
+
+    Args:
+        text: Any text.
+    """
     return _CONTROL.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
-    """Returns a text with all of its control characters as escapes, tabs and line feeds too."""
+    """Returns a text with all of its control characters as escapes, tabs and line feeds too.
+
+    Args:
+        text: Any text.
+    """
     return _BREAK.sub(_escape, visible(text))
 
 

@@ -17,7 +17,7 @@ STAGE = StageConfig(
     template="vicuna_v1",
     trains="lora",
     lora=LoraSettings(),
-    optimizer=OptimizerSettings(lr_projector=1e-3, lr_language=1e-4),
+    optimizer=OptimizerSettings(lr_projector=1e-3, lr_language_model=1e-4),
 )
 
 

@@ -59,7 +59,7 @@ def measure_answering(settings: EvaluateBench) -> Iterator[Figure]:
 def _model(folder: Path, settings: EvaluateBench) -> TrainedModel:
     parts = RECIPES["nano"]().parts
     torch.manual_seed(settings.seed)
-    model = assemble(parts.tower, parts.language, parts.projector_type, seed=settings.seed)
+    model = assemble(parts.tower, parts.language_model, parts.projector_type, seed=settings.seed)
     preprocessing = read_preprocessing(parts.tower, model.config.input_image_size)
     write_stage(
         folder / "stage",

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from transformers import AutoModel, LlamaForCausalLM
 
-from palo.checkpoint.finished import is_finished, write_stage
+from palo.checkpoint.finished import FORMAT_VERSION, is_finished, write_stage
 from palo.checkpoint.parts import ModelParts
 from palo.config import to_dict
 from palo.images.preprocessing import Preprocessing, read_preprocessing
@@ -30,21 +30,22 @@ def mini_stage(folder: Path, layers: int, image_size: int, seed: int) -> Path:
         image_size: Side of its images in pixels.
         seed: Seed of the weights.
     """
-    if is_finished(folder / "stage"):
-        return folder / "stage"
+    stage = folder / f"stage-{FORMAT_VERSION}"
+    if is_finished(stage):
+        return stage
     torch.manual_seed(seed)
     sizes = mini()
     sizes.text_config.num_hidden_layers = layers
     with without_progress_bars():
-        LlamaForCausalLM(sizes.text_config).save_pretrained(folder / "language")
+        LlamaForCausalLM(sizes.text_config).save_pretrained(folder / "language_model")
         AutoModel.from_config(sizes.vision_config).save_pretrained(folder / "tower")
     parts = ModelParts(
         tower=folder / "tower",
-        language=folder / "language",
+        language_model=folder / "language_model",
         tokenizer=BASE / "tokenizer",
         image_size=image_size,
     )
-    return _stage(folder / "stage", parts, Preprocessing(image_size=image_size))
+    return _stage(stage, parts, Preprocessing(image_size=image_size))
 
 
 def nano_stage(folder: Path, name: str) -> Path:
@@ -55,14 +56,16 @@ def nano_stage(folder: Path, name: str) -> Path:
         name: Name of the stage; the same weights under another name are another version.
     """
     parts = ModelParts(
-        tower=BASE / "tower", language=BASE / "language", tokenizer=BASE / "tokenizer"
+        tower=BASE / "tower", language_model=BASE / "language_model", tokenizer=BASE / "tokenizer"
     )
-    size = from_folders(parts.tower, parts.language).input_image_size
+    size = from_folders(parts.tower, parts.language_model).input_image_size
     return _stage(folder / name, parts, read_preprocessing(parts.tower, size), name)
 
 
 def _stage(folder: Path, parts: ModelParts, preprocessing: Preprocessing, name: str = "") -> Path:
-    model = assemble(parts.tower, parts.language, parts.projector_type, image_size=parts.image_size)
+    model = assemble(
+        parts.tower, parts.language_model, parts.projector_type, image_size=parts.image_size
+    )
     # The version comes from the weights.
     torch.manual_seed(random.Random(name).randrange(2**31))  # noqa: S311 - no cryptography
     weights = {

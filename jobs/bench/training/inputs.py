@@ -66,10 +66,10 @@ def _write_parts(settings: TrainBench, folder: Path) -> ModelParts:
     tower = AutoModel.from_config(config.vision_config, dtype=torch.bfloat16)
     tower.save_pretrained(folder / "tower")
     language = LlamaForCausalLM._from_config(config.text_config, dtype=torch.bfloat16)
-    language.save_pretrained(folder / "language")
+    language.save_pretrained(folder / "language_model")
     return ModelParts(
         tower=folder / "tower",
-        language=folder / "language",
+        language_model=folder / "language_model",
         tokenizer=BASE / "tokenizer",
         image_size=settings.image_size,
     )

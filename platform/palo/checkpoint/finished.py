@@ -2,7 +2,7 @@
 
 projector.safetensors     the projector
 adapter/                  a PEFT adapter, if the stage trained LoRA weights
-language/                 the whole language model, if the stage trained that
+language_model/           the whole language model, if the stage trained that
 model.json                pretrained parts with their fingerprints, template, preprocessing
 lineage.json              fingerprints and settings back to the source files
 """
@@ -23,7 +23,7 @@ from palo.config import from_dict, to_dict
 from palo.errors import DataError, MismatchError, StorageError
 from palo.model.lora import LoraSettings, lora_config
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _TRACED_PACKAGES = ("torch", "transformers", "peft", "deepspeed", "ray")
 _PEFT_PREFIX = "base_model.model."
 
@@ -39,7 +39,7 @@ class StageResult:
         template: Conversation template that it was trained with.
         preprocessing: What happens to an image before the tower sees it; None if it saw none.
         has_adapter: Whether it trained LoRA weights.
-        has_language: Whether it trained the whole language model.
+        has_language_model: Whether it trained the whole language model.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class StageResult:
     template: str
     preprocessing: Mapping[str, Any] | None
     has_adapter: bool
-    has_language: bool
+    has_language_model: bool
 
 
 def write_stage(
@@ -72,22 +72,26 @@ def write_stage(
         preprocessing: What happens to an image.
         lineage: What it was made of, as JSON values.
     """
-    by_part: dict[str, dict[str, torch.Tensor]] = {"projector": {}, "lora": {}, "language": {}}
+    by_part: dict[str, dict[str, torch.Tensor]] = {
+        "projector": {},
+        "lora": {},
+        "language_model": {},
+    }
     for name, tensor in weights.items():
         if name.startswith("projector."):
             by_part["projector"][name.removeprefix("projector.")] = tensor
         elif ".lora_" in name:
             by_part["lora"][_PEFT_PREFIX + name.replace(".default.", ".")] = tensor
         else:
-            by_part["language"][name.removeprefix("language_model.")] = tensor
+            by_part["language_model"][name.removeprefix("language_model.")] = tensor
     _save(by_part["projector"], folder / "projector.safetensors")
     if lora is not None:
         _save(by_part["lora"], folder / "adapter" / "adapter_model.safetensors")
         lora_config(lora).save_pretrained(folder / "adapter")
-    if by_part["language"]:
-        _save(by_part["language"], folder / "language" / "model.safetensors")
-        config = storage.read_text(parts.language / "config.json")
-        storage.write_text(folder / "language" / "config.json", config)
+    if by_part["language_model"]:
+        _save(by_part["language_model"], folder / "language_model" / "model.safetensors")
+        config = storage.read_text(parts.language_model / "config.json")
+        storage.write_text(folder / "language_model" / "config.json", config)
     versions = {name: version(name) for name in _TRACED_PACKAGES}
     hashes = {
         str(path.relative_to(folder)): storage.file_hash(path)
@@ -104,7 +108,7 @@ def write_stage(
         template=template,
         preprocessing=preprocessing,
         has_adapter=lora is not None,
-        has_language=bool(by_part["language"]),
+        has_language_model=bool(by_part["language_model"]),
     )
     described = {k: v for k, v in to_dict(result).items() if k != "folder"}
     storage.write_json(folder / "model.json", {"version": FORMAT_VERSION, **described})
@@ -112,12 +116,20 @@ def write_stage(
 
 
 def part_fingerprints(parts: ModelParts) -> dict[str, str]:
-    """Returns the fingerprints of the tower's and the language model's weights."""
-    return {name: weights_fingerprint(getattr(parts, name)) for name in ("tower", "language")}
+    """Returns the fingerprints of the tower's and the language model's weights.
+
+    Args:
+        parts: The pretrained parts.
+    """
+    return {name: weights_fingerprint(getattr(parts, name)) for name in ("tower", "language_model")}
 
 
 def is_finished(folder: Path) -> bool:
-    """Tells whether a folder holds a finished stage."""
+    """Returns whether a folder holds a finished stage.
+
+    Args:
+        folder: Folder of the stage.
+    """
     return (folder / "model.json").is_file()
 
 
@@ -132,7 +144,10 @@ def stage_folder(folder: Path) -> Path:
 
 
 def describe_stage(folder: Path) -> StageResult:
-    """Reads what a finished stage's folder describes, without a look at any weights.
+    """Reads the description of a finished stage, without its weights.
+
+    Args:
+        folder: Folder of the stage.
 
     Raises:
         DataError: If the folder holds no finished stage.
@@ -149,13 +164,16 @@ def describe_stage(folder: Path) -> StageResult:
         raise MismatchError(
             f"{folder} was written by another version",
             seen=f"this version reads format {FORMAT_VERSION}",
-            fix="Use the version that wrote it.",
+            fix="Train it again, or use the version that wrote it.",
         )
     return from_dict(StageResult, {"folder": folder, **values})
 
 
 def read_stage(folder: Path) -> StageResult:
-    """Reads what a finished stage's folder describes, and checks that its parts are still there.
+    """Reads the description of a finished stage, and checks that its parts are unchanged.
+
+    Args:
+        folder: Folder of the stage.
 
     Raises:
         DataError: If the folder holds no finished stage.
@@ -174,6 +192,9 @@ def read_stage(folder: Path) -> StageResult:
 
 def read_projector(folder: Path) -> dict[str, torch.Tensor]:
     """Reads the projector of a finished stage: float32 tensors by name.
+
+    Args:
+        folder: Folder of the stage.
 
     Raises:
         StorageError: If the file is missing or damaged.

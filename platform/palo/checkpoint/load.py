@@ -47,10 +47,12 @@ def load_trained(folder: Path, dtype: torch.dtype = torch.float32) -> TrainedMod
         MismatchError: If its weights are not for its pretrained parts.
     """
     stage = read_stage(folder)
-    language = folder / "language" if stage.has_language else stage.parts.language
+    language_model = (
+        folder / "language_model" if stage.has_language_model else stage.parts.language_model
+    )
     model = assemble(
         stage.parts.tower,
-        language,
+        language_model,
         stage.parts.projector_type,
         image_size=stage.parts.image_size,
         dtype=dtype,

@@ -17,21 +17,21 @@ class ModelParts:
 
     Attributes:
         tower: Hugging Face folder of the image tower.
-        language: Hugging Face folder of the language model.
+        language_model: Hugging Face folder of the language model.
         tokenizer: Folder with `tokenizer.model` or `tokenizer.json`.
         projector_type: "mlp2x_gelu" (any depth instead of 2) or "ldp".
         image_size: Side of the images in pixels; None for the tower's own.
     """
 
     tower: Path
-    language: Path
+    language_model: Path
     tokenizer: Path
     projector_type: str = "mlp2x_gelu"
     image_size: int | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is not on a disk: the libraries that load parts read files only."""
-        for name in ("tower", "language", "tokenizer"):
+        for name in ("tower", "language_model", "tokenizer"):
             if isinstance(getattr(self, name), S3Path):
                 yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
 
@@ -39,7 +39,7 @@ class ModelParts:
         """Lists the folders that are not there, each with what it should hold."""
         return [
             f"{name} {getattr(self, name)}"
-            for name in ("tower", "language", "tokenizer")
+            for name in ("tower", "language_model", "tokenizer")
             if not getattr(self, name).is_dir()
         ]
 
@@ -59,6 +59,9 @@ class ModelParts:
 
 def weights_fingerprint(folder: Path) -> str:
     """Returns 16 hexadecimal digits that name the configuration and weights in a folder.
+
+    Args:
+        folder: Folder of a tower or a language model.
 
     Raises:
         DataError: If the folder holds no safetensors file.

@@ -93,14 +93,21 @@ def save(folder: Path, states: Mapping[str, ParameterState], cursor: Cursor, kee
 
 
 def every(folder: Path) -> list[Path]:
-    """Returns the finished checkpoints below a folder, oldest first."""
+    """Returns the finished checkpoints in a folder, oldest first.
+
+    Args:
+        folder: Folder of the checkpoints, which may not exist.
+    """
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
 def read_cursor(checkpoint: Path) -> Cursor:
-    """Reads where a checkpoint stands.
+    """Reads the position of a checkpoint.
+
+    Args:
+        checkpoint: Folder of the checkpoint.
 
     Raises:
         MismatchError: If another version of the project wrote it.
@@ -117,6 +124,9 @@ def read_cursor(checkpoint: Path) -> Cursor:
 
 def read_states(checkpoint: Path) -> dict[str, ParameterState]:
     """Reads every trainable parameter with its moments, by canonical name.
+
+    Args:
+        checkpoint: Folder of the checkpoint.
 
     Raises:
         StorageError: If the file is missing or damaged.
@@ -136,7 +146,16 @@ def read_states(checkpoint: Path) -> dict[str, ParameterState]:
 
 
 def check_continues(found: Mapping[str, str], wanted: Mapping[str, str], folder: Path) -> None:
-    """Raises MismatchError, naming every difference, unless a run continues what a folder holds."""
+    """Checks that a run continues the one that a folder holds.
+
+    Args:
+        found: Identity of the run in the folder.
+        wanted: Identity of this run.
+        folder: The folder, for the message.
+
+    Raises:
+        MismatchError: If they differ; it names every difference.
+    """
     different = [key for key in wanted if found.get(key) != wanted[key]]
     if different:
         seen = ", ".join(f"{key} {found.get(key)} there, {wanted[key]} here" for key in different)

@@ -30,7 +30,7 @@ _SPARE_SUFFIXES = ("rotary_emb.inv_freq", "embeddings.position_ids")
 
 def assemble(
     tower_folder: Path,
-    language_folder: Path,
+    language_model_folder: Path,
     projector_type: str = "mlp2x_gelu",
     *,
     image_size: int | None = None,
@@ -42,7 +42,7 @@ def assemble(
 
     Args:
         tower_folder: Folder of a Hugging Face vision model, with safetensors.
-        language_folder: Folder of a Llama-architecture model, with safetensors.
+        language_model_folder: Folder of a Llama-architecture model, with safetensors.
         projector_type: `mlpNx_gelu` or `ldp`.
         image_size: Side of the images in pixels; None for the tower's own.
         seed: Seed of the projector's random weights.
@@ -57,14 +57,14 @@ def assemble(
         MismatchError: If a folder's weights are not those that its configuration needs.
         StorageError: If a folder has no readable safetensors or config.json.
     """
-    config = from_folders(tower_folder, language_folder, projector_type, image_size)
+    config = from_folders(tower_folder, language_model_folder, projector_type, image_size)
     config.dtype = dtype
     with torch.device("meta"):
         model = PaloForConditionalGeneration(config)
     with loading or nullcontext():
         tower = load_part(AutoModel, tower_folder, config.vision_config, dtype)
         model.language_model = load_part(
-            LlamaForCausalLM, language_folder, config.text_config, dtype
+            LlamaForCausalLM, language_model_folder, config.text_config, dtype
         )
     model.vision_tower.attach(tower)
     # from_pretrained works on copies of the configurations: keep one of each.

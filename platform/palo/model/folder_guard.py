@@ -55,7 +55,10 @@ _UNUSUAL = (
 
 
 def read_model_config(folder: Path) -> dict[str, Any]:
-    """Reads the config.json of a model folder, and looks at what else lies there.
+    """Reads the config.json of a model folder, and checks the other files in it.
+
+    Args:
+        folder: The folder.
 
     Raises:
         MismatchError: If it names code to run, claims what no model has, or has no weights to bear
@@ -79,7 +82,10 @@ def read_model_config(folder: Path) -> dict[str, Any]:
 
 
 def require_own_files(folder: Path) -> None:
-    """Refuses a folder with files that are none, or that are links to somewhere else.
+    """Rejects a folder with files that are no regular files, or are links to somewhere else.
+
+    Args:
+        folder: The folder.
 
     Raises:
         StorageError: If there is one.
@@ -99,6 +105,9 @@ def require_own_files(folder: Path) -> None:
 
 def require_adapter(folder: Path) -> dict[str, Any]:
     """Reads the adapter_config.json of a folder, if it is one of plain LoRA.
+
+    Args:
+        folder: The folder.
 
     Raises:
         MismatchError: If it names code, a search pattern of its own, or other ranks than its
@@ -126,6 +135,10 @@ def require_adapter(folder: Path) -> dict[str, Any]:
 
 def shapes_of(folder: Path, pattern: str = "*.safetensors") -> dict[str, tuple[int, ...]]:
     """Returns the shapes of the tensors in the safetensors files of a folder, by name.
+
+    Args:
+        folder: The folder.
+        pattern: Glob pattern of the files.
 
     Raises:
         StorageError: If a file is damaged.

@@ -45,7 +45,11 @@ class LoraSettings:
 
 
 def lora_config(settings: LoraSettings) -> "LoraConfig":
-    """Returns PEFT's configuration of an adapter of these sizes."""
+    """Returns PEFT's configuration of an adapter of these sizes.
+
+    Args:
+        settings: Sizes of the adapter.
+    """
     from peft import LoraConfig  # recipes read the settings and import no torch
 
     return LoraConfig(

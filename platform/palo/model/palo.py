@@ -205,7 +205,11 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return embedding
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replaces the language model's token embedding."""
+        """Replaces the language model's token embedding.
+
+        Args:
+            value: The module.
+        """
         self.language_model.set_input_embeddings(value)
 
     def get_output_embeddings(self) -> nn.Module:
@@ -214,7 +218,11 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return head
 
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
-        """Replaces the language model's output head."""
+        """Replaces the language model's output head.
+
+        Args:
+            new_embeddings: The module.
+        """
         self.language_model.set_output_embeddings(new_embeddings)
 
     def enable_input_require_grads(self) -> None:

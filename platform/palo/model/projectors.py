@@ -36,7 +36,11 @@ class MlpProjector(nn.Sequential):
 
     @staticmethod
     def tokens_per_image(num_patches: int) -> int:
-        """Returns the number of tokens (T) for an image of this many patches."""
+        """Returns the number of tokens (T) for an image of this many patches.
+
+        Args:
+            num_patches: Patches that the tower gives for an image.
+        """
         return num_patches
 
 
@@ -67,6 +71,9 @@ class LdpProjector(nn.Module):
     @staticmethod
     def tokens_per_image(num_patches: int) -> int:
         """Returns the number of tokens (T) for an image of this many patches.
+
+        Args:
+            num_patches: Patches that the tower gives for an image, a square number.
 
         Raises:
             ValueError: If the patches don't form a square.
@@ -147,6 +154,9 @@ Projector = MlpProjector | LdpProjector
 def projector_kind(projector_type: str) -> type[Projector]:
     """Returns the class of a projector type.
 
+    Args:
+        projector_type: Such as mlp2x_gelu or ldp.
+
     Raises:
         ValueError: If there is no such type.
     """
@@ -183,7 +193,11 @@ def build_projector(config: ProjectorSizes) -> Projector:
 
 
 def reset_module(module: nn.Module) -> None:
-    """Gives a layer PyTorch's default random weights; modules without weights stay as they are."""
+    """Gives a layer PyTorch's default random weights; modules without weights stay as they are.
+
+    Args:
+        module: The module.
+    """
     if isinstance(module, nn.Linear | nn.Conv2d | nn.LayerNorm):
         with torch.no_grad():
             module.reset_parameters()

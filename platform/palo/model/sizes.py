@@ -42,20 +42,26 @@ def from_parts(
 
 def from_folders(
     tower_folder: Path,
-    language_folder: Path,
+    language_model_folder: Path,
     projector_type: str = "mlp2x_gelu",
     image_size: int | None = None,
 ) -> PaloConfig:
     """Returns the configuration of a model made of two folders in Hugging Face's format.
 
+    Args:
+        tower_folder: Hugging Face folder of the image tower.
+        language_model_folder: Hugging Face folder of the language model.
+        projector_type: Such as mlp2x_gelu or ldp.
+        image_size: Side of the images in pixels; None for the tower's own.
+
     Raises:
         MismatchError: If the language folder holds no Llama-architecture model.
         StorageError: If a folder has no readable config.json.
     """
-    tower, language = read_config(tower_folder), read_config(language_folder)
+    tower, language = read_config(tower_folder), read_config(language_model_folder)
     if not isinstance(language, LlamaConfig):
         raise MismatchError(
-            f"{language_folder} holds no Llama-architecture language model",
+            f"{language_model_folder} holds no Llama-architecture language model",
             seen=f"model_type {language.model_type}",
             fix="Choose a model whose config.json has model_type llama.",
         )
@@ -64,6 +70,9 @@ def from_folders(
 
 def read_config(folder: Path) -> PreTrainedConfig:
     """Reads the config.json of a model folder; of CLIP and its like, the vision half.
+
+    Args:
+        folder: Hugging Face folder of a model.
 
     Raises:
         StorageError: If it can't be read.

@@ -28,14 +28,22 @@ class VisionTower(nn.Module):
         self.attach(AutoModel.from_config(config.vision_config))
 
     def attach(self, model: PreTrainedModel) -> None:
-        """Makes this the tower's model and freezes it."""
+        """Makes this the tower's model and freezes it.
+
+        Args:
+            model: A Hugging Face vision model.
+        """
         self.model: PreTrainedModel = model
         self.train(False)
         _skip_layers(self.model, self.layer_index)
         self.extra_arguments = _interpolation(self.model, self.image_size)
 
     def train(self, mode: bool = True) -> "VisionTower":
-        """Stays in evaluation mode and frozen, whatever the rest of the model does."""
+        """Stays in evaluation mode and frozen, whatever the rest of the model does.
+
+        Args:
+            mode: Ignored.
+        """
         super().train(mode)
         self.model.eval()
         # Also here: from_pretrained replaces the parameters by ones that ask for gradients.

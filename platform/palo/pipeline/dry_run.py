@@ -57,5 +57,7 @@ def _model_config(recipe: Recipe) -> PaloConfig:
     """Reads the parts' own configurations, or takes the scale's known ones without them."""
     parts = recipe.parts
     if not parts.missing():
-        return from_folders(parts.tower, parts.language, parts.projector_type, parts.image_size)
+        return from_folders(
+            parts.tower, parts.language_model, parts.projector_type, parts.image_size
+        )
     return SIZES[recipe.scale]()

@@ -108,7 +108,7 @@ def _score_photos(recipe: Recipe) -> dict[str, Any]:
         trained = load_trained(recipe.finetune_folder)
         untrained = assemble(
             parts.tower,
-            parts.language,
+            parts.language_model,
             parts.projector_type,
             image_size=parts.image_size,
             seed=seed,

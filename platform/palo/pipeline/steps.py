@@ -194,7 +194,7 @@ def _absolute(job: StageJob) -> StageJob:
     parts = replace(
         job.parts,
         tower=job.parts.tower.resolve(),
-        language=job.parts.language.resolve(),
+        language_model=job.parts.language_model.resolve(),
         tokenizer=job.parts.tokenizer.resolve(),
     )
     return replace(

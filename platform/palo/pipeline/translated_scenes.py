@@ -158,7 +158,7 @@ def _taught_drafts(drafts: TrainingSet, settings: TeachSettings, output: Path) -
 
 def _parts_of(student: StageResult) -> ModelParts:
     """Returns a trained language model as the pretrained part of the next one."""
-    return replace(student.parts, language=student.folder / "language")
+    return replace(student.parts, language_model=student.folder / "language_model")
 
 
 def _row(own_id: str, image: str, texts: list[str]) -> dict[str, object]:

@@ -24,8 +24,8 @@ def mini() -> Recipe:
         output=Path("runs") / "mini",
         parts=ModelParts(
             tower=_MODELS / "tower",
-            language=_MODELS / "language",
-            tokenizer=_MODELS / "language",
+            language_model=_MODELS / "language_model",
+            tokenizer=_MODELS / "language_model",
             image_size=112,
         ),
         data=DataSettings(
@@ -53,7 +53,9 @@ def mini() -> Recipe:
             template="chatml",
             trains="lora",
             lora=LoraSettings(rank=32, alpha=64.0, dropout=0.05),
-            optimizer=OptimizerSettings(lr_projector=1e-4, lr_language=5e-4, warmup_ratio=0.05),
+            optimizer=OptimizerSettings(
+                lr_projector=1e-4, lr_language_model=5e-4, warmup_ratio=0.05
+            ),
             global_batch=8,
             epochs=3,
             token_budget=2048,

@@ -21,7 +21,9 @@ def nano() -> Recipe:
         scale="nano",
         output=Path("runs") / "quickstart",
         parts=ModelParts(
-            tower=BASE / "tower", language=BASE / "language", tokenizer=BASE / "tokenizer"
+            tower=BASE / "tower",
+            language_model=BASE / "language_model",
+            tokenizer=BASE / "tokenizer",
         ),
         scenes=SceneCorpusConfig(num_train_scenes=3_000),
         data=DataSettings(
@@ -48,7 +50,7 @@ def nano() -> Recipe:
             trains="lora",
             lora=LoraSettings(rank=32, alpha=64.0, dropout=0.0),
             optimizer=OptimizerSettings(
-                lr_projector=1e-3, lr_language=2e-3, betas=_BETAS, warmup_ratio=0.05
+                lr_projector=1e-3, lr_language_model=2e-3, betas=_BETAS, warmup_ratio=0.05
             ),
             global_batch=100,
             token_budget=8192,

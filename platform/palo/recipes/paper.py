@@ -28,18 +28,18 @@ _EIGHT_GPUS = WorkerSettings(count=8, use_gpu=True, cpus=8.0, wait_s=1800.0)
 
 def palo_7b() -> Recipe:
     """PALO-7B: Vicuna-7B v1.5 with a two-layer MLP, LoRA under ZeRO-3 on eight GPUs."""
-    return _paper("palo-7b", "7b", language="vicuna-7b-v1.5", image_tokens=576)
+    return _paper("palo-7b", "7b", language_model="vicuna-7b-v1.5", image_tokens=576)
 
 
 def palo_13b() -> Recipe:
     """PALO-13B: Vicuna-13B v1.5 with a two-layer MLP, LoRA under ZeRO-3 on eight GPUs."""
-    return _paper("palo-13b", "13b", language="vicuna-13b-v1.5", image_tokens=576)
+    return _paper("palo-13b", "13b", language_model="vicuna-13b-v1.5", image_tokens=576)
 
 
 def mobile_1_7b() -> Recipe:
     """MobilePALO-1.7B: MobileLLaMA-1.4B-Chat with the LDP projector, LoRA on eight GPUs."""
     recipe = _paper(
-        "palo-mobile-1.7b", "mobile-1.7b", language="MobileLLaMA-1.4B-Chat", image_tokens=144
+        "palo-mobile-1.7b", "mobile-1.7b", language_model="MobileLLaMA-1.4B-Chat", image_tokens=144
     )
     return replace(recipe, parts=replace(recipe.parts, projector_type="ldp"))
 
@@ -79,13 +79,13 @@ def mobile_1_7b_scripts() -> Recipe:
         recipe.finetune,
         trains="full",
         lora=None,
-        optimizer=OptimizerSettings(lr_projector=2e-5, lr_language=2e-5),
+        optimizer=OptimizerSettings(lr_projector=2e-5, lr_language_model=2e-5),
         zero=ZeroSettings(stage=2),
     )
     return replace(recipe, finetune=finetune)
 
 
-def _paper(name: str, scale: str, language: str, image_tokens: int) -> Recipe:
+def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Recipe:
     models, data = Path("models"), Path("data")
     zero = ZeroSettings(stage=3, partition_at_load=True)
     return Recipe(
@@ -93,8 +93,8 @@ def _paper(name: str, scale: str, language: str, image_tokens: int) -> Recipe:
         output=Path("runs") / name,
         parts=ModelParts(
             tower=models / "clip-vit-large-patch14-336",
-            language=models / language,
-            tokenizer=models / language,
+            language_model=models / language_model,
+            tokenizer=models / language_model,
         ),
         data=DataSettings(
             captions=data / "LLaVA-CC3M-Pretrain-595K" / "chat.json",
@@ -120,7 +120,7 @@ def _paper(name: str, scale: str, language: str, image_tokens: int) -> Recipe:
             template="vicuna_v1",
             trains="lora",
             lora=LoraSettings(rank=128, alpha=128.0, dropout=0.05),
-            optimizer=OptimizerSettings(lr_projector=2e-5, lr_language=2e-4),
+            optimizer=OptimizerSettings(lr_projector=2e-5, lr_language_model=2e-4),
             global_batch=128,
             token_budget=8 * _CONTEXT,
             activation_checkpointing=True,

@@ -53,7 +53,11 @@ def draw_scene(scene: Scene, rng: random.Random) -> Image.Image:
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """Returns an image as the bytes of a PNG file."""
+    """Returns an image as the bytes of a PNG file.
+
+    Args:
+        image: The image.
+    """
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()

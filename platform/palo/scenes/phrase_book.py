@@ -22,7 +22,7 @@ class PhraseBook:
         slots: Gives the inflected phrases for the facts of one question.
         questions: Several wordings for each kind of question.
         answers: The one answer for each kind, so that exact match is a fair measure.
-        request: Asks for a description of the picture, without the mark at its end.
+        request: Asks for a description of the image, without the mark at its end.
         joiner: What stands between two sentences.
     """
 
@@ -34,22 +34,35 @@ class PhraseBook:
     joiner: str = " "
 
     def ask(self, facts: SceneFacts, wording: int = 0) -> str:
-        """Returns the question; `wording` picks one of its wordings, counted round and round."""
+        """Returns the question.
+
+        Args:
+            facts: The facts that it asks for.
+            wording: Picks one of its wordings, modulo their number.
+        """
         wordings = self.questions[facts.kind]
         text = wordings[wording % len(wordings)].format_map(self.slots(facts))
         return _capitalised(text) + languages.get(self.language).question_mark
 
     def answer(self, facts: SceneFacts) -> str:
-        """Returns the full sentence that answers the question."""
+        """Returns the full sentence that answers the question.
+
+        Args:
+            facts: The facts of the question.
+        """
         text = self.answers[facts.kind].format_map(self.slots(facts))
         return _capitalised(text) + languages.get(self.language).full_stop
 
     def ask_description(self) -> str:
-        """Returns the request to describe the picture."""
+        """Returns the request to describe the image."""
         return _capitalised(self.request) + languages.get(self.language).full_stop
 
     def caption(self, scene: Scene) -> str:
-        """Returns one sentence for each thing of the scene, in reading order."""
+        """Returns one sentence for each thing of the scene, in reading order.
+
+        Args:
+            scene: The scene.
+        """
         return self.joiner.join(self.answer(thing_at(thing)) for thing in scene.things)
 
 
@@ -83,7 +96,11 @@ def phrase_book(code: str) -> PhraseBook:
 
 
 def register_phrase_book(book: PhraseBook) -> None:
-    """Adds or replaces the phrase book of one language in this process."""
+    """Adds or replaces the phrase book of one language in this process.
+
+    Args:
+        book: The phrase book.
+    """
     _registered[book.language] = book
 
 

@@ -86,12 +86,20 @@ class SceneFacts:
 
 
 def thing_at(thing: Thing) -> SceneFacts:
-    """Returns what is at a thing's place: the fact of which captions are made."""
+    """Returns what is at a thing's place: the fact of which captions are made.
+
+    Args:
+        thing: The thing.
+    """
     return SceneFacts(kind="at", shape=thing.shape, colour=thing.colour, place=thing.place)
 
 
 def all_facts(scene: Scene) -> Iterator[SceneFacts]:
-    """Yields every question that this scene answers in exactly one way."""
+    """Yields every question that this scene answers in exactly one way.
+
+    Args:
+        scene: The scene.
+    """
     shapes = Counter(thing.shape for thing in scene.things)
     colours = Counter(thing.colour for thing in scene.things)
     for thing in scene.things:
@@ -138,7 +146,7 @@ class BalancedChoice:
     """Chooses questions so that kinds keep their shares and the answers of a kind are even.
 
     It remembers what it gave and gives what it gave least, so that a model which does not look at
-    the picture can't profit from a frequent answer.
+    the image can't profit from a frequent answer.
 
     Args:
         shares: How often each kind is asked, in relation to the others.

@@ -103,7 +103,7 @@ def grouped(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:
 
 def _shared_base(stage: StageResult) -> Hashable:
     """Returns what models on one base have in common; None if this one has a base of its own."""
-    if not stage.has_adapter or stage.has_language:
+    if not stage.has_adapter or stage.has_language_model:
         return None
     preprocessing = tuple(sorted((k, str(v)) for k, v in (stage.preprocessing or {}).items()))
     return stage.parts, preprocessing
@@ -132,7 +132,7 @@ def load_models(sources: Sequence[ModelSource], device: str | None = None) -> Lo
         parts = first.parts
         model = assemble(
             parts.tower,
-            parts.language,
+            parts.language_model,
             parts.projector_type,
             image_size=parts.image_size,
             dtype=dtype,
@@ -186,7 +186,7 @@ def _version(stage: StageResult) -> str:
     """Names a model's weights: another training of the same parts has another name."""
     written = [stage.folder / "model.json", stage.folder / "projector.safetensors"]
     written += sorted(stage.folder.glob("adapter/*.safetensors"))
-    written += sorted(stage.folder.glob("language/*.safetensors"))
+    written += sorted(stage.folder.glob("language_model/*.safetensors"))
     hashes = "".join(storage.file_hash(path) for path in written)
     return f"fp_{hashlib.sha256(hashes.encode()).hexdigest()[:12]}"
 

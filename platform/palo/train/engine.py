@@ -114,7 +114,7 @@ def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 def parameter_groups(
     parameters: Iterable[tuple[str, nn.Parameter]], optimizer: OptimizerSettings
 ) -> list[dict[str, Any]]:
-    """Splits parameters into the optimizer's groups: projector and language, decayed and not.
+    """Splits parameters into the optimizer's groups: projector and language model, decayed and not.
 
     Args:
         parameters: Canonical names and parameters.
@@ -125,11 +125,14 @@ def parameter_groups(
     """
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in parameters:
-        part = "projector" if name.startswith("projector.") else "language"
+        part = "projector" if name.startswith("projector.") else "language_model"
         # Under ZeRO-3 a scattered parameter has an empty shape; DeepSpeed keeps ds_shape.
         is_matrix = len(getattr(parameter, "ds_shape", parameter.shape)) > 1
         groups.setdefault((part, is_matrix), []).append(parameter)
-    rates = {"projector": optimizer.lr_projector, "language": optimizer.lr_language}
+    rates = {
+        "projector": optimizer.lr_projector,
+        "language_model": optimizer.lr_language_model,
+    }
     return [
         {
             "params": members,

@@ -19,7 +19,7 @@ class OptimizerSettings:
 
     Attributes:
         lr_projector: Peak learning rate of the projector.
-        lr_language: Peak learning rate of the LoRA weights, or of the whole language model.
+        lr_language_model: Peak learning rate of the LoRA weights, or of the whole language model.
         betas: AdamW's decay rates of the first and second moment.
         eps: AdamW's term against division by zero.
         weight_decay: Decoupled weight decay; biases and norms have none.
@@ -28,7 +28,7 @@ class OptimizerSettings:
     """
 
     lr_projector: float
-    lr_language: float = 0.0
+    lr_language_model: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
@@ -37,7 +37,7 @@ class OptimizerSettings:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        for name in ("lr_projector", "lr_language", "weight_decay", "max_grad_norm"):
+        for name in ("lr_projector", "lr_language_model", "weight_decay", "max_grad_norm"):
             if getattr(self, name) < 0:
                 yield f"{name} is {getattr(self, name)} but can't be negative"
         if not 0 <= self.warmup_ratio < 1:
@@ -147,8 +147,8 @@ class StageConfig:
             yield f"keep_checkpoints is {self.keep_checkpoints}, which would leave none to resume"
         if (self.trains == "lora") != (self.lora is not None):
             yield f"lora settings go with trains=lora, not with trains={self.trains}"
-        if self.trains != "projector" and self.optimizer.lr_language == 0:
-            yield f"optimizer.lr_language is 0 but trains={self.trains} needs it"
+        if self.trains != "projector" and self.optimizer.lr_language_model == 0:
+            yield f"optimizer.lr_language_model is 0 but trains={self.trains} needs it"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -46,7 +46,7 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
     """
     model: Any = assemble(
         parts.tower,
-        parts.language,
+        parts.language_model,
         parts.projector_type,
         image_size=parts.image_size,
         seed=stage.seed,
@@ -144,7 +144,7 @@ def identity(job: StageJob) -> dict[str, str]:
     return {
         "corpus": open_corpus(job.corpus).manifest.fingerprint,
         "image tower": weights_fingerprint(job.parts.tower),
-        "language model": weights_fingerprint(job.parts.language),
+        "language model": weights_fingerprint(job.parts.language_model),
         "projector": config.fingerprint([job.parts.projector_type, str(job.projector)]),
         "settings": config.fingerprint(settings),
     }

@@ -30,7 +30,7 @@ def adapted_stages(finished_stage, tmp_path_factory):
     lora = LoraSettings(rank=4, alpha=8, dropout=0.0)
     folders = {}
     for number, name in enumerate(("first", "second")):
-        model = assemble(stage.parts.tower, stage.parts.language)
+        model = assemble(stage.parts.tower, stage.parts.language_model)
         wrapped = attach_lora(model, lora)
         torch.manual_seed(number)
         weights = {

@@ -5,7 +5,7 @@ from palo.model.lora import LoraSettings, attach_lora
 from palo.train.engine import choose_trainable, parameter_groups, trainable_parameters
 from palo.train.stages import OptimizerSettings
 
-SETTINGS = OptimizerSettings(lr_projector=1e-3, lr_language=1e-4, weight_decay=0.1)
+SETTINGS = OptimizerSettings(lr_projector=1e-3, lr_language_model=1e-4, weight_decay=0.1)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,6 @@ def test_groups_have_their_part_s_rate_and_decay_only_matrices():
     assert found == {
         ("projector", 2): (1e-3, 0.1),
         ("projector", 1): (1e-3, 0.0),
-        ("language", 2): (1e-4, 0.1),
-        ("language", 1): (1e-4, 0.0),
+        ("language_model", 2): (1e-4, 0.1),
+        ("language_model", 1): (1e-4, 0.0),
     }

@@ -61,7 +61,7 @@ def test_only_the_newest_checkpoints_stay(make_job):
 def test_another_learning_rate_does_not_continue_a_run(make_job):
     job = make_job()
     train_stage(job, PlainEngine)
-    optimizer = dataclasses.replace(job.config.optimizer, lr_language=1e-4)
+    optimizer = dataclasses.replace(job.config.optimizer, lr_language_model=1e-4)
     with pytest.raises(MismatchError, match="another settings"):
         train_stage(make_job(optimizer=optimizer), PlainEngine)
 
@@ -72,7 +72,9 @@ def test_another_corpus_template_is_refused(make_job):
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change(make_job):
-    optimizer = dataclasses.replace(make_job().config.optimizer, lr_language=1e30, max_grad_norm=0)
+    optimizer = dataclasses.replace(
+        make_job().config.optimizer, lr_language_model=1e30, max_grad_norm=0
+    )
     job = make_job(optimizer=optimizer, epochs=20)
     with pytest.raises(TrainingError, match="not finite at step"):
         train_stage(job, PlainEngine)
@@ -83,7 +85,7 @@ def test_other_parts_train_too(make_job, trains):
     job = make_job(trains=trains, lora=None, epochs=4)
     train_stage(job, PlainEngine)
     assert losses(job)[-1] < losses(job)[0]
-    assert (job.output / "language").is_dir() == (trains == "full")
+    assert (job.output / "language_model").is_dir() == (trains == "full")
     load_trained(job.output)
 
 

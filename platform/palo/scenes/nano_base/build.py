@@ -11,7 +11,7 @@ import torch
 
 from palo.config import to_dict
 from palo.progress import duration
-from palo.scenes.nano_base.language_model import LanguageTraining, train_language
+from palo.scenes.nano_base.language_model import LanguageModelTraining, train_language_model
 from palo.scenes.nano_base.tokenizer import train_tokenizer
 from palo.scenes.nano_base.tower import TowerTraining, train_tower
 from palo.storage import file_hash, write_json
@@ -26,12 +26,12 @@ class NanoBase:
     Attributes:
         vocab_size: Pieces of the tokenizer.
         tower: The image tower.
-        language: The language model.
+        language_model: The language model.
     """
 
     vocab_size: int = 1792
     tower: TowerTraining = field(default_factory=TowerTraining)
-    language: LanguageTraining = field(default_factory=LanguageTraining)
+    language_model: LanguageModelTraining = field(default_factory=LanguageModelTraining)
 
 
 def build_nano_base(
@@ -40,7 +40,7 @@ def build_nano_base(
     """Trains the tokenizer, the tower and the language model, one after the other.
 
     Args:
-        folder: Where to write tokenizer/, tower/, language/ and build.json.
+        folder: Where to write tokenizer/, tower/, language_model/ and build.json.
         config: Sizes and schedules.
         command: What the user typed, for the record.
         report: Gets a line of progress now and then.
@@ -64,8 +64,11 @@ def build_nano_base(
 
     train_tokenizer(folder / "tokenizer", config.vocab_size)
     tower_accuracy = train_tower(folder / "tower", config.tower, told("tower"))
-    losses = train_language(
-        folder / "language", folder / "tokenizer", config.language, told("language")
+    losses = train_language_model(
+        folder / "language_model",
+        folder / "tokenizer",
+        config.language_model,
+        told("language model"),
     )
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".model", ".safetensors"))
     write_json(
@@ -74,7 +77,7 @@ def build_nano_base(
             "command": command,
             "config": to_dict(config),
             "tower_accuracy_on_held_out_patches": round(tower_accuracy, 4),
-            "language_final_losses": [round(loss, 4) for loss in losses],
+            "language_model_final_losses": [round(loss, 4) for loss in losses],
             "wall_s": round(time.monotonic() - started),
             # Another set of instructions rounds otherwise, and gives other weights.
             "instructions": torch.backends.cpu.get_cpu_capability(),

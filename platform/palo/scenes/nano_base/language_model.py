@@ -46,7 +46,7 @@ class Course:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LanguageTraining:
+class LanguageModelTraining:
     """How the base language model is made.
 
     Attributes:
@@ -96,8 +96,13 @@ class _Batch:
     cells: Tensor  # (C, T) int64: ids of the cells' words, padded with -1
 
 
-def language_config(settings: LanguageTraining, vocab_size: int) -> LlamaConfig:
-    """Returns the architecture of the nano language model."""
+def language_config(settings: LanguageModelTraining, vocab_size: int) -> LlamaConfig:
+    """Returns the architecture of the nano language model.
+
+    Args:
+        settings: Sizes of the model.
+        vocab_size: Pieces of the tokenizer.
+    """
     return LlamaConfig(
         vocab_size=vocab_size,
         hidden_size=settings.hidden_size,
@@ -114,10 +119,10 @@ def language_config(settings: LanguageTraining, vocab_size: int) -> LlamaConfig:
     )
 
 
-def train_language(
+def train_language_model(
     folder: Path,
     tokenizer_folder: Path,
-    settings: LanguageTraining,
+    settings: LanguageModelTraining,
     report: Callable[[int, int, float], None],
 ) -> list[float]:
     """Gives the courses in turn and writes config.json and model.safetensors in bfloat16.
@@ -157,7 +162,7 @@ def _fit(
     model: LlamaForCausalLM,
     batches: Iterable[_Batch],
     course: Course,
-    settings: LanguageTraining,
+    settings: LanguageModelTraining,
     report: Callable[[int, int, float], None],
 ) -> list[float]:
     optimizers = _optimizers(model, course.learning_rate)
@@ -221,7 +226,13 @@ def _optimizers(
 def cosine(
     optimizer: torch.optim.Optimizer, num_warmup_steps: int, num_steps: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """Returns a schedule of linear warm-up and a cosine down to zero."""
+    """Returns a schedule of linear warm-up and a cosine down to zero.
+
+    Args:
+        optimizer: The optimizer.
+        num_warmup_steps: Steps in which the rate rises.
+        num_steps: All steps.
+    """
 
     def factor(step: int) -> float:
         rise = (step + 1) / (num_warmup_steps + 1)
@@ -232,7 +243,7 @@ def cosine(
 
 
 def _batches(
-    course: Course, settings: LanguageTraining, tokenizer: TextTokenizer
+    course: Course, settings: LanguageModelTraining, tokenizer: TextTokenizer
 ) -> Iterator[_Batch]:
     given = lessons(
         course.num_conversations,

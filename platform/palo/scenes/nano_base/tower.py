@@ -92,7 +92,11 @@ class _Probes(nn.Module):
 
 
 def tower_config(settings: TowerTraining) -> CLIPVisionConfig:
-    """Returns the architecture of the nano tower."""
+    """Returns the architecture of the nano tower.
+
+    Args:
+        settings: Sizes of the tower.
+    """
     return CLIPVisionConfig(
         hidden_size=settings.hidden_size,
         intermediate_size=settings.intermediate_size,

@@ -51,7 +51,11 @@ class HindustaniWords:
 
 
 def slots_of(words: HindustaniWords) -> Callable[[SceneFacts], dict[str, str]]:
-    """Returns what gives the inflected phrases for the facts of a question."""
+    """Returns a function that gives the inflected phrases for the facts of a question.
+
+    Args:
+        words: The words of one language.
+    """
 
     def slots(facts: SceneFacts) -> dict[str, str]:
         noun = words.nouns[facts.shape]

@@ -27,7 +27,9 @@ def untaught(parts: ModelParts, template: str) -> TrainedModel:
         template: Name of the conversation template.
     """
     parts.require()
-    model = assemble(parts.tower, parts.language, parts.projector_type, image_size=parts.image_size)
+    model = assemble(
+        parts.tower, parts.language_model, parts.projector_type, image_size=parts.image_size
+    )
     stage = StageResult(
         folder=Path(),
         parts=parts,
@@ -35,7 +37,7 @@ def untaught(parts: ModelParts, template: str) -> TrainedModel:
         template=template,
         preprocessing=None,
         has_adapter=False,
-        has_language=False,
+        has_language_model=False,
     )
     return TrainedModel(model.eval(), load_tokenizer(parts.tokenizer), TEMPLATES[template], stage)
 

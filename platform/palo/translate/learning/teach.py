@@ -27,7 +27,7 @@ def _default_stage() -> StageConfig:
         template="vicuna_v1",
         trains="lora",
         lora=LoraSettings(rank=32, alpha=64, dropout=0.0),
-        optimizer=OptimizerSettings(lr_projector=0.0, lr_language=2e-3, warmup_ratio=0.05),
+        optimizer=OptimizerSettings(lr_projector=0.0, lr_language_model=2e-3, warmup_ratio=0.05),
         global_batch=32,
         token_budget=4096,
         epochs=3,
@@ -92,7 +92,7 @@ def teach(training_set: TrainingSet, settings: TeachSettings, output: Path) -> S
     absolute = replace(
         parts,
         tower=parts.tower.resolve(),
-        language=parts.language.resolve(),
+        language_model=parts.language_model.resolve(),
         tokenizer=parts.tokenizer.resolve(),
     )
     job = StageJob(

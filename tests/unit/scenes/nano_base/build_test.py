@@ -12,7 +12,7 @@ from palo.config import to_dict
 from palo.images.preprocessing import read_preprocessing
 from palo.scenes.draw import IMAGE_SIDE
 from palo.scenes.nano_base.build import NanoBase, build_nano_base
-from palo.scenes.nano_base.language_model import Course, LanguageTraining
+from palo.scenes.nano_base.language_model import Course, LanguageModelTraining
 from palo.scenes.nano_base.tower import TowerTraining
 from palo.scenes.phrase_book import phrase_book
 from palo.scenes.scene import sample_scene
@@ -24,7 +24,7 @@ TINY = NanoBase(
     tower=TowerTraining(
         hidden_size=16, intermediate_size=16, num_layers=2, num_heads=2, num_scenes=64, num_epochs=2
     ),
-    language=LanguageTraining(
+    language_model=LanguageModelTraining(
         hidden_size=16,
         intermediate_size=16,
         num_layers=1,
@@ -36,7 +36,11 @@ TINY = NanoBase(
         compile=False,
     ),
 )
-WEIGHTS = ("tokenizer/tokenizer.model", "tower/model.safetensors", "language/model.safetensors")
+WEIGHTS = (
+    "tokenizer/tokenizer.model",
+    "tower/model.safetensors",
+    "language_model/model.safetensors",
+)
 
 
 def test_equal_configurations_build_equal_weights(tmp_path):
@@ -50,7 +54,7 @@ def test_equal_configurations_build_equal_weights(tmp_path):
     assert any("tower" in line for line in lines)
     assert any("language" in line for line in lines)
     tokenizer = load_tokenizer(tmp_path / "a" / "tokenizer")
-    language = LlamaForCausalLM.from_pretrained(tmp_path / "a" / "language")
+    language = LlamaForCausalLM.from_pretrained(tmp_path / "a" / "language_model")
     assert language.config.vocab_size == tokenizer.vocab_size == TINY.vocab_size
     tower = CLIPVisionModel.from_pretrained(tmp_path / "a" / "tower")
     assert tower.config.hidden_size == 16

@@ -41,7 +41,7 @@ def test_a_model_answers_otherwise_after_it_was_taught(trained, translation, tmp
         template="vicuna_v1",
         trains="lora",
         lora=LoraSettings(rank=4, alpha=64, dropout=0.0),
-        optimizer=OptimizerSettings(lr_projector=0.0, lr_language=0.1),
+        optimizer=OptimizerSettings(lr_projector=0.0, lr_language_model=0.1),
         global_batch=11,
         token_budget=64,
         dtype="float32",
