@@ -25,8 +25,7 @@ from palo.errors import ConfigError, DataError
 from palo.machine import hardware
 
 if TYPE_CHECKING:
-    from palo.translate.perturbations.measuring import Measured
-    from palo.translate.perturbations.share import RateWithInterval
+    from palo.translate.perturbations.measure import CheckRates, RateWithInterval
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("palo", "py3langid", "sacrebleu")
@@ -65,7 +64,7 @@ class GatesBench:
 
 def main(arguments: list[str]) -> None:
     """Runs the bench."""
-    from palo.translate.perturbations.tables import table
+    from palo.translate.perturbations.measure import table
 
     settings = override(GatesBench(), arguments, "jobs/bench/gates.py")
     config.check(settings)
@@ -101,8 +100,8 @@ def _read_rows() -> list[dict[str, str]]:
 
 def _measured(
     rows: Sequence[Mapping[str, str]], code: str, source: str, settings: GatesBench, name: str
-) -> "Measured":
-    from palo.translate.perturbations.measuring import measure
+) -> "CheckRates":
+    from palo.translate.perturbations.measure import measure
 
     _say(f"measuring {name}")
     found = measure(rows, code, cases=settings.cases, source=source, seed=settings.seed)
@@ -111,9 +110,9 @@ def _measured(
     return found
 
 
-def _apertium(rows: Sequence[Mapping[str, str]], settings: GatesBench) -> "dict[str, Measured]":
+def _apertium(rows: Sequence[Mapping[str, str]], settings: GatesBench) -> "dict[str, CheckRates]":
     """Measures what Apertium makes of the sentences, by the pair of languages."""
-    found: dict[str, Measured] = {}
+    found: dict[str, CheckRates] = {}
     if shutil.which("apertium") is None:
         _say("apertium isn't installed: its output isn't measured\n")
         return found
@@ -169,9 +168,9 @@ def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
     return [made[request.key] for request in requests]
 
 
-def _figures(prefix: str, measured: "Mapping[str, Measured]") -> list[Figure]:
+def _figures(prefix: str, measured: "Mapping[str, CheckRates]") -> list[Figure]:
     """Returns what was caught and refused by language and in all; targets hold for references."""
-    from palo.translate.perturbations.share import total
+    from palo.translate.perturbations.measure import total
 
     has_target = not prefix
     figures = []
@@ -188,9 +187,8 @@ def _figures(prefix: str, measured: "Mapping[str, Measured]") -> list[Figure]:
     return figures
 
 
-def _kinds(measured: "Mapping[str, Measured]") -> list[Figure]:
-    from palo.translate.perturbations.kinds import KINDS
-    from palo.translate.perturbations.share import total
+def _kinds(measured: "Mapping[str, CheckRates]") -> list[Figure]:
+    from palo.translate.perturbations.measure import KINDS, total
 
     return [
         _figure(f"caught_{kind}", total(one.caught[kind] for one in measured.values()), 0.98)
@@ -202,8 +200,7 @@ def _rules(
     rows: Sequence[Mapping[str, str]], codes: Sequence[str], settings: GatesBench
 ) -> list[Figure]:
     """Lists what the rules change, and returns of how many sentences that is."""
-    from palo.translate.perturbations.rule_changes import changed_by_normalizers
-    from palo.translate.perturbations.share import RateWithInterval
+    from palo.translate.perturbations.measure import RateWithInterval, changed_by_normalizers
 
     figures = []
     for code in codes:

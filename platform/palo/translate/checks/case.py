@@ -9,7 +9,7 @@ from palo import languages
 from palo.translate.language_profiles.profile import LanguageProfile, language_profile
 from palo.translate.protected_spans.protect import VISIBLE_KINDS, without_marks
 from palo.translate.request import ProtectedText, TranslationRequest
-from palo.translate.translated import CheckResult
+from palo.translate.translated import CheckResult, Decision
 
 if TYPE_CHECKING:
     from palo.text.language_of import LanguageFinder
@@ -132,6 +132,20 @@ class CheckCase:
         """Every turn with its translation."""
         pairs = zip(self.unit.turns, self.texts, strict=True)
         return tuple(_side(number, *pair) for number, pair in enumerate(pairs))
+
+
+def fault(gate: str, side: Side, reason: str, doubt: float) -> CheckResult:
+    """Returns the result of a check that refuses a turn.
+
+    Args:
+        gate: Name of the check.
+        side: The turn.
+        reason: What is wrong, in a plain English sentence.
+        doubt: From 0, surely right, to 1, surely wrong.
+    """
+    return CheckResult(
+        gate=gate, decision=Decision.RETRY, reason=reason, turn=side.number, doubt=doubt
+    )
 
 
 Gate = Callable[[CheckCase], Iterator[CheckResult]]

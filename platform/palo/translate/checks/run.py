@@ -8,17 +8,16 @@ from functools import cache
 from palo import languages
 from palo.text.language_of import LanguageFinder
 from palo.translate.checks.case import CheckCase, CheckLimits, Evidence, Gate
-from palo.translate.checks.chatter import chatter, refusal
-from palo.translate.checks.evidence import agreement, round_trip
-from palo.translate.checks.language import language
-from palo.translate.checks.layout import layout
-from palo.translate.checks.length import ending, length
-from palo.translate.checks.protected_spans import locks
-from palo.translate.checks.repetition import repetition
-from palo.translate.checks.script import script
-from palo.translate.checks.terms import terms
-from palo.translate.checks.turns import turns
-from palo.translate.checks.untranslated import untranslated
+from palo.translate.checks.fidelity import agreement, locks, round_trip
+from palo.translate.checks.form import ending, layout, length, repetition, turns
+from palo.translate.checks.wording import (
+    chatter,
+    language,
+    refusal,
+    script,
+    terms,
+    untranslated,
+)
 from palo.translate.request import TranslationRequest
 from palo.translate.translated import CheckResult, Decision
 

@@ -33,7 +33,7 @@ class PerturbationSample:
         return (*self.texts[:number], text, *self.texts[number + 1 :])
 
 
-Seed = Callable[[PerturbationSample, Random], tuple[str, ...] | None]
+Perturbation = Callable[[PerturbationSample, Random], tuple[str, ...] | None]
 """Returns a translation with a fault; None where the fault can't be made."""
 
 

@@ -3,12 +3,15 @@ from random import Random
 
 import pytest
 
-from palo.translate.perturbations.kinds import KINDS
-from palo.translate.perturbations.measuring import measure
-from palo.translate.perturbations.rule_changes import changed_by_normalizers
+from palo.translate.perturbations.measure import (
+    KINDS,
+    RateWithInterval,
+    changed_by_normalizers,
+    measure,
+    table,
+    total,
+)
 from palo.translate.perturbations.sample import plain_samples, rich_samples
-from palo.translate.perturbations.share import RateWithInterval, total
-from palo.translate.perturbations.tables import table
 
 _ROWS = [
     {

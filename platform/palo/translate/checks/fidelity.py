@@ -1,10 +1,27 @@
-"""What a translation back, or a second translation, says; only where they were asked for."""
+"""Checks against the source: protected spans, and second opinions where they were asked for."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from palo.metrics.chrf import chrf
-from palo.translate.checks.case import CheckCase
+from palo.translate.checks.case import CheckCase, fault
+from palo.translate.protected_spans.verify import LanguagePair, verify_spans
 from palo.translate.translated import CheckResult, Decision
+
+_MOST_FAULTS = 100
+"""A turn with more is told only these: nobody reads the others."""
+
+
+def locks(case: CheckCase) -> Iterator[CheckResult]:
+    """Yields each lock that is lost, doubled or changed."""
+    pair = LanguagePair(
+        source=case.source_language,
+        target=case.language.code,
+        conversions=case.limits.conversions,
+    )
+    for side in case.sides:
+        for found in islice(verify_spans(side.locked, side.text, pair), _MOST_FAULTS):
+            yield fault("locks", side, found.reason, 0.9)
 
 
 def round_trip(case: CheckCase) -> Iterator[CheckResult]:

@@ -1,4 +1,4 @@
-"""Faults in the form: broken off, repeated, turns that are missing, marks that are wrong."""
+"""Perturbations of the form: missing and repeated text, turns, lines, punctuation."""
 
 import re
 from random import Random

@@ -1,0 +1,274 @@
+"""Measures the checks on parallel sentences: perturbations they catch, references they refuse."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from palo.metrics.intervals import wilson
+from palo.translate.checks.run import GATES, CheckSettings, run_checks
+from palo.translate.normalizers.normalize import normalize_translation
+from palo.translate.perturbations import content, form
+from palo.translate.perturbations.sample import (
+    Perturbation,
+    PerturbationSample,
+    plain_samples,
+    rich_samples,
+)
+from palo.translate.translated import CheckResult, Decision, decide
+
+KINDS: Mapping[str, Perturbation] = {
+    seed.__name__: seed
+    for seed in (
+        content.dropped_lock,
+        content.changed_lock,
+        content.stray_mark,
+        content.dropped_number,
+        content.changed_number,
+        content.added_number,
+        content.other_language,
+        content.source_language,
+        content.other_script,
+        content.remainder,
+        content.name_in_two_scripts,
+        form.broken_off,
+        form.missing_sentence,
+        form.added_sentence,
+        form.repeated_clause,
+        form.missing_turn,
+        form.merged_turns,
+        form.empty_turn,
+        form.split_lines,
+        form.open_bracket,
+        form.lost_question,
+        form.latin_marks,
+        content.chatter,
+        content.refusal,
+        content.wrapped,
+    )
+}
+"""Functions that put a fault of a kind into a right translation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateWithInterval:
+    """How many of some cases something is true of.
+
+    Attributes:
+        count: Of how many it is.
+        total: How many there are.
+    """
+
+    count: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share; 0 of nothing."""
+        return self.count / self.total if self.total else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share."""
+        return wilson(self.count, self.total) if self.total else (0.0, 1.0)
+
+    def __add__(self, other: "RateWithInterval") -> "RateWithInterval":
+        return RateWithInterval(count=self.count + other.count, total=self.total + other.total)
+
+
+def total(shares: Iterable[RateWithInterval]) -> RateWithInterval:
+    """Returns the share of all cases together."""
+    return sum(shares, RateWithInterval(count=0, total=0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedReference:
+    """A right sentence that a gate refuses.
+
+    Attributes:
+        source: The source.
+        text: The translation.
+        reason: Gate and reason.
+    """
+
+    source: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckRates:
+    """The gates in one language.
+
+    Attributes:
+        caught: By kind of fault, how many are refused, or repaired by the rules of the language.
+        refused: How many right sentences are refused.
+        by_gate: How many right sentences each gate refuses.
+        examples: The right sentences that are refused.
+        missed: By kind, translations whose fault nothing caught.
+    """
+
+    caught: Mapping[str, RateWithInterval]
+    refused: RateWithInterval
+    by_gate: Mapping[str, int]
+    examples: tuple[RefusedReference, ...] = ()
+    missed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def measure(
+    rows: Sequence[Mapping[str, str]],
+    language: str,
+    *,
+    cases: int,
+    source: str = "en",
+    seed: int = 0,
+    settings: CheckSettings | None = None,
+) -> CheckRates:
+    """Measures the gates on parallel sentences.
+
+    Args:
+        rows: Sentences with their translations by ISO 639-1 code.
+        language: ISO 639-1 code of the language to measure.
+        cases: How many faults of each kind to seed at most.
+        source: ISO 639-1 code of the language that they are translated from.
+        seed: Perturbation of every draw.
+        settings: The gates' settings.
+    """
+    settings = settings or CheckSettings()
+    refused: dict[tuple[int, int], RefusedReference] = {}
+    by_gate: Counter[str] = Counter()
+    right: list[PerturbationSample] = []
+    for number, sample in enumerate(plain_samples(rows, language, source)):
+        faults = _refusals(sample, _cleaned(sample, sample.texts), settings)
+        seen = {(result.turn or 0, result.gate) for result in faults}
+        by_gate.update(gate for _, gate in seen)
+        for result in faults:
+            turn = result.turn or 0
+            refused[number, turn] = RefusedReference(
+                source=sample.unit.source.turns[turn].text,
+                text=sample.texts[turn],
+                reason=f"{result.gate}: {result.reason}",
+            )
+        if not faults:
+            right.append(sample)
+    rich = [
+        sample
+        for sample in rich_samples(rows, language, source)
+        if not _refusals(sample, _cleaned(sample, sample.texts), settings)
+    ]
+    caught, missed = {}, {}
+    for kind in KINDS:
+        caught[kind], missed[kind] = _caught(kind, [*rich, *right], cases, seed, settings)
+    return CheckRates(
+        caught=caught,
+        refused=RateWithInterval(count=len(refused), total=2 * (len(rows) // 2)),
+        by_gate=by_gate,
+        examples=tuple(refused.values()),
+        missed=missed,
+    )
+
+
+def _caught(
+    kind: str, samples: Iterable[PerturbationSample], cases: int, seed: int, settings: CheckSettings
+) -> tuple[RateWithInterval, tuple[str, ...]]:
+    """Seeds one kind of fault into right translations until there are enough."""
+    draw = Random(f"{seed} {kind}")  # noqa: S311 - nothing secret is drawn
+    count = total = 0
+    missed = []
+    for sample in samples:
+        if total == cases:
+            break
+        texts = KINDS[kind](sample, draw)
+        if texts is None:
+            continue
+        total += 1
+        cleaned = _cleaned(sample, texts)
+        right = _cleaned(sample, sample.texts)
+        if _alike(cleaned) == _alike(right) or _refusals(sample, cleaned, settings):
+            count += 1
+        else:
+            missed.append(" | ".join(texts))
+    return RateWithInterval(count=count, total=total), tuple(missed)
+
+
+def _refusals(
+    sample: PerturbationSample, texts: tuple[str, ...], settings: CheckSettings
+) -> list[CheckResult]:
+    results = run_checks(sample.unit, texts, settings)
+    if decide(results) is Decision.ACCEPT:
+        return []
+    return [result for result in results if result.decision is not Decision.ACCEPT]
+
+
+def _alike(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns texts to compare: nobody can know which of Chinese's two commas a Latin one was."""
+    return tuple(text.replace("、", "，") for text in texts)
+
+
+def _cleaned(sample: PerturbationSample, texts: tuple[str, ...]) -> tuple[str, ...]:
+    locks = [lock for turn in sample.unit.turns for lock in turn.locks]
+    return tuple(normalize_translation(text, sample.unit.language, locks) for text in texts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangedSentence:
+    """A sentence that the rules of its language change.
+
+    Attributes:
+        before: As it was.
+        after: As the rules have it.
+    """
+
+    before: str
+    after: str
+
+
+def changed_by_normalizers(texts: Iterable[str], language: str) -> Iterator[ChangedSentence]:
+    """Yields what the rules change, beyond Unicode's composed form.
+
+    Args:
+        texts: Sentences that people wrote.
+        language: ISO 639-1 code.
+    """
+    for text in texts:
+        before, after = unicodedata.normalize("NFC", text), normalize_translation(text, language)
+        if before != after:
+            yield ChangedSentence(before=before, after=after)
+
+
+def table(measured: Mapping[str, CheckRates]) -> str:
+    """Returns the shares that were caught by kind, and refused, for each language.
+
+    Args:
+        measured: What was measured, by the heading of its column.
+    """
+    rows = [("kind", *measured, "all")]
+    for kind in KINDS:
+        shares = [one.caught[kind] for one in measured.values()]
+        rows.append((kind, *map(_shown, shares), _shown(total(shares), spread=True)))
+    sums = [total(one.caught.values()) for one in measured.values()]
+    rows.append(("all kinds caught", *map(_shown, sums), _shown(total(sums), spread=True)))
+    shares = [one.refused for one in measured.values()]
+    rows.append(("untouched refused", *map(_shown, shares), _shown(total(shares), spread=True)))
+    for gate in GATES:
+        counts = [one.by_gate.get(gate, 0) for one in measured.values()]
+        if any(counts):
+            rows.append((f"  by {gate}", *map(str, counts), str(sum(counts))))
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = (
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(lines)
+
+
+def _shown(share: RateWithInterval, *, spread: bool = False) -> str:
+    if not share.total:
+        return "-"
+    shown = f"{100 * share.value:.1f} % of {share.total}"
+    low, high = share.interval
+    return f"{shown} [{100 * low:.1f}, {100 * high:.1f}]" if spread else shown
