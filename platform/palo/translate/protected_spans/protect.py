@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from palo.data.records import Record
 from palo.translate.glossary import Glossary
 from palo.translate.protected_spans.numbers import amounts
-from palo.translate.protected_spans.quotations import quotations
-from palo.translate.protected_spans.spans import Finder, fixed_spans
-from palo.translate.protected_spans.units_of_measure import unit_behind
+from palo.translate.protected_spans.quantities import unit_behind
+from palo.translate.protected_spans.spans import Finder, fixed_spans, quotations
 from palo.translate.request import ProtectedSpan, ProtectedText, TranslationRequest
 
 VISIBLE_KINDS = ("number", "unit")

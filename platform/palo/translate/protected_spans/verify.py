@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from palo.text.normal_form import normalized
-from palo.translate.protected_spans.conversions import Quantity, is_converted, quantities
 from palo.translate.protected_spans.numbers import values_in
 from palo.translate.protected_spans.protect import VISIBLE_KINDS, stray_marks, without_marks
-from palo.translate.protected_spans.units_of_measure import DISTANCES
+from palo.translate.protected_spans.quantities import DISTANCES, Quantity, is_converted, quantities
 from palo.translate.request import MOST_LOCKS, ProtectedSpan, ProtectedText
 
 _NOTHING = frozenset((0.0,))

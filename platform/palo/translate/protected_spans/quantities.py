@@ -1,11 +1,18 @@
-"""Quantities that a translation gives in other units: 20 feet as 6 metres."""
+"""Numbers with units of measure, and conversions between units: 20 feet as 6 metres."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from palo.translate.protected_spans.numbers import Amount, amounts
-from palo.translate.protected_spans.units_of_measure import DISTANCES, unit_behind
+from palo.translate.language_profiles.profile import language_profile
+from palo.translate.protected_spans.numbers import Amount, amounts, whole_word
 
+_SYMBOLS = ("km/h", "mph", "km", "cm", "mm", "kg", "mg", "°C", "°F", "kB", "MB", "GB", "kWh", "%")
+# Many languages say "85 miles in an hour" with the time elsewhere.
+DISTANCES = {"mph": "mi", "km/h": "km"}
+"""What may stand behind a number for a unit of speed."""
+_GAP = "[\u00a0\u202f -]?"
 # In metres and kilograms; speeds are compared as the distances of an hour.
 _SIZES: Mapping[str, tuple[str, float]] = {
     "km": ("length", 1000),
@@ -23,7 +30,7 @@ _SIZES: Mapping[str, tuple[str, float]] = {
 # People round what they convert, by this share or this much of the new unit, but never by more.
 _SHARE, _OF_UNIT, _MOST = 0.1, 0.6, 0.25
 _DEGREES = ("°", "°C", "°F")
-_GAP = 6
+_MOST_BETWEEN = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +75,7 @@ def quantities(text: str, language: str) -> list[Quantity]:
     found = amounts(text, language)
     units = [_symbol(text, amount, language) for amount in found]
     for number in range(len(found) - 2, -1, -1):
-        if not units[number] and found[number + 1].start - found[number].end <= _GAP:
+        if not units[number] and found[number + 1].start - found[number].end <= _MOST_BETWEEN:
             units[number] = units[number + 1]
     return [Quantity(amount=a, unit=unit) for a, unit in zip(found, units, strict=True)]
 
@@ -95,3 +102,28 @@ def _with_units(quantity: Quantity, units: set[str]) -> Iterator[Quantity]:
 def _symbol(text: str, amount: Amount, language: str) -> str:
     unit = unit_behind(text, amount.end, language)
     return "" if unit is None else unit[0]
+
+
+def unit_behind(text: str, place: int, language: str) -> tuple[str, int] | None:
+    """Returns the unit that follows a number.
+
+    Args:
+        text: Any text.
+        place: Number of the first character after the number.
+        language: ISO 639-1 code of the text's language.
+
+    Returns:
+        The unit's symbol and the number of the character after it; None if no known unit follows.
+    """
+    pattern, symbols = _units(language)
+    match = pattern.match(text, place)
+    return None if match is None else (symbols[match[1].lower()], match.end())
+
+
+@cache
+def _units(language: str) -> tuple[re.Pattern[str], dict[str, str]]:
+    symbols = {symbol.lower(): symbol for symbol in _SYMBOLS}
+    for symbol, forms in language_profile(language).units.items():
+        symbols |= {form.lower(): symbol for form in forms}
+    longest_first = sorted(symbols, key=len, reverse=True)
+    return re.compile(f"{_GAP}({'|'.join(map(whole_word, longest_first))})", re.IGNORECASE), symbols
