@@ -27,7 +27,7 @@ from palo.translate.review.offline.import_reviews import import_reviews
 from palo.translate.review.page.settings import ReviewPage
 from palo.translate.review.sampling import SampleSettings, queue, sample
 from palo.translate.review.store import ReviewStore
-from palo.translate.rows import read_rows
+from palo.translate.translated import read_rows
 
 _FOLDER = Path("runs/review")
 

@@ -160,7 +160,7 @@ def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
             async def one(request: TranslationRequest) -> None:
                 draft = await translate(request, FreeOfCharge())
                 if isinstance(draft, Draft):
-                    made[request.key] = restore_text(draft.texts[0], request.turns[0].locks)
+                    made[request.key] = restore_text(draft.texts[0], request.turns[0].spans)
 
             await run_concurrently(requests, one, in_flight=apertium.concurrency)
 

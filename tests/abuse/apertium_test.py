@@ -51,18 +51,18 @@ def fake(tmp_path, monkeypatch):
     return tmp_path
 
 
-def translate(units, backend_run, timeout_s=60.0):
+def translate(requests, backend_run, timeout_s=60.0):
     settings = ApertiumTranslation(timeout_s=timeout_s)
-    backend_run.run(ApertiumTranslator(settings), units)
-    return [backend_run.ended[unit.key] for unit in units]
+    backend_run.run(ApertiumTranslator(settings), requests)
+    return [backend_run.ended[request.key] for request in requests]
 
 
 @pytest.mark.parametrize("trouble", ["LOSE", "FLOOD"])
 def test_a_conversation_that_breaks_the_translator_costs_no_other(
-    fake, unit_of, backend_run, trouble
+    fake, request_of, backend_run, trouble
 ):
-    units = [unit_of(f"a {n}", trouble if n == 5 else "b", number=n) for n in range(16)]
-    ends = translate(units, backend_run)
+    requests = [request_of(f"a {n}", trouble if n == 5 else "b", number=n) for n in range(16)]
+    ends = translate(requests, backend_run)
     assert [n for n, end in enumerate(ends) if isinstance(end, TranslationFailure)] == [5]
     assert ends[5].kind == "bad_response"
     assert ends[0] == Draft(texts=("A 0", "B"))
@@ -79,8 +79,8 @@ def test_what_it_writes_fills_no_memory(fake, trouble):
     assert grown_mib(_PREPARE, "translator._run('eng-spa', [sys.argv[1]])", trouble) < 32
 
 
-def test_a_command_that_hangs_ends_with_all_that_it_started(fake, unit_of, backend_run):
-    (end,) = translate([unit_of("HANG", "b")], backend_run, timeout_s=8.0)
+def test_a_command_that_hangs_ends_with_all_that_it_started(fake, request_of, backend_run):
+    (end,) = translate([request_of("HANG", "b")], backend_run, timeout_s=8.0)
     assert end.kind == "timeout"
     process = Path(f"/proc/{(fake / 'pids').read_text()}/stat")
     until = time.monotonic() + 10
@@ -98,14 +98,14 @@ def test_a_command_that_hangs_ends_with_all_that_it_started(fake, unit_of, backe
         "--\n-d /etc",
     ],
 )
-def test_text_is_text_whatever_it_looks_like(fake, unit_of, backend_run, text, monkeypatch):
+def test_text_is_text_whatever_it_looks_like(fake, request_of, backend_run, text, monkeypatch):
     monkeypatch.chdir(fake)
-    (end,) = translate([unit_of(text, "b")], backend_run)
+    (end,) = translate([request_of(text, "b")], backend_run)
     assert end == Draft(texts=(text.upper(), "B"))
     assert not os.path.exists("owned")
 
 
-def test_no_control_characters_reach_it(fake, unit_of, backend_run):
-    (end,) = translate([unit_of("one\x00two\x1b[2J\x85\rthree\tfour", "b")], backend_run)
+def test_no_control_characters_reach_it(fake, request_of, backend_run):
+    (end,) = translate([request_of("one\x00two\x1b[2J\x85\rthree\tfour", "b")], backend_run)
     assert end == Draft(texts=("ONE TWO [2J  THREE\tFOUR", "B"))
     assert b"\x00" not in (fake / "seen").read_bytes()

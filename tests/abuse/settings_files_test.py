@@ -17,7 +17,7 @@ from palo.evaluate.benches.rows import read_rows as read_bench_rows
 from palo.storage import reading
 from palo.translate.glossary import read_glossary
 from palo.translate.review.store import ReviewStore
-from palo.translate.rows import from_row, read_rows, to_row
+from palo.translate.translated import from_row, read_rows, to_row
 
 DEEP = ("[" * 200_000, '{"a":' * 200_000, "[" * 5000 + "]" * 5000)
 NONSENSE = (*DEEP, "", "\0", "nul", '{"a": 1' + "0" * 5000 + "}", "\ufeff{}", "{} {}")

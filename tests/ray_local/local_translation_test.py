@@ -16,29 +16,29 @@ def translator(folder, **changes):
 
 
 def test_each_conversation_comes_back_once_as_one_process_makes_it(
-    local_translators, unit_of, backend_run
+    local_translators, request_of, backend_run
 ):
     folder = local_translators / "causal"
-    units = [unit_of("What is it?", "A cat. " * n, number=n) for n in range(1, 12)]
-    backend_run.run(translator(folder, num_workers=2), iter(units))
+    requests = [request_of("What is it?", "A cat. " * n, number=n) for n in range(1, 12)]
+    backend_run.run(translator(folder, num_workers=2), iter(requests))
     model = LocalModel(folder, batch_size=2, max_new_tokens=5)
     expected = {
-        unit.key: tuple(model.translate([turn_messages(unit, n) for n in range(2)]))
-        for unit in units
+        request.key: tuple(model.translate([turn_messages(request, n) for n in range(2)]))
+        for request in requests
     }
     assert {key: draft.texts for key, draft in backend_run.ended.items()} == expected
     assert not backend_run.sent
 
 
-def test_a_cluster_that_is_too_small_is_told(local_translators, unit_of, backend_run):
-    units = [unit_of("a", "b", number=number) for number in range(200)]
+def test_a_cluster_that_is_too_small_is_told(local_translators, request_of, backend_run):
+    requests = [request_of("a", "b", number=number) for number in range(200)]
     with pytest.raises(ResourceError, match=r"can't hold 99 workers.*4 CPUs"):
-        backend_run.run(translator(local_translators / "nllb", num_workers=99), units)
+        backend_run.run(translator(local_translators / "nllb", num_workers=99), requests)
 
 
 def test_an_error_in_a_worker_ends_the_job_as_it_was_raised(
-    local_translators, unit_of, backend_run, tmp_path
+    local_translators, request_of, backend_run, tmp_path
 ):
     broken = translator(local_translators / "causal", adapter=tmp_path)
     with pytest.raises(ConfigError, match="can't be loaded"):
-        backend_run.run(broken, [unit_of("a", "b", number=number) for number in range(5)])
+        backend_run.run(broken, [request_of("a", "b", number=number) for number in range(5)])

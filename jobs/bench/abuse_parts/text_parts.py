@@ -92,14 +92,14 @@ def lock_and_unlock() -> Parse:
     from palo.translate.protected_spans.protect import (
         protect_text,
         restore_text,
-        stray_marks,
-        without_marks,
+        stray_placeholders,
+        without_placeholders,
     )
 
     def parse(text: str) -> object:
         locked = protect_text(text, "fr")
-        back = restore_text(locked.text, locked.locks)
-        return back, list(stray_marks(back)), without_marks(back)
+        back = restore_text(locked.text, locked.spans)
+        return back, list(stray_placeholders(back)), without_placeholders(back)
 
     return parse
 

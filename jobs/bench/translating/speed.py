@@ -35,7 +35,7 @@ class _Known:
     """A backend that answers at once: what is left is the job's own cost."""
 
     name = "dictionary"
-    heeds_reasons = True
+    accepts_feedback = True
     concurrency = 1
 
     def __init__(self, dictionary: dict[str, dict[str, str]]) -> None:

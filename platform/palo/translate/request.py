@@ -1,41 +1,41 @@
-"""What a translator is given: a conversation whose unchangeable parts are locked."""
+"""A translation request: a conversation whose parts that must not change are protected."""
 
 from dataclasses import dataclass
 
 from palo.data.records import Record
 
-MOST_LOCKS = 1000
-"""A turn with more parts that must stay is a table or an attack: its translation isn't judged."""
+MOST_SPANS = 1000
+"""A turn with more protected spans is a table or an attack: its translation isn't checked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProtectedSpan:
-    """A part of a text that a translation must keep as it is.
+    """A part of a text that a translation must keep.
 
     Attributes:
-        mark: What stands for it in the text that a translator sees.
-        kind: What it is, for example "number" or "url".
-        text: What it says.
-        wanted: What must stand in the translation; differs from `text` for a glossary's terms.
+        placeholder: Its replacement in the text that a translator sees.
+        kind: Its kind, for example "number" or "url".
+        text: Its text in the source.
+        target: Its text in the translation; differs from `text` for a glossary's terms.
     """
 
-    mark: str
+    placeholder: str
     kind: str
     text: str
-    wanted: str
+    target: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProtectedText:
-    """A turn with marks in the place of its locks.
+    """A turn with placeholders in the place of its protected spans.
 
     Attributes:
-        text: The words with the marks.
-        locks: What the marks stand for, in their order.
+        text: The text with the placeholders.
+        spans: The protected spans, in their order.
     """
 
     text: str
-    locks: tuple[ProtectedSpan, ...] = ()
+    spans: tuple[ProtectedSpan, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,10 +44,10 @@ class TranslationRequest:
 
     Attributes:
         source: The conversation.
-        language: ISO 639-1 code of the language wanted.
-        turns: Its turns, locked.
-        attempt: How often it has been tried before.
-        reasons: Why the last attempt was refused, for the translator to do better.
+        language: ISO 639-1 code of the target language.
+        turns: Its turns, with placeholders.
+        attempt: Number of the attempt, from 0.
+        reasons: Why the last attempt was refused, as feedback for the translator.
     """
 
     source: Record
@@ -58,5 +58,5 @@ class TranslationRequest:
 
     @property
     def key(self) -> str:
-        """Names the unit in a job: the record and the language."""
+        """Name of the translation in a job: the record and the target language."""
         return f"{self.source.record_id}>{self.language}"

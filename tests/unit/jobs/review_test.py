@@ -8,7 +8,7 @@ from tests.fixtures.scripts import load_script
 
 from palo.errors import ConfigError, DataError
 from palo.translate.review.store import ReviewStore
-from palo.translate.rows import to_row
+from palo.translate.translated import to_row
 
 _JOB = Path(__file__).resolve().parents[3] / "jobs" / "review.py"
 

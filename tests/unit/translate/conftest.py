@@ -8,7 +8,7 @@ from palo.translate.protected_spans.protect import ProtectionSettings, protect_r
 
 
 @pytest.fixture
-def make_unit():
+def make_request():
     """Makes a locked conversation of English texts."""
 
     def make(*texts, language="fr", settings=None, attempt=0):

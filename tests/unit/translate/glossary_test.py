@@ -28,14 +28,14 @@ def test_terms_become_what_the_glossary_says(glossary):
     settings = ProtectionSettings(glossary=glossary)
     locked = protect_text("PALO sees the Eiffel Tower, a Tower, towers.", "fr", settings=settings)
     assert locked.text == "⟦1⟧ sees the ⟦2⟧, a ⟦3⟧, towers."
-    assert restore_text(locked.text, locked.locks) == "PALO sees the tour Eiffel, a tour, towers."
+    assert restore_text(locked.text, locked.spans) == "PALO sees the tour Eiffel, a tour, towers."
     in_urdu = protect_text("PALO sees the Eiffel Tower, a tower.", "ur", settings=settings)
-    assert [one.wanted for one in in_urdu.locks] == ["PALO", "ایفل ٹاور"]
+    assert [one.target for one in in_urdu.spans] == ["PALO", "ایفل ٹاور"]
 
 
 def test_a_glossary_is_of_one_source_language(glossary):
     settings = ProtectionSettings(glossary=glossary)
-    assert not protect_text("PALO voit", "es", source_language="fr", settings=settings).locks
+    assert not protect_text("PALO voit", "es", source_language="fr", settings=settings).spans
 
 
 def test_files_may_repeat_but_not_contradict_one_another(glossary, tmp_path):

@@ -20,9 +20,9 @@ def source():
 
 
 def test_a_translation_is_a_record_that_tells_where_it_came_from(source):
-    gates = (
-        CheckResult(gate="locks"),
-        CheckResult(gate="length", decision=Decision.REVIEW, reason="It is short.", doubt=0.6),
+    checks = (
+        CheckResult(check="locks"),
+        CheckResult(check="length", decision=Decision.REVIEW, reason="It is short.", doubt=0.6),
     )
     translated = Translated(
         source=source,
@@ -30,7 +30,7 @@ def test_a_translation_is_a_record_that_tells_where_it_came_from(source):
         texts=("یہ کیا ہے؟", "ایک بلی۔"),
         translator="tiny",
         prompt_hash="ab12",
-        gates=gates,
+        checks=checks,
         reviewer="amina",
     )
     record = translated.record
@@ -44,7 +44,7 @@ def test_a_translation_is_a_record_that_tells_where_it_came_from(source):
         "prompt": "ab12",
         "reviewer": "amina",
     }
-    assert decide(gates) is Decision.REVIEW
+    assert decide(checks) is Decision.REVIEW
     assert translated.doubt == 0.6
 
 

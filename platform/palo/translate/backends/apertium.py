@@ -12,7 +12,7 @@ from palo.errors import ConfigError
 from palo.translate.backends.backend import Draft, Translate, TranslationFailure
 from palo.translate.backends.batching import batched
 from palo.translate.backends.bounded_command import TooLongError, run_command
-from palo.translate.prompts.prompt import facts
+from palo.translate.prompts.prompt import translator_notes
 from palo.translate.request import TranslationRequest
 
 _COMMAND = "apertium"
@@ -55,7 +55,7 @@ class ApertiumTranslator:
     """
 
     name = _COMMAND
-    heeds_reasons = False
+    accepts_feedback = False
 
     def __init__(self, settings: ApertiumTranslation) -> None:
         self._settings = settings
@@ -192,7 +192,9 @@ async def _installed_pairs() -> Mapping[tuple[str, str], str]:
             seen=f"no command {_COMMAND}",
             fix="Install it (Debian: apt-get install apertium apertium-eng-spa).",
         )
-    own = {code: known for known in languages.codes() for code in facts(known)["apertium"]}
+    own = {
+        code: known for known in languages.codes() for code in translator_notes(known)["apertium"]
+    }
     listed = await run_command([_COMMAND, "-l"], "", timeout_s=60, max_bytes=_LEAST_BYTES)
     found = {}
     for name in sorted(listed.output.split()):

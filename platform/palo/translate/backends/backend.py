@@ -85,7 +85,7 @@ class Backend(Protocol):
         ...
 
     @property
-    def heeds_reasons(self) -> bool:
+    def accepts_feedback(self) -> bool:
         """Whether another attempt can do better when it is told why the last one was refused."""
         ...
 

@@ -16,7 +16,7 @@ from palo.storage import S3Path
 from palo.translate.backends.backend import Draft, Translate
 from palo.translate.backends.batching import batched
 from palo.translate.backends.local_worker import LocalModel, TaughtModel, kind_of
-from palo.translate.prompts.prompt import facts, prompt_hash, turn_messages
+from palo.translate.prompts.prompt import prompt_hash, translator_notes, turn_messages
 from palo.translate.request import TranslationRequest
 
 _MAX_TRIES = 3
@@ -79,7 +79,7 @@ class LocalTranslator:
         return self._settings.folder.name + (f"+{adapter.name}" if adapter else "")
 
     @property
-    def heeds_reasons(self) -> bool:
+    def accepts_feedback(self) -> bool:
         """Whether it has a prompt that could tell them."""
         return self._kind == "chat"
 
@@ -145,7 +145,9 @@ class LocalTranslator:
             return [turn_messages(request, number) for number in range(len(request.turns))]
         if self._kind == "stage":
             return [[turn.text, request.language] for turn in request.turns]
-        codes = [facts(code)["nllb"] for code in (request.source.language, request.language)]
+        codes = [
+            translator_notes(code)["nllb"] for code in (request.source.language, request.language)
+        ]
         if not all(codes):
             raise ConfigError(
                 "a language has no code that sequence-to-sequence models know",

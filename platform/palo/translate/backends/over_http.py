@@ -44,7 +44,7 @@ class HttpTranslator:
         settings: How it generates.
     """
 
-    heeds_reasons = True
+    accepts_feedback = True
 
     def __init__(self, endpoint: EndpointSettings, settings: HttpTranslation) -> None:
         self._endpoint = endpoint

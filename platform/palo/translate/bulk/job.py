@@ -191,13 +191,13 @@ class _Job:
             is_last = draft.draft.is_hopeless or request.attempt >= checks.retries
             decision = Decision.QUARANTINE if is_last else Decision.RETRY
             fault = draft.draft.fault
-            return (CheckResult(gate="reply", decision=decision, reason=fault, doubt=1.0),)
+            return (CheckResult(check="reply", decision=decision, reason=fault, doubt=1.0),)
         results = run_checks(request, texts, checks, evidence or Evidence())
         if self._work.review_all:
             reason = "Every translation of this job is reviewed."
             return (
                 *results,
-                CheckResult(gate="every_row", decision=Decision.REVIEW, reason=reason),
+                CheckResult(check="every_row", decision=Decision.REVIEW, reason=reason),
             )
         return results
 
@@ -236,7 +236,7 @@ class _Job:
                 translator=draft.translator,
                 prompt_hash=draft.prompt_hash,
                 attempt=request.attempt,
-                gates=results,
+                checks=results,
             )
         )
         self._progress.add()
@@ -262,7 +262,7 @@ def back_translation(request: TranslationRequest, texts: Sequence[str]) -> Trans
 def _finished_texts(request: TranslationRequest, draft: CachedDraft) -> tuple[str, ...]:
     """Returns the turns of a draft, placeholders replaced and normalized."""
     # A draft may have too few or too many turns; a check finds that.
-    spans = chain((turn.locks for turn in request.turns), repeat(()))
+    spans = chain((turn.spans for turn in request.turns), repeat(()))
     return tuple(
         normalize_translation(restore_text(text, own), request.language, own)
         for text, own in zip(draft.draft.texts, spans, strict=False)

@@ -17,8 +17,7 @@ from palo.translate.bulk.results import Results
 from palo.translate.bulk.source import Conversations, own_path
 from palo.translate.review.item import edition_of
 from palo.translate.review.store import ReviewStore
-from palo.translate.rows import to_row
-from palo.translate.translated import Decision, Translated, decide
+from palo.translate.translated import Decision, Translated, decide, to_row
 
 RECORDS, REVIEW, QUARANTINE, REJECTED = "records", "review", "quarantine", "rejected"
 _FATES = {
@@ -42,9 +41,9 @@ class LanguageAccount:
         missing: Not translated yet.
         reviewed: Of the records, those that people have approved.
         attempts: By how often the translator was asked.
-        gates: By gate and decision, of those that didn't accept.
+        checks: By check and decision, of those that didn't accept.
         translators: By translator and hash of the prompt.
-        examples: A few reasons of each gate.
+        examples: A few reasons of each check.
     """
 
     records: int = 0
@@ -54,7 +53,7 @@ class LanguageAccount:
     missing: int = 0
     reviewed: int = 0
     attempts: Counter[int] = field(default_factory=Counter)
-    gates: Counter[tuple[str, str]] = field(default_factory=Counter)
+    checks: Counter[tuple[str, str]] = field(default_factory=Counter)
     translators: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
@@ -67,10 +66,10 @@ class LanguageAccount:
         """Counts what is known of one translation."""
         self.attempts[made.attempt + 1] += 1
         self.translators[made.translator, made.prompt_hash] += 1
-        faulty = {r.gate: r for r in made.gates if r.decision is not Decision.ACCEPT}
-        for gate, result in faulty.items():
-            self.gates[gate, result.decision.name.lower()] += 1
-            examples = self.examples.setdefault(gate, [])
+        faulty = {r.check: r for r in made.checks if r.decision is not Decision.ACCEPT}
+        for check, result in faulty.items():
+            self.checks[check, result.decision.name.lower()] += 1
+            examples = self.examples.setdefault(check, [])
             if len(examples) < _SHOWN and result.reason not in examples:
                 examples.append(result.reason)
 
@@ -80,7 +79,7 @@ class LanguageAccount:
         return {
             **{name: getattr(self, name) for name in names},
             "attempts": {str(count): number for count, number in sorted(self.attempts.items())},
-            "gates": [[*key, count] for key, count in self.gates.most_common()],
+            "checks": [[*key, count] for key, count in self.checks.most_common()],
             "translators": [[*key, count] for key, count in self.translators.most_common()],
             "examples": self.examples,
         }
@@ -92,15 +91,15 @@ class OutputForm:
 
     Attributes:
         images: Folder of the images, for the list of sources.
-        review_share: Share of the conversations that people see though the gates accepted them:
-            only so can anybody tell what the gates miss.
+        review_share: Share of the conversations that people see though the checks accepted them:
+            only so can anybody tell what the checks miss.
     """
 
     images: Path | None = None
     review_share: float = 0.0
 
     def is_drawn(self, key: str) -> bool:
-        """Tells whether people see a translation whatever the gates say."""
+        """Tells whether people see a translation whatever the checks say."""
         drawn = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4])
         return drawn < self.review_share * (1 << 32)
 
@@ -164,7 +163,7 @@ def _fate(made: Translated, store: ReviewStore) -> tuple[Translated, str]:
             return replace(made, texts=verdict.texts, reviewer=verdict.reviewer), RECORDS
         if item.state == "rejected":
             return made, REJECTED
-    return made, _FATES[decide(made.gates)]
+    return made, _FATES[decide(made.checks)]
 
 
 def _pairs(source: Conversations, codes: Sequence[str]) -> Iterator[tuple[Record, str]]:

@@ -84,7 +84,7 @@ def write_report(folder: Path, report: TranslationReport) -> Path:
     subtitle = f"{done:,} conversations translated, {report.num_missing:,} to come"
     sections = [
         Section("languages", "Languages", _languages(report)),
-        Section("gates", "What the gates saw", _gates(report)),
+        Section("checks", "What the checks saw", _checks(report)),
         Section("costs", "Costs", _costs(report)),
         Section("makers", "Translators", _makers(report)),
     ]
@@ -111,16 +111,16 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
-def _gates(report: TranslationReport) -> Markup:
+def _checks(report: TranslationReport) -> Markup:
     rows: list[tuple[str, ...]] = []
     for code, own in report.languages.items():
-        for (gate, decision), count in own.gates.most_common(_MOST_REASONS):
+        for (check, decision), count in own.checks.most_common(_MOST_REASONS):
             share = _share(count, own.done)
-            reasons = "; ".join(own.examples.get(gate, ()))
-            rows.append((language_label(code), gate, decision, reasons, f"{count:,}", share))
+            reasons = "; ".join(own.examples.get(check, ()))
+            rows.append((language_label(code), check, decision, reasons, f"{count:,}", share))
     if not rows:
-        return Markup("<p>The gates accepted everything.</p>")
-    head = ("language", "gate", "decision", "for example", "conversations", "share")
+        return Markup("<p>The checks accepted everything.</p>")
+    head = ("language", "check", "decision", "for example", "conversations", "share")
     return table("Faults that were left after the last attempt", head, rows, name_columns=4)
 
 

@@ -8,8 +8,7 @@ import orjson
 
 from palo.data.records import Record
 from palo.storage import LineFile
-from palo.translate.rows import from_row, to_row
-from palo.translate.translated import Translated
+from palo.translate.translated import Translated, from_row, to_row
 
 
 class Results:

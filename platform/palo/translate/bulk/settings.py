@@ -199,7 +199,7 @@ class TranslateJob:
             protection=ProtectionSettings(
                 glossary=read_glossary(self.glossary, self.source_language)
             ),
-            checks=replace(CheckSettings(), retries=self.retries * backend.heeds_reasons),
+            checks=replace(CheckSettings(), retries=self.retries * backend.accepts_feedback),
             review_all=self.review_all or bool(self.bench),
             round_trip=self.round_trip,
             second=self.second.build(),

@@ -1,1 +1,1 @@
-"""Gates: each decides about a translation and says why."""
+"""Checks: each decides about a translation and says why."""

@@ -1,4 +1,4 @@
-"""What gates look at: a translation with its source, and how strict they are to be."""
+"""What checks look at: a translation with its source, and how strict they are to be."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from palo import languages
 from palo.translate.language_profiles.profile import LanguageProfile, language_profile
-from palo.translate.protected_spans.protect import VISIBLE_KINDS, without_marks
+from palo.translate.protected_spans.protect import VISIBLE_KINDS, without_placeholders
 from palo.translate.request import ProtectedText, TranslationRequest
 from palo.translate.translated import CheckResult, Decision
 
@@ -19,7 +19,7 @@ _SPACELESS = ("Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckLimits:
-    """How strict the gates are.
+    """How strict the checks are.
 
     Attributes:
         length_spreads: How many standard deviations a translation may be too short or too long.
@@ -71,14 +71,14 @@ class Side:
 
     Attributes:
         number: Number of the turn.
-        locked: The locked source.
+        protected: The protected source.
         source: The source's words, spaces in the place of marks.
         text: The translation.
-        words: The translation's words without what locks account for.
+        words: The translation's words without what spans account for.
     """
 
     number: int
-    locked: ProtectedText
+    protected: ProtectedText
     source: str
     text: str
     words: str
@@ -89,14 +89,14 @@ class CheckCase:
     """A translation to judge.
 
     Attributes:
-        unit: What was to be translated.
+        request: What was to be translated.
         texts: Its translation, marks replaced.
         limits: How strict to be.
         evidence: What else is known.
         finder: Tells languages apart.
     """
 
-    unit: TranslationRequest
+    request: TranslationRequest
     texts: tuple[str, ...]
     limits: CheckLimits
     evidence: Evidence
@@ -104,22 +104,22 @@ class CheckCase:
 
     @property
     def language(self) -> languages.Language:
-        """The language wanted."""
-        return languages.get(self.unit.language)
+        """The target language."""
+        return languages.get(self.request.language)
 
     @property
     def source_language(self) -> str:
         """ISO 639-1 code of the source."""
-        return self.unit.source.language
+        return self.request.source.language
 
     @property
-    def facts(self) -> LanguageProfile:
-        """Facts of the language wanted."""
-        return language_profile(self.unit.language)
+    def profile(self) -> LanguageProfile:
+        """Profile of the target language."""
+        return language_profile(self.request.language)
 
     @property
-    def source_facts(self) -> LanguageProfile:
-        """Facts of the source's language."""
+    def source_profile(self) -> LanguageProfile:
+        """Profile of the source's language."""
         return language_profile(self.source_language)
 
     @property
@@ -130,33 +130,37 @@ class CheckCase:
     @cached_property
     def sides(self) -> tuple[Side, ...]:
         """Every turn with its translation."""
-        pairs = zip(self.unit.turns, self.texts, strict=True)
+        pairs = zip(self.request.turns, self.texts, strict=True)
         return tuple(_side(number, *pair) for number, pair in enumerate(pairs))
 
 
-def fault(gate: str, side: Side, reason: str, doubt: float) -> CheckResult:
+def fault(check: str, side: Side, reason: str, doubt: float) -> CheckResult:
     """Returns the result of a check that refuses a turn.
 
     Args:
-        gate: Name of the check.
+        check: Name of the check.
         side: The turn.
         reason: What is wrong, in a plain English sentence.
         doubt: From 0, surely right, to 1, surely wrong.
     """
     return CheckResult(
-        gate=gate, decision=Decision.RETRY, reason=reason, turn=side.number, doubt=doubt
+        check=check, decision=Decision.RETRY, reason=reason, turn=side.number, doubt=doubt
     )
 
 
-Gate = Callable[[CheckCase], Iterator[CheckResult]]
-"""Yields what a gate has against a translation, or doubts; nothing if all is well."""
+Check = Callable[[CheckCase], Iterator[CheckResult]]
+"""Yields what a check has against a translation, or doubts; nothing if all is well."""
 
 
-def _side(number: int, locked: ProtectedText, text: str) -> Side:
+def _side(number: int, protected: ProtectedText, text: str) -> Side:
     words = text
-    for lock in locked.locks:
-        if lock.kind not in VISIBLE_KINDS:
-            words = words.replace(lock.wanted, " ")
+    for span in protected.spans:
+        if span.kind not in VISIBLE_KINDS:
+            words = words.replace(span.target, " ")
     return Side(
-        number=number, locked=locked, source=without_marks(locked.text), text=text, words=words
+        number=number,
+        protected=protected,
+        source=without_placeholders(protected.text),
+        text=text,
+        words=words,
     )

@@ -12,21 +12,21 @@ _MOST_FAULTS = 100
 """A turn with more is told only these: nobody reads the others."""
 
 
-def locks(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each lock that is lost, doubled or changed."""
+def protected_spans(case: CheckCase) -> Iterator[CheckResult]:
+    """Yields each span that is lost, doubled or changed."""
     pair = LanguagePair(
         source=case.source_language,
         target=case.language.code,
         conversions=case.limits.conversions,
     )
     for side in case.sides:
-        for found in islice(verify_spans(side.locked, side.text, pair), _MOST_FAULTS):
-            yield fault("locks", side, found.reason, 0.9)
+        for found in islice(verify_spans(side.protected, side.text, pair), _MOST_FAULTS):
+            yield fault("protected_spans", side, found.reason, 0.9)
 
 
 def round_trip(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn whose translation back has little in common with the source."""
-    sources = tuple(turn.text for turn in case.unit.source.turns)
+    sources = tuple(turn.text for turn in case.request.source.turns)
     yield from _compared(
         "round_trip", sources, case.evidence.round_trip, case.limits.round_trip, "translated back"
     )
@@ -40,7 +40,7 @@ def agreement(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def _compared(
-    gate: str,
+    check: str,
     expected: tuple[str, ...],
     texts: tuple[str, ...] | None,
     least: float,
@@ -50,18 +50,18 @@ def _compared(
         return
     if len(texts) != len(expected):
         reason = f"The conversation {what} has {len(texts)} turns, not {len(expected)}."
-        yield CheckResult(gate=gate, decision=Decision.REVIEW, reason=reason, doubt=0.5)
+        yield CheckResult(check=check, decision=Decision.REVIEW, reason=reason, doubt=0.5)
         return
     for number, (wanted, text) in enumerate(zip(expected, texts, strict=True)):
         score = chrf(text, [wanted])
         doubt = min(1.0, max(0.0, 1 - score / 100))
         if score < least:
             yield CheckResult(
-                gate=gate,
+                check=check,
                 decision=Decision.REVIEW,
                 reason=f"The turn {what} has chrF {score:.0f}, less than {least:.0f}.",
                 turn=number,
                 doubt=doubt,
             )
         else:
-            yield CheckResult(gate=gate, turn=number, doubt=doubt / 2)
+            yield CheckResult(check=check, turn=number, doubt=doubt / 2)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from palo.translate.checks.case import CheckCase, Side, fault
-from palo.translate.request import MOST_LOCKS
+from palo.translate.request import MOST_SPANS
 from palo.translate.translated import CheckResult, Decision
 
 _ITEM = re.compile(r"^[^\S\n]*+(?:[-*•]|\d+[.)])\s", re.MULTILINE)
@@ -32,23 +32,24 @@ _FEW_WORDS, _FEW_CHARACTERS = 2, 6
 
 def turns(case: CheckCase) -> Iterator[CheckResult]:
     """Yields that turns are missing, too many, or empty, or hold too much that must stay."""
-    wanted, got = len(case.unit.turns), len(case.texts)
+    wanted, got = len(case.request.turns), len(case.texts)
     if wanted != got:
         reason = f"The translation has {got} turns, the source {wanted}."
-        yield CheckResult(gate="turns", decision=Decision.RETRY, reason=reason, doubt=1.0)
+        yield CheckResult(check="turns", decision=Decision.RETRY, reason=reason, doubt=1.0)
         return
-    for number, (locked, text) in enumerate(zip(case.unit.turns, case.texts, strict=True)):
-        if len(locked.locks) > MOST_LOCKS:
+    for number, (protected, text) in enumerate(zip(case.request.turns, case.texts, strict=True)):
+        if len(protected.spans) > MOST_SPANS:
+            count = len(protected.spans)
             yield CheckResult(
-                gate="turns",
+                check="turns",
                 decision=Decision.QUARANTINE,
-                reason=f"The source of this turn holds {len(locked.locks)} parts that must stay.",
+                reason=f"The source of this turn holds {count} parts that must stay.",
                 turn=number,
                 doubt=1.0,
             )
-        elif locked.text.strip() and not any(map(str.isalnum, text)):
+        elif protected.text.strip() and not any(map(str.isalnum, text)):
             yield CheckResult(
-                gate="turns",
+                check="turns",
                 decision=Decision.RETRY,
                 reason="The translation of this turn is empty.",
                 turn=number,
@@ -59,7 +60,7 @@ def turns(case: CheckCase) -> Iterator[CheckResult]:
 def layout(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn with other lines or list items than its source, or unclosed brackets."""
     for side in case.sides:
-        source, text = side.locked.text, side.text
+        source, text = side.protected.text, side.text
         before, after = _num_lines(source), _num_lines(text)
         items = len(_ITEM.findall(source)), len(_ITEM.findall(text))
         reason = ""
@@ -107,7 +108,7 @@ def length(case: CheckCase) -> Iterator[CheckResult]:
             )
             yield fault("length", side, reason, max(0.5, doubt))
         elif doubt > 0.25:
-            yield CheckResult(gate="length", turn=side.number, doubt=doubt)
+            yield CheckResult(check="length", turn=side.number, doubt=doubt)
 
 
 def ending(case: CheckCase) -> Iterator[CheckResult]:
@@ -124,7 +125,7 @@ def ending(case: CheckCase) -> Iterator[CheckResult]:
                 "ending", side, "The source ends in a question, the translation has none.", 0.8
             )
         elif after in _QUESTIONS and _QUESTIONS.isdisjoint(side.source):
-            yield CheckResult(gate="ending", turn=side.number, doubt=0.4)
+            yield CheckResult(check="ending", turn=side.number, doubt=0.4)
         elif after not in _ENDS:
             if _breaks_off(case, side):
                 yield fault(
@@ -134,7 +135,7 @@ def ending(case: CheckCase) -> Iterator[CheckResult]:
                     0.8,
                 )
             else:
-                yield CheckResult(gate="ending", turn=side.number, doubt=0.4)
+                yield CheckResult(check="ending", turn=side.number, doubt=0.4)
 
 
 def _num_sentences(text: str) -> int:
@@ -147,7 +148,7 @@ def _breaks_off(case: CheckCase, side: Side) -> bool:
     if text.endswith(tuple(_QUOTES)) and side.source.rstrip().endswith(tuple(_QUOTES)):
         return False
     spreads = _spreads(case, side)
-    finals = case.facts.finals
+    finals = case.profile.finals
     whole = bool(finals) and text.rstrip(_CLOSERS).endswith(finals)
     return spreads is not None and spreads < (_MUCH_SHORTER if whole else _SHORTER)
 
@@ -157,8 +158,8 @@ def _spreads(case: CheckCase, side: Side) -> float | None:
     before, after = len(side.source.strip()), len(side.words.strip())
     if before < case.limits.shortest or not after:
         return None
-    expected = case.facts.length - case.source_facts.length
-    spread = math.hypot(case.facts.length_spread, _CHANCE / math.sqrt(before))
+    expected = case.profile.length - case.source_profile.length
+    spread = math.hypot(case.profile.length_spread, _CHANCE / math.sqrt(before))
     return (math.log(after / before) - expected) / spread
 
 

@@ -1,4 +1,4 @@
-"""Judges translations: asks every gate, and decides what a fault means after some attempts."""
+"""Judges translations: asks every check, and decides what a fault means after some attempts."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -7,8 +7,8 @@ from functools import cache
 
 from palo import languages
 from palo.text.language_of import LanguageFinder
-from palo.translate.checks.case import CheckCase, CheckLimits, Evidence, Gate
-from palo.translate.checks.fidelity import agreement, locks, round_trip
+from palo.translate.checks.case import Check, CheckCase, CheckLimits, Evidence
+from palo.translate.checks.fidelity import agreement, protected_spans, round_trip
 from palo.translate.checks.form import ending, layout, length, repetition, turns
 from palo.translate.checks.wording import (
     chatter,
@@ -21,9 +21,9 @@ from palo.translate.checks.wording import (
 from palo.translate.request import TranslationRequest
 from palo.translate.translated import CheckResult, Decision
 
-GATES: Mapping[str, Gate] = {
+CHECKS: Mapping[str, Check] = {
     "turns": turns,
-    "locks": locks,
+    "protected_spans": protected_spans,
     "language": language,
     "script": script,
     "untranslated": untranslated,
@@ -37,39 +37,39 @@ GATES: Mapping[str, Gate] = {
     "round_trip": round_trip,
     "agreement": agreement,
 }
-"""Every gate by its name."""
+"""Every check by its name."""
 
 _EVIDENCE = {"round_trip": "round_trip", "agreement": "second"}
-"""What gates judge by besides the translation; without it they have no say."""
+"""What checks judge by besides the translation; without it they have no say."""
 
 _HOPELESS = ("turns", "language", "refusal")
-"""Gates whose faults leave nothing that a reviewer could correct."""
+"""Checks whose faults leave nothing that a reviewer could correct."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckSettings:
-    """Which gates judge, and how.
+    """Which checks judge, and how.
 
     Attributes:
-        gates: Names of the gates.
+        checks: Names of the checks.
         retries: How often a faulty translation is asked for again. After that it goes to review, or
             to quarantine where there is nothing to review.
-        limits: How strict the gates are.
+        limits: How strict the checks are.
         by_language: Other limits for single languages, by ISO 639-1 code.
     """
 
-    gates: tuple[str, ...] = tuple(GATES)
+    checks: tuple[str, ...] = tuple(CHECKS)
     retries: int = 2
     limits: CheckLimits = field(default_factory=CheckLimits)
     by_language: tuple[tuple[str, CheckLimits], ...] = ()
 
     def faults(self) -> Iterator[str]:
-        """Yields gates that nobody knows, and values that are out of range."""
-        for name in self.gates:
-            if name not in GATES:
-                yield f"gates names {name}, which is none of {', '.join(GATES)}"
-        if "turns" not in self.gates:
-            yield "gates lacks turns, without which no other gate can work"
+        """Yields checks that nobody knows, and values that are out of range."""
+        for name in self.checks:
+            if name not in CHECKS:
+                yield f"checks names {name}, which is none of {', '.join(CHECKS)}"
+        if "turns" not in self.checks:
+            yield "checks lacks turns, without which no other check can work"
         if self.retries < 0:
             yield f"retries is {self.retries} but must not be negative"
         for code, limits in self.by_language:
@@ -83,48 +83,50 @@ _NOTHING = Evidence()
 
 
 def run_checks(
-    unit: TranslationRequest,
+    request: TranslationRequest,
     texts: tuple[str, ...],
     settings: CheckSettings = _DEFAULT,
     evidence: Evidence = _NOTHING,
 ) -> tuple[CheckResult, ...]:
-    """Asks every gate about a translation.
+    """Asks every check about a translation.
 
     Args:
-        unit: What was to be translated.
+        request: What was to be translated.
         texts: Its translation: turn by turn, marks replaced, cleaned.
-        settings: Which gates, and how strict.
+        settings: Which checks, and how strict.
         evidence: What else is known of it.
 
     Returns:
-        For each gate what it has against the translation, the gravest last, or that it accepts.
-        With the wrong number of turns, or an empty one, the other gates aren't asked, and those
+        For each check what it has against the translation, the gravest last, or that it accepts.
+        With the wrong number of turns, or an empty one, the other checks aren't asked, and those
         that need evidence only where there is some.
     """
     case = CheckCase(
-        unit=unit,
+        request=request,
         texts=texts,
-        limits=dict(settings.by_language).get(unit.language, settings.limits),
+        limits=dict(settings.by_language).get(request.language, settings.limits),
         evidence=evidence,
         finder=_finder(languages.codes()),
     )
     counted = tuple(turns(case))
     if counted:
-        return tuple(_settled(result, unit, settings) for result in counted)
+        return tuple(_settled(result, request, settings) for result in counted)
     results: list[CheckResult] = []
-    for name in settings.gates:
+    for name in settings.checks:
         if name in _EVIDENCE and getattr(evidence, _EVIDENCE[name]) is None:
             continue
-        found = sorted(GATES[name](case), key=lambda result: (result.decision, result.doubt))
-        results += found or [CheckResult(gate=name)]
-    return tuple(_settled(result, unit, settings) for result in results)
+        found = sorted(CHECKS[name](case), key=lambda result: (result.decision, result.doubt))
+        results += found or [CheckResult(check=name)]
+    return tuple(_settled(result, request, settings) for result in results)
 
 
-def _settled(result: CheckResult, unit: TranslationRequest, settings: CheckSettings) -> CheckResult:
+def _settled(
+    result: CheckResult, request: TranslationRequest, settings: CheckSettings
+) -> CheckResult:
     """Asks for no further attempt after the last one."""
-    if result.decision is not Decision.RETRY or unit.attempt < settings.retries:
+    if result.decision is not Decision.RETRY or request.attempt < settings.retries:
         return result
-    last = Decision.QUARANTINE if result.gate in _HOPELESS else Decision.REVIEW
+    last = Decision.QUARANTINE if result.check in _HOPELESS else Decision.REVIEW
     return dataclasses.replace(result, decision=last)
 
 

@@ -85,7 +85,7 @@ def _foreign(side: Side, own: set[str], source: tuple[str, ...]) -> dict[str, in
     found = letters_by_script(side.words)
     if found.keys() <= own:
         return {}
-    quoted = letters_by_script(side.locked.text).keys() - {*source}
+    quoted = letters_by_script(side.protected.text).keys() - {*source}
     return {name: n for name, n in found.items() if name not in own and name not in quoted}
 
 
@@ -143,7 +143,7 @@ def terms(case: CheckCase) -> Iterator[CheckResult]:
         if kept and len(kept) < len(numbers):
             others = ", ".join(str(number + 1) for number in numbers if number not in kept)
             yield CheckResult(
-                gate="terms",
+                check="terms",
                 decision=Decision.REVIEW,
                 reason=f"{name} is kept in some turns but not in turn {others}.",
                 turn=next(number for number in numbers if number not in kept),
@@ -154,7 +154,7 @@ def terms(case: CheckCase) -> Iterator[CheckResult]:
 def chatter(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that begins or ends with words about the translation, or wraps it."""
     for side in case.sides:
-        if _says(side.source, case.source_facts.spoken):
+        if _says(side.source, case.source_profile.spoken):
             continue
         phrase = _spoken(case, side.text, side.source)
         if phrase:
@@ -166,7 +166,7 @@ def chatter(case: CheckCase) -> Iterator[CheckResult]:
 def refusal(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that says why it isn't translated."""
     for side in case.sides:
-        if _says(side.source, case.source_facts.refused):
+        if _says(side.source, case.source_profile.refused):
             continue
         phrase = next(
             (

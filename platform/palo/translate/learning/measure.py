@@ -1,4 +1,4 @@
-"""How good translations of held-out text are: likeness, gates, edits, faults by kind."""
+"""How good translations of held-out text are: likeness, checks, edits, faults by kind."""
 
 import unicodedata
 from collections import Counter
@@ -27,9 +27,9 @@ class Measure:
     Attributes:
         num_texts: Texts.
         chrf: Mean chrF with what reviewers approved.
-        passed: Share of the texts that every gate accepts.
+        passed: Share of the texts that every check accepts.
         edits_per_100_words: Words to put in, take out or change, for each 100 approved ones.
-        faults_per_100_texts: Texts with a fault, by the gate that finds it, for each 100.
+        faults_per_100_texts: Texts with a fault, by the check that finds it, for each 100.
     """
 
     num_texts: int
@@ -61,7 +61,7 @@ def measure(examples: Sequence[TranslationExample], texts: Sequence[str]) -> dic
 
 
 def checks_of(example: TranslationExample, text: str) -> tuple[CheckResult, ...]:
-    """Returns what the gates say of a translation of one turn."""
+    """Returns what the checks say of a translation of one turn."""
     source = Record(
         record_id=example.key,
         language=example.translated.source.language,
@@ -70,9 +70,9 @@ def checks_of(example: TranslationExample, text: str) -> tuple[CheckResult, ...]
         image=None,
         turns=(Turn("user", example.source),),
     )
-    locked = protect_text(example.source, example.language, source_language=source.language)
+    protected = protect_text(example.source, example.language, source_language=source.language)
     return run_checks(
-        TranslationRequest(source=source, language=example.language, turns=(locked,)), (text,)
+        TranslationRequest(source=source, language=example.language, turns=(protected,)), (text,)
     )
 
 
@@ -124,7 +124,7 @@ def _measure(pairs: Sequence[tuple[TranslationExample, str]]) -> Measure:
     for example, text in pairs:
         results = checks_of(example, text)
         passed += decide(results) is Decision.ACCEPT
-        faults.update({result.gate for result in results if result.decision > Decision.ACCEPT})
+        faults.update({result.check for result in results if result.decision > Decision.ACCEPT})
     edits = [num_edits(text, example.wanted, example.language) for example, text in pairs]
     num_words = sum(wanted for _, wanted in edits)
     return Measure(
@@ -133,6 +133,6 @@ def _measure(pairs: Sequence[tuple[TranslationExample, str]]) -> Measure:
         passed=passed / len(pairs),
         edits_per_100_words=100 * sum(changed for changed, _ in edits) / max(1, num_words),
         faults_per_100_texts={
-            gate: 100 * count / len(pairs) for gate, count in sorted(faults.items())
+            check: 100 * count / len(pairs) for check, count in sorted(faults.items())
         },
     )

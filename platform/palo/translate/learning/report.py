@@ -64,7 +64,7 @@ def write_gain(folder: Path, gain: Gain) -> str:
 def as_table(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> str:
     """Returns a Markdown table of both measures, with the faults by kind below it."""
     lines = [
-        "| language | texts | chrF before | after | gates passed before | after "
+        "| language | texts | chrF before | after | checks passed before | after "
         "| edits per 100 words before | after |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -83,7 +83,7 @@ def as_table(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> str
 
 
 def kinds_of_faults(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> list[str]:
-    """Returns the gates that found a fault, the most frequent before first."""
+    """Returns the checks that found a fault, the most frequent before first."""
     counts = {**after["all"].faults_per_100_texts, **before["all"].faults_per_100_texts}
     return sorted(counts, key=lambda kind: (-counts[kind], kind))
 
@@ -131,7 +131,7 @@ def _differences(text: str, wanted: str) -> list[tuple[str, str]]:
 
 def _faults(example: TranslationExample, text: str) -> str:
     results = checks_of(example, text)
-    names = dict.fromkeys(one.gate for one in results if one.decision > Decision.ACCEPT)
+    names = dict.fromkeys(one.check for one in results if one.decision > Decision.ACCEPT)
     return ", ".join(names)
 
 

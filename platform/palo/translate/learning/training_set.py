@@ -99,21 +99,21 @@ def record_row(example: TranslationExample) -> dict[str, Any]:
 def chat_row(example: TranslationExample) -> dict[str, Any]:
     """Returns an example as OpenAI's fine-tuning takes it.
 
-    The prompt is the one that servers get in bulk; locks stand as marks in question and answer.
+    The prompt is the one that servers get in bulk; spans stand as marks in question and answer.
     """
     source = example.translated.source
-    locked = tuple(
+    protected = tuple(
         protect_text(turn.text, example.language, source_language=source.language)
         for turn in source.turns
     )
-    unit = TranslationRequest(source=source, language=example.language, turns=locked)
+    request = TranslationRequest(source=source, language=example.language, turns=protected)
     answer = example.wanted
-    for one in locked[example.turn].locks:
-        if one.mark != one.text:
-            answer = answer.replace(one.wanted, one.mark, 1)
+    for one in protected[example.turn].spans:
+        if one.placeholder != one.text:
+            answer = answer.replace(one.target, one.placeholder, 1)
     return {
         "messages": [
-            *turn_messages(unit, example.turn),
+            *turn_messages(request, example.turn),
             {"role": "assistant", "content": answer},
         ]
     }

@@ -11,30 +11,30 @@ from palo.translate.normalizers import scripts
 from palo.translate.normalizers.normalizer import HIDDEN, SPACING, Normalizer, no_space_before
 from palo.translate.protected_spans.protect import VISIBLE_KINDS
 from palo.translate.protected_spans.spans import Finder, Span, fixed_spans
-from palo.translate.request import MOST_LOCKS, ProtectedSpan
+from palo.translate.request import MOST_SPANS, ProtectedSpan
 
 _MOST_ROUNDS = 4
 _DEFAULT = (*SPACING, no_space_before(",;!?"))
 
 
-def normalize_translation(text: str, language: str, locks: Iterable[ProtectedSpan] = ()) -> str:
+def normalize_translation(text: str, language: str, protected: Iterable[ProtectedSpan] = ()) -> str:
     """Returns a translation in the conventions of its language.
 
     Markup, addresses, code and the protected spans stay unchanged. So does a whole text with more
-    spans than `MOST_LOCKS`.
+    spans than `MOST_SPANS`.
 
     Args:
         text: A translation, placeholders replaced or not.
         language: ISO 639-1 code.
-        locks: The protected spans of its source.
+        protected: The protected spans of its source.
 
     Raises:
         ValueError: If a normalizer has changed a protected part.
     """
-    wanted = {lock.wanted for lock in locks if lock.kind not in VISIBLE_KINDS}
-    if len(wanted) > MOST_LOCKS:
+    wanted = {span.target for span in protected if span.kind not in VISIBLE_KINDS}
+    if len(wanted) > MOST_SPANS:
         return text
-    spans = fixed_spans(text, {"lock": _finder(wanted)} if wanted else None)
+    spans = fixed_spans(text, {"protected": _finder(wanted)} if wanted else None)
     shown = _hide(text, spans)
     script = languages.get(language).script
     for _ in range(_MOST_ROUNDS):

@@ -1,1 +1,1 @@
-"""Faults that translators make, put into right translations to measure what the gates catch."""
+"""Faults that translators make, put into right translations to measure what the checks catch."""

@@ -76,16 +76,16 @@ def added_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 def _opaque(sample: PerturbationSample) -> list[tuple[int, str]]:
     return [
-        (number, lock.wanted)
-        for number, turn in enumerate(sample.unit.turns)
-        for lock in turn.locks
-        if lock.kind not in VISIBLE_KINDS and lock.wanted in sample.texts[number]
+        (number, span.target)
+        for number, turn in enumerate(sample.request.turns)
+        for span in turn.spans
+        if span.kind not in VISIBLE_KINDS and span.target in sample.texts[number]
     ]
 
 
 def _numbers(sample: PerturbationSample) -> list[tuple[int, int, int]]:
     """Returns turn, start and end of numbers that are in the source and once in the translation."""
-    language, source = sample.unit.language, sample.unit.source
+    language, source = sample.request.language, sample.request.source
     found = []
     for number, text in enumerate(sample.texts):
         known = frozenset[float]().union(
@@ -113,12 +113,12 @@ def other_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] 
 def source_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves a turn as it was."""
     number = draw.randrange(len(sample.texts))
-    return sample.replaced(number, sample.unit.source.turns[number].text)
+    return sample.replaced(number, sample.request.source.turns[number].text)
 
 
 def other_script(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Puts some letters of another script into a turn."""
-    own = languages.get(sample.unit.language).script
+    own = languages.get(sample.request.language).script
     codes = [
         code
         for code in sorted(sample.others)
@@ -138,7 +138,7 @@ def other_script(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 def remainder(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Leaves the end of a turn in the source's language."""
     number = draw.randrange(len(sample.texts))
-    source = sample.unit.source.turns[number].text.split()
+    source = sample.request.source.turns[number].text.split()
     if len(source) < _FEWEST_WORDS:
         return None
     text = sample.texts[number]
@@ -149,11 +149,11 @@ def remainder(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | Non
 
 def name_in_two_scripts(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Writes a name in Latin letters in one turn that the other has in the language's own."""
-    if languages.get(sample.unit.language).script == "Latn":
+    if languages.get(sample.request.language).script == "Latn":
         return None
     words = [
         {word for word in turn.text.split()[1:] if word.istitle() and word.isalpha()}
-        for turn in sample.unit.source.turns
+        for turn in sample.request.source.turns
     ]
     names = sorted(
         name
@@ -180,7 +180,7 @@ def chatter(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Adds words about the translation to a turn, before or behind it."""
     number = draw.randrange(len(sample.texts))
     template = draw.choice(_phrases(sample, draw)["chatter"])
-    name = languages.get(sample.unit.language).name
+    name = languages.get(sample.request.language).name
     return sample.replaced(number, template.format(text=sample.texts[number], language=name))
 
 
@@ -195,14 +195,14 @@ def wrapped(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     number = draw.randrange(len(sample.texts))
     first, last = draw.choice(['""', "“”", "«»", "<>", ("```\n", "\n```"), ("**", "**")])
     text = sample.texts[number]
-    source = sample.unit.source.turns[number].text
+    source = sample.request.source.turns[number].text
     if any(mark in source + text for mark in "\"'“”«»‘’"):
         return None
     return sample.replaced(number, f"{first}{text}{last}")
 
 
 def _phrases(sample: PerturbationSample, draw: Random) -> Mapping[str, list[str]]:
-    return _read(draw.choice((_FALLBACK, sample.unit.language))) or _read(_FALLBACK)
+    return _read(draw.choice((_FALLBACK, sample.request.language))) or _read(_FALLBACK)
 
 
 @cache

@@ -86,10 +86,10 @@ def open_bracket(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 def lost_question(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
     """Makes a statement of a question."""
-    stop = languages.get(sample.unit.language).full_stop
+    stop = languages.get(sample.request.language).full_stop
     numbers = [
         number
-        for number, turn in enumerate(sample.unit.source.turns)
+        for number, turn in enumerate(sample.request.source.turns)
         if turn.text.endswith("?") and sample.texts[number][-1:] in _QUESTIONS
     ]
     if not numbers:
@@ -107,4 +107,4 @@ def latin_marks(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | N
 
 
 def _is_spaceless(sample: PerturbationSample) -> bool:
-    return languages.get(sample.unit.language).script in _SPACELESS
+    return languages.get(sample.request.language).script in _SPACELESS

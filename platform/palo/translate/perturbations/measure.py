@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from palo.metrics.intervals import wilson
-from palo.translate.checks.run import GATES, CheckSettings, run_checks
+from palo.translate.checks.run import CHECKS, CheckSettings, run_checks
 from palo.translate.normalizers.normalize import normalize_translation
 from palo.translate.perturbations import content, form
 from palo.translate.perturbations.sample import (
@@ -84,12 +84,12 @@ def total(shares: Iterable[RateWithInterval]) -> RateWithInterval:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedReference:
-    """A right sentence that a gate refuses.
+    """A right sentence that a check refuses.
 
     Attributes:
         source: The source.
         text: The translation.
-        reason: Gate and reason.
+        reason: Check and reason.
     """
 
     source: str
@@ -99,19 +99,19 @@ class RefusedReference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckRates:
-    """The gates in one language.
+    """The checks in one language.
 
     Attributes:
         caught: By kind of fault, how many are refused, or repaired by the rules of the language.
         refused: How many right sentences are refused.
-        by_gate: How many right sentences each gate refuses.
+        by_check: How many right sentences each check refuses.
         examples: The right sentences that are refused.
         missed: By kind, translations whose fault nothing caught.
     """
 
     caught: Mapping[str, RateWithInterval]
     refused: RateWithInterval
-    by_gate: Mapping[str, int]
+    by_check: Mapping[str, int]
     examples: tuple[RefusedReference, ...] = ()
     missed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -125,7 +125,7 @@ def measure(
     seed: int = 0,
     settings: CheckSettings | None = None,
 ) -> CheckRates:
-    """Measures the gates on parallel sentences.
+    """Measures the checks on parallel sentences.
 
     Args:
         rows: Sentences with their translations by ISO 639-1 code.
@@ -133,22 +133,22 @@ def measure(
         cases: How many faults of each kind to seed at most.
         source: ISO 639-1 code of the language that they are translated from.
         seed: Perturbation of every draw.
-        settings: The gates' settings.
+        settings: The checks' settings.
     """
     settings = settings or CheckSettings()
     refused: dict[tuple[int, int], RefusedReference] = {}
-    by_gate: Counter[str] = Counter()
+    by_check: Counter[str] = Counter()
     right: list[PerturbationSample] = []
     for number, sample in enumerate(plain_samples(rows, language, source)):
         faults = _refusals(sample, _cleaned(sample, sample.texts), settings)
-        seen = {(result.turn or 0, result.gate) for result in faults}
-        by_gate.update(gate for _, gate in seen)
+        seen = {(result.turn or 0, result.check) for result in faults}
+        by_check.update(check for _, check in seen)
         for result in faults:
             turn = result.turn or 0
             refused[number, turn] = RefusedReference(
-                source=sample.unit.source.turns[turn].text,
+                source=sample.request.source.turns[turn].text,
                 text=sample.texts[turn],
-                reason=f"{result.gate}: {result.reason}",
+                reason=f"{result.check}: {result.reason}",
             )
         if not faults:
             right.append(sample)
@@ -163,7 +163,7 @@ def measure(
     return CheckRates(
         caught=caught,
         refused=RateWithInterval(count=len(refused), total=2 * (len(rows) // 2)),
-        by_gate=by_gate,
+        by_check=by_check,
         examples=tuple(refused.values()),
         missed=missed,
     )
@@ -195,7 +195,7 @@ def _caught(
 def _refusals(
     sample: PerturbationSample, texts: tuple[str, ...], settings: CheckSettings
 ) -> list[CheckResult]:
-    results = run_checks(sample.unit, texts, settings)
+    results = run_checks(sample.request, texts, settings)
     if decide(results) is Decision.ACCEPT:
         return []
     return [result for result in results if result.decision is not Decision.ACCEPT]
@@ -207,8 +207,8 @@ def _alike(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _cleaned(sample: PerturbationSample, texts: tuple[str, ...]) -> tuple[str, ...]:
-    locks = [lock for turn in sample.unit.turns for lock in turn.locks]
-    return tuple(normalize_translation(text, sample.unit.language, locks) for text in texts)
+    spans = [span for turn in sample.request.turns for span in turn.spans]
+    return tuple(normalize_translation(text, sample.request.language, spans) for text in texts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,10 +251,10 @@ def table(measured: Mapping[str, CheckRates]) -> str:
     rows.append(("all kinds caught", *map(_shown, sums), _shown(total(sums), spread=True)))
     shares = [one.refused for one in measured.values()]
     rows.append(("untouched refused", *map(_shown, shares), _shown(total(shares), spread=True)))
-    for gate in GATES:
-        counts = [one.by_gate.get(gate, 0) for one in measured.values()]
+    for check in CHECKS:
+        counts = [one.by_check.get(check, 0) for one in measured.values()]
         if any(counts):
-            rows.append((f"  by {gate}", *map(str, counts), str(sum(counts))))
+            rows.append((f"  by {check}", *map(str, counts), str(sum(counts))))
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = (
         "  ".join(

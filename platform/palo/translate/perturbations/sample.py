@@ -17,13 +17,13 @@ class PerturbationSample:
     """A right translation.
 
     Attributes:
-        unit: What was translated.
+        request: What was translated.
         texts: Its translation, turn by turn.
         others: The same turns in other languages, by ISO 639-1 code.
         next_texts: Turns of another conversation in the same language.
     """
 
-    unit: TranslationRequest
+    request: TranslationRequest
     texts: tuple[str, ...]
     others: Mapping[str, tuple[str, ...]]
     next_texts: tuple[str, ...]
@@ -55,7 +55,7 @@ def plain_samples(
 def rich_samples(
     rows: Sequence[Mapping[str, str]], language: str, source: str = "en"
 ) -> Iterator[PerturbationSample]:
-    """Yields conversations whose answers have two sentences, and every other one a lock.
+    """Yields conversations whose answers have two sentences, and every other one a span.
 
     Args:
         rows: Sentences by ISO 639-1 code.
@@ -66,8 +66,8 @@ def rich_samples(
         question, *sentences = rows[number : number + 3]
         parts = [*sentences]
         if number % 2:
-            lock = _LOCKS[number // 2 % len(_LOCKS)].format(n=number)
-            parts.append(dict.fromkeys(question, lock))
+            span = _LOCKS[number // 2 % len(_LOCKS)].format(n=number)
+            parts.append(dict.fromkeys(question, span))
         answer = {code: " ".join(part[code] for part in parts) for code in question}
         yield _sample((question, answer), rows[number - 2], (language, source), number)
 
@@ -92,7 +92,7 @@ def _sample(
     )
     codes = [code for code in turns[0] if code not in (language, source)]
     return PerturbationSample(
-        unit=protect_record(record, language),
+        request=protect_record(record, language),
         texts=tuple(turn[language] for turn in turns),
         others={code: tuple(turn[code] for turn in turns) for code in codes},
         next_texts=(following[language],),

@@ -16,43 +16,47 @@ Message = dict[str, str]
 _FOLDER = Path(__file__).parent
 
 
-def conversation_messages(unit: TranslationRequest) -> list[Message]:
+def conversation_messages(request: TranslationRequest) -> list[Message]:
     """Returns the chat that asks for all turns of a conversation at once.
 
     Args:
-        unit: The conversation.
+        request: The conversation.
     """
-    ends = _general()["conversation"].format(count=len(unit.turns))
+    ends = _general()["conversation"].format(count=len(request.turns))
     turns = [
-        {"role": turn.role, "text": locked.text}
-        for turn, locked in zip(unit.source.turns, unit.turns, strict=True)
+        {"role": turn.role, "text": protected.text}
+        for turn, protected in zip(request.source.turns, request.turns, strict=True)
     ]
     asked = json.dumps({"turns": turns}, ensure_ascii=False)
     return [
-        {"role": "system", "content": _system(unit) + ends},
-        {"role": "user", "content": asked + _reasons(unit)},
+        {"role": "system", "content": _system(request) + ends},
+        {"role": "user", "content": asked + _reasons(request)},
     ]
 
 
-def turn_messages(unit: TranslationRequest, number: int) -> list[Message]:
+def turn_messages(request: TranslationRequest, number: int) -> list[Message]:
     """Returns the chat that asks for one turn, with what was said before it.
 
     Args:
-        unit: The conversation.
+        request: The conversation.
         number: Number of the turn, from 0.
     """
     words = _general()
-    ends = words["turn"].format(language=languages.get(unit.language).name)
-    asked = words["text"].format(role=unit.source.turns[number].role, text=unit.turns[number].text)
+    ends = words["turn"].format(language=languages.get(request.language).name)
+    asked = words["text"].format(
+        role=request.source.turns[number].role, text=request.turns[number].text
+    )
     if number:
         before = "\n".join(
-            f"{turn.role}: {locked.text}"
-            for turn, locked in zip(unit.source.turns[:number], unit.turns[:number], strict=True)
+            f"{turn.role}: {protected.text}"
+            for turn, protected in zip(
+                request.source.turns[:number], request.turns[:number], strict=True
+            )
         )
         asked = f"{words['context']}\n\n{before}\n\n{asked}"
     return [
-        {"role": "system", "content": _system(unit) + ends},
-        {"role": "user", "content": asked + _reasons(unit)},
+        {"role": "system", "content": _system(request) + ends},
+        {"role": "user", "content": asked + _reasons(request)},
     ]
 
 
@@ -62,11 +66,11 @@ def prompt_hash(language: str) -> str:
     Args:
         language: ISO 639-1 code.
     """
-    return fingerprint([_general(), facts(language)["issues"]])
+    return fingerprint([_general(), translator_notes(language)["issues"]])
 
 
 @cache
-def facts(language: str) -> Mapping[str, Any]:
+def translator_notes(language: str) -> Mapping[str, Any]:
     """Returns what is known of a language as one to translate into.
 
     Args:
@@ -86,21 +90,23 @@ def _general() -> Mapping[str, str]:
     return tomllib.loads((_FOLDER / "general.toml").read_text(encoding="utf-8"))
 
 
-def _system(unit: TranslationRequest) -> str:
-    words, language = _general(), languages.get(unit.language)
+def _system(request: TranslationRequest) -> str:
+    words, language = _general(), languages.get(request.language)
     told = words["system"].format(
-        source=languages.get(unit.source.language).name,
+        source=languages.get(request.source.language).name,
         language=language.name,
         native=language.native_name,
     )
-    issues = facts(unit.language)["issues"]
+    issues = translator_notes(request.language)["issues"]
     if issues:
         begin = words["language_issues"].format(language=language.name)
         told = "\n".join([f"{told}\n\n{begin}", *(f"- {issue}" for issue in issues)])
     return f"{told}\n\n"
 
 
-def _reasons(unit: TranslationRequest) -> str:
-    if not unit.reasons:
+def _reasons(request: TranslationRequest) -> str:
+    if not request.reasons:
         return ""
-    return "\n\n" + "\n".join([_general()["refused"], *(f"- {reason}" for reason in unit.reasons)])
+    return "\n\n" + "\n".join(
+        [_general()["refused"], *(f"- {reason}" for reason in request.reasons)]
+    )

@@ -1,8 +1,8 @@
-"""Puts marks in the place of what must not change, and back.
+"""Replaces the spans that a translation must keep by placeholders, and puts them back.
 
-Numbers and units stay visible to the translator, who needs them for plurals and cases: the mark of
-such a lock is its own text, and nothing is put in its place. Everything else becomes a mark like
-`⟦1⟧`, which Apertium leaves alone and a language model can be told to.
+Numbers and units stay visible to the translator, who needs them for plurals and cases: the
+placeholder of such a span is its own text. Everything else becomes a placeholder like `⟦1⟧`, which
+Apertium leaves alone and a language model can be told to keep.
 """
 
 import re
@@ -18,20 +18,20 @@ from palo.translate.protected_spans.spans import Finder, fixed_spans, quotations
 from palo.translate.request import ProtectedSpan, ProtectedText, TranslationRequest
 
 VISIBLE_KINDS = ("number", "unit")
-"""Kinds whose locks stand in the text as they are."""
+"""Kinds of spans that have no placeholder."""
 
 # Translators add spaces, write other digits, or take the brackets of their own script.
-_MARK = re.compile(r"[⟦〚]\s*(\d+)\s*[⟧〛]")
+_PLACEHOLDER = re.compile(r"[⟦〚]\s*(\d+)\s*[⟧〛]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProtectionSettings:
-    """What is locked besides markup, addresses and code.
+    """Which spans are protected besides markup, addresses and code.
 
     Attributes:
-        numbers: Lock numbers and units.
-        quotations: Lock quoted text that stands in the image.
-        glossary: Terms with a translation that is settled.
+        numbers: Protects numbers and units.
+        quotations: Protects quotations of text in the image.
+        glossary: Terms with a fixed translation.
     """
 
     numbers: bool = True
@@ -50,14 +50,17 @@ def protect_text(
     settings: ProtectionSettings = _DEFAULT,
     first: int = 1,
 ) -> ProtectedText:
-    """Locks a text for its translation.
+    """Replaces the protected spans of a text by placeholders.
 
     Args:
-        text: What somebody said.
-        language: ISO 639-1 code of the language wanted.
+        text: The text of a turn.
+        language: ISO 639-1 code of the target language.
         source_language: ISO 639-1 code of the text's own language.
-        settings: What is locked.
-        first: Number of the first mark.
+        settings: Which spans are protected.
+        first: Number of the first placeholder.
+
+    Returns:
+        The text and its protected spans.
     """
     terms = settings.glossary.terms(source_language, language)
     more: dict[str, Finder] = {"term": terms.spans}
@@ -65,56 +68,75 @@ def protect_text(
         more["quotation"] = quotations
     if settings.numbers:
         more |= _visible_finders(source_language)
-    pieces, locks, end, number = [], [], 0, first
+    pieces, spans, end, number = [], [], 0, first
     for span in fixed_spans(text, more):
-        wanted = terms.wanted(span.text) if span.kind == "term" else span.text
-        mark = span.text
+        target = terms.wanted(span.text) if span.kind == "term" else span.text
+        placeholder = span.text
         if span.kind not in VISIBLE_KINDS:
-            mark, number = f"⟦{number}⟧", number + 1
-        pieces += [text[end : span.start], mark]
-        locks.append(ProtectedSpan(mark=mark, kind=span.kind, text=span.text, wanted=wanted))
+            placeholder, number = f"⟦{number}⟧", number + 1
+        pieces += [text[end : span.start], placeholder]
+        spans.append(
+            ProtectedSpan(placeholder=placeholder, kind=span.kind, text=span.text, target=target)
+        )
         end = span.end
-    return ProtectedText(text="".join([*pieces, text[end:]]), locks=tuple(locks))
+    return ProtectedText(text="".join([*pieces, text[end:]]), spans=tuple(spans))
 
 
 def protect_record(
     record: Record, language: str, *, settings: ProtectionSettings = _DEFAULT, attempt: int = 0
 ) -> TranslationRequest:
-    """Locks every turn of a record; marks are numbered through the whole conversation."""
+    """Returns the request to translate a record.
+
+    Placeholders are numbered through the whole conversation.
+
+    Args:
+        record: The conversation.
+        language: ISO 639-1 code of the target language.
+        settings: Which spans are protected.
+        attempt: Number of the attempt, from 0.
+    """
     turns: list[ProtectedText] = []
     first = 1
     for turn in record.turns:
-        locked = protect_text(
+        protected = protect_text(
             turn.text, language, source_language=record.language, settings=settings, first=first
         )
-        first += sum(protect_text.mark != protect_text.text for protect_text in locked.locks)
-        turns.append(locked)
+        first += sum(span.placeholder != span.text for span in protected.spans)
+        turns.append(protected)
     return TranslationRequest(source=record, language=language, turns=tuple(turns), attempt=attempt)
 
 
-def restore_text(text: str, locks: Iterable[ProtectedSpan]) -> str:
-    """Puts into a translation what its marks stand for; a mark that stands for nothing stays.
+def restore_text(text: str, spans: Iterable[ProtectedSpan]) -> str:
+    """Replaces the placeholders in a translation; an unknown placeholder stays.
 
     Args:
-        text: What a translator made of a locked text.
-        locks: The locks of that text.
+        text: The translation of a protected text.
+        spans: The protected spans of that text.
     """
-    wanted = {one.mark: one.wanted for one in locks if one.mark != one.text}
+    targets = {span.placeholder: span.target for span in spans if span.placeholder != span.text}
 
     def put(match: re.Match[str]) -> str:
-        return wanted.get(f"⟦{_plain(match[1])}⟧", match[0])
+        return targets.get(f"⟦{_plain(match[1])}⟧", match[0])
 
-    return _MARK.sub(put, text) if wanted else text
-
-
-def stray_marks(text: str) -> Iterator[str]:
-    """Yields the marks that are left in a text."""
-    yield from (match[0] for match in _MARK.finditer(text))
+    return _PLACEHOLDER.sub(put, text) if targets else text
 
 
-def without_marks(text: str) -> str:
-    """Returns a text with a space in the place of every mark."""
-    return _MARK.sub(" ", text)
+def stray_placeholders(text: str) -> Iterator[str]:
+    """Yields the placeholders in a text.
+
+    Args:
+        text: Any text.
+    """
+    yield from (match[0] for match in _PLACEHOLDER.finditer(text))
+
+
+def without_placeholders(text: str) -> str:
+    """Returns a text with a space in the place of every placeholder.
+
+    Args:
+        text: Any text.
+    """
+    return _PLACEHOLDER.sub(" ", text)
 
 
 def _plain(digits: str) -> str:

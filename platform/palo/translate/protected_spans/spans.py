@@ -74,7 +74,7 @@ FINDERS: Mapping[str, Finder] = {
 }
 """What is found the same way in every language, by kind; where two overlap the earlier kind wins.
 
-A mark that somebody wrote into the source is locked as well, so that it is never taken for ours.
+A mark that somebody wrote into the source is protected as well, so that it is never taken for ours.
 """
 
 
@@ -102,9 +102,7 @@ def quotations(text: str) -> Iterator[tuple[int, int]]:
     """
     for match in _QUOTED.finditer(text):
         start, end = match.span(match.lastindex or 0)
-        before = _SENTENCE_END.split(
-            text[max(0, match.start() - _NEAR_BEFORE) : match.start()]
-        )[-1]
+        before = _SENTENCE_END.split(text[max(0, match.start() - _NEAR_BEFORE) : match.start()])[-1]
         behind = _SENTENCE_END.split(text[match.end() : match.end() + _NEAR_BEHIND])[0]
         quoted = text[start:end]
         in_capitals = quoted.isupper() and len(quoted) > 1

@@ -1,4 +1,4 @@
-"""Proves that a translation holds everything that was locked, and tells what it does not."""
+"""Proves that a translation holds everything that was protected, and tells what it does not."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 from palo.text.normal_form import normalized
 from palo.translate.protected_spans.numbers import values_in
-from palo.translate.protected_spans.protect import VISIBLE_KINDS, stray_marks, without_marks
+from palo.translate.protected_spans.protect import (
+    VISIBLE_KINDS,
+    stray_placeholders,
+    without_placeholders,
+)
 from palo.translate.protected_spans.quantities import DISTANCES, Quantity, is_converted, quantities
-from palo.translate.request import MOST_LOCKS, ProtectedSpan, ProtectedText
+from palo.translate.request import MOST_SPANS, ProtectedSpan, ProtectedText
 
 _NOTHING = frozenset((0.0,))
 _MOST_PAIRS = 10_000
@@ -19,14 +23,14 @@ _SMALL = frozenset((0.0, 1.0, 2.0))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpanFault:
-    """Something locked that a translation does not have as it should.
+    """Something protected that a translation does not have as it should.
 
     Attributes:
-        lock: The lock; None for something that no lock accounts for.
+        span: The span; None for something that no span accounts for.
         reason: What is wrong, in a plain English sentence.
     """
 
-    lock: ProtectedSpan | None
+    span: ProtectedSpan | None
     reason: str
 
 
@@ -45,57 +49,57 @@ class LanguagePair:
     conversions: bool = True
 
 
-def verify_spans(locked: ProtectedText, text: str, tongues: LanguagePair) -> Iterator[SpanFault]:
-    """Yields what a translation has lost, doubled, changed or added of what was locked.
+def verify_spans(protected: ProtectedText, text: str, pair: LanguagePair) -> Iterator[SpanFault]:
+    """Yields what a translation has lost, doubled, changed or added of what was protected.
 
     Args:
-        locked: The locked source.
+        protected: The protected source.
         text: Its translation, marks replaced.
-        tongues: The languages.
+        pair: The languages.
     """
-    if len(locked.locks) > MOST_LOCKS:
-        reason = f"The source holds {len(locked.locks)} parts that must stay, too many to prove."
-        yield SpanFault(lock=None, reason=reason)
+    if len(protected.spans) > MOST_SPANS:
+        reason = f"The source holds {len(protected.spans)} parts that must stay, too many to prove."
+        yield SpanFault(span=None, reason=reason)
         return
     text = normalized("NFC", text)
-    own_marks = {lock.text for lock in locked.locks if lock.kind == "mark"}
-    for mark in stray_marks(text):
-        if mark not in own_marks:
-            yield SpanFault(lock=None, reason=f"The mark {mark} stands for nothing.")
-    yield from _opaque_faults(locked, text)
-    if any(lock.kind in VISIBLE_KINDS for lock in locked.locks) or any(map(str.isdecimal, text)):
-        yield from _visible_faults(locked, text, tongues)
+    own = {span.text for span in protected.spans if span.kind == "mark"}
+    for mark in stray_placeholders(text):
+        if mark not in own:
+            yield SpanFault(span=None, reason=f"The mark {mark} stands for nothing.")
+    yield from _opaque_faults(protected, text)
+    if any(span.kind in VISIBLE_KINDS for span in protected.spans) or any(map(str.isdecimal, text)):
+        yield from _visible_faults(protected, text, pair)
 
 
-def _opaque_faults(locked: ProtectedText, text: str) -> Iterator[SpanFault]:
-    opaque = [lock for lock in locked.locks if lock.kind not in VISIBLE_KINDS]
-    expected = Counter(lock.wanted for lock in opaque)
-    for wanted, lock in {lock.wanted: lock for lock in opaque}.items():
+def _opaque_faults(protected: ProtectedText, text: str) -> Iterator[SpanFault]:
+    opaque = [span for span in protected.spans if span.kind not in VISIBLE_KINDS]
+    expected = Counter(span.target for span in opaque)
+    for wanted, span in {span.target: span for span in opaque}.items():
         least, count = expected[wanted], text.count(wanted)
         if count < least:
             times = "" if least == 1 else f" {least} times, but it does so {count} times"
-            yield SpanFault(lock=lock, reason=f'"{wanted}" must stand in the translation{times}.')
-        elif lock.kind not in ("term", "quotation") and count > least + _within(expected, wanted):
+            yield SpanFault(span=span, reason=f'"{wanted}" must stand in the translation{times}.')
+        elif span.kind not in ("term", "quotation") and count > least + _within(expected, wanted):
             reason = f'"{wanted}" stands in the translation {count} times, not {least}.'
-            yield SpanFault(lock=lock, reason=reason)
+            yield SpanFault(span=span, reason=reason)
 
 
 def _within(expected: Mapping[str, int], wanted: str) -> int:
-    """Returns how often something is found once more as a part of other locks."""
+    """Returns how often something is found once more as a part of other spans."""
     return sum(n * other.count(wanted) for other, n in expected.items() if other != wanted)
 
 
-def _visible_faults(locked: ProtectedText, text: str, tongues: LanguagePair) -> Iterator[SpanFault]:
-    for lock in locked.locks:
-        if lock.kind not in VISIBLE_KINDS:
-            text = text.replace(lock.wanted, " ")
-    source = without_marks(locked.text)
-    before, after = quantities(source, tongues.source), quantities(text, tongues.target)
-    if before and not any(lock.kind in VISIBLE_KINDS for lock in locked.locks):
-        return  # numbers were not to be locked
-    known, present = values_in(source, tongues.source), values_in(text, tongues.target)
-    converts = tongues.conversions and len(before) * len(after) <= _MOST_PAIRS
-    visible = iter([lock for lock in locked.locks if lock.kind in VISIBLE_KINDS])
+def _visible_faults(protected: ProtectedText, text: str, pair: LanguagePair) -> Iterator[SpanFault]:
+    for span in protected.spans:
+        if span.kind not in VISIBLE_KINDS:
+            text = text.replace(span.target, " ")
+    source = without_placeholders(protected.text)
+    before, after = quantities(source, pair.source), quantities(text, pair.target)
+    if before and not any(span.kind in VISIBLE_KINDS for span in protected.spans):
+        return  # numbers were not to be protected
+    known, present = values_in(source, pair.source), values_in(text, pair.target)
+    converts = pair.conversions and len(before) * len(after) <= _MOST_PAIRS
+    visible = iter([span for span in protected.spans if span.kind in VISIBLE_KINDS])
     for quantity in before:
         seen = source[quantity.amount.start : quantity.amount.end]
         own = next((one for one in visible if seen in one.text), None)
@@ -106,16 +110,16 @@ def _visible_faults(locked: ProtectedText, text: str, tongues: LanguagePair) -> 
         if not is_present:
             if not _is_told_twice(quantity, before, present):
                 reason = f"{told} is missing from the translation."
-                yield SpanFault(lock=own, reason=reason)
+                yield SpanFault(span=own, reason=reason)
         elif quantity.unit and (others := _other_units(quantity, after)):
             reason = f"{told} has become {', '.join(others)}."
-            yield SpanFault(lock=own, reason=reason)
+            yield SpanFault(span=own, reason=reason)
     for quantity in after:
         if quantity.amount.is_among(known, _SMALL):
             continue
         if not (converts and is_converted(quantity, before)):
             seen = text[quantity.amount.start : quantity.amount.end]
-            yield SpanFault(lock=None, reason=f"The source has no number {seen}.")
+            yield SpanFault(span=None, reason=f"The source has no number {seen}.")
 
 
 def _is_told_twice(quantity: Quantity, before: list[Quantity], present: frozenset[float]) -> bool:

@@ -11,7 +11,7 @@ from palo.translate.translated import Translated
 
 def spans_of(translated: Translated) -> tuple[tuple[ProtectedSpan, ...], ...]:
     """Returns the locks of each turn's source."""
-    return tuple(locked.locks for locked in _locked(translated))
+    return tuple(locked.spans for locked in _locked(translated))
 
 
 def missing_spans(translated: Translated, texts: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -21,10 +21,10 @@ def missing_spans(translated: Translated, texts: tuple[str, ...]) -> Iterator[tu
         translated: The translation.
         texts: What its turns say now, as many as it has.
     """
-    tongues = LanguagePair(source=translated.source.language, target=translated.language)
+    pair = LanguagePair(source=translated.source.language, target=translated.language)
     for number, (locked, text) in enumerate(zip(_locked(translated), texts, strict=True)):
-        for fault in verify_spans(locked, text, tongues):
-            yield number, fault.lock.wanted if fault.lock else fault.reason
+        for fault in verify_spans(locked, text, pair):
+            yield number, fault.span.target if fault.span else fault.reason
 
 
 def _locked(translated: Translated) -> tuple[ProtectedText, ...]:

@@ -14,8 +14,8 @@ class SampleSettings:
 
     Attributes:
         per_language: Most of each language.
-        blind_share: Share of them that is drawn by chance from what the gates accepted: only so can
-            anybody tell what the gates miss.
+        blind_share: Share of them that is drawn by chance from the translations that the checks
+            accepted, which is the only way to find what the checks miss.
         seed: Seed of the draw.
     """
 
@@ -34,7 +34,7 @@ class SampleSettings:
 def sample(rows: Iterable[Translated], settings: SampleSettings) -> list[Translated]:
     """Chooses what people should review, the most doubtful of each language first.
 
-    The draw depends on the rows' keys and the seed alone, not on their order. What the gates sent
+    The draw depends on the rows' keys and the seed alone, not on their order. What the checks sent
     to quarantine is not for reviewers.
 
     Args:
@@ -43,7 +43,7 @@ def sample(rows: Iterable[Translated], settings: SampleSettings) -> list[Transla
     """
     by_language: dict[str, list[Translated]] = {}
     for row in rows:
-        if decide(row.gates) < Decision.QUARANTINE:
+        if decide(row.checks) < Decision.QUARANTINE:
             by_language.setdefault(row.language, []).append(row)
     return [row for group in by_language.values() for row in _sample_of_one(group, settings)]
 
@@ -53,9 +53,9 @@ def _sample_of_one(rows: list[Translated], settings: SampleSettings) -> list[Tra
         return hashlib.sha256(f"{settings.seed} {row.key}".encode()).digest()
 
     def doubt(row: Translated) -> tuple[int, float, bytes]:
-        return (-decide(row.gates), -row.doubt, drawn(row))
+        return (-decide(row.checks), -row.doubt, drawn(row))
 
-    good = sorted((row for row in rows if not decide(row.gates)), key=drawn)
+    good = sorted((row for row in rows if not decide(row.checks)), key=drawn)
     blind = good[: round(settings.per_language * settings.blind_share)]
     taken = {row.key for row in blind}
     others = sorted((row for row in rows if row.key not in taken), key=doubt)

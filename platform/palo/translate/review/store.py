@@ -14,8 +14,7 @@ from palo.translate.review.checks import decision_faults
 from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.journal import Journal
-from palo.translate.rows import from_row, to_row
-from palo.translate.translated import Translated
+from palo.translate.translated import Translated, from_row, to_row
 
 ITEMS = "items.jsonl"
 VERDICTS = "verdicts.jsonl"

@@ -74,17 +74,17 @@ def test_a_translator_names_its_model_its_adapter_and_its_prompt(local_translato
     folder = local_translators / "causal"
     causal = LocalTranslator(LocalTranslation(folder=folder, adapter=Path("runs/mine")))
     assert causal.name == "causal+mine"
-    assert causal.heeds_reasons
+    assert causal.accepts_feedback
     assert causal.prompt_hash("ur")
     nllb = LocalTranslator(LocalTranslation(folder=local_translators / "nllb"))
-    assert (nllb.name, nllb.heeds_reasons, nllb.prompt_hash("ur")) == ("nllb", False, "")
+    assert (nllb.name, nllb.accepts_feedback, nllb.prompt_hash("ur")) == ("nllb", False, "")
 
 
 def test_a_model_that_was_taught_is_asked_as_it_was_taught(finished_stage, trained):
     stage = finished_stage
     assert kind_of(stage) == "stage"
     translator = LocalTranslator(LocalTranslation(folder=stage))
-    assert (translator.heeds_reasons, translator.prompt_hash("ur")) == (False, "")
+    assert (translator.accepts_feedback, translator.prompt_hash("ur")) == (False, "")
     model = TaughtModel(stage, batch_size=2, max_new_tokens=4)
     asked = [["a red circle", "ur"], ["two blue squares", "hi"], ["a red circle", "bn"]]
     expected = translate_texts(

@@ -28,15 +28,15 @@ def translator(completions):
 
 
 @pytest.fixture
-def unit(unit_of):
-    return unit_of("What is it?", "A cat.")
+def conversation(request_of):
+    return request_of("What is it?", "A cat.")
 
 
-def test_a_conversation_is_one_request(completions, translator, unit, backend_run):
+def test_a_conversation_is_one_request(completions, translator, conversation, backend_run):
     completions.answer = lambda body, number: (200, completion(write_turns(TURNS)) | USAGE)
-    backend_run.run(translator, [unit])
+    backend_run.run(translator, [conversation])
     assert backend_run.ended == {
-        unit.key: Draft(texts=TURNS, tokens_in=30, tokens_out=12, cost=54.0)
+        conversation.key: Draft(texts=TURNS, tokens_in=30, tokens_out=12, cost=54.0)
     }
     (body,) = completions.bodies
     assert (body["max_tokens"], body["temperature"]) == (100, 0.0)
@@ -44,7 +44,7 @@ def test_a_conversation_is_one_request(completions, translator, unit, backend_ru
     assert "Spanish" in body["messages"][0]["content"]
     ((key, most),) = backend_run.sent
     size = sum(len(json.dumps(m["content"], ensure_ascii=False).encode()) for m in body["messages"])
-    assert (key, most) == (unit.key, size + 200.0)
+    assert (key, most) == (conversation.key, size + 200.0)
 
 
 @pytest.mark.parametrize(
@@ -57,22 +57,22 @@ def test_a_conversation_is_one_request(completions, translator, unit, backend_ru
     ],
 )
 def test_an_answer_that_is_no_translation_is_paid_and_has_a_fault(
-    completions, translator, unit, backend_run, answer, fault
+    completions, translator, conversation, backend_run, answer, fault
 ):
     completions.answer = lambda body, number: answer
-    backend_run.run(translator, [unit])
-    draft = backend_run.ended[unit.key]
+    backend_run.run(translator, [conversation])
+    draft = backend_run.ended[conversation.key]
     assert fault in draft.fault
     assert (draft.texts, draft.cost, draft.is_hopeless) == ((), 54.0, False)
 
 
-def test_a_request_that_is_refused_is_hopeless(completions, translator, unit, backend_run):
+def test_a_request_that_is_refused_is_hopeless(completions, translator, conversation, backend_run):
     completions.answer = lambda body, number: (400, {"error": {"message": "bad words"}})
-    backend_run.run(translator, [unit])
-    draft = backend_run.ended[unit.key]
+    backend_run.run(translator, [conversation])
+    draft = backend_run.ended[conversation.key]
     assert draft.is_hopeless
     assert "bad words" in draft.fault
-    assert backend_run.refused == [unit.key]
+    assert backend_run.refused == [conversation.key]
 
 
 @pytest.mark.parametrize(
@@ -85,31 +85,37 @@ def test_a_request_that_is_refused_is_hopeless(completions, translator, unit, ba
     ],
 )
 def test_no_answer_is_lost_for_now_and_tells_what_may_have_cost(
-    completions, translator, unit_of, backend_run, answer, kind, refused
+    completions, translator, request_of, backend_run, answer, kind, refused
 ):
     good = (200, completion(write_turns(TURNS)) | USAGE)
     completions.answer = lambda body, number: answer if number else good
-    units = [unit_of("What is it?", "A cat.", number=number) for number in range(2)]
+    requests = [request_of("What is it?", "A cat.", number=number) for number in range(2)]
     endpoint = dataclasses.replace(translator._endpoint, in_flight=1)
-    backend_run.run(HttpTranslator(endpoint, HttpTranslation()), units)
-    lost = backend_run.ended[units[1].key]
+    backend_run.run(HttpTranslator(endpoint, HttpTranslation()), requests)
+    lost = backend_run.ended[requests[1].key]
     assert isinstance(lost, TranslationFailure)
     assert lost.kind == kind
     assert len(backend_run.refused) == refused
-    assert [key for key, _ in backend_run.sent] == [units[0].key, units[1].key, units[1].key]
+    assert [key for key, _ in backend_run.sent] == [
+        requests[0].key,
+        requests[1].key,
+        requests[1].key,
+    ]
 
 
-def test_a_refused_key_ends_all_at_once(completions, translator, unit_of, backend_run):
+def test_a_refused_key_ends_all_at_once(completions, translator, request_of, backend_run):
     completions.answer = lambda body, number: (401, {})
-    units = [unit_of("What is it?", "A cat.", number=number) for number in range(300)]
+    requests = [request_of("What is it?", "A cat.", number=number) for number in range(300)]
     with pytest.raises(ConfigError, match="refuses the API key"):
-        backend_run.run(translator, units)
+        backend_run.run(translator, requests)
     assert not backend_run.ended
     assert len(completions.bodies) <= 64
 
 
-def test_without_json_mode_the_field_is_left_out(completions, translator, unit, backend_run):
+def test_without_json_mode_the_field_is_left_out(
+    completions, translator, conversation, backend_run
+):
     completions.answer = lambda body, number: write_turns(TURNS)
     plain = HttpTranslator(translator._endpoint, HttpTranslation(json_mode=False))
-    backend_run.run(plain, [unit])
+    backend_run.run(plain, [conversation])
     assert "response_format" not in completions.bodies[0]

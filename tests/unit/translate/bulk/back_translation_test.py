@@ -9,16 +9,16 @@ ENGLISH = {spanish: english for english, spanish in SPANISH.items()}
 STRANGE = "Xyz qwk."
 
 
-def both_ways(unit, number):
+def both_ways(request, number):
     """Knows Spanish, and the way back."""
-    words = SPANISH if unit.language == "es" else ENGLISH
-    return Draft(texts=tuple(words[turn.text] for turn in unit.turns), cost=1.0)
+    words = SPANISH if request.language == "es" else ENGLISH
+    return Draft(texts=tuple(words[turn.text] for turn in request.turns), cost=1.0)
 
 
 def test_a_translation_is_translated_back_and_compared(translate, read_lines):
     backend = Scripted(both_ways)
     report = translate(backend, round_trip=True)
-    assert [unit.language for unit in backend.asked].count("en") == 2
+    assert [request.language for request in backend.asked].count("en") == 2
     rows = read_lines("records/es.jsonl")
     assert [row["gates"]["round_trip"] for row in rows] == ["accept"] * 3
     assert "agreement" not in rows[0]["gates"]
@@ -26,8 +26,8 @@ def test_a_translation_is_translated_back_and_compared(translate, read_lines):
 
 
 def test_a_way_back_that_leads_elsewhere_goes_to_review(translate):
-    def script(unit, number):
-        if unit.language == "en":
+    def script(request, number):
+        if request.language == "en":
             return Draft(texts=("Completely other words.", STRANGE))
         return None
 
@@ -43,7 +43,9 @@ def test_what_nobody_asked_for_is_not_claimed(translate, read_lines):
 @pytest.mark.parametrize(("words", "review"), [(None, 0), ((STRANGE, STRANGE), 1)])
 def test_a_second_translator_is_compared(translate, words, review):
     second = Scripted(
-        lambda unit, _: Draft(texts=words) if words and unit.turns[0].text == WORDS[0] else None
+        lambda request, _: (
+            Draft(texts=words) if words and request.turns[0].text == WORDS[0] else None
+        )
     )
     second.name = "other"
     report = translate(Scripted(), second=second)
@@ -55,16 +57,16 @@ def test_a_second_translator_is_compared(translate, words, review):
 
 def test_a_refused_translation_is_worth_no_second_opinion(translate):
     untouched = Draft(texts=tuple(WORDS[:2]))
-    backend = Scripted(lambda unit, _: untouched if unit.turns[0].text == WORDS[0] else None)
+    backend = Scripted(lambda request, _: untouched if request.turns[0].text == WORDS[0] else None)
     second = Scripted()
     report = translate(backend, second=second)
     assert report.languages["es"].quarantine == 1
-    assert [unit.turns[0].text for unit in second.asked] == [WORDS[2]]
+    assert [request.turns[0].text for request in second.asked] == [WORDS[2]]
 
 
 def test_the_next_run_asks_for_the_opinions_that_are_missing(translate):
     lost = TranslationFailure(kind="busy", detail="HTTP 429")
-    without = Scripted(lambda unit, number: lost)
+    without = Scripted(lambda request, number: lost)
     first = translate(Scripted(both_ways), round_trip=True, second=without)
     assert (first.num_missing, first.lost["busy"]) == (3, 3)
     again, second = Scripted(both_ways), Scripted()

@@ -28,7 +28,7 @@ def test_every_conversation_becomes_a_record_that_tells_where_it_came_from(
     assert values == ["<image>\n" + SPANISH[WORDS[0]], SPANISH[WORDS[1]]]
     assert rows[1]["origin_record_id"].startswith("photos/1@")
     assert rows[1]["translator"] == "scripted"
-    assert rows[1]["gates"]["locks"] == "accept"
+    assert rows[1]["gates"]["protected_spans"] == "accept"
     assert rows[1]["gates"]["prompt"] == "ab12"
     assert report.bad_rows == {"no turns": 1, "not JSON": 1}
     assert report.languages["es"].records == 3
@@ -52,9 +52,9 @@ def test_words_in_flight_are_waited_for_and_asked_for_again_if_lost(translate):
     assert (len(backend.asked), backend.most_at_once) == (2, 2)
     assert report.languages["es"].records == 3
     lost = TranslationFailure(kind="busy", detail="HTTP 429")
-    backend = Scripted(lambda unit, number: lost if number < 2 else None, concurrency=3)
+    backend = Scripted(lambda request, number: lost if number < 2 else None, concurrency=3)
     report = translate(backend, folder="two")
-    assert [unit.turns[0].text for unit in backend.asked] == [WORDS[0], WORDS[2], WORDS[2]]
+    assert [request.turns[0].text for request in backend.asked] == [WORDS[0], WORDS[2], WORDS[2]]
     assert (report.languages["es"].records, report.lost) == (1, {"busy": 2})
 
 
@@ -69,22 +69,22 @@ def test_a_second_run_asks_for_nothing_and_leaves_the_same_files(translate, tmp_
 
 
 def test_a_refused_translation_is_tried_again_with_the_reason(translate, read_lines):
-    backend = Scripted(lambda unit, number: LAZY if not unit.attempt and number == 0 else None)
+    backend = Scripted(lambda asked, number: LAZY if not asked.attempt and number == 0 else None)
     report = translate(backend)
-    (again,) = [unit for unit in backend.asked if unit.attempt]
+    (again,) = [request for request in backend.asked if request.attempt]
     assert any("Turn 2" in reason for reason in again.reasons)
     assert report.languages["es"].records == 3
     assert report.languages["es"].attempts == {1: 2, 2: 1}
 
 
 def test_after_the_last_attempt_it_goes_to_quarantine_with_what_was_seen(translate, read_lines):
-    backend = Scripted(lambda unit, _: LAZY if unit.turns[0].text == WORDS[0] else None)
+    backend = Scripted(lambda request, _: LAZY if request.turns[0].text == WORDS[0] else None)
     report = translate(backend, checks=CheckSettings(retries=1))
     account = report.languages["es"]
     assert (account.records, account.quarantine, account.review) == (2, 1, 0)
     (row,) = read_lines("quarantine/es.jsonl")
     assert row["texts"][1] == WORDS[1]
-    assert any(gate["decision"] == "quarantine" and gate["reason"] for gate in row["gates"])
+    assert any(check["decision"] == "quarantine" and check["reason"] for check in row["checks"])
     assert backend.counts[WORDS[0], WORDS[1], 1] == 1
 
 
@@ -96,28 +96,28 @@ def test_after_the_last_attempt_it_goes_to_quarantine_with_what_was_seen(transla
     ],
 )
 def test_an_answer_that_is_none_ends_in_quarantine(translate, read_lines, draft, times):
-    backend = Scripted(lambda unit, _: draft if unit.turns[0].text == WORDS[0] else None)
+    backend = Scripted(lambda request, _: draft if request.turns[0].text == WORDS[0] else None)
     report = translate(backend)
     (row,) = read_lines("quarantine/es.jsonl")
-    assert row["gates"][0]["gate"] == "reply"
-    assert row["gates"][0]["reason"] == draft.fault
-    assert sum(unit.turns[0].text == WORDS[0] for unit in backend.asked) == times
+    assert row["checks"][0]["check"] == "reply"
+    assert row["checks"][0]["reason"] == draft.fault
+    assert sum(request.turns[0].text == WORDS[0] for request in backend.asked) == times
     assert report.languages["es"].records == 2
 
 
 def test_what_got_no_answer_is_asked_for_by_the_next_run_alone(translate):
     lost = TranslationFailure(kind="busy", detail="HTTP 429")
-    report = translate(Scripted(lambda unit, number: lost if number == 0 else None))
+    report = translate(Scripted(lambda request, number: lost if number == 0 else None))
     assert report.lost == {"busy": 1}
     assert (report.num_missing, report.costs.requests_without_answer) == (1, 0)
     second = Scripted()
     report = translate(second)
-    assert [unit.turns[0].text for unit in second.asked] == [WORDS[0]]
+    assert [request.turns[0].text for request in second.asked] == [WORDS[0]]
     assert report.num_missing == 0
 
 
 def test_a_spent_budget_ends_the_run_and_what_may_have_cost_counts(translate):
-    def script(unit, number):
+    def script(request, number):
         return TranslationFailure(kind="timeout" if number == 0 else "budget", detail="")
 
     first = Scripted(script)
@@ -137,7 +137,7 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_crash_right_after_an_answer_costs_nothing_twice(translate, after, read_lines):
-    def crash(unit, number):
+    def crash(request, number):
         if number == after:
             raise Crash
 
@@ -164,7 +164,7 @@ def test_a_source_that_grew_in_front_costs_only_what_is_new(translate, rows):
     rows.write_text(json.dumps(row) + "\n" + rows.read_text())
     second = Scripted()
     report = translate(second)
-    assert [unit.turns[0].text for unit in second.asked] == [WORDS[4]]
+    assert [request.turns[0].text for request in second.asked] == [WORDS[4]]
     assert report.languages["es"].records == 4
 
 
@@ -194,16 +194,16 @@ def test_people_have_the_last_word(translate, read_lines, tmp_path):
 def test_rows_in_the_language_that_is_wanted_are_left_alone(translate):
     backend = Scripted()
     report = translate(backend, codes=("es", "en"))
-    assert {unit.language for unit in backend.asked} == {"es"}
+    assert {request.language for request in backend.asked} == {"es"}
     assert report.languages["en"].done == report.languages["en"].missing == 0
 
 
 def test_a_turn_too_many_is_no_translation(translate, read_lines):
     surplus = Draft(texts=("¿Qué es esto?", "Un coche rojo está delante de la casa.", "¿Y ahora?"))
-    backend = Scripted(lambda unit, _: surplus if unit.turns[0].text == WORDS[0] else None)
+    backend = Scripted(lambda request, _: surplus if request.turns[0].text == WORDS[0] else None)
     report = translate(backend)
     assert report.languages["es"].quarantine == 1
-    asked = [unit for unit in backend.asked if unit.turns[0].text == WORDS[0]]
+    asked = [request for request in backend.asked if request.turns[0].text == WORDS[0]]
     assert len(asked) > 1
     assert asked[-1].reasons == ("The translation has 3 turns, the source 2.",)
 
@@ -225,7 +225,7 @@ def test_a_job_without_a_source_says_so(translate, tmp_path):
 def test_the_report_tells_languages_gates_and_costs(translate, tmp_path):
     said = []
     translate(
-        Scripted(lambda unit, number: LAZY if unit.turns[0].text == WORDS[0] else None),
+        Scripted(lambda request, number: LAZY if request.turns[0].text == WORDS[0] else None),
         say=said.append,
     )
     values = json.loads((tmp_path / "job" / "report.json").read_text())

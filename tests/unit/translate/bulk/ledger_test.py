@@ -71,18 +71,18 @@ def test_a_line_of_somebody_else_is_told(path):
         Ledger(path)
 
 
-def test_the_words_and_the_reasons_name_an_answer(unit_of):
-    unit = unit_of("What is it?", "A cat.")
-    other = unit_of("What is it?", "A cat.", number=2)
+def test_the_words_and_the_reasons_name_an_answer(request_of):
+    request = request_of("What is it?", "A cat.")
+    other = request_of("What is it?", "A cat.", number=2)
     names = {
         answer_id(one)
         for one in (
-            unit,
-            unit_of("What is it?", "A dog."),
-            unit_of("What is it?", "A cat.", language="fr"),
-            dataclasses.replace(unit, attempt=1),
-            dataclasses.replace(unit, attempt=1, reasons=("short",)),
+            request,
+            request_of("What is it?", "A dog."),
+            request_of("What is it?", "A cat.", language="fr"),
+            dataclasses.replace(request, attempt=1),
+            dataclasses.replace(request, attempt=1, reasons=("short",)),
         )
     }
     assert len(names) == 5
-    assert answer_id(other) == answer_id(unit)
+    assert answer_id(other) == answer_id(request)

@@ -4,9 +4,9 @@ import pytest
 
 from palo.text.messages import Turn
 from palo.translate.checks.case import CheckLimits, Evidence
-from palo.translate.checks.run import GATES, CheckSettings, run_checks
+from palo.translate.checks.run import CHECKS, CheckSettings, run_checks
 from palo.translate.protected_spans.protect import protect_record
-from palo.translate.request import MOST_LOCKS
+from palo.translate.request import MOST_SPANS
 from palo.translate.translated import Decision, decide
 
 _QUESTION, _ANSWER = "What does the man do in the image?", "He rides 2 horses near a river."
@@ -14,27 +14,27 @@ _GOOD = ("Que fait l’homme sur la photo\u00a0?", "Il monte 2 chevaux près d�
 
 
 def _against(results):
-    return {result.gate for result in results if result.decision is not Decision.ACCEPT}
+    return {result.check for result in results if result.decision is not Decision.ACCEPT}
 
 
-def test_every_gate_accepts_a_good_translation(make_unit):
-    results = run_checks(make_unit(_QUESTION, _ANSWER), _GOOD)
+def test_every_gate_accepts_a_good_translation(make_request):
+    results = run_checks(make_request(_QUESTION, _ANSWER), _GOOD)
     assert decide(results) is Decision.ACCEPT
-    assert [result.gate for result in results] == list(GATES)[:-2]
+    assert [result.check for result in results] == list(CHECKS)[:-2]
 
 
-def test_gates_that_need_evidence_speak_where_there_is_some(make_unit):
+def test_gates_that_need_evidence_speak_where_there_is_some(make_request):
     evidence = Evidence(round_trip=(_QUESTION, _ANSWER), second=_GOOD)
-    results = run_checks(make_unit(_QUESTION, _ANSWER), _GOOD, evidence=evidence)
-    assert {result.gate for result in results} == set(GATES)
+    results = run_checks(make_request(_QUESTION, _ANSWER), _GOOD, evidence=evidence)
+    assert {result.check for result in results} == set(CHECKS)
 
 
 @pytest.mark.parametrize(
-    ("texts", "gate"),
+    ("texts", "check"),
     [
         (_GOOD[:1], "turns"),
         ((_GOOD[0], " ... "), "turns"),
-        ((_GOOD[0], "Il monte 3 chevaux près d’une rivière."), "locks"),
+        ((_GOOD[0], "Il monte 3 chevaux près d’une rivière."), "protected_spans"),
         ((_GOOD[0], "Er reitet auf 2 Pferden in der Nähe eines Flusses."), ""),
         ((_GOOD[0], "Monta 2 caballos cerca de un río, como se ve en la foto."), "language"),
         ((_GOOD[0], "Il monte 2 лошади près d’une rivière."), "script"),
@@ -51,90 +51,99 @@ def test_gates_that_need_evidence_speak_where_there_is_some(make_unit):
         ((_GOOD[0], "Il monte 2 chevaux (près d’une rivière."), "layout"),
     ],
 )  # fmt: skip
-def test_each_gate_says_what_it_is_for(make_unit, texts, gate):
-    results = run_checks(make_unit(_QUESTION, _ANSWER), texts)
-    if gate:
-        assert gate in _against(results)
+def test_each_gate_says_what_it_is_for(make_request, texts, check):
+    results = run_checks(make_request(_QUESTION, _ANSWER), texts)
+    if check:
+        assert check in _against(results)
     assert all(result.reason for result in results if result.decision is not Decision.ACCEPT)
 
 
-def test_letters_that_the_source_quotes_may_stay_but_not_those_of_its_own_script(make_unit):
-    unit = make_unit("The sign shows Москва in large blue letters.", language="hi")
-    assert not _against(run_checks(unit, ("चिह्न पर बड़े नीले अक्षरों में Москва लिखा है।",)))
+def test_letters_that_the_source_quotes_may_stay_but_not_those_of_its_own_script(make_request):
+    request = make_request("The sign shows Москва in large blue letters.", language="hi")
+    assert not _against(run_checks(request, ("चिह्न पर बड़े नीले अक्षरों में Москва लिखा है।",)))
     turns = (Turn("user", "यह एक बड़ा नीला घर है जो नदी के पास है।"),)
-    hindi = dataclasses.replace(unit.source, language="hi", turns=turns)
+    hindi = dataclasses.replace(request.source, language="hi", turns=turns)
     left = ("یہ ایک بڑا नीला گھر ہے جو دریا کے پاس ہے۔",)
     assert "script" in _against(run_checks(protect_record(hindi, "ur"), left))
 
 
-def test_a_name_that_is_kept_in_one_turn_only_goes_to_review(make_unit):
-    unit = make_unit("Who is with Alice today?", "Nobody is with Alice today.", language="ru")
-    results = run_checks(unit, ("Кто сегодня с Алисой?", "Сегодня никого нет с Alice."))
+def test_a_name_that_is_kept_in_one_turn_only_goes_to_review(make_request):
+    request = make_request("Who is with Alice today?", "Nobody is with Alice today.", language="ru")
+    results = run_checks(request, ("Кто сегодня с Алисой?", "Сегодня никого нет с Alice."))
     assert _against(results) == {"terms"}
     assert decide(results) is Decision.REVIEW
 
 
-def test_other_translations_count_only_where_they_are_asked_for(make_unit):
-    unit = make_unit(_QUESTION, _ANSWER)
+def test_other_translations_count_only_where_they_are_asked_for(make_request):
+    request = make_request(_QUESTION, _ANSWER)
     same = Evidence(round_trip=(_QUESTION, _ANSWER), second=_GOOD)
-    assert not _against(run_checks(unit, _GOOD, evidence=same))
+    assert not _against(run_checks(request, _GOOD, evidence=same))
     other = Evidence(round_trip=("A cat.", "No."), second=("Un chat.",))
-    assert _against(run_checks(unit, _GOOD, evidence=other)) == {"round_trip", "agreement"}
+    assert _against(run_checks(request, _GOOD, evidence=other)) == {"round_trip", "agreement"}
 
 
 @pytest.mark.parametrize(
     ("text", "last"),
     [("Il monte 3 chevaux près d’une rivière.", Decision.REVIEW), ("", Decision.QUARANTINE)],
 )
-def test_after_some_attempts_nobody_is_asked_again(make_unit, text, last):
-    unit = make_unit(_QUESTION, _ANSWER)
-    assert decide(run_checks(unit, (_GOOD[0], text))) is Decision.RETRY
-    tried = dataclasses.replace(unit, attempt=2)
+def test_after_some_attempts_nobody_is_asked_again(make_request, text, last):
+    request = make_request(_QUESTION, _ANSWER)
+    assert decide(run_checks(request, (_GOOD[0], text))) is Decision.RETRY
+    tried = dataclasses.replace(request, attempt=2)
     assert decide(run_checks(tried, (_GOOD[0], text))) is last
 
 
-def test_gates_are_adjustable_by_language(make_unit):
-    unit = make_unit(_QUESTION, _ANSWER)
+def test_gates_are_adjustable_by_language(make_request):
+    request = make_request(_QUESTION, _ANSWER)
     texts = (_GOOD[0], "Il monte 2 horses near a river.")
     loose = CheckSettings(by_language=(("fr", CheckLimits(untranslated_words=9)),))
-    assert "untranslated" not in _against(run_checks(unit, texts, loose))
-    few = CheckSettings(gates=("turns", "locks"))
-    assert [result.gate for result in run_checks(unit, texts, few)] == ["turns", "locks"]
+    assert "untranslated" not in _against(run_checks(request, texts, loose))
+    few = CheckSettings(checks=("turns", "protected_spans"))
+    assert [result.check for result in run_checks(request, texts, few)] == [
+        "turns",
+        "protected_spans",
+    ]
 
 
 def test_settings_tell_their_faults():
     assert not list(CheckSettings().faults())
     bad = CheckSettings(
-        gates=("lock",), retries=-1, by_language=(("xx", CheckLimits(length_spreads=0)),)
+        checks=("lock",), retries=-1, by_language=(("xx", CheckLimits(length_spreads=0)),)
     )
     assert len(list(bad.faults())) == 5
     assert len(list(CheckLimits(shortest=-1, agreement=101).faults())) == 2
 
 
-def test_an_eleventh_language_has_every_gate(make_unit, eleventh_language):
-    unit = make_unit(_QUESTION, _ANSWER, language=eleventh_language.code)
+def test_an_eleventh_language_has_every_gate(make_request, eleventh_language):
+    request = make_request(_QUESTION, _ANSWER, language=eleventh_language.code)
     good = ("Mwanamume anafanya nini kwenye picha?", "Anapanda farasi 2 karibu na mto.")
-    assert not _against(run_checks(unit, good))
-    assert "locks" in _against(run_checks(unit, (good[0], "Anapanda farasi 3 karibu na mto.")))
-    assert "untranslated" in _against(run_checks(unit, (good[0], "He rides 2 horses near a mto.")))
+    assert not _against(run_checks(request, good))
+    assert "protected_spans" in _against(
+        run_checks(request, (good[0], "Anapanda farasi 3 karibu na mto."))
+    )
+    assert "untranslated" in _against(
+        run_checks(request, (good[0], "He rides 2 horses near a mto."))
+    )
 
 
-def test_a_turn_with_very_many_locks_is_not_judged(make_unit):
+def test_a_turn_with_very_many_locks_is_not_judged(make_request):
     """Regression: every pair of them was compared."""
-    tags = " ".join(f"#a{number}" for number in range(MOST_LOCKS + 1))
-    (result,) = run_checks(make_unit(_QUESTION, tags), (_GOOD[0], tags))
-    assert (result.gate, result.decision, result.turn) == ("turns", Decision.QUARANTINE, 1)
+    tags = " ".join(f"#a{number}" for number in range(MOST_SPANS + 1))
+    (result,) = run_checks(make_request(_QUESTION, tags), (_GOOD[0], tags))
+    assert (result.check, result.decision, result.turn) == ("turns", Decision.QUARANTINE, 1)
     assert result.reason == "The source of this turn holds 1001 parts that must stay."
 
 
-def test_not_more_than_a_hundred_faults_of_locks_are_told(make_unit):
+def test_not_more_than_a_hundred_faults_of_locks_are_told(make_request):
     strays = " ".join(f"⟦{number}⟧" for number in range(500))
-    results = run_checks(make_unit(_QUESTION, _ANSWER), (_GOOD[0], f"{_GOOD[1]} {strays}"))
-    assert sum(result.gate == "locks" for result in results) == 100
+    results = run_checks(make_request(_QUESTION, _ANSWER), (_GOOD[0], f"{_GOOD[1]} {strays}"))
+    assert sum(result.check == "protected_spans" for result in results) == 100
 
 
-def test_a_conversation_with_very_many_names_is_not_looked_at_for_them(make_unit):
+def test_a_conversation_with_very_many_names_is_not_looked_at_for_them(make_request):
     words = " ".join(f"near Name{chr(97 + n // 26 % 26)}{chr(97 + n % 26)}{'a' * (n // 676)}"
                      for n in range(1200))  # fmt: skip
-    unit = make_unit(words, words, language="zh")
-    assert not any(one.gate == "terms" and one.reason for one in run_checks(unit, (words, "那里")))
+    request = make_request(words, words, language="zh")
+    assert not any(
+        one.check == "terms" and one.reason for one in run_checks(request, (words, "那里"))
+    )

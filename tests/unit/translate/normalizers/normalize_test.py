@@ -66,7 +66,7 @@ def test_locks_are_never_touched(language):
     kept = ["https://a.example/?a=b,c;d", '`x  = "a" , b ?`', "<image>", "me@x.example", "f.jpg"]
     text = " ".join(kept)
     assert normalize_translation(text, language) == text
-    locks = protect_text('A sign says "Really  ? , yes"', language).locks
+    locks = protect_text('A sign says "Really  ? , yes"', language).spans
     assert "Really  ? , yes" in normalize_translation('猫 "Really  ? , yes" ہے', language, locks)
 
 

@@ -7,7 +7,12 @@ from palo import languages
 from palo.data.records import Record
 from palo.text.messages import Turn
 from palo.translate.prompts import prompt
-from palo.translate.prompts.prompt import conversation_messages, facts, prompt_hash, turn_messages
+from palo.translate.prompts.prompt import (
+    conversation_messages,
+    prompt_hash,
+    translator_notes,
+    turn_messages,
+)
 from palo.translate.protected_spans.protect import protect_record
 
 TARGETS = [code for code in languages.codes() if code != "en"]
@@ -26,8 +31,8 @@ def test_each_language_is_told_what_it_must_mind(record, code):
     system, user = conversation_messages(protect_record(record, code))
     assert languages.get(code).name in system["content"]
     assert languages.get(code).native_name in system["content"]
-    assert len(facts(code)["issues"]) >= 5
-    assert all(issue in system["content"] for issue in facts(code)["issues"])
+    assert len(translator_notes(code)["issues"]) >= 5
+    assert all(issue in system["content"] for issue in translator_notes(code)["issues"])
     assert "exactly 2 strings" in system["content"]
     assert json.loads(user["content"]) == {
         "turns": [
@@ -38,7 +43,7 @@ def test_each_language_is_told_what_it_must_mind(record, code):
 
 
 def test_the_issues_that_the_paper_names_are_there():
-    said = {code: " ".join(facts(code)["issues"]) for code in TARGETS}
+    said = {code: " ".join(translator_notes(code)["issues"]) for code in TARGETS}
     assert all(word in said["ar"] for word in ("unation", "gender", "؟", "Standard"))
     assert "Devanagari" in said["hi"]
     assert "Bengali script" in said["bn"]
@@ -48,30 +53,30 @@ def test_the_issues_that_the_paper_names_are_there():
 
 
 def test_a_language_has_the_codes_of_other_translators():
-    codes = [facts(code)["nllb"] for code in languages.codes()]
+    codes = [translator_notes(code)["nllb"] for code in languages.codes()]
     assert len(set(codes)) == len(codes)
     assert all(len(code) == len("urd_Arab") for code in codes)
-    assert "spa" in facts("es")["apertium"]
+    assert "spa" in translator_notes("es")["apertium"]
 
 
 def test_an_eleventh_language_needs_no_file(record, eleventh_language):
     system, _ = conversation_messages(protect_record(record, "sw"))
     assert "Kiswahili" in system["content"]
     assert "mind this" not in system["content"]
-    assert facts("sw") == {"issues": [], "nllb": "", "apertium": ["sw"]}
+    assert translator_notes("sw") == {"issues": [], "nllb": "", "apertium": ["sw"]}
 
 
 def test_why_the_last_attempt_was_refused_is_told(record):
-    unit = dataclasses.replace(protect_record(record, "ur"), reasons=("Turn 2: it is short.",))
-    for messages in (conversation_messages(unit), turn_messages(unit, 1)):
+    request = dataclasses.replace(protect_record(record, "ur"), reasons=("Turn 2: it is short.",))
+    for messages in (conversation_messages(request), turn_messages(request, 1)):
         assert "Turn 2: it is short." in messages[-1]["content"]
         assert "Turn 2" not in messages[0]["content"]
 
 
 def test_one_turn_comes_with_what_was_said_before(record):
-    unit = protect_record(record, "ur")
-    _, first = turn_messages(unit, 0)
-    _, second = turn_messages(unit, 1)
+    request = protect_record(record, "ur")
+    _, first = turn_messages(request, 0)
+    _, second = turn_messages(request, 1)
     assert "What was said before" not in first["content"]
     assert "user: What is at ⟦1⟧?" in second["content"]
     assert second["content"].endswith("A cat.")

@@ -2,7 +2,7 @@ import pytest
 
 from palo.translate.protected_spans.protect import ProtectionSettings, protect_text
 from palo.translate.protected_spans.verify import LanguagePair, verify_spans
-from palo.translate.request import MOST_LOCKS
+from palo.translate.request import MOST_SPANS
 
 
 def _reasons(source, text, language):
@@ -75,7 +75,7 @@ def test_conversions_are_faults_where_they_are_not_allowed():
 
 
 def test_the_locks_of_a_text_with_very_many_are_not_compared():
-    tags = " ".join(f"#a{number}" for number in range(MOST_LOCKS + 1))
+    tags = " ".join(f"#a{number}" for number in range(MOST_SPANS + 1))
     assert _reasons(tags, tags, "fr") == [
         "The source holds 1001 parts that must stay, too many to prove."
     ]

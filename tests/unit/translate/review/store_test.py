@@ -11,7 +11,7 @@ from palo.errors import DataError
 from palo.storage import path_of
 from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.store import ITEMS, VERDICTS, ReviewStore, StaleError
-from palo.translate.rows import from_row, to_row
+from palo.translate.translated import from_row, to_row
 
 
 def _verdict(store, key, reviewer="Amina", **changes):

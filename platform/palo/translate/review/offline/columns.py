@@ -63,7 +63,7 @@ def _rows_of_one(item: Item, reviewer: str) -> list[dict[str, str]]:
     texts = said.texts if said else translated.texts
     rows = []
     for number, turn in enumerate(translated.source.turns):
-        doubts = [g.reason for g in translated.gates if g.reason and g.turn in (number, None)]
+        doubts = [g.reason for g in translated.checks if g.reason and g.turn in (number, None)]
         first = number == 0
         rows.append(
             {

@@ -115,7 +115,7 @@ def _turn(item: Item, number: int, text: str, words: PageTexts) -> dict[str, obj
         "text": text,
         "before": item.translated.texts[number],
         "rows": min(12, 2 + len(text) // 70),
-        "locks": json.dumps([lock.wanted for lock in locks if lock.mark != lock.text]),
+        "locks": json.dumps([lock.target for lock in locks if lock.placeholder != lock.text]),
     }
 
 
@@ -138,7 +138,7 @@ def _turn_name(item: Item, number: int, words: PageTexts) -> str:
 def _doubts(item: Item, words: PageTexts) -> Iterator[dict[str, str]]:
     """Yields the findings of the gates: titles in the page's language, reasons in English."""
     found = dict.fromkeys(
-        (gate.gate, gate.turn, gate.reason) for gate in item.translated.gates if gate.reason
+        (gate.check, gate.turn, gate.reason) for gate in item.translated.checks if gate.reason
     )
     for gate, turn, reason in found:
         yield {

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from palo import languages
-from palo.translate.checks.run import GATES
+from palo.translate.checks.run import CHECKS
 from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.form import decisions_of, item_form, read_answer
@@ -72,11 +72,13 @@ def test_everything_has_a_name_and_nothing_is_markup(translation, image_files):
 
 def test_what_the_gates_found_is_told_in_the_readers_language(translation):
     made = translation(decision=Decision.REVIEW)
-    gates = (
-        CheckResult(gate="locks", decision=Decision.REVIEW, reason='"12" is missing.', turn=1),
-        CheckResult(gate="script"),
+    checks = (
+        CheckResult(
+            check="protected_spans", decision=Decision.REVIEW, reason='"12" is missing.', turn=1
+        ),
+        CheckResult(check="script"),
     )
-    page = _Reader(item_form(_item(replace(made, gates=gates)), review_texts("ur"), None))
+    page = _Reader(item_form(_item(replace(made, checks=checks)), review_texts("ur"), None))
     assert "جو جوں کا توں رہنا چاہیے تھا، وہ بدل گیا" in page.texts
     assert "جواب 1" in page.texts
     assert '"12" is missing.' in page.texts
@@ -85,7 +87,7 @@ def test_what_the_gates_found_is_told_in_the_readers_language(translation):
 
 def test_every_gate_has_words_in_every_language():
     for code in languages.codes():
-        assert {f"gate_{name}" for name in (*GATES, "every_row")} <= set(review_texts(code).texts)
+        assert {f"gate_{name}" for name in (*CHECKS, "every_row")} <= set(review_texts(code).texts)
 
 
 def test_an_images_path_starts_from_its_folder(translation, image_files):
