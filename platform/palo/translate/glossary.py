@@ -39,7 +39,11 @@ class GlossaryEntry:
     translations: tuple[tuple[str, str], ...]
 
     def wanted(self, language: str) -> str | None:
-        """Returns what must stand in a language; None if the entry doesn't say."""
+        """Returns what must stand in a language; None if the entry doesn't say.
+
+        Args:
+            language: ISO 639-1 code of the target language.
+        """
         told = dict(self.translations)
         wanted = told.get(language, told.get(_ANY))
         return self.term if wanted == _SAME else wanted
@@ -56,13 +60,21 @@ class Terms:
     pairs: tuple[tuple[str, str], ...] = ()
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yields where terms stand in a text."""
+        """Yields where terms stand in a text.
+
+        Args:
+            text: Any text in the source's language.
+        """
         pattern = _pattern(self.pairs)
         if pattern is not None:
             yield from (match.span() for match in pattern.finditer(text))
 
     def wanted(self, found: str) -> str:
-        """Returns what must stand for a term that was found in a text."""
+        """Returns what must stand for a term that was found in a text.
+
+        Args:
+            found: A term as it is written in a text.
+        """
         told = dict(self.pairs)
         folded = {term.casefold(): wanted for term, wanted in self.pairs}
         wanted = told.get(found) or folded[found.casefold()]
@@ -102,7 +114,12 @@ class Glossary:
                     )
 
     def terms(self, source_language: str, language: str) -> Terms:
-        """Returns the terms that concern translations from one language into another."""
+        """Returns the terms that concern translations from one language into another.
+
+        Args:
+            source_language: ISO 639-1 code of the terms' own language.
+            language: ISO 639-1 code of the target language.
+        """
         if source_language != self.source_language:
             return Terms()
         found = ((entry.term, entry.wanted(language)) for entry in self.entries)
@@ -111,6 +128,10 @@ class Glossary:
 
 def read_glossary(paths: Iterable[Path], source_language: str = "en") -> Glossary:
     """Reads glossaries as one; they may repeat one another but not contradict.
+
+    Args:
+        paths: TOML files; later ones must not contradict earlier ones.
+        source_language: ISO 639-1 code of the terms' own language.
 
     Raises:
         ConfigError: If a file isn't TOML of this form, or terms contradict one another.

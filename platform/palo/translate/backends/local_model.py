@@ -84,7 +84,11 @@ class LocalTranslator:
         return self._kind == "chat"
 
     def prompt_hash(self, language: str) -> str:
-        """Names the prompt for a language; empty for a model that has none."""
+        """Names the prompt for a language; empty for a model that has none.
+
+        Args:
+            language: ISO 639-1 code.
+        """
         return prompt_hash(language) if self._kind == "chat" else ""
 
     @property

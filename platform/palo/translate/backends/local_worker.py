@@ -20,6 +20,9 @@ Kind = Literal["chat", "codes", "stage"]
 def kind_of(folder: Path) -> Kind:
     """Tells how a model is asked.
 
+    Args:
+        folder: Folder of the model.
+
     Raises:
         ConfigError: If the folder holds no model.
     """
@@ -67,6 +70,9 @@ class TaughtModel:
 
 def reads_and_writes_apart(folder: Path) -> bool:
     """Tells whether a model is a sequence-to-sequence one.
+
+    Args:
+        folder: Folder of the model.
 
     Raises:
         ConfigError: If the folder holds no model.

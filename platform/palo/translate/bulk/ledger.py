@@ -136,7 +136,11 @@ class Ledger:
             self._give_up(name, self._flying[name])
 
     def read(self, name: str) -> CachedDraft:
-        """Returns an answer that is there."""
+        """Returns an answer that is there.
+
+        Args:
+            name: The answer's, from `answer_id`.
+        """
         values = self._file.read(self._places[name])
         tokens_in, tokens_out = values["tokens"]
         draft = Draft(

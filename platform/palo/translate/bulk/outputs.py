@@ -63,7 +63,11 @@ class LanguageAccount:
         return self.records + self.review + self.quarantine + self.rejected
 
     def learn(self, made: Translated) -> None:
-        """Counts what is known of one translation."""
+        """Counts what is known of one translation.
+
+        Args:
+            made: The translation.
+        """
         self.attempts[made.attempt + 1] += 1
         self.translators[made.translator, made.prompt_hash] += 1
         faulty = {r.check: r for r in made.checks if r.decision is not Decision.ACCEPT}
@@ -99,7 +103,11 @@ class OutputForm:
     review_share: float = 0.0
 
     def is_drawn(self, key: str) -> bool:
-        """Tells whether people see a translation whatever the checks say."""
+        """Tells whether people see a translation whatever the checks say.
+
+        Args:
+            key: The translation's name in the job.
+        """
         drawn = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4])
         return drawn < self.review_share * (1 << 32)
 

@@ -49,7 +49,11 @@ class Results:
         return found is not None and found[1] == _words_of(record)
 
     def add(self, made: Translated) -> None:
-        """Adds a conversation that is done."""
+        """Adds a conversation that is done.
+
+        Args:
+            made: The translation.
+        """
         place = self._file.append(to_row(made))
         self._places[made.key] = place, _words_of(made.source)
 

@@ -123,12 +123,20 @@ class Counted:
     bad: Counter[str] = field(default_factory=Counter)
 
     def pairs(self, codes: Sequence[str]) -> int:
-        """Returns how many translations there will be into some languages."""
+        """Returns how many translations there will be into some languages.
+
+        Args:
+            codes: ISO 639-1 codes of the target languages.
+        """
         return sum(self.records.total() - self.records[code] for code in codes)
 
 
 def count(source: Conversations) -> Counted:
-    """Reads a source once, to know how much there is to do."""
+    """Reads a source once, to know how much there is to do.
+
+    Args:
+        source: The conversations.
+    """
     counted = Counted()
 
     def on_bad(reason: str, detail: str) -> None:

@@ -13,7 +13,11 @@ _MOST_FAULTS = 100
 
 
 def protected_spans(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each span that is lost, doubled or changed."""
+    """Yields each span that is lost, doubled or changed.
+
+    Args:
+        case: The translation and its source.
+    """
     pair = LanguagePair(
         source=case.source_language,
         target=case.language.code,
@@ -25,7 +29,11 @@ def protected_spans(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def round_trip(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn whose translation back has little in common with the source."""
+    """Yields each turn whose translation back has little in common with the source.
+
+    Args:
+        case: The translation and its source.
+    """
     sources = tuple(turn.text for turn in case.request.source.turns)
     yield from _compared(
         "round_trip", sources, case.evidence.round_trip, case.limits.round_trip, "translated back"
@@ -33,7 +41,11 @@ def round_trip(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def agreement(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that another backend translates quite differently."""
+    """Yields each turn that another backend translates quite differently.
+
+    Args:
+        case: The translation and its source.
+    """
     yield from _compared(
         "agreement", case.texts, case.evidence.second, case.limits.agreement, "of a second backend"
     )

@@ -31,7 +31,11 @@ _FEW_WORDS, _FEW_CHARACTERS = 2, 6
 
 
 def turns(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields that turns are missing, too many, or empty, or hold too much that must stay."""
+    """Yields that turns are missing, too many, or empty, or hold too much that must stay.
+
+    Args:
+        case: The translation and its source.
+    """
     wanted, got = len(case.request.turns), len(case.texts)
     if wanted != got:
         reason = f"The translation has {got} turns, the source {wanted}."
@@ -58,7 +62,11 @@ def turns(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def layout(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn with other lines or list items than its source, or unclosed brackets."""
+    """Yields each turn with other lines or list items than its source, or unclosed brackets.
+
+    Args:
+        case: The translation and its source.
+    """
     for side in case.sides:
         source, text = side.protected.text, side.text
         before, after = _num_lines(source), _num_lines(text)
@@ -90,7 +98,11 @@ def _unclosed(text: str) -> str:
 
 
 def length(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that is far too short or too long."""
+    """Yields each turn that is far too short or too long.
+
+    Args:
+        case: The translation and its source.
+    """
     for side in case.sides:
         spreads = _spreads(case, side)
         if spreads is None:
@@ -112,7 +124,11 @@ def length(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def ending(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that breaks off, or whose question has become none."""
+    """Yields each turn that breaks off, or whose question has become none.
+
+    Args:
+        case: The translation and its source.
+    """
     if not case.language.full_stop:
         return
     for side in case.sides:
@@ -168,7 +184,11 @@ def _last(text: str) -> str:
 
 
 def repetition(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that repeats itself more than its source."""
+    """Yields each turn that repeats itself more than its source.
+
+    Args:
+        case: The translation and its source.
+    """
     size = _CHARACTERS if case.is_spaceless else _WORDS
     for side in case.sides:
         tokens: Sequence[str] = side.words if case.is_spaceless else side.words.split()

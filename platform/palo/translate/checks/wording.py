@@ -46,7 +46,11 @@ _WRAPS = (
 
 
 def language(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that is in another language."""
+    """Yields each turn that is in another language.
+
+    Args:
+        case: The translation and its source.
+    """
     wanted = case.language
     for side in case.sides:
         found = case.finder.find(side.words, wanted.code)
@@ -57,7 +61,11 @@ def language(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def script(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn with letters of a foreign script."""
+    """Yields each turn with letters of a foreign script.
+
+    Args:
+        case: The translation and its source.
+    """
     wanted = case.language.script
     own = {*_scripts(case.language.code), "Latn"}
     source = _scripts(case.source_language)
@@ -93,6 +101,9 @@ def untranslated(case: CheckCase) -> Iterator[CheckResult]:
     """Yields each turn that repeats words of its source one after another.
 
     Names may stay: words with a capital letter don't count.
+
+    Args:
+        case: The translation and its source.
     """
     most = case.limits.untranslated_words
     for side in case.sides:
@@ -123,7 +134,11 @@ def _left(side: Side, most: int) -> str:
 
 
 def terms(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each name that some turns keep in Latin letters and others write in the language's."""
+    """Yields each name that some turns keep in Latin letters and others write in the language's.
+
+    Args:
+        case: The translation and its source.
+    """
     if len(case.sides) < 2 or case.language.script == "Latn":
         return
     # A word that begins a sentence is a name if it has its capital letter within another one.
@@ -152,7 +167,11 @@ def terms(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def chatter(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that begins or ends with words about the translation, or wraps it."""
+    """Yields each turn that begins or ends with words about the translation, or wraps it.
+
+    Args:
+        case: The translation and its source.
+    """
     for side in case.sides:
         if _says(side.source, case.source_profile.spoken):
             continue
@@ -164,7 +183,11 @@ def chatter(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def refusal(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that says why it isn't translated."""
+    """Yields each turn that says why it isn't translated.
+
+    Args:
+        case: The translation and its source.
+    """
     for side in case.sides:
         if _says(side.source, case.source_profile.refused):
             continue

@@ -61,7 +61,12 @@ def measure(examples: Sequence[TranslationExample], texts: Sequence[str]) -> dic
 
 
 def checks_of(example: TranslationExample, text: str) -> tuple[CheckResult, ...]:
-    """Returns what the checks say of a translation of one turn."""
+    """Returns what the checks say of a translation of one turn.
+
+    Args:
+        example: The turn.
+        text: Its translation.
+    """
     source = Record(
         record_id=example.key,
         language=example.translated.source.language,

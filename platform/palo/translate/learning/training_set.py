@@ -85,7 +85,11 @@ def short_prompt(text: str, language: str) -> str:
 
 
 def record_row(example: TranslationExample) -> dict[str, Any]:
-    """Returns an example as a row in LLaVA's format, text only."""
+    """Returns an example as a row in LLaVA's format, text only.
+
+    Args:
+        example: The turn with its approved translation.
+    """
     return {
         "id": example.key,
         "language": example.language,
@@ -100,6 +104,9 @@ def chat_row(example: TranslationExample) -> dict[str, Any]:
     """Returns an example as OpenAI's fine-tuning takes it.
 
     The prompt is the one that servers get in bulk; spans stand as marks in question and answer.
+
+    Args:
+        example: The turn with its approved translation.
     """
     source = example.translated.source
     protected = tuple(

@@ -16,7 +16,12 @@ _DIGIT = re.compile(r"\d")
 
 
 def dropped_lock(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves out an address, a file name or code."""
+    """Leaves out an address, a file name or code.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     found = _opaque(sample)
     if not found:
         return None
@@ -25,7 +30,12 @@ def dropped_lock(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 
 def changed_lock(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Changes one character of an address, a file name or code."""
+    """Changes one character of an address, a file name or code.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     found = _opaque(sample)
     if not found:
         return None
@@ -37,7 +47,12 @@ def changed_lock(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 
 def stray_mark(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves a mark in the text that stands for nothing."""
+    """Leaves a mark in the text that stands for nothing.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
     place = draw.randrange(len(text))
@@ -45,7 +60,12 @@ def stray_mark(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | No
 
 
 def dropped_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves out a number that is there once."""
+    """Leaves out a number that is there once.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     found = _numbers(sample)
     if not found:
         return None
@@ -55,7 +75,12 @@ def dropped_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] 
 
 
 def changed_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Changes one digit of a number."""
+    """Changes one digit of a number.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     found = _numbers(sample)
     if not found:
         return None
@@ -69,7 +94,12 @@ def changed_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] 
 
 
 def added_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Puts a number in front that nobody named."""
+    """Puts a number in front that nobody named.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     return sample.replaced(number, f"{draw.randrange(21, 9_000)} {sample.texts[number]}")
 
@@ -105,19 +135,34 @@ _LAST_LATIN = "\u02ff"
 
 
 def other_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Answers a turn in another language."""
+    """Answers a turn in another language.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     return sample.replaced(number, sample.others[draw.choice(sorted(sample.others))][number])
 
 
 def source_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves a turn as it was."""
+    """Leaves a turn as it was.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     return sample.replaced(number, sample.request.source.turns[number].text)
 
 
 def other_script(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Puts some letters of another script into a turn."""
+    """Puts some letters of another script into a turn.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     own = languages.get(sample.request.language).script
     codes = [
         code
@@ -136,7 +181,12 @@ def other_script(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 
 def remainder(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves the end of a turn in the source's language."""
+    """Leaves the end of a turn in the source's language.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     source = sample.request.source.turns[number].text.split()
     if len(source) < _FEWEST_WORDS:
@@ -148,7 +198,12 @@ def remainder(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | Non
 
 
 def name_in_two_scripts(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Writes a name in Latin letters in one turn that the other has in the language's own."""
+    """Writes a name in Latin letters in one turn that the other has in the language's own.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     if languages.get(sample.request.language).script == "Latn":
         return None
     words = [
@@ -177,7 +232,12 @@ _FALLBACK = "en"
 
 
 def chatter(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Adds words about the translation to a turn, before or behind it."""
+    """Adds words about the translation to a turn, before or behind it.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     template = draw.choice(_phrases(sample, draw)["chatter"])
     name = languages.get(sample.request.language).name
@@ -185,13 +245,23 @@ def chatter(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
 
 
 def refusal(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Refuses to translate a turn."""
+    """Refuses to translate a turn.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     return sample.replaced(number, draw.choice(_phrases(sample, draw)["refusal"]))
 
 
 def wrapped(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Puts a turn between marks of its own."""
+    """Puts a turn between marks of its own.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     first, last = draw.choice(['""', "“”", "«»", "<>", ("```\n", "\n```"), ("**", "**")])
     text = sample.texts[number]

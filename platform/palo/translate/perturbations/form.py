@@ -13,7 +13,12 @@ _LATIN_MARKS = str.maketrans("،؛؟۔।，。？！；：、", ",;?..,.?!;:,")
 
 
 def broken_off(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Ends a turn after a quarter to seven tenths of it."""
+    """Ends a turn after a quarter to seven tenths of it.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
     end = round(len(text) * draw.uniform(0.25, 0.7))
@@ -23,7 +28,12 @@ def broken_off(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | No
 
 
 def missing_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves out a sentence, of two."""
+    """Leaves out a sentence, of two.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     sentences = [one for one in _SENTENCE.split(sample.texts[-1]) if one]
     if len(sentences) != 2 or min(map(len, sentences)) * 3 < len(sample.texts[-1]):
         return None
@@ -31,7 +41,12 @@ def missing_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...
 
 
 def added_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Goes on with a sentence of another conversation."""
+    """Goes on with a sentence of another conversation.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     added = sample.next_texts[0]
     if len(added) < 0.8 * len(sample.texts[number]):
@@ -40,7 +55,12 @@ def added_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...] 
 
 
 def repeated_clause(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Says the end of a turn again and again."""
+    """Says the end of a turn again and again.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
     if _is_spaceless(sample):
@@ -51,23 +71,43 @@ def repeated_clause(sample: PerturbationSample, draw: Random) -> tuple[str, ...]
 
 
 def missing_turn(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves out a turn."""
+    """Leaves out a turn.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     return (*sample.texts[:number], *sample.texts[number + 1 :])
 
 
 def merged_turns(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Gives all turns as one."""
+    """Gives all turns as one.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     return (draw.choice((" ", "\n")).join(sample.texts),)
 
 
 def empty_turn(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Gives nothing for a turn."""
+    """Gives nothing for a turn.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     return sample.replaced(draw.randrange(len(sample.texts)), draw.choice(("", " ", "…", "\n")))
 
 
 def split_lines(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Breaks a turn into lines, or makes a list of it."""
+    """Breaks a turn into lines, or makes a list of it.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
     if draw.random() < 0.5:
@@ -77,7 +117,12 @@ def split_lines(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | N
 
 
 def open_bracket(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Opens a bracket that nobody closes."""
+    """Opens a bracket that nobody closes.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number]
     place = draw.randrange(len(text))
@@ -85,7 +130,12 @@ def open_bracket(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 
 def lost_question(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Makes a statement of a question."""
+    """Makes a statement of a question.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     stop = languages.get(sample.request.language).full_stop
     numbers = [
         number
@@ -100,7 +150,12 @@ def lost_question(sample: PerturbationSample, draw: Random) -> tuple[str, ...] |
 
 
 def latin_marks(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Writes Latin marks for those of the language, as translators do who know English best."""
+    """Writes Latin marks for those of the language, as translators do who know English best.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
     number = draw.randrange(len(sample.texts))
     text = sample.texts[number].translate(_LATIN_MARKS)
     return sample.replaced(number, text) if text != sample.texts[number] else None

@@ -78,7 +78,11 @@ class RateWithInterval:
 
 
 def total(shares: Iterable[RateWithInterval]) -> RateWithInterval:
-    """Returns the share of all cases together."""
+    """Returns the share of all cases together.
+
+    Args:
+        shares: Rates of disjoint cases.
+    """
     return sum(shares, RateWithInterval(count=0, total=0))
 
 

@@ -29,7 +29,12 @@ class PerturbationSample:
     next_texts: tuple[str, ...]
 
     def replaced(self, number: int, text: str) -> tuple[str, ...]:
-        """Returns the translation with another text for one turn."""
+        """Returns the translation with another text for one turn.
+
+        Args:
+            number: Number of the turn, from 0.
+            text: Its new text.
+        """
         return (*self.texts[:number], text, *self.texts[number + 1 :])
 
 

@@ -13,7 +13,11 @@ class BadReplyError(Exception):
 
 
 def write_turns(texts: Sequence[str]) -> str:
-    """Returns the reply that a perfect translator gives."""
+    """Returns the reply that a perfect translator gives.
+
+    Args:
+        texts: The translated turns.
+    """
     return json.dumps({"turns": list(texts)}, ensure_ascii=False)
 
 

@@ -89,7 +89,12 @@ def amounts(text: str, language: str) -> list[Amount]:
 
 
 def values_in(text: str, language: str) -> frozenset[float]:
-    """Returns all numbers of a text, in digits and in words, in every way of reading them."""
+    """Returns all numbers of a text, in digits and in words, in every way of reading them.
+
+    Args:
+        text: Any text.
+        language: ISO 639-1 code of its language.
+    """
     found = set(spelled_numbers(text, language)) | set(roman_numerals(text))
     for amount in amounts(text, language):
         found |= amount.values
@@ -185,6 +190,9 @@ def whole_word(word: str) -> str:
     """Returns a pattern for a word that doesn't go on; scripts without spaces always go on.
 
     A word that ends in `*` may go on.
+
+    Args:
+        word: The word, or a stem that ends in `*`.
     """
     if word.endswith("*"):
         return re.escape(word[:-1]) + r"[^\W\d_]*"
@@ -192,7 +200,11 @@ def whole_word(word: str) -> str:
 
 
 def roman_numerals(text: str) -> Iterator[float]:
-    """Yields the values of Roman numerals up to some tens, as centuries have them."""
+    """Yields the values of Roman numerals up to some tens, as centuries have them.
+
+    Args:
+        text: Any text.
+    """
     for match in _ROMAN.finditer(text):
         values = [_ROMAN_VALUES[sign] for sign in match[1]]
         following = [*values[1:], 0]
@@ -209,6 +221,10 @@ def spelled_numbers(text: str, language: str) -> Iterator[float]:
 
     A word that ends in `*` stands for every word that begins with it. Words that have no spaces
     around them in their script are found anywhere.
+
+    Args:
+        text: Any text.
+        language: ISO 639-1 code of its language.
     """
     words = language_profile(language).numbers
     if not words:

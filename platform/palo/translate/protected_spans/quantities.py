@@ -46,7 +46,11 @@ class Quantity:
     unit: str
 
     def converts_to(self, other: "Quantity") -> bool:
-        """Tells whether another quantity is the same in other units, but for rounding."""
+        """Tells whether another quantity is the same in other units, but for rounding.
+
+        Args:
+            other: The other quantity.
+        """
         pairs = [(a, b) for a in self.amount.values for b in other.amount.values]
         if self.unit in _DEGREES and other.unit in _DEGREES:
             return any(_same_heat(a, b) or _same_heat(b, a) for a, b in pairs)
@@ -84,6 +88,10 @@ def is_converted(quantity: Quantity, others: list[Quantity]) -> bool:
     """Tells whether one of some quantities is this one in other units.
 
     What lacks a unit may have any that the others have.
+
+    Args:
+        quantity: A quantity of one text.
+        others: All quantities of the other text.
     """
     units = {other.unit for other in others}
     return any(

@@ -99,6 +99,9 @@ def quotations(text: str) -> Iterator[tuple[int, int]]:
     """Yields what stands between quotation marks, where English words near it speak of writing.
 
     Also what is in capitals throughout, whatever is near it.
+
+    Args:
+        text: Any text.
     """
     for match in _QUOTED.finditer(text):
         start, end = match.span(match.lastindex or 0)
