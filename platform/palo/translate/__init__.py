@@ -1,1 +1,1 @@
-"""Translation of instructions: backends, locks, clean-up, checks, review, a learning translator."""
+"""Translation of instructions: backends, protected spans, normalizers, checks, review, learning."""

@@ -1,4 +1,4 @@
-"""Glossaries: names and terms whose translation is settled.
+"""Glossaries: names and terms with a fixed translation.
 
 A glossary is a TOML file with one table for each term. The key of the table is the term in the
 source's language; each language's code names the translation, or "=" for the term itself:
@@ -10,7 +10,7 @@ source's language; each language's code names the translation, or "=" for the te
     [PALO]
     "*" = "="
 
-"*" stands for every language that has no entry of its own. Terms are found as whole words, longer
+"*" is for every language without an entry of its own. Terms are found as whole words, longer
 ones first. Capital letters make no difference, except for a term that has some itself.
 """
 
@@ -32,20 +32,20 @@ class GlossaryEntry:
 
     Attributes:
         term: The term in the source's language.
-        translations: What must stand in a translation, by ISO 639-1 code or "*".
+        translations: The term in the translation, by ISO 639-1 code or "*".
     """
 
     term: str
     translations: tuple[tuple[str, str], ...]
 
     def wanted(self, language: str) -> str | None:
-        """Returns what must stand in a language; None if the entry doesn't say.
+        """Returns the term in a language; None if the entry has none.
 
         Args:
             language: ISO 639-1 code of the target language.
         """
-        told = dict(self.translations)
-        wanted = told.get(language, told.get(_ANY))
+        translations = dict(self.translations)
+        wanted = translations.get(language, translations.get(_ANY))
         return self.term if wanted == _SAME else wanted
 
 
@@ -54,13 +54,13 @@ class Terms:
     """The terms of a glossary that concern one language.
 
     Attributes:
-        pairs: Terms and what must stand for them.
+        pairs: Terms and their translations.
     """
 
     pairs: tuple[tuple[str, str], ...] = ()
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yields where terms stand in a text.
+        """Yields the places of terms in a text.
 
         Args:
             text: Any text in the source's language.
@@ -70,7 +70,7 @@ class Terms:
             yield from (match.span() for match in pattern.finditer(text))
 
     def wanted(self, found: str) -> str:
-        """Returns what must stand for a term that was found in a text.
+        """Returns the translation of a term that was found in a text.
 
         Args:
             found: A term as it is written in a text.
@@ -94,7 +94,7 @@ class Glossary:
     source_language: str = "en"
 
     def faults(self) -> Iterator[str]:
-        """Yields contradictions, languages that nobody knows, and empty terms."""
+        """Yields contradictions, unknown languages, and empty terms."""
         if not languages.known(self.source_language):
             yield f"the source's language {self.source_language} is unknown"
         seen: dict[tuple[str, str], str] = {}

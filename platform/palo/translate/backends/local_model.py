@@ -80,7 +80,7 @@ class LocalTranslator:
 
     @property
     def accepts_feedback(self) -> bool:
-        """Whether it has a prompt that could tell them."""
+        """Whether the model has a prompt, which can hold the reasons."""
         return self._kind == "chat"
 
     def prompt_hash(self, language: str) -> str:

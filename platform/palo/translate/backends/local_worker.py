@@ -14,11 +14,11 @@ _SENTENCE_ENDS = re.compile(r"(\n+|(?<=[.!?…])\s+)")
 
 
 Kind = Literal["chat", "codes", "stage"]
-"""How a model is asked: by a chat, by the codes of two languages, or as `taught` models of ours."""
+"""The input of a model: a chat, the codes of two languages, or that of a stage of ours."""
 
 
 def kind_of(folder: Path) -> Kind:
-    """Tells how a model is asked.
+    """Returns the kind of input that a model takes.
 
     Args:
         folder: Folder of the model.
@@ -69,7 +69,7 @@ class TaughtModel:
 
 
 def reads_and_writes_apart(folder: Path) -> bool:
-    """Tells whether a model is a sequence-to-sequence one.
+    """Returns whether a model is a sequence-to-sequence one.
 
     Args:
         folder: Folder of the model.

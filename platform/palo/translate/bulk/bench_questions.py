@@ -1,4 +1,4 @@
-"""The questions of a bench as conversations to translate, and back once people have approved."""
+"""A bench as conversations to translate, and the approved translations as a bench."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,12 +95,12 @@ class BenchQuestions:
 
 
 def write_bench(questions: BenchQuestions, folder: Path, codes: Sequence[str]) -> dict[str, int]:
-    """Writes what is approved as a bench that jobs/evaluate.py reads by the name `own`.
+    """Writes the approved translations as a bench that jobs/evaluate.py reads by the name `own`.
 
     Args:
         questions: The bench.
         folder: Folder of the job; the bench goes into its folder `bench`.
-        codes: ISO 639-1 codes of the languages wanted.
+        codes: ISO 639-1 codes of the target languages.
 
     Returns:
         How many questions each language has.

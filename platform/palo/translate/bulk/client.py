@@ -32,7 +32,7 @@ def answer_id(request: TranslationRequest) -> str:
 
 
 class TranslationClient:
-    """Asks one translator for what the ledger doesn't hold. Use it within `open`.
+    """Sends requests to one translator, unless the ledger holds the answer. Use it within `open`.
 
     Args:
         backend: The translator.

@@ -1,4 +1,4 @@
-"""What was asked of a translator and what came back: written down before it counts."""
+"""The write-ahead ledger of a job: requests before they are sent, answers before they count."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from palo.translate.backends.backend import Draft, TranslationFailure
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CachedDraft:
-    """A draft and who made it.
+    """A draft and its origin.
 
     Attributes:
         draft: The draft.
@@ -34,8 +34,8 @@ class Ledger:
         tokens_out: Tokens that were written.
         num_answers: How many there are.
         num_sent: Requests that were sent, attempts included.
-        num_open: Of those, the ones that nothing is known of: their answer was broken, never came,
-            or came when the job had been killed.
+        num_open: Of those, the ones without a known outcome: their answer was broken, lost, or
+            came after the job had been killed.
         open_cost: The most that these may have cost.
 
     Args:
@@ -84,7 +84,7 @@ class Ledger:
         return self._spent[prefix]
 
     def send(self, name: str, most_cost: float) -> None:
-        """Notes that a request is about to be sent.
+        """Records that a request is about to be sent.
 
         Args:
             name: The answer's, from `answer_id`.
@@ -93,7 +93,7 @@ class Ledger:
         self._add({"sent": name, "most": most_cost})
 
     def refuse(self, name: str) -> None:
-        """Notes that a request was refused, which costs nothing.
+        """Records that a request was refused, which costs nothing.
 
         Args:
             name: The answer's, from `answer_id`.
@@ -101,7 +101,7 @@ class Ledger:
         self._add({"refused": name})
 
     def answer(self, name: str, made: CachedDraft) -> None:
-        """Keeps an answer.
+        """Records an answer.
 
         Args:
             name: The answer's, from `answer_id`.
@@ -122,7 +122,7 @@ class Ledger:
         )
 
     def lose(self, name: str, failure: TranslationFailure) -> None:
-        """Notes that no answer will come.
+        """Records that a request failed.
 
         Args:
             name: The answer's, from `answer_id`.
@@ -131,7 +131,7 @@ class Ledger:
         self._add({"lost": name, "kind": failure.kind, "detail": failure.detail})
 
     def give_up(self) -> None:
-        """Counts what is in flight as open: nobody waits for it any more."""
+        """Counts the requests in flight as open."""
         for name in list(self._flying):
             self._give_up(name, self._flying[name])
 

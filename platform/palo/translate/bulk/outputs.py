@@ -1,4 +1,4 @@
-"""What a job leaves: records for a corpus, rows for review, rows of no use, and the account."""
+"""The outputs of a job: records for a corpus, translations for review, quarantine, counts."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from palo.translate.review.store import ReviewStore
 from palo.translate.translated import Decision, Translated, decide, to_row
 
 RECORDS, REVIEW, QUARANTINE, REJECTED = "records", "review", "quarantine", "rejected"
-_FATES = {
+_DESTINATIONS = {
     Decision.ACCEPT: RECORDS,
     Decision.RETRY: REVIEW,
     Decision.REVIEW: REVIEW,
@@ -31,17 +31,17 @@ _SHOWN = 3
 
 @dataclass(kw_only=True, slots=True)
 class LanguageAccount:
-    """What became of the conversations in one language.
+    """Counts of the conversations in one language.
 
     Attributes:
         records: Written for a corpus.
-        review: Wait for people.
+        review: Waiting for a review.
         quarantine: Of no use.
-        rejected: Rejected by people.
+        rejected: Rejected by reviewers.
         missing: Not translated yet.
-        reviewed: Of the records, those that people have approved.
-        attempts: By how often the translator was asked.
-        checks: By check and decision, of those that didn't accept.
+        reviewed: Records that reviewers have approved.
+        attempts: By number of attempts.
+        checks: By check and decision, other than ACCEPT.
         translators: By translator and hash of the prompt.
         examples: A few reasons of each check.
     """
@@ -62,8 +62,8 @@ class LanguageAccount:
         """Conversations that are translated."""
         return self.records + self.review + self.quarantine + self.rejected
 
-    def learn(self, made: Translated) -> None:
-        """Counts what is known of one translation.
+    def add(self, made: Translated) -> None:
+        """Counts one translation.
 
         Args:
             made: The translation.
@@ -78,7 +78,7 @@ class LanguageAccount:
                 examples.append(result.reason)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the account as JSON values."""
+        """Returns the counts as JSON values."""
         names = ("records", "review", "quarantine", "rejected", "missing", "reviewed")
         return {
             **{name: getattr(self, name) for name in names},
@@ -91,19 +91,19 @@ class LanguageAccount:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputForm:
-    """How a job's outputs are made.
+    """How the outputs of a job are written.
 
     Attributes:
         images: Folder of the images, for the list of sources.
-        review_share: Share of the conversations that people see though the checks accepted them:
-            only so can anybody tell what the checks miss.
+        review_share: Share of the accepted translations that are reviewed as well, which is the
+            only way to find what the checks miss.
     """
 
     images: Path | None = None
     review_share: float = 0.0
 
     def is_drawn(self, key: str) -> bool:
-        """Tells whether people see a translation whatever the checks say.
+        """Returns whether an accepted translation is reviewed as well.
 
         Args:
             key: The translation's name in the job.
@@ -115,19 +115,19 @@ class OutputForm:
 def write_outputs(
     folder: Path, source: Conversations, codes: Sequence[str], results: Results, form: OutputForm
 ) -> dict[str, LanguageAccount]:
-    """Writes, in the order of the source, what a job has so far; the same files whatever the order.
+    """Writes the results of a job in the order of the source, whatever order they came in.
 
-    What people have approved in the folder's review takes the place of the translation.
+    Texts that were approved in the folder's review replace the translations.
 
     Args:
         folder: The job's folder.
         source: The conversations.
-        codes: ISO 639-1 codes of the languages wanted.
-        results: What is done.
-        form: Where images are, and what people see beside the doubtful.
+        codes: ISO 639-1 codes of the target languages.
+        results: The finished translations.
+        form: How the outputs are written.
 
     Returns:
-        The account of each language.
+        The counts by language.
     """
     accounts = {code: LanguageAccount() for code in codes}
     store = ReviewStore(folder / REVIEW)
@@ -144,16 +144,16 @@ def write_outputs(
             if made is None:
                 account.missing += 1
                 continue
-            account.learn(made)
-            made, fate = _fate(made, store)
-            setattr(account, fate, getattr(account, fate) + 1)
-            if fate == RECORDS:
+            account.add(made)
+            made, destination = _reviewed(made, store)
+            setattr(account, destination, getattr(account, destination) + 1)
+            if destination == RECORDS:
                 account.reviewed += bool(made.reviewer)
                 files[RECORDS, code].write(_line(_llava_row(made)))
-            elif fate == QUARANTINE:
+            elif destination == QUARANTINE:
                 files[QUARANTINE, code].write(_line(to_row(made)))
-            is_unseen = fate == RECORDS and not made.reviewer
-            if fate == REVIEW or (is_unseen and form.is_drawn(made.key)):
+            is_unseen = destination == RECORDS and not made.reviewer
+            if destination == REVIEW or (is_unseen and form.is_drawn(made.key)):
                 waiting.append(made)
     if waiting:
         store.add(waiting)
@@ -163,15 +163,15 @@ def write_outputs(
     return accounts
 
 
-def _fate(made: Translated, store: ReviewStore) -> tuple[Translated, str]:
-    """Returns what holds of a translation after its review, and where it goes."""
+def _reviewed(made: Translated, store: ReviewStore) -> tuple[Translated, str]:
+    """Returns a translation as its review left it, and its destination."""
     item = store.find(made.key)
     if item is not None and item.edition == edition_of(made):
-        if (verdict := item.approved) is not None:
-            return replace(made, texts=verdict.texts, reviewer=verdict.reviewer), RECORDS
+        if (decision := item.approved) is not None:
+            return replace(made, texts=decision.texts, reviewer=decision.reviewer), RECORDS
         if item.state == "rejected":
             return made, REJECTED
-    return made, _FATES[decide(made.checks)]
+    return made, _DESTINATIONS[decide(made.checks)]
 
 
 def _pairs(source: Conversations, codes: Sequence[str]) -> Iterator[tuple[Record, str]]:

@@ -1,4 +1,4 @@
-"""What people see of a job while it runs: how far, how fast, what it has cost and will cost."""
+"""Progress of a job: conversations, throughput, cost so far and projected cost."""
 
 import time
 from collections.abc import Callable
@@ -10,14 +10,14 @@ _LINE_EVERY_S = 5.0
 
 
 class TranslationProgress:
-    """Says every few seconds how far a job is.
+    """Reports the progress of a job every few seconds.
 
     Args:
-        say: Takes the lines.
+        say: Receives the lines.
         total: Conversations to do, those done before included.
         done: Conversations done before.
-        ledger: What has been spent.
-        clock: Tells seconds.
+        ledger: The cost so far.
+        clock: Returns seconds.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class TranslationProgress:
         self._said = -1
 
     def add(self) -> None:
-        """Counts one conversation that is done, and says so now and then."""
+        """Counts one finished conversation, and reports every few seconds."""
         self.num_done += 1
         if self._clock() - self._last >= _LINE_EVERY_S:
             self.tell()
 
     def tell(self) -> None:
-        """Says how far the job is, if that is news."""
+        """Reports the progress, if it has changed."""
         self._last = self._clock()
         if self._said == self.num_done:
             return

@@ -1,4 +1,4 @@
-"""What became of each conversation, written down once."""
+"""The finished translations of a job."""
 
 import hashlib
 from pathlib import Path
@@ -39,11 +39,11 @@ class Results:
         return len(self._places)
 
     def has(self, record: Record, language: str) -> bool:
-        """Tells whether a conversation is done, in the words that it has now.
+        """Returns whether a conversation is translated, with its present text.
 
         Args:
             record: The conversation.
-            language: ISO 639-1 code of the language wanted.
+            language: ISO 639-1 code of the target language.
         """
         found = self._places.get(f"{record.record_id}>{language}")
         return found is not None and found[1] == _words_of(record)
@@ -58,11 +58,11 @@ class Results:
         self._places[made.key] = place, _words_of(made.source)
 
     def find(self, record: Record, language: str) -> Translated | None:
-        """Returns what became of a conversation; None if it isn't done.
+        """Returns the translation of a conversation; None if there is none.
 
         Args:
             record: The conversation.
-            language: ISO 639-1 code of the language wanted.
+            language: ISO 639-1 code of the target language.
         """
         if not self.has(record, language):
             return None

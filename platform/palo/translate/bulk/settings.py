@@ -169,7 +169,7 @@ class TranslateJob:
         return kept.strip("-") or "source"
 
     def conversations(self) -> Source | BenchQuestions:
-        """Returns what is to be translated."""
+        """Returns the conversations to translate."""
         if self.bench:
             return BenchQuestions(
                 bench=self.bench, folder=self.source, language=self.source_language
@@ -183,7 +183,7 @@ class TranslateJob:
         )
 
     def work(self) -> TranslationWork:
-        """Returns what is to be done.
+        """Returns what the job translates, and how.
 
         Raises:
             ConfigError: If a glossary is wrong or contradicts itself, or there is no translator.

@@ -1,4 +1,4 @@
-"""The conversations that are to be translated, read again and again in the same order."""
+"""The source of a translation job: conversations that are read repeatedly, in the same order."""
 
 import sys
 from collections import Counter
@@ -16,10 +16,10 @@ _IMAGE_FOLDER = "."
 
 
 class Conversations(Protocol):
-    """Conversations that are read again and again in the same order.
+    """Conversations that are read repeatedly, in the same order.
 
     Attributes:
-        is_corpus: Whether their translations are to become a corpus.
+        is_corpus: Whether their translations become sources of a corpus.
     """
 
     is_corpus: bool
@@ -45,7 +45,7 @@ class Conversations(Protocol):
         """Yields the conversations.
 
         Args:
-            on_bad: Takes reason and detail of each row that is no conversation.
+            on_bad: Receives reason and detail of each row that is no conversation.
         """
         ...
 
@@ -77,7 +77,7 @@ class Source:
         """Yields the conversations; images keep the paths that the rows have.
 
         Args:
-            on_bad: Takes reason and detail of each row that is no conversation.
+            on_bad: Receives reason and detail of each row that is no conversation.
 
         Raises:
             DataError: If the source can't be used as a whole.
@@ -112,7 +112,7 @@ def own_path(image: str | None) -> str | None:
 
 @dataclass(kw_only=True, slots=True)
 class Counted:
-    """What a source holds.
+    """The size of a source.
 
     Attributes:
         records: Conversations by the ISO 639-1 code of their language.
@@ -132,7 +132,7 @@ class Counted:
 
 
 def count(source: Conversations) -> Counted:
-    """Reads a source once, to know how much there is to do.
+    """Counts the conversations of a source.
 
     Args:
         source: The conversations.

@@ -1,1 +1,1 @@
-"""Checks: each decides about a translation and says why."""
+"""Quality checks: each decides about a translation, and gives its reason."""

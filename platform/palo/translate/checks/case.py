@@ -1,4 +1,4 @@
-"""What checks look at: a translation with its source, and how strict they are to be."""
+"""The input of quality checks: a translation with its source, and the limits."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,14 +19,13 @@ _SPACELESS = ("Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckLimits:
-    """How strict the checks are.
+    """The limits of the checks.
 
     Attributes:
-        length_spreads: How many standard deviations a translation may be too short or too long.
-        shortest: Characters below which a length says nothing.
-        foreign_letters: How many letters of a script that belongs to neither language may stand
-            together.
-        untranslated_words: How many small words of the source may stand together untranslated.
+        length_spreads: Most standard deviations from the expected length.
+        shortest: Fewest characters of a source whose length is checked.
+        foreign_letters: Most letters of scripts that belong to neither language.
+        untranslated_words: Most lower-case words of the source in a row.
         round_trip: Least chrF, from 0 to 100, of the translation back against the source.
         agreement: Least chrF of a second translation against this one.
         conversions: Whether a length, weight or speed may be given in other units, if it is right.
@@ -54,11 +53,11 @@ class CheckLimits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """What else is known of a translation, if it was asked for.
+    """Second opinions about a translation.
 
     Attributes:
-        round_trip: Its turns translated back into the source's language.
-        second: Its turns as another backend has them.
+        round_trip: Its turns translated back into the source's language; None without.
+        second: The turns of another backend's translation; None without.
     """
 
     round_trip: tuple[str, ...] | None = None
@@ -67,14 +66,14 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Side:
-    """One turn: what it was and what it has become.
+    """One turn with its translation.
 
     Attributes:
         number: Number of the turn.
-        protected: The protected source.
-        source: The source's words, spaces in the place of marks.
+        protected: The source with placeholders.
+        source: The source's text, spaces in the place of placeholders.
         text: The translation.
-        words: The translation's words without what spans account for.
+        words: The translation without its protected spans.
     """
 
     number: int
@@ -86,14 +85,14 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckCase:
-    """A translation to judge.
+    """A translation to check.
 
     Attributes:
-        request: What was to be translated.
-        texts: Its translation, marks replaced.
-        limits: How strict to be.
-        evidence: What else is known.
-        finder: Tells languages apart.
+        request: The request that it answers.
+        texts: Its turns, placeholders replaced.
+        limits: The limits of the checks.
+        evidence: The second opinions.
+        finder: Identifies languages.
     """
 
     request: TranslationRequest
@@ -149,7 +148,7 @@ def fault(check: str, side: Side, reason: str, doubt: float) -> CheckResult:
 
 
 Check = Callable[[CheckCase], Iterator[CheckResult]]
-"""Yields what a check has against a translation, or doubts; nothing if all is well."""
+"""A quality check: yields its objections and doubts; nothing for a flawless translation."""
 
 
 def _side(number: int, protected: ProtectedText, text: str) -> Side:

@@ -1,4 +1,4 @@
-"""Checks against the source: protected spans, and second opinions where they were asked for."""
+"""Checks against the source: protected spans, and second opinions."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -9,11 +9,11 @@ from palo.translate.protected_spans.verify import LanguagePair, verify_spans
 from palo.translate.translated import CheckResult, Decision
 
 _MOST_FAULTS = 100
-"""A turn with more is told only these: nobody reads the others."""
+"""Most faults that are reported for a turn."""
 
 
 def protected_spans(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each span that is lost, doubled or changed.
+    """Yields each protected span that is lost, doubled or changed, and each added number.
 
     Args:
         case: The translation and its source.
@@ -29,7 +29,7 @@ def protected_spans(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def round_trip(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn whose translation back has little in common with the source.
+    """Yields each turn whose back translation differs much from the source.
 
     Args:
         case: The translation and its source.
@@ -41,7 +41,7 @@ def round_trip(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def agreement(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that another backend translates quite differently.
+    """Yields each turn that another backend translates differently.
 
     Args:
         case: The translation and its source.

@@ -16,7 +16,7 @@ _ENDS = frozenset(".!?…。！？؟۔।॥:：;；")
 _QUESTIONS = frozenset("?？؟")
 _QUOTES = "\"'“”‘’„»」』"
 _CLOSERS = _QUOTES + "）)]*_ \u00a0\u202f\u200f"
-# A short text varies more: by this many standard deviations, over the root of its length.
+# Short texts vary more: this is divided by the root of the length, and added to the spread.
 _CHANCE = 1.5
 # With a sentence more or less than the source, this share of the usual limit holds.
 _WITH_OTHER_SENTENCES = 0.55
@@ -24,14 +24,14 @@ _SENTENCE_END = re.compile(r"[.!?](?=[\s\"'”’»)]|$)|[。！？۔؟।॥]")
 _SHORTER, _MUCH_SHORTER = 0.0, -1.5
 _WORDS, _CHARACTERS = 3, 8
 _MOST_SAME_WORDS = 2
-# A long name that is said again is no fault.
 _MOST_TOKENS = 50_000
-"""What comes behind so many words or characters isn't looked at."""
+"""Later words or characters of a turn aren't checked."""
+# A long name that is repeated is no fault.
 _FEW_WORDS, _FEW_CHARACTERS = 2, 6
 
 
 def turns(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields that turns are missing, too many, or empty, or hold too much that must stay.
+    """Yields missing, surplus and empty turns, and turns with too many protected spans.
 
     Args:
         case: The translation and its source.
@@ -124,7 +124,7 @@ def length(case: CheckCase) -> Iterator[CheckResult]:
 
 
 def ending(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that breaks off, or whose question has become none.
+    """Yields each turn that breaks off, or has lost its question.
 
     Args:
         case: The translation and its source.
@@ -159,7 +159,7 @@ def _num_sentences(text: str) -> int:
 
 
 def _breaks_off(case: CheckCase, side: Side) -> bool:
-    """Tells whether a turn without a mark at its end is so short that some of it is missing."""
+    """Returns whether a turn without a mark at its end is so short that some of it is missing."""
     text = side.words.rstrip()
     if text.endswith(tuple(_QUOTES)) and side.source.rstrip().endswith(tuple(_QUOTES)):
         return False
@@ -170,7 +170,7 @@ def _breaks_off(case: CheckCase, side: Side) -> bool:
 
 
 def _spreads(case: CheckCase, side: Side) -> float | None:
-    """Returns by how many standard deviations a translation is too long; None if nobody can say."""
+    """Returns the standard deviations from the expected length; None for a short source."""
     before, after = len(side.source.strip()), len(side.words.strip())
     if before < case.limits.shortest or not after:
         return None

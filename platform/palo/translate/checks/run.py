@@ -1,4 +1,4 @@
-"""Judges translations: asks every check, and decides what a fault means after some attempts."""
+"""Runs the quality checks, and decides what follows from a fault after each attempt."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -37,24 +37,24 @@ CHECKS: Mapping[str, Check] = {
     "round_trip": round_trip,
     "agreement": agreement,
 }
-"""Every check by its name."""
+"""All checks by name."""
 
 _EVIDENCE = {"round_trip": "round_trip", "agreement": "second"}
-"""What checks judge by besides the translation; without it they have no say."""
+"""Checks that need a second opinion, by the field of `Evidence` that holds it."""
 
 _HOPELESS = ("turns", "language", "refusal")
-"""Checks whose faults leave nothing that a reviewer could correct."""
+"""Checks whose faults leave nothing to correct."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckSettings:
-    """Which checks judge, and how.
+    """Which checks run, and how.
 
     Attributes:
         checks: Names of the checks.
-        retries: How often a faulty translation is asked for again. After that it goes to review, or
-            to quarantine where there is nothing to review.
-        limits: How strict the checks are.
+        retries: Most further attempts. After them a faulty translation goes to review, or to
+            quarantine where there is nothing to correct.
+        limits: The limits of the checks.
         by_language: Other limits for single languages, by ISO 639-1 code.
     """
 
@@ -64,7 +64,7 @@ class CheckSettings:
     by_language: tuple[tuple[str, CheckLimits], ...] = ()
 
     def faults(self) -> Iterator[str]:
-        """Yields checks that nobody knows, and values that are out of range."""
+        """Yields unknown checks, and values that are out of range."""
         for name in self.checks:
             if name not in CHECKS:
                 yield f"checks names {name}, which is none of {', '.join(CHECKS)}"
@@ -88,18 +88,18 @@ def run_checks(
     settings: CheckSettings = _DEFAULT,
     evidence: Evidence = _NOTHING,
 ) -> tuple[CheckResult, ...]:
-    """Asks every check about a translation.
+    """Runs all checks of a translation.
 
     Args:
-        request: What was to be translated.
-        texts: Its translation: turn by turn, marks replaced, cleaned.
-        settings: Which checks, and how strict.
-        evidence: What else is known of it.
+        request: The request that it answers.
+        texts: Its turns, placeholders replaced and normalized.
+        settings: Which checks run, and how.
+        evidence: Second opinions, if there are any.
 
     Returns:
-        For each check what it has against the translation, the gravest last, or that it accepts.
-        With the wrong number of turns, or an empty one, the other checks aren't asked, and those
-        that need evidence only where there is some.
+        For each check its objections, the most severe last, or one acceptance. With missing or
+        empty turns the other checks don't run; those that need evidence run only where there is
+        some.
     """
     case = CheckCase(
         request=request,
@@ -123,7 +123,7 @@ def run_checks(
 def _settled(
     result: CheckResult, request: TranslationRequest, settings: CheckSettings
 ) -> CheckResult:
-    """Asks for no further attempt after the last one."""
+    """Replaces the wish for another attempt after the last one."""
     if result.decision is not Decision.RETRY or request.attempt < settings.retries:
         return result
     last = Decision.QUARANTINE if result.check in _HOPELESS else Decision.REVIEW

@@ -1,4 +1,4 @@
-"""Checks of the words: language, script, what is left untranslated, names, chatter, refusals."""
+"""Checks of the wording: language, script, untranslated words, names, chatter, refusals."""
 
 import re
 from collections import defaultdict
@@ -28,7 +28,7 @@ _LATIN_WORD = re.compile(r"[A-Za-z]+")
 _LATIN_WORD_ALONE = re.compile(r"(?<![A-Za-z])(?<![A-Za-z] )[A-Za-z]++(?! [A-Za-z])")
 _NAME = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b")
 _MOST_NAMES = 1000
-"""A conversation with more names is none: it isn't looked at."""
+"""A conversation with more names isn't checked."""
 _SENTENCE = re.compile(r"[\n.!?。！？۔।؟(（]+")
 # What stands before a first colon.
 _COLON = re.compile("[:：]")
@@ -86,9 +86,9 @@ def _scripts(language: str) -> tuple[str, ...]:
 
 
 def _foreign(side: Side, own: set[str], source: tuple[str, ...]) -> dict[str, int]:
-    """Counts letters of scripts that nobody can have meant, by script.
+    """Counts the letters of unexpected scripts, by script.
 
-    A script that is neither language's may stand where the source has it too.
+    A script of neither language is expected where the source has it too.
     """
     found = letters_by_script(side.words)
     if found.keys() <= own:
@@ -227,7 +227,7 @@ def _spoken(case: CheckCase, text: str, source: str) -> str:
 
 @cache
 def _phrases(language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns how sentences about a translation begin, and what its headings hold."""
+    """Returns the beginnings of sentences about a translation, and the stems of its headings."""
     spoken = language_profile(language).spoken
     return tuple(one.rstrip("!") for one in spoken), tuple(one.rstrip(":：!,") for one in spoken)
 

@@ -1,11 +1,11 @@
-"""Reads the facts of a language: `facts/<code>.toml`, or what holds for any language.
+"""The profile of a language for translation: `<code>.toml` beside this file, or a default.
 
-A file may tell, all of it optional:
+A file may have these entries:
 
     length = 0.13                     # natural logarithm of its characters per character of English
     length_spread = 0.05              # standard deviation of that in long texts
-    spoken = ["the answer is"]        # how a translator talks about the work instead of doing it
-    refused = ["I can't"]             # how it refuses
+    spoken = ["the answer is"]        # a translator's comments on its work
+    refused = ["I can't"]             # its refusals
     afternoon = ["p.m."]              # what follows an hour after noon
     prefixes = ["al"]                 # what may be written together with the word behind it
     finals = ["ed"]                   # last words, where full stops are often left out
@@ -28,13 +28,13 @@ from palo.config import from_dict
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LanguageProfile:
-    """What translation needs to know of a language.
+    """Properties of a language that normalizers and checks need.
 
     Attributes:
         length: Natural logarithm of its characters per character of English.
         length_spread: Standard deviation of that in long texts.
-        spoken: How a translator talks about the work instead of doing it.
-        refused: How it refuses.
+        spoken: Phrases of a translator that comments on its work.
+        refused: Phrases of a translator that refuses.
         afternoon: What follows an hour after noon.
         prefixes: What may be written together with the word behind it.
         finals: How the last words of sentences end, where people often leave out the full stop.
@@ -57,7 +57,7 @@ class LanguageProfile:
 
 @cache
 def language_profile(language: str) -> LanguageProfile:
-    """Returns the facts of a language; a language without a file has those of none in particular.
+    """Returns the profile of a language; the default one for a language without a file.
 
     Args:
         language: ISO 639-1 code.

@@ -1,4 +1,4 @@
-"""The translator that learns: what people corrected becomes its training set, and shows its gain.
+"""A translator that learns from reviews: corrections become its training set, and measure its gain.
 
     review --examples--> training set with a held-out part --teach--> adapter
     held-out part, translated before and after --measure--> table, image, page

@@ -1,4 +1,4 @@
-"""What translators can learn from a review: turns with the words that people approved."""
+"""Training examples from a review: turns with their approved translations."""
 
 import hashlib
 from collections.abc import Iterable
@@ -66,7 +66,7 @@ def examples_of(items: Iterable[Item]) -> list[TranslationExample]:
 def divide(
     examples: Iterable[TranslationExample], held_out_share: float, seed: int = 0
 ) -> tuple[list[TranslationExample], list[TranslationExample]]:
-    """Divides examples into those to learn from and those to be measured with.
+    """Divides examples into a training part and a held-out part.
 
     All translations of a conversation, and all conversations about an image, are on one side, and
     nothing is held out that is also learnt, such as a question that many conversations ask: a

@@ -1,4 +1,4 @@
-"""How good translations of held-out text are: likeness, checks, edits, faults by kind."""
+"""Quality of held-out translations: chrF, passed checks, edits, faults by check."""
 
 import unicodedata
 from collections import Counter
@@ -43,7 +43,7 @@ def measure(examples: Sequence[TranslationExample], texts: Sequence[str]) -> dic
     """Measures translations of held-out examples.
 
     Args:
-        examples: What was translated.
+        examples: The turns that were translated.
         texts: The translations, in the same order.
 
     Returns:
@@ -61,7 +61,7 @@ def measure(examples: Sequence[TranslationExample], texts: Sequence[str]) -> dic
 
 
 def checks_of(example: TranslationExample, text: str) -> tuple[CheckResult, ...]:
-    """Returns what the checks say of a translation of one turn.
+    """Returns the results of the checks of one turn.
 
     Args:
         example: The turn.
@@ -82,7 +82,7 @@ def checks_of(example: TranslationExample, text: str) -> tuple[CheckResult, ...]
 
 
 def num_edits(text: str, wanted: str, language: str) -> tuple[int, int]:
-    """Returns how many words differ, and how many are wanted.
+    """Returns the number of word edits, and the number of approved words.
 
     Args:
         text: A translation.

@@ -62,7 +62,12 @@ def write_gain(folder: Path, gain: Gain) -> str:
 
 
 def as_table(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> str:
-    """Returns a Markdown table of both measures, with the faults by kind below it."""
+    """Returns a Markdown table of both measures, with the faults by check below it.
+
+    Args:
+        before: Measures of the model before it was taught, by language.
+        after: Measures afterwards.
+    """
     lines = [
         "| language | texts | chrF before | after | checks passed before | after "
         "| edits per 100 words before | after |",
@@ -83,7 +88,12 @@ def as_table(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> str
 
 
 def kinds_of_faults(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> list[str]:
-    """Returns the checks that found a fault, the most frequent before first."""
+    """Returns the checks that found a fault, the most frequent one before teaching first.
+
+    Args:
+        before: Measures of the model before it was taught, by language.
+        after: Measures afterwards.
+    """
     counts = {**after["all"].faults_per_100_texts, **before["all"].faults_per_100_texts}
     return sorted(counts, key=lambda kind: (-counts[kind], kind))
 
@@ -91,7 +101,10 @@ def kinds_of_faults(before: Mapping[str, Measure], after: Mapping[str, Measure])
 def examples_page(gain: Gain) -> str:
     """Returns a page with held-out texts before and after, their differences marked.
 
-    As the paper's Figure 3 shows them: what was wrong, and what became of it.
+    As in the paper's Figure 3: the errors, and their corrections.
+
+    Args:
+        gain: The held-out texts with both translations.
     """
     rows: list[tuple[str, ...]] = []
     for example, old, new in zip(gain.examples, gain.before, gain.after, strict=True):

@@ -1,4 +1,4 @@
-"""Teaches a local causal model what people approved: a corpus of text, one stage of training."""
+"""Trains a local causal model on approved translations: a text corpus and one training stage."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

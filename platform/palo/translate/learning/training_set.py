@@ -1,4 +1,4 @@
-"""Examples as files that models are taught with."""
+"""Training sets for translators, in OpenAI's and in LLaVA's format."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -75,11 +75,11 @@ def write_training_set(
 
 
 def short_prompt(text: str, language: str) -> str:
-    """Returns how a small model of ours is asked, without a word too many.
+    """Returns the prompt of a small model of ours, as short as possible.
 
     Args:
-        text: The words to translate.
-        language: ISO 639-1 code of the language wanted.
+        text: The text to translate.
+        language: ISO 639-1 code of the target language.
     """
     return f"{languages.get(language).name}: {text}"
 
@@ -103,7 +103,7 @@ def record_row(example: TranslationExample) -> dict[str, Any]:
 def chat_row(example: TranslationExample) -> dict[str, Any]:
     """Returns an example as OpenAI's fine-tuning takes it.
 
-    The prompt is the one that servers get in bulk; spans stand as marks in question and answer.
+    The prompt is that of the bulk job; question and answer have placeholders.
 
     Args:
         example: The turn with its approved translation.

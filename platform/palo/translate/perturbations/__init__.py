@@ -1,1 +1,1 @@
-"""Faults that translators make, put into right translations to measure what the checks catch."""
+"""Perturbations: errors injected into correct translations, to measure the quality checks."""

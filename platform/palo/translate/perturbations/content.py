@@ -47,7 +47,7 @@ def changed_lock(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 
 def stray_mark(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves a mark in the text that stands for nothing.
+    """Inserts a placeholder without a protected span.
 
     Args:
         sample: A correct translation.
@@ -94,7 +94,7 @@ def changed_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] 
 
 
 def added_number(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Puts a number in front that nobody named.
+    """Prepends a number that the source lacks.
 
     Args:
         sample: A correct translation.
@@ -135,7 +135,7 @@ _LAST_LATIN = "\u02ff"
 
 
 def other_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Answers a turn in another language.
+    """Replaces a turn by its translation into another language.
 
     Args:
         sample: A correct translation.
@@ -146,7 +146,7 @@ def other_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] 
 
 
 def source_language(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Leaves a turn as it was.
+    """Leaves a turn untranslated.
 
     Args:
         sample: A correct translation.

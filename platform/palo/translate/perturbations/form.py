@@ -13,7 +13,7 @@ _LATIN_MARKS = str.maketrans("،؛؟۔।，。？！；：、", ",;?..,.?!;:,")
 
 
 def broken_off(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Ends a turn after a quarter to seven tenths of it.
+    """Cuts a turn off after 25 to 70 % of it.
 
     Args:
         sample: A correct translation.
@@ -41,7 +41,7 @@ def missing_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...
 
 
 def added_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Goes on with a sentence of another conversation.
+    """Adds a sentence of another conversation.
 
     Args:
         sample: A correct translation.
@@ -55,7 +55,7 @@ def added_sentence(sample: PerturbationSample, draw: Random) -> tuple[str, ...] 
 
 
 def repeated_clause(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Says the end of a turn again and again.
+    """Repeats the end of a turn three times.
 
     Args:
         sample: A correct translation.
@@ -82,7 +82,7 @@ def missing_turn(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 
 def merged_turns(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Gives all turns as one.
+    """Joins all turns.
 
     Args:
         sample: A correct translation.
@@ -92,7 +92,7 @@ def merged_turns(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | 
 
 
 def empty_turn(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Gives nothing for a turn.
+    """Empties a turn.
 
     Args:
         sample: A correct translation.
@@ -117,7 +117,7 @@ def split_lines(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | N
 
 
 def open_bracket(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Opens a bracket that nobody closes.
+    """Opens a bracket without closing it.
 
     Args:
         sample: A correct translation.
@@ -150,7 +150,7 @@ def lost_question(sample: PerturbationSample, draw: Random) -> tuple[str, ...] |
 
 
 def latin_marks(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
-    """Writes Latin marks for those of the language, as translators do who know English best.
+    """Replaces the language's punctuation marks by Latin ones.
 
     Args:
         sample: A correct translation.

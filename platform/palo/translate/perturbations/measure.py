@@ -19,8 +19,8 @@ from palo.translate.perturbations.sample import (
 from palo.translate.translated import CheckResult, Decision, decide
 
 KINDS: Mapping[str, Perturbation] = {
-    seed.__name__: seed
-    for seed in (
+    perturbation.__name__: perturbation
+    for perturbation in (
         content.dropped_lock,
         content.changed_lock,
         content.stray_mark,
@@ -48,16 +48,16 @@ KINDS: Mapping[str, Perturbation] = {
         content.wrapped,
     )
 }
-"""Functions that put a fault of a kind into a right translation."""
+"""Perturbations by name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateWithInterval:
-    """How many of some cases something is true of.
+    """A share of some cases, with its confidence interval.
 
     Attributes:
-        count: Of how many it is.
-        total: How many there are.
+        count: Cases for which something holds.
+        total: All cases.
     """
 
     count: int
@@ -88,7 +88,7 @@ def total(shares: Iterable[RateWithInterval]) -> RateWithInterval:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedReference:
-    """A right sentence that a check refuses.
+    """A correct sentence that a check refuses.
 
     Attributes:
         source: The source.
@@ -103,14 +103,14 @@ class RefusedReference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckRates:
-    """The checks in one language.
+    """Detection and false-alarm rates of the checks in one language.
 
     Attributes:
-        caught: By kind of fault, how many are refused, or repaired by the rules of the language.
-        refused: How many right sentences are refused.
-        by_check: How many right sentences each check refuses.
-        examples: The right sentences that are refused.
-        missed: By kind, translations whose fault nothing caught.
+        caught: By perturbation, the share that is refused, or repaired by the normalizers.
+        refused: The share of correct sentences that are refused.
+        by_check: Number of correct sentences that each check refuses.
+        examples: The correct sentences that are refused.
+        missed: By perturbation, the perturbed translations that every check accepts.
     """
 
     caught: Mapping[str, RateWithInterval]
@@ -134,8 +134,8 @@ def measure(
     Args:
         rows: Sentences with their translations by ISO 639-1 code.
         language: ISO 639-1 code of the language to measure.
-        cases: How many faults of each kind to seed at most.
-        source: ISO 639-1 code of the language that they are translated from.
+        cases: Most perturbed translations of each kind.
+        source: ISO 639-1 code of the source language.
         seed: Perturbation of every draw.
         settings: The checks' settings.
     """
@@ -176,7 +176,7 @@ def measure(
 def _caught(
     kind: str, samples: Iterable[PerturbationSample], cases: int, seed: int, settings: CheckSettings
 ) -> tuple[RateWithInterval, tuple[str, ...]]:
-    """Seeds one kind of fault into right translations until there are enough."""
+    """Perturbs correct translations in one way until there are enough."""
     draw = Random(f"{seed} {kind}")  # noqa: S311 - nothing secret is drawn
     count = total = 0
     missed = []
@@ -206,7 +206,7 @@ def _refusals(
 
 
 def _alike(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns texts to compare: nobody can know which of Chinese's two commas a Latin one was."""
+    """Returns texts to compare: a Latin comma may stand for either of Chinese's two."""
     return tuple(text.replace("、", "，") for text in texts)
 
 
@@ -217,11 +217,11 @@ def _cleaned(sample: PerturbationSample, texts: tuple[str, ...]) -> tuple[str, .
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChangedSentence:
-    """A sentence that the rules of its language change.
+    """A sentence that the normalizers of its language change.
 
     Attributes:
-        before: As it was.
-        after: As the rules have it.
+        before: The sentence in Unicode's composed form.
+        after: The normalized sentence.
     """
 
     before: str
@@ -229,10 +229,10 @@ class ChangedSentence:
 
 
 def changed_by_normalizers(texts: Iterable[str], language: str) -> Iterator[ChangedSentence]:
-    """Yields what the rules change, beyond Unicode's composed form.
+    """Yields the sentences that the normalizers change, beyond Unicode's composed form.
 
     Args:
-        texts: Sentences that people wrote.
+        texts: Sentences written by people.
         language: ISO 639-1 code.
     """
     for text in texts:
@@ -242,10 +242,10 @@ def changed_by_normalizers(texts: Iterable[str], language: str) -> Iterator[Chan
 
 
 def table(measured: Mapping[str, CheckRates]) -> str:
-    """Returns the shares that were caught by kind, and refused, for each language.
+    """Returns a table of the rates by perturbation and language.
 
     Args:
-        measured: What was measured, by the heading of its column.
+        measured: The rates, by the heading of their column.
     """
     rows = [("kind", *measured, "all")]
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""Right translations to put faults into: conversations made of sentences with their references."""
+"""Correct translations to perturb: conversations made of parallel sentences."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from palo.text.messages import Turn
 from palo.translate.protected_spans.protect import protect_record
 from palo.translate.request import TranslationRequest
 
-_LOCKS = ("https://example.org/p/{n}", "`x_{n} = f(y)`", "me{n}@example.org", "photo_{n}.jpg")
+_SPANS = ("https://example.org/p/{n}", "`x_{n} = f(y)`", "me{n}@example.org", "photo_{n}.jpg")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PerturbationSample:
-    """A right translation.
+    """A correct translation.
 
     Attributes:
-        request: What was translated.
+        request: The request that it answers.
         texts: Its translation, turn by turn.
         others: The same turns in other languages, by ISO 639-1 code.
         next_texts: Turns of another conversation in the same language.
@@ -39,7 +39,7 @@ class PerturbationSample:
 
 
 Perturbation = Callable[[PerturbationSample, Random], tuple[str, ...] | None]
-"""Returns a translation with a fault; None where the fault can't be made."""
+"""Returns a perturbed translation; None where the perturbation isn't possible."""
 
 
 def plain_samples(
@@ -49,8 +49,8 @@ def plain_samples(
 
     Args:
         rows: Sentences by ISO 639-1 code.
-        language: ISO 639-1 code of the language wanted.
-        source: ISO 639-1 code of the language that is translated from.
+        language: ISO 639-1 code of the target language.
+        source: ISO 639-1 code of the source language.
     """
     for number in range(0, len(rows) - 1, 2):
         turns = rows[number], rows[number + 1]
@@ -60,18 +60,18 @@ def plain_samples(
 def rich_samples(
     rows: Sequence[Mapping[str, str]], language: str, source: str = "en"
 ) -> Iterator[PerturbationSample]:
-    """Yields conversations whose answers have two sentences, and every other one a span.
+    """Yields conversations with answers of two sentences, every other one with a protected span.
 
     Args:
         rows: Sentences by ISO 639-1 code.
-        language: ISO 639-1 code of the language wanted.
-        source: ISO 639-1 code of the language that is translated from.
+        language: ISO 639-1 code of the target language.
+        source: ISO 639-1 code of the source language.
     """
     for number in range(0, len(rows) - 2, 3):
         question, *sentences = rows[number : number + 3]
         parts = [*sentences]
         if number % 2:
-            span = _LOCKS[number // 2 % len(_LOCKS)].format(n=number)
+            span = _SPANS[number // 2 % len(_SPANS)].format(n=number)
             parts.append(dict.fromkeys(question, span))
         answer = {code: " ".join(part[code] for part in parts) for code in question}
         yield _sample((question, answer), rows[number - 2], (language, source), number)

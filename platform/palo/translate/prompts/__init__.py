@@ -1,1 +1,1 @@
-"""What a translator is told: words as data, one file for all languages and one for each."""
+"""The prompts of translators, as data: one file for all languages, and one for each."""

@@ -1,4 +1,4 @@
-"""The words that a translator is given for a conversation, and the name of their version."""
+"""Builds the prompts of translators, and names their version."""
 
 import json
 import tomllib
@@ -35,7 +35,7 @@ def conversation_messages(request: TranslationRequest) -> list[Message]:
 
 
 def turn_messages(request: TranslationRequest, number: int) -> list[Message]:
-    """Returns the chat that asks for one turn, with what was said before it.
+    """Returns the chat that asks for one turn, with the turns before it as context.
 
     Args:
         request: The conversation.
@@ -61,7 +61,7 @@ def turn_messages(request: TranslationRequest, number: int) -> list[Message]:
 
 
 def prompt_hash(language: str) -> str:
-    """Returns 16 hexadecimal digits that name all that translators into a language are told.
+    """Returns a hash of the prompt for a language: 16 hexadecimal digits.
 
     Args:
         language: ISO 639-1 code.
@@ -71,7 +71,7 @@ def prompt_hash(language: str) -> str:
 
 @cache
 def translator_notes(language: str) -> Mapping[str, Any]:
-    """Returns what is known of a language as one to translate into.
+    """Returns the notes for translators into a language.
 
     Args:
         language: ISO 639-1 code.
@@ -92,7 +92,7 @@ def _general() -> Mapping[str, str]:
 
 def _system(request: TranslationRequest) -> str:
     words, language = _general(), languages.get(request.language)
-    told = words["system"].format(
+    system = words["system"].format(
         source=languages.get(request.source.language).name,
         language=language.name,
         native=language.native_name,
@@ -100,8 +100,8 @@ def _system(request: TranslationRequest) -> str:
     issues = translator_notes(request.language)["issues"]
     if issues:
         begin = words["language_issues"].format(language=language.name)
-        told = "\n".join([f"{told}\n\n{begin}", *(f"- {issue}" for issue in issues)])
-    return f"{told}\n\n"
+        system = "\n".join([f"{system}\n\n{begin}", *(f"- {issue}" for issue in issues)])
+    return f"{system}\n\n"
 
 
 def _reasons(request: TranslationRequest) -> str:

@@ -1,4 +1,4 @@
-"""Reading what a translator replies: the turns, or what is wrong with the reply."""
+"""Parses the replies of translators."""
 
 import json
 import re
@@ -13,7 +13,7 @@ class BadReplyError(Exception):
 
 
 def write_turns(texts: Sequence[str]) -> str:
-    """Returns the reply that a perfect translator gives.
+    """Returns the reply of a perfect translator.
 
     Args:
         texts: The translated turns.
@@ -25,8 +25,8 @@ def read_turns(reply: str, count: int, *, is_cut: bool = False) -> tuple[str, ..
     """Returns the turns of a reply.
 
     Args:
-        reply: The translator's words.
-        count: How many turns were asked for.
+        reply: The translator's reply.
+        count: Expected number of turns.
         is_cut: Whether the reply ended for its length.
 
     Raises:

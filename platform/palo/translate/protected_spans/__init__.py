@@ -1,1 +1,1 @@
-"""Locks: what a translation must not change, found before it and proved intact after it."""
+"""Protected spans: found before a translation, and verified after it."""

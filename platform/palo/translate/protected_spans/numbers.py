@@ -104,7 +104,7 @@ def values_in(text: str, language: str) -> frozenset[float]:
 
 
 def _scales(text: str, language: str) -> frozenset[float]:
-    """Returns what the words of magnitude in a text multiply by, wherever they stand."""
+    """Returns the factors of all words of magnitude in a text."""
     pattern = _magnitude_words(language)
     if pattern is None:
         return frozenset()
@@ -121,10 +121,10 @@ def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[fl
         values |= {value % 100 for value in values if value >= 100 and value % 100}
     if (years := _YEARS.match(text, max(0, match.start() - 5))) and years.end() >= end:
         values |= {int(years[1]) // 100 * 100.0 + value for value in values}
-    facts = language_profile(language)
+    profile = language_profile(language)
     if (pattern := _magnitude_words(language)) and (word := pattern.match(text, end)):
         end = word.end()
-        scale = 10.0 ** _power(word[1].lower(), facts.magnitudes)
+        scale = 10.0 ** _power(word[1].lower(), profile.magnitudes)
         scaled = {round(value * scale, _DECIMALS) for value in values}
         # One letter may be a magnitude, or a unit such as the metre.
         values = scaled | (values if len(word[1]) == 1 and word[1].isascii() else set())
@@ -133,7 +133,7 @@ def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[fl
         # One word may hold for several numbers: 2.9, 2.8 and 2.5 million.
         values |= {round(value * scale, _DECIMALS) for value in values for scale in scales}
     after = text[end : end + 8].lstrip().lower()
-    if after.startswith(facts.afternoon):
+    if after.startswith(profile.afternoon):
         values |= {value + _EARLY_HOURS for value in values if value <= _EARLY_HOURS}
     if len(pieces) == 1:
         pieces = (frozenset(values),)
@@ -141,7 +141,7 @@ def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[fl
 
 
 def _joined(first: Amount, second: Amount, text: str) -> Amount | None:
-    """Returns what two numbers beside one another add up to, as one hundred million and a half."""
+    """Returns the sum of two adjacent numbers, as in one hundred million and a half."""
     if text[first.end : second.start].strip() or first.parts != (first.values,):
         return None
     if text[first.end - 1].isdecimal():
@@ -156,7 +156,7 @@ def _joined(first: Amount, second: Amount, text: str) -> Amount | None:
 
 
 def _readings(digits: str) -> Iterator[float]:
-    """Yields the values that digits with separators may have."""
+    """Yields the possible values of digits with separators."""
     plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in digits)
     groups = _SEPARATORS.split(plain)
     if len(groups) == 1:
@@ -180,7 +180,7 @@ def _magnitude_words(language: str) -> re.Pattern[str] | None:
 
 
 def _power(word: str, magnitudes: Mapping[str, int]) -> int:
-    """Returns the power of ten that a word stands for, itself or the stem that it begins with."""
+    """Returns the power of ten of a word of magnitude, or of its stem."""
     if word in magnitudes:
         return magnitudes[word]
     return next(n for stem, n in magnitudes.items() if word.startswith(stem.rstrip("*")))
@@ -217,7 +217,7 @@ def roman_numerals(text: str) -> Iterator[float]:
 
 
 def spelled_numbers(text: str, language: str) -> Iterator[float]:
-    """Yields the numbers that a text spells out, as far as the language's facts know the words.
+    """Yields the numbers that a text spells out, as far as the language's profile lists the words.
 
     A word that ends in `*` stands for every word that begins with it. Words that have no spaces
     around them in their script are found anywhere.

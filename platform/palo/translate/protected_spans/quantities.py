@@ -11,7 +11,7 @@ from palo.translate.protected_spans.numbers import Amount, amounts, whole_word
 _SYMBOLS = ("km/h", "mph", "km", "cm", "mm", "kg", "mg", "°C", "°F", "kB", "MB", "GB", "kWh", "%")
 # Many languages say "85 miles in an hour" with the time elsewhere.
 DISTANCES = {"mph": "mi", "km/h": "km"}
-"""What may stand behind a number for a unit of speed."""
+"""Units that may follow a number in place of a unit of speed."""
 _GAP = "[\u00a0\u202f -]?"
 # In metres and kilograms; speeds are compared as the distances of an hour.
 _SIZES: Mapping[str, tuple[str, float]] = {
@@ -39,14 +39,14 @@ class Quantity:
 
     Attributes:
         amount: The number.
-        unit: Symbol of the unit; "" where the text has none that is known.
+        unit: Symbol of the unit; "" for none, or an unknown one.
     """
 
     amount: Amount
     unit: str
 
     def converts_to(self, other: "Quantity") -> bool:
-        """Tells whether another quantity is the same in other units, but for rounding.
+        """Returns whether another quantity is the same in other units, but for rounding.
 
         Args:
             other: The other quantity.
@@ -65,7 +65,7 @@ def _is_rounded(size: float, other: float, unit: float) -> bool:
 
 
 def _same_heat(fahrenheit: float, celsius: float) -> bool:
-    """Tells whether degrees are the same, or differences of degrees are."""
+    """Returns whether degrees, or differences of degrees, are the same."""
     return min(abs((fahrenheit - 32) / 1.8 - celsius), abs(fahrenheit / 1.8 - celsius)) <= 1
 
 
@@ -85,9 +85,9 @@ def quantities(text: str, language: str) -> list[Quantity]:
 
 
 def is_converted(quantity: Quantity, others: list[Quantity]) -> bool:
-    """Tells whether one of some quantities is this one in other units.
+    """Returns whether one of some quantities is this one in other units.
 
-    What lacks a unit may have any that the others have.
+    A quantity without a unit may have any unit of the others.
 
     Args:
         quantity: A quantity of one text.

@@ -1,4 +1,4 @@
-"""Finds the parts of a text that a translation must not change."""
+"""Finds the spans of a text that a translation must keep."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -33,13 +33,13 @@ _SENTENCE_END = re.compile(r"[.!?]\s")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """A part of a text that must stay.
+    """A span that a translation must keep.
 
     Attributes:
         start: Number of its first character.
         end: Number of the character after it.
-        kind: What it is.
-        text: What it says.
+        kind: Its kind, a key of `FINDERS` for example.
+        text: Its text.
     """
 
     start: int
@@ -72,14 +72,14 @@ FINDERS: Mapping[str, Finder] = {
     "file": _all(_FILE),
     "private": _all(_PRIVATE),
 }
-"""What is found the same way in every language, by kind; where two overlap the earlier kind wins.
+"""Finders for every language, by kind; where two spans overlap, the earlier kind wins.
 
-A mark that somebody wrote into the source is protected as well, so that it is never taken for ours.
+A placeholder in the source is protected as well, so that it is never taken for one of ours.
 """
 
 
 def fixed_spans(text: str, more: Mapping[str, Finder] | None = None) -> list[Span]:
-    """Returns the parts of a text that stay, in their order, none overlapping another.
+    """Returns the spans of a text that a translation must keep, in order and without overlaps.
 
     Args:
         text: Any text.
@@ -96,9 +96,9 @@ def fixed_spans(text: str, more: Mapping[str, Finder] | None = None) -> list[Spa
 
 
 def quotations(text: str) -> Iterator[tuple[int, int]]:
-    """Yields what stands between quotation marks, where English words near it speak of writing.
+    """Yields quotations near English words for writing, such as "sign" or "label".
 
-    Also what is in capitals throughout, whatever is near it.
+    Quotations in capital letters throughout are yielded wherever they are.
 
     Args:
         text: Any text.

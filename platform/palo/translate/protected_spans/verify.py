@@ -1,4 +1,4 @@
-"""Proves that a translation holds everything that was protected, and tells what it does not."""
+"""Verifies that a translation keeps every protected span."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,10 +23,10 @@ _SMALL = frozenset((0.0, 1.0, 2.0))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpanFault:
-    """Something protected that a translation does not have as it should.
+    """A difference between the protected spans of a source and its translation.
 
     Attributes:
-        span: The span; None for something that no span accounts for.
+        span: The span; None for text without a span in the source.
         reason: What is wrong, in a plain English sentence.
     """
 
@@ -36,7 +36,7 @@ class SpanFault:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LanguagePair:
-    """Between which languages a translation is, and what it may do with units.
+    """The languages of a translation, and whether it may convert units.
 
     Attributes:
         source: ISO 639-1 code of the source.
@@ -50,11 +50,11 @@ class LanguagePair:
 
 
 def verify_spans(protected: ProtectedText, text: str, pair: LanguagePair) -> Iterator[SpanFault]:
-    """Yields what a translation has lost, doubled, changed or added of what was protected.
+    """Yields lost, doubled and changed protected spans, and added numbers.
 
     Args:
-        protected: The protected source.
-        text: Its translation, marks replaced.
+        protected: The source.
+        text: Its translation, placeholders replaced.
         pair: The languages.
     """
     if len(protected.spans) > MOST_SPANS:
@@ -85,7 +85,7 @@ def _opaque_faults(protected: ProtectedText, text: str) -> Iterator[SpanFault]:
 
 
 def _within(expected: Mapping[str, int], wanted: str) -> int:
-    """Returns how often something is found once more as a part of other spans."""
+    """Returns how often a text also occurs within other spans."""
     return sum(n * other.count(wanted) for other, n in expected.items() if other != wanted)
 
 
@@ -103,16 +103,16 @@ def _visible_faults(protected: ProtectedText, text: str, pair: LanguagePair) -> 
     for quantity in before:
         seen = source[quantity.amount.start : quantity.amount.end]
         own = next((one for one in visible if seen in one.text), None)
-        told = own.text if own else seen
+        shown = own.text if own else seen
         is_present = quantity.amount.is_among(present, _NOTHING)
         if (not is_present or quantity.unit) and converts and is_converted(quantity, after):
             continue
         if not is_present:
-            if not _is_told_twice(quantity, before, present):
-                reason = f"{told} is missing from the translation."
+            if not _has_two_units(quantity, before, present):
+                reason = f"{shown} is missing from the translation."
                 yield SpanFault(span=own, reason=reason)
         elif quantity.unit and (others := _other_units(quantity, after)):
-            reason = f"{told} has become {', '.join(others)}."
+            reason = f"{shown} has become {', '.join(others)}."
             yield SpanFault(span=own, reason=reason)
     for quantity in after:
         if quantity.amount.is_among(known, _SMALL):
@@ -122,13 +122,13 @@ def _visible_faults(protected: ProtectedText, text: str, pair: LanguagePair) -> 
             yield SpanFault(span=None, reason=f"The source has no number {seen}.")
 
 
-def _is_told_twice(quantity: Quantity, before: list[Quantity], present: frozenset[float]) -> bool:
-    """Tells whether the source gives it in two units, and the translation in the other one."""
+def _has_two_units(quantity: Quantity, before: list[Quantity], present: frozenset[float]) -> bool:
+    """Returns whether the source gives it in two units, and the translation in the other one."""
     return any(quantity.converts_to(other) and other.amount.is_among(present) for other in before)
 
 
 def _other_units(quantity: Quantity, after: list[Quantity]) -> list[str]:
-    """Returns the units that stand behind a number in the translation, if its own isn't there."""
+    """Returns the units of a number in the translation, if its own unit isn't among them."""
     seen = {
         other.unit
         for other in after

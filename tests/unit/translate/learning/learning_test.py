@@ -134,7 +134,7 @@ def test_the_gain_is_measured_and_told(reviewed, tmp_path):
     before, after = gain.measures()
     assert list(before) == ["ur", "all"]
     assert (before["ur"].passed, after["ur"].passed) == (0, 1)
-    assert before["ur"].faults_per_100_texts == {"locks": 100}
+    assert before["ur"].faults_per_100_texts == {"protected_spans": 100}
     assert before["all"].edits_per_100_words == pytest.approx(100 / 6)
     assert before["ur"].chrf == pytest.approx(chrf(examples[0].draft, [_RIGHT[1]]))
     assert after["all"].chrf == 100
