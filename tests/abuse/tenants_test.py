@@ -29,7 +29,7 @@ def replica(finished_stage):
 def endpoint(replica, tmp_path):
     """Makes clients of one endpoint, by the key they bring; its caches begin empty."""
     replica._encoder._known.clear()
-    replica._engine._batcher._store._blocks.clear()
+    replica._engine._scheduler._prefix_cache._blocks.clear()
     opened = []
 
     def make(*tenants, **access):

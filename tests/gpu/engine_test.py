@@ -15,9 +15,9 @@ pytestmark = pytest.mark.gpu
 SETTINGS = EngineSettings(num_slots=5, max_context=256, prefill_chunk=16, block_tokens=8)
 
 
-def answers(batcher, requests):
+def answers(scheduler, requests):
     found = [[] for _ in requests]
-    for place, output in batcher.run(requests):
+    for place, output in scheduler.run(requests):
         found[place] += [token.id for token in output.tokens]
     return found
 
@@ -48,15 +48,15 @@ def test_a_gpu_answers_as_a_cpu_does(tiny_model, words, requests, static_decode)
     expected = answers(Scheduler(model, words, SETTINGS), requests)
     on_gpu = copy.deepcopy(model).to("cuda")
     settings = replace(SETTINGS, static_decode=static_decode)
-    batcher = Scheduler(on_gpu, words, settings)
-    assert answers(batcher, requests) == expected
-    assert bool(batcher._computer._decoder._graphs) == static_decode
+    scheduler = Scheduler(on_gpu, words, settings)
+    assert answers(scheduler, requests) == expected
+    assert bool(scheduler._model_runner._decoder._graphs) == static_decode
     # Once more, from kept blocks and recorded steps alone.
-    assert answers(batcher, requests) == expected
+    assert answers(scheduler, requests) == expected
 
 
 def test_bfloat16_answers_are_whole(tiny_model, words, requests):
     model = tiny_model().to("cuda", torch.bfloat16)
-    batcher = Scheduler(model, words, replace(SETTINGS, static_decode=True))
-    found = answers(batcher, requests)
+    scheduler = Scheduler(model, words, replace(SETTINGS, static_decode=True))
+    found = answers(scheduler, requests)
     assert [len(ids) for ids in found] == [10 + number for number in range(9)]

@@ -32,7 +32,7 @@ from palo.errors import ConfigError
 from palo.inference.engine import EngineSettings, InferenceEngine
 from palo.inference.local_engine import LocalEngine
 from palo.inference.scheduler import Scheduler
-from palo.inference.vllm_engine import VllmEngine, write_language
+from palo.inference.vllm_engine import VllmEngine, write_language_model
 from palo.machine import hardware
 from palo.model import PaloForConditionalGeneration
 from palo.model.sizes import SIZES
@@ -178,7 +178,7 @@ def _engine(
             yield engine
         return
     with TemporaryDirectory() as folder:
-        write_language(model, Path(folder))
+        write_language_model(model, Path(folder))
         with VllmEngine(model, tokenizer, sizes, Path(folder)) as own:  # type: ignore[arg-type]
             yield own
 

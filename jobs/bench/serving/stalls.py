@@ -18,34 +18,34 @@ def measure_stalls(settings: ServeBench) -> Figure:
     torch.set_num_threads(settings.threads)
     model = build_model(settings)
     prompts = Prompts(settings, model, torch.Generator().manual_seed(settings.seed))
-    batcher = build_batcher(settings, model)
-    shares = [_share(prompts, batcher) for _ in range(settings.repeats + 1)][1:]
+    scheduler = build_batcher(settings, model)
+    shares = [_share(prompts, scheduler) for _ in range(settings.repeats + 1)][1:]
     return spread("longest_stall_share", shares, "1", target=_ALLOWED, better="lower")
 
 
-def _share(prompts: Prompts, batcher: Scheduler) -> float:
-    chunk_s = max(_prefill_seconds(prompts, batcher))
-    stream = batcher.prepare(prompts.make("short"))
-    batcher.add(stream)
-    batcher.step()
-    decode_s = max(_step_seconds(batcher) for _ in range(_DECODE_STEPS))
-    longest_s = max(_prefill_seconds(prompts, batcher))
-    batcher.cancel(stream.number)
+def _share(prompts: Prompts, scheduler: Scheduler) -> float:
+    chunk_s = max(_prefill_seconds(prompts, scheduler))
+    stream = scheduler.prepare(prompts.make("short"))
+    scheduler.add(stream)
+    scheduler.step()
+    decode_s = max(_step_seconds(scheduler) for _ in range(_DECODE_STEPS))
+    longest_s = max(_prefill_seconds(prompts, scheduler))
+    scheduler.cancel(stream.number)
     return longest_s / (2 * decode_s + chunk_s)
 
 
-def _prefill_seconds(prompts: Prompts, batcher: Scheduler) -> list[float]:
+def _prefill_seconds(prompts: Prompts, scheduler: Scheduler) -> list[float]:
     """Computes one prompt with an image; returns the seconds of each step."""
-    asked = batcher.prepare(prompts.make("image"))
-    batcher.add(asked)
+    asked = scheduler.prepare(prompts.make("image"))
+    scheduler.add(asked)
     seconds = []
-    while not asked.is_answering:
-        seconds.append(_step_seconds(batcher))
-    batcher.cancel(asked.number)
+    while not asked.is_decoding:
+        seconds.append(_step_seconds(scheduler))
+    scheduler.cancel(asked.number)
     return seconds
 
 
-def _step_seconds(batcher: Scheduler) -> float:
+def _step_seconds(scheduler: Scheduler) -> float:
     started = time.perf_counter()
-    batcher.step()
+    scheduler.step()
     return time.perf_counter() - started

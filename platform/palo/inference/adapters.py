@@ -15,7 +15,7 @@ from torch import Tensor
 
 from palo.checkpoint.finished import read_projector
 from palo.errors import MismatchError, StorageError
-from palo.inference.layers import PLACES, Place
+from palo.inference.layers import LINEARS, LinearName
 from palo.model.folder_guard import require_adapter
 from palo.model.projectors import Projector, build_projector
 
@@ -51,7 +51,7 @@ class Adapter:
         projector: The projector that was trained with it; None for the model's own.
     """
 
-    layers: tuple[Mapping[Place, LowRank], ...]
+    layers: tuple[Mapping[LinearName, LowRank], ...]
     projector: Projector | None
 
 
@@ -129,10 +129,10 @@ def _layer(
     number: int,
     layer: Any,  # noqa: ANN401 - a LlamaDecoderLayer
     scale: float,
-) -> dict[Place, LowRank]:
+) -> dict[LinearName, LowRank]:
     """Takes a layer's matrices out of `weights`; those of one place become one pair."""
-    pairs: dict[Place, LowRank] = {}
-    for place, names in PLACES.items():
+    pairs: dict[LinearName, LowRank] = {}
+    for place, names in LINEARS.items():
         downs, ups = [], []
         for name in names:
             linear = layer.get_submodule(name)

@@ -26,7 +26,7 @@ class EngineFullError(ResourceError):
         self.retry_after_s = retry_after_s
 
 
-def queue_full(num_waiting: int, retry_after_s: float) -> EngineFullError:
+def queue_full_error(num_waiting: int, retry_after_s: float) -> EngineFullError:
     """Returns the error for a request that finds so many others waiting."""
     return EngineFullError(
         "too many requests wait for this model",
@@ -173,7 +173,7 @@ class InferenceEngine(Protocol):
         """Ends the requests that are still there as cancelled, and takes no more."""
 
 
-async def streamed(engine: InferenceEngine, request: Request) -> AsyncGenerator[Output]:
+async def stream_outputs(engine: InferenceEngine, request: Request) -> AsyncGenerator[Output]:
     """What `InferenceEngine.stream` does, for any engine that can submit and cancel."""
     loop = asyncio.get_running_loop()
     outputs: asyncio.Queue[Output] = asyncio.Queue()

@@ -97,15 +97,15 @@ class PrefixCache:
     """A fixed amount of memory with the blocks that were used last.
 
     Args:
-        slots: The cache whose blocks are kept.
+        kv_cache: The cache whose blocks are kept.
         block_tokens: Tokens of a block.
         max_bytes: Memory; what is less than a block keeps none.
     """
 
-    def __init__(self, slots: KVCache, block_tokens: int, max_bytes: int) -> None:
-        self._slots = slots
+    def __init__(self, kv_cache: KVCache, block_tokens: int, max_bytes: int) -> None:
+        self._kv_cache = kv_cache
         self._block_tokens = block_tokens
-        sample = slots.kv[:, :, 0, :, :1]
+        sample = kv_cache.kv[:, :, 0, :, :1]
         self.block_bytes = sample.numel() * sample.element_size() * block_tokens
         self.num_blocks = max_bytes // self.block_bytes
         self._blocks: OrderedDict[bytes, Tensor] = OrderedDict()
@@ -141,14 +141,14 @@ class PrefixCache:
             found.append(block)
         if found:
             length = self._block_tokens * len(found)
-            target = self._slots.block(slot, first * self._block_tokens, length)
+            target = self._kv_cache.block(slot, first * self._block_tokens, length)
             target.copy_(torch.cat(found, dim=3))
         # Last ones first: of a row that is no longer asked for, the end is forgotten first.
         for name in reversed(names[: len(found)]):
             self._blocks.move_to_end(name)
         return len(found)
 
-    def keep(self, names: Sequence[bytes], slot: int, first: int) -> None:
+    def store(self, names: Sequence[bytes], slot: int, first: int) -> None:
         """Copies blocks out of a slot, in place of those that were not used for longest.
 
         Args:
@@ -159,7 +159,7 @@ class PrefixCache:
         for number, name in enumerate(names, start=first):
             if name in self._blocks or not self.num_blocks:
                 continue
-            source = self._slots.block(slot, number * self._block_tokens, self._block_tokens)
+            source = self._kv_cache.block(slot, number * self._block_tokens, self._block_tokens)
             if len(self._blocks) < self.num_blocks:
                 block = source.clone(memory_format=torch.contiguous_format)
             else:

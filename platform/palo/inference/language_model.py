@@ -8,7 +8,7 @@ from torch import Tensor
 
 from palo.errors import MismatchError
 from palo.inference.adapters import Adapter
-from palo.inference.layers import Attention, Place, block_of, linear_of, norm_of
+from palo.inference.layers import Attention, LinearName, block_from_layer, linear_from, norm_from
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
@@ -41,11 +41,11 @@ class LanguageModelRunner:
         language = model.language_model
         config = language.config
         self._heads = (config.num_attention_heads, config.num_key_value_heads, config.head_dim)
-        self._blocks = [block_of(layer, repack=repack) for layer in language.model.layers]
-        self._norm = norm_of(language.model.norm)
+        self._blocks = [block_from_layer(layer, repack=repack) for layer in language.model.layers]
+        self._norm = norm_from(language.model.norm)
         head = language.lm_head
         bias = None if head.bias is None else head.bias[:num_ids]
-        self._head = linear_of(head.weight[:num_ids], bias, repack=repack)
+        self._head = linear_from(head.weight[:num_ids], bias, repack=repack)
         kind = config.rope_parameters.get("rope_type", "default")
         if kind in ("dynamic", "longrope"):
             raise MismatchError(
@@ -80,26 +80,26 @@ class LanguageModelRunner:
         num_heads, num_keys, width = self._heads
         for number, block in enumerate(self._blocks):
 
-            def times(place: Place, inputs: Tensor, number: int = number) -> Tensor:
-                out = self._blocks[number].linears[place](inputs)
+            def project(name: LinearName, inputs: Tensor, number: int = number) -> Tensor:
+                out = self._blocks[number].linears[name](inputs)
                 for adapter, start, stop in adapted:
-                    pair = adapter.layers[number].get(place)
+                    pair = adapter.layers[number].get(name)
                     if pair is not None:
                         out[start:stop] += pair(inputs[start:stop])
                 return out
 
-            mixed = times("qkv", block.before_attention(rows))
+            mixed = project("qkv", block.before_attention(rows))
             mixed = mixed.view(-1, num_heads + 2 * num_keys, width)
-            turned = _turned(mixed[:, : num_heads + num_keys], cos, sin)
+            rotated = _rotated(mixed[:, : num_heads + num_keys], cos, sin)
             seen = attention(
                 number,
-                turned[:, :num_heads],
-                turned[:, num_heads:],
+                rotated[:, :num_heads],
+                rotated[:, num_heads:],
                 mixed[:, num_heads + num_keys :],
             )
-            rows = rows + times("out", seen)
-            gate, up = times("gate_up", block.before_mlp(rows)).chunk(2, dim=-1)
-            rows = rows + times("down", block.activation(gate) * up)
+            rows = rows + project("out", seen)
+            gate, up = project("gate_up", block.before_mlp(rows)).chunk(2, dim=-1)
+            rows = rows + project("down", block.activation(gate) * up)
         return rows
 
     def logits(self, rows: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class LanguageModelRunner:
         return self._head(self._norm(rows))
 
 
-def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotates (R, heads, W) by the positions whose tables are given.
 
     Source: RoFormer (arXiv 2104.09864), in the half-split form of LLaMA.

@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from palo.inference.kv_cache import KVCache
 
-Place = Literal["qkv", "out", "gate_up", "down"]
+LinearName = Literal["qkv", "out", "gate_up", "down"]
 """Where a block multiplies by weights."""
 
-PLACES: Mapping[Place, tuple[str, ...]] = MappingProxyType(
+LINEARS: Mapping[LinearName, tuple[str, ...]] = MappingProxyType(
     {
         "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
         "out": ("self_attn.o_proj",),
@@ -71,11 +71,11 @@ class Block:
 
     before_attention: Norm
     before_mlp: Norm
-    linears: Mapping[Place, Linear]
+    linears: Mapping[LinearName, Linear]
     activation: Callable[[Tensor], Tensor]
 
 
-def block_of(layer: Any, *, repack: bool) -> Block:  # noqa: ANN401 - an untyped LlamaDecoderLayer
+def block_from_layer(layer: Any, *, repack: bool) -> Block:  # noqa: ANN401 - an untyped LlamaDecoderLayer
     """Returns a layer as a block; the layer afterwards shares the block's weights.
 
     Args:
@@ -83,22 +83,22 @@ def block_of(layer: Any, *, repack: bool) -> Block:  # noqa: ANN401 - an untyped
         repack: Whether to keep a second copy of the weights, for few rows on a CPU.
     """
     return Block(
-        norm_of(layer.input_layernorm),
-        norm_of(layer.post_attention_layernorm),
+        norm_from(layer.input_layernorm),
+        norm_from(layer.post_attention_layernorm),
         {
             place: _joined([layer.get_submodule(name) for name in names], repack=repack)
-            for place, names in PLACES.items()
+            for place, names in LINEARS.items()
         },
         layer.mlp.act_fn,
     )
 
 
-def norm_of(norm: Any) -> Norm:  # noqa: ANN401 - a LlamaRMSNorm
+def norm_from(norm: Any) -> Norm:  # noqa: ANN401 - a LlamaRMSNorm
     """Returns a layer's normalization."""
     return Norm(norm.weight, norm.variance_epsilon)
 
 
-def linear_of(weight: Tensor, bias: Tensor | None, *, repack: bool) -> Linear:
+def linear_from(weight: Tensor, bias: Tensor | None, *, repack: bool) -> Linear:
     """Returns a multiplication; repacked only where that is possible, in float32 on a CPU."""
     possible = (
         weight.device.type == "cpu"
@@ -114,10 +114,10 @@ def linear_of(weight: Tensor, bias: Tensor | None, *, repack: bool) -> Linear:
 
 def _joined(linears: Sequence[nn.Linear], *, repack: bool) -> Linear:
     if len(linears) == 1:
-        return linear_of(linears[0].weight, linears[0].bias, repack=repack)
+        return linear_from(linears[0].weight, linears[0].bias, repack=repack)
     weight = _shared([linear.weight for linear in linears])
     biases = [linear.bias for linear in linears if linear.bias is not None]
-    return linear_of(weight, _shared(biases) if biases else None, repack=repack)
+    return linear_from(weight, _shared(biases) if biases else None, repack=repack)
 
 
 def _shared(parameters: Iterable[Tensor]) -> Tensor:

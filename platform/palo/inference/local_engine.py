@@ -9,8 +9,8 @@ from palo.inference.engine import (
     EngineFailedError,
     EngineStats,
     Listener,
-    queue_full,
-    streamed,
+    queue_full_error,
+    stream_outputs,
 )
 from palo.inference.request import Output, Request
 from palo.inference.scheduler import Scheduler
@@ -23,13 +23,13 @@ class LocalEngine:
     """Answers requests with a batcher on a thread of its own.
 
     Args:
-        batcher: The loop; nobody else may turn it.
+        scheduler: The loop; nobody else may turn it.
     """
 
-    def __init__(self, batcher: Scheduler) -> None:
-        self._batcher = batcher
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
         self._changed = threading.Condition()
-        self._asked: list[SequenceState] = []
+        self._submitted: list[SequenceState] = []
         self._cancelled: list[int] = []
         self._listeners: dict[int, Listener] = {}
         self._is_closed = False
@@ -49,20 +49,22 @@ class LocalEngine:
 
     def submit(self, request: Request, listener: Listener) -> int:
         """See Engine."""
-        answer = self._batcher.prepare(request)
+        sequence = self._scheduler.prepare(request)
         with self._changed:
             if self._is_closed:
                 raise EngineClosedError(
                     "this model takes no more requests", fix="Ask another replica of it."
                 )
             # Those who will find a free slot at the next step don't wait.
-            num_waiting = len(self._asked) + self._batcher.num_waiting - self._batcher.num_free
-            if num_waiting >= self._batcher.settings.max_waiting:
-                raise queue_full(num_waiting, self._batcher.expected_wait_s(num_waiting))
-            self._listeners[answer.number] = listener
-            self._asked.append(answer)
+            num_waiting = (
+                len(self._submitted) + self._scheduler.num_waiting - self._scheduler.num_free
+            )
+            if num_waiting >= self._scheduler.settings.max_waiting:
+                raise queue_full_error(num_waiting, self._scheduler.expected_wait_s(num_waiting))
+            self._listeners[sequence.number] = listener
+            self._submitted.append(sequence)
             self._changed.notify()
-        return answer.number
+        return sequence.number
 
     def cancel(self, number: int) -> None:
         """See Engine."""
@@ -73,11 +75,11 @@ class LocalEngine:
 
     def stream(self, request: Request) -> AsyncGenerator[Output]:
         """See Engine."""
-        return streamed(self, request)
+        return stream_outputs(self, request)
 
     def stats(self) -> EngineStats:
         """See Engine."""
-        return self._batcher.stats()
+        return self._scheduler.stats()
 
     def close(self) -> None:
         """See Engine."""
@@ -88,48 +90,50 @@ class LocalEngine:
             self._thread.join()
 
     def _run(self) -> None:
-        while self._take_wishes():
+        while self._apply_changes():
             try:
-                outputs = self._batcher.step()
+                outputs = self._scheduler.step()
             except Exception as error:
                 _LOG.exception("a step of the engine failed")
-                self._fail(error)
+                self._fail_running(error)
                 continue
-            for answer, output in outputs:
-                self._tell(answer.number, output)
+            for sequence, output in outputs:
+                self._notify(sequence.number, output)
         for number in list(self._listeners):
             self._cancel(number)
 
-    def _take_wishes(self) -> bool:
+    def _apply_changes(self) -> bool:
         """Lets requests in and out; waits while there is nothing to do. False ends the loop."""
         with self._changed:
-            while not (self._asked or self._cancelled or self._is_closed or self._batcher.has_work):
+            while not (
+                self._submitted or self._cancelled or self._is_closed or self._scheduler.has_work
+            ):
                 self._changed.wait()
-            asked, self._asked = self._asked, []
+            submitted, self._submitted = self._submitted, []
             cancelled, self._cancelled = self._cancelled, []
-            for answer in asked:
-                self._batcher.add(answer)
+            for sequence in submitted:
+                self._scheduler.add(sequence)
             is_closed = self._is_closed
         for number in cancelled:
             self._cancel(number)
         return not is_closed
 
     def _cancel(self, number: int) -> None:
-        ended = self._batcher.cancel(number)
+        ended = self._scheduler.cancel(number)
         if ended is not None:
-            self._tell(number, ended[1])
+            self._notify(number, ended[1])
 
-    def _fail(self, error: Exception) -> None:
+    def _fail_running(self, error: Exception) -> None:
         """Ends the requests that had a slot; those that wait may fare better."""
-        for answer in self._batcher.drop_running():
+        for sequence in self._scheduler.abort_running():
             failed = EngineFailedError(
                 "the model failed while it answered",
                 seen=type(error).__name__,
                 fix="Ask again; if it fails again, see the server's log.",
             )
-            self._tell(answer.number, Output(finish="error", error=failed))
+            self._notify(sequence.number, Output(finish="error", error=failed))
 
-    def _tell(self, number: int, output: Output) -> None:
+    def _notify(self, number: int, output: Output) -> None:
         with self._changed:
             listener = self._listeners.get(number)
             if output.finish:

@@ -11,7 +11,7 @@ from palo.inference.engine import EngineSettings
 from palo.inference.kv_cache import KVCache
 from palo.inference.language_model import AdaptedRows, LanguageModelRunner
 from palo.inference.layers import PaddedAttention, Segment, SegmentAttention
-from palo.inference.planning import Part
+from palo.inference.planning import ScheduledTokens
 from palo.inference.sequence import SequenceState
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class ModelRunner:
         )
 
     def compute(
-        self, parts: Sequence[Part[SequenceState]], running: Sequence[SequenceState]
+        self, parts: Sequence[ScheduledTokens[SequenceState]], running: Sequence[SequenceState]
     ) -> tuple[list[SequenceState], Tensor | None]:
         """Computes parts.
 
@@ -147,80 +147,86 @@ class ModelRunner:
         Returns:
             The answers that get an id now, and their logits (R, V).
         """
-        decoding = [part for part in parts if part.answer.is_answering]
-        prompts = [part for part in parts if not part.answer.is_answering]
+        decoding = [part for part in parts if part.sequence.is_decoding]
+        prompts = [part for part in parts if not part.sequence.is_decoding]
         apart = self._can_decode_apart(decoding, alone=not prompts)
         if not apart:
             return self._together(parts)
-        answers = [part.answer for part in decoding]
+        sequences = [part.sequence for part in decoding]
         # First, since it also writes where the prompts' next places will be.
-        logits = self._decode(answers, running)
+        logits = self._decode(sequences, running)
         if prompts:
             more, more_logits = self._together(prompts)
-            answers += more
+            sequences += more
             logits = logits if more_logits is None else torch.cat([logits, more_logits])
-        return answers, logits
+        return sequences, logits
 
-    def _can_decode_apart(self, decoding: Sequence[Part[SequenceState]], *, alone: bool) -> bool:
-        if not decoding or any(part.answer.adapter for part in decoding):
+    def _can_decode_apart(
+        self, decoding: Sequence[ScheduledTokens[SequenceState]], *, alone: bool
+    ) -> bool:
+        if not decoding or any(part.sequence.adapter for part in decoding):
             return False
         if self._is_static or self._cache.kv.is_cuda:
             return True
         # On a CPU one pass for both is cheaper, and so are exact lengths if they differ much.
-        lengths = [part.answer.num_computed for part in decoding]
-        rows = 1 + max(_slot(part.answer) for part in decoding)
+        lengths = [part.sequence.num_computed for part in decoding]
+        rows = 1 + max(_slot(part.sequence) for part in decoding)
         return alone and sum(lengths) >= _LEAST_USEFUL_SHARE * rows * max(lengths)
 
-    def _decode(self, answers: Sequence[SequenceState], running: Sequence[SequenceState]) -> Tensor:
+    def _decode(
+        self, sequences: Sequence[SequenceState], running: Sequence[SequenceState]
+    ) -> Tensor:
         ids = [0] * self._cache.kv.shape[2]
         positions = list(ids)
-        for answer in running:
-            positions[_slot(answer)] = answer.num_computed
-        for answer in answers:
-            ids[_slot(answer)] = answer.generated[-1]
-        slots = [_slot(answer) for answer in answers]
+        for sequence in running:
+            positions[_slot(sequence)] = sequence.num_computed
+        for sequence in sequences:
+            ids[_slot(sequence)] = sequence.generated[-1]
+        slots = [_slot(sequence) for sequence in sequences]
         logits = self._decoder(max(slots) + 1, ids, positions)
         return logits if slots == list(range(len(logits))) else logits[slots]
 
     def _together(
-        self, parts: Sequence[Part[SequenceState]]
+        self, parts: Sequence[ScheduledTokens[SequenceState]]
     ) -> tuple[list[SequenceState], Tensor | None]:
         # Rows of one adapter lie side by side.
-        parts = sorted(parts, key=lambda part: part.answer.request.adapter or "")
-        segments = [Segment(_slot(answer), answer.num_computed, length) for answer, length in parts]
+        parts = sorted(parts, key=lambda part: part.sequence.request.adapter or "")
+        segments = [
+            Segment(_slot(sequence), sequence.num_computed, length) for sequence, length in parts
+        ]
         attention = SegmentAttention(self._cache, segments)
         rows = self._rows(parts)
         rows = self._runner.hidden(rows, attention, attention.positions, _adapted(parts))
         ready, last_rows, stop = [], [], 0
-        for answer, length in parts:
+        for sequence, length in parts:
             stop += length
-            if answer.is_answering or length == answer.num_left:
-                ready.append(answer)
+            if sequence.is_decoding or length == sequence.num_prompt_left:
+                ready.append(sequence)
                 last_rows.append(stop - 1)
         return ready, self._runner.logits(rows[last_rows]) if ready else None
 
-    def _rows(self, parts: Sequence[Part[SequenceState]]) -> Tensor:
+    def _rows(self, parts: Sequence[ScheduledTokens[SequenceState]]) -> Tensor:
         """Returns the embeddings of the parts' places, (R, H)."""
-        ids = [token_id for answer, length in parts for token_id in answer.next_ids(length)]
+        ids = [token_id for sequence, length in parts for token_id in sequence.next_ids(length)]
         rows: Tensor = self._embedding(torch.tensor(ids, device=self._cache.kv.device).clamp(min=0))
         start = 0
-        for answer, length in parts:
-            adapted = answer.adapter.projector if answer.adapter else None
-            for place, tokens in answer.image_rows(length, adapted or self._projector):
+        for sequence, length in parts:
+            adapted = sequence.adapter.projector if sequence.adapter else None
+            for place, tokens in sequence.image_rows(length, adapted or self._projector):
                 rows[start + place : start + place + len(tokens)] = tokens
             start += length
         return rows
 
 
-def _slot(answer: SequenceState) -> int:
-    assert answer.slot is not None, "only answers with a slot are computed"
-    return answer.slot
+def _slot(sequence: SequenceState) -> int:
+    assert sequence.slot is not None, "only answers with a slot are computed"
+    return sequence.slot
 
 
-def _adapted(parts: Sequence[Part[SequenceState]]) -> list[AdaptedRows]:
+def _adapted(parts: Sequence[ScheduledTokens[SequenceState]]) -> list[AdaptedRows]:
     found: list[AdaptedRows] = []
     start = 0
-    for adapter, group in groupby(parts, key=lambda part: part.answer.adapter):
+    for adapter, group in groupby(parts, key=lambda part: part.sequence.adapter):
         stop = start + sum(part.length for part in group)
         if adapter is not None:
             found.append((adapter, start, stop))

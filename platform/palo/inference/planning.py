@@ -4,32 +4,34 @@ from collections.abc import Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
-class Planned(Protocol):
+class Schedulable(Protocol):
     """What the rule needs to know of an answer."""
 
     @property
-    def is_answering(self) -> bool:
+    def is_decoding(self) -> bool:
         """Whether its prompt is computed."""
 
     @property
-    def num_left(self) -> int:
+    def num_prompt_left(self) -> int:
         """Places of its prompt that are not."""
 
     def next_block(self, block_tokens: int) -> bytes | None:
         """Returns the name of the block that is computed next."""
 
 
-P = TypeVar("P", bound=Planned)
+P = TypeVar("P", bound=Schedulable)
 
 
-class Part(NamedTuple, Generic[P]):
+class ScheduledTokens(NamedTuple, Generic[P]):
     """Places of one answer that a step computes."""
 
-    answer: P
+    sequence: P
     length: int
 
 
-def plan(running: Sequence[P], chunk: int, block_tokens: int, *, shares: bool) -> list[Part[P]]:
+def plan_step(
+    running: Sequence[P], chunk: int, block_tokens: int, *, shares: bool
+) -> list[ScheduledTokens[P]]:
     """Plans a step: one place for each answer that is under way, then prompts, oldest first.
 
     Where two prompts are at the same block, only the first goes on: the other finds it computed.
@@ -40,21 +42,21 @@ def plan(running: Sequence[P], chunk: int, block_tokens: int, *, shares: bool) -
         block_tokens: Tokens of a block; a prompt stops at the end of one unless it is complete.
         shares: Whether computed blocks are kept for others.
     """
-    parts = [Part(answer, 1) for answer in running if answer.is_answering]
+    parts = [ScheduledTokens(sequence, 1) for sequence in running if sequence.is_decoding]
     under_way: set[bytes] = set()
-    for answer in running:
-        if answer.is_answering:
+    for sequence in running:
+        if sequence.is_decoding:
             continue
-        name = answer.next_block(block_tokens) if shares else None
+        name = sequence.next_block(block_tokens) if shares else None
         if name in under_way:
             continue
-        length = min(chunk, answer.num_left)
-        if length < answer.num_left:
+        length = min(chunk, sequence.num_prompt_left)
+        if length < sequence.num_prompt_left:
             length -= length % block_tokens
         if length == 0:
             break
         if name is not None:
             under_way.add(name)
         chunk -= length
-        parts.append(Part(answer, length))
+        parts.append(ScheduledTokens(sequence, length))
     return parts

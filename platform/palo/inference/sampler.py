@@ -34,7 +34,7 @@ class Sampler:
             self._seen = torch.zeros(vocab_size, dtype=torch.bool)
             self._seen[[i for i in set(prompt_ids) if i >= 0]] = True
 
-    def choose(self, logits: Tensor) -> Tensor:
+    def sample(self, logits: Tensor) -> Tensor:
         """Returns the next id, () int64 on the device, from (V,) logits."""
         if self._seen is not None:
             logits = self._penalized(logits, self._seen)
@@ -46,7 +46,7 @@ class Sampler:
         place = torch.searchsorted(running, point, right=True).clamp(max=len(running) - 1)
         return place if ids is None else ids[place]
 
-    def note(self, token_id: int) -> None:
+    def record(self, token_id: int) -> None:
         """Remembers an id that was chosen."""
         if self._seen is not None:
             self._seen[token_id] = True
@@ -89,23 +89,23 @@ def _likeliest(logits: Tensor, top_p: float, total: Tensor) -> tuple[Tensor, Ten
     return every, ids
 
 
-def sample_tokens(logits: Tensor, choosers: Sequence[Sampler]) -> list[Token]:
+def sample_tokens(logits: Tensor, samplers: Sequence[Sampler]) -> list[Token]:
     """Chooses the next id of each row.
 
     Args:
         logits: (R, V) floats.
-        choosers: Those of the rows.
+        samplers: Those of the rows.
     """
-    if all(chooser.is_plain for chooser in choosers):
+    if all(sampler.is_plain for sampler in samplers):
         chosen = logits.argmax(dim=-1)
     else:
         chosen = torch.stack(
-            [chooser.choose(row) for row, chooser in zip(logits, choosers, strict=True)]
+            [sampler.sample(row) for row, sampler in zip(logits, samplers, strict=True)]
         )
     tokens = []
-    for row, token_id, chooser in zip(logits, chosen.tolist(), choosers, strict=True):
-        chooser.note(token_id)
-        tokens.append(_token(row, token_id, chooser.sampling.num_logprobs))
+    for row, token_id, sampler in zip(logits, chosen.tolist(), samplers, strict=True):
+        sampler.record(token_id)
+        tokens.append(_token(row, token_id, sampler.sampling.num_logprobs))
     return tokens
 
 

@@ -13,7 +13,7 @@ from palo.inference.adapters import Adapter
 from palo.inference.engine import EngineSettings, EngineStats
 from palo.inference.kv_cache import KVCache, PrefixCache
 from palo.inference.model_runner import ModelRunner
-from palo.inference.planning import plan
+from palo.inference.planning import plan_step
 from palo.inference.request import Output, Request
 from palo.inference.sampler import sample_tokens
 from palo.inference.sequence import RequestPreparer, SequenceState
@@ -57,10 +57,10 @@ class Scheduler:
             model.dtype,
             model.device,
         )
-        self._store = PrefixCache(
+        self._prefix_cache = PrefixCache(
             cache, self.settings.block_tokens, self.settings.prefix_cache_bytes
         )
-        self._computer = ModelRunner(model, cache, self._preparer.vocab_size, self.settings)
+        self._model_runner = ModelRunner(model, cache, self._preparer.vocab_size, self.settings)
         self._free = list(range(self.settings.num_slots))
         self._waiting: OrderedDict[int, SequenceState] = OrderedDict()
         self._running: dict[int, SequenceState] = {}
@@ -81,14 +81,18 @@ class Scheduler:
         """
         return self._preparer.prepare(request)
 
-    def add(self, answer: SequenceState) -> None:
+    def add(self, sequence: SequenceState) -> None:
         """Lets a prepared request wait for a slot."""
-        self._waiting[answer.number] = answer
+        self._waiting[sequence.number] = sequence
 
     def cancel(self, number: int) -> tuple[SequenceState, Output] | None:
         """Ends a request and frees its slot; None if it isn't there any more."""
-        answer = self._waiting.get(number) or self._running.get(number)
-        return None if answer is None else (answer, self._end(answer, answer.end("cancelled")))
+        sequence = self._waiting.get(number) or self._running.get(number)
+        return (
+            None
+            if sequence is None
+            else (sequence, self._end(sequence, sequence.finish("cancelled")))
+        )
 
     @property
     def has_work(self) -> bool:
@@ -119,21 +123,21 @@ class Scheduler:
         """
         started = time.perf_counter()
         self._admit()
-        parts = plan(
+        parts = plan_step(
             self.running,
             self.settings.prefill_chunk,
             self.settings.block_tokens,
-            shares=self._store.num_blocks > 0,
+            shares=self._prefix_cache.num_blocks > 0,
         )
         if not parts:
             return []
-        ready, logits = self._computer.compute(parts, self.running)
-        for answer, length in parts:
-            if not answer.is_answering:
+        ready, logits = self._model_runner.compute(parts, self.running)
+        for sequence, length in parts:
+            if not sequence.is_decoding:
                 self._totals["prefill_tokens"] += length
-            answer.num_computed += length
-            self._keep(answer)
-        outputs = [] if logits is None else self._take(ready, logits)
+            sequence.num_computed += length
+            self._store_blocks(sequence)
+        outputs = [] if logits is None else self._append_tokens(ready, logits)
         self._totals["steps"] += 1
         self._totals["decode_tokens"] += len(ready)
         self._batch_size = len(ready)
@@ -153,22 +157,22 @@ class Scheduler:
             DataError: As `prepare`.
         """
         prepared = [self.prepare(request) for request in requests]
-        places = {answer.number: place for place, answer in enumerate(prepared)}
-        for answer in prepared:
-            self.add(answer)
+        places = {sequence.number: place for place, sequence in enumerate(prepared)}
+        for sequence in prepared:
+            self.add(sequence)
         try:
             while self.has_work:
-                for answer, output in self.step():
-                    yield places[answer.number], output
+                for sequence, output in self.step():
+                    yield places[sequence.number], output
         finally:
             for number in places:
                 self.cancel(number)
 
-    def drop_running(self) -> list[SequenceState]:
+    def abort_running(self) -> list[SequenceState]:
         """Forgets the requests that have a slot, after a step that failed; returns them."""
         dropped = self.running
-        for answer in dropped:
-            self._end(answer, answer.end("error"))
+        for sequence in dropped:
+            self._end(sequence, sequence.finish("error"))
         return dropped
 
     def expected_wait_s(self, num_waiting: int) -> float:
@@ -184,7 +188,7 @@ class Scheduler:
             num_running=len(self._running),
             num_slots=self.settings.num_slots,
             batch_size=self._batch_size,
-            cached_bytes=self._store.used_bytes,
+            cached_bytes=self._prefix_cache.used_bytes,
             steps=self._totals["steps"],
             prefill_tokens=self._totals["prefill_tokens"],
             cached_tokens=self._totals["cached_tokens"],
@@ -197,55 +201,57 @@ class Scheduler:
 
     def _admit(self) -> None:
         while self._free and self._waiting:
-            _, answer = self._waiting.popitem(last=False)
+            _, sequence = self._waiting.popitem(last=False)
             # The lowest slot, so that those in use lie side by side.
             slot = min(self._free)
             self._free.remove(slot)
-            answer.begin(slot)
-            self._running[answer.number] = answer
-        for answer in self._running.values():
-            if not answer.is_answering:
-                self._restore(answer)
+            sequence.start(slot)
+            self._running[sequence.number] = sequence
+        for sequence in self._running.values():
+            if not sequence.is_decoding:
+                self._restore(sequence)
 
-    def _restore(self, answer: SequenceState) -> None:
+    def _restore(self, sequence: SequenceState) -> None:
         """Takes over what the store has of a prompt by now; its last place is always computed."""
         block_tokens = self.settings.block_tokens
-        first = answer.num_computed // block_tokens
-        last = (len(answer.prompt) - 1) // block_tokens
-        if answer.slot is None or answer.num_computed % block_tokens or first >= last:
+        first = sequence.num_computed // block_tokens
+        last = (len(sequence.prompt) - 1) // block_tokens
+        if sequence.slot is None or sequence.num_computed % block_tokens or first >= last:
             return
-        found = self._store.restore(answer.keys.names[first:last], answer.slot, first)
-        answer.num_computed += found * block_tokens
-        answer.num_cached += found * block_tokens
-        answer.num_kept = max(answer.num_kept, first + found)
+        found = self._prefix_cache.restore(
+            sequence.block_keys.names[first:last], sequence.slot, first
+        )
+        sequence.num_computed += found * block_tokens
+        sequence.num_cached += found * block_tokens
+        sequence.num_stored_blocks = max(sequence.num_stored_blocks, first + found)
         self._totals["cached_tokens"] += found * block_tokens
 
-    def _keep(self, answer: SequenceState) -> None:
-        whole = answer.num_computed // self.settings.block_tokens
-        if answer.slot is not None and whole > answer.num_kept:
-            names = answer.keys.names[answer.num_kept : whole]
-            self._store.keep(names, answer.slot, answer.num_kept)
-            answer.num_kept = whole
+    def _store_blocks(self, sequence: SequenceState) -> None:
+        whole = sequence.num_computed // self.settings.block_tokens
+        if sequence.slot is not None and whole > sequence.num_stored_blocks:
+            names = sequence.block_keys.names[sequence.num_stored_blocks : whole]
+            self._prefix_cache.store(names, sequence.slot, sequence.num_stored_blocks)
+            sequence.num_stored_blocks = whole
 
-    def _take(
+    def _append_tokens(
         self, ready: Sequence[SequenceState], logits: Tensor
     ) -> list[tuple[SequenceState, Output]]:
-        tokens = sample_tokens(logits, [answer.chooser for answer in ready])
+        tokens = sample_tokens(logits, [sequence.sampler for sequence in ready])
         outputs = []
-        for answer, token in zip(ready, tokens, strict=True):
-            is_first = not answer.is_answering
-            output = answer.take(token)
+        for sequence, token in zip(ready, tokens, strict=True):
+            is_first = not sequence.is_decoding
+            output = sequence.append(token)
             if is_first:
                 self._totals["first_tokens"] += 1
-                self._first_token_s += answer.first_token_s or 0.0
-            outputs.append((answer, self._end(answer, output) if output.finish else output))
+                self._first_token_s += sequence.first_token_s or 0.0
+            outputs.append((sequence, self._end(sequence, output) if output.finish else output))
         return outputs
 
-    def _end(self, answer: SequenceState, output: Output) -> Output:
-        self._waiting.pop(answer.number, None)
-        if self._running.pop(answer.number, None) is not None and answer.slot is not None:
-            self._free.append(answer.slot)
-            self._service_s.append(answer.service_s)
-            answer.slot = None
+    def _end(self, sequence: SequenceState, output: Output) -> Output:
+        self._waiting.pop(sequence.number, None)
+        if self._running.pop(sequence.number, None) is not None and sequence.slot is not None:
+            self._free.append(sequence.slot)
+            self._service_s.append(sequence.service_s)
+            sequence.slot = None
         self._finished[output.finish or ""] += 1
         return output

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePlaces:
+class ImageSpan:
     """Where an image stands in a prompt: from `start` up to but not `stop`."""
 
     image_id: str
@@ -40,7 +40,7 @@ class SequenceState:
         request: What is wanted.
         ids: The prompt with each image's sentinel as often as the image has tokens.
         images: Where those are.
-        keys: Names of its blocks, the prompt's already in it.
+        block_keys: Names of its blocks, the prompt's already in it.
         adapter: What to answer with; None for the model's own weights.
         max_tokens: Most ids of the answer.
         tokenizer: For its text.
@@ -49,7 +49,7 @@ class SequenceState:
     Attributes:
         slot: Its slot; None before it has one, and afterwards.
         num_computed: Ids whose keys and values are in the slot.
-        num_kept: Blocks of it that are in the store.
+        num_stored_blocks: Blocks of it that are in the store.
         num_cached: Places of the prompt that came out of the store.
         generated: Ids of the answer, the one that ended it included.
         max_tokens: Most ids of the answer.
@@ -61,8 +61,8 @@ class SequenceState:
         request: Request,
         *,
         ids: list[int],
-        images: Sequence[ImagePlaces],
-        keys: BlockKeys,
+        images: Sequence[ImageSpan],
+        block_keys: BlockKeys,
         adapter: Adapter | None,
         max_tokens: int,
         tokenizer: TextTokenizer,
@@ -71,43 +71,43 @@ class SequenceState:
         self.number = number
         self.request = request
         self.adapter = adapter
-        self.keys = keys
+        self.block_keys = block_keys
         self.prompt = ids
         self.slot: int | None = None
         self.num_computed = 0
-        self.num_kept = 0
+        self.num_stored_blocks = 0
         self.num_cached = 0
         self.generated: list[int] = []
-        self.chooser = Sampler(request.sampling, ids, vocab_size)
+        self.sampler = Sampler(request.sampling, ids, vocab_size)
         self._images = images
         self._projected: dict[str, Tensor] = {}
         self.max_tokens = max_tokens
         self._text = TextStream(tokenizer, request.sampling.stop)
-        self._asked_at = time.monotonic()
+        self._submitted_at = time.monotonic()
         self._started_at: float | None = None
         self._first_token_at: float | None = None
 
     @property
-    def num_left(self) -> int:
+    def num_prompt_left(self) -> int:
         """Places of the prompt that are not computed yet."""
         return max(0, len(self.prompt) - self.num_computed)
 
     @property
-    def is_answering(self) -> bool:
+    def is_decoding(self) -> bool:
         """Whether the prompt is computed, so that every step gives an id."""
         return bool(self.generated)
 
     @property
     def first_token_s(self) -> float | None:
         """Seconds from the request to its first id."""
-        return None if self._first_token_at is None else self._first_token_at - self._asked_at
+        return None if self._first_token_at is None else self._first_token_at - self._submitted_at
 
     @property
     def service_s(self) -> float:
         """Seconds since it has a slot."""
         return 0.0 if self._started_at is None else time.monotonic() - self._started_at
 
-    def begin(self, slot: int) -> None:
+    def start(self, slot: int) -> None:
         """Gives it a slot."""
         self.slot = slot
         self._started_at = time.monotonic()
@@ -121,7 +121,7 @@ class SequenceState:
     def next_block(self, block_tokens: int) -> bytes | None:
         """Returns the name of the block that is computed next; None if there is no whole one."""
         number = self.num_computed // block_tokens
-        return self.keys.names[number] if number < len(self.keys.names) else None
+        return self.block_keys.names[number] if number < len(self.block_keys.names) else None
 
     def image_rows(self, length: int, projector: Projector) -> list[tuple[int, Tensor]]:
         """Returns what stands in place of the next ids' sentinels.
@@ -140,18 +140,18 @@ class SequenceState:
         for image in self._images:
             first, last = max(start, image.start), min(stop, image.stop)
             if first < last:
-                rows = self._tokens_of(image.image_id, projector)
+                rows = self._image_tokens(image.image_id, projector)
                 found.append((first - start, rows[first - image.start : last - image.start]))
         return found
 
-    def _tokens_of(self, image_id: str, projector: Projector) -> Tensor:
+    def _image_tokens(self, image_id: str, projector: Projector) -> Tensor:
         if image_id not in self._projected:
             like = next(projector.parameters())
             features = self.request.features[image_id].to(like.device, like.dtype)
             self._projected[image_id] = projector(features[None])[0]
         return self._projected[image_id]
 
-    def take(self, token: Token) -> Output:
+    def append(self, token: Token) -> Output:
         """Adds an id to the answer.
 
         Returns:
@@ -161,17 +161,17 @@ class SequenceState:
             self._first_token_at = time.monotonic()
             self._projected.clear()
         self.generated.append(token.id)
-        self.keys.add_ids(self.generated[-1:])
+        self.block_keys.add_ids(self.generated[-1:])
         if token.id in self.request.sampling.stop_ids:
-            return self.end("stop")
+            return self.finish("stop")
         text = self._text.add(token.id)
         if self._text.stopped:
-            return self.end("stop", text, token)
+            return self.finish("stop", text, token)
         if len(self.generated) == self.max_tokens:
-            return self.end("length", text, token)
+            return self.finish("length", text, token)
         return Output(text=text, tokens=(token,))
 
-    def end(self, finish: FinishReason, text: str = "", token: Token | None = None) -> Output:
+    def finish(self, finish: FinishReason, text: str = "", token: Token | None = None) -> Output:
         """Ends the answer: returns the rest of its text, and what it took."""
         now = time.monotonic()
         started = now if self._started_at is None else self._started_at
@@ -179,24 +179,24 @@ class SequenceState:
             prompt_tokens=len(self.prompt),
             completion_tokens=len(self.generated),
             cached_tokens=self.num_cached,
-            queue_s=started - self._asked_at,
+            queue_s=started - self._submitted_at,
             first_token_s=self.first_token_s,
-            total_s=now - self._asked_at,
+            total_s=now - self._submitted_at,
         )
         tokens = () if token is None else (token,)
         return Output(text=text + self._text.end(), tokens=tokens, finish=finish, usage=usage)
 
 
-def expanded(
+def expand_images(
     request: Request, sentinel: int, tokens_per_image: int
-) -> tuple[list[int], list[ImagePlaces]]:
+) -> tuple[list[int], list[ImageSpan]]:
     """Returns a request's prompt with a place for each token of an image, and where images are.
 
     Raises:
         ValueError: If there are more or fewer image ids than sentinels.
     """
     ids: list[int] = []
-    images: list[ImagePlaces] = []
+    images: list[ImageSpan] = []
     names = iter(request.image_ids)
     for token_id in request.prompt_ids:
         if token_id != sentinel:
@@ -205,7 +205,7 @@ def expanded(
         name = next(names, None)
         if name is None:
             break
-        images.append(ImagePlaces(name, len(ids), len(ids) + tokens_per_image))
+        images.append(ImageSpan(name, len(ids), len(ids) + tokens_per_image))
         ids += [sentinel] * tokens_per_image
     num_places = sum(token_id == sentinel for token_id in request.prompt_ids)
     if num_places != len(request.image_ids):
@@ -215,22 +215,22 @@ def expanded(
     return ids, images
 
 
-def keys_of(
+def prompt_block_keys(
     ids: Sequence[int],
-    images: Sequence[ImagePlaces],
+    images: Sequence[ImageSpan],
     weights: str,
     block_tokens: int,
     salt: str = "",
 ) -> BlockKeys:
     """Returns the names of a prompt's blocks; see `BlockKeys`."""
-    keys = BlockKeys(weights, block_tokens, salt)
+    block_keys = BlockKeys(weights, block_tokens, salt)
     place = 0
     for image in images:
-        keys.add_ids(ids[place : image.start])
-        keys.add_image(image.image_id, image.stop - image.start)
+        block_keys.add_ids(ids[place : image.start])
+        block_keys.add_image(image.image_id, image.stop - image.start)
         place = image.stop
-    keys.add_ids(ids[place:])
-    return keys
+    block_keys.add_ids(ids[place:])
+    return block_keys
 
 
 class RequestPreparer:
@@ -275,7 +275,7 @@ class RequestPreparer:
         _require_adapter(request, self._adapters)
         self._check(request)
         sentinel, per_image = self._config.image_sentinel, self._config.tokens_per_image
-        ids, images = expanded(request, sentinel, per_image)
+        ids, images = expand_images(request, sentinel, per_image)
         room = self.max_context - len(ids)
         if room < 1:
             raise DataError(
@@ -288,7 +288,9 @@ class RequestPreparer:
             request,
             ids=ids,
             images=images,
-            keys=keys_of(ids, images, request.adapter or "", self._block_tokens, request.salt),
+            block_keys=prompt_block_keys(
+                ids, images, request.adapter or "", self._block_tokens, request.salt
+            ),
             adapter=self._adapters[request.adapter] if request.adapter else None,
             max_tokens=min(request.sampling.max_tokens or room, room),
             tokenizer=self._tokenizer,

@@ -40,40 +40,42 @@ def engine_arguments(
     }
 
 
-def prompt_of(model: "PaloForConditionalGeneration", answer: SequenceState) -> dict[str, Any]:
+def prompt_for(model: "PaloForConditionalGeneration", sequence: SequenceState) -> dict[str, Any]:
     """Returns an answer's prompt as vLLM takes it: embeddings, and who may find their blocks."""
-    salt = answer.request.salt
-    return {"prompt_embeds": _embeddings_of(model, answer)} | ({"cache_salt": salt} if salt else {})
+    salt = sequence.request.salt
+    return {"prompt_embeds": _embeddings_of(model, sequence)} | (
+        {"cache_salt": salt} if salt else {}
+    )
 
 
 @torch.inference_mode()
-def _embeddings_of(model: "PaloForConditionalGeneration", answer: SequenceState) -> Tensor:
+def _embeddings_of(model: "PaloForConditionalGeneration", sequence: SequenceState) -> Tensor:
     """Returns the embeddings (L, H) of an answer's prompt, in main memory."""
-    request = answer.request
+    request = sequence.request
     features = [request.features[image_id] for image_id in request.image_ids]
-    ids = torch.tensor([answer.prompt], device=model.device)
+    ids = torch.tensor([sequence.prompt], device=model.device)
     stacked = torch.stack(features).to(model.device, model.dtype) if features else None
     return model.embed(ids, features=stacked)[0].cpu()
 
 
-def sampling_of(answer: SequenceState, allowed_ids: list[int] | None) -> Any:  # noqa: ANN401 - a class of vLLM's
+def sampling_params(sequence: SequenceState, allowed_ids: list[int] | None) -> Any:  # noqa: ANN401 - a class of vLLM's
     """Returns how vLLM draws an answer's ids.
 
     Args:
-        answer: The answer.
+        sequence: The answer.
         allowed_ids: Ids that may be chosen; None for all of the model's.
     """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    sampling = answer.request.sampling
+    sampling = sequence.request.sampling
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         top_k=sampling.top_k,
         repetition_penalty=sampling.repetition_penalty,
         seed=sampling.seed,
-        max_tokens=answer.max_tokens,
+        max_tokens=sequence.max_tokens,
         stop_token_ids=list(sampling.stop_ids),
         ignore_eos=True,
         logprobs=sampling.num_logprobs,
@@ -83,7 +85,7 @@ def sampling_of(answer: SequenceState, allowed_ids: list[int] | None) -> Any:  #
     )
 
 
-def tokens_of(completion: Any, num_logprobs: int | None) -> Iterator[Token]:  # noqa: ANN401 - a class of vLLM's
+def tokens_from(completion: Any, num_logprobs: int | None) -> Iterator[Token]:  # noqa: ANN401 - a class of vLLM's
     """Yields the ids of one output of vLLM's with what is told of each.
 
     Args:

@@ -25,12 +25,17 @@ from palo.inference.engine import (
     EngineSettings,
     EngineStats,
     Listener,
-    queue_full,
-    streamed,
+    queue_full_error,
+    stream_outputs,
 )
 from palo.inference.request import Output, Request
 from palo.inference.sequence import RequestPreparer, SequenceState
-from palo.inference.vllm_conversion import engine_arguments, prompt_of, sampling_of, tokens_of
+from palo.inference.vllm_conversion import (
+    engine_arguments,
+    prompt_for,
+    sampling_params,
+    tokens_from,
+)
 from palo.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -69,10 +74,10 @@ class VllmEngine:
         has_more = model.config.text_config.vocab_size > num_ids
         self._allowed_ids = list(range(num_ids)) if has_more else None
         self._lock = threading.Lock()
-        self._here: set[int] = set()
+        self._open: set[int] = set()
         # The next two are for the loop's thread alone.
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._begun: set[int] = set()
+        self._started_numbers: set[int] = set()
         self._totals: Counter[str] = Counter()
         self._finished: Counter[str] = Counter()
         self._first_token_s = 0.0
@@ -97,36 +102,36 @@ class VllmEngine:
 
     def submit(self, request: Request, listener: Listener) -> int:
         """See Engine."""
-        answer = self._preparer.prepare(request)
+        sequence = self._preparer.prepare(request)
         with self._lock:
             if self._is_closed:
                 raise EngineClosedError(
                     "this model takes no more requests", fix="Ask another replica of it."
                 )
-            num_waiting = len(self._here) - self._settings.num_slots
+            num_waiting = len(self._open) - self._settings.num_slots
             if num_waiting >= self._settings.max_waiting:
-                raise queue_full(num_waiting, _RETRY_S)
-            self._here.add(answer.number)
-            self._loop.call_soon_threadsafe(self._begin, answer, listener)
-        return answer.number
+                raise queue_full_error(num_waiting, _RETRY_S)
+            self._open.add(sequence.number)
+            self._loop.call_soon_threadsafe(self._begin, sequence, listener)
+        return sequence.number
 
     def cancel(self, number: int) -> None:
         """See Engine."""
         with self._lock:
-            if number in self._here:
+            if number in self._open:
                 self._loop.call_soon_threadsafe(self._cancel, number)
 
     def stream(self, request: Request) -> AsyncGenerator[Output]:
         """See Engine."""
-        return streamed(self, request)
+        return stream_outputs(self, request)
 
     def stats(self) -> EngineStats:
         """See Engine; vLLM's steps, and the memory that it keeps, are not told."""
         with self._lock:
-            num_here = len(self._here)
-            num_running = min(num_here, self._settings.num_slots)
+            num_open = len(self._open)
+            num_running = min(num_open, self._settings.num_slots)
             return EngineStats(
-                num_waiting=num_here - num_running,
+                num_waiting=num_open - num_running,
                 num_running=num_running,
                 num_slots=self._settings.num_slots,
                 batch_size=num_running,
@@ -161,23 +166,23 @@ class VllmEngine:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _begin(self, answer: SequenceState, listener: Listener) -> None:
-        task = self._loop.create_task(self._answer(answer, listener))
-        self._tasks[answer.number] = task
+    def _begin(self, sequence: SequenceState, listener: Listener) -> None:
+        task = self._loop.create_task(self._generate(sequence, listener))
+        self._tasks[sequence.number] = task
 
     def _cancel(self, number: int) -> None:
         """Ends a request; one that hasn't begun does so when it does, as it has to say so."""
-        if number in self._begun:
+        if number in self._started_numbers:
             self._tasks[number].cancel()
         elif number in self._tasks:
             self._loop.call_soon(self._cancel, number)
 
-    async def _answer(self, answer: SequenceState, listener: Listener) -> None:
-        self._begun.add(answer.number)
+    async def _generate(self, sequence: SequenceState, listener: Listener) -> None:
+        self._started_numbers.add(sequence.number)
         try:
-            output = await self._turn(answer, listener)
+            output = await self._stream_outputs(sequence, listener)
         except asyncio.CancelledError:
-            output = answer.end("cancelled")
+            output = sequence.finish("cancelled")
         except Exception as error:
             _LOG.exception("a request failed in vLLM")
             failed = EngineFailedError(
@@ -186,42 +191,44 @@ class VllmEngine:
                 fix="Ask again; if it fails again, see the server's log.",
             )
             output = Output(finish="error", error=failed)
-        del self._tasks[answer.number]
-        self._begun.discard(answer.number)
+        del self._tasks[sequence.number]
+        self._started_numbers.discard(sequence.number)
         with self._lock:
-            self._here.discard(answer.number)
+            self._open.discard(sequence.number)
             self._finished[output.finish or ""] += 1
-        self._tell(listener, output)
+        self._notify(listener, output)
 
-    async def _turn(self, answer: SequenceState, listener: Listener) -> Output:
+    async def _stream_outputs(self, sequence: SequenceState, listener: Listener) -> Output:
         """Passes on all outputs but the last, which is returned."""
-        answer.begin(0)
-        prompt = await asyncio.to_thread(prompt_of, self._model, answer)
-        sampling = sampling_of(answer, self._allowed_ids)
-        said = self._vllm.generate(prompt, sampling, request_id=f"palo-{answer.number}")
-        async with aclosing(said):
-            async for part in said:
-                answer.num_cached = part.num_cached_tokens or 0
-                for token in tokens_of(part.outputs[0], answer.request.sampling.num_logprobs):
-                    is_first = not answer.is_answering
-                    output = answer.take(token)
-                    self._count(answer, is_first=is_first)
+        sequence.start(0)
+        prompt = await asyncio.to_thread(prompt_for, self._model, sequence)
+        sampling = sampling_params(sequence, self._allowed_ids)
+        outputs = self._vllm.generate(prompt, sampling, request_id=f"palo-{sequence.number}")
+        async with aclosing(outputs):
+            async for output_part in outputs:
+                sequence.num_cached = output_part.num_cached_tokens or 0
+                for token in tokens_from(
+                    output_part.outputs[0], sequence.request.sampling.num_logprobs
+                ):
+                    is_first = not sequence.is_decoding
+                    output = sequence.append(token)
+                    self._count(sequence, is_first=is_first)
                     if output.finish:
                         return output
-                    if not self._tell(listener, output):
-                        return answer.end("cancelled")
-        return answer.end("length")
+                    if not self._notify(listener, output):
+                        return sequence.finish("cancelled")
+        return sequence.finish("length")
 
-    def _count(self, answer: SequenceState, *, is_first: bool) -> None:
+    def _count(self, sequence: SequenceState, *, is_first: bool) -> None:
         with self._lock:
             self._totals["decode_tokens"] += 1
             if is_first:
                 self._totals["first_tokens"] += 1
-                self._totals["cached_tokens"] += answer.num_cached
-                self._totals["prefill_tokens"] += len(answer.prompt) - answer.num_cached
-                self._first_token_s += answer.first_token_s or 0.0
+                self._totals["cached_tokens"] += sequence.num_cached
+                self._totals["prefill_tokens"] += len(sequence.prompt) - sequence.num_cached
+                self._first_token_s += sequence.first_token_s or 0.0
 
-    def _tell(self, listener: Listener, output: Output) -> bool:
+    def _notify(self, listener: Listener, output: Output) -> bool:
         """Passes an output on; False if nobody takes it any more."""
         try:
             listener(output)
@@ -245,7 +252,7 @@ async def _started(arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - a class 
     return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
 
 
-def write_language(model: "PaloForConditionalGeneration", folder: Path) -> None:
+def write_language_model(model: "PaloForConditionalGeneration", folder: Path) -> None:
     """Writes a model's language model for vLLM, and leaves only what we need of it in memory.
 
     Args:

@@ -26,7 +26,7 @@ from palo.inference.adapters import Adapter, load_adapter
 from palo.inference.engine import EngineSettings, InferenceEngine
 from palo.inference.local_engine import LocalEngine
 from palo.inference.scheduler import Scheduler
-from palo.inference.vllm_engine import VllmEngine, write_language
+from palo.inference.vllm_engine import VllmEngine, write_language_model
 from palo.model.assemble import assemble
 from palo.serve.settings import Backend, ModelSource
 from palo.text.encoding import stop_ids
@@ -216,7 +216,7 @@ def load_engine(
         model.to(torch.bfloat16)
     # vLLM reads the weights when it starts, and never again.
     with TemporaryDirectory(prefix="palo-vllm-") as folder:
-        write_language(model, Path(folder))
+        write_language_model(model, Path(folder))
         model.to("cuda" if has_gpu else "cpu")
         engine = VllmEngine(model, loaded.tokenizer, settings, Path(folder))
     return loaded, engine

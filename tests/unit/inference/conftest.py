@@ -167,11 +167,11 @@ def generated(model, request):
     return done.sequences[0, len(ids) :].tolist(), logprobs
 
 
-def turn(batcher, requests, joins=None):
+def turn(scheduler, requests, joins=None):
     """Turns a batcher until all is answered.
 
     Args:
-        batcher: The batcher.
+        scheduler: The batcher.
         requests: What is wanted.
         joins: Before which step each request is added; all before the first by default.
 
@@ -182,13 +182,13 @@ def turn(batcher, requests, joins=None):
     outputs = [[] for _ in requests]
     places = {}
     step = 0
-    while batcher.has_work or step <= max(joins):
+    while scheduler.has_work or step <= max(joins):
         for place, request in enumerate(requests):
             if joins[place] == step:
-                answer = batcher.prepare(request)
-                batcher.add(answer)
+                answer = scheduler.prepare(request)
+                scheduler.add(answer)
                 places[answer.number] = place
-        for answer, output in batcher.step():
+        for answer, output in scheduler.step():
             outputs[places[answer.number]].append(output)
         step += 1
     return outputs

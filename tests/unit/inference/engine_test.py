@@ -17,7 +17,7 @@ from palo.errors import ConfigError, DataError
 from palo.inference.engine import EngineClosedError, EngineFullError
 from palo.inference.local_engine import LocalEngine
 from palo.inference.scheduler import Scheduler
-from palo.inference.vllm_engine import VllmEngine, write_language
+from palo.inference.vllm_engine import VllmEngine, write_language_model
 
 
 @pytest.fixture(params=["built-in", "vllm-like", "vllm"])
@@ -37,7 +37,7 @@ def make_engine(request, tiny_model, words, tmp_path):
         if request.param == "built-in":
             engines.append(LocalEngine(Scheduler(model, words, settings)))
             return engines[-1]
-        write_language(model, tmp_path)
+        write_language_model(model, tmp_path)
         if request.param == "vllm":
             model = model.to("cuda")
         engines.append(VllmEngine(model, words, settings, tmp_path))
@@ -175,7 +175,7 @@ def test_vllm_is_told_whose_blocks_a_request_may_find(
     vllm_like, tiny_model, words, tmp_path, make_request
 ):
     model = tiny_model()
-    write_language(model, tmp_path)
+    write_language_model(model, tmp_path)
     engine = VllmEngine(model, words, SMALL, tmp_path)
     salted = replace(make_request(1, 5), salt="key a")
     try:

@@ -60,39 +60,39 @@ def slots():
 
 
 def test_blocks_come_back_where_they_were(slots):
-    store = PrefixCache(slots, 4, 2**20)
+    cache = PrefixCache(slots, 4, 2**20)
     row = names(range(16))
-    store.keep(row, 0, 0)
-    assert store.restore(row[1:3], 2, 1) == 2
+    cache.store(row, 0, 0)
+    assert cache.restore(row[1:3], 2, 1) == 2
     assert torch.equal(slots.block(2, 4, 8), slots.block(0, 4, 8))
     assert not torch.equal(slots.block(2, 0, 4), slots.block(0, 0, 4))
-    assert store.restore(names([7] * 8), 2, 0) == 0
+    assert cache.restore(names([7] * 8), 2, 0) == 0
 
 
 def test_a_gap_ends_what_can_be_used(slots):
-    store = PrefixCache(slots, 4, 2**20)
+    cache = PrefixCache(slots, 4, 2**20)
     row = names(range(16))
-    store.keep(row[:1], 0, 0)
-    store.keep(row[2:], 0, 2)
-    assert store.restore(row, 1, 0) == 1
+    cache.store(row[:1], 0, 0)
+    cache.store(row[2:], 0, 2)
+    assert cache.restore(row, 1, 0) == 1
 
 
 def test_what_was_used_last_stays_and_ends_go_first(slots):
-    store = PrefixCache(slots, 4, 4 * 2 * 2 * 4 * 4 * 4)
-    assert store.num_blocks == 4
+    cache = PrefixCache(slots, 4, 4 * 2 * 2 * 4 * 4 * 4)
+    assert cache.num_blocks == 4
     old, new = names(range(12)), names(range(50, 58))
-    store.keep(old, 0, 0)
-    store.restore(old, 1, 0)
-    store.keep(new, 2, 0)
+    cache.store(old, 0, 0)
+    cache.restore(old, 1, 0)
+    cache.store(new, 2, 0)
     # One of five had to go: the end of the row that was asked for before.
-    assert [name in store for name in (*old, *new)] == [True, True, False, True, True]
-    assert store.used_bytes == 4 * store.block_bytes
-    store.keep(names(range(80, 96)), 0, 0)
-    assert len(store) == 4
-    assert not any(name in store for name in (*old, *new))
+    assert [name in cache for name in (*old, *new)] == [True, True, False, True, True]
+    assert cache.used_bytes == 4 * cache.block_bytes
+    cache.store(names(range(80, 96)), 0, 0)
+    assert len(cache) == 4
+    assert not any(name in cache for name in (*old, *new))
 
 
 def test_no_memory_keeps_nothing(slots):
-    store = PrefixCache(slots, 4, 100)
-    store.keep(names(range(12)), 0, 0)
-    assert len(store) == 0
+    cache = PrefixCache(slots, 4, 100)
+    cache.store(names(range(12)), 0, 0)
+    assert len(cache) == 0

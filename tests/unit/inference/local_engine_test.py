@@ -10,7 +10,7 @@ from tests.unit.inference.conftest import WAIT_S, Collector, ids_of
 from palo.inference.engine import (
     EngineFailedError,
     EngineFullError,
-    queue_full,
+    queue_full_error,
 )
 from palo.inference.local_engine import LocalEngine
 from palo.inference.request import Request, Sampling
@@ -59,7 +59,7 @@ def test_those_who_find_free_slots_do_not_wait(make_engine, make_request):
 
 
 def test_refusals_survive_pickling():
-    full = queue_full(3, 2.5)
+    full = queue_full_error(3, 2.5)
     again = pickle.loads(pickle.dumps(full))
     assert type(again) is EngineFullError
     assert (again.retry_after_s, str(again)) == (2.5, str(full))
@@ -73,10 +73,10 @@ def test_a_step_that_fails_ends_its_requests_and_no_other(
     make_engine, make_request, monkeypatch, alone
 ):
     engine = make_engine(num_slots=1)
-    step, failures = engine._batcher.step, []
+    step, failures = engine._scheduler.step, []
 
     def failing():
-        if not failures and engine._batcher.num_waiting == 0:
+        if not failures and engine._scheduler.num_waiting == 0:
             failures.append(1)
             raise MemoryError
         return step()
@@ -84,7 +84,7 @@ def test_a_step_that_fails_ends_its_requests_and_no_other(
     collectors = [Collector(), Collector()]
     engine.submit(make_request(1, 5, max_tokens=150), collectors[0])
     assert collectors[0].first.wait(WAIT_S)
-    monkeypatch.setattr(engine._batcher, "step", failing)
+    monkeypatch.setattr(engine._scheduler, "step", failing)
     assert collectors[0].finish() == "error"
     error = collectors[0].outputs[-1].error
     assert isinstance(error, EngineFailedError)

@@ -1,24 +1,24 @@
 from dataclasses import dataclass
 
-from palo.inference.planning import plan
+from palo.inference.planning import plan_step
 
 
 @dataclass(eq=False)
 class Fake:
     name: str
-    num_left: int = 0
+    num_prompt_left: int = 0
     block: bytes | None = None
 
     @property
-    def is_answering(self):
-        return self.num_left == 0
+    def is_decoding(self):
+        return self.num_prompt_left == 0
 
     def next_block(self, block_tokens):
         return self.block
 
 
 def planned(*running, chunk=16, shares=True):
-    return [(p.answer.name, p.length) for p in plan(running, chunk, 4, shares=shares)]
+    return [(p.sequence.name, p.length) for p in plan_step(running, chunk, 4, shares=shares)]
 
 
 def test_every_answer_goes_on_whatever_the_prompts_take():

@@ -16,10 +16,10 @@ LOGITS = torch.tensor([2.0, -1.0, 0.5, 3.0, 1.0])
 
 
 def drawn(logits, num=4000, **settings):
-    chooser = Sampler(Sampling(seed=3, **settings), [0, 1, -200], len(logits))
+    sampler = Sampler(Sampling(seed=3, **settings), [0, 1, -200], len(logits))
     counts = torch.zeros(len(logits))
     for _ in range(num):
-        counts[chooser.choose(logits)] += 1
+        counts[sampler.sample(logits)] += 1
     return counts / num
 
 
@@ -55,8 +55,8 @@ def test_a_large_vocabulary_is_cut_at_the_same_ids(peak):
     """Where the first look is enough, and where it isn't."""
     logits = torch.randn(3000, generator=torch.Generator().manual_seed(0))
     logits[:40] += peak
-    chooser = Sampler(Sampling(temperature=1.0, top_p=0.9), [], 3000)
-    shares, ids = chooser._candidates(logits)
+    sampler = Sampler(Sampling(temperature=1.0, top_p=0.9), [], 3000)
+    shares, ids = sampler._candidates(logits)
     kept = ids[shares > 0]
     expected = TopPLogitsWarper(0.9)(torch.zeros(1, 0), logits[None])[0]
     assert set(kept.tolist()) == set(expected.isfinite().nonzero()[:, 0].tolist())
@@ -65,12 +65,12 @@ def test_a_large_vocabulary_is_cut_at_the_same_ids(peak):
 
 
 def test_greedy_is_the_likeliest_and_a_penalty_may_change_it():
-    assert Sampler(Sampling(), [], 5).choose(LOGITS) == 3
-    assert Sampler(Sampling(temperature=1e-9), [], 5).choose(LOGITS) == 3
-    chooser = Sampler(Sampling(repetition_penalty=2.0), [], 5)
-    assert chooser.choose(LOGITS) == 3
-    chooser.note(3)
-    assert chooser.choose(LOGITS) == 0
+    assert Sampler(Sampling(), [], 5).sample(LOGITS) == 3
+    assert Sampler(Sampling(temperature=1e-9), [], 5).sample(LOGITS) == 3
+    sampler = Sampler(Sampling(repetition_penalty=2.0), [], 5)
+    assert sampler.sample(LOGITS) == 3
+    sampler.record(3)
+    assert sampler.sample(LOGITS) == 0
 
 
 def test_logprobs_are_of_the_models_own_distribution():
@@ -84,12 +84,12 @@ def test_logprobs_are_of_the_models_own_distribution():
 
 def test_rows_have_their_own_settings():
     rows = torch.stack([LOGITS, LOGITS.flip(0), LOGITS])
-    choosers = [
+    samplers = [
         Sampler(Sampling(), [], 5),
         Sampler(Sampling(num_logprobs=0), [], 5),
         Sampler(Sampling(temperature=1.0, top_k=1), [], 5),
     ]
-    tokens = sample_tokens(rows, choosers)
+    tokens = sample_tokens(rows, samplers)
     assert [token.id for token in tokens] == [3, 1, 3]
     assert [token.logprob is None for token in tokens] == [True, False, True]
     assert tokens[1].top == ()

@@ -34,19 +34,19 @@ def requests(make_request):
 def test_a_mixed_batch_answers_as_transformers_does_one_by_one(
     make_batcher, requests, alone, num_slots, prefix_cache_bytes, static_decode
 ):
-    batcher = make_batcher(
+    scheduler = make_batcher(
         num_slots=num_slots, prefix_cache_bytes=prefix_cache_bytes, static_decode=static_decode
     )
-    answers = [ids_of(outputs) for outputs in turn(batcher, requests)]
+    answers = [ids_of(outputs) for outputs in turn(scheduler, requests)]
     assert answers == [alone(request)[0] for request in requests]
     assert len({tuple(answer) for answer in answers}) == 7, "answers that are alike show nothing"
 
 
 @pytest.mark.parametrize("prefill_chunk", [8, 64])
 def test_chunks_of_any_size_give_the_same(make_batcher, requests, alone, prefill_chunk):
-    batcher = make_batcher(prefill_chunk=prefill_chunk)
+    scheduler = make_batcher(prefill_chunk=prefill_chunk)
     joins = [0, 2, 1, 7, 3, 3, 9, 20]
-    answers = [ids_of(outputs) for outputs in turn(batcher, requests, joins)]
+    answers = [ids_of(outputs) for outputs in turn(scheduler, requests, joins)]
     assert answers == [alone(request)[0] for request in requests]
 
 
@@ -83,12 +83,14 @@ def test_adapters_in_one_batch(make_batcher, make_request, alone, adapters):
         make_request(n % 4, 9, "cat", system=SYSTEM, adapter=(None, "lora0", "lora1")[n % 3])
         for n in range(12)
     ]
-    batcher = make_batcher(adapters=loaded, num_slots=5)
-    answers = [ids_of(outputs) for outputs in turn(batcher, requests, [n // 2 for n in range(12)])]
+    scheduler = make_batcher(adapters=loaded, num_slots=5)
+    answers = [
+        ids_of(outputs) for outputs in turn(scheduler, requests, [n // 2 for n in range(12)])
+    ]
     assert answers == [alone(request, folders)[0] for request in requests]
     assert len({tuple(answer) for answer in answers}) == 12
     # An adapter's blocks are its own: three times the same beginning was computed.
-    assert batcher.stats().cached_tokens > 0
+    assert scheduler.stats().cached_tokens > 0
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -107,7 +109,7 @@ def test_random_schedules(make_batcher, make_request, alone, adapters, seed):
         )
         for n in range(9)
     ]
-    batcher = make_batcher(
+    scheduler = make_batcher(
         adapters=loaded,
         num_slots=draw.randint(1, 5),
         prefill_chunk=draw.choice((8, 24, 64)),
@@ -122,22 +124,22 @@ def test_random_schedules(make_batcher, make_request, alone, adapters, seed):
     outputs = [[] for _ in requests]
     places, numbers = {}, {}
     step = 0
-    while batcher.has_work or step <= 40:
+    while scheduler.has_work or step <= 40:
         for place, request in enumerate(requests):
             if joins[place] == step:
-                answer = batcher.prepare(request)
-                batcher.add(answer)
+                answer = scheduler.prepare(request)
+                scheduler.add(answer)
                 places[answer.number], numbers[place] = place, answer.number
-            if leaves.get(place) == step and (ended := batcher.cancel(numbers[place])):
+            if leaves.get(place) == step and (ended := scheduler.cancel(numbers[place])):
                 outputs[place].append(ended[1])
-        before = batcher.stats()
-        under_way = {answer.number for answer in batcher.running if answer.is_answering}
-        given = batcher.step()
+        before = scheduler.stats()
+        under_way = {answer.number for answer in scheduler.running if answer.is_decoding}
+        given = scheduler.step()
         assert under_way <= {answer.number for answer, _ in given}
-        after = batcher.stats()
+        after = scheduler.stats()
         computed = after.prefill_tokens - before.prefill_tokens
-        assert computed <= batcher.settings.prefill_chunk
-        assert after.cached_bytes <= batcher.settings.prefix_cache_bytes
+        assert computed <= scheduler.settings.prefill_chunk
+        assert after.cached_bytes <= scheduler.settings.prefix_cache_bytes
         for answer, output in given:
             outputs[places[answer.number]].append(output)
         step += 1
@@ -148,91 +150,91 @@ def test_random_schedules(make_batcher, make_request, alone, adapters, seed):
             assert place in leaves
             expected = expected[: len(ids_of(received))]
         assert ids_of(received) == expected
-    assert len(batcher._free) == batcher.settings.num_slots
+    assert len(scheduler._free) == scheduler.settings.num_slots
 
 
 def test_a_running_answer_gets_an_id_in_every_step(make_batcher, make_request):
-    batcher = make_batcher(num_slots=4)
-    stream = batcher.prepare(make_request(1, 5, max_tokens=60))
-    batcher.add(stream)
-    batcher.step()
+    scheduler = make_batcher(num_slots=4)
+    stream = scheduler.prepare(make_request(1, 5, max_tokens=60))
+    scheduler.add(stream)
+    scheduler.step()
     for number in range(3):
-        batcher.add(batcher.prepare(make_request(10 + number, 90)))
+        scheduler.add(scheduler.prepare(make_request(10 + number, 90)))
     steps = 0
-    while len(batcher.running) > 1 or batcher.num_waiting:
-        before = batcher.stats().prefill_tokens
-        given = batcher.step()
+    while len(scheduler.running) > 1 or scheduler.num_waiting:
+        before = scheduler.stats().prefill_tokens
+        given = scheduler.step()
         assert stream in [answer for answer, _ in given]
-        assert batcher.stats().prefill_tokens - before <= 16
+        assert scheduler.stats().prefill_tokens - before <= 16
         steps += 1
     assert steps > 270 / 16
 
 
 def test_a_cancelled_request_frees_its_slot_at_once(make_batcher, make_request, alone):
-    batcher = make_batcher(num_slots=1)
-    first = batcher.prepare(make_request(1, 5, max_tokens=50))
-    second = batcher.prepare(make_request(2, 5))
+    scheduler = make_batcher(num_slots=1)
+    first = scheduler.prepare(make_request(1, 5, max_tokens=50))
+    second = scheduler.prepare(make_request(2, 5))
     for answer in (first, second):
-        batcher.add(answer)
-    batcher.step()
-    assert [answer for answer, _ in batcher.step()] == [first]
-    ended, output = batcher.cancel(first.number)
+        scheduler.add(answer)
+    scheduler.step()
+    assert [answer for answer, _ in scheduler.step()] == [first]
+    ended, output = scheduler.cancel(first.number)
     assert (ended, output.finish, output.usage.completion_tokens) == (first, "cancelled", 2)
-    assert [answer for answer, _ in batcher.step()] == [second]
-    assert batcher.cancel(first.number) is None
+    assert [answer for answer, _ in scheduler.step()] == [second]
+    assert scheduler.cancel(first.number) is None
 
 
 def test_a_waiting_request_can_be_cancelled(make_batcher, make_request):
-    batcher = make_batcher(num_slots=1)
+    scheduler = make_batcher(num_slots=1)
     numbers = []
     for n in range(2):
-        batcher.add(answer := batcher.prepare(make_request(n, 5)))
+        scheduler.add(answer := scheduler.prepare(make_request(n, 5)))
         numbers.append(answer.number)
-    batcher.step()
-    _, output = batcher.cancel(numbers[1])
+    scheduler.step()
+    _, output = scheduler.cancel(numbers[1])
     assert output.finish == "cancelled"
     assert output.usage.first_token_s is None
-    assert batcher.num_waiting == 0
+    assert scheduler.num_waiting == 0
 
 
 def test_a_known_image_costs_only_the_new_words(make_batcher, make_request):
-    batcher = make_batcher()
-    turn(batcher, [make_request(1, 9, "cat", system=SYSTEM)])
-    before = batcher.stats()
-    (outputs,) = turn(batcher, [make_request(2, 12, "cat", system=SYSTEM)])
+    scheduler = make_batcher()
+    turn(scheduler, [make_request(1, 9, "cat", system=SYSTEM)])
+    before = scheduler.stats()
+    (outputs,) = turn(scheduler, [make_request(2, 12, "cat", system=SYSTEM)])
     # 19 words of the system and 16 places of the image: four whole blocks of eight.
     assert outputs[-1].usage.cached_tokens == 32
     assert outputs[-1].usage.prompt_tokens == 19 + 16 + 12
-    assert batcher.stats().prefill_tokens - before.prefill_tokens == 47 - 32
-    (outputs,) = turn(batcher, [make_request(2, 12, "dog", system=SYSTEM)])
+    assert scheduler.stats().prefill_tokens - before.prefill_tokens == 47 - 32
+    (outputs,) = turn(scheduler, [make_request(2, 12, "dog", system=SYSTEM)])
     assert outputs[-1].usage.cached_tokens == 16
 
 
 def test_an_image_asked_about_twice_at_once_is_computed_once(make_batcher, make_request):
-    batcher = make_batcher(prefill_chunk=64)
-    turn(batcher, [make_request(n, 5, "cat", "cat", "cat", system=SYSTEM[:16]) for n in range(3)])
-    assert batcher.stats().prefill_tokens == 64 + 3 * 5
+    scheduler = make_batcher(prefill_chunk=64)
+    turn(scheduler, [make_request(n, 5, "cat", "cat", "cat", system=SYSTEM[:16]) for n in range(3)])
+    assert scheduler.stats().prefill_tokens == 64 + 3 * 5
 
 
 def test_the_next_turn_of_a_conversation_goes_on_from_the_answer(make_batcher, make_request):
-    batcher = make_batcher()
+    scheduler = make_batcher()
     first = make_request(1, 9, max_tokens=15)
-    (outputs,) = turn(batcher, [first])
+    (outputs,) = turn(scheduler, [first])
     ids = [*first.prompt_ids, *ids_of(outputs), 50, 51]
-    (outputs,) = turn(batcher, [Request(prompt_ids=ids, sampling=Sampling(max_tokens=2))])
+    (outputs,) = turn(scheduler, [Request(prompt_ids=ids, sampling=Sampling(max_tokens=2))])
     # The last id of the answer was never computed.
     assert outputs[-1].usage.cached_tokens == (9 + 14) // 8 * 8
 
 
 def test_an_answer_ends_at_the_end_of_the_context(make_batcher, make_request, alone):
-    batcher = make_batcher()
-    (outputs,) = turn(batcher, [make_request(1, 150, max_tokens=None)])
+    scheduler = make_batcher()
+    (outputs,) = turn(scheduler, [make_request(1, 150, max_tokens=None)])
     assert ids_of(outputs) == alone(make_request(1, 150, max_tokens=10))[0]
     assert outputs[-1].finish == "length"
-    (outputs,) = turn(batcher, [make_request(1, 159, max_tokens=5)])
+    (outputs,) = turn(scheduler, [make_request(1, 159, max_tokens=5)])
     assert len(ids_of(outputs)) == 1
     with pytest.raises(DataError, match="too long for the model: 160 tokens"):
-        batcher.prepare(make_request(1, 160))
+        scheduler.prepare(make_request(1, 160))
 
 
 def test_stop_ids_end_an_answer_and_say_nothing(make_batcher, make_request, alone):
@@ -286,8 +288,8 @@ def test_without_a_seed_answers_differ(make_batcher, make_request):
 
 
 def test_memory_for_kept_blocks_is_bounded(make_batcher, make_request):
-    batcher = make_batcher()
-    block_bytes = batcher._store.block_bytes
+    scheduler = make_batcher()
+    block_bytes = scheduler._prefix_cache.block_bytes
     assert block_bytes == 2 * 2 * 2 * 12 * 8 * 4  # layers, keys and values, heads, width, ids, fp32
     bounded = make_batcher(prefix_cache_bytes=5 * block_bytes + 1)
     turn(bounded, [make_request(n, 50) for n in range(4)])
@@ -295,36 +297,36 @@ def test_memory_for_kept_blocks_is_bounded(make_batcher, make_request):
 
 
 def test_what_can_not_be_answered_is_refused(make_batcher, make_request, images):
-    batcher = make_batcher()
+    scheduler = make_batcher()
     with pytest.raises(DataError, match=r"no adapter of this name: formal\. It has none"):
-        batcher.prepare(make_request(1, 5, adapter="formal"))
+        scheduler.prepare(make_request(1, 5, adapter="formal"))
     with pytest.raises(ConfigError, match="top_p is 0"):
-        batcher.prepare(make_request(1, 5, top_p=0))
+        scheduler.prepare(make_request(1, 5, top_p=0))
     with pytest.raises(ValueError, match="1 places for images and 0 image ids"):
-        batcher.prepare(Request(prompt_ids=[5, SENTINEL]))
+        scheduler.prepare(Request(prompt_ids=[5, SENTINEL]))
     with pytest.raises(ValueError, match="0 places for images and 1 image ids"):
-        batcher.prepare(Request(prompt_ids=[5], image_ids=("cat",), features=images))
+        scheduler.prepare(Request(prompt_ids=[5], image_ids=("cat",), features=images))
     with pytest.raises(ValueError, match=r"image cow needs features of shape \(16, 32\)"):
-        batcher.prepare(Request(prompt_ids=[SENTINEL], image_ids=("cow",), features=images))
+        scheduler.prepare(Request(prompt_ids=[SENTINEL], image_ids=("cow",), features=images))
     with pytest.raises(ValueError, match="id 99 is none"):
-        batcher.prepare(Request(prompt_ids=[99]))
+        scheduler.prepare(Request(prompt_ids=[99]))
     with pytest.raises(ValueError, match="at least one id"):
-        batcher.prepare(Request(prompt_ids=[]))
-    assert not batcher.has_work
+        scheduler.prepare(Request(prompt_ids=[]))
+    assert not scheduler.has_work
 
 
 def test_run_answers_here_and_cancels_what_is_left(make_batcher, make_request, alone):
-    batcher = make_batcher()
+    scheduler = make_batcher()
     requests = [make_request(n, 6) for n in range(5)]
     answers = [[] for _ in requests]
-    for place, output in batcher.run(requests):
+    for place, output in scheduler.run(requests):
         answers[place].append(output)
     assert [ids_of(outputs) for outputs in answers] == [alone(r)[0] for r in requests]
-    left = batcher.run(requests)
+    left = scheduler.run(requests)
     next(left)
     left.close()
-    assert not batcher.has_work
-    assert batcher.stats().num_finished == {"length": 5, "cancelled": 5}
+    assert not scheduler.has_work
+    assert scheduler.stats().num_finished == {"length": 5, "cancelled": 5}
 
 
 def test_two_batchers_share_one_model(tiny_model, make_request, alone):
@@ -334,7 +336,9 @@ def test_two_batchers_share_one_model(tiny_model, make_request, alone):
     request = make_request(3, 20)
     assert ids_of(turn(first, [request])[0]) == alone(request)[0]
     assert ids_of(turn(second, [request])[0]) == alone(request)[0]
-    weights = [one._computer._runner._blocks[1].linears["qkv"].weight for one in (first, second)]
+    weights = [
+        one._model_runner._runner._blocks[1].linears["qkv"].weight for one in (first, second)
+    ]
     assert weights[0].data_ptr() == weights[1].data_ptr()
     ids = torch.tensor([request.prompt_ids])
     assert (
