@@ -1,12 +1,12 @@
-"""The engine: many requests at once through one model, token by token.
+"""The inference engine: continuous batching with chunked prefill and a prefix cache.
 
-A request takes a slot, which is a row of the KV cache. Every step of the engine gives each request
-that is answering its next token, and works off a bounded chunk of the prompts that wait: no stream
-ever waits for another one's prompt. Blocks of prompts and answers are kept by their content, so
-that what many requests begin with, the system text and the image, is computed once.
+A request becomes a sequence, which takes a slot: a row of the KV cache. Every step of the scheduler
+decodes one token for each running sequence and prefills a bounded chunk of the waiting prompts, so
+that no stream waits for another one's prompt. Blocks of the KV cache are kept by their content, so
+that a shared beginning, such as the system text and the image, is computed once.
 
     request = Request(prompt_ids=ids, sampling=Sampling(max_tokens=256))
-    with LocalEngine(Batcher(trained.model, trained.tokenizer)) as engine:
+    with LocalEngine(Scheduler(trained.model, trained.tokenizer)) as engine:
         async for output in engine.stream(request):
             print(output.text, end="")
 

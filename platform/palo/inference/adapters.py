@@ -1,6 +1,6 @@
-"""LoRA adapters for some rows of a step: the low-rank products are added to the model's own.
+"""LoRA adapters for some rows of a step: their low-rank products are added to the model's own.
 
-PEFT's way of mixing adapters hooks the outermost module and is skipped where inner ones are called.
+By hand, since PEFT mixes adapters in a hook of the outermost module, which the engine never calls.
 """
 
 from collections.abc import Mapping
@@ -27,27 +27,31 @@ _PREFIX = "base_model.model.language_model.model.layers"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LowRank:
-    """One pair of matrices.
+    """One pair of low-rank matrices.
 
     Attributes:
         down: (inputs, rank) floats.
-        up: (rank, outputs) floats, the adapter's strength included.
+        up: (rank, outputs) floats, the adapter's scale included.
     """
 
     down: Tensor
     up: Tensor
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """Returns what the pair adds: (R, outputs) from (R, inputs)."""
+        """Returns the product (R, outputs).
+
+        Args:
+            rows: (R, inputs) floats.
+        """
         return (rows @ self.down) @ self.up
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adapter:
-    """What a fine-tuning changed.
+    """A LoRA adapter, and the projector that was trained with it.
 
     Attributes:
-        layers: For each layer the pairs by place; a place that was not trained has none.
+        layers: For each layer, the matrices of each linear layer that was trained.
         projector: The projector that was trained with it; None for the model's own.
     """
 
@@ -56,7 +60,7 @@ class Adapter:
 
 
 def load_adapter(folder: Path, model: "PaloForConditionalGeneration") -> Adapter:
-    """Loads an adapter for a model that is not merged with it.
+    """Loads an adapter to apply beside a model's own weights.
 
     Args:
         folder: Folder of a finished stage, or of a PEFT adapter alone.
@@ -130,7 +134,7 @@ def _layer(
     layer: Any,  # noqa: ANN401 - a LlamaDecoderLayer
     scale: float,
 ) -> dict[LinearName, LowRank]:
-    """Takes a layer's matrices out of `weights`; those of one place become one pair."""
+    """Removes a layer's matrices from `weights`; those of joined linear layers become one pair."""
     pairs: dict[LinearName, LowRank] = {}
     for place, names in LINEARS.items():
         downs, ups = [], []
@@ -152,7 +156,7 @@ def _layer(
             ups.append(up * scale)
         if sum(len(down) for down in downs):
             like = linear.weight
-            # Weights that are computed together get one pair: what each adds stays its own.
+            # Joined linear layers get one block-diagonal pair, so that each product stays its own.
             pairs[place] = LowRank(
                 torch.cat(downs).T.contiguous().to(like.device, like.dtype),
                 torch.block_diag(*ups).T.contiguous().to(like.device, like.dtype),

@@ -1,4 +1,4 @@
-"""What an engine answers when it can't take a request or can't finish one."""
+"""The interface that every engine has: its protocol, settings, statistics and errors."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -27,7 +27,12 @@ class EngineFullError(ResourceError):
 
 
 def queue_full_error(num_waiting: int, retry_after_s: float) -> EngineFullError:
-    """Returns the error for a request that finds so many others waiting."""
+    """Returns the error for a request that is refused because of the queue's length.
+
+    Args:
+        num_waiting: Length of the queue.
+        retry_after_s: Seconds after which another try is sensible.
+    """
     return EngineFullError(
         "too many requests wait for this model",
         seen=f"{num_waiting} waiting",
@@ -37,7 +42,7 @@ def queue_full_error(num_waiting: int, retry_after_s: float) -> EngineFullError:
 
 
 class EngineFailedError(PaloError):
-    """A step of the engine failed, and with it the requests that were in it."""
+    """A step of the engine failed, and with it the sequences of that step."""
 
 
 class EngineClosedError(PaloError):
@@ -49,18 +54,18 @@ class EngineSettings:
     """Sizes and bounds of an engine.
 
     Attributes:
-        num_slots: Requests that are answered at once.
+        num_slots: Sequences that are computed at once.
         max_context: Longest prompt with its answer, in tokens; the model's own limit if less.
-        prefill_chunk: Places of prompts that a step computes at most. More of them make prompts a
-            little faster and the wait between two tokens of a running answer longer.
-        block_tokens: Tokens of a block, the unit in which prefixes are kept and found again.
-        prefix_cache_bytes: Memory for kept blocks; 0 keeps none.
+        prefill_chunk: Most prompt tokens of a step. A larger chunk makes prompts a little faster
+            and the time between two tokens of a running answer longer.
+        block_tokens: Tokens of a block, the unit of the prefix cache.
+        prefix_cache_bytes: Memory of the prefix cache; 0 for none.
         max_waiting: Requests that may wait for a slot.
-        static_decode: Gives the steps between prompts shapes that are always the same, and records
-            them as CUDA graphs where the model is on a GPU.
+        static_decode: Rounds decode steps up to a few static shapes, recorded as CUDA graphs where
+            the model is on a GPU.
         gpu_memory_share: With vLLM, the share of a GPU's memory that it may take.
-        repack_weights: On a CPU, keeps a second copy of the language model's float32 weights, in an
-            order that makes the steps between prompts up to a quarter faster.
+        repack_weights: On a CPU, keeps a second copy of the language model's float32 weights, in a
+            layout that makes decode steps up to a quarter faster.
     """
 
     num_slots: int = 8
@@ -91,22 +96,22 @@ class EngineSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineStats:
-    """Gauges of now and totals since the start.
+    """Current gauges, and totals since the start.
 
     Attributes:
-        num_waiting: Requests without a slot.
-        num_running: Requests with one.
-        num_slots: Slots there are.
-        batch_size: Answers that the last step carried on.
-        cached_bytes: Memory of the blocks that are kept for later requests.
+        num_waiting: Requests that wait for a slot.
+        num_running: Sequences that have one.
+        num_slots: Slots.
+        batch_size: Sequences that got a token in the last step.
+        cached_bytes: Used memory of the prefix cache.
         steps: Steps so far.
-        prefill_tokens: Places of prompts that were computed.
-        cached_tokens: Places of prompts that were known.
-        decode_tokens: Ids that were generated.
-        num_finished: Requests that ended, by finish reason.
-        first_tokens: Requests that got a first id.
-        first_token_s: Seconds until those, all together.
-        step_s: Seconds of all steps together.
+        prefill_tokens: Prompt tokens that were computed.
+        cached_tokens: Prompt tokens that the prefix cache held.
+        decode_tokens: Tokens that were generated.
+        num_finished: Finished sequences by finish reason.
+        first_tokens: Sequences that got a first token.
+        first_token_s: Seconds until these first tokens, summed.
+        step_s: Seconds of all steps, summed.
     """
 
     num_waiting: int
@@ -125,35 +130,41 @@ class EngineStats:
 
 
 Listener = Callable[[Output], None]
-"""Takes the outputs of one request, in order, on a thread of the engine; it must not block."""
+"""Receives the outputs of one request, in order, on a thread of the engine; it must not block."""
 
 
 class InferenceEngine(Protocol):
-    """Answers many requests at once. Its methods may be called from any thread."""
+    """Generates answers to many requests at once. Its methods may be called from any thread."""
 
     def submit(self, request: Request, listener: Listener) -> int:
-        """Takes a request; its outputs go to the listener, the last one with a finish reason.
+        """Queues a request; its outputs go to the listener, the last one with a finish reason.
 
         Args:
-            request: What is wanted.
-            listener: Who gets the outputs.
+            request: The request.
+            listener: Receives the outputs.
 
         Returns:
             A number to cancel it with.
 
         Raises:
             ConfigError: If its sampling settings are out of range.
-            DataError: If the prompt can't be answered: too long, images that don't fit, an
-                adapter that isn't there.
+            DataError: If the prompt is too long or names an unknown adapter.
             EngineFullError: If too many requests wait.
             EngineClosedError: If the engine was closed.
         """
 
     def cancel(self, number: int) -> None:
-        """Ends a request before the next step; its slot is free then. Others are not touched."""
+        """Ends a request before the next step, which frees its slot.
+
+        Args:
+            number: As `submit` returned it; one that has ended is ignored.
+        """
 
     def stream(self, request: Request) -> AsyncGenerator[Output]:
-        """Takes a request and yields its outputs; closing the generator cancels it.
+        """Submits a request and yields its outputs; closing the generator cancels it.
+
+        Args:
+            request: The request.
 
         Raises:
             ConfigError: As `submit`, at the first output.
@@ -163,18 +174,26 @@ class InferenceEngine(Protocol):
         """
 
     def stats(self) -> EngineStats:
-        """Returns what the engine has done so far and what it holds now."""
+        """Returns current gauges, and totals since the start."""
 
     @property
     def is_running(self) -> bool:
-        """Whether it takes requests and can answer them."""
+        """Whether it takes requests and computes them."""
 
     def close(self) -> None:
-        """Ends the requests that are still there as cancelled, and takes no more."""
+        """Cancels all requests, and takes no more."""
 
 
 async def stream_outputs(engine: InferenceEngine, request: Request) -> AsyncGenerator[Output]:
-    """What `InferenceEngine.stream` does, for any engine that can submit and cancel."""
+    """Implements `InferenceEngine.stream` with `submit` and `cancel`.
+
+    Args:
+        engine: The engine.
+        request: The request.
+
+    Yields:
+        The outputs, the last one with a finish reason.
+    """
     loop = asyncio.get_running_loop()
     outputs: asyncio.Queue[Output] = asyncio.Queue()
 

@@ -1,4 +1,4 @@
-"""The KV cache: one row for each request that is being answered, allocated once."""
+"""The KV cache, with one row for each running sequence, and the prefix cache of its blocks."""
 
 import hashlib
 from collections import OrderedDict
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class KVCache:
-    """Keys and values of every layer, for a fixed number of requests of bounded length.
+    """Keys and values of every layer for a fixed number of sequences, allocated once.
 
     Args:
         config: The language model's configuration.
-        num_slots: Rows.
-        max_context: Tokens of a row.
+        num_slots: Rows, one for each running sequence.
+        max_context: Most tokens of a row.
         dtype: Type of the model's weights.
         device: Device of the model.
 
@@ -45,7 +45,13 @@ class KVCache:
         ]
 
     def block(self, slot: int, start: int, length: int) -> Tensor:
-        """Returns a view of some tokens of a slot: (layers, 2, K, length, W)."""
+        """Returns a view (layers, 2, K, length, W) of consecutive tokens of a slot.
+
+        Args:
+            slot: The slot.
+            start: Position of the first token.
+            length: Number of tokens.
+        """
         return self.kv[:, :, slot, :, start : start + length]
 
 
@@ -53,15 +59,15 @@ _TEXT, _IMAGE = b"t", b"i"
 
 
 class BlockKeys:
-    """Names the blocks of a growing row of tokens; equal names mean equal rows up to there.
+    """Hashes the blocks of a growing sequence; equal names mean equal sequences up to there.
 
-    A name covers the block and everything before it: the ids, which image stands where, the
-    weights that computed it, and who may find it.
+    A name covers the block and all tokens before it: ids, images, the weights that computed them,
+    and the salt.
 
     Args:
-        weights: Names the weights: the adapter, or nothing for the model's own.
+        weights: Name of the adapter, or "" for the model's own weights.
         block_tokens: Tokens of a block.
-        salt: Equal rows of different salts have different names.
+        salt: Equal sequences of different salts have different names.
     """
 
     def __init__(self, weights: str, block_tokens: int, salt: str = "") -> None:
@@ -71,12 +77,21 @@ class BlockKeys:
         self._pending: list[bytes] = []
 
     def add_ids(self, ids: Iterable[int]) -> None:
-        """Adds tokens of text."""
+        """Appends text tokens.
+
+        Args:
+            ids: Their ids.
+        """
         for token_id in ids:
             self._add(_TEXT + token_id.to_bytes(8, "big", signed=True))
 
     def add_image(self, image_id: str, num_tokens: int) -> None:
-        """Adds the tokens of an image."""
+        """Appends the tokens of an image.
+
+        Args:
+            image_id: Names the content of the image.
+            num_tokens: Its tokens.
+        """
         digest = _IMAGE + _digest(image_id)
         for place in range(num_tokens):
             self._add(digest + place.to_bytes(4, "big"))
@@ -94,12 +109,12 @@ def _digest(text: str) -> bytes:
 
 
 class PrefixCache:
-    """A fixed amount of memory with the blocks that were used last.
+    """A least-recently-used cache of KV blocks, found by their content.
 
     Args:
-        kv_cache: The cache whose blocks are kept.
+        kv_cache: The cache whose blocks are copied.
         block_tokens: Tokens of a block.
-        max_bytes: Memory; what is less than a block keeps none.
+        max_bytes: Memory; less than one block disables the cache.
     """
 
     def __init__(self, kv_cache: KVCache, block_tokens: int, max_bytes: int) -> None:
@@ -123,15 +138,15 @@ class PrefixCache:
         return len(self._blocks) * self.block_bytes
 
     def restore(self, names: Sequence[bytes], slot: int, first: int) -> int:
-        """Copies the blocks that are known, up to the first that isn't, into a slot.
+        """Copies cached blocks into a slot, up to the first one that isn't cached.
 
         Args:
-            names: Names of blocks that follow one another.
-            slot: Where they go.
-            first: Number of the first one within the slot.
+            names: Names of consecutive blocks.
+            slot: Slot to copy them to.
+            first: Index of the first block within the slot.
 
         Returns:
-            How many there were.
+            How many blocks were copied.
         """
         found = []
         for name in names:
@@ -143,18 +158,18 @@ class PrefixCache:
             length = self._block_tokens * len(found)
             target = self._kv_cache.block(slot, first * self._block_tokens, length)
             target.copy_(torch.cat(found, dim=3))
-        # Last ones first: of a row that is no longer asked for, the end is forgotten first.
+        # Last ones first, so that the end of an unused sequence is evicted before its beginning.
         for name in reversed(names[: len(found)]):
             self._blocks.move_to_end(name)
         return len(found)
 
     def store(self, names: Sequence[bytes], slot: int, first: int) -> None:
-        """Copies blocks out of a slot, in place of those that were not used for longest.
+        """Copies blocks of a slot into the cache, evicting the least recently used ones.
 
         Args:
-            names: Names of blocks that follow one another.
-            slot: Where they are.
-            first: Number of the first one within the slot.
+            names: Names of consecutive blocks.
+            slot: Slot that holds them.
+            first: Index of the first block within the slot.
         """
         for number, name in enumerate(names, start=first):
             if name in self._blocks or not self.num_blocks:

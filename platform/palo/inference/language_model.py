@@ -1,4 +1,4 @@
-"""One pass through the language model for the rows of a step."""
+"""The language model's forward pass over the rows of a step."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
 
 AdaptedRows = tuple[Adapter, int, int]
-"""An adapter, the first of the rows that it is for, and the first after them."""
+"""An adapter with the half-open range of rows, start and stop, that it applies to."""
 
 
 class LanguageModelRunner:
-    """The language model, row by row: a row is a token, whichever request it belongs to.
+    """Runs the language model on rows: a row is a token, whichever sequence it belongs to.
 
     Args:
         model: The model; its weights are shared.
-        max_context: Largest number of places of a request.
-        num_ids: Ids that may be chosen, the first ones of the vocabulary (V).
+        max_context: Most tokens of a sequence.
+        num_ids: Ids that may be sampled, the first ones of the vocabulary (V).
         repack: Whether to keep a second copy of the weights, for few rows on a CPU.
 
     Raises:
-        MismatchError: If the positions' embedding depends on a request's length.
+        MismatchError: If the position embedding depends on a sequence's length.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LanguageModelRunner:
         kind = config.rope_parameters.get("rope_type", "default")
         if kind in ("dynamic", "longrope"):
             raise MismatchError(
-                "the engine keeps computed tokens, whose positions must not change",
+                "the engine caches computed tokens, whose positions must not change",
                 seen=f"rope_type {kind}",
                 fix="Use a model with a fixed position embedding.",
             )
@@ -58,7 +58,7 @@ class LanguageModelRunner:
             like = torch.empty(0, dtype=model.dtype, device=model.device)
             cos, sin = language.model.rotary_emb(like, places)
         half = config.head_dim // 2
-        # The sign of the rotation lies in the table, so that turning a row is two products.
+        # The sign of the rotation is in the table, so that rotating a row takes two products.
         self._cos = cos[0, :, None]
         self._sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)[:, None]
 
@@ -69,9 +69,9 @@ class LanguageModelRunner:
 
         Args:
             rows: (R, H) embeddings.
-            attention: How rows attend.
-            positions: (R,) int64 the place of each row within its request.
-            adapted: Which rows have an adapter.
+            attention: Attention of the step.
+            positions: (R,) int64 position of each row within its sequence.
+            adapted: Rows that have an adapter.
 
         Returns:
             (R, H) floats, before the last normalization.
@@ -103,7 +103,11 @@ class LanguageModelRunner:
         return rows
 
     def logits(self, rows: Tensor) -> Tensor:
-        """Returns (R, V) logits from (R, H) rows that left the last block."""
+        """Returns (R, V) logits.
+
+        Args:
+            rows: (R, H) floats, as `hidden` returns them.
+        """
         return self._head(self._norm(rows))
 
 

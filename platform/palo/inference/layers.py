@@ -1,4 +1,7 @@
-"""The language model's blocks as an engine runs them: weights that read the same input are one."""
+"""The language model's layers as the engine runs them: joined weights, and attention to slots.
+
+Linear layers that read the same input are one multiplication.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from torch.nn import functional
 from palo.inference.kv_cache import KVCache
 
 LinearName = Literal["qkv", "out", "gate_up", "down"]
-"""Where a block multiplies by weights."""
+"""The four multiplications of a block."""
 
 LINEARS: Mapping[LinearName, tuple[str, ...]] = MappingProxyType(
     {
@@ -23,21 +26,21 @@ LINEARS: Mapping[LinearName, tuple[str, ...]] = MappingProxyType(
         "down": ("mlp.down_proj",),
     }
 )
-"""The model's own names of the weights in each place."""
+"""The model's own linear layers that each multiplication joins."""
 
 
-# Up to so many rows oneDNN's order of the weights is faster: a quarter at 8 rows of SmolLM2-135M.
+# Up to so many rows oneDNN's weight layout is faster: by a quarter at 8 rows of SmolLM2-135M.
 _FEW_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Linear:
-    """Weights of one multiplication.
+    """A linear layer, or several joined ones.
 
     Attributes:
         weight: (outputs, inputs) floats.
         bias: (outputs,) floats, or None.
-        repacked: The same weights in an order that is faster for few rows, or None.
+        repacked: The same weights in a layout that is faster for few rows, or None.
     """
 
     weight: Tensor
@@ -45,7 +48,11 @@ class Linear:
     repacked: Tensor | None = None
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """Returns (R, outputs) from (R, inputs)."""
+        """Returns (R, outputs) floats.
+
+        Args:
+            rows: (R, inputs) floats.
+        """
         if self.repacked is not None and len(rows) <= _FEW_ROWS:
             multiply: Any = torch.ops.mkldnn._linear_pointwise
             out: Tensor = multiply(rows, self.repacked, self.bias, "none", [], "")
@@ -76,7 +83,7 @@ class Block:
 
 
 def block_from_layer(layer: Any, *, repack: bool) -> Block:  # noqa: ANN401 - an untyped LlamaDecoderLayer
-    """Returns a layer as a block; the layer afterwards shares the block's weights.
+    """Converts a layer to a block; afterwards the layer shares the block's weights.
 
     Args:
         layer: A LlamaDecoderLayer.
@@ -94,12 +101,22 @@ def block_from_layer(layer: Any, *, repack: bool) -> Block:  # noqa: ANN401 - an
 
 
 def norm_from(norm: Any) -> Norm:  # noqa: ANN401 - a LlamaRMSNorm
-    """Returns a layer's normalization."""
+    """Converts a normalization layer.
+
+    Args:
+        norm: A LlamaRMSNorm.
+    """
     return Norm(norm.weight, norm.variance_epsilon)
 
 
 def linear_from(weight: Tensor, bias: Tensor | None, *, repack: bool) -> Linear:
-    """Returns a multiplication; repacked only where that is possible, in float32 on a CPU."""
+    """Builds a linear layer.
+
+    Args:
+        weight: (outputs, inputs) floats.
+        bias: (outputs,) floats, or None.
+        repack: Whether to keep a repacked copy, which is possible for float32 on a CPU only.
+    """
     possible = (
         weight.device.type == "cpu"
         and weight.dtype == torch.float32
@@ -121,10 +138,10 @@ def _joined(linears: Sequence[nn.Linear], *, repack: bool) -> Linear:
 
 
 def _shared(parameters: Iterable[Tensor]) -> Tensor:
-    """Lays parameters end to end in one tensor, of which each of them becomes a part."""
+    """Joins parameters in one tensor, of which each becomes a view."""
     parts = list(parameters)
     if all(_follows(one, next_one) for one, next_one in pairwise(parts)):
-        # Another engine on the same model has done it.
+        # Another engine on the same model has joined them already.
         first = parts[0].data
         return first.as_strided((sum(map(len, parts)), *first.shape[1:]), first.stride())
     whole = torch.cat([part.data for part in parts])
@@ -140,13 +157,13 @@ def _follows(one: Tensor, next_one: Tensor) -> bool:
 
 
 class Attention(Protocol):
-    """Writes the keys and values of a step's rows into the cache, and attends to what is there."""
+    """Writes the keys and values of a step's rows to the KV cache, and attends to the cache."""
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attends in one layer.
 
         Args:
-            layer: Number of the layer.
+            layer: Index of the layer.
             query: (R, K * G, W) floats.
             key: (R, K, W) floats.
             value: (R, K, W) floats.
@@ -158,12 +175,12 @@ class Attention(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Rows of a step that go on one after another in one slot.
+    """Consecutive rows of a step that belong to one slot.
 
     Attributes:
         slot: The slot.
-        start: How many tokens the slot holds before them.
-        length: How many rows.
+        start: Tokens that the slot holds before them.
+        length: Number of rows.
     """
 
     slot: int
@@ -172,11 +189,11 @@ class Segment:
 
 
 class SegmentAttention:
-    """Each segment attends to exactly what its slot holds: nothing is padded.
+    """Attention of each segment to exactly the tokens of its slot, without padding.
 
     Args:
-        cache: The slots.
-        segments: Those of the step, in the order of its rows.
+        cache: The KV cache.
+        segments: Segments of the step, in the order of its rows.
     """
 
     def __init__(self, cache: KVCache, segments: Sequence[Segment]) -> None:
@@ -192,7 +209,7 @@ class SegmentAttention:
         row = 0
         for segment in segments:
             end = segment.start + segment.length
-            # The beginning of a prompt needs no mask: sdpa then skips what follows.
+            # The beginning of a prompt needs no mask: is_causal is faster.
             needs_mask = segment.length > 1 and segment.start > 0
             mask = _causal(segment, cache.kv) if needs_mask else None
             self._parts.append((segment.slot, row, row + segment.length, end, mask))
@@ -232,15 +249,15 @@ class SegmentAttention:
 
 
 class PaddedAttention:
-    """One row for each of the first slots, each looking at the same number of places.
+    """Attention of one row for each of the first slots, all padded to one length.
 
-    All shapes follow from the two numbers alone, so that a GPU can record them once.
+    All shapes follow from `num_rows` and `length` alone, so that a CUDA graph can be recorded.
 
     Args:
-        cache: The slots; their places must all hold finite numbers.
+        cache: The KV cache; all of it must hold finite numbers.
         num_rows: How many slots.
-        length: How many places.
-        positions: (R,) int64 the place of each row's token; it sees those up to there.
+        length: Tokens that each row attends to, masked beyond its own position.
+        positions: (R,) int64 position of each row's token.
     """
 
     def __init__(self, cache: KVCache, num_rows: int, length: int, positions: Tensor) -> None:
@@ -266,7 +283,7 @@ class PaddedAttention:
 
 
 def _causal(segment: Segment, like: Tensor) -> Tensor:
-    """Returns what a segment adds to its scores: minus infinity for places that follow, else 0."""
+    """Returns the mask (length, end) of a segment: minus infinity for later positions, else 0."""
     end = segment.start + segment.length
     mask = torch.full((segment.length, end), -torch.inf, dtype=like.dtype, device=like.device)
     return mask.triu_(segment.start + 1)

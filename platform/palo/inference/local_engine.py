@@ -1,4 +1,4 @@
-"""The built-in engine: one thread turns the loop, any other may ask."""
+"""The built-in engine: a scheduler on a thread of its own."""
 
 import logging
 import threading
@@ -20,10 +20,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class LocalEngine:
-    """Answers requests with a batcher on a thread of its own.
+    """Runs a scheduler on a thread of its own.
 
     Args:
-        scheduler: The loop; nobody else may turn it.
+        scheduler: The scheduler; no other thread may step it.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -44,18 +44,18 @@ class LocalEngine:
 
     @property
     def is_running(self) -> bool:
-        """Whether its thread still turns the loop."""
+        """Whether its thread still steps the scheduler."""
         return self._thread.is_alive() and not self._is_closed
 
     def submit(self, request: Request, listener: Listener) -> int:
-        """See Engine."""
+        """See InferenceEngine."""
         sequence = self._scheduler.prepare(request)
         with self._changed:
             if self._is_closed:
                 raise EngineClosedError(
                     "this model takes no more requests", fix="Ask another replica of it."
                 )
-            # Those who will find a free slot at the next step don't wait.
+            # Requests that get a free slot at the next step don't count as waiting.
             num_waiting = (
                 len(self._submitted) + self._scheduler.num_waiting - self._scheduler.num_free
             )
@@ -67,22 +67,22 @@ class LocalEngine:
         return sequence.number
 
     def cancel(self, number: int) -> None:
-        """See Engine."""
+        """See InferenceEngine."""
         with self._changed:
             if number in self._listeners:
                 self._cancelled.append(number)
                 self._changed.notify()
 
     def stream(self, request: Request) -> AsyncGenerator[Output]:
-        """See Engine."""
+        """See InferenceEngine."""
         return stream_outputs(self, request)
 
     def stats(self) -> EngineStats:
-        """See Engine."""
+        """See InferenceEngine."""
         return self._scheduler.stats()
 
     def close(self) -> None:
-        """See Engine."""
+        """See InferenceEngine."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
@@ -103,7 +103,7 @@ class LocalEngine:
             self._cancel(number)
 
     def _apply_changes(self) -> bool:
-        """Lets requests in and out; waits while there is nothing to do. False ends the loop."""
+        """Adds and cancels requests; waits while there is no work. False ends the loop."""
         with self._changed:
             while not (
                 self._submitted or self._cancelled or self._is_closed or self._scheduler.has_work
@@ -124,7 +124,7 @@ class LocalEngine:
             self._notify(number, ended[1])
 
     def _fail_running(self, error: Exception) -> None:
-        """Ends the requests that had a slot; those that wait may fare better."""
+        """Ends the running sequences with an error; waiting requests stay in the queue."""
         for sequence in self._scheduler.abort_running():
             failed = EngineFailedError(
                 "the model failed while it answered",
@@ -143,6 +143,6 @@ class LocalEngine:
         try:
             listener(output)
         except Exception:
-            # Whoever asked is gone, for example with its event loop.
+            # The caller is gone, for example with its event loop.
             _LOG.warning("a listener failed; its request is cancelled", exc_info=True)
             self.cancel(number)

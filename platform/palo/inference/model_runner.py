@@ -1,4 +1,4 @@
-"""The steps between prompts: one id for each of the first slots, all looking equally far."""
+"""Computes a step: logits for the sequences that get a token, keys and values for all others."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -25,14 +25,14 @@ _WARM_UPS = 2
 
 
 class StaticDecoder:
-    """Computes the next logits of the first slots.
+    """Decodes one token for each of the first slots, all padded to one length.
 
     Args:
         runner: The language model.
-        embedding: The embedding of its ids.
-        cache: The slots.
-        is_static: Whether the number of rows and of places are rounded up to powers of two, so that
-            few shapes occur; on a GPU each of them is recorded once as a CUDA graph.
+        embedding: Its token embedding.
+        cache: The KV cache.
+        is_static: Whether the number of rows and the length are rounded up to powers of two, so
+            that few shapes occur; on a GPU each shape is recorded once as a CUDA graph.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class StaticDecoder:
         self._graphs: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, Tensor]] = {}
 
     def __call__(self, num_rows: int, ids: Sequence[int], positions: Sequence[int]) -> Tensor:
-        """Computes one id for each of the first slots.
+        """Computes the next logits of the first slots.
 
         Args:
             num_rows: How many slots.
-            ids: The id of every slot there is; any for those that have none.
-            positions: Its place. A slot without an id gets a key and a value written there, so it
-                must be a place that is written again before it is read.
+            ids: The last id of every slot; any id for slots that don't decode.
+            positions: Position of each id. A slot that doesn't decode gets a key and a value
+                written there too, so it must be a position that is written again before it is read.
 
         Returns:
             (num_rows, V) logits.
@@ -103,18 +103,18 @@ def _rounded(number: int) -> int:
     return 1 << (number - 1).bit_length()
 
 
-# Rows that look equally far are one attention instead of many; that is worth some places in vain.
+# One padded attention instead of one a sequence is worth some padding.
 _LEAST_USEFUL_SHARE = 0.75
 
 
 class ModelRunner:
-    """Runs the parts of a step through the model.
+    """Runs the model on the tokens of a step.
 
     Args:
         model: The model.
-        cache: The slots.
-        num_ids: Ids that may be chosen: those that the tokenizer knows.
-        settings: Which of the ways to compute are taken.
+        cache: The KV cache.
+        num_ids: Ids that may be sampled: those of the tokenizer.
+        settings: Whether decode steps are static, and weights repacked.
     """
 
     def __init__(
@@ -138,14 +138,14 @@ class ModelRunner:
     def compute(
         self, parts: Sequence[ScheduledTokens[SequenceState]], running: Sequence[SequenceState]
     ) -> tuple[list[SequenceState], Tensor | None]:
-        """Computes parts.
+        """Computes a step.
 
         Args:
-            parts: At least one.
-            running: Every answer that has a slot.
+            parts: The tokens to compute, at least one.
+            running: All sequences that have a slot.
 
         Returns:
-            The answers that get an id now, and their logits (R, V).
+            The sequences that get a token now, and their logits (R, V), or None without any.
         """
         decoding = [part for part in parts if part.sequence.is_decoding]
         prompts = [part for part in parts if not part.sequence.is_decoding]
@@ -153,7 +153,7 @@ class ModelRunner:
         if not apart:
             return self._together(parts)
         sequences = [part.sequence for part in decoding]
-        # First, since it also writes where the prompts' next places will be.
+        # Before the prompts, since it also writes to the next position of their slots.
         logits = self._decode(sequences, running)
         if prompts:
             more, more_logits = self._together(prompts)
@@ -168,7 +168,7 @@ class ModelRunner:
             return False
         if self._is_static or self._cache.kv.is_cuda:
             return True
-        # On a CPU one pass for both is cheaper, and so are exact lengths if they differ much.
+        # On a CPU one pass for both is cheaper, as are exact lengths if they differ much.
         lengths = [part.sequence.num_computed for part in decoding]
         rows = 1 + max(_slot(part.sequence) for part in decoding)
         return alone and sum(lengths) >= _LEAST_USEFUL_SHARE * rows * max(lengths)
@@ -189,7 +189,7 @@ class ModelRunner:
     def _together(
         self, parts: Sequence[ScheduledTokens[SequenceState]]
     ) -> tuple[list[SequenceState], Tensor | None]:
-        # Rows of one adapter lie side by side.
+        # Rows of one adapter must be adjacent.
         parts = sorted(parts, key=lambda part: part.sequence.request.adapter or "")
         segments = [
             Segment(_slot(sequence), sequence.num_computed, length) for sequence, length in parts
@@ -206,7 +206,7 @@ class ModelRunner:
         return ready, self._runner.logits(rows[last_rows]) if ready else None
 
     def _rows(self, parts: Sequence[ScheduledTokens[SequenceState]]) -> Tensor:
-        """Returns the embeddings of the parts' places, (R, H)."""
+        """Returns the embeddings (R, H) of the tokens to compute."""
         ids = [token_id for sequence, length in parts for token_id in sequence.next_ids(length)]
         rows: Tensor = self._embedding(torch.tensor(ids, device=self._cache.kv.device).clamp(min=0))
         start = 0
@@ -219,7 +219,7 @@ class ModelRunner:
 
 
 def _slot(sequence: SequenceState) -> int:
-    assert sequence.slot is not None, "only answers with a slot are computed"
+    assert sequence.slot is not None, "only sequences with a slot are computed"
     return sequence.slot
 
 

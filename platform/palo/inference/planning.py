@@ -1,29 +1,33 @@
-"""What a step computes: the rule alone, so that it can be tested without a model."""
+"""Plans a step of the scheduler; apart from it, so that the rule is tested without a model."""
 
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
 class Schedulable(Protocol):
-    """What the rule needs to know of an answer."""
+    """The part of a sequence that planning depends on."""
 
     @property
     def is_decoding(self) -> bool:
-        """Whether its prompt is computed."""
+        """Whether its prompt is computed, so that each step decodes one token."""
 
     @property
     def num_prompt_left(self) -> int:
-        """Places of its prompt that are not."""
+        """Tokens of its prompt that are not computed yet."""
 
     def next_block(self, block_tokens: int) -> bytes | None:
-        """Returns the name of the block that is computed next."""
+        """Returns the name of the block that is computed next, or None.
+
+        Args:
+            block_tokens: Tokens of a block.
+        """
 
 
 P = TypeVar("P", bound=Schedulable)
 
 
 class ScheduledTokens(NamedTuple, Generic[P]):
-    """Places of one answer that a step computes."""
+    """The next `length` tokens of one sequence, which a step computes."""
 
     sequence: P
     length: int
@@ -32,15 +36,19 @@ class ScheduledTokens(NamedTuple, Generic[P]):
 def plan_step(
     running: Sequence[P], chunk: int, block_tokens: int, *, shares: bool
 ) -> list[ScheduledTokens[P]]:
-    """Plans a step: one place for each answer that is under way, then prompts, oldest first.
+    """Plans a step: one token for each decoding sequence, then prompts, oldest first.
 
-    Where two prompts are at the same block, only the first goes on: the other finds it computed.
+    Of two prompts at the same block only the first is computed: the other finds the block in the
+    prefix cache at a later step.
 
     Args:
-        running: Answers that have a slot, oldest first.
-        chunk: Most places of prompts.
-        block_tokens: Tokens of a block; a prompt stops at the end of one unless it is complete.
-        shares: Whether computed blocks are kept for others.
+        running: Sequences that have a slot, oldest first.
+        chunk: Most prompt tokens of the step.
+        block_tokens: Tokens of a block; an incomplete prompt stops at the end of one.
+        shares: Whether computed blocks are kept for other sequences.
+
+    Returns:
+        The tokens to compute, decoding sequences first.
     """
     parts = [ScheduledTokens(sequence, 1) for sequence in running if sequence.is_decoding]
     under_way: set[bytes] = set()

@@ -1,4 +1,4 @@
-"""What is asked of an engine, and what comes back."""
+"""Requests to an engine, and its outputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,23 +14,24 @@ _MAX_STOPS = 16
 _MAX_STOP_CHARACTERS = 256
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
-"""Why an answer ended: by itself or at a stop string, at a limit, by wish, or by a fault."""
+"""Why a sequence ended: a stop id or string, a limit, its caller, or an error."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How ids are chosen, and when an answer ends.
+    """Sampling parameters and stop conditions.
 
     Attributes:
-        temperature: Logits are divided by it; 0 takes the likeliest id.
-        top_p: Draws only among the likeliest ids that together have this share.
-        top_k: Draws only among this many of the likeliest ids; 0 for all.
-        repetition_penalty: Divides the logits of ids that were there before; 1 for none.
+        temperature: Divides the logits; 0 for greedy decoding.
+        top_p: Samples only from the most probable ids that together have this probability.
+        top_k: Samples only from this many of the most probable ids; 0 for all.
+        repetition_penalty: Divides the logits of ids that occurred before; 1 for none.
         seed: Equal seeds give equal answers, whatever else runs; None draws a fresh one.
-        max_tokens: Most ids of an answer; None for as many as the context holds.
+        max_tokens: Most tokens of an answer; None for as many as the context holds.
         stop: Texts that end an answer and are no part of it.
-        stop_ids: Ids that end an answer and say nothing.
-        num_logprobs: How many likeliest ids are told beside each chosen one; None tells no logprob.
+        stop_ids: Ids that end an answer and have no text.
+        num_logprobs: Most probable ids reported beside each sampled one; None for no log
+            probabilities at all.
     """
 
     temperature: float = 0.0
@@ -65,15 +66,15 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Request:
-    """One answer that is wanted.
+    """A request for one answer.
 
     Attributes:
         prompt_ids: Token ids with one sentinel for each image.
-        image_ids: What the sentinels stand for, in order; an id names the content of an image.
-        features: (P, D) floats for each image id: what the vision tower gives.
-        sampling: How ids are chosen.
-        adapter: Name of the adapter to answer with; None for the model's own weights.
-        salt: Requests of equal salts share computed blocks; nothing of other ones can be found.
+        image_ids: Images of the sentinels, in order; an id names the content of an image.
+        features: (P, D) floats of the vision tower for each image id.
+        sampling: Sampling parameters.
+        adapter: Name of the adapter to use; None for the model's own weights.
+        salt: Requests share cached blocks only with requests of an equal salt.
     """
 
     prompt_ids: Sequence[int]
@@ -86,13 +87,13 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Token:
-    """One id of an answer.
+    """One generated token.
 
     Attributes:
-        id: The id.
-        logprob: Natural logarithm of its share in the model's own distribution, before
-            temperature and penalty; None if nobody asked.
-        top: The likeliest ids with theirs, likeliest first.
+        id: Its id.
+        logprob: Natural logarithm of its probability in the model's own distribution, before
+            temperature and penalty; None unless requested.
+        top: The most probable ids with their log probabilities, most probable first.
     """
 
     id: int
@@ -102,14 +103,14 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenUsage:
-    """What an answer took.
+    """Tokens and time that one answer took.
 
     Attributes:
-        prompt_tokens: Places of the prompt, each image with all of its tokens.
-        completion_tokens: Ids that were generated, the one that ended the answer included.
-        cached_tokens: Places of the prompt that were known from earlier requests.
+        prompt_tokens: Tokens of the prompt, each image with all of its tokens.
+        completion_tokens: Generated tokens, the one that ended the answer included.
+        cached_tokens: Tokens of the prompt that the prefix cache held.
         queue_s: Seconds until a slot was free.
-        first_token_s: Seconds from the request to its first id; None if there was none.
+        first_token_s: Seconds from the request to its first token; None if there was none.
         total_s: Seconds from the request to its end.
     """
 
@@ -123,15 +124,15 @@ class TokenUsage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Output:
-    """What one step of the engine added to an answer.
+    """The addition of one engine step to an answer.
 
     Attributes:
-        text: Whole characters that are certain by now; those of a later part of the answer may
-            have come with earlier tokens.
-        tokens: Ids of this step; the one that ends an answer is not among them.
-        finish: Why the answer ended; None while it goes on.
-        usage: What it took, with `finish`.
-        error: What went wrong, where `finish` is "error".
+        text: Complete characters that no stop text can take back; they may belong to tokens of
+            earlier steps.
+        tokens: Tokens of this step; a stop id is not among them.
+        finish: Why the answer ended; None before its end.
+        usage: Tokens and time of the answer, together with `finish`.
+        error: The failure, where `finish` is "error".
     """
 
     text: str = ""

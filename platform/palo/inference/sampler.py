@@ -1,4 +1,4 @@
-"""From logits to the next ids, each row by its own settings and its own random numbers."""
+"""Samples tokens from logits, each row with its own parameters and random numbers."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,11 @@ _FIRST_LOOK = 512
 
 
 class Sampler:
-    """Chooses the ids of one answer.
-
-    Nothing that it does depends on other answers: its random numbers are its own, and it looks at
-    its row alone.
+    """Samples the tokens of one sequence, independently of all other sequences.
 
     Args:
-        sampling: The settings.
-        prompt_ids: Ids of the prompt; those below 0 are none.
+        sampling: Sampling parameters.
+        prompt_ids: Ids of the prompt; negative ones, of images, are skipped.
         vocab_size: Number of ids (V).
     """
 
@@ -35,7 +32,11 @@ class Sampler:
             self._seen[[i for i in set(prompt_ids) if i >= 0]] = True
 
     def sample(self, logits: Tensor) -> Tensor:
-        """Returns the next id, () int64 on the device, from (V,) logits."""
+        """Returns the next id, () int64 on the logits' device.
+
+        Args:
+            logits: (V,) floats.
+        """
         if self._seen is not None:
             logits = self._penalized(logits, self._seen)
         if self.is_greedy:
@@ -47,7 +48,11 @@ class Sampler:
         return place if ids is None else ids[place]
 
     def record(self, token_id: int) -> None:
-        """Remembers an id that was chosen."""
+        """Records a sampled id for the repetition penalty.
+
+        Args:
+            token_id: The id.
+        """
         if self._seen is not None:
             self._seen[token_id] = True
 
@@ -58,10 +63,10 @@ class Sampler:
         return torch.where(seen.to(logits.device), lowered, logits)
 
     def _candidates(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Returns shares, and the ids that they are of; None where they are of all in order.
+        """Returns probabilities and their ids; None for the ids where all are there in order.
 
-        Source: nucleus sampling (arXiv 1904.09751): an id stays while those before it have less
-        than top_p together.
+        Source: nucleus sampling (arXiv 1904.09751): an id stays while the more probable ones have
+        less than top_p together.
         """
         top_p, top_k = self.sampling.top_p, self.sampling.top_k
         if not top_k and top_p == 1:
@@ -77,9 +82,9 @@ class Sampler:
 
 
 def _likeliest(logits: Tensor, top_p: float, total: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns logits and ids, likeliest first: all of them, or on a CPU enough for `top_p`.
+    """Returns logits and ids in descending order: all, or on a CPU enough for `top_p`.
 
-    Sorting a vocabulary takes longer there than a layer of a small model.
+    Sorting the vocabulary takes longer there than a layer of a small model.
     """
     if not logits.is_cuda and len(logits) > _FIRST_LOOK:
         first, ids = logits.topk(_FIRST_LOOK)
@@ -90,11 +95,11 @@ def _likeliest(logits: Tensor, top_p: float, total: Tensor) -> tuple[Tensor, Ten
 
 
 def sample_tokens(logits: Tensor, samplers: Sequence[Sampler]) -> list[Token]:
-    """Chooses the next id of each row.
+    """Samples the next token of each row.
 
     Args:
         logits: (R, V) floats.
-        samplers: Those of the rows.
+        samplers: Samplers of the R rows.
     """
     if all(sampler.is_plain for sampler in samplers):
         chosen = logits.argmax(dim=-1)

@@ -1,4 +1,4 @@
-"""Continuous batching: requests join and leave between the steps of one loop, on one thread."""
+"""Continuous batching: sequences join and leave the batch between steps."""
 
 import time
 from collections import Counter, OrderedDict, deque
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 class Scheduler:
-    """The built-in engine's loop, to be turned by one thread; only `prepare` may run on others.
+    """The built-in engine's scheduler. One thread steps it; only `prepare` may run on others.
 
     Args:
         model: The model, in evaluation mode; its weights are shared, not copied.
         tokenizer: Its tokenizer.
-        settings: Sizes and bounds. How many may wait is a matter for whoever adds requests.
-        adapters: What requests may name, loaded for this model.
+        settings: Sizes and bounds; `max_waiting` is enforced by the caller of `add`.
+        adapters: Adapters that requests may name, loaded for this model.
 
     Raises:
         ConfigError: If a setting is out of range.
-        MismatchError: If the model is of a kind whose tokens can't be kept.
+        MismatchError: If the model's computed tokens can't be cached.
     """
 
     def __init__(
@@ -72,21 +72,35 @@ class Scheduler:
         self._service_s: deque[float] = deque(maxlen=32)
 
     def prepare(self, request: Request) -> SequenceState:
-        """Checks a request and makes what `add` takes; this may run on any thread.
+        """Checks a request and makes its sequence, for `add`; may run on any thread.
+
+        Args:
+            request: The request.
 
         Raises:
             ConfigError: If its sampling settings are out of range.
-            DataError: If it is too long, or names an adapter that isn't there.
+            DataError: If it is too long, or names an unknown adapter.
             ValueError: If images don't fit the prompt, or ids are none of the model's.
         """
         return self._preparer.prepare(request)
 
     def add(self, sequence: SequenceState) -> None:
-        """Lets a prepared request wait for a slot."""
+        """Queues a sequence for a slot.
+
+        Args:
+            sequence: As `prepare` returned it.
+        """
         self._waiting[sequence.number] = sequence
 
     def cancel(self, number: int) -> tuple[SequenceState, Output] | None:
-        """Ends a request and frees its slot; None if it isn't there any more."""
+        """Ends a sequence and frees its slot.
+
+        Args:
+            number: The sequence's number.
+
+        Returns:
+            The sequence and its last output; None if it has ended already.
+        """
         sequence = self._waiting.get(number) or self._running.get(number)
         return (
             None
@@ -96,30 +110,30 @@ class Scheduler:
 
     @property
     def has_work(self) -> bool:
-        """Whether a step would do anything."""
+        """Whether any sequence is waiting or running."""
         return bool(self._waiting or self._running)
 
     @property
     def running(self) -> list[SequenceState]:
-        """Answers that have a slot, oldest first."""
+        """Sequences that have a slot, oldest first."""
         return list(self._running.values())
 
     @property
     def num_waiting(self) -> int:
-        """Requests without a slot."""
+        """Sequences that wait for a slot."""
         return len(self._waiting)
 
     @property
     def num_free(self) -> int:
-        """Slots that nobody has."""
+        """Free slots."""
         return len(self._free)
 
     @torch.inference_mode()
     def step(self) -> list[tuple[SequenceState, Output]]:
-        """Gives every answer its next id, and computes a chunk of prompts.
+        """Decodes a token for every decoding sequence, and prefills a chunk of prompts.
 
         Returns:
-            The outputs of this step.
+            The sequences that got a token, with their outputs.
         """
         started = time.perf_counter()
         self._admit()
@@ -145,12 +159,13 @@ class Scheduler:
         return outputs
 
     def run(self, requests: Sequence[Request]) -> Generator[tuple[int, Output]]:
-        """Answers requests on this thread, with nobody else's in between.
+        """Generates the answers to requests on this thread; closing the generator cancels the rest.
 
-        Closing the generator cancels what is left.
+        Args:
+            requests: The requests.
 
         Yields:
-            The place of a request among them, and what a step added to its answer.
+            The index of a request, and an output of it.
 
         Raises:
             ConfigError: As `prepare`.
@@ -169,20 +184,24 @@ class Scheduler:
                 self.cancel(number)
 
     def abort_running(self) -> list[SequenceState]:
-        """Forgets the requests that have a slot, after a step that failed; returns them."""
+        """Ends and returns all running sequences, after a step that failed."""
         dropped = self.running
         for sequence in dropped:
             self._end(sequence, sequence.finish("error"))
         return dropped
 
     def expected_wait_s(self, num_waiting: int) -> float:
-        """Returns after how many seconds so many waiting requests will likely have slots."""
-        known = list(self._service_s)  # a copy: the loop may add to it meanwhile
+        """Estimates the seconds until a queue has got slots.
+
+        Args:
+            num_waiting: Length of the queue.
+        """
+        known = list(self._service_s)  # a copy, since another thread may append to it
         typical = sum(known) / len(known) if known else 1.0
         return min(60.0, max(1.0, typical * num_waiting / self.settings.num_slots))
 
     def stats(self) -> EngineStats:
-        """Returns what was done so far, and what is held now."""
+        """Returns current gauges, and totals since the start."""
         return EngineStats(
             num_waiting=len(self._waiting),
             num_running=len(self._running),
@@ -202,7 +221,7 @@ class Scheduler:
     def _admit(self) -> None:
         while self._free and self._waiting:
             _, sequence = self._waiting.popitem(last=False)
-            # The lowest slot, so that those in use lie side by side.
+            # The lowest slot, so that used slots are adjacent.
             slot = min(self._free)
             self._free.remove(slot)
             sequence.start(slot)
@@ -212,7 +231,7 @@ class Scheduler:
                 self._restore(sequence)
 
     def _restore(self, sequence: SequenceState) -> None:
-        """Takes over what the store has of a prompt by now; its last place is always computed."""
+        """Copies a prompt's cached blocks to its slot; its last token is always computed."""
         block_tokens = self.settings.block_tokens
         first = sequence.num_computed // block_tokens
         last = (len(sequence.prompt) - 1) // block_tokens

@@ -1,4 +1,4 @@
-"""One request on its way to its answer."""
+"""Sequences: a request with its computed tokens and its answer so far, and their preparation."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageSpan:
-    """Where an image stands in a prompt: from `start` up to but not `stop`."""
+    """The half-open range of prompt positions that an image's tokens have."""
 
     image_id: str
     start: int
@@ -33,26 +33,26 @@ class ImageSpan:
 
 
 class SequenceState:
-    """What is known of a request: its ids, how many of them are computed, and its text.
+    """A request's token ids, how many of them are computed, and the answer's text.
 
     Args:
-        number: Its number.
-        request: What is wanted.
-        ids: The prompt with each image's sentinel as often as the image has tokens.
-        images: Where those are.
-        block_keys: Names of its blocks, the prompt's already in it.
-        adapter: What to answer with; None for the model's own weights.
-        max_tokens: Most ids of the answer.
-        tokenizer: For its text.
-        vocab_size: Number of ids.
+        number: Identifies the sequence within its engine.
+        request: The request.
+        ids: The prompt, with each image's sentinel repeated for each of its tokens.
+        images: Positions of the images.
+        block_keys: Names of its blocks, those of the prompt included.
+        adapter: Adapter to use; None for the model's own weights.
+        max_tokens: Most tokens of the answer.
+        tokenizer: Decodes the answer.
+        vocab_size: Number of ids that may be sampled.
 
     Attributes:
-        slot: Its slot; None before it has one, and afterwards.
-        num_computed: Ids whose keys and values are in the slot.
-        num_stored_blocks: Blocks of it that are in the store.
-        num_cached: Places of the prompt that came out of the store.
+        slot: Its slot; None while it isn't running.
+        num_computed: Tokens whose keys and values are in the slot.
+        num_stored_blocks: Its blocks that are in the prefix cache.
+        num_cached: Prompt tokens that came from the prefix cache.
         generated: Ids of the answer, the one that ended it included.
-        max_tokens: Most ids of the answer.
+        max_tokens: Most tokens of the answer.
     """
 
     def __init__(
@@ -89,49 +89,61 @@ class SequenceState:
 
     @property
     def num_prompt_left(self) -> int:
-        """Places of the prompt that are not computed yet."""
+        """Prompt tokens that are not computed yet."""
         return max(0, len(self.prompt) - self.num_computed)
 
     @property
     def is_decoding(self) -> bool:
-        """Whether the prompt is computed, so that every step gives an id."""
+        """Whether the prompt is computed, so that each step decodes one token."""
         return bool(self.generated)
 
     @property
     def first_token_s(self) -> float | None:
-        """Seconds from the request to its first id."""
+        """Seconds from the request to its first token; None before it."""
         return None if self._first_token_at is None else self._first_token_at - self._submitted_at
 
     @property
     def service_s(self) -> float:
-        """Seconds since it has a slot."""
+        """Seconds since it got its slot."""
         return 0.0 if self._started_at is None else time.monotonic() - self._started_at
 
     def start(self, slot: int) -> None:
-        """Gives it a slot."""
+        """Starts it in a slot.
+
+        Args:
+            slot: The slot.
+        """
         self.slot = slot
         self._started_at = time.monotonic()
 
     def next_ids(self, length: int) -> list[int]:
-        """Returns the next ids to compute: of the prompt, or the last one of the answer."""
+        """Returns the next ids to compute: of the prompt, or the last one of the answer.
+
+        Args:
+            length: How many of the prompt.
+        """
         if self.generated:
             return self.generated[-1:]
         return self.prompt[self.num_computed : self.num_computed + length]
 
     def next_block(self, block_tokens: int) -> bytes | None:
-        """Returns the name of the block that is computed next; None if there is no whole one."""
+        """Returns the name of the block that is computed next; None for an incomplete one.
+
+        Args:
+            block_tokens: Tokens of a block.
+        """
         number = self.num_computed // block_tokens
         return self.block_keys.names[number] if number < len(self.block_keys.names) else None
 
     def image_rows(self, length: int, projector: Projector) -> list[tuple[int, Tensor]]:
-        """Returns what stands in place of the next ids' sentinels.
+        """Returns the image embeddings that replace sentinels among the next ids.
 
         Args:
-            length: How many ids come next.
-            projector: Makes tokens of features.
+            length: How many ids are next.
+            projector: Projects image features to tokens.
 
         Returns:
-            Rows (tokens, H) of images, each with its place among the next ids.
+            Pairs of an offset among the next ids, and (tokens, H) embeddings.
         """
         if self.generated:
             return []
@@ -152,10 +164,13 @@ class SequenceState:
         return self._projected[image_id]
 
     def append(self, token: Token) -> Output:
-        """Adds an id to the answer.
+        """Appends a token to the answer.
+
+        Args:
+            token: The sampled token.
 
         Returns:
-            What it adds for the listener, with a finish reason if it was the last one.
+            The output for the listener, with a finish reason after the last token.
         """
         if self._first_token_at is None:
             self._first_token_at = time.monotonic()
@@ -172,7 +187,16 @@ class SequenceState:
         return Output(text=text, tokens=(token,))
 
     def finish(self, finish: FinishReason, text: str = "", token: Token | None = None) -> Output:
-        """Ends the answer: returns the rest of its text, and what it took."""
+        """Ends the answer.
+
+        Args:
+            finish: Why it ends.
+            text: Text that is complete but not in an output yet.
+            token: Token of this step; None if it has no text or there is none.
+
+        Returns:
+            The last output, with the rest of the text and the usage.
+        """
         now = time.monotonic()
         started = now if self._started_at is None else self._started_at
         usage = TokenUsage(
@@ -190,7 +214,15 @@ class SequenceState:
 def expand_images(
     request: Request, sentinel: int, tokens_per_image: int
 ) -> tuple[list[int], list[ImageSpan]]:
-    """Returns a request's prompt with a place for each token of an image, and where images are.
+    """Repeats the sentinel of each image for all of its tokens.
+
+    Args:
+        request: The request.
+        sentinel: Id of an image in the prompt.
+        tokens_per_image: Tokens of an image.
+
+    Returns:
+        The expanded prompt, and the positions of its images.
 
     Raises:
         ValueError: If there are more or fewer image ids than sentinels.
@@ -222,7 +254,15 @@ def prompt_block_keys(
     block_tokens: int,
     salt: str = "",
 ) -> BlockKeys:
-    """Returns the names of a prompt's blocks; see `BlockKeys`."""
+    """Names the blocks of a prompt; see `BlockKeys`.
+
+    Args:
+        ids: The expanded prompt.
+        images: Positions of its images.
+        weights: Name of the adapter, or "".
+        block_tokens: Tokens of a block.
+        salt: Sequences of other salts get other names.
+    """
     block_keys = BlockKeys(weights, block_tokens, salt)
     place = 0
     for image in images:
@@ -234,17 +274,17 @@ def prompt_block_keys(
 
 
 class RequestPreparer:
-    """Checks requests and numbers them; any thread may use it.
+    """Checks requests and makes their sequences. Safe for threads.
 
     Args:
         model: Configuration of the model.
         tokenizer: Its tokenizer.
         settings: Sizes of the engine.
-        adapters: What requests may name.
+        adapters: Adapters that requests may name.
 
     Attributes:
         max_context: Longest prompt with its answer, in tokens.
-        vocab_size: Ids that may be chosen: a model may have more rows than its tokenizer has ids.
+        vocab_size: Ids that may be sampled; a model may have more rows than its tokenizer has ids.
     """
 
     def __init__(
@@ -264,11 +304,14 @@ class RequestPreparer:
         self._numbers = count(1)
 
     def prepare(self, request: Request) -> SequenceState:
-        """Checks a request.
+        """Checks a request and makes its sequence.
+
+        Args:
+            request: The request.
 
         Raises:
             ConfigError: If its sampling settings are out of range.
-            DataError: If it is too long, or names an adapter that isn't there.
+            DataError: If it is too long, or names an unknown adapter.
             ValueError: If images don't fit the prompt, or ids are none of the model's.
         """
         config.check(request.sampling)

@@ -1,4 +1,4 @@
-"""Between our requests and vLLM's: its arguments, sampling, prompts and tokens."""
+"""Conversion to and from vLLM's types: engine arguments, sampling, prompts and tokens."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def engine_arguments(
-    settings: EngineSettings, max_context: int, language: Path, dtype: torch.dtype
+    settings: EngineSettings, max_context: int, language_model: Path, dtype: torch.dtype
 ) -> dict[str, Any]:
-    """Returns the arguments of vLLM's engine.
+    """Returns vLLM's engine arguments.
 
     Args:
-        settings: Sizes.
+        settings: Sizes of the engine.
         max_context: Longest prompt with its answer, in tokens.
-        language: Folder of the language model.
+        language_model: Folder of the language model.
         dtype: Type of its weights.
     """
     return {
-        "model": str(language),
+        "model": str(language_model),
         "skip_tokenizer_init": True,
         "enable_prompt_embeds": True,
         "enable_prefix_caching": settings.prefix_cache_bytes > 0,
@@ -41,7 +41,12 @@ def engine_arguments(
 
 
 def prompt_for(model: "PaloForConditionalGeneration", sequence: SequenceState) -> dict[str, Any]:
-    """Returns an answer's prompt as vLLM takes it: embeddings, and who may find their blocks."""
+    """Returns a sequence's prompt for vLLM: its embeddings and cache salt.
+
+    Args:
+        model: The model.
+        sequence: The sequence.
+    """
     salt = sequence.request.salt
     return {"prompt_embeds": _embeddings_of(model, sequence)} | (
         {"cache_salt": salt} if salt else {}
@@ -50,7 +55,7 @@ def prompt_for(model: "PaloForConditionalGeneration", sequence: SequenceState) -
 
 @torch.inference_mode()
 def _embeddings_of(model: "PaloForConditionalGeneration", sequence: SequenceState) -> Tensor:
-    """Returns the embeddings (L, H) of an answer's prompt, in main memory."""
+    """Returns the embeddings (L, H) of a sequence's prompt, in main memory."""
     request = sequence.request
     features = [request.features[image_id] for image_id in request.image_ids]
     ids = torch.tensor([sequence.prompt], device=model.device)
@@ -59,11 +64,11 @@ def _embeddings_of(model: "PaloForConditionalGeneration", sequence: SequenceStat
 
 
 def sampling_params(sequence: SequenceState, allowed_ids: list[int] | None) -> Any:  # noqa: ANN401 - a class of vLLM's
-    """Returns how vLLM draws an answer's ids.
+    """Returns vLLM's sampling parameters for a sequence.
 
     Args:
-        sequence: The answer.
-        allowed_ids: Ids that may be chosen; None for all of the model's.
+        sequence: The sequence.
+        allowed_ids: Ids that may be sampled; None for all of the model's.
     """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
@@ -86,20 +91,20 @@ def sampling_params(sequence: SequenceState, allowed_ids: list[int] | None) -> A
 
 
 def tokens_from(completion: Any, num_logprobs: int | None) -> Iterator[Token]:  # noqa: ANN401 - a class of vLLM's
-    """Yields the ids of one output of vLLM's with what is told of each.
+    """Yields the tokens of one of vLLM's outputs.
 
     Args:
-        completion: What came since the last output.
-        num_logprobs: How many likeliest ids are wanted beside each; None for no logprobs.
+        completion: The output.
+        num_logprobs: Most probable ids to report beside each token; None for no log probabilities.
     """
     for place, token_id in enumerate(completion.token_ids):
         if num_logprobs is None:
             yield Token(id=int(token_id))
             continue
-        told = completion.logprobs[place]
-        likeliest = sorted(told.items(), key=lambda pair: -pair[1].logprob)[:num_logprobs]
+        logprobs = completion.logprobs[place]
+        likeliest = sorted(logprobs.items(), key=lambda pair: -pair[1].logprob)[:num_logprobs]
         yield Token(
             id=int(token_id),
-            logprob=float(told[token_id].logprob),
+            logprob=float(logprobs[token_id].logprob),
             top=tuple((int(other), float(value.logprob)) for other, value in likeliest),
         )

@@ -1,10 +1,11 @@
-"""vLLM as the engine, for GPUs: it runs the plain language model on embeddings that we make.
+"""vLLM as the engine, for GPUs: it runs the plain language model on prompt embeddings.
 
-Tower, projector and the table of words are ours, so that every projector works, MobilePALO's too.
-vLLM is an optional extra, in an environment of its own: it asks for other versions of transformers
-than we pin (docs/cluster.md). It sees no words: text, stop texts, limits and the count of tokens
-are ours as with the built-in engine. Two things differ. A repetition penalty looks at the answer
-alone, as vLLM knows no ids of the prompt, and adapters are merged: each model has its own base.
+Vision tower, projector and token embedding run here, so that every projector works, MobilePALO's
+too. vLLM is an optional extra in an environment of its own, since it needs other versions of
+transformers than we pin (docs/cluster.md). Text, stop texts, limits and token counts are computed
+here, as for the built-in engine. There are two differences: a repetition penalty covers the answer
+alone, as vLLM knows no ids of the prompt, and adapters are merged, so that each model has its own
+base.
 """
 
 import asyncio
@@ -46,13 +47,13 @@ _RETRY_S = 2.0
 
 
 class VllmEngine:
-    """Answers requests with vLLM, on an event loop of a thread of its own.
+    """Runs vLLM on the event loop of a thread of its own.
 
     Args:
-        model: The model; only its tower, projector and table of words are used.
+        model: The model; only its vision tower, projector and token embedding are used.
         tokenizer: Its tokenizer.
-        settings: Sizes; how vLLM keeps tokens is its own affair.
-        language: Folder of the same language model, merged, in Hugging Face's format.
+        settings: Sizes; vLLM sizes its KV cache by itself.
+        language_model: Folder of the same language model, merged, in Hugging Face's format.
 
     Raises:
         ConfigError: If vLLM isn't installed, or a setting is out of range.
@@ -63,19 +64,21 @@ class VllmEngine:
         model: "PaloForConditionalGeneration",
         tokenizer: TextTokenizer,
         settings: EngineSettings,
-        language: Path,
+        language_model: Path,
     ) -> None:
         self._model = model
         self._settings = settings
         self._preparer = RequestPreparer(model.config, tokenizer, settings, {})
-        arguments = engine_arguments(settings, self._preparer.max_context, language, model.dtype)
+        arguments = engine_arguments(
+            settings, self._preparer.max_context, language_model, model.dtype
+        )
         # A model may have more rows than its tokenizer has ids.
         num_ids = self._preparer.vocab_size
         has_more = model.config.text_config.vocab_size > num_ids
         self._allowed_ids = list(range(num_ids)) if has_more else None
         self._lock = threading.Lock()
         self._open: set[int] = set()
-        # The next two are for the loop's thread alone.
+        # The next two are used by the loop's thread alone.
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._started_numbers: set[int] = set()
         self._totals: Counter[str] = Counter()
@@ -101,7 +104,7 @@ class VllmEngine:
         return self._thread.is_alive() and not self._is_closed and not self._vllm.errored
 
     def submit(self, request: Request, listener: Listener) -> int:
-        """See Engine."""
+        """See InferenceEngine."""
         sequence = self._preparer.prepare(request)
         with self._lock:
             if self._is_closed:
@@ -116,17 +119,17 @@ class VllmEngine:
         return sequence.number
 
     def cancel(self, number: int) -> None:
-        """See Engine."""
+        """See InferenceEngine."""
         with self._lock:
             if number in self._open:
                 self._loop.call_soon_threadsafe(self._cancel, number)
 
     def stream(self, request: Request) -> AsyncGenerator[Output]:
-        """See Engine."""
+        """See InferenceEngine."""
         return stream_outputs(self, request)
 
     def stats(self) -> EngineStats:
-        """See Engine; vLLM's steps, and the memory that it keeps, are not told."""
+        """See InferenceEngine; vLLM reports neither steps nor the memory of its cache."""
         with self._lock:
             num_open = len(self._open)
             num_running = min(num_open, self._settings.num_slots)
@@ -147,7 +150,7 @@ class VllmEngine:
             )
 
     def close(self) -> None:
-        """See Engine."""
+        """See InferenceEngine."""
         with self._lock:
             was_closed, self._is_closed = self._is_closed, True
         if was_closed:
@@ -159,7 +162,7 @@ class VllmEngine:
         self._loop.close()
 
     async def _end_all(self) -> None:
-        """Ends the requests that are still there, and waits until they have said so."""
+        """Cancels all requests, and waits for their last outputs."""
         tasks = list(self._tasks.values())
         for number in list(self._tasks):
             self._cancel(number)
@@ -171,7 +174,10 @@ class VllmEngine:
         self._tasks[sequence.number] = task
 
     def _cancel(self, number: int) -> None:
-        """Ends a request; one that hasn't begun does so when it does, as it has to say so."""
+        """Cancels a request; one whose task hasn't started is cancelled after its start.
+
+        Otherwise its task would end without a last output.
+        """
         if number in self._started_numbers:
             self._tasks[number].cancel()
         elif number in self._tasks:
@@ -199,7 +205,7 @@ class VllmEngine:
         self._notify(listener, output)
 
     async def _stream_outputs(self, sequence: SequenceState, listener: Listener) -> Output:
-        """Passes on all outputs but the last, which is returned."""
+        """Passes all outputs to the listener but the last, which is returned."""
         sequence.start(0)
         prompt = await asyncio.to_thread(prompt_for, self._model, sequence)
         sampling = sampling_params(sequence, self._allowed_ids)
@@ -229,11 +235,11 @@ class VllmEngine:
                 self._first_token_s += sequence.first_token_s or 0.0
 
     def _notify(self, listener: Listener, output: Output) -> bool:
-        """Passes an output on; False if nobody takes it any more."""
+        """Passes an output to the listener; returns False if that fails."""
         try:
             listener(output)
         except Exception:
-            # Whoever asked is gone, for example with its event loop.
+            # The caller is gone, for example with its event loop.
             _LOG.warning("a listener failed; its request is cancelled", exc_info=True)
             return False
         return True
@@ -253,11 +259,11 @@ async def _started(arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - a class 
 
 
 def write_language_model(model: "PaloForConditionalGeneration", folder: Path) -> None:
-    """Writes a model's language model for vLLM, and leaves only what we need of it in memory.
+    """Writes a model's language model for vLLM, and drops its layers from memory.
 
     Args:
-        model: The model, merged; its layers are gone afterwards.
-        folder: Where to.
+        model: The model, merged; its language model's layers are gone afterwards.
+        folder: Folder to write to.
     """
     model.language_model.save_pretrained(folder)
     model.language_model.model.layers = torch.nn.ModuleList()
