@@ -24,7 +24,7 @@ import pytest
 from packaging.version import Version
 from PIL import Image, MpoImagePlugin
 from starlette.testclient import TestClient
-from tests.abuse.endpoints import Played, app_of, ask, client_of, front_of, keyed, refused
+from tests.abuse.endpoints import Played, app_of, ask, client_of, handler_of, keyed, refused
 from tests.fixtures.browser_pages import served
 
 from palo.errors import ImageError, PaloError
@@ -67,7 +67,7 @@ def client(tmp_path: Path, model: Played) -> TestClient:
     """Somebody with a key."""
     key_file = tmp_path / "keys.json"
     secret = keyed(key_file)
-    return client_of(app_of(front_of(model, key_file)), secret)
+    return client_of(app_of(handler_of(model, key_file)), secret)
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ import time
 from functools import partial
 
 import pytest
-from tests.abuse.endpoints import Played, app_of, ask, client_of, front_of, keyed, refused
+from tests.abuse.endpoints import Played, app_of, ask, client_of, handler_of, keyed, refused
 
 from palo.api_errors import APIError
 from palo.observability import metrics
 from palo.security.access import KeyRing
-from palo.security.keys import ApiKey, digest_of, read_keys, revoke_key
+from palo.security.keys import ApiKey, key_digest, read_keys, revoke_key
 from palo.serve import chat_handler as front_module
 
 IMAGE = "data:image/png;base64," + base64.b64encode(bytes(300_000)).decode()
@@ -31,9 +31,9 @@ def endpoint(tmp_path):
     def make(model=None, **access):
         path = tmp_path / "keys.json"
         secret = keyed(path)
-        front = front_of(model or Played(), path, **access)
-        client = client_of(app_of(front), secret)
-        client.front, client.key_file = front, path
+        handler = handler_of(model or Played(), path, **access)
+        client = client_of(app_of(handler), secret)
+        client.handler, client.key_file = handler, path
         return client
 
     return make
@@ -80,7 +80,7 @@ def test_cookies_of_the_api_are_nobodys_work(endpoint, monkeypatch):
 def test_a_wrong_key_costs_the_same_however_many_there_are(endpoint, tmp_path, monkeypatch):
     def ring_of(number):
         keys = tuple(
-            ApiKey(id=str(n), name="any", sha256=digest_of(str(n)), created="now")
+            ApiKey(id=str(n), name="any", sha256=key_digest(str(n)), created="now")
             for n in range(number)
         )
         monkeypatch.setattr("palo.security.access.read_keys", lambda path: keys)
@@ -129,7 +129,7 @@ def test_lists_and_counts_have_a_limit_for_each_key(endpoint, monkeypatch, caplo
     monkeypatch.setattr(front_module, "_LOOKUPS", limits, raising=False)
     client = endpoint()
     other = client_of(client.app, keyed(client.key_file, "other"))
-    client.front._access._ring._looked_s -= 2
+    client.handler._access._ring._looked_s -= 2
     assert [client.get(path).status_code for _ in range(4)] == [200, 200, 200, 429]
     assert other.get(path).status_code == 200
     assert ask(client).status_code == 200  # a question has limits of its own
@@ -256,14 +256,14 @@ def test_words_for_an_image_stay_words(endpoint):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_revoked_key_ends_its_answer(endpoint, stream, caplog, monkeypatch):
-    monkeypatch.setattr("palo.serve.replies._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("palo.serve.responses._CHECK_KEY_EVERY_S", 0.0)
     caplog.set_level(logging.INFO, "palo.audit")
 
     def between(number):
         if number == 2:  # a word was said
             (key,) = read_keys(client.key_file)
             revoke_key(client.key_file, key.id)
-            client.front._access._ring._looked_s -= 2
+            client.handler._access._ring._looked_s -= 2
 
     client = endpoint(Played(between=between))
     response = ask(client, stream=stream)
@@ -274,7 +274,7 @@ def test_a_revoked_key_ends_its_answer(endpoint, stream, caplog, monkeypatch):
         assert "বৃত্ত" not in response.text
     else:
         assert refused(response) == (401, "invalid_api_key")
-    assert client.front._num_requests == 0
+    assert client.handler._num_requests == 0
     assert "answer_stopped" in [record.message for record in caplog.records]
 
 

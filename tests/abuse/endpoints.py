@@ -13,7 +13,7 @@ from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.decoder_pool import ImageRules
 from palo.serve.image_reader import ImageReader
-from palo.serve.ingress import Edge, build_app
+from palo.serve.ingress import IngressSettings, build_app
 from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.protocol.generate import Delta, Started
 from palo.serve.replica_client import ReplicaClient
@@ -65,14 +65,14 @@ class Coming:
         self._closing = asyncio.ensure_future(self._items.aclose())
 
 
-def front_of(call, key_file, **access):
+def handler_of(call, key_file, **access):
     """Returns what the ingress of an endpoint with one model, `palo`, answers with."""
     return ChatHandler(
         ("palo",),
         ReplicaClient({"palo": call}, 60.0),
         bounds=ProtocolBounds(),
         access=Access(AccessSettings(key_file=key_file, **access)),
-        allowances=RateLimiter(),
+        rate_limiter=RateLimiter(),
         images=ImageReader(ImageRules()),
         bodies=BodyBounds(),
         log=RequestLog(),
@@ -80,9 +80,9 @@ def front_of(call, key_file, **access):
     )
 
 
-def app_of(front):
+def app_of(handler):
     """Returns the web application of an endpoint."""
-    return build_app(front, Edge())
+    return build_app(handler, IngressSettings())
 
 
 def client_of(app, secret):

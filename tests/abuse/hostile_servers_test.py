@@ -103,7 +103,7 @@ def test_a_body_costs_its_own_request(body):
             pytest.raises(client.EndpointError) as caught,
         ):
             own.answer(_QUESTION)
-        assert caught.value.code == client.ClientCode.NOT_UNDERSTOOD
+        assert caught.value.code == client.ClientErrorCode.NOT_UNDERSTOOD
         with (
             client.ChatClient(client.Endpoint(url=server.url)) as own,
             pytest.raises(client.EndpointError),
@@ -280,7 +280,7 @@ def test_a_stream_without_end_ends_in_bounded_memory(part):
             yield part.removeprefix(b"data: ") if b"\n" not in part else part
 
     with raw_server(answer) as server:
-        assert read_stream(server).code == client.ClientCode.NOT_UNDERSTOOD
+        assert read_stream(server).code == client.ClientErrorCode.NOT_UNDERSTOOD
         assert _grown_mib(server.url, "stream") < 96
 
 
@@ -312,7 +312,7 @@ EVENTS = {
 def test_an_event_of_the_wrong_kind_is_a_typed_error(data):
     with raw_server(stream_head() + data) as server:
         found = read_stream(server)
-    assert found.code == client.ClientCode.NOT_UNDERSTOOD
+    assert found.code == client.ClientErrorCode.NOT_UNDERSTOOD
     assert len(str(found)) < 700
 
 

@@ -7,7 +7,7 @@ had sent before, and a right guess was computed faster than a wrong one.
 import base64
 
 import pytest
-from tests.abuse.endpoints import Coming, app_of, ask, client_of, front_of, keyed
+from tests.abuse.endpoints import Coming, app_of, ask, client_of, handler_of, keyed
 
 from palo.inference.engine import EngineSettings
 from palo.serve.replica import ModelReplica
@@ -38,7 +38,7 @@ def endpoint(replica, tmp_path):
             keyed(path, f"key {number}", **({} if tenant is None else {"tenant": tenant}))
             for number, tenant in enumerate(tenants)
         ]
-        app = app_of(front_of(lambda asked: Coming(replica.answer(asked)), path, **access))
+        app = app_of(handler_of(lambda asked: Coming(replica.generate(asked)), path, **access))
         first = client_of(app, secrets[0])
         opened.append(first.__enter__())  # one event loop for all, as that of a replica
         for secret in secrets[1:]:

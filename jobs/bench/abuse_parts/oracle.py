@@ -32,9 +32,9 @@ from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.decoder_pool import ImageRules
 from palo.serve.image_reader import ImageReader
-from palo.serve.ingress import Edge, build_app
+from palo.serve.ingress import IngressSettings, build_app
 from palo.serve.protocol.chat_request import ProtocolBounds
-from palo.serve.protocol.generate import GenerateRequest, Item
+from palo.serve.protocol.generate import GenerateRequest, ReplicaEvent
 from palo.serve.replica import ModelReplica
 from palo.serve.replica_client import ReplicaClient
 from palo.serve.settings import ModelSource, ReplicaSettings
@@ -105,29 +105,29 @@ async def _guesses(replica: ModelReplica, sharing: Sharing, tries: int, seed: in
 
 def _app(replica: ModelReplica, access: AccessSettings) -> Any:  # noqa: ANN401 - an ASGI application
     def call(ask: GenerateRequest) -> _Coming:
-        return _Coming(replica.answer(ask))
+        return _Coming(replica.generate(ask))
 
-    front = ChatHandler(
+    handler = ChatHandler(
         (_MODEL,),
         ReplicaClient({_MODEL: call}, 60.0),
         bounds=ProtocolBounds(),
         access=Access(access),
-        allowances=RateLimiter(),
+        rate_limiter=RateLimiter(),
         images=ImageReader(ImageRules()),
         bodies=BodyBounds(),
         log=RequestLog(),
         max_requests=8,
     )
-    return build_app(front, Edge())
+    return build_app(handler, IngressSettings())
 
 
 class _Coming:
     """What a replica says, as Ray Serve passes it on."""
 
-    def __init__(self, items: AsyncGenerator[list[Item]]) -> None:
+    def __init__(self, items: AsyncGenerator[list[ReplicaEvent]]) -> None:
         self._items = items
 
-    async def __anext__(self) -> list[Item]:
+    async def __anext__(self) -> list[ReplicaEvent]:
         return await anext(self._items)
 
     def cancel(self) -> None:

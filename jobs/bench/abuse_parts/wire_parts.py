@@ -163,13 +163,13 @@ def servers_reply() -> Parse:
 
 def servers_stream() -> Parse:
     """Builds what reads the events of a stream."""
-    from palo.client.answers import Reading
+    from palo.client.answers import AnswerReader
 
-    return refusing(lambda data: list(Reading().feed(b"data: " + data + b"\n\n")))
+    return refusing(lambda data: list(AnswerReader().feed(b"data: " + data + b"\n\n")))
 
 
 def servers_error() -> Parse:
     """Builds what reads an error of a server."""
-    from palo.client.errors import refused
+    from palo.client.errors import error_from_response
 
-    return refusing(lambda data: refused(400, {}, data))
+    return refusing(lambda data: error_from_response(400, {}, data))

@@ -88,7 +88,7 @@ def _bare(
     engine: LocalEngine, loaded: LoadedModels, words: Sequence[str], clients: int, new_tokens: int
 ) -> Round:
     """Asks the engine itself, each client its next question after its answer."""
-    voice = loaded.voices[MODEL]
+    voice = loaded.served_models[MODEL]
     waiting = iter(words)
     first_token_s: list[float] = []
     num_tokens = 0

@@ -11,7 +11,7 @@
 
 from palo.client.answers import Usage
 from palo.client.chat_client import Answer, AsyncAnswer, AsyncChatClient, ChatClient, Endpoint
-from palo.client.errors import ClientCode, EndpointError
+from palo.client.errors import ClientErrorCode, EndpointError
 from palo.client.questions import ChatQuestion, ImageContent, Message, assistant, user
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "AsyncChatClient",
     "ChatClient",
     "ChatQuestion",
-    "ClientCode",
+    "ClientErrorCode",
     "Endpoint",
     "EndpointError",
     "ImageContent",

@@ -6,10 +6,10 @@ from typing import Any
 
 from palo.client.errors import (
     MAX_REPLY_BYTES,
-    ClientCode,
+    ClientErrorCode,
     EndpointError,
-    api_error_of,
-    not_understood,
+    error_from_body,
+    protocol_error,
 )
 from palo.endpoint.credentials import without_key
 from palo.endpoint.replies import BadJsonError, encoding_fault, parse_json, token_count
@@ -36,7 +36,7 @@ class Usage:
     completion_tokens: int
 
 
-class Events:
+class EventParser:
     """Cuts a stream of bytes into the data of server-sent events.
 
     Only line feeds and carriage returns end a line: an answer may hold the other characters that
@@ -55,7 +55,7 @@ class Events:
         first, *others = data.split(b"\n")
         self._rest += first
         if len(self._rest) > _MAX_EVENT_BYTES:
-            raise not_understood("the server", f"an event of {len(self._rest):,} bytes")
+            raise protocol_error("the server", f"an event of {len(self._rest):,} bytes")
         if not others:
             return []
         lines = [bytes(self._rest), *others[:-1]]
@@ -64,7 +64,7 @@ class Events:
 
 
 @dataclass(kw_only=True, slots=True)
-class Reading:
+class AnswerReader:
     """An answer that is being read.
 
     Attributes:
@@ -86,7 +86,7 @@ class Reading:
     done: bool = False
     num_pieces: int = 0
     key: str | None = field(default=None, repr=False)
-    _events: Events = field(default_factory=Events)
+    _events: EventParser = field(default_factory=EventParser)
     _num_bytes: int = 0
     _num_characters: int = 0
 
@@ -97,7 +97,7 @@ class Reading:
             EndpointError: If the answer is compressed, which it wasn't asked to be.
         """
         if fault := encoding_fault(headers.get("content-encoding", "")):
-            raise not_understood("the server", fault)
+            raise protocol_error("the server", fault)
         self.request_id = headers.get("x-request-id")
         self.language = headers.get("x-palo-language")
 
@@ -113,14 +113,14 @@ class Reading:
         """
         self._num_bytes += len(data)
         if self._num_bytes > _MAX_STREAM_BYTES:
-            raise not_understood("the server", f"an answer of {self._num_bytes:,} bytes")
+            raise protocol_error("the server", f"an answer of {self._num_bytes:,} bytes")
         for event in self._events.feed(data):
             if event == _DONE:
                 self.done = True
             elif event and not self.done and (text := self._take(event)):
                 self._num_characters += len(text)
                 if self._num_characters > _MAX_CHARACTERS:
-                    raise not_understood("the server", f"over {_MAX_CHARACTERS:,} characters")
+                    raise protocol_error("the server", f"over {_MAX_CHARACTERS:,} characters")
                 yield text
 
     def take_whole(self, body: bytes) -> str:
@@ -142,14 +142,14 @@ class Reading:
             raise EndpointError(
                 "the connection ended in the middle of the answer",
                 fix="Ask again.",
-                code=ClientCode.CUT_OFF,
+                code=ClientErrorCode.CUT_OFF,
                 request_id=self.request_id,
             )
 
     def _take(self, event: bytes) -> str:
         values = _values(event)
         if values.get("error") is not None:
-            error = api_error_of(_values(without_key(event, self.key))["error"])
+            error = error_from_body(_values(without_key(event, self.key))["error"])
             error.request_id = error.request_id or self.request_id
             raise error
         self.model = _text(values, "model")[:_MAX_NAME] or self.model
@@ -175,9 +175,9 @@ def _values(data: bytes) -> dict[str, Any]:
     try:
         values = parse_json(data, max_bytes=MAX_REPLY_BYTES)
     except BadJsonError:
-        raise not_understood("the server", data[:100]) from None
+        raise protocol_error("the server", data[:100]) from None
     if not isinstance(values, dict):
-        raise not_understood("the server", data[:100])
+        raise protocol_error("the server", data[:100])
     return values
 
 
@@ -185,14 +185,14 @@ def _first_choice(values: dict[str, Any]) -> dict[str, Any]:
     choices = values.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(first, dict):
-        raise not_understood("the server", "an answer without choices")
+        raise protocol_error("the server", "an answer without choices")
     return first
 
 
 def _object(values: dict[str, Any], name: str) -> dict[str, Any]:
     value = values.get(name)
     if not isinstance(value, dict):
-        raise not_understood("the server", f"{name} is {type(value).__name__}, not an object")
+        raise protocol_error("the server", f"{name} is {type(value).__name__}, not an object")
     return value
 
 
@@ -200,7 +200,7 @@ def _text(values: dict[str, Any], name: str) -> str:
     """Returns a text, which may be missing."""
     value = values.get(name)
     if value is not None and not isinstance(value, str):
-        raise not_understood("the server", f"{name} is {type(value).__name__}, not text")
+        raise protocol_error("the server", f"{name} is {type(value).__name__}, not text")
     return value or ""
 
 
@@ -214,7 +214,7 @@ def model_names(body: bytes, address: str) -> list[str]:
         models = parse_json(body, max_bytes=MAX_REPLY_BYTES)["data"]
         names = [model["id"] for model in models[:_MAX_NAMES]]
     except (BadJsonError, KeyError, TypeError):
-        raise not_understood(address, body[:100]) from None
+        raise protocol_error(address, body[:100]) from None
     if not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
-        raise not_understood(address, "models without names")
+        raise protocol_error(address, "models without names")
     return names

@@ -13,13 +13,13 @@ from typing import Any, Self
 import httpx
 import orjson
 
-from palo.client.answers import Reading, model_names
+from palo.client.answers import AnswerReader, model_names
 from palo.client.errors import (
     MAX_REPLY_BYTES,
-    failed,
-    not_understood,
-    refused,
-    took_too_long,
+    error_from_response,
+    protocol_error,
+    timeout_error,
+    transport_error,
 )
 from palo.client.questions import ChatQuestion
 from palo.endpoint.credentials import (
@@ -97,7 +97,7 @@ class Answer:
     """
 
     def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
-        self.reading = Reading(key=endpoint.api_key)
+        self.reading = AnswerReader(key=endpoint.api_key)
         self.reading.begin(response.headers)
         self._response = response
         self._url = endpoint.url
@@ -111,13 +111,13 @@ class Answer:
                 if self.reading.done:
                     return
                 if time.monotonic() > self._until:
-                    raise took_too_long(self._url)
+                    raise timeout_error(self._url)
         except (httpx.HTTPError, httpx.StreamError) as error:
             if self._cancelled:
                 return
             if isinstance(error, httpx.StreamError):
                 raise
-            raise failed(error, self._url, begun=True) from error
+            raise transport_error(error, self._url, begun=True) from error
         if not self._cancelled:
             self.reading.require_end()
 
@@ -171,7 +171,7 @@ class ChatClient:
         """
         content = orjson.dumps(question.payload(stream=False))
         with self._sent("POST", self._endpoint.address("chat/completions"), content) as response:
-            return Reading().take_whole(self._body(response))
+            return AnswerReader().take_whole(self._body(response))
 
     @contextlib.contextmanager
     def stream(self, question: ChatQuestion) -> Iterator[Answer]:
@@ -192,11 +192,11 @@ class ChatClient:
             request = self._http.build_request(method, address, content=content, headers=_JSON)
             response = self._http.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise failed(error, self._endpoint.url, begun=False) from error
+            raise transport_error(error, self._endpoint.url, begun=False) from error
         with contextlib.closing(response):
             if response.status_code >= 300:
                 body = without_key(self._body(response), self._endpoint.api_key)
-                raise refused(response.status_code, response.headers, body)
+                raise error_from_response(response.status_code, response.headers, body)
             yield response
 
     def _body(self, response: httpx.Response) -> bytes:
@@ -205,13 +205,13 @@ class ChatClient:
         try:
             for part in response.iter_raw():
                 if time.monotonic() > until:
-                    raise took_too_long(self._endpoint.url)
+                    raise timeout_error(self._endpoint.url)
                 if not body.add(part):
                     break
         except httpx.HTTPError as error:
-            raise failed(error, self._endpoint.url, begun=True) from error
+            raise transport_error(error, self._endpoint.url, begun=True) from error
         if body.fault and response.is_success:
-            raise not_understood(self._endpoint.url, body.fault)
+            raise protocol_error(self._endpoint.url, body.fault)
         return body.data
 
 
@@ -226,7 +226,7 @@ class AsyncAnswer:
     """
 
     def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
-        self.reading = Reading(key=endpoint.api_key)
+        self.reading = AnswerReader(key=endpoint.api_key)
         self.reading.begin(response.headers)
         self._response = response
         self._url = endpoint.url
@@ -240,9 +240,9 @@ class AsyncAnswer:
                 if self.reading.done:
                     return
                 if time.monotonic() > self._until:
-                    raise took_too_long(self._url)
+                    raise timeout_error(self._url)
         except httpx.HTTPError as error:
-            raise failed(error, self._url, begun=True) from error
+            raise transport_error(error, self._url, begun=True) from error
         self.reading.require_end()
 
 
@@ -294,13 +294,13 @@ class AsyncChatClient:
             async with asyncio.timeout(self._endpoint.answer_s):
                 response = await self._http.send(request, stream=True)
         except TimeoutError as error:
-            raise took_too_long(self._endpoint.url) from error
+            raise timeout_error(self._endpoint.url) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise failed(error, self._endpoint.url, begun=False) from error
+            raise transport_error(error, self._endpoint.url, begun=False) from error
         async with contextlib.aclosing(response):
             if response.status_code >= 300:
                 body = without_key(await self._body(response), self._endpoint.api_key)
-                raise refused(response.status_code, response.headers, body)
+                raise error_from_response(response.status_code, response.headers, body)
             yield response
 
     async def _body(self, response: httpx.Response) -> bytes:
@@ -311,9 +311,9 @@ class AsyncChatClient:
                     if not body.add(part):
                         break
         except TimeoutError as error:
-            raise took_too_long(self._endpoint.url) from error
+            raise timeout_error(self._endpoint.url) from error
         except httpx.HTTPError as error:
-            raise failed(error, self._endpoint.url, begun=True) from error
+            raise transport_error(error, self._endpoint.url, begun=True) from error
         if body.fault and response.is_success:
-            raise not_understood(self._endpoint.url, body.fault)
+            raise protocol_error(self._endpoint.url, body.fault)
         return body.data

@@ -26,7 +26,7 @@ _BY_STATUS = {
 }
 
 
-class ClientCode(StrEnum):
+class ClientErrorCode(StrEnum):
     """What a client meets that no server says."""
 
     UNREACHABLE = "unreachable"
@@ -37,7 +37,7 @@ class ClientCode(StrEnum):
     """What came is not OpenAI's protocol."""
 
 
-Code = APIErrorCode | ClientCode
+EndpointErrorCode = APIErrorCode | ClientErrorCode
 
 
 class EndpointError(PaloError):
@@ -58,7 +58,7 @@ class EndpointError(PaloError):
         *,
         seen: object = "",
         fix: str = "",
-        code: Code = APIErrorCode.INTERNAL,
+        code: EndpointErrorCode = APIErrorCode.INTERNAL,
         request_id: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
@@ -68,17 +68,17 @@ class EndpointError(PaloError):
         self.retry_after_s = retry_after_s
 
 
-def refused(status: int, headers: Mapping[str, str], body: bytes) -> EndpointError:
+def error_from_response(status: int, headers: Mapping[str, str], body: bytes) -> EndpointError:
     """Returns the error that an answer of status 400 or more means."""
     try:
         values = parse_json(body, max_bytes=MAX_REPLY_BYTES)
     except BadJsonError:
         values = None
     error = values.get("error") if isinstance(values, dict) else None
-    return api_error_of(error, status=status, headers=headers)
+    return error_from_body(error, status=status, headers=headers)
 
 
-def api_error_of(
+def error_from_body(
     error: object, *, status: int = 500, headers: Mapping[str, str] | None = None
 ) -> EndpointError:
     """Returns the error that OpenAI's error object means.
@@ -111,17 +111,19 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def not_understood(address: object, seen: object) -> EndpointError:
+def protocol_error(address: object, seen: object) -> EndpointError:
     """Returns the error for an answer that isn't OpenAI's protocol."""
     return EndpointError(
         f"{address} doesn't speak OpenAI's protocol",
         seen=str(seen)[:_MAX_MESSAGE],
         fix="Check the address.",
-        code=ClientCode.NOT_UNDERSTOOD,
+        code=ClientErrorCode.NOT_UNDERSTOOD,
     )
 
 
-def failed(error: httpx.HTTPError | httpx.InvalidURL, url: str, *, begun: bool) -> EndpointError:
+def transport_error(
+    error: httpx.HTTPError | httpx.InvalidURL, url: str, *, begun: bool
+) -> EndpointError:
     """Returns the error that a failure of httpx means.
 
     Args:
@@ -140,17 +142,17 @@ def failed(error: httpx.HTTPError | httpx.InvalidURL, url: str, *, begun: bool) 
             "the connection ended in the middle of the answer",
             seen=url,
             fix="Ask again.",
-            code=ClientCode.CUT_OFF,
+            code=ClientErrorCode.CUT_OFF,
         )
     return EndpointError(
         f"nothing answers at {url}",
         seen=str(error)[:_MAX_MESSAGE] or type(error).__name__,
         fix="Start the server, or correct the address.",
-        code=ClientCode.UNREACHABLE,
+        code=ClientErrorCode.UNREACHABLE,
     )
 
 
-def took_too_long(url: str) -> EndpointError:
+def timeout_error(url: str) -> EndpointError:
     """Returns the error for an answer that doesn't end in time, though words come."""
     return EndpointError(
         f"{url} has not ended its answer in time",

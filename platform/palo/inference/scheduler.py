@@ -15,8 +15,9 @@ from palo.inference.kv_cache import KVCache, PrefixCache
 from palo.inference.model_runner import ModelRunner
 from palo.inference.planning import plan_step
 from palo.inference.request import Output, Request
+from palo.inference.request_preparer import RequestPreparer
 from palo.inference.sampler import sample_tokens
-from palo.inference.sequence import RequestPreparer, SequenceState
+from palo.inference.sequence import SequenceState
 from palo.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ from palo.inference.engine import (
     stream_outputs,
 )
 from palo.inference.request import Output, Request
-from palo.inference.sequence import RequestPreparer, SequenceState
+from palo.inference.request_preparer import RequestPreparer
+from palo.inference.sequence import SequenceState
 from palo.inference.vllm_conversion import (
     engine_arguments,
     prompt_for,

@@ -53,8 +53,8 @@ class Boundary:
         with request_named(request_id):
             try:
                 await self._app(scope, receive, answer.send)
-            except APIError as refusal:
-                await answer.refuse(refusal)
+            except APIError as error:
+                await answer.refuse(error)
             except Exception:
                 _LOG.exception("a request failed")
                 await answer.refuse(
@@ -89,15 +89,15 @@ class _Answer:
             self._is_whole = not message.get("more_body", False)
         await self._send(message)
 
-    async def refuse(self, refusal: APIError) -> None:
+    async def refuse(self, error: APIError) -> None:
         """Answers with a refusal as far as that is still possible."""
-        body = orjson.dumps(refusal.body(self._request_id))
+        body = orjson.dumps(error.body(self._request_id))
         if not self._is_begun:
-            headers = {"content-type": "application/json", **refusal.headers()}
+            headers = {"content-type": "application/json", **error.headers()}
             await self.send(
                 {
                     "type": "http.response.start",
-                    "status": refusal.code.status,
+                    "status": error.code.status,
                     "headers": [(n.lower().encode(), v.encode()) for n, v in headers.items()],
                 }
             )

@@ -43,16 +43,18 @@ class EngineMetrics(Collector):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._newest: dict[tuple[str, str], _Word] = {}
+        self._newest: dict[tuple[str, str], _Report] = {}
 
-    def keep(self, model: str, replica: str, stats: EngineStats) -> None:
+    def update(self, model: str, replica: str, stats: EngineStats) -> None:
         """Keeps the newest counts of a replica."""
-        self._newest[model, replica] = _Word(stats=stats, said_s=self._clock())
+        self._newest[model, replica] = _Report(stats=stats, received_s=self._clock())
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """See Collector."""
         oldest = self._clock() - _STATS_FRESH_S
-        self._newest = {key: word for key, word in self._newest.items() if word.said_s >= oldest}
+        self._newest = {
+            key: report for key, report in self._newest.items() if report.received_s >= oldest
+        }
         for name, (text, value) in _GAUGES.items():
             yield self._filled(GaugeMetricFamily(name, text, labels=_ENGINE_LABELS), value)
         for name, (text, value) in _COUNTERS.items():
@@ -60,8 +62,8 @@ class EngineMetrics(Collector):
         finished = CounterMetricFamily(
             _FINISHED, "Answers that ended, by why", labels=_FINISHED_LABELS
         )
-        for key, word in self._newest.items():
-            for reason, count in word.stats.num_finished.items():
+        for key, report in self._newest.items():
+            for reason, count in report.stats.num_finished.items():
                 finished.add_metric((*key, reason), count)
         yield finished
 
@@ -79,15 +81,15 @@ class EngineMetrics(Collector):
         family: GaugeMetricFamily | CounterMetricFamily,
         value: Callable[[EngineStats], float],
     ) -> GaugeMetricFamily | CounterMetricFamily:
-        for key, word in self._newest.items():
-            family.add_metric(key, value(word.stats))
+        for key, report in self._newest.items():
+            family.add_metric(key, value(report.stats))
         return family
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Word:
+class _Report:
     stats: EngineStats
-    said_s: float
+    received_s: float
 
 
 OK = "ok"
@@ -146,11 +148,11 @@ class Metrics:
         self._answer = counter("palo_answer_tokens", "Tokens of answers")
         self._images = counter("palo_images", "Images of requests")
 
-    def began(self) -> None:
+    def start_request(self) -> None:
         """Counts a request in."""
         self._open.inc()
 
-    def ended(
+    def end_request(
         self,
         *,
         model: str | None,
@@ -174,7 +176,7 @@ class Metrics:
         self._request_s.labels(*labels).observe(total_s)
         self._images.labels(*labels).inc(num_images)
 
-    def answered(self, *, model: str | None, language: str | None, usage: TokenUsage) -> None:
+    def add_completion(self, *, model: str | None, language: str | None, usage: TokenUsage) -> None:
         """Counts one answer, also one of several to a request.
 
         Args:
@@ -194,7 +196,7 @@ class Metrics:
             rest_s = max(0.0, usage.total_s - usage.first_token_s)
             self._token_s.labels(*labels).observe(rest_s / (usage.completion_tokens - 1))
 
-    def engine(self, model: str, replica: str, stats: EngineStats) -> None:
+    def set_engine_stats(self, model: str, replica: str, stats: EngineStats) -> None:
         """Keeps the newest counts of a replica's engine.
 
         Args:
@@ -202,7 +204,7 @@ class Metrics:
             replica: Names the replica.
             stats: What it counted.
         """
-        self._engines.keep(model, replica, stats)
+        self._engines.update(model, replica, stats)
 
     def exposition(self) -> tuple[bytes, str]:
         """Returns all of it as Prometheus reads it, and its content type.

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError, PaloError
 from palo.security.audit_log import record
-from palo.security.keys import KEY_FILE, UNKEYED, ApiKey, digest_of, read_keys
+from palo.security.keys import KEY_FILE, UNKEYED, ApiKey, key_digest, read_keys
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0
@@ -59,14 +59,14 @@ class KeyRing:
             authorization: Its header of that name.
 
         Raises:
-            Refusal: If it brings none, or one that isn't known or was revoked.
+            APIError: If it brings none, or one that isn't known or was revoked.
         """
         self._look()
         # A digest can be looked up: nobody can steer it towards one that is there, so the time
         # tells nothing, and ten thousand keys cost no more than one.
-        found = self._keys.get(digest_of(_secret_of(authorization)))
+        found = self._keys.get(key_digest(_secret_of(authorization)))
         if found is None:
-            raise unknown_key()
+            raise unknown_key_error()
         return found
 
     def holds(self, key: ApiKey) -> bool:
@@ -139,11 +139,11 @@ def _secret_of(authorization: str | None) -> str:
     if scheme.lower() != "bearer" or not secret:
         raise _invalid("this endpoint asks for an API key")
     if len(secret) > _MAX_CHARACTERS:
-        raise unknown_key()
+        raise unknown_key_error()
     return secret
 
 
-def unknown_key() -> APIError:
+def unknown_key_error() -> APIError:
     """Returns the answer for a key that isn't known, or not any more."""
     return _invalid("this API key isn't known, or was revoked")
 
@@ -215,11 +215,11 @@ class Access:
         self._shares_all = settings.no_keys or settings.cache_sharing == "all"
 
     @property
-    def asks_for_keys(self) -> bool:
+    def requires_keys(self) -> bool:
         """Whether a request needs a key."""
         return self._ring is not None
 
-    def of(self, authorization: str | None, host: str | None) -> ApiKey:
+    def authenticate(self, authorization: str | None, host: str | None) -> ApiKey:
         """Returns the key of a request; the same for all where none is asked for.
 
         Args:
@@ -228,21 +228,21 @@ class Access:
                 page of the web could reach us by a name of its own that leads here.
 
         Raises:
-            Refusal: If it may not ask.
+            APIError: If it may not ask.
         """
         if self._ring is not None:
             return self._ring.find(authorization)
         require_loopback(host, None)
         return UNKEYED
 
-    def require_still(self, key: ApiKey) -> None:
+    def require_active(self, key: ApiKey) -> None:
         """Refuses to go on for a key that was good.
 
         Raises:
-            Refusal: If it was revoked meanwhile.
+            APIError: If it was revoked meanwhile.
         """
         if self._ring is not None and not self._ring.holds(key):
-            raise unknown_key()
+            raise unknown_key_error()
 
     def cache_salt(self, key: ApiKey) -> str:
         """Returns what keeps cached work apart: requests of equal salts share it."""
@@ -251,7 +251,7 @@ class Access:
         return f"key {key.id}" if key.tenant is None else f"tenant {key.tenant}"
 
     @property
-    def tells_cached_tokens(self) -> bool:
+    def reports_cached_tokens(self) -> bool:
         """Whether hits of the cache are an owner's own, so that they may be told of them."""
         return self._ring is None or not self._shares_all
 
@@ -264,7 +264,7 @@ def require_loopback(host: str | None, origin: str | None) -> None:
         origin: The header of that name: whose page sends it; None if it is nobody's.
 
     Raises:
-        Refusal: If one of them isn't this machine's own.
+        APIError: If one of them isn't this machine's own.
     """
     sender = "" if origin is None else origin.partition("://")[2]
     for place in (host or "", *([sender] if origin is not None else [])):
@@ -291,7 +291,7 @@ class LoopbackOnly:
         """Handles one connection.
 
         Raises:
-            Refusal: If another's page sends it.
+            APIError: If another's page sends it.
         """
         if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)

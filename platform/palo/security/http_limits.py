@@ -68,7 +68,7 @@ class HeadLimit:
         """Handles one connection.
 
         Raises:
-            Refusal: If its head is too long.
+            APIError: If its head is too long.
         """
         if scope["type"] == "http":
             require_short_head(scope, self._bounds)
@@ -84,7 +84,7 @@ def require_short_head(scope: Scope, bounds: HeadBounds) -> None:
     """Refuses a request with a long path, query or headers.
 
     Raises:
-        Refusal: If one of them is too long.
+        APIError: If one of them is too long.
     """
     if len(scope["path"]) > bounds.max_path_bytes:
         raise _too_long("path", bounds.max_path_bytes)
@@ -161,8 +161,8 @@ class BodyBounds:
 class BodyLimit:
     """ASGI middleware that bounds the bodies of requests.
 
-    What is too much raises a Refusal out of the application's own `receive`, so that whoever reads
-    the body answers with it.
+    A body beyond a bound raises APIError from the application's `receive`, in the handler that
+    reads it.
 
     Args:
         app: The application.
@@ -181,7 +181,7 @@ class BodyLimit:
         if scope["type"] != "http" or not scope["path"].startswith(self._paths):
             await self._app(scope, receive, send)
             return
-        body = _Body(self, self._bounds, receive, declared_bytes(scope))
+        body = _Body(self, self._bounds, receive, content_length(scope))
         try:
             await self._app(scope, body.receive, send)
         finally:
@@ -191,7 +191,7 @@ class BodyLimit:
         """Counts bytes of a body.
 
         Raises:
-            Refusal: If that is more than all bodies together may have.
+            APIError: If that is more than all bodies together may have.
         """
         self._num_bytes += num_bytes
         if self._num_bytes > self._bounds.max_all_bytes:
@@ -254,7 +254,7 @@ def require_few_values(body: bytes | bytearray, bounds: BodyBounds) -> None:
         bounds: How many are too many.
 
     Raises:
-        Refusal: If it may have more.
+        APIError: If it may have more.
     """
     num_containers = body.count(b"[") + body.count(b"{")
     num_values = num_containers + body.count(b",")
@@ -271,7 +271,7 @@ def require_few_values(body: bytes | bytearray, bounds: BodyBounds) -> None:
             )
 
 
-def declared_bytes(scope: Scope) -> int:
+def content_length(scope: Scope) -> int:
     """Returns how many bytes a client says it sends; 0 if it says nothing that makes sense."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and len(value) < 20:

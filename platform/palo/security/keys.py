@@ -96,7 +96,7 @@ def new_id() -> str:
     return secrets.token_hex(_ID_BYTES)
 
 
-def digest_of(secret: str) -> str:
+def key_digest(secret: str) -> str:
     """Returns what is kept of a key."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -222,7 +222,7 @@ def _made(name: str, limits: KeyLimits | None, tenant: str | None = None) -> tup
     return secret, ApiKey(
         id=new_id(),
         name=name,
-        sha256=digest_of(secret),
+        sha256=key_digest(secret),
         created=_now(),
         limits=limits,
         tenant=tenant,

@@ -31,7 +31,7 @@ class RateLimiter:
         """Lets a request in; the visit must be closed when it is over.
 
         Raises:
-            Refusal: If the key has nothing left, with the time until it has.
+            APIError: If the key has nothing left, with the time until it has.
         """
         with self._lock:
             now = self._clock()
@@ -56,12 +56,12 @@ class Lease:
     """One request of a key, from its admission to its end.
 
     Args:
-        allowances: Who let it in.
+        rate_limiter: Who let it in.
         key_id: Whose it is.
     """
 
-    def __init__(self, allowances: RateLimiter, key_id: str) -> None:
-        self._allowances = allowances
+    def __init__(self, rate_limiter: RateLimiter, key_id: str) -> None:
+        self._rate_limiter = rate_limiter
         self._key_id = key_id
         self._is_open = True
 
@@ -73,13 +73,13 @@ class Lease:
 
     def charge(self, num_tokens: int) -> None:
         """Takes tokens of a prompt or an answer from the key's allowance."""
-        self._allowances._charge(self._key_id, num_tokens)
+        self._rate_limiter._charge(self._key_id, num_tokens)
 
     def close(self) -> None:
         """Ends it; more than once is fine."""
         if self._is_open:
             self._is_open = False
-            self._allowances._leave(self._key_id)
+            self._rate_limiter._leave(self._key_id)
 
 
 class _Account:
@@ -143,16 +143,16 @@ class TokenMeter:
     """Takes the tokens of one request's answers from its key's allowance.
 
     Args:
-        visit: Of the request.
+        lease: Of the request.
         num_choices: How many answers there are.
     """
 
-    def __init__(self, visit: Lease, num_choices: int) -> None:
-        self._visit = visit
+    def __init__(self, lease: Lease, num_choices: int) -> None:
+        self._lease = lease
         self._prompt_tokens = 0
         self._answer_tokens = [0] * num_choices
 
-    def began(self, prompt_tokens: int) -> None:
+    def charge_prompt(self, prompt_tokens: int) -> None:
         """A replica has taken the prompt; one that begins anew elsewhere is not paid for again.
 
         Args:
@@ -161,7 +161,7 @@ class TokenMeter:
         self._pay_prompt(prompt_tokens)
         self._answer_tokens = [0] * len(self._answer_tokens)
 
-    def said(self, choice: int, usage: TokenUsage | None) -> None:
+    def charge_delta(self, choice: int, usage: TokenUsage | None) -> None:
         """A step of the engine has added to an answer.
 
         Args:
@@ -170,12 +170,12 @@ class TokenMeter:
         """
         if usage is None:  # a step adds one token
             self._answer_tokens[choice] += 1
-            self._visit.charge(1)
+            self._lease.charge(1)
             return
-        self._visit.charge(usage.completion_tokens - self._answer_tokens[choice])
+        self._lease.charge(usage.completion_tokens - self._answer_tokens[choice])
         self._answer_tokens[choice] = usage.completion_tokens
         self._pay_prompt(usage.prompt_tokens)
 
     def _pay_prompt(self, num_tokens: int) -> None:
-        self._visit.charge(max(0, num_tokens - self._prompt_tokens))
+        self._lease.charge(max(0, num_tokens - self._prompt_tokens))
         self._prompt_tokens = max(self._prompt_tokens, num_tokens)

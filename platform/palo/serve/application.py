@@ -15,11 +15,11 @@ from palo.security.access import Access
 from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.image_reader import ImageReader
-from palo.serve.ingress import Edge, build_app
-from palo.serve.loading import grouped
+from palo.serve.ingress import IngressSettings, build_app
+from palo.serve.loading import group_by_base
 from palo.serve.protocol.conversation import load as load_language_finder
 from palo.serve.replica import ModelReplica
-from palo.serve.replica_client import Call, ReplicaClient
+from palo.serve.replica_client import ReplicaCall, ReplicaClient
 from palo.serve.routing import ImageRouter
 from palo.serve.settings import ModelSource, ServeSettings
 
@@ -55,12 +55,12 @@ class Ingress:
         settings = self._settings
         # A thread that reads a large request lets the event loop go on after this time.
         sys.setswitchinterval(_SWITCH_S)
-        front = ChatHandler(
+        handler = ChatHandler(
             tuple(self._calls),
             ReplicaClient(self._calls, settings.timeout_s),
             bounds=settings.bounds,
             access=Access(settings.access),
-            allowances=RateLimiter(settings.access.num_ingresses),
+            rate_limiter=RateLimiter(settings.access.num_ingresses),
             images=ImageReader(settings.replica.images),
             bodies=settings.bodies,
             log=RequestLog(with_contents=settings.log_contents),
@@ -68,8 +68,10 @@ class Ingress:
         )
         start_logging()
         load_language_finder()
-        edge = Edge(bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path)
-        app = build_app(front, edge)
+        middleware = IngressSettings(
+            bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path
+        )
+        app = build_app(handler, middleware)
         # What is loaded by now stays: else each full collection goes through all of it, and every
         # request waits.
         gc.collect()
@@ -77,9 +79,9 @@ class Ingress:
         return app
 
 
-def _call(handle: DeploymentHandle) -> Call:
-    streaming = handle.options(stream=True, method_name="answer")
-    return lambda ask: streaming.remote(ask)
+def _call(handle: DeploymentHandle) -> ReplicaCall:
+    streaming = handle.options(stream=True, method_name="generate")
+    return lambda request: streaming.remote(request)
 
 
 def application(settings: ServeSettings) -> "Application":
@@ -92,7 +94,7 @@ def application(settings: ServeSettings) -> "Application":
     config.check(settings)
     bound: dict[str, Application] = {}
     places: dict[str, str] = {}
-    groups = grouped(settings.models)
+    groups = group_by_base(settings.models)
     if settings.replica.backend == "vllm":  # which knows one set of weights
         groups = [(source,) for group in groups for source in group]
     for group in groups:

@@ -1,4 +1,4 @@
-"""What the ingress does with one request, from its bytes to its answer."""
+"""The handler of chat completions: authentication, limits, reading, and the response."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,41 +20,41 @@ from palo.serve.image_reader import ImageReader
 from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.protocol.generate import GenerateRequest
 from palo.serve.replica_client import ReplicaClient
-from palo.serve.replies import ChatReply
-from palo.serve.request_reader import RequestReader
+from palo.serve.request_reader import ParsedRequest, RequestReader
 from palo.serve.request_recorder import RequestRecorder
+from palo.serve.responses import ChatResponse
 
 _RETRY_AFTER_S = 1.0
 _LOOKUPS = KeyLimits(requests_per_minute=600, tokens_per_minute=None, concurrent=None)
 
 
 class ChatHandler:
-    """Answers chat completions.
+    """Handles chat completions in the ingress.
 
     Args:
         models: Names of the models.
-        relay: Asks the replicas.
-        bounds: How much one request may ask for.
-        access: Who may ask.
-        allowances: How much each may.
-        images: Gets images from where requests say that they are.
-        bodies: How many values a body may have.
-        log: Where each request leaves a line.
-        max_requests: Requests that are here at once.
+        replicas: Client of the replicas.
+        bounds: Bounds of a request's parameters.
+        access: Authentication.
+        rate_limiter: Limits of each key.
+        images: Reader of data URLs and remote images.
+        bodies: Bounds of a request's body.
+        log: Log with a line for each request.
+        max_requests: Most requests at once.
 
     Attributes:
         models: Names of the models.
-        metrics: What was counted.
+        metrics: Metrics of this process.
     """
 
     def __init__(
         self,
         models: Sequence[str],
-        relay: ReplicaClient,
+        replicas: ReplicaClient,
         *,
         bounds: ProtocolBounds,
         access: Access,
-        allowances: RateLimiter,
+        rate_limiter: RateLimiter,
         images: ImageReader,
         bodies: BodyBounds,
         log: RequestLog,
@@ -62,94 +62,105 @@ class ChatHandler:
     ) -> None:
         self.models = tuple(models)
         self.metrics = Metrics(self.models)
-        self._relay = relay
+        self._replicas = replicas
         self._access = access
-        self._allowances = allowances
+        self._rate_limiter = rate_limiter
         self._lookups = RateLimiter()
-        self._intake = RequestReader(self.models, bounds=bounds, bodies=bodies, images=images)
+        self._reader = RequestReader(self.models, bounds=bounds, bodies=bodies, images=images)
         self._log = log
         self._audit = AuditThrottle()
         self._max_requests = max_requests
         self._num_requests = 0
 
     @property
-    def asks_for_keys(self) -> bool:
+    def requires_keys(self) -> bool:
         """Whether requests need a key."""
-        return self._access.asks_for_keys
+        return self._access.requires_keys
 
     def require_key(self, request: Request) -> None:
-        """Refuses a request for a list or for counts, without a good key or beyond its rate.
-
-        Raises:
-            Refusal: If it has none, or too many were made with it.
-        """
-        key = self._key_of(request)
-        if self.asks_for_keys:
-            self._admitted(self._lookups, replace(key, limits=_LOOKUPS)).close()
-
-    async def chat(self, request: Request, request_id: str) -> Response:
-        """Answers one request; see `palo.serve.protocol`.
+        """Checks the key of a request for anything but a completion, with a rate limit of its own.
 
         Args:
             request: The request.
-            request_id: Names it.
 
         Raises:
-            Refusal: If it can't be answered and nothing was said yet.
+            APIError: If it has no valid key, or its key made too many such requests.
+        """
+        key = self._key_of(request)
+        if self.requires_keys:
+            self._admit(self._lookups, replace(key, limits=_LOOKUPS)).close()
+
+    async def chat(self, request: Request, request_id: str) -> Response:
+        """Handles one request; see `palo.serve.protocol`.
+
+        Args:
+            request: The request.
+            request_id: Its id in responses and logs.
+
+        Returns:
+            The whole completion, or a stream that has started.
+
+        Raises:
+            APIError: If it fails before the response has started.
         """
         with ExitStack() as stack:
-            account = stack.enter_context(RequestRecorder(self.metrics, self._log))
+            recorder = stack.enter_context(RequestRecorder(self.metrics, self._log))
             key = self._key_of(request)
-            account.owned(key.id)
-            visit = stack.enter_context(self._admitted(self._allowances, key))
+            recorder.set_owner(key.id)
+            lease = stack.enter_context(self._admit(self._rate_limiter, key))
             self._enter()
             stack.callback(self._leave)
-            question = await self._intake.read(request, key.id)
-            asked = question.asked
-            ask = GenerateRequest(
-                request_id=request_id,
-                model=asked.model,
-                conversation=question.conversation,
-                images=question.images,
-                sampling=question.sampling,
-                num_choices=asked.n or 1,
-                owner=key.id,
-                salt=self._access.cache_salt(key),
+            parsed = await self._reader.read(request, key.id)
+            generate = self._generate_request(parsed, key, request_id)
+            recorder.set_request(generate, parsed.language)
+            response = ChatResponse(
+                generate,
+                self._replicas.events(generate, is_streamed=bool(parsed.body.stream)),
+                TokenMeter(lease, generate.num_choices),
+                recorder,
+                require_active=partial(self._require_active, key),
+                reports_cached=self._access.reports_cached_tokens,
             )
-            account.asked(ask, question.language)
-            reply = ChatReply(
-                ask,
-                self._relay.items(ask, keeps=bool(asked.stream)),
-                TokenMeter(visit, ask.num_choices),
-                account,
-                require_good=partial(self._require_still, key),
-                tells_cached=self._access.tells_cached_tokens,
-            )
-            told = {"x-palo-language": question.language or "und"}
-            if asked.stream:
-                return await reply.stream(told, stack, with_usage=asked.wants_usage_event)
-            return await reply.whole(told)
+            headers = {"x-palo-language": parsed.language or "und"}
+            if parsed.body.stream:
+                with_usage = parsed.body.wants_usage_event
+                return await response.stream(headers, stack, with_usage=with_usage)
+            return await response.whole(headers)
+
+    def _generate_request(
+        self, parsed: ParsedRequest, key: ApiKey, request_id: str
+    ) -> GenerateRequest:
+        return GenerateRequest(
+            request_id=request_id,
+            model=parsed.body.model,
+            conversation=parsed.conversation,
+            images=parsed.images,
+            sampling=parsed.sampling,
+            num_choices=parsed.body.n or 1,
+            owner=key.id,
+            salt=self._access.cache_salt(key),
+        )
 
     def _key_of(self, request: Request) -> ApiKey:
         headers = request.headers
         try:
-            return self._access.of(headers.get("authorization"), headers.get("host"))
-        except APIError as refusal:
+            return self._access.authenticate(headers.get("authorization"), headers.get("host"))
+        except APIError as error:
             client = request.client.host if request.client else None
             path = request.scope["path"]
-            self._audit.record("key_refused", client=client, path=path, why=refusal.fact)
+            self._audit.record("key_refused", client=client, path=path, why=error.fact)
             raise
 
-    def _admitted(self, allowances: RateLimiter, key: ApiKey) -> Lease:
+    def _admit(self, rate_limiter: RateLimiter, key: ApiKey) -> Lease:
         try:
-            return allowances.admit(key)
-        except APIError as refusal:
-            self._audit.record("limit_reached", key=key.id, why=refusal.fact)
+            return rate_limiter.admit(key)
+        except APIError as error:
+            self._audit.record("limit_reached", key=key.id, why=error.fact)
             raise
 
-    def _require_still(self, key: ApiKey) -> None:
+    def _require_active(self, key: ApiKey) -> None:
         try:
-            self._access.require_still(key)
+            self._access.require_active(key)
         except APIError:
             self._audit.record("answer_stopped", key=key.id)
             raise

@@ -70,7 +70,7 @@ class ImageRules:
 _TOO_LARGE = (Reason.IMAGE_TOO_LARGE, Reason.IMAGE_FILE_TOO_LARGE)
 
 
-def refused(error: ImageError, param: str | None) -> APIError:
+def decoding_error(error: ImageError, param: str | None) -> APIError:
     """Returns the answer for an image that can't be decoded.
 
     Args:
@@ -88,7 +88,7 @@ def refused(error: ImageError, param: str | None) -> APIError:
     )
 
 
-def busy(what: str, retry_after_s: float) -> APIError:
+def busy_error(what: str, retry_after_s: float) -> APIError:
     """Returns the answer while too many images wait."""
     return APIError(
         f"too many images wait {what}",
@@ -137,16 +137,16 @@ class DecoderPool:
             (3, image_size, image_size) uint8.
 
         Raises:
-            Refusal: If it is damaged or too large, takes too long, crashes its decoder, or too
+            APIError: If it is damaged or too large, takes too long, crashes its decoder, or too
                 many wait.
             ResourceError: If no decoder can be started.
         """
         if self._threads.is_busy and self._threads.num_waiting >= self._max_waiting:
-            raise busy("to be decoded", _RETRY_S)
+            raise busy_error("to be decoded", _RETRY_S)
         try:
             return await self._threads.run(owner, partial(self._decoded, data))
         except ImageError as error:
-            raise refused(error, param) from None
+            raise decoding_error(error, param) from None
 
     def close(self) -> None:
         """Ends the processes; images that wait are not decoded any more."""

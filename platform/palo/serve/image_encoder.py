@@ -75,7 +75,7 @@ class ImageEncoder:
             salt: What was known for another one is computed again.
 
         Raises:
-            Refusal: If one can't be decoded, is too large, or too many wait.
+            APIError: If one can't be decoded, is too large, or too many wait.
             ResourceError: If no decoder can be started.
         """
         found = {}

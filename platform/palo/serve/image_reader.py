@@ -19,7 +19,7 @@ from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ImageError
 from palo.images.fetch import FetchOptions, fetch
 from palo.reasons import Reason
-from palo.serve.decoder_pool import ImageRules, busy, refused
+from palo.serve.decoder_pool import ImageRules, busy_error, decoding_error
 from palo.terminal import one_line
 
 _HEAD = re.compile(
@@ -43,7 +43,7 @@ def read_data_url(url: str | bytes | memoryview, max_bytes: int, param: str | No
         param: Field of the request that holds it.
 
     Raises:
-        Refusal: If it is no image in strict base64, or too large.
+        APIError: If it is no image in strict base64, or too large.
     """
     head = url[:_MAX_HEAD]
     if not isinstance(head, str):
@@ -103,7 +103,7 @@ def checked_address(url: str, rules: ImageRules, param: str | None) -> SplitResu
         param: Field of the request that holds it.
 
     Raises:
-        Refusal: If it may not be.
+        APIError: If it may not be.
     """
     if not rules.allowed_hosts:
         raise _forbidden("this endpoint fetches no images", param)
@@ -175,11 +175,11 @@ class RemoteImages:
             param: Field of the request that holds it.
 
         Raises:
-            Refusal: If it may not be asked for, isn't given, is too large, or too many are.
+            APIError: If it may not be asked for, isn't given, is too large, or too many are.
         """
         address = checked_address(url, self._rules, param)
         if self._num_asked >= self._rules.max_fetches + self._rules.max_waiting:
-            raise busy("to be fetched", self._rules.fetch_s)
+            raise busy_error("to be fetched", self._rules.fetch_s)
         deadline = time.monotonic() + self._rules.fetch_s
         loop = asyncio.get_running_loop()
         self._num_asked += 1
@@ -210,7 +210,7 @@ class RemoteImages:
             if error.fact == Reason.IMAGE_HOST:
                 raise _forbidden("images from this server are not allowed", param) from None
             raise (
-                refused(error, param) if error.fact in _FILE_TOO_LARGE else _failed(param)
+                decoding_error(error, param) if error.fact in _FILE_TOO_LARGE else _failed(param)
             ) from None
         except (OSError, ValueError) as error:
             _LOG.warning("no image from %s: %s", address.netloc, one_line(str(error)))
@@ -244,7 +244,7 @@ class ImageReader:
             param: Field of the request that holds it.
 
         Raises:
-            Refusal: If it isn't taken.
+            APIError: If it isn't taken.
         """
         return read_data_url(url, self._max_bytes, param)
 
@@ -256,7 +256,7 @@ class ImageReader:
             param: Field of the request that holds it.
 
         Raises:
-            Refusal: If it isn't taken.
+            APIError: If it isn't taken.
         """
         return await self._remote.read(url, param)
 

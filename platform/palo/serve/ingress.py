@@ -1,4 +1,4 @@
-"""The web application in front of the models."""
+"""The web application of the endpoint: its routes and middleware."""
 
 import time
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ from palo.serve.protocol.bodies import model_body, models_body
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Edge:
-    """What stands around the application.
+class IngressSettings:
+    """Settings of the middleware.
 
     Attributes:
-        bodies: How large and how slow bodies of the endpoint may be.
+        bodies: Bounds of request bodies.
         behind_proxy: See `Boundary`.
-        page_path: Where browsers that open `/` are sent; None for an endpoint without a page.
+        page_path: Path that `/` redirects to; None for an endpoint without a chat page.
     """
 
     bodies: BodyBounds = field(default_factory=BodyBounds)
@@ -34,29 +34,29 @@ class Edge:
     page_path: str | None = None
 
 
-def build_app(front: ChatHandler, edge: Edge) -> FastAPI:
+def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
     """Builds the web application.
 
     Args:
-        front: Answers requests.
-        edge: What stands around it.
+        handler: Handler of chat completions.
+        settings: Settings of the middleware.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     started = int(time.time())
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        return await front.chat(request, request.state.request_id)
+        return await handler.chat(request, request.state.request_id)
 
     @app.get("/v1/models")
     async def models(request: Request) -> Response:
-        front.require_key(request)
-        return _json(models_body(front.models, started))
+        handler.require_key(request)
+        return _json(models_body(handler.models, started))
 
     @app.get("/v1/models/{name:path}")
     async def model(request: Request, name: str) -> Response:
-        front.require_key(request)
-        if name not in front.models:
+        handler.require_key(request)
+        if name not in handler.models:
             raise APIError(
                 "there is no such model here", param="model", code=APIErrorCode.MODEL_NOT_FOUND
             )
@@ -68,29 +68,28 @@ def build_app(front: ChatHandler, edge: Edge) -> FastAPI:
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
-        front.require_key(request)
-        text, media_type = front.metrics.exposition()
+        handler.require_key(request)
+        text, media_type = handler.metrics.exposition()
         return Response(text, media_type=media_type)
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        refusal = APIError(
-            "there is no such path or method here", code=APIErrorCode.INVALID_REQUEST
-        )
-        return _json(refusal.body(request.state.request_id), error.status_code)
+        fact = "there is no such path or method here"
+        body = APIError(fact, code=APIErrorCode.INVALID_REQUEST).body(request.state.request_id)
+        return _json(body, error.status_code)
 
-    if (page_path := edge.page_path) is not None:
+    if (page_path := settings.page_path) is not None:
 
         @app.get("/")
         async def page() -> Response:
             return RedirectResponse(page_path)
 
-    # The last one is the outermost.
-    app.add_middleware(BodyLimit, bounds=edge.bodies, paths=("/v1/",))
-    if not front.asks_for_keys:
+    # The last middleware is the outermost.
+    app.add_middleware(BodyLimit, bounds=settings.bodies, paths=("/v1/",))
+    if not handler.requires_keys:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(HeadLimit)
-    app.add_middleware(Boundary, behind_proxy=edge.behind_proxy)
+    app.add_middleware(Boundary, behind_proxy=settings.behind_proxy)
     return app
 
 

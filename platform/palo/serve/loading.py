@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Voice:
+class ServedModel:
     """How one of the models is spoken to.
 
     Attributes:
@@ -63,7 +63,7 @@ class LoadedModels:
         tokenizer: Theirs.
         preprocessing: What happens to an image before the tower sees it.
         adapters: What the engine needs beside the base, by name of the model.
-        voices: How each is spoken to, by name of the model.
+        served_models: How each is spoken to, by name of the model.
         store: Features of images that needn't be computed; None if there are none.
     """
 
@@ -71,11 +71,11 @@ class LoadedModels:
     tokenizer: TextTokenizer
     preprocessing: Preprocessing
     adapters: Mapping[str, Adapter]
-    voices: Mapping[str, Voice]
+    served_models: Mapping[str, ServedModel]
     store: ImageStore | None = None
 
 
-def grouped(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:
+def group_by_base(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:
     """Puts models together that can share one base.
 
     Raises:
@@ -113,7 +113,7 @@ def load_models(sources: Sequence[ModelSource], device: str | None = None) -> Lo
     """Loads models that share one base, from safetensors only.
 
     Args:
-        sources: One of the groups that `grouped` makes.
+        sources: One of the groups that `group_by_base` makes.
         device: Where to; None for the GPU if there is one. Weights are bfloat16 on a GPU.
 
     Raises:
@@ -140,8 +140,8 @@ def load_models(sources: Sequence[ModelSource], device: str | None = None) -> Lo
         model = model.to(device).eval()
         adapters = {name: load_adapter(stage.folder, model) for name, stage in stages.items()}
     tokenizer = load_tokenizer(first.parts.tokenizer)
-    voices = {
-        name: Voice(
+    served_models = {
+        name: ServedModel(
             template=TEMPLATES[stage.template],
             stop_ids=stop_ids(TEMPLATES[stage.template], tokenizer),
             adapter=name if name in adapters else None,
@@ -151,7 +151,7 @@ def load_models(sources: Sequence[ModelSource], device: str | None = None) -> Lo
     }
     preprocessing = _preprocessing(first, model)
     store = _store(sources, first, model, preprocessing)
-    return LoadedModels(model, tokenizer, preprocessing, adapters, voices, store)
+    return LoadedModels(model, tokenizer, preprocessing, adapters, served_models, store)
 
 
 def _store(

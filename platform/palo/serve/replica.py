@@ -1,7 +1,7 @@
-"""What a replica of a deployment holds: an engine, and the models that it speaks for.
+"""A replica of a model deployment: an engine, and the models that it serves.
 
-It takes requests only after it has answered one of its own about an image, so that the first
-client meets warm kernels, caches and graphs.
+It reports ready only after it has answered a warm-up question about an image with each model, so
+that the first client meets warm kernels, caches and graphs.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from palo.serve.priority import MODEL, lower_priority
 from palo.serve.protocol.generate import (
     Delta,
     GenerateRequest,
-    Item,
+    ReplicaEvent,
     ReplicaReport,
     RequestImage,
     Started,
@@ -41,17 +41,18 @@ from palo.serve.settings import ModelSource, ReplicaSettings
 from palo.text.encoding import encode_prompt
 from palo.text.tokenizer import TextTokenizer
 
+_LOG = logging.getLogger(__name__)
 _WARM_UP_TIMEOUT_S = 600.0
 _WARM_UP_TOKENS = 4
 
 
 class ModelReplica:
-    """Answers requests to the models of one deployment.
+    """Generates answers with the models of one deployment.
 
     Args:
         sources: The models.
-        settings: How it computes.
-        owns_process: Whether it has a process to itself, whose priority and logs are its to set.
+        settings: Engine, image and thread settings.
+        owns_process: Whether it is alone in its process, and sets its priority and logging.
     """
 
     def __init__(
@@ -77,60 +78,57 @@ class ModelReplica:
         )
         self._warm_up()
 
-    async def answer(self, ask: GenerateRequest) -> AsyncGenerator[list[Item]]:
-        """Answers a request; closing the generator frees its slots before the next step.
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[list[ReplicaEvent]]:
+        """Generates the answers to a request; closing the generator cancels them.
+
+        Args:
+            request: The request.
 
         Yields:
-            What has come since the last time: `Started` first, then pieces; a `APIError` ends it.
+            New events: `Started` first, then `Delta`s, and `ReplicaReport` last. `APIError` ends
+            the answers.
         """
         loop = asyncio.get_running_loop()
         outputs: asyncio.Queue[tuple[int, Output]] = asyncio.Queue()
         numbers: list[int] = []
-        ending = Ending(ask, self._replica)
+        outcome = _OutcomeLog(request, self._replica)
 
         def pass_on(choice: int, output: Output) -> None:
             loop.call_soon_threadsafe(outputs.put_nowait, (choice, output))
 
         try:
-            requests = await self._requests(ask)
-            for choice, request in enumerate(requests):
-                numbers.append(self._engine.submit(request, partial(pass_on, choice)))
-            version = self._loaded.voices[ask.model].version
-            yield [Started(version=version, prompt_tokens=self._prompt_tokens(requests[0]))]
+            engine_requests = await self._engine_requests(request)
+            for choice, engine_request in enumerate(engine_requests):
+                numbers.append(self._engine.submit(engine_request, partial(pass_on, choice)))
+            version = self._loaded.served_models[request.model].version
+            prompt_tokens = self._prompt_tokens(engine_requests[0])
+            yield [Started(version=version, prompt_tokens=prompt_tokens)]
             num_left = len(numbers)
             while num_left:
-                came = [await outputs.get()]
+                ready = [await outputs.get()]
                 while not outputs.empty():
-                    came.append(outputs.get_nowait())
-                num_left -= sum(output.finish is not None for _, output in came)
-                items = self._items(ask, came)
-                ending.saw(items)
-                yield items
-            ending.came()
-            yield [self._report]
+                    ready.append(outputs.get_nowait())
+                num_left -= sum(output.finish is not None for _, output in ready)
+                events = self._events(request, ready)
+                outcome.observe(events)
+                yield events
+            outcome.complete()
+            yield [ReplicaReport(model=self._name, replica=self._replica, stats=self.stats())]
         except PaloError as error:
-            refusal = api_error_for(error, ask.request_id)
-            ending.saw([refusal])
-            yield [refusal]
+            api_error = api_error_for(error, request.request_id)
+            outcome.observe([api_error])
+            yield [api_error]
         finally:
             for number in numbers:
                 self._engine.cancel(number)
-            ending.write()
-
-    def _prompt_tokens(self, request: Request) -> int:
-        per_image = self._loaded.model.config.tokens_per_image
-        return len(request.prompt_ids) + len(request.image_ids) * (per_image - 1)
-
-    @property
-    def _report(self) -> ReplicaReport:
-        return ReplicaReport(model=self._name, replica=self._replica, stats=self.stats())
+            outcome.write()
 
     def stats(self) -> EngineStats:
-        """Returns what its engine has done and holds."""
+        """Returns the statistics of its engine."""
         return self._engine.stats()
 
     def process_id(self) -> int:
-        """Returns the number of its process, by which drills end it."""
+        """Returns the id of its process, which fault drills kill."""
         return os.getpid()
 
     def close(self) -> None:
@@ -139,12 +137,12 @@ class ModelReplica:
         self._encoder.close()
 
     def __del__(self) -> None:
-        # Ray Serve's way to say that a replica, drained by then, has to go.
+        # Ray Serve deletes a replica when it has to go, after it was drained.
         if hasattr(self, "_engine"):
             self.close()
 
     def check_health(self) -> None:
-        """Tells Ray Serve that it can't answer any more.
+        """Checks the engine; Ray Serve replaces a replica that fails.
 
         Raises:
             ResourceError: If its engine has stopped.
@@ -152,36 +150,43 @@ class ModelReplica:
         if not self._engine.is_running:
             raise ResourceError("the engine of this replica has stopped", fix="Start another.")
 
-    async def _requests(self, ask: GenerateRequest) -> list[Request]:
-        voice = self._loaded.voices.get(ask.model)
-        if voice is None:
+    def _prompt_tokens(self, request: Request) -> int:
+        per_image = self._loaded.model.config.tokens_per_image
+        return len(request.prompt_ids) + len(request.image_ids) * (per_image - 1)
+
+    async def _engine_requests(self, request: GenerateRequest) -> list[Request]:
+        """Returns a request to the engine for each choice."""
+        served = self._loaded.served_models.get(request.model)
+        if served is None:
             raise APIError(
                 "this deployment has no such model",
-                seen=ask.model,
+                seen=request.model,
                 param="model",
                 code=APIErrorCode.MODEL_NOT_FOUND,
             )
-        # Long texts take a while; the other requests' pieces go on meanwhile.
+        # In a thread: long texts take a while, and other requests' deltas must not wait for them.
         ids = await asyncio.to_thread(
-            encode_prompt, ask.conversation, voice.template, self._loaded.tokenizer
+            encode_prompt, request.conversation, served.template, self._loaded.tokenizer
         )
-        features = await self._encoder.features_of(ask.images, ask.owner, ask.salt)
+        features = await self._encoder.features_of(request.images, request.owner, request.salt)
         return [
             Request(
                 prompt_ids=ids,
-                image_ids=tuple(image.image_id for image in ask.images),
+                image_ids=tuple(image.image_id for image in request.images),
                 features=features,
-                sampling=sampling_for(ask.sampling, choice, voice.stop_ids),
-                adapter=voice.adapter,
-                salt=ask.salt,
+                sampling=sampling_for_choice(request.sampling, choice, served.stop_ids),
+                adapter=served.adapter,
+                salt=request.salt,
             )
-            for choice in range(ask.num_choices)
+            for choice in range(request.num_choices)
         ]
 
-    def _items(self, ask: GenerateRequest, came: Sequence[tuple[int, Output]]) -> list[Item]:
-        tells_tokens = ask.sampling.num_logprobs is not None
-        tokenizer = self._loaded.tokenizer if tells_tokens else None
-        return [piece_of(choice, output, tokenizer) for choice, output in came]
+    def _events(
+        self, request: GenerateRequest, outputs: Sequence[tuple[int, Output]]
+    ) -> list[ReplicaEvent]:
+        with_tokens = request.sampling.num_logprobs is not None
+        tokenizer = self._loaded.tokenizer if with_tokens else None
+        return [delta_from(choice, output, tokenizer) for choice, output in outputs]
 
     def _warm_up(self) -> None:
         """Answers a question about a grey image with each of its models.
@@ -193,25 +198,25 @@ class ModelReplica:
         file = BytesIO()
         Image.new("RGB", (32, 32), "grey").save(file, "PNG")
         image = RequestImage(image_id="warm-up", data=file.getvalue(), param="")
-        # In a thread, as Ray Serve constructs replicas on an event loop.
-        with ThreadPoolExecutor(1) as aside:
-            coming = self._encoder.features_of([image], "")
-            features = aside.submit(asyncio.run, coming).result(_WARM_UP_TIMEOUT_S)
-        ended: queue.SimpleQueue[Output] = queue.SimpleQueue()
+        # In a thread, since Ray Serve constructs replicas on an event loop.
+        with ThreadPoolExecutor(1) as executor:
+            encoding = self._encoder.features_of([image], "")
+            features = executor.submit(asyncio.run, encoding).result(_WARM_UP_TIMEOUT_S)
+        finished: queue.SimpleQueue[Output] = queue.SimpleQueue()
         prompt = [0, config.image_sentinel, 0]
-        for voice in self._loaded.voices.values():
+        for served in self._loaded.served_models.values():
             request = Request(
                 prompt_ids=prompt,
                 image_ids=("warm-up",),
                 features=features,
                 sampling=Sampling(max_tokens=_WARM_UP_TOKENS),
-                adapter=voice.adapter,
+                adapter=served.adapter,
             )
             self._engine.submit(
-                request, lambda output: ended.put(output) if output.finish else None
+                request, lambda output: finished.put(output) if output.finish else None
             )
             try:
-                output = ended.get(timeout=_WARM_UP_TIMEOUT_S)
+                output = finished.get(timeout=_WARM_UP_TIMEOUT_S)
             except queue.Empty:
                 raise ResourceError(
                     "a first answer took too long",
@@ -222,99 +227,25 @@ class ModelReplica:
                 raise output.error
 
 
-_LOG = logging.getLogger(__name__)
-
-
-class Ending:
-    """Notes how a request ends, for a line of the log with the name that its client knows.
+def sampling_for_choice(sampling: Sampling, choice: int, stop_ids: tuple[int, ...]) -> Sampling:
+    """Returns the sampling of one choice, with a seed of its own.
 
     Args:
-        ask: The request.
-        replica: Names the replica.
-    """
-
-    def __init__(self, ask: GenerateRequest, replica: str) -> None:
-        self._code: str | None = None
-        self._ask = ask
-        self._replica = replica
-        self._started_s = time.monotonic()
-
-    def saw(self, items: Sequence[Item]) -> None:
-        """Looks whether one of the items says why there is no answer."""
-        for item in items:
-            if isinstance(item, APIError):
-                self._code = item.code.value
-
-    def came(self) -> None:
-        """Notes that the answer came to its end."""
-        self._code = self._code or OK
-
-    def write(self) -> None:
-        """Writes the line; nobody said how it ended if its client has left."""
-        facts = {
-            "request_id": self._ask.request_id,
-            "model": self._ask.model,
-            "replica": self._replica,
-            "code": self._code or CANCELLED,
-            "total_s": round(time.monotonic() - self._started_s, 3),
-            "images": len(self._ask.images),
-        }
-        _LOG.info("answer", extra=facts)
-
-
-def api_error_for(error: PaloError, request_id: str) -> APIError:
-    """Returns what a client is told about an error.
-
-    Args:
-        error: What went wrong.
-        request_id: Names the request in the log.
-    """
-    if isinstance(error, APIError):
-        return error
-    if isinstance(error, EngineFullError):
-        return APIError(
-            error.fact,
-            fix=error.fix,
-            code=APIErrorCode.OVERLOADED,
-            retry_after_s=error.retry_after_s,
-        )
-    if isinstance(error, EngineClosedError):
-        return APIError(error.fact, fix=error.fix, code=APIErrorCode.REPLICA_LOST)
-    if isinstance(error, ConfigError):
-        return APIError(
-            error.fact, seen=error.seen, fix=error.fix, code=APIErrorCode.INVALID_REQUEST
-        )
-    if isinstance(error, DataError):
-        return APIError(
-            error.fact,
-            seen=error.seen,
-            fix=error.fix,
-            param="messages",
-            code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED,
-        )
-    _LOG.error("a request failed", exc_info=error, extra={"request_id": request_id})
-    return APIError("the model failed", fix="Ask again.", code=APIErrorCode.INTERNAL)
-
-
-def sampling_for(sampling: Sampling, choice: int, stop_ids: tuple[int, ...]) -> Sampling:
-    """Returns how one of several answers is drawn: each from a seed of its own.
-
-    Args:
-        sampling: What the request says.
-        choice: Number of the answer.
-        stop_ids: What ends answers of the model.
+        sampling: Sampling of the request.
+        choice: Index of the choice.
+        stop_ids: Ids that end the model's answers.
     """
     seed = None if sampling.seed is None else sampling.seed + choice
     return dataclasses.replace(sampling, seed=seed, stop_ids=stop_ids)
 
 
-def piece_of(choice: int, output: Output, tokenizer: TextTokenizer | None) -> Delta | APIError:
-    """Returns what an output of the engine adds to an answer.
+def delta_from(choice: int, output: Output, tokenizer: TextTokenizer | None) -> Delta | APIError:
+    """Converts an output of the engine.
 
     Args:
-        choice: Number of the answer.
+        choice: Index of the choice.
         output: The output.
-        tokenizer: For the text of tokens; None if nobody asked for them.
+        tokenizer: For the text of tokens; None unless log probabilities are requested.
     """
     if output.finish == "cancelled":
         return APIError(
@@ -323,28 +254,78 @@ def piece_of(choice: int, output: Output, tokenizer: TextTokenizer | None) -> De
             code=APIErrorCode.REPLICA_LOST,
         )
     if output.finish == "error":
-        return APIError(
-            output.error.fact if output.error else "the model failed",
-            fix="Ask again.",
-            code=APIErrorCode.INTERNAL,
-        )
+        fact = output.error.fact if output.error else "the model failed"
+        return APIError(fact, fix="Ask again.", code=APIErrorCode.INTERNAL)
     tokens = () if tokenizer is None else output.tokens
     return Delta(
         choice=choice,
         text=output.text,
-        tokens=tuple(_text_of(token, tokenizer) for token in tokens if tokenizer is not None),
+        tokens=tuple(_token_text(token, tokenizer) for token in tokens if tokenizer is not None),
         finish=output.finish,
         usage=output.usage,
     )
 
 
-def _text_of(token: Token, tokenizer: TextTokenizer) -> TokenText:
+def _token_text(token: Token, tokenizer: TextTokenizer) -> TokenText:
     return TokenText(
-        data=_bytes_of(token.id, tokenizer),
+        data=_token_bytes(token.id, tokenizer),
         logprob=token.logprob or 0.0,
-        top=tuple((_bytes_of(other, tokenizer), logprob) for other, logprob in token.top),
+        top=tuple((_token_bytes(other, tokenizer), logprob) for other, logprob in token.top),
     )
 
 
-def _bytes_of(token_id: int, tokenizer: TextTokenizer) -> bytes:
+def _token_bytes(token_id: int, tokenizer: TextTokenizer) -> bytes:
     return b"" if tokenizer.is_special(token_id) else tokenizer.token_bytes(token_id)
+
+
+class _OutcomeLog:
+    """Writes the replica's log line of one request, with the id that its client knows."""
+
+    def __init__(self, request: GenerateRequest, replica: str) -> None:
+        self._code: str | None = None
+        self._request = request
+        self._replica = replica
+        self._started_s = time.monotonic()
+
+    def observe(self, events: Sequence[ReplicaEvent]) -> None:
+        for event in events:
+            if isinstance(event, APIError):
+                self._code = event.code.value
+
+    def complete(self) -> None:
+        self._code = self._code or OK
+
+    def write(self) -> None:
+        facts = {
+            "request_id": self._request.request_id,
+            "model": self._request.model,
+            "replica": self._replica,
+            "code": self._code or CANCELLED,  # without a code its client has left
+            "total_s": round(time.monotonic() - self._started_s, 3),
+            "images": len(self._request.images),
+        }
+        _LOG.info("answer", extra=facts)
+
+
+def api_error_for(error: PaloError, request_id: str) -> APIError:
+    """Converts an error to the one that the client gets.
+
+    Args:
+        error: The error.
+        request_id: Id of the request, for the log.
+    """
+    if isinstance(error, APIError):
+        return error
+    fact, seen, fix = error.fact, error.seen, error.fix
+    if isinstance(error, EngineFullError):
+        retry_s = error.retry_after_s
+        return APIError(fact, fix=fix, code=APIErrorCode.OVERLOADED, retry_after_s=retry_s)
+    if isinstance(error, EngineClosedError):
+        return APIError(fact, fix=fix, code=APIErrorCode.REPLICA_LOST)
+    if isinstance(error, ConfigError):
+        return APIError(fact, seen=seen, fix=fix, code=APIErrorCode.INVALID_REQUEST)
+    if isinstance(error, DataError):
+        code = APIErrorCode.CONTEXT_LENGTH_EXCEEDED
+        return APIError(fact, seen=seen, fix=fix, param="messages", code=code)
+    _LOG.error("a request failed", exc_info=error, extra={"request_id": request_id})
+    return APIError("the model failed", fix="Ask again.", code=APIErrorCode.INTERNAL)

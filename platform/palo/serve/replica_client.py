@@ -1,4 +1,8 @@
-"""One deadline for many waits: a timer for each of them costs as much as what is waited for."""
+"""The ingress's client of replicas: it retries on another replica, within one deadline.
+
+A request whose replica is lost before its client has seen a token is retried on another one. After
+that the client gets an error event in its stream.
+"""
 
 import asyncio
 import logging
@@ -15,16 +19,103 @@ from ray.serve.exceptions import (
 )
 
 from palo.api_errors import APIError, APIErrorCode
-from palo.serve.protocol.generate import GenerateRequest, Item
+from palo.serve.protocol.generate import GenerateRequest, ReplicaEvent
+
+_LOG = logging.getLogger(__name__)
+_RETRY_AFTER_S = 2.0
+_MAX_ATTEMPTS = 4
 
 T = TypeVar("T")
+ReplicaCall = Callable[[GenerateRequest], Any]
+"""Sends a request to a deployment; returns Ray Serve's stream of lists of events."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """The start of an attempt on another replica, which voids all earlier events."""
+
+
+class ReplicaClient:
+    """Sends requests to replicas, and retries those whose replica is lost.
+
+    Args:
+        calls: Call of each model's deployment, by name of the model.
+        timeout_s: Seconds that one request may take, all attempts together.
+    """
+
+    def __init__(self, calls: Mapping[str, ReplicaCall], timeout_s: float) -> None:
+        self._calls = calls
+        self._timeout_s = timeout_s
+
+    async def events(
+        self, request: GenerateRequest, *, is_streamed: bool
+    ) -> AsyncGenerator[ReplicaEvent | Attempt]:
+        """Sends a request until a replica answers it; closing the generator ends the answer.
+
+        Args:
+            request: The request.
+            is_streamed: Whether the client sees each delta at once, so that none can be voided.
+
+        Yields:
+            `Attempt` for each attempt, then the replica's events.
+
+        Raises:
+            APIError: If there is no answer.
+        """
+        deadline_s = asyncio.get_running_loop().time() + self._timeout_s
+        for number in range(1, _MAX_ATTEMPTS + 1):
+            yield Attempt()
+            num_events = 0
+            try:
+                async with aclosing(self._attempt(request, deadline_s)) as events:
+                    async for event in events:
+                        yield event
+                        num_events += 1
+                return
+            except _LostError as lost:
+                _LOG.warning("request %s lost its replica: %s", request.request_id, lost)
+                # The first event only says that the replica has started.
+                if (is_streamed and num_events > 1) or number == _MAX_ATTEMPTS:
+                    raise _replica_lost() from lost
+
+    async def _attempt(
+        self, request: GenerateRequest, deadline_s: float
+    ) -> AsyncGenerator[ReplicaEvent]:
+        response = self._calls[request.model](request)
+        deadline = Deadline(deadline_s)
+        try:
+            while True:
+                try:
+                    events = await deadline.wait(response.__anext__)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    raise self._timeout() from None
+                except Exception as error:
+                    raise _from_ray(error, request) from error
+                for event in events:
+                    if isinstance(event, APIError):
+                        is_lost = event.code is APIErrorCode.REPLICA_LOST
+                        raise _LostError(event.fact) if is_lost else event
+                    yield event
+        finally:
+            deadline.close()
+            response.cancel()
+
+    def _timeout(self) -> APIError:
+        return APIError(
+            "the answer took too long",
+            seen=f"{self._timeout_s:.0f} s",
+            fix="Ask for fewer tokens, or again when there is less to do.",
+            code=APIErrorCode.TIMEOUT,
+        )
 
 
 class Deadline:
-    """Ends waits that take too long altogether; one wait at a time, of any task.
+    """One deadline for many waits, one wait at a time; a timer for each costs as much as the wait.
 
     Args:
-        at_s: When, on the clock of the running event loop.
+        at_s: Time of the deadline on the clock of the running event loop.
     """
 
     def __init__(self, at_s: float) -> None:
@@ -33,17 +124,17 @@ class Deadline:
         self._timer = asyncio.get_running_loop().call_at(at_s, self._end)
 
     def close(self) -> None:
-        """Ends nothing any more."""
+        """Cancels the timer."""
         self._timer.cancel()
 
     async def wait(self, begin: Callable[[], Awaitable[T]]) -> T:
-        """Waits for something.
+        """Awaits something until the deadline.
 
         Args:
-            begin: Returns what is waited for; not called once the deadline is over.
+            begin: Returns the awaitable; not called after the deadline.
 
         Raises:
-            TimeoutError: If it isn't there at the deadline.
+            TimeoutError: If it isn't done at the deadline.
         """
         task = asyncio.current_task()
         if self._over.is_set() or task is None:
@@ -53,7 +144,7 @@ class Deadline:
         try:
             return await begin()
         except asyncio.CancelledError:
-            # Others may cancel the task at the same time: theirs is not taken back.
+            # A cancellation by others at the same time must not be undone.
             if self._over.is_set() and task.uncancel() <= cancelled_before:
                 raise TimeoutError from None
             raise
@@ -66,100 +157,12 @@ class Deadline:
             self._waiting.cancel()
 
 
-_LOG = logging.getLogger(__name__)
-_RETRY_AFTER_S = 2.0
-_NUM_TRIES = 4
-
-Call = Callable[[GenerateRequest], Any]
-"""Sends a request to a deployment; returns Ray Serve's stream of what comes back."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
-    """Says that a request starts anew, on the replica that comes now; what came before is void."""
-
-
-class ReplicaClient:
-    """Asks replicas for the ingress.
-
-    Args:
-        calls: How each model's deployment is reached, by name of the model.
-        timeout_s: Seconds that one request may take altogether.
-    """
-
-    def __init__(self, calls: Mapping[str, Call], timeout_s: float) -> None:
-        self._calls = calls
-        self._timeout_s = timeout_s
-
-    async def items(self, ask: GenerateRequest, *, keeps: bool) -> AsyncGenerator[Item | Attempt]:
-        """Asks until a replica answers to the end; closing the generator ends the answer.
-
-        Args:
-            ask: What is wanted.
-            keeps: Whether the client sees pieces at once, so that none can be taken back.
-
-        Yields:
-            `Attempt` for each try, then what a replica says.
-
-        Raises:
-            Refusal: If there is no answer.
-        """
-        deadline_s = asyncio.get_running_loop().time() + self._timeout_s
-        for number in range(1, _NUM_TRIES + 1):
-            yield Attempt()
-            num_seen = 0
-            try:
-                async with aclosing(self._one_try(ask, deadline_s)) as came:
-                    async for item in came:
-                        yield item
-                        num_seen += 1
-                return
-            except _LostError as lost:
-                _LOG.warning("request %s lost its replica: %s", ask.request_id, lost)
-                # The first thing that a replica says is only that it has begun.
-                if (keeps and num_seen > 1) or number == _NUM_TRIES:
-                    raise _replica_lost() from lost
-
-    async def _one_try(self, ask: GenerateRequest, deadline_s: float) -> AsyncGenerator[Item]:
-        response = self._calls[ask.model](ask)
-        deadline = Deadline(deadline_s)
-        try:
-            while True:
-                try:
-                    items = await deadline.wait(response.__anext__)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError:
-                    raise self._too_slow() from None
-                except Exception as error:
-                    raise _reason(error, ask) from error
-                for item in items:
-                    if isinstance(item, APIError):
-                        raise _LostError(item.fact) if _is_lost(item) else item
-                    yield item
-        finally:
-            deadline.close()
-            response.cancel()
-
-    def _too_slow(self) -> APIError:
-        return APIError(
-            "the answer took too long",
-            seen=f"{self._timeout_s:.0f} s",
-            fix="Ask for fewer tokens, or again when there is less to do.",
-            code=APIErrorCode.TIMEOUT,
-        )
-
-
 class _LostError(Exception):
-    """The replica is gone, and with it what it had begun."""
+    """The replica is gone, and with it the answer that it had begun."""
 
 
-def _is_lost(refusal: APIError) -> bool:
-    return refusal.code is APIErrorCode.REPLICA_LOST
-
-
-def _reason(error: Exception, ask: GenerateRequest) -> Exception:
-    """Returns what an error of Ray's means for the request."""
+def _from_ray(error: Exception, request: GenerateRequest) -> Exception:
+    """Converts an error of Ray's."""
     if isinstance(error, BackPressureError):
         return APIError(
             "too many requests wait for this model",
@@ -168,7 +171,7 @@ def _reason(error: Exception, ask: GenerateRequest) -> Exception:
             retry_after_s=_RETRY_AFTER_S,
         )
     if isinstance(error, RayTaskError):
-        _LOG.error("request %s failed in its replica", ask.request_id, exc_info=error)
+        _LOG.error("request %s failed in its replica", request.request_id, exc_info=error)
         return APIError("the model failed", fix="Ask again.", code=APIErrorCode.INTERNAL)
     if isinstance(error, RayError | DeploymentUnavailableError | RequestCancelledError):
         return _LostError(type(error).__name__)

@@ -1,8 +1,8 @@
-"""From the bytes of a request to a question for a model: bounded, and off the event loop if large.
+"""Reads chat requests: bounded, and off the event loop if they are large.
 
-All streams of the process share one event loop. A short body is read on it, as a thread would cost
-more than it saves; a longer one in a thread, each key's next one in turn. Nothing that a thread
-calls keeps Python's lock for long: large images meet no parser, and are decoded piece by piece.
+All streams of the process share one event loop. A short body is parsed on it, since a thread would
+cost more than it saves; a longer one in a thread, with the keys taking turns. No call in a thread
+holds Python's lock for long: large images are kept from the parser, and are decoded in chunks.
 """
 
 import hashlib
@@ -15,12 +15,17 @@ from starlette.requests import Request
 from palo.api_errors import APIError, APIErrorCode
 from palo.inference.request import Sampling
 from palo.security.fair_threads import FairThreads
-from palo.security.http_limits import BodyBounds, declared_bytes, require_few_values
+from palo.security.http_limits import BodyBounds, content_length, require_few_values
 from palo.serve.image_reader import ImageReader
-from palo.serve.protocol.chat_request import ChatRequest, ProtocolBounds, read_request, sampling_of
-from palo.serve.protocol.conversation import ChatConversation, ImagePlace, read_conversation
+from palo.serve.protocol.chat_request import (
+    ChatRequest,
+    ProtocolBounds,
+    read_request,
+    sampling_from,
+)
+from palo.serve.protocol.conversation import ChatConversation, ImageReference, read_conversation
 from palo.serve.protocol.generate import RequestImage
-from palo.serve.protocol.large_images import Separated, separate
+from palo.serve.protocol.large_images import SeparatedBody, separate_large_images
 from palo.text.messages import Conversation
 
 _SHORT_BYTES = 16 << 10
@@ -29,17 +34,17 @@ _NUM_THREADS = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParsedRequest:
-    """A request that was read.
+    """A parsed request.
 
     Attributes:
-        asked: As its client wrote it.
-        conversation: Ends with the user's turn.
-        images: Its images in the order of their places.
-        sampling: How answers are drawn.
-        language: ISO 639-1 code of the language of the question; None if that can't be told.
+        body: The body as its client wrote it.
+        conversation: The conversation, ending with the user's turn.
+        images: Its images, in order.
+        sampling: Sampling parameters.
+        language: ISO 639-1 code of the question's language; None if it can't be detected.
     """
 
-    asked: ChatRequest
+    body: ChatRequest
     conversation: Conversation
     images: tuple[RequestImage, ...]
     sampling: Sampling
@@ -51,9 +56,9 @@ class RequestReader:
 
     Args:
         models: Names of the models.
-        bounds: How much one request may ask for.
-        bodies: How large bodies may be, and of how many values.
-        images: Gets images from where requests say that they are.
+        bounds: Bounds of a request's parameters.
+        bodies: Bounds of a request's body.
+        images: Reader of data URLs and remote images.
     """
 
     def __init__(
@@ -68,67 +73,68 @@ class RequestReader:
         self._bounds = bounds
         self._bodies = bodies
         self._images = images
-        self._threads = FairThreads(_NUM_THREADS, "palo-intake")
+        self._threads = FairThreads(_NUM_THREADS, "palo-read")
 
     async def read(self, request: Request, owner: str) -> ParsedRequest:
         """Reads a request.
 
         Args:
             request: The request; its body hasn't been read yet.
-            owner: Whose it is.
+            owner: Id of its key.
 
         Raises:
-            Refusal: If it isn't one, or asks for too much.
+            APIError: If it is invalid, or beyond a bound.
         """
-        body = await _body_of(request, self._bodies.max_bytes)
-        work = partial(self._read, body)
-        if len(body) <= _SHORT_BYTES:
-            asked, dialogue, sent = work()
+        data = await _read_body(request, self._bodies.max_bytes)
+        parse = partial(self._parse, data)
+        if len(data) <= _SHORT_BYTES:
+            body, chat, embedded = parse()
         else:
-            asked, dialogue, sent = await self._threads.run(owner, work)
+            body, chat, embedded = await self._threads.run(owner, parse)
         return ParsedRequest(
-            asked=asked,
-            conversation=dialogue.conversation,
-            images=await self._with_fetched(dialogue.images, sent, owner),
-            sampling=sampling_of(asked, self._bounds),
-            language=dialogue.language,
+            body=body,
+            conversation=chat.conversation,
+            images=await self._with_fetched(chat.images, embedded, owner),
+            sampling=sampling_from(body, self._bounds),
+            language=chat.language,
         )
 
-    def _read(
-        self, body: bytes | bytearray
+    def _parse(
+        self, data: bytes | bytearray
     ) -> tuple[ChatRequest, ChatConversation, dict[str, RequestImage]]:
-        """Does all that needs nobody else: returns images that came along by their places."""
-        separated = separate(body, self._bounds.max_text_bytes)
+        """Parses a body; embedded images are returned by their parameter's path."""
+        separated = separate_large_images(data, self._bounds.max_text_bytes)
         require_few_values(separated.text, self._bodies)
-        asked = read_request(separated.text, self._bounds)
-        self._require_model(asked.model)
-        dialogue = read_conversation(asked.messages, asked.language, self._bounds.max_images)
-        _require_images_alone(separated, dialogue.images)
-        sent = {}
-        for place in dialogue.images:
-            url = separated.files.get(place.url, place.url)
+        body = read_request(separated.text, self._bounds)
+        self._require_model(body.model)
+        chat = read_conversation(body.messages, body.language, self._bounds.max_images)
+        _require_images_alone(separated, chat.images)
+        embedded = {}
+        for reference in chat.images:
+            url = separated.files.get(reference.url, reference.url)
             if not isinstance(url, str) or not self._images.is_remote(url):
-                sent[place.param] = _image(self._images.embedded(url, place.param), place)
-        return asked, dialogue, sent
+                file = self._images.embedded(url, reference.param)
+                embedded[reference.param] = _image(file, reference)
+        return body, chat, embedded
 
     async def _with_fetched(
-        self, places: Sequence[ImagePlace], sent: dict[str, RequestImage], owner: str
+        self, references: Sequence[ImageReference], embedded: dict[str, RequestImage], owner: str
     ) -> tuple[RequestImage, ...]:
-        """Returns all images: those of other servers are fetched, no more than a body may hold."""
+        """Returns all images, fetching remote ones; together no more than a body may hold."""
         found: list[RequestImage] = []
         num_bytes = 0
-        for place in places:
-            image = sent.get(place.param)
+        for reference in references:
+            image = embedded.get(reference.param)
             if image is None:
-                data = await self._images.read(place.url, place.param)
-                image = await self._threads.run(owner, partial(_image, data, place))
+                data = await self._images.read(reference.url, reference.param)
+                image = await self._threads.run(owner, partial(_image, data, reference))
             found.append(image)
             num_bytes += len(image.data)
             if num_bytes > self._bodies.max_bytes:
                 raise APIError(
                     "the images of the request are too large together",
                     fix=f"Send at most {self._bodies.max_bytes} bytes of them.",
-                    param=place.param,
+                    param=reference.param,
                     code=APIErrorCode.IMAGE_TOO_LARGE,
                 )
         return tuple(found)
@@ -144,20 +150,20 @@ class RequestReader:
             )
 
 
-async def _body_of(request: Request, max_bytes: int) -> bytes | bytearray:
-    """Returns a body, each part put in its place as it comes.
+async def _read_body(request: Request, max_bytes: int) -> bytes | bytearray:
+    """Returns a body, writing each part to a preallocated buffer.
 
-    Joining them at the end, or making room for each, copies a large body in one go again and again,
-    and everybody else waits for that.
+    Joining parts at the end, or growing the buffer for each, would copy a large body in one go, and
+    block the event loop meanwhile.
     """
     first, whole, size = b"", bytearray(), 0
-    declared = min(declared_bytes(request.scope), max_bytes)
+    declared = min(content_length(request.scope), max_bytes)
     async for part in request.stream():  # the last one is empty
         if not size:
             first = part
         elif part:
             if size + len(part) > len(whole):
-                # The system gives memory only for what is written to, whatever a client declares.
+                # The system maps memory only once it is written to, whatever a client declares.
                 whole = _larger(whole or first, max(declared, 2 * (size + len(part))))
             whole[size : size + len(part)] = part
         size += len(part)
@@ -173,13 +179,13 @@ def _larger(data: bytes | bytearray, size: int) -> bytearray:
     return grown
 
 
-def _image(data: bytes, place: ImagePlace) -> RequestImage:
-    return RequestImage(image_id=hashlib.sha256(data).hexdigest(), data=data, param=place.param)
+def _image(data: bytes, reference: ImageReference) -> RequestImage:
+    return RequestImage(image_id=hashlib.sha256(data).hexdigest(), data=data, param=reference.param)
 
 
-def _require_images_alone(separated: Separated, places: Sequence[ImagePlace]) -> None:
-    """Refuses a large data: URL that stands where no image does."""
-    if separated.files.keys() - {place.url for place in places}:
+def _require_images_alone(separated: SeparatedBody, references: Sequence[ImageReference]) -> None:
+    """Rejects a large data: URL outside of an image."""
+    if separated.files.keys() - {reference.url for reference in references}:
         raise APIError(
             "a text of the request is too long",
             fix="Send a data: URL as the image_url of an image.",

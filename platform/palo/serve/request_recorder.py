@@ -1,4 +1,4 @@
-"""What is counted and logged of one request, however it ends."""
+"""Records one request in metrics and the log, however it ends."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ from palo.serve.protocol.generate import GenerateRequest, ReplicaReport
 
 
 class RequestRecorder:
-    """Counts one request in and out.
+    """Records one request; a context manager that lasts as long as the request.
 
     Args:
-        metrics: Where it is counted.
-        log: Where it leaves a line.
+        metrics: Metrics to count it in.
+        log: Log to write its line to.
     """
 
     def __init__(self, metrics: Metrics, log: RequestLog) -> None:
@@ -24,14 +24,14 @@ class RequestRecorder:
         self._log = log
         self._owner: str | None = None
         self._started_s = time.monotonic()
-        self._ask: GenerateRequest | None = None
+        self._request: GenerateRequest | None = None
         self._language: str | None = None
         self._code: str | None = None
         self._answer = ""
         self._usages: list[TokenUsage] = []
 
     def __enter__(self) -> "RequestRecorder":
-        self._metrics.began()
+        self._metrics.start_request()
         return self
 
     def __exit__(
@@ -41,14 +41,14 @@ class RequestRecorder:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
-            self.failed(error)
+            self.fail(error)
         total_s = time.monotonic() - self._started_s
-        ask = self._ask
-        # Nobody said how it ended: its client has left before the end of a stream.
+        request = self._request
+        # Without a code the client has left before the end of a stream.
         code = self._code or CANCELLED
-        model = ask.model if ask else None
-        num_images = len(ask.images) if ask else 0
-        self._metrics.ended(
+        model = request.model if request else None
+        num_images = len(request.images) if request else 0
+        self._metrics.end_request(
             model=model,
             language=self._language,
             code=code,
@@ -56,9 +56,9 @@ class RequestRecorder:
             num_images=num_images,
         )
         if self._owner is None:
-            return  # strangers are counted, and told by the audit log; they can't fill this one
+            return  # without a key it is in the audit log, so that strangers can't fill this one
         self._log.write(
-            question=ask.conversation.turns[-1].text if ask else "",
+            question=request.conversation.turns[-1].text if request else "",
             answer=self._answer,
             model=model,
             language=self._language,
@@ -70,33 +70,57 @@ class RequestRecorder:
             key=self._owner,
         )
 
-    def owned(self, owner: str) -> None:
-        """Notes whose request it is."""
+    def set_owner(self, owner: str) -> None:
+        """Sets the owner; requests without one are counted but not logged.
+
+        Args:
+            owner: Id of the request's key.
+        """
         self._owner = owner
 
-    def asked(self, ask: GenerateRequest, language: str | None) -> None:
-        """Notes what is asked, and the language of the question."""
-        self._ask = ask
+    def set_request(self, request: GenerateRequest, language: str | None) -> None:
+        """Sets the request, once it is read.
+
+        Args:
+            request: The request.
+            language: ISO 639-1 code of the question's language; None if it isn't known.
+        """
+        self._request = request
         self._language = language
 
-    def took(self, usage: TokenUsage) -> None:
-        """Notes what one of its answers took."""
+    def add_usage(self, usage: TokenUsage) -> None:
+        """Adds the usage of one of its answers.
+
+        Args:
+            usage: Tokens and time of the answer.
+        """
         self._usages.append(usage)
-        self._metrics.answered(
-            model=self._ask.model if self._ask else None, language=self._language, usage=usage
-        )
+        model = self._request.model if self._request else None
+        self._metrics.add_completion(model=model, language=self._language, usage=usage)
 
-    def reported(self, report: ReplicaReport) -> None:
-        """Notes what the engine that answered has done so far."""
-        self._metrics.engine(report.model, report.replica, report.stats)
+    def add_report(self, report: ReplicaReport) -> None:
+        """Passes on the engine statistics of the replica that answered.
 
-    def answered(self, text: str) -> None:
-        """Notes that it was answered to the end."""
+        Args:
+            report: The replica's report.
+        """
+        self._metrics.set_engine_stats(report.model, report.replica, report.stats)
+
+    def complete(self, text: str) -> None:
+        """Records that the answer is complete.
+
+        Args:
+            text: The answer.
+        """
         self._code = OK
         self._answer = text
 
-    def failed(self, error: BaseException) -> None:
-        """Notes why it wasn't."""
+    def fail(self, error: BaseException) -> None:
+        """Records that the request failed or was cancelled.
+
+        Args:
+            error: Why.
+        """
         if isinstance(error, APIError):
             self._code = error.code.value
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):

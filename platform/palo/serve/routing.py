@@ -13,7 +13,7 @@ from palo.serve.protocol.generate import GenerateRequest
 _SLACK = 1.25
 
 
-def ranked(
+def rank_replicas(
     replicas: Sequence[str], loads: Mapping[str, int], key: str, num_slots: int
 ) -> list[str]:
     """Orders replicas for a request by rendezvous hashing with bounded loads.
@@ -72,7 +72,9 @@ class ImageRouter(RequestRouter):
         by_name = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
         lengths = self.replica_queue_len_cache
         loads = {name: lengths.get(each.replica_id) or 0 for name, each in by_name.items()}
-        return [[by_name[name]] for name in ranked(list(by_name), loads, key, self._num_slots)]
+        return [
+            [by_name[name]] for name in rank_replicas(list(by_name), loads, key, self._num_slots)
+        ]
 
 
 def _key_of(pending: PendingRequest | None) -> str | None:

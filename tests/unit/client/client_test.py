@@ -14,15 +14,15 @@ from palo.client import (
     AsyncChatClient,
     ChatClient,
     ChatQuestion,
-    ClientCode,
+    ClientErrorCode,
     Endpoint,
     EndpointError,
     ImageContent,
     assistant,
     user,
 )
-from palo.client.answers import Reading
-from palo.client.errors import refused
+from palo.client.answers import AnswerReader
+from palo.client.errors import error_from_response
 from palo.errors import ConfigError, ImageError
 
 _PNG = ImageContent.of(b"\x89PNG\r\n\x1a\nrest")
@@ -85,7 +85,7 @@ def test_other_line_ends_stay_within_a_text(client, separator):
 
 def test_bytes_may_be_cut_anywhere():
     event = 'data: {"choices": [{"delta": {"content": "اردو"}}]}\r\n\r\ndata: [DONE]\n\n'.encode()
-    reading = Reading()
+    reading = AnswerReader()
     assert "".join(t for i in range(len(event)) for t in reading.feed(event[i : i + 1])) == "اردو"
     assert reading.done
 
@@ -120,18 +120,18 @@ def test_refusals_keep_their_code_before_and_within_a_stream(client, code):
     ],
 )
 def test_other_servers_refusals_are_told_by_their_status(status, body, code):
-    assert refused(status, {}, body).code == code
+    assert error_from_response(status, {}, body).code == code
 
 
 def test_what_happens_on_the_way_has_its_own_code(client):
     with pytest.raises(EndpointError) as caught, client.stream(_ask("cut")) as answer:
         list(answer)
-    assert caught.value.code == ClientCode.CUT_OFF
+    assert caught.value.code == ClientErrorCode.CUT_OFF
     with pytest.raises(EndpointError) as caught, client.stream(_ask("nonsense")) as answer:
         list(answer)
-    assert caught.value.code == ClientCode.NOT_UNDERSTOOD
+    assert caught.value.code == ClientErrorCode.NOT_UNDERSTOOD
     copy = pickle.loads(pickle.dumps(caught.value))
-    assert (str(copy), copy.code) == (str(caught.value), ClientCode.NOT_UNDERSTOOD)
+    assert (str(copy), copy.code) == (str(caught.value), ClientErrorCode.NOT_UNDERSTOOD)
 
 
 def test_an_address_where_nothing_answers_is_told():
@@ -140,7 +140,7 @@ def test_an_address_where_nothing_answers_is_told():
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1/"
         with ChatClient(Endpoint(url=url)) as client, pytest.raises(EndpointError) as caught:
             client.models()
-    assert caught.value.code == ClientCode.UNREACHABLE
+    assert caught.value.code == ClientErrorCode.UNREACHABLE
     assert f"nothing answers at {url}" in str(caught.value)
 
 
@@ -189,7 +189,7 @@ def test_the_asynchronous_client_does_the_same(chat_server):
             with pytest.raises(EndpointError) as caught:
                 async with client.stream(_ask("cut")) as answer:
                     assert [piece async for piece in answer]
-            assert caught.value.code == ClientCode.CUT_OFF
+            assert caught.value.code == ClientErrorCode.CUT_OFF
 
     asyncio.run(talk())
 

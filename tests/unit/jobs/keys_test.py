@@ -12,7 +12,7 @@ def test_a_key_is_added_listed_used_and_revoked(tmp_path, capsys):
     told, secret = capsys.readouterr().out.splitlines()
     key_id = told.split()[1]
     access = Access(AccessSettings(key_file=tmp_path / "keys.json"))
-    assert access.of(f"Bearer {secret}", None).limits.tokens_per_minute == 5000
+    assert access.authenticate(f"Bearer {secret}", None).limits.tokens_per_minute == 5000
     keys.main(["add", "phone", *file, "--tenant", "ward 7"])
     capsys.readouterr()
     keys.main(["list", *file])
@@ -25,7 +25,9 @@ def test_a_key_is_added_listed_used_and_revoked(tmp_path, capsys):
     assert f"{key_id} for Amina's laptop is revoked" in (listed := capsys.readouterr().out)
     assert "Amina's laptop: revoked 20" in listed
     with pytest.raises(APIError):
-        Access(AccessSettings(key_file=tmp_path / "keys.json")).of(f"Bearer {secret}", None)
+        Access(AccessSettings(key_file=tmp_path / "keys.json")).authenticate(
+            f"Bearer {secret}", None
+        )
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,9 @@ def samples(metrics):
 
 def test_an_answer_is_counted_by_model_and_language():
     metrics = Metrics(("palo-7b",))
-    metrics.began()
-    metrics.answered(model="palo-7b", language="ur", usage=USAGE)
-    metrics.ended(model="palo-7b", language="ur", code=OK, total_s=1.4, num_images=2)
+    metrics.start_request()
+    metrics.add_completion(model="palo-7b", language="ur", usage=USAGE)
+    metrics.end_request(model="palo-7b", language="ur", code=OK, total_s=1.4, num_images=2)
     found = samples(metrics)
     of = ("palo-7b", "ur")
     assert found["palo_requests_total", "ok", *of] == 1
@@ -66,8 +66,8 @@ def test_every_language_and_every_code_has_its_own_series():
     metrics = Metrics(("m",))
     for code in (*APIErrorCode, OK, CANCELLED):
         for language in languages.codes():
-            metrics.began()
-            metrics.ended(model="m", language=language, code=code, total_s=0.1)
+            metrics.start_request()
+            metrics.end_request(model="m", language=language, code=code, total_s=0.1)
     counted = [key for key in samples(metrics) if key[0] == "palo_requests_total"]
     assert len(counted) == len(languages.codes()) * (len(APIErrorCode) + 2)
 
@@ -75,8 +75,8 @@ def test_every_language_and_every_code_has_its_own_series():
 def test_nothing_that_a_client_writes_becomes_a_label():
     metrics = Metrics(("m",))
     for n in range(50):
-        metrics.began()
-        metrics.ended(model=f"evil-{n}", language=f"x{n}", code=f'"}}\n{n}', total_s=0.1)
+        metrics.start_request()
+        metrics.end_request(model=f"evil-{n}", language=f"x{n}", code=f'"}}\n{n}', total_s=0.1)
     text = metrics.exposition()[0].decode()
     assert "evil" not in text
     assert samples(metrics)["palo_requests_total", "unknown", "unknown", "unknown"] == 50
@@ -92,7 +92,7 @@ def test_an_answer_without_tokens_has_no_times():
         first_token_s=None,
         total_s=1.0,
     )
-    metrics.answered(model="m", language=None, usage=nothing)
+    metrics.add_completion(model="m", language=None, usage=nothing)
     found = samples(metrics)
     assert ("palo_first_token_seconds_count", "m", "unknown") not in found
     assert found["palo_prompt_tokens_total", "m", "unknown"] == 3
@@ -100,8 +100,8 @@ def test_an_answer_without_tokens_has_no_times():
 
 def test_engines_tell_what_they_hold_and_did():
     metrics = Metrics(("m",))
-    metrics.engine("m", "replica-1", STATS)
-    metrics.engine("m", "replica-2", STATS)
+    metrics.set_engine_stats("m", "replica-1", STATS)
+    metrics.set_engine_stats("m", "replica-2", STATS)
     found = samples(metrics)
     for replica in ("replica-1", "replica-2"):
         of = ("m", replica)
@@ -117,9 +117,9 @@ def test_engines_tell_what_they_hold_and_did():
 def test_a_replica_that_is_gone_is_forgotten():
     now = [0.0]
     engines = EngineMetrics(clock=lambda: now[0])
-    engines.keep("m", "gone", STATS)
+    engines.update("m", "gone", STATS)
     now[0] = 50
-    engines.keep("m", "there", STATS)
+    engines.update("m", "there", STATS)
     now[0] = 70
     waiting = next(family for family in engines.collect() if family.name == "palo_engine_waiting")
     assert [sample.labels["replica"] for sample in waiting.samples] == ["there"]
@@ -127,10 +127,10 @@ def test_a_replica_that_is_gone_is_forgotten():
 
 def test_each_series_is_as_it_is_told():
     metrics = Metrics(("m",))
-    metrics.began()
-    metrics.answered(model="m", language="bn", usage=USAGE)
-    metrics.ended(model="m", language="bn", code=OK, total_s=1.0, num_images=1)
-    metrics.engine("m", "r", STATS)
+    metrics.start_request()
+    metrics.add_completion(model="m", language="bn", usage=USAGE)
+    metrics.end_request(model="m", language="bn", code=OK, total_s=1.0, num_images=1)
+    metrics.set_engine_stats("m", "r", STATS)
     told = metrics.series()
     families = text_string_to_metric_families(metrics.exposition()[0].decode())
     written = {
@@ -148,7 +148,7 @@ def test_it_is_written_once_a_second_however_many_ask():
     now_s = [5.0]
     metrics = Metrics(["m"], clock=lambda: now_s[0])
     first, _ = metrics.exposition()
-    metrics.began()
+    metrics.start_request()
     assert metrics.exposition()[0] is first
     now_s[0] += 1.0
     assert b"palo_open_requests 1.0" in metrics.exposition()[0]

@@ -33,22 +33,22 @@ def test_by_default_it_asks_for_keys_and_listens_on_loopback():
 def test_with_keys_the_key_decides(tmp_path):
     secret, key = add_key(tmp_path / "keys.json", "laptop")
     access = Access(AccessSettings(key_file=tmp_path / "keys.json"))
-    assert access.asks_for_keys
-    assert access.of(f"Bearer {secret}", "palo.example.org") == key
+    assert access.requires_keys
+    assert access.authenticate(f"Bearer {secret}", "palo.example.org") == key
     with pytest.raises(APIError) as caught:
-        access.of(None, "127.0.0.1:8000")
+        access.authenticate(None, "127.0.0.1:8000")
     assert caught.value.code is APIErrorCode.INVALID_API_KEY
 
 
 def test_without_keys_a_name_that_leads_here_is_not_enough():
     access = Access(AccessSettings(no_keys=True))
-    assert not access.asks_for_keys
+    assert not access.requires_keys
     for host in ("127.0.0.1:8000", "localhost", "LOCALHOST:80", "[::1]:8000"):
-        assert access.of(None, host) is UNKEYED
-        assert access.of("Bearer anything", host) is UNKEYED
+        assert access.authenticate(None, host) is UNKEYED
+        assert access.authenticate("Bearer anything", host) is UNKEYED
     for host in (None, "", "rebound.example.org:8000", "127.0.0.1.nip.io", "[::]:80", "0.0.0.0"):
         with pytest.raises(APIError, match="on its own address only"):
-            access.of(None, host)
+            access.authenticate(None, host)
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
@@ -91,14 +91,14 @@ def test_cached_work_is_shared_by_one_key_one_tenant_or_by_choice_by_all(tmp_pat
     assert "" not in salts
     assert salts[2] == salts[3]
     assert len(set(salts)) == 3  # a tenant that is named like a key is still another one
-    assert access.tells_cached_tokens
+    assert access.reports_cached_tokens
     shared = Access(AccessSettings(key_file=path, cache_sharing="all"))
     assert {shared.cache_salt(key) for key in (alone, *team)} == {""}
-    assert not shared.tells_cached_tokens
+    assert not shared.reports_cached_tokens
     single = Access(AccessSettings(no_keys=True))
     assert single.cache_salt(UNKEYED) == ""
-    assert single.tells_cached_tokens
-    single.require_still(UNKEYED)
+    assert single.reports_cached_tokens
+    single.require_active(UNKEYED)
 
 
 class Clock:

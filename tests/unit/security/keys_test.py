@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from palo.errors import ConfigError, StorageError
-from palo.security.keys import KeyLimits, add_key, digest_of, read_keys, renew_key, revoke_key
+from palo.security.keys import KeyLimits, add_key, key_digest, read_keys, renew_key, revoke_key
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_a_key_is_random_shown_once_and_kept_as_its_digest(path):
     assert secret != other
     assert secret not in path.read_text()
     assert secret.removeprefix("sk-palo-") not in path.read_text()
-    assert key.sha256 == digest_of(secret)
+    assert key.sha256 == key_digest(secret)
     assert [found.name for found in read_keys(path)] == ["laptop", "উর্দু اردو"]
     assert read_keys(path)[0] == key
 

@@ -29,9 +29,9 @@ def key(name="a", **limits):
     )
 
 
-def refused(allowances, asked):
+def refused(rate_limiter, asked):
     with pytest.raises(APIError) as caught:
-        allowances.admit(asked)
+        rate_limiter.admit(asked)
     assert caught.value.code is APIErrorCode.RATE_LIMIT_EXCEEDED
     assert caught.value.code.status == 429
     assert int(caught.value.headers()["Retry-After"]) >= 1
@@ -39,106 +39,106 @@ def refused(allowances, asked):
 
 
 def test_requests_a_minute(clock):
-    allowances, asked = RateLimiter(clock=clock), key(requests_per_minute=3)
+    rate_limiter, asked = RateLimiter(clock=clock), key(requests_per_minute=3)
     for _ in range(3):
-        allowances.admit(asked).close()
-    assert refused(allowances, asked).retry_after_s == pytest.approx(20)
+        rate_limiter.admit(asked).close()
+    assert refused(rate_limiter, asked).retry_after_s == pytest.approx(20)
     clock.now_s += 19.9
-    refused(allowances, asked)
+    refused(rate_limiter, asked)
     clock.now_s += 0.1
-    allowances.admit(asked).close()
-    refused(allowances, asked)
+    rate_limiter.admit(asked).close()
+    refused(rate_limiter, asked)
     clock.now_s += 10_000  # no more than a minute's worth is saved up
     for _ in range(3):
-        allowances.admit(asked).close()
-    refused(allowances, asked)
+        rate_limiter.admit(asked).close()
+    refused(rate_limiter, asked)
 
 
 def test_who_is_refused_pays_nothing(clock):
-    allowances, asked = RateLimiter(clock=clock), key(requests_per_minute=1)
-    allowances.admit(asked).close()
+    rate_limiter, asked = RateLimiter(clock=clock), key(requests_per_minute=1)
+    rate_limiter.admit(asked).close()
     for _ in range(100):
-        refused(allowances, asked)
+        refused(rate_limiter, asked)
     clock.now_s += 60
-    allowances.admit(asked).close()
+    rate_limiter.admit(asked).close()
 
 
 def test_tokens_a_minute_with_what_the_last_request_took_too_much(clock):
-    allowances, asked = RateLimiter(clock=clock), key(tokens_per_minute=600)
-    with allowances.admit(asked) as visit:
-        visit.charge(400)
-    with allowances.admit(asked) as visit:
-        visit.charge(500)
-        assert refused(allowances, asked).retry_after_s == pytest.approx(30.1)
+    rate_limiter, asked = RateLimiter(clock=clock), key(tokens_per_minute=600)
+    with rate_limiter.admit(asked) as lease:
+        lease.charge(400)
+    with rate_limiter.admit(asked) as lease:
+        lease.charge(500)
+        assert refused(rate_limiter, asked).retry_after_s == pytest.approx(30.1)
     clock.now_s += 30
-    refused(allowances, asked)
+    refused(rate_limiter, asked)
     clock.now_s += 0.2
-    allowances.admit(asked).close()
+    rate_limiter.admit(asked).close()
 
 
 def test_requests_at_once(clock):
-    allowances, asked = RateLimiter(clock=clock), key(concurrent=2)
-    first, second = allowances.admit(asked), allowances.admit(asked)
-    assert "requests at once: 2" in refused(allowances, asked).message
+    rate_limiter, asked = RateLimiter(clock=clock), key(concurrent=2)
+    first, second = rate_limiter.admit(asked), rate_limiter.admit(asked)
+    assert "requests at once: 2" in refused(rate_limiter, asked).message
     first.close()
     first.close()
-    with allowances.admit(asked):
-        refused(allowances, asked)
+    with rate_limiter.admit(asked):
+        refused(rate_limiter, asked)
     second.close()
-    with pytest.raises(KeyError), allowances.admit(asked):
+    with pytest.raises(KeyError), rate_limiter.admit(asked):
         raise KeyError
-    with allowances.admit(asked), allowances.admit(asked):
-        refused(allowances, asked)
+    with rate_limiter.admit(asked), rate_limiter.admit(asked):
+        refused(rate_limiter, asked)
 
 
 def test_one_key_costs_another_nothing(clock):
-    allowances = RateLimiter(clock=clock)
-    allowances.admit(key("a", requests_per_minute=1, concurrent=1))
-    refused(allowances, key("a", requests_per_minute=1, concurrent=1))
-    allowances.admit(key("b", requests_per_minute=1, concurrent=1))
+    rate_limiter = RateLimiter(clock=clock)
+    rate_limiter.admit(key("a", requests_per_minute=1, concurrent=1))
+    refused(rate_limiter, key("a", requests_per_minute=1, concurrent=1))
+    rate_limiter.admit(key("b", requests_per_minute=1, concurrent=1))
 
 
 def test_new_limits_of_a_key_hold_at_once_and_its_running_requests_still_count(clock):
-    allowances = RateLimiter(clock=clock)
-    first = allowances.admit(key(concurrent=1))
-    second = allowances.admit(key(concurrent=2))
-    refused(allowances, key(concurrent=2))
+    rate_limiter = RateLimiter(clock=clock)
+    first = rate_limiter.admit(key(concurrent=1))
+    second = rate_limiter.admit(key(concurrent=2))
+    refused(rate_limiter, key(concurrent=2))
     first.close()
     second.close()
-    allowances.admit(key(concurrent=1)).close()
+    rate_limiter.admit(key(concurrent=1)).close()
 
 
 def test_processes_share_the_limits(clock):
     asked = key(requests_per_minute=10, concurrent=5)
-    allowances = RateLimiter(num_processes=3, clock=clock)
-    visits = [allowances.admit(asked) for _ in range(2)]
-    refused(allowances, asked)
+    rate_limiter = RateLimiter(num_processes=3, clock=clock)
+    visits = [rate_limiter.admit(asked) for _ in range(2)]
+    refused(rate_limiter, asked)
     visits[0].close()
-    allowances.admit(asked).close()
-    assert "requests a minute" in refused(allowances, asked).message
+    rate_limiter.admit(asked).close()
+    assert "requests a minute" in refused(rate_limiter, asked).message
 
 
 def test_where_no_keys_are_asked_for_nothing_is_limited(clock):
-    allowances = RateLimiter(clock=clock)
+    rate_limiter = RateLimiter(clock=clock)
     for _ in range(2000):
-        allowances.admit(UNKEYED).charge(10**6)
+        rate_limiter.admit(UNKEYED).charge(10**6)
 
 
 def test_threads_count_right():
-    allowances, asked = RateLimiter(), key(concurrent=4)
+    rate_limiter, asked = RateLimiter(), key(concurrent=4)
 
     def ask():
         for _ in range(500):
             with contextlib.suppress(APIError):
-                allowances.admit(asked).close()
+                rate_limiter.admit(asked).close()
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    visits = [allowances.admit(asked) for _ in range(4)]
-    refused(allowances, asked)
+    visits = [rate_limiter.admit(asked) for _ in range(4)]
+    refused(rate_limiter, asked)
     assert len(visits) == 4
 
 
@@ -152,7 +152,7 @@ class Visit:
 
 
 @pytest.fixture
-def visit():
+def lease():
     return Visit()
 
 
@@ -167,35 +167,35 @@ def usage(prompt_tokens, completion_tokens):
     )
 
 
-def test_who_leaves_has_paid_the_prompt_and_what_was_said(visit):
-    spending = TokenMeter(visit, 1)
-    spending.began(600)
+def test_who_leaves_has_paid_the_prompt_and_what_was_said(lease):
+    spending = TokenMeter(lease, 1)
+    spending.charge_prompt(600)
     for _ in range(7):
-        spending.said(0, None)
-    assert visit.spent == 607
+        spending.charge_delta(0, None)
+    assert lease.spent == 607
 
 
-def test_at_the_end_it_is_exact(visit):
-    spending = TokenMeter(visit, 2)
-    spending.began(600)
-    spending.said(0, None)
-    spending.said(1, None)
-    spending.said(0, usage(600, 12))
-    spending.said(1, usage(600, 1))
-    assert visit.spent == 600 + 12 + 1
+def test_at_the_end_it_is_exact(lease):
+    spending = TokenMeter(lease, 2)
+    spending.charge_prompt(600)
+    spending.charge_delta(0, None)
+    spending.charge_delta(1, None)
+    spending.charge_delta(0, usage(600, 12))
+    spending.charge_delta(1, usage(600, 1))
+    assert lease.spent == 600 + 12 + 1
 
 
-def test_a_prompt_is_paid_once_even_if_nobody_told_its_length_first(visit):
-    spending = TokenMeter(visit, 2)
-    spending.said(0, usage(600, 5))
-    spending.said(1, usage(600, 5))
-    assert visit.spent == 610
+def test_a_prompt_is_paid_once_even_if_nobody_told_its_length_first(lease):
+    spending = TokenMeter(lease, 2)
+    spending.charge_delta(0, usage(600, 5))
+    spending.charge_delta(1, usage(600, 5))
+    assert lease.spent == 610
 
 
-def test_a_second_try_costs_only_what_it_says(visit):
-    spending = TokenMeter(visit, 1)
-    spending.began(600)
-    spending.said(0, None)
-    spending.began(600)
-    spending.said(0, usage(600, 3))
-    assert visit.spent == 600 + 1 + 3
+def test_a_second_try_costs_only_what_it_says(lease):
+    spending = TokenMeter(lease, 1)
+    spending.charge_prompt(600)
+    spending.charge_delta(0, None)
+    spending.charge_prompt(600)
+    spending.charge_delta(0, usage(600, 3))
+    assert lease.spent == 600 + 1 + 3

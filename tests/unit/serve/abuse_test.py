@@ -17,7 +17,7 @@ from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.decoder_pool import ImageRules
 from palo.serve.image_reader import ImageReader
-from palo.serve.ingress import Edge, build_app
+from palo.serve.ingress import IngressSettings, build_app
 from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.protocol.generate import Delta, Started
 from palo.serve.replica_client import ReplicaClient
@@ -71,21 +71,21 @@ def endpoint(tmp_path):
         path = tmp_path / "keys.json"
         secret, _ = add_key(path, "tests", limits)
         model = Model(said, hangs=hangs)
-        front = ChatHandler(
+        handler = ChatHandler(
             ("palo",),
             ReplicaClient({"palo": model}, 30.0),
             bounds=ProtocolBounds(max_images=2, max_text_characters=1000),
             access=Access(AccessSettings(key_file=path, no_keys=no_keys)),
-            allowances=RateLimiter(),
+            rate_limiter=RateLimiter(),
             images=ImageReader(ImageRules()),
             bodies=BODIES,
             log=log or RequestLog(),
             max_requests=9,
         )
-        app = build_app(front, Edge(bodies=BODIES))
+        app = build_app(handler, IngressSettings(bodies=BODIES))
         client = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
         client.headers["Authorization"] = f"Bearer {secret}"
-        client.model, client.front, client.key_file = model, front, path
+        client.model, client.handler, client.key_file = model, handler, path
         return client
 
     return make
@@ -219,7 +219,7 @@ def test_a_key_that_was_revoked_is_refused_at_once(endpoint):
     assert chat(client).status_code == 200
     (key,) = read_keys(client.key_file)
     revoke_key(client.key_file, key.id)
-    client.front._access._ring._looked_s -= 2
+    client.handler._access._ring._looked_s -= 2
     assert refused(chat(client)) == (401, "invalid_api_key")
     assert refused(client.get("/metrics")) == (401, "invalid_api_key")
 

@@ -20,7 +20,7 @@ from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.decoder_pool import ImageRules
 from palo.serve.image_reader import ImageReader
-from palo.serve.ingress import Edge, build_app
+from palo.serve.ingress import IngressSettings, build_app
 from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.protocol.generate import Delta, ReplicaReport, Started
 from palo.serve.replica_client import ReplicaClient
@@ -107,20 +107,22 @@ def client(key_file):
     def make(*scripts, timeout_s=5.0, max_requests=4, limits=None):
         secret, _ = add_key(key_file, "tests", limits)
         replica = Replica(*scripts)
-        front = ChatHandler(
+        handler = ChatHandler(
             ("palo",),
             ReplicaClient({"palo": replica}, timeout_s),
             bounds=ProtocolBounds(max_images=2),
             access=Access(AccessSettings(key_file=key_file)),
-            allowances=RateLimiter(),
+            rate_limiter=RateLimiter(),
             images=ImageReader(ImageRules()),
             bodies=BODIES,
             log=RequestLog(),
             max_requests=max_requests,
         )
-        client = TestClient(build_app(front, Edge(bodies=BODIES)), raise_server_exceptions=False)
+        client = TestClient(
+            build_app(handler, IngressSettings(bodies=BODIES)), raise_server_exceptions=False
+        )
         client.headers["Authorization"] = f"Bearer {secret}"
-        client.replica, client.front = replica, front
+        client.replica, client.handler = replica, handler
         return client
 
     return make
@@ -203,7 +205,7 @@ def test_what_fails_before_a_word_has_a_status(client, script, status, code, str
     assert "secret" not in response.text
     assert response.json()["error"]["request_id"] == response.headers["x-request-id"]
     assert ("retry-after" in response.headers) == (status in (502, 503))
-    assert client.front._num_requests == 0
+    assert client.handler._num_requests == 0
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -239,7 +241,7 @@ def test_what_fails_later_is_told_in_the_stream(client, failure, code):
     assert "secret" not in response.text
     assert said(response) == "ein "
     assert client.replica.num_ended == 1
-    assert client.front._num_requests == 0
+    assert client.handler._num_requests == 0
 
 
 def test_a_key_is_asked_for(client):
@@ -260,10 +262,10 @@ def test_a_key_has_its_limits_and_a_place_is_given_back(client):
 
 def test_more_than_fits_in_is_told_to_come_back(client):
     client = client(ANSWER, max_requests=1)
-    client.front._num_requests = 1
+    client.handler._num_requests = 1
     response = post(client)
     assert (response.status_code, code_of(response)) == (503, "overloaded")
-    assert client.front._num_requests == 1
+    assert client.handler._num_requests == 1
 
 
 def test_models_are_listed(client):
@@ -289,7 +291,7 @@ def test_metrics_tell_how_requests_ended(client, stream):
     assert client.get("/metrics").status_code == 401
     assert post(client).status_code == 401
     client.headers["Authorization"] = secret
-    client.front.metrics._written = None  # what is written once a second
+    client.handler.metrics._written = None  # what is written once a second
     text = client.get("/metrics").text
     assert (
         'palo_requests_total{code="invalid_api_key",language="unknown",model="unknown"} 1' in text
@@ -305,8 +307,8 @@ def test_a_body_that_is_too_large_is_refused(client):
 
 def test_without_keys_only_this_machines_own_pages_may_ask(client):
     client = client(ANSWER)
-    client.front._access = Access(AccessSettings(no_keys=True))
-    app = build_app(client.front, Edge())
+    client.handler._access = Access(AccessSettings(no_keys=True))
+    app = build_app(client.handler, IngressSettings())
     with TestClient(app, base_url="http://localhost") as own:
         assert own.get("/v1/models").status_code == 200
         assert own.get("/healthz", headers={"origin": "http://evil.example"}).status_code == 401
@@ -315,12 +317,14 @@ def test_without_keys_only_this_machines_own_pages_may_ask(client):
 
 
 def test_the_root_leads_to_the_page_where_there_is_one(client):
-    front = client(ANSWER).front
-    with TestClient(build_app(front, Edge(page_path="/chat/")), follow_redirects=False) as browser:
+    handler = client(ANSWER).handler
+    with TestClient(
+        build_app(handler, IngressSettings(page_path="/chat/")), follow_redirects=False
+    ) as browser:
         answer = browser.get("/")
         assert (answer.status_code, answer.headers["location"]) == (307, "/chat/")
         assert browser.get("/v1/models").status_code == 401
-    with TestClient(build_app(front, Edge())) as browser:
+    with TestClient(build_app(handler, IngressSettings())) as browser:
         assert browser.get("/").status_code == 404
 
 
@@ -375,5 +379,5 @@ def test_a_client_that_leaves_ends_its_answer(client):
 
     asyncio.run(leave())
     assert client.replica.num_ended == 1
-    assert client.front._num_requests == 0
+    assert client.handler._num_requests == 0
     assert 'code="cancelled"' in client.get("/metrics").text

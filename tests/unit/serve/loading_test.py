@@ -13,7 +13,7 @@ from palo.errors import ConfigError, DataError
 from palo.inference.engine import EngineSettings
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.serve.loading import grouped, load_engine, load_models
+from palo.serve.loading import group_by_base, load_engine, load_models
 from palo.serve.settings import ModelSource, ReplicaSettings, ScaleSettings, ServeSettings
 
 SMALL = EngineSettings(num_slots=4, max_context=96)
@@ -49,20 +49,20 @@ def test_models_on_one_base_answer_as_each_alone(adapted_stages):
     for name, found in zip(adapted_stages, together, strict=True):
         alone = load_trained(adapted_stages[name])
         assert answers(alone.model, alone.tokenizer, {}, [None]) == [found]
-    voices = loaded.voices
-    assert [voices[name].adapter for name in adapted_stages] == ["first", "second"]
-    assert voices["first"].version != voices["second"].version
+    served_models = loaded.served_models
+    assert [served_models[name].adapter for name in adapted_stages] == ["first", "second"]
+    assert served_models["first"].version != served_models["second"].version
 
 
 def test_a_model_that_stands_alone_is_merged(adapted_stages):
     loaded = load_models(sources({"only": adapted_stages["first"]}), "cpu")
     assert not loaded.adapters
-    assert loaded.voices["only"].adapter is None
+    assert loaded.served_models["only"].adapter is None
     assert loaded.preprocessing.image_size == 32
 
 
 def test_models_are_put_together_by_their_base(adapted_stages, finished_stage):
-    groups = grouped(sources(adapted_stages | {"plain": finished_stage}))
+    groups = group_by_base(sources(adapted_stages | {"plain": finished_stage}))
     assert [[source.name for source in group] for group in groups] == [
         ["first", "second"],
         ["plain"],
@@ -72,17 +72,17 @@ def test_models_are_put_together_by_their_base(adapted_stages, finished_stage):
 def test_two_models_of_one_name_are_refused(finished_stage):
     twice = sources({"a": finished_stage}) * 2
     with pytest.raises(ConfigError, match="two models have one name: a"):
-        grouped(twice)
+        group_by_base(twice)
 
 
 def test_a_stage_that_only_captions_is_refused(caption_stage):
     with pytest.raises(ConfigError, match="can't talk"):
-        grouped(sources({"a": caption_stage}))
+        group_by_base(sources({"a": caption_stage}))
 
 
 def test_a_folder_without_a_model_is_told(tmp_path):
     with pytest.raises(DataError, match="no finished model here"):
-        grouped(sources({"a": tmp_path}))
+        group_by_base(sources({"a": tmp_path}))
 
 
 def test_a_run_leads_to_its_finetune_stage(adapted_stages):
@@ -114,7 +114,7 @@ def test_both_say_the_same(adapted_stages, vllm_like):
     answers = []
     for backend in ("built-in", "vllm"):
         loaded, engine = load_engine(sources, TWO_SLOTS, backend)
-        assert loaded.voices["first"].adapter is None
+        assert loaded.served_models["first"].adapter is None
         answers.append(said(engine))
         engine.close()
     assert len(answers[0]) > 3

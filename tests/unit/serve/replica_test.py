@@ -26,7 +26,7 @@ def replica(finished_stage):
 
 async def items_of(replica, ask):
     """Returns what a replica says about the answer, without its last word about the engine."""
-    said = [item for items in [i async for i in replica.answer(ask)] for item in items]
+    said = [item for items in [i async for i in replica.generate(ask)] for item in items]
     return said[:-1] if isinstance(said[-1], ReplicaReport) else said
 
 
@@ -120,7 +120,7 @@ def test_several_answers_have_seeds_of_their_own(replica, ask):
 
 def test_its_last_word_is_what_its_engine_has_done(replica, ask):
     async def last():
-        return [items async for items in replica.answer(ask())][-1]
+        return [items async for items in replica.generate(ask())][-1]
 
     (report,) = asyncio.run(last())
     assert (report.model, report.stats.num_running) == ("palo", 0)
@@ -165,7 +165,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(replica, ask):
 
 def test_leaving_frees_the_slot(replica, ask):
     async def leave():
-        async with aclosing(replica.answer(ask(max_tokens=100))) as items:
+        async with aclosing(replica.generate(ask(max_tokens=100))) as items:
             await anext(items)
             await anext(items)
         for _ in range(200):
@@ -189,7 +189,7 @@ def test_a_replica_that_goes_away_says_so(finished_stage, ask):
     replica = ModelReplica((ModelSource(name="palo", folder=finished_stage),), SETTINGS)
 
     async def close_meanwhile():
-        answers = replica.answer(ask(max_tokens=150))
+        answers = replica.generate(ask(max_tokens=150))
         found = await anext(answers)
         replica._engine.close()
         async for items in answers:

@@ -94,7 +94,7 @@ def test_a_short_body_is_read_at_once_and_a_long_one_aside(monkeypatch):
     for file in (SMALL, LARGE):
         read([image(url_of(file))])
     assert threads[0] == threading.main_thread().name
-    assert threads[1].startswith("palo-intake")
+    assert threads[1].startswith("palo-read")
 
 
 def test_a_large_data_url_is_no_text():

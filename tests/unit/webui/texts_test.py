@@ -6,7 +6,7 @@ import pytest
 
 from palo import languages
 from palo.api_errors import APIErrorCode
-from palo.client import ClientCode, EndpointError
+from palo.client import ClientErrorCode, EndpointError
 from palo.webui import texts as words
 from palo.webui.texts import chosen_language, page_texts
 
@@ -21,7 +21,7 @@ _SCRIPTS = {
 }
 # Names that every language writes in Latin letters here.
 _NAMES = re.compile(r"\{\w+\}|API|PNG|JPEG|WebP")
-_CODES = [*APIErrorCode, *ClientCode]
+_CODES = [*APIErrorCode, *ClientErrorCode]
 _EVERY = list(languages.codes())
 
 

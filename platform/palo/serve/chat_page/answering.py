@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from palo.api_errors import APIErrorCode
 from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError
-from palo.client.answers import Reading
+from palo.client.answers import AnswerReader
 from palo.errors import PaloError
 
 # Showing every token would cost the page more than the tokens themselves.
@@ -32,7 +32,7 @@ class AnswerProgress:
     """
 
     text: str = ""
-    reading: Reading | None = None
+    reading: AnswerReader | None = None
     first_s: float | None = None
     last_s: float = 0.0
     stopped: bool = False

@@ -22,7 +22,7 @@ def event(values: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(values) + b"\n\n"
 
 
-class AnswerWriter:
+class CompletionWriter:
     """Writes the answers to one request, as a whole or in chunks.
 
     Args:
@@ -30,7 +30,7 @@ class AnswerWriter:
         version: Names the weights, as OpenAI's `system_fingerprint`.
         num_choices: How many answers there are.
         with_logprobs: Whether tokens are told.
-        tells_cached: Whether usage tells how much of a prompt was known; else it says 0.
+        reports_cached: Whether usage tells how much of a prompt was known; else it says 0.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class AnswerWriter:
         num_choices: int = 1,
         *,
         with_logprobs: bool = False,
-        tells_cached: bool = True,
+        reports_cached: bool = True,
     ) -> None:
         self._head = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
@@ -49,19 +49,19 @@ class AnswerWriter:
             "system_fingerprint": version,
         }
         self._with_logprobs = with_logprobs
-        self._tells_cached = tells_cached
+        self._reports_cached = reports_cached
         self._texts = [""] * num_choices
         self._tokens: list[list[TokenText]] = [[] for _ in range(num_choices)]
         self._finishes: list[str | None] = [None] * num_choices
-        self._taken: list[TokenUsage] = []
+        self._usages: list[TokenUsage] = []
 
-    def add(self, piece: Delta) -> None:
+    def add(self, delta: Delta) -> None:
         """Takes what is added to an answer."""
-        self._texts[piece.choice] += piece.text
-        self._tokens[piece.choice] += piece.tokens
-        self._finishes[piece.choice] = piece.finish or self._finishes[piece.choice]
-        if piece.usage is not None:
-            self._taken.append(piece.usage)
+        self._texts[delta.choice] += delta.text
+        self._tokens[delta.choice] += delta.tokens
+        self._finishes[delta.choice] = delta.finish or self._finishes[delta.choice]
+        if delta.usage is not None:
+            self._usages.append(delta.usage)
 
     @property
     def text(self) -> str:
@@ -70,11 +70,11 @@ class AnswerWriter:
 
     def usage(self) -> dict[str, Any]:
         """Returns what the answers took that have ended: the prompt once, however many they are."""
-        prompt = max((taken.prompt_tokens for taken in self._taken), default=0)
-        completion = sum(taken.completion_tokens for taken in self._taken)
+        prompt = max((usage.prompt_tokens for usage in self._usages), default=0)
+        completion = sum(usage.completion_tokens for usage in self._usages)
         # What the first answer computed the others find: that is no saving of the client's.
-        cached = min((taken.cached_tokens for taken in self._taken), default=0)
-        cached *= self._tells_cached
+        cached = min((usage.cached_tokens for usage in self._usages), default=0)
+        cached *= self._reports_cached
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
@@ -104,14 +104,14 @@ class AnswerWriter:
         delta = {"role": "assistant", "content": ""}
         return [self._chunk(number, delta) for number in range(len(self._texts))]
 
-    def chunks(self, piece: Delta) -> list[dict[str, Any]]:
+    def chunks(self, delta: Delta) -> list[dict[str, Any]]:
         """Returns the chunks of a piece: one with what is new, one that ends the answer."""
         found = []
-        if piece.text or piece.tokens:
-            logprobs = self._logprobs(piece.tokens)
-            found.append(self._chunk(piece.choice, {"content": piece.text}, logprobs))
-        if piece.finish:
-            found.append(self._chunk(piece.choice, {}, None, piece.finish))
+        if delta.text or delta.tokens:
+            logprobs = self._logprobs(delta.tokens)
+            found.append(self._chunk(delta.choice, {"content": delta.text}, logprobs))
+        if delta.finish:
+            found.append(self._chunk(delta.choice, {}, None, delta.finish))
         return found
 
     def usage_chunk(self) -> dict[str, Any]:
@@ -140,12 +140,12 @@ class AnswerWriter:
     def _logprobs(self, tokens: Sequence[TokenText]) -> dict[str, Any] | None:
         if not self._with_logprobs:
             return None
-        told = [
+        entries = [
             _token(token.data, token.logprob)
             | {"top_logprobs": [_token(data, logprob) for data, logprob in token.top]}
             for token in tokens
         ]
-        return {"content": told, "refusal": None}
+        return {"content": entries, "refusal": None}
 
 
 def _token(data: bytes, logprob: float) -> dict[str, Any]:

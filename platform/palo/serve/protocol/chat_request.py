@@ -222,7 +222,7 @@ def read_request(body: bytes | bytearray, bounds: ProtocolBounds) -> ChatRequest
         bounds: How much it may ask for.
 
     Raises:
-        Refusal: If it isn't JSON, isn't a chat completion, or asks for too much.
+        APIError: If it isn't JSON, isn't a chat completion, or asks for too much.
     """
     try:
         # Looking for each text among those seen before costs four times what making it does.
@@ -240,14 +240,14 @@ def read_request(body: bytes | bytearray, bounds: ProtocolBounds) -> ChatRequest
     return request
 
 
-def sampling_of(request: ChatRequest, bounds: ProtocolBounds) -> Sampling:
+def sampling_from(request: ChatRequest, bounds: ProtocolBounds) -> Sampling:
     """Returns how the answers to a request are drawn, all but what ends an answer of the model.
 
     Without a temperature the likeliest tokens are taken: answers about an image should be right
     before they are varied.
 
     Raises:
-        Refusal: If values contradict the engine's ranges.
+        APIError: If values contradict the engine's ranges.
     """
     num_logprobs = (request.top_logprobs or 0) if request.logprobs else None
     limit = request.max_completion_tokens or request.max_tokens or bounds.default_max_tokens

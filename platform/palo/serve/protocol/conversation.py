@@ -71,7 +71,7 @@ _INSTRUCTORS = ("system", "developer")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImagePlace:
+class ImageReference:
     """An image of a request.
 
     Attributes:
@@ -94,7 +94,7 @@ class ChatConversation:
     """
 
     conversation: Conversation
-    images: tuple[ImagePlace, ...]
+    images: tuple[ImageReference, ...]
     language: str | None
 
 
@@ -113,7 +113,7 @@ def read_conversation(
         max_images: Most images of all messages.
 
     Raises:
-        Refusal: If they are in no such order, or have too many images.
+        APIError: If they are in no such order, or have too many images.
     """
     images = tuple(_images(messages))
     if len(images) > max_images:
@@ -154,7 +154,7 @@ def _turns(messages: Sequence[RequestMessage], start: int) -> list[Turn]:
     return turns
 
 
-def _images(messages: Sequence[RequestMessage]) -> Iterator[ImagePlace]:
+def _images(messages: Sequence[RequestMessage]) -> Iterator[ImageReference]:
     for number, message in enumerate(messages):
         if isinstance(message.content, str):
             continue
@@ -169,7 +169,7 @@ def _images(messages: Sequence[RequestMessage]) -> Iterator[ImagePlace]:
                     param=param,
                     code=APIErrorCode.INVALID_REQUEST,
                 )
-            yield ImagePlace(url=part.image_url.url, param=param)
+            yield ImageReference(url=part.image_url.url, param=param)
 
 
 def _misplaced(fact: str, number: int) -> APIError:

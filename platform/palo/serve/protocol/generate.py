@@ -116,5 +116,5 @@ class ReplicaReport:
     stats: EngineStats
 
 
-Item = Started | Delta | APIError | ReplicaReport
+ReplicaEvent = Started | Delta | APIError | ReplicaReport
 """What comes from a replica: it has begun, pieces, why it can't go on, and what it counted."""

@@ -19,7 +19,7 @@ _PIECE = 256 << 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Separated:
+class SeparatedBody:
     """A body in two parts.
 
     Attributes:
@@ -31,7 +31,7 @@ class Separated:
     files: Mapping[str, bytes | memoryview] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def separate(body: bytes | bytearray, max_text_bytes: int) -> Separated:
+def separate_large_images(body: bytes | bytearray, max_text_bytes: int) -> SeparatedBody:
     """Separates the large images of a body from its text.
 
     Only a whole JSON string that begins with `data:` is taken out. A name that a client makes up
@@ -42,10 +42,10 @@ def separate(body: bytes | bytearray, max_text_bytes: int) -> Separated:
         max_text_bytes: Most bytes of it without large images.
 
     Raises:
-        Refusal: If there are more.
+        APIError: If there are more.
     """
     if len(body) <= max_text_bytes:
-        return Separated(text=body)
+        return SeparatedBody(text=body)
     parts: list[bytes | bytearray] = []
     files: dict[str, bytes | memoryview] = {}
     num_bytes = copied = place = 0
@@ -70,7 +70,7 @@ def separate(body: bytes | bytearray, max_text_bytes: int) -> Separated:
             fix=f"Send at most {max_text_bytes} bytes of JSON beside images in base64.",
             code=APIErrorCode.BODY_TOO_LARGE,
         )
-    return Separated(text=b"".join((*parts, body[copied:])), files=files)
+    return SeparatedBody(text=b"".join((*parts, body[copied:])), files=files)
 
 
 def _is_escaped(body: bytes | bytearray, quote: int) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from palo.api_errors import APIErrorCode
 from palo.client import ChatQuestion, Endpoint, EndpointError, Usage, user
-from palo.client.answers import Reading
+from palo.client.answers import AnswerReader
 from palo.serve.chat_page.answering import AnswerProgress, RunningAnswers, progress_of
 
 
@@ -82,7 +82,7 @@ def test_an_error_keeps_what_came_before_it(follow):
 
 def test_an_answer_that_comes_in_one_moment_is_as_fast_as_its_whole_time():
     assert AnswerProgress().tokens_per_s == 0
-    reading = Reading(usage=Usage(prompt_tokens=1, completion_tokens=8))
+    reading = AnswerReader(usage=Usage(prompt_tokens=1, completion_tokens=8))
     assert AnswerProgress(first_s=2.0, last_s=2.01, reading=reading).tokens_per_s == 8 / 2.01
     assert AnswerProgress(first_s=2.0, last_s=2.5, reading=reading).tokens_per_s == 14
 

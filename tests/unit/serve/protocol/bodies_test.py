@@ -2,7 +2,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from palo.inference.request import TokenUsage
-from palo.serve.protocol.bodies import DONE, AnswerWriter, event, models_body
+from palo.serve.protocol.bodies import DONE, CompletionWriter, event, models_body
 from palo.serve.protocol.generate import Delta, TokenText
 
 TAKEN = TokenUsage(
@@ -22,7 +22,7 @@ PIECES = (
 
 @pytest.fixture
 def writer():
-    return AnswerWriter("palo", "fp_1", 2)
+    return CompletionWriter("palo", "fp_1", 2)
 
 
 def test_a_whole_answer(writer):
@@ -57,7 +57,7 @@ def test_chunks_say_the_same(writer):
 
 
 def test_logprobs_are_told_with_their_bytes():
-    writer = AnswerWriter("palo", "fp_1", with_logprobs=True)
+    writer = CompletionWriter("palo", "fp_1", with_logprobs=True)
     half = "ক".encode()[:2]
     writer.add(Delta(tokens=(TokenText(data=half, logprob=-0.5, top=((b"a", -1.0),)),)))
     writer.add(Delta(text="x", finish="stop", usage=TAKEN))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from palo.api_errors import APIError, APIErrorCode
-from palo.serve.protocol.chat_request import ProtocolBounds, read_request, sampling_of
+from palo.serve.protocol.chat_request import ProtocolBounds, read_request, sampling_from
 
 BOUNDS = ProtocolBounds()
 QUESTION = [{"role": "user", "content": "What is this?"}]
@@ -16,7 +16,7 @@ def read(bounds=BOUNDS, **values):
 
 def refused(bounds=BOUNDS, **values):
     with pytest.raises(APIError) as caught:
-        sampling_of(read(bounds, **values), bounds)
+        sampling_from(read(bounds, **values), bounds)
     assert caught.value.code is APIErrorCode.INVALID_REQUEST
     return caught.value
 
@@ -36,7 +36,7 @@ def test_a_whole_request_is_read():
         language="bn",
         n=2,
     )
-    sampling = sampling_of(request, BOUNDS)
+    sampling = sampling_from(request, BOUNDS)
     assert (sampling.temperature, sampling.top_p, sampling.top_k) == (1.0, 0.5, 7)
     assert (sampling.repetition_penalty, sampling.seed, sampling.stop) == (1.5, 3, ("END",))
     assert (sampling.num_logprobs, sampling.max_tokens) == (2, 9)
@@ -44,10 +44,10 @@ def test_a_whole_request_is_read():
 
 
 def test_what_isnt_said_has_defaults():
-    sampling = sampling_of(read(), BOUNDS)
+    sampling = sampling_from(read(), BOUNDS)
     assert (sampling.temperature, sampling.max_tokens) == (0.0, BOUNDS.default_max_tokens)
     assert (sampling.num_logprobs, sampling.stop) == (None, ())
-    assert sampling_of(read(logprobs=True), BOUNDS).num_logprobs == 0
+    assert sampling_from(read(logprobs=True), BOUNDS).num_logprobs == 0
 
 
 def test_fields_of_openai_that_change_nothing_are_taken():

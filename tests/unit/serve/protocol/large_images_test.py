@@ -5,7 +5,7 @@ import random
 import pytest
 
 from palo.api_errors import APIError, APIErrorCode
-from palo.serve.protocol.large_images import separate
+from palo.serve.protocol.large_images import separate_large_images
 
 MAX_TEXT = 4000
 FILE = random.Random(7).randbytes(90_000)
@@ -14,7 +14,7 @@ URL = "data:image/png;base64," + base64.b64encode(FILE).decode()
 
 def read(body, max_text_bytes=MAX_TEXT):
     """Returns the JSON of a body with its large images put back."""
-    separated = separate(body, max_text_bytes)
+    separated = separate_large_images(body, max_text_bytes)
     assert len(separated.text) <= max_text_bytes
 
     def back(value):
@@ -54,7 +54,7 @@ def test_slashes_may_be_escaped_as_php_does():
 
 def test_a_short_body_stays_as_it_is():
     body = json.dumps({"url": URL}).encode()
-    separated = separate(body, len(body))
+    separated = separate_large_images(body, len(body))
     assert separated.text is body
     assert not separated.files
 
@@ -71,7 +71,7 @@ def test_a_short_body_stays_as_it_is():
 )
 def test_other_text_is_bounded(text):
     with pytest.raises(APIError) as caught:
-        separate(json.dumps({"text": text, "url": URL}).encode(), MAX_TEXT)
+        separate_large_images(json.dumps({"text": text, "url": URL}).encode(), MAX_TEXT)
     assert caught.value.code is APIErrorCode.BODY_TOO_LARGE
 
 
@@ -86,4 +86,4 @@ def test_other_text_is_bounded(text):
 )
 def test_what_is_no_json_stays_none(body):
     with pytest.raises((APIError, json.JSONDecodeError)):
-        json.loads(bytes(separate(body, MAX_TEXT).text))
+        json.loads(bytes(separate_large_images(body, MAX_TEXT).text))

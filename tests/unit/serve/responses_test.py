@@ -1,8 +1,8 @@
 import asyncio
 
-from palo.client.answers import Events
+from palo.client.answers import EventParser
 from palo.serve.protocol.bodies import KEEP_ALIVE
-from palo.serve.replies import kept_alive
+from palo.serve.responses import with_keep_alive
 
 
 def test_a_silent_stream_gets_comments_until_it_speaks():
@@ -18,7 +18,7 @@ def test_a_silent_stream_gets_comments_until_it_speaks():
                 ended.append(True)
 
         came = []
-        async for event in kept_alive(events(), 0.01):
+        async for event in with_keep_alive(events(), 0.01):
             came.append(event)
             if came[1:] == [KEEP_ALIVE] * 3:
                 go_on.set()
@@ -28,7 +28,7 @@ def test_a_silent_stream_gets_comments_until_it_speaks():
     assert [event for event in came if event != KEEP_ALIVE] == [b"data: 1\n\n", b"data: 2\n\n"]
     assert came.count(KEEP_ALIVE) >= 3
     assert ended == [True]
-    assert Events().feed(b"".join(came)) == [b"1", b"2"]
+    assert EventParser().feed(b"".join(came)) == [b"1", b"2"]
 
 
 def test_leaving_ends_what_is_waited_for():
@@ -42,7 +42,7 @@ def test_leaving_ends_what_is_waited_for():
             finally:
                 ended.set()
 
-        stream = kept_alive(events(), 60.0)
+        stream = with_keep_alive(events(), 60.0)
         assert await anext(stream) == b"data: 1\n\n"
         waiting = asyncio.create_task(anext(stream))
         await asyncio.sleep(0)
