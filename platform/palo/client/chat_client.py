@@ -31,6 +31,8 @@ from palo.endpoint.credentials import (
 )
 from palo.endpoint.replies import IDENTITY, ReplyBody
 
+_JSON = {"Content-Type": "application/json"}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
@@ -84,9 +86,6 @@ class Endpoint:
 def _tls() -> ssl.SSLContext:
     """Reads the certificates of authorities once: that takes tens of milliseconds of a core."""
     return httpx.create_ssl_context()
-
-
-_JSON = {"Content-Type": "application/json"}
 
 
 class Answer:
@@ -213,9 +212,6 @@ class ChatClient:
         if body.fault and response.is_success:
             raise protocol_error(self._endpoint.url, body.fault)
         return body.data
-
-
-_JSON = {"Content-Type": "application/json"}
 
 
 class AsyncAnswer:

@@ -8,6 +8,9 @@ from typing import Protocol
 from palo.errors import PaloError, ResourceError
 from palo.inference.request import Output, Request
 
+Listener = Callable[[Output], None]
+"""Receives the outputs of one request, in order, on a thread of the engine; it must not block."""
+
 
 class EngineFullError(ResourceError):
     """The queue is full; the same request can be taken later.
@@ -127,10 +130,6 @@ class EngineStats:
     first_tokens: int
     first_token_s: float
     step_s: float
-
-
-Listener = Callable[[Output], None]
-"""Receives the outputs of one request, in order, on a thread of the engine; it must not block."""
 
 
 class InferenceEngine(Protocol):

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from transformers import LlamaConfig
 
 
+_TEXT, _IMAGE = b"t", b"i"
+
+
 class KVCache:
     """Keys and values of every layer for a fixed number of sequences, allocated once.
 
@@ -53,9 +56,6 @@ class KVCache:
             length: Number of tokens.
         """
         return self.kv[:, :, slot, :, start : start + length]
-
-
-_TEXT, _IMAGE = b"t", b"i"
 
 
 class BlockKeys:

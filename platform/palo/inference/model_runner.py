@@ -24,6 +24,10 @@ _LEAST_LENGTH = 64
 _WARM_UPS = 2
 
 
+# One padded attention instead of one a sequence is worth some padding.
+_LEAST_USEFUL_SHARE = 0.75
+
+
 class StaticDecoder:
     """Decodes one token for each of the first slots, all padded to one length.
 
@@ -101,10 +105,6 @@ class StaticDecoder:
 def _rounded(number: int) -> int:
     """Returns the next power of two."""
     return 1 << (number - 1).bit_length()
-
-
-# One padded attention instead of one a sequence is worth some padding.
-_LEAST_USEFUL_SHARE = 0.75
 
 
 class ModelRunner:

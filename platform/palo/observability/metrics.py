@@ -32,70 +32,9 @@ _COUNTERS: dict[str, tuple[str, Callable[[EngineStats], float]]] = {
     "palo_engine_cached_tokens": ("Places of prompts known", lambda stats: stats.cached_tokens),
     "palo_engine_decode_tokens": ("Tokens generated", lambda stats: stats.decode_tokens),
 }
-
-
-class EngineMetrics(Collector):
-    """Tells Prometheus what engines counted; a replica that says no more is left out.
-
-    Args:
-        clock: Seconds that only go forward.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._newest: dict[tuple[str, str], _Report] = {}
-
-    def update(self, model: str, replica: str, stats: EngineStats) -> None:
-        """Keeps the newest counts of a replica."""
-        self._newest[model, replica] = _Report(stats=stats, received_s=self._clock())
-
-    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """See Collector."""
-        oldest = self._clock() - _STATS_FRESH_S
-        self._newest = {
-            key: report for key, report in self._newest.items() if report.received_s >= oldest
-        }
-        for name, (text, value) in _GAUGES.items():
-            yield self._filled(GaugeMetricFamily(name, text, labels=_ENGINE_LABELS), value)
-        for name, (text, value) in _COUNTERS.items():
-            yield self._filled(CounterMetricFamily(name, text, labels=_ENGINE_LABELS), value)
-        finished = CounterMetricFamily(
-            _FINISHED, "Answers that ended, by why", labels=_FINISHED_LABELS
-        )
-        for key, report in self._newest.items():
-            for reason, count in report.stats.num_finished.items():
-                finished.add_metric((*key, reason), count)
-        yield finished
-
-    def series(self) -> dict[str, tuple[str, ...]]:
-        """Returns the labels of each series that there can be, by its name."""
-        counters = {f"{name}_total": _ENGINE_LABELS for name in _COUNTERS}
-        return (
-            dict.fromkeys(_GAUGES, _ENGINE_LABELS)
-            | counters
-            | {f"{_FINISHED}_total": _FINISHED_LABELS}
-        )
-
-    def _filled(
-        self,
-        family: GaugeMetricFamily | CounterMetricFamily,
-        value: Callable[[EngineStats], float],
-    ) -> GaugeMetricFamily | CounterMetricFamily:
-        for key, report in self._newest.items():
-            family.add_metric(key, value(report.stats))
-        return family
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Report:
-    stats: EngineStats
-    received_s: float
-
-
 OK = "ok"
 CANCELLED = "cancelled"
 UNKNOWN = "unknown"
-
 _CODES = frozenset(APIErrorCode) | {OK, CANCELLED}
 _FIRST_TOKEN_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _TOKEN_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
@@ -226,3 +165,61 @@ class Metrics:
             model if model is not None and model in self._models else UNKNOWN,
             language if language is not None and known else UNKNOWN,
         )
+
+
+class EngineMetrics(Collector):
+    """Tells Prometheus what engines counted; a replica that says no more is left out.
+
+    Args:
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._newest: dict[tuple[str, str], _Report] = {}
+
+    def update(self, model: str, replica: str, stats: EngineStats) -> None:
+        """Keeps the newest counts of a replica."""
+        self._newest[model, replica] = _Report(stats=stats, received_s=self._clock())
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """See Collector."""
+        oldest = self._clock() - _STATS_FRESH_S
+        self._newest = {
+            key: report for key, report in self._newest.items() if report.received_s >= oldest
+        }
+        for name, (text, value) in _GAUGES.items():
+            yield self._filled(GaugeMetricFamily(name, text, labels=_ENGINE_LABELS), value)
+        for name, (text, value) in _COUNTERS.items():
+            yield self._filled(CounterMetricFamily(name, text, labels=_ENGINE_LABELS), value)
+        finished = CounterMetricFamily(
+            _FINISHED, "Answers that ended, by why", labels=_FINISHED_LABELS
+        )
+        for key, report in self._newest.items():
+            for reason, count in report.stats.num_finished.items():
+                finished.add_metric((*key, reason), count)
+        yield finished
+
+    def series(self) -> dict[str, tuple[str, ...]]:
+        """Returns the labels of each series that there can be, by its name."""
+        counters = {f"{name}_total": _ENGINE_LABELS for name in _COUNTERS}
+        return (
+            dict.fromkeys(_GAUGES, _ENGINE_LABELS)
+            | counters
+            | {f"{_FINISHED}_total": _FINISHED_LABELS}
+        )
+
+    def _filled(
+        self,
+        family: GaugeMetricFamily | CounterMetricFamily,
+        value: Callable[[EngineStats], float],
+    ) -> GaugeMetricFamily | CounterMetricFamily:
+        for key, report in self._newest.items():
+            family.add_metric(key, value(report.stats))
+        return family
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Report:
+    stats: EngineStats
+    received_s: float

@@ -18,6 +18,8 @@ API_PATHS = ("/v1/", "/metrics", "/healthz")
 
 _MESSAGE_TOO_BIG = 1009
 _COOKIE = b"cookie"
+_RETRY_S = 2.0
+_LONGEST_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,10 +121,6 @@ def _is_long(scope: Scope, bounds: HeadBounds) -> bool:
     except APIError:
         return True
     return False
-
-
-_RETRY_S = 2.0
-_LONGEST_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,6 +24,10 @@ _SECRET_BYTES = 32
 _ID_BYTES = 4
 _MAX_NAME = 64
 _DIGEST_CHARACTERS = 64
+KEY_FILE = Path("runs/keys.json")
+"""Where keys are kept unless another file is named."""
+_ADD = "Add a key: python jobs/keys.py add NAME"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,13 +113,6 @@ UNKEYED = ApiKey(
     limits=KeyLimits(requests_per_minute=None, tokens_per_minute=None, concurrent=None),
 )
 """Stands for everybody where no keys are asked for."""
-
-
-KEY_FILE = Path("runs/keys.json")
-"""Where keys are kept unless another file is named."""
-
-_ADD = "Add a key: python jobs/keys.py add NAME"
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:

@@ -82,6 +82,48 @@ class Lease:
             self._rate_limiter._leave(self._key_id)
 
 
+class TokenMeter:
+    """Takes the tokens of one request's answers from its key's allowance.
+
+    Args:
+        lease: Of the request.
+        num_choices: How many answers there are.
+    """
+
+    def __init__(self, lease: Lease, num_choices: int) -> None:
+        self._lease = lease
+        self._prompt_tokens = 0
+        self._answer_tokens = [0] * num_choices
+
+    def charge_prompt(self, prompt_tokens: int) -> None:
+        """A replica has taken the prompt; one that begins anew elsewhere is not paid for again.
+
+        Args:
+            prompt_tokens: Tokens of it, each image with all of its own.
+        """
+        self._pay_prompt(prompt_tokens)
+        self._answer_tokens = [0] * len(self._answer_tokens)
+
+    def charge_delta(self, choice: int, usage: TokenUsage | None) -> None:
+        """A step of the engine has added to an answer.
+
+        Args:
+            choice: Number of the answer.
+            usage: What it took, with its last step.
+        """
+        if usage is None:  # a step adds one token
+            self._answer_tokens[choice] += 1
+            self._lease.charge(1)
+            return
+        self._lease.charge(usage.completion_tokens - self._answer_tokens[choice])
+        self._answer_tokens[choice] = usage.completion_tokens
+        self._pay_prompt(usage.prompt_tokens)
+
+    def _pay_prompt(self, num_tokens: int) -> None:
+        self._lease.charge(max(0, num_tokens - self._prompt_tokens))
+        self._prompt_tokens = max(self._prompt_tokens, num_tokens)
+
+
 class _Account:
     def __init__(self, limits: KeyLimits, share: float, now: float, running: int) -> None:
         self.limits = limits
@@ -137,45 +179,3 @@ def _too_many(what: str, limit: int | None, wait_s: float) -> APIError:
         code=APIErrorCode.RATE_LIMIT_EXCEEDED,
         retry_after_s=wait_s,
     )
-
-
-class TokenMeter:
-    """Takes the tokens of one request's answers from its key's allowance.
-
-    Args:
-        lease: Of the request.
-        num_choices: How many answers there are.
-    """
-
-    def __init__(self, lease: Lease, num_choices: int) -> None:
-        self._lease = lease
-        self._prompt_tokens = 0
-        self._answer_tokens = [0] * num_choices
-
-    def charge_prompt(self, prompt_tokens: int) -> None:
-        """A replica has taken the prompt; one that begins anew elsewhere is not paid for again.
-
-        Args:
-            prompt_tokens: Tokens of it, each image with all of its own.
-        """
-        self._pay_prompt(prompt_tokens)
-        self._answer_tokens = [0] * len(self._answer_tokens)
-
-    def charge_delta(self, choice: int, usage: TokenUsage | None) -> None:
-        """A step of the engine has added to an answer.
-
-        Args:
-            choice: Number of the answer.
-            usage: What it took, with its last step.
-        """
-        if usage is None:  # a step adds one token
-            self._answer_tokens[choice] += 1
-            self._lease.charge(1)
-            return
-        self._lease.charge(usage.completion_tokens - self._answer_tokens[choice])
-        self._answer_tokens[choice] = usage.completion_tokens
-        self._pay_prompt(usage.prompt_tokens)
-
-    def _pay_prompt(self, num_tokens: int) -> None:
-        self._lease.charge(max(0, num_tokens - self._prompt_tokens))
-        self._prompt_tokens = max(self._prompt_tokens, num_tokens)

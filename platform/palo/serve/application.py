@@ -1,4 +1,4 @@
-"""The Ray Serve application: an ingress, and a deployment for each base of models."""
+"""The Ray Serve application: an ingress, and a deployment for each base model."""
 
 import gc
 import sys
@@ -33,27 +33,27 @@ _HEALTH_TIMEOUT_S = 30.0
 
 
 class Ingress:
-    """Takes requests from the world and passes them to the models.
+    """The deployment that serves HTTP requests and sends them to the model deployments.
 
     Args:
-        settings: The endpoint.
-        handles: The deployments, by name.
-        places: In which of them each model is, by name of the model.
+        settings: Settings of the endpoint.
+        handles: Handles of the model deployments, by name.
+        deployments: Name of each model's deployment, by name of the model.
     """
 
     def __init__(
         self,
         settings: ServeSettings,
         handles: Mapping[str, DeploymentHandle],
-        places: Mapping[str, str],
+        deployments: Mapping[str, str],
     ) -> None:
         self._settings = settings
-        self._calls = {model: _call(handles[place]) for model, place in places.items()}
+        self._calls = {model: _call(handles[name]) for model, name in deployments.items()}
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
-        """Returns the web application; Ray Serve asks for it."""
+        """Returns the web application; called by Ray Serve."""
         settings = self._settings
-        # A thread that reads a large request lets the event loop go on after this time.
+        # A thread that reads a large request yields to the event loop after this time.
         sys.setswitchinterval(_SWITCH_S)
         handler = ChatHandler(
             tuple(self._calls),
@@ -72,8 +72,8 @@ class Ingress:
             bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path
         )
         app = build_app(handler, middleware)
-        # What is loaded by now stays: else each full collection goes through all of it, and every
-        # request waits.
+        # Objects loaded by now stay; otherwise each full collection would traverse all of them
+        # while every request waits.
         gc.collect()
         gc.freeze()
         return app
@@ -87,30 +87,33 @@ def _call(handle: DeploymentHandle) -> ReplicaCall:
 def application(settings: ServeSettings) -> "Application":
     """Builds the application.
 
+    Args:
+        settings: Settings of the endpoint.
+
     Raises:
-        ConfigError: If a setting is out of range, or models have one name.
+        ConfigError: If a setting is out of range, or two models have the same name.
         DataError: If a folder holds no finished stage.
     """
     config.check(settings)
     bound: dict[str, Application] = {}
-    places: dict[str, str] = {}
+    deployments: dict[str, str] = {}
     groups = group_by_base(settings.models)
-    if settings.replica.backend == "vllm":  # which knows one set of weights
+    if settings.replica.backend == "vllm":  # it runs merged weights only
         groups = [(source,) for group in groups for source in group]
     for group in groups:
         name = f"model-{group[0].name}"
         bound[name] = _model_deployment(name, group, settings)
-        places |= {source.name: name for source in group}
+        deployments |= {source.name: name for source in group}
     options = {
         "name": "ingress",
         "num_replicas": settings.access.num_ingresses,
-        # What is asked beside completions comes on top.
+        # Requests other than completions are not part of max_requests.
         "max_ongoing_requests": 2 * settings.max_requests,
         "graceful_shutdown_timeout_s": settings.scale.drain_s,
         "ray_actor_options": {"num_cpus": 0},
     }
     ingress = serve.deployment(serve.ingress()(Ingress), **options)
-    return ingress.bind(settings, bound, places)
+    return ingress.bind(settings, bound, deployments)
 
 
 def _model_deployment(

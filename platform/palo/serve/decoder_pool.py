@@ -1,4 +1,4 @@
-"""Which images a request may bring."""
+"""A pool of decoder processes for untrusted images, with the rules that images must follow."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,10 @@ from palo.reasons import Reason
 from palo.security.fair_threads import FairThreads
 
 _HOST = re.compile(r"(?!-)[a-z0-9.-]+(?<!-)(:\d{1,5})?")
+_TOO_LARGE = (Reason.IMAGE_TOO_LARGE, Reason.IMAGE_FILE_TOO_LARGE)
+Pixels = npt.NDArray[np.uint8]
+_RETRY_S = 2.0
+_NICENESS = 5
 
 
 def _limits() -> ImageLimits:
@@ -24,22 +28,21 @@ def _limits() -> ImageLimits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRules:
-    """Which images are taken, from where, and what they may cost.
+    """Limits of images, servers they may be fetched from, and resources to decode them.
 
-    Of an image with several frames the first one alone is ever decoded.
+    Only the first frame of an image is ever decoded.
 
     Attributes:
-        limits: How much one may ask for.
-        allowed_hosts: Servers of the internet that images may be fetched from, as
-            `images.example.org`, with a port if it isn't the usual one; none by default. Names
-            outside ASCII are written as `xn--...`.
-        allow_http: Fetches without encryption too.
-        connect_s: How long a server may take to answer a call.
-        fetch_s: How long it may take until the whole image is here.
-        max_fetches: Images that are fetched at once.
-        num_decoders: Processes that decode.
-        max_decoder_bytes: Memory of each of them.
-        max_waiting: Images that may wait for a fetch, and for a decoder.
+        limits: Limits of one image.
+        allowed_hosts: Servers that images may be fetched from, as `images.example.org`, with a port
+            unless it is the default; none by default. Names outside ASCII are written as `xn--...`.
+        allow_http: Allows http:// addresses too.
+        connect_s: Seconds for connecting to a server.
+        fetch_s: Seconds for fetching a whole image.
+        max_fetches: Most concurrent fetches.
+        num_decoders: Number of decoder processes.
+        max_decoder_bytes: Memory of each decoder process.
+        max_waiting: Most images that wait for a fetch, and for a decoder.
     """
 
     limits: ImageLimits = field(default_factory=_limits)
@@ -67,18 +70,15 @@ class ImageRules:
             yield f"max_decoder_bytes must hold a file, not be {self.max_decoder_bytes}"
 
 
-_TOO_LARGE = (Reason.IMAGE_TOO_LARGE, Reason.IMAGE_FILE_TOO_LARGE)
-
-
 def decoding_error(error: ImageError, param: str | None) -> APIError:
-    """Returns the answer for an image that can't be decoded.
+    """Converts the error of an image that can't be decoded.
 
     Args:
-        error: What the decoder met.
-        param: Field of the request that holds it.
+        error: The decoder's error.
+        param: Field of the request that holds the image.
     """
     is_large = error.fact in _TOO_LARGE
-    # What a decoder says about a file may tell of this machine: only sizes are passed on.
+    # A decoder's message may reveal details of this machine: only sizes are passed on.
     return APIError(
         error.fact,
         seen=error.seen if is_large else "",
@@ -88,28 +88,29 @@ def decoding_error(error: ImageError, param: str | None) -> APIError:
     )
 
 
-def busy_error(what: str, retry_after_s: float) -> APIError:
-    """Returns the answer while too many images wait."""
+def busy_error(purpose: str, retry_after_s: float) -> APIError:
+    """Returns the error for too many waiting images.
+
+    Args:
+        purpose: What they wait for, as "to be decoded".
+        retry_after_s: Seconds after which another try is sensible.
+    """
     return APIError(
-        f"too many images wait {what}",
+        f"too many images wait {purpose}",
         fix=f"Try again in {retry_after_s:.0f} s.",
         code=APIErrorCode.OVERLOADED,
         retry_after_s=retry_after_s,
     )
 
 
-Pixels = npt.NDArray[np.uint8]
-
-_RETRY_S = 2.0
-_NICENESS = 5
-
-
 class DecoderPool:
-    """Decodes images; to be used from one event loop.
+    """Decodes images in processes of their own, with the owners taking turns.
+
+    It is used from one event loop, which large images never block.
 
     Args:
-        preprocessing: How an image becomes the tower's input.
-        rules: How many at once, how many may wait, and what one may cost.
+        preprocessing: Preprocessing of images.
+        rules: Number of decoders, length of the queue, and limits of an image.
         command: See `Decoder`.
     """
 
@@ -130,8 +131,8 @@ class DecoderPool:
 
         Args:
             data: The file's bytes.
-            owner: Who brings it.
-            param: Field of the request that holds it.
+            owner: Owner of the request; owners take turns.
+            param: Field of the request that holds the image.
 
         Returns:
             (3, image_size, image_size) uint8.
@@ -149,7 +150,7 @@ class DecoderPool:
             raise decoding_error(error, param) from None
 
     def close(self) -> None:
-        """Ends the processes; images that wait are not decoded any more."""
+        """Ends the processes; waiting images are not decoded."""
         self._threads.close(wait=True)
         for decoder in self._decoders:
             decoder.close()

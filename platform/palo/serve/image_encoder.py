@@ -1,7 +1,7 @@
-"""What the tower gives for images: once for each, however many ask about it at the same time.
+"""Image features of the vision tower, cached and computed once for concurrent requests.
 
-Whether an image was known can be told by the time it takes, so what is known is shared by requests
-of one salt only. What the operator's own store has is no secret, and shared by all.
+A cache hit can be noticed by its time, so that cached features are shared only by requests of one
+salt. Features of the operator's own image store are no secret, and shared by all.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ _LOG = logging.getLogger(__name__)
 
 
 class ImageEncoder:
-    """Gives features of images; to be used from one event loop.
+    """Computes image features; to be used from one event loop.
 
     Args:
-        model: Whose tower.
-        preprocessing: What happens to an image first.
-        rules: Which images are taken.
-        cache_bytes: Memory for the features of images that were asked about.
+        model: The model with the vision tower.
+        preprocessing: Preprocessing of images.
+        rules: Bounds of images.
+        cache_bytes: Memory for cached features.
         store: Features that were computed for training; None if there are none.
 
     Attributes:
-        num_found: Images whose features were known.
-        num_stored: Images whose features the store had.
+        num_found: Images that the cache held.
+        num_stored: Images that the store held.
         num_computed: Images that were computed.
     """
 
@@ -70,12 +70,12 @@ class ImageEncoder:
         """Returns the features (P, D) of each image by its id.
 
         Args:
-            images: Any number.
-            owner: Who brings them; images of several owners are decoded in turn.
-            salt: What was known for another one is computed again.
+            images: The images.
+            owner: Owner of the request; owners take turns in decoding.
+            salt: Features cached for another salt are computed again.
 
         Raises:
-            APIError: If one can't be decoded, is too large, or too many wait.
+            APIError: If an image can't be decoded, is too large, or too many wait.
             ResourceError: If no decoder can be started.
         """
         found = {}
@@ -98,7 +98,7 @@ class ImageEncoder:
             coming.add_done_callback(lambda task: self._arrived(key, task))
         else:
             self.num_found += 1
-        # Others may wait for it too: one who leaves doesn't end it.
+        # Shielded, since other requests may wait for the same image.
         return await asyncio.shield(coming)
 
     async def _compute(self, image: RequestImage, owner: str) -> Tensor:
@@ -118,7 +118,7 @@ class ImageEncoder:
                 return None
             return store.read(image_id).to(self._model.device, self._model.dtype)
         except StorageError as error:
-            # Costs the time to compute it, not the answer.
+            # The features are computed instead.
             _LOG.warning("the image store can't be read: %s", error)
             return None
 
@@ -129,7 +129,7 @@ class ImageEncoder:
         return features
 
     def close(self) -> None:
-        """Ends the processes that decode."""
+        """Ends the decoder processes."""
         self._decoders.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 

@@ -1,7 +1,9 @@
-"""Images within a request: data: URLs, read strictly and only if they are small enough.
+"""Reads the image files of requests: data: URLs, and remote images of allowed servers.
 
-A large one is decoded in pieces: one call on all of it would keep Python's lock, and with it every
-other request, for a tenth of a second.
+Nothing here decodes an image. Base64 is decoded in chunks, since one call on a large image would
+hold Python's lock, and block all other requests, for a tenth of a second. Libraries parse the same
+address differently, so that an unusual one is rejected before any of them sees it, and the IP
+address of a host name is checked again when the connection is made.
 """
 
 import asyncio
@@ -27,20 +29,80 @@ _HEAD = re.compile(
 )
 _MAX_HEAD = 200
 _PIECE = 256 << 10  # of base64: a multiple of four characters, decoded in a millisecond
+_MAX_CHARACTERS = 2048
+_USUAL_PORTS = {"https": 443, "http": 80}
+_STAYS = "/%:@!$&'()*+,;=-._~"
+_ODD = frozenset(' \\<>"^`{|}')
+_ZWNJ, _ZWJ = "\u200c", "\u200d"
+_LOG = logging.getLogger(__name__)
+_AS_DATA = "Send the image itself, as a data: URL."
+_FILE_TOO_LARGE = (Reason.IMAGE_FILE_TOO_LARGE,)
+
+
+class ImageReader:
+    """Reads the image files of requests, without decoding them.
+
+    Args:
+        rules: Limits of images, and allowed servers.
+    """
+
+    def __init__(self, rules: ImageRules) -> None:
+        self._max_bytes = rules.limits.max_file_bytes
+        self._remote = RemoteImages(rules)
+
+    def is_remote(self, url: str) -> bool:
+        """Returns whether an image has to be fetched.
+
+        Args:
+            url: Its URL in the request.
+        """
+        return not is_data_url(url)
+
+    def embedded(self, url: str | bytes | memoryview, param: str | None = None) -> bytes:
+        """Returns the file of an embedded image. Safe for threads.
+
+        Args:
+            url: A data: URL.
+            param: Field of the request that holds the URL.
+
+        Raises:
+            APIError: If it is no image in strict base64, or too large.
+        """
+        return read_data_url(url, self._max_bytes, param)
+
+    async def read(self, url: str, param: str | None = None) -> bytes:
+        """Returns the file of a remote image; to be used from one event loop.
+
+        Args:
+            url: Its address.
+            param: Field of the request that holds the address.
+
+        Raises:
+            APIError: If the address isn't allowed, or the fetch fails.
+        """
+        return await self._remote.read(url, param)
+
+    def close(self) -> None:
+        """Fetches no more images."""
+        self._remote.close()
 
 
 def is_data_url(url: str) -> bool:
-    """Tells whether a URL holds its content itself."""
+    """Returns whether a URL holds its content itself.
+
+    Args:
+        url: The URL.
+    """
     return url[:5].lower() == "data:"
 
 
 def read_data_url(url: str | bytes | memoryview, max_bytes: int, param: str | None) -> bytes:
-    """Returns what a data: URL holds.
+    """Returns the content of a data: URL.
 
     Args:
         url: The URL.
-        max_bytes: Most bytes it may hold; more are refused before they are decoded.
-        param: Field of the request that holds it.
+        max_bytes: Most bytes of its content; a larger one is rejected before it is decoded.
+        param: Field of the request that holds the URL.
 
     Raises:
         APIError: If it is no image in strict base64, or too large.
@@ -87,23 +149,19 @@ def _too_large(num_bytes: int, max_bytes: int, param: str | None) -> APIError:
     )
 
 
-_MAX_CHARACTERS = 2048
-_USUAL_PORTS = {"https": 443, "http": 80}
-_STAYS = "/%:@!$&'()*+,;=-._~"
-_ODD = frozenset(' \\<>"^`{|}')
-_ZWNJ, _ZWJ = "\u200c", "\u200d"
-
-
 def checked_address(url: str, rules: ImageRules, param: str | None) -> SplitResult:
-    """Returns an address that may be asked for an image, written in ASCII.
+    """Checks the address of a remote image.
 
     Args:
-        url: As the request names it.
-        rules: Which servers may be asked.
-        param: Field of the request that holds it.
+        url: The address in the request.
+        rules: Allowed servers.
+        param: Field of the request that holds the address.
+
+    Returns:
+        The address in ASCII.
 
     Raises:
-        APIError: If it may not be.
+        APIError: If it isn't allowed.
     """
     if not rules.allowed_hosts:
         raise _forbidden("this endpoint fetches no images", param)
@@ -118,7 +176,7 @@ def checked_address(url: str, rules: ImageRules, param: str | None) -> SplitResu
     if address.scheme not in schemes:
         known = " or ".join(f"{scheme}://" for scheme in schemes)
         raise _forbidden(f"images are fetched from {known} addresses only", param)
-    # Between // and the path stands a name and perhaps a port: no user, no brackets, no zeros.
+    # Only a name and an optional port are allowed there: no user, no brackets, no leading zeros.
     if address.netloc.lower() not in (host, f"{host}:{port}"):
         raise _malformed(param)
     place = _ascii(host, param)
@@ -136,7 +194,7 @@ def _is_plain(url: str) -> bool:
 
 
 def _ascii(host: str, param: str | None) -> str:
-    """Returns a name as resolvers know it; only names that need no bending have one."""
+    """Encodes a host name for resolvers; names that would need normalization are rejected."""
     if host.isascii():
         return host
     try:
@@ -150,16 +208,11 @@ def _malformed(param: str | None) -> Exception:
     return _forbidden("this is no address of an image", param, fix=fix)
 
 
-_LOG = logging.getLogger(__name__)
-_AS_DATA = "Send the image itself, as a data: URL."
-_FILE_TOO_LARGE = (Reason.IMAGE_FILE_TOO_LARGE,)
-
-
 class RemoteImages:
-    """Fetches images; to be used from one event loop.
+    """Fetches images of allowed servers; to be used from one event loop.
 
     Args:
-        rules: Which servers may be asked, and what an image may cost.
+        rules: Allowed servers, timeouts and limits.
     """
 
     def __init__(self, rules: ImageRules) -> None:
@@ -168,14 +221,15 @@ class RemoteImages:
         self._num_asked = 0
 
     async def read(self, url: str, param: str | None) -> bytes:
-        """Returns the image at an address.
+        """Fetches an image file.
 
         Args:
-            url: As the request names it.
-            param: Field of the request that holds it.
+            url: Its address in the request.
+            param: Field of the request that holds the address.
 
         Raises:
-            APIError: If it may not be asked for, isn't given, is too large, or too many are.
+            APIError: If the address isn't allowed, the fetch fails, the image is too large, or too
+                many fetches wait.
         """
         address = checked_address(url, self._rules, param)
         if self._num_asked >= self._rules.max_fetches + self._rules.max_waiting:
@@ -184,7 +238,7 @@ class RemoteImages:
         loop = asyncio.get_running_loop()
         self._num_asked += 1
         fetching = loop.run_in_executor(self._threads, self._fetch, address, deadline, param)
-        # Counted until its thread is free: one that resolves a name can't be interrupted.
+        # Counted until its thread is free, since resolving a name can't be interrupted.
         fetching.add_done_callback(self._ended)
         try:
             return await asyncio.wait_for(asyncio.shield(fetching), self._rules.fetch_s + 1)
@@ -192,13 +246,13 @@ class RemoteImages:
             raise _failed(param) from None
 
     def close(self) -> None:
-        """Takes no more; what is being fetched ends by its own time limit."""
+        """Starts no more fetches; running ones end by their own timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _ended(self, fetching: "asyncio.Future[bytes]") -> None:
         self._num_asked -= 1
         if not fetching.cancelled():
-            fetching.exception()  # asked for, so that nobody's absence is reported as a fault
+            fetching.exception()  # retrieved, so that asyncio doesn't report it after a timeout
 
     def _fetch(self, address: SplitResult, deadline: float, param: str | None) -> bytes:
         rules = self._rules
@@ -221,60 +275,13 @@ class RemoteImages:
         return answer
 
 
-class ImageReader:
-    """Reads images of requests; nobody has looked into the files that it returns.
-
-    Args:
-        rules: Which images are taken.
-    """
-
-    def __init__(self, rules: ImageRules) -> None:
-        self._max_bytes = rules.limits.max_file_bytes
-        self._remote = RemoteImages(rules)
-
-    def is_remote(self, url: str) -> bool:
-        """Tells whether an image has to be fetched."""
-        return not is_data_url(url)
-
-    def embedded(self, url: str | bytes | memoryview, param: str | None = None) -> bytes:
-        """Returns the bytes of an image that came with its request; any thread may ask.
-
-        Args:
-            url: A data: URL.
-            param: Field of the request that holds it.
-
-        Raises:
-            APIError: If it isn't taken.
-        """
-        return read_data_url(url, self._max_bytes, param)
-
-    async def read(self, url: str, param: str | None = None) -> bytes:
-        """Returns the bytes of an image from elsewhere; to be used from one event loop.
-
-        Args:
-            url: An address that may be asked.
-            param: Field of the request that holds it.
-
-        Raises:
-            APIError: If it isn't taken.
-        """
-        return await self._remote.read(url, param)
-
-    def close(self) -> None:
-        """Takes no more images."""
-        self._remote.close()
-
-
 def _forbidden(fact: str, param: str | None, *, fix: str = _AS_DATA) -> APIError:
-    """Returns the answer for an address that isn't asked for an image."""
+    """Returns the error for an address that isn't allowed."""
     return APIError(fact, fix=fix, code=APIErrorCode.REMOTE_IMAGE_FORBIDDEN, param=param)
 
 
 def _failed(param: str | None) -> APIError:
-    """Returns the answer for an image that its server doesn't give.
-
-    It doesn't tell why: who asks for addresses must not learn what is behind them.
-    """
+    """Returns the error for a fetch that failed; its reason would help to probe the network."""
     return APIError(
         "the server of this image doesn't give it",
         fix=f"Check the address. {_AS_DATA}",

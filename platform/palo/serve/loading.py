@@ -1,8 +1,8 @@
-"""Models from the folders of finished stages, as replicas hold them.
+"""Loads models and their engine from the folders of finished stages.
 
-Several models that were trained on the same parts share one base: each brings a LoRA adapter and a
-projector of its own, and requests to all of them run in the same steps of one engine. A model that
-stands alone is merged with its adapter, which is faster.
+Models that were trained on the same parts share one base: each has a LoRA adapter and a projector
+of its own, and requests to all of them run in the same steps of one engine. A single model is
+merged with its adapter, which is faster.
 """
 
 import hashlib
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServedModel:
-    """How one of the models is spoken to.
+    """One of the models on a base.
 
     Attributes:
-        template: Layout of its prompts.
-        stop_ids: What ends its answers.
-        adapter: Its adapter in the engine; None if the base's weights are its own.
-        version: Names its weights.
+        template: Template of its prompts.
+        stop_ids: Ids that end its answers.
+        adapter: Name of its adapter in the engine; None for the base's own weights.
+        version: Fingerprint of its weights.
     """
 
     template: Template
@@ -60,11 +60,11 @@ class LoadedModels:
 
     Attributes:
         model: The base, in evaluation mode.
-        tokenizer: Theirs.
-        preprocessing: What happens to an image before the tower sees it.
-        adapters: What the engine needs beside the base, by name of the model.
-        served_models: How each is spoken to, by name of the model.
-        store: Features of images that needn't be computed; None if there are none.
+        tokenizer: Their tokenizer.
+        preprocessing: Preprocessing of images for the vision tower.
+        adapters: Adapters for the engine, by name of the model.
+        served_models: The models, by name.
+        store: Stored image features; None if there are none.
     """
 
     model: "PaloForConditionalGeneration"
@@ -76,10 +76,13 @@ class LoadedModels:
 
 
 def group_by_base(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:
-    """Puts models together that can share one base.
+    """Groups models that can share one base.
+
+    Args:
+        sources: The models.
 
     Raises:
-        ConfigError: If two have one name, or one only describes images.
+        ConfigError: If two have the same name, or one was trained on captions only.
         DataError: If a folder holds no finished stage.
     """
     groups: dict[Hashable, list[ModelSource]] = {}
@@ -102,7 +105,7 @@ def group_by_base(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...
 
 
 def _shared_base(stage: StageResult) -> Hashable:
-    """Returns what models on one base have in common; None if this one has a base of its own."""
+    """Returns a key that models on the same base share; None for a base of its own."""
     if not stage.has_adapter or stage.has_language_model:
         return None
     preprocessing = tuple(sorted((k, str(v)) for k, v in (stage.preprocessing or {}).items()))
@@ -113,13 +116,13 @@ def load_models(sources: Sequence[ModelSource], device: str | None = None) -> Lo
     """Loads models that share one base, from safetensors only.
 
     Args:
-        sources: One of the groups that `group_by_base` makes.
-        device: Where to; None for the GPU if there is one. Weights are bfloat16 on a GPU.
+        sources: One of the groups of `group_by_base`.
+        device: Device; None for the GPU if there is one. Weights are bfloat16 on a GPU.
 
     Raises:
         DataError: If a folder holds no finished stage.
-        MismatchError: If weights don't fit together, or aren't those that it was trained with; or
-            if an image store was made with another tower or preprocessing.
+        MismatchError: If weights don't fit together, or aren't those of the training; or if an
+            image store was made with another tower or preprocessing.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
@@ -160,7 +163,7 @@ def _store(
     model: "PaloForConditionalGeneration",
     preprocessing: Preprocessing,
 ) -> ImageStore | None:
-    """Opens the store of models on one base: the first one that is named."""
+    """Opens the image store of models on one base: the first one that a source names."""
     folder = next((source.images for source in sources if source.images is not None), None)
     if folder is None:
         return None
@@ -183,7 +186,7 @@ def _preprocessing(stage: StageResult, model: "PaloForConditionalGeneration") ->
 
 
 def _version(stage: StageResult) -> str:
-    """Names a model's weights: another training of the same parts has another name."""
+    """Returns a fingerprint of a model's weights."""
     written = [stage.folder / "model.json", stage.folder / "projector.safetensors"]
     written += sorted(stage.folder.glob("adapter/*.safetensors"))
     written += sorted(stage.folder.glob("language_model/*.safetensors"))
@@ -194,10 +197,10 @@ def _version(stage: StageResult) -> str:
 def load_engine(
     sources: Sequence[ModelSource], settings: EngineSettings, backend: Backend
 ) -> tuple[LoadedModels, InferenceEngine]:
-    """Loads models that share one base, and what answers with them.
+    """Loads models that share one base, and their engine.
 
     Args:
-        sources: The models; just one for vLLM.
+        sources: The models; a single one for vLLM.
         settings: Sizes of the engine.
         backend: The built-in engine, or vLLM.
 
@@ -214,7 +217,7 @@ def load_engine(
     model, has_gpu = loaded.model, torch.cuda.is_available()
     if has_gpu:
         model.to(torch.bfloat16)
-    # vLLM reads the weights when it starts, and never again.
+    # vLLM reads the weights only when it starts.
     with TemporaryDirectory(prefix="palo-vllm-") as folder:
         write_language_model(model, Path(folder))
         model.to("cuda" if has_gpu else "cpu")

@@ -1,7 +1,7 @@
 """The chat page as a Ray Serve application of its own, in a process of its own.
 
-A visitor who keeps the page's event loop busy stalls the page alone, and a page that fails takes
-nothing else with it. This module is all that the page's process loads of the server.
+A visitor who blocks the page's event loop stalls the page alone, and a page that fails leaves the
+endpoint running. The page's process loads no other module of the server.
 """
 
 from typing import TYPE_CHECKING
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
 
-# Streams are open for as long as a visitor has the page open; the page's own quotas end sooner.
+# Streams are open for as long as the page is; the page's own quotas are reached sooner.
 _MAX_ONGOING = 2000
 _MAX_QUEUED = 100
 _DRAIN_S = 10.0
 
 
 class PageServer:
-    """Serves the chat page to browsers.
+    """The deployment of the chat page.
 
     Args:
-        settings: Of the page.
+        settings: Settings of the page.
     """
 
     def __init__(self, settings: PageSettings) -> None:
         self._settings = settings
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
-        """Returns the web application; Ray Serve asks for it."""
+        """Returns the web application; called by Ray Serve."""
         from palo.serve.chat_page.mount import (
             page_app,  # only here: Gradio takes seconds and memory
         )
@@ -53,9 +53,12 @@ class PageServer:
 def page_application(settings: PageSettings) -> "Application":
     """Builds the application of the chat page.
 
-    It has one replica, which remembers who has logged in, and runs on the head beside Ray Serve's
+    It has one replica, which holds the login sessions, and runs on the head node beside Ray Serve's
     proxy, through which it reaches the endpoint on loopback. Like the endpoint's ingress it
-    reserves no CPU: a head may offer none.
+    reserves no CPU, since a head node may offer none.
+
+    Args:
+        settings: Settings of the page.
 
     Raises:
         ConfigError: If a setting is out of range.
@@ -71,7 +74,7 @@ def page_application(settings: PageSettings) -> "Application":
         ray_actor_options={
             "num_cpus": 0,
             "resources": {"node:__internal_head__": 0.001},
-            # One arena of glibc's allocator for each of many threads would double its memory.
+            # One glibc arena a thread would double its memory.
             "runtime_env": {"env_vars": {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}},
         },
     )

@@ -1,7 +1,7 @@
-"""The priority of a process of the endpoint among those that share its machine.
+"""Process priorities of the endpoint on one machine.
 
-The ingress needs little of a machine, but at once; models can wait a moment, and the chat page's
-visitors must not hold up either.
+The ingress needs little CPU but low latency, so model replicas have a lower priority, and the chat
+page, whose visitors must delay neither, the lowest.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ _LEAST = 19
 
 
 def lower_priority(by: int) -> None:
-    """Lowers the priority of this process. Linux counts it by thread, so all of them are told.
+    """Lowers the priority of all threads of this process; on Linux it is a thread's own.
 
     Args:
-        by: Added to their niceness, which is at most 19.
+        by: Added to their niceness, up to 19.
     """
     for thread in psutil.Process().threads():
         with contextlib.suppress(ProcessLookupError):  # a thread that has just ended

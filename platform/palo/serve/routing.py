@@ -1,4 +1,4 @@
-"""Which replica answers: the one that holds the image, unless it has far more to do than others."""
+"""Routes requests about one image to the replica that holds it, unless that one is overloaded."""
 
 import hashlib
 import math
@@ -18,15 +18,15 @@ def rank_replicas(
 ) -> list[str]:
     """Orders replicas for a request by rendezvous hashing with bounded loads.
 
-    Each key has an order of replicas of its own, the same in every process; a replica that comes
-    or goes moves only its own keys. A replica that has a free slot takes what is its own. One that
-    has none passes a request on if it has a quarter more than its share of all requests, to the
-    next of that key's order, which then holds the image too.
+    Each key has its own order of replicas, the same in every process; a replica that is added or
+    removed moves only its own keys. A replica with a free slot takes the requests of its keys. One
+    without, whose load is over 1.25 times the mean, leaves a request to the next replica of the
+    key's order, which then holds the image too.
 
     Args:
         replicas: Names of all replicas.
-        loads: Requests that each has now; one that isn't named has none.
-        key: What should stay together.
+        loads: Current requests of each replica; 0 for those that aren't named.
+        key: Requests of an equal key belong together.
         num_slots: Requests that a replica answers at once.
 
     Returns:
@@ -45,14 +45,14 @@ def _weight(key: str, name: str) -> bytes:
 
 
 class ImageRouter(RequestRouter):
-    """Chooses the replica that holds a request's image; else the less busy one of two."""
+    """Ray Serve's router of model deployments: by image, or the less busy one of two replicas."""
 
     def initialize_state(self, num_slots: int = 1, **kwargs: Any) -> None:  # noqa: ANN401
-        """Takes the arguments of the deployment's configuration.
+        """Receives the arguments of the deployment's configuration.
 
         Args:
             num_slots: Requests that a replica answers at once.
-            **kwargs: What later versions of Ray Serve may add.
+            **kwargs: Arguments that later versions of Ray Serve may add.
         """
         super().initialize_state(**kwargs)
         self._num_slots = num_slots
@@ -62,9 +62,17 @@ class ImageRouter(RequestRouter):
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
-        """Returns the replicas to try, best first; see `RequestRouter`."""
+        """Ranks replicas for a request; see `RequestRouter`.
+
+        Args:
+            candidate_replicas: All running replicas.
+            pending_request: The request; None while Ray Serve only probes replicas.
+
+        Returns:
+            The replicas to try, best first.
+        """
         if pending_request is not None:
-            # Else Ray Serve asks again without a pause where all replicas are full.
+            # Without a back-off Ray Serve retries in a busy loop where all replicas are full.
             pending_request.routing_context.should_backoff = True
         key = _key_of(pending_request)
         if key is None:
@@ -78,5 +86,5 @@ class ImageRouter(RequestRouter):
 
 
 def _key_of(pending: PendingRequest | None) -> str | None:
-    asked = pending.args[0] if pending is not None and pending.args else None
-    return asked.routing_key if isinstance(asked, GenerateRequest) else None
+    request = pending.args[0] if pending is not None and pending.args else None
+    return request.routing_key if isinstance(request, GenerateRequest) else None

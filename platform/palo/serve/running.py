@@ -1,4 +1,4 @@
-"""Starting the Ray Serve applications from a command line."""
+"""Starts the Ray Serve applications, for command lines."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ _ENDPOINT = "palo"
 _PAGE = "page"
 PAGE_PATH = "/chat/"
 """Path of the chat page on the endpoint's address."""
-# How an error of ours ends the trace that Ray Serve keeps of a replica.
+# The last line of an error of palo in the trace that Ray Serve keeps of a replica.
 _OWN_ERROR = re.compile(r"^palo\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
@@ -53,7 +53,7 @@ def run_page(built: "Application") -> None:
         built: The application.
 
     Raises:
-        ResourceError: If it can't start; the endpoint is none the worse.
+        ResourceError: If it can't start; the endpoint keeps running.
     """
     try:
         _patiently(lambda: serve.run(built, name=_PAGE, route_prefix=PAGE_PATH.rstrip("/")))
@@ -68,7 +68,7 @@ def run_page(built: "Application") -> None:
 
 
 def _why_not(name: str, error: RuntimeError) -> str:
-    """Returns what kept a replica of an application from starting, in our words if it has some."""
+    """Returns why a replica of an application didn't start: palo's own error, or Ray Serve's."""
     application = serve.status().applications.get(name)
     for deployment in application.deployments.values() if application is not None else ():
         if found := _OWN_ERROR.search(deployment.message):
@@ -77,7 +77,7 @@ def _why_not(name: str, error: RuntimeError) -> str:
 
 
 def start_proxy(host: str, port: int) -> None:
-    """Starts what takes requests from the network, unless it is there already.
+    """Starts Ray Serve's HTTP proxy, unless it runs already.
 
     Args:
         host: Address to listen on.
@@ -93,12 +93,12 @@ def start_proxy(host: str, port: int) -> None:
 
 
 def _patiently(start: Callable[[], object]) -> None:
-    """Tries again while Ray Serve is only slow: it waits a minute for its proxy, whatever is set.
+    """Retries timeouts of Ray Serve, which always waits a minute for its proxy.
 
-    Another try finds what the one before has begun.
+    Each retry continues what the previous one has begun.
 
     Raises:
-        ResourceError: If it never answers.
+        ResourceError: If all retries time out.
     """
     for _ in range(_NUM_TRIES):
         try:

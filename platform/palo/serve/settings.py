@@ -1,4 +1,4 @@
-"""What is served, where, and with how much of the machine."""
+"""Settings of the endpoint: its models, access, bounds, replicas and scale."""
 
 import re
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ Backend = Literal["built-in", "vllm"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSource:
-    """A model that is served.
+    """A model to serve.
 
     Attributes:
-        name: What clients call it.
+        name: Its name for clients.
         folder: Folder of a finished stage.
-        images: Image store with features of its tower, as builds of corpora leave it: images that
-            are there aren't computed. None computes all.
+        images: Image store with features of its vision tower, as corpus builds write it: features
+            of stored images aren't computed again. None computes all.
     """
 
     name: str
@@ -38,14 +38,14 @@ class ModelSource:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplicaSettings:
-    """How a replica computes.
+    """Settings of each replica.
 
     Attributes:
         engine: Sizes of its engine.
-        backend: What computes: the built-in engine, or vLLM where it is installed.
-        images: Which images are taken.
-        feature_cache_bytes: Memory for what the tower gave for images.
-        num_threads: Threads of one computation on a CPU: more than one help on idle cores only.
+        backend: The built-in engine, or vLLM where it is installed.
+        images: Bounds and sources of images.
+        feature_cache_bytes: Memory for image features.
+        num_threads: Threads of one operation on a CPU; more than one only helps on idle cores.
     """
 
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -63,24 +63,24 @@ class ReplicaSettings:
 
     @property
     def capacity(self) -> int:
-        """Requests that it answers or lets wait."""
+        """Most requests that it answers or queues."""
         return self.engine.num_slots + self.engine.max_waiting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScaleSettings:
-    """How many replicas each model has, and what each of them gets.
+    """Number of replicas of each model, and their resources.
 
     Attributes:
-        min_replicas: Replicas that are always there.
+        min_replicas: Replicas that always run.
         max_replicas: Most replicas under load.
         num_cpus: Logical CPUs of a replica.
         num_gpus: GPUs of a replica.
-        idle_s: Seconds of little to do after which a replica is given up.
-        drain_s: Seconds that a replica that has to go gets for the answers it has begun.
+        idle_s: Seconds of low load after which a replica is removed.
+        drain_s: Seconds for a replica to finish its answers before it is stopped.
         max_queued: Requests that may wait in the ingress while all replicas are full.
-        by_image: Sends questions about one image to the replica that holds it; off for Ray Serve's
-            own choice, the less busy one of two.
+        by_image: Sends questions about one image to the replica that holds it; False for Ray
+            Serve's own choice, the less busy one of two.
     """
 
     min_replicas: int = 1
@@ -108,20 +108,20 @@ class ScaleSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServeSettings:
-    """An endpoint.
+    """Settings of an endpoint.
 
     Attributes:
-        models: What it serves.
-        access: Where it listens and who may ask.
-        bounds: How much one request may ask for.
-        bodies: How large and how slow bodies of requests may be.
-        replica: How replicas compute.
-        scale: How many there are.
-        timeout_s: Seconds that one request may take altogether.
-        max_requests: Requests that are in the ingress at once; more are told to come back.
-        log_contents: Writes what is asked and answered to the log too; images never.
-        page_path: Path of the chat page, an application of its own on the same address: `/` leads
-            there. None for an endpoint without a page.
+        models: Its models.
+        access: Listening address and authentication.
+        bounds: Bounds of a request's parameters.
+        bodies: Bounds of a request's body.
+        replica: Settings of each replica.
+        scale: Number of replicas and their resources.
+        timeout_s: Seconds that one request may take.
+        max_requests: Most requests in the ingress at once; more are rejected as overload.
+        log_contents: Logs questions and answers too; images never.
+        page_path: Path of the chat page, an application of its own on the same address, to which
+            `/` redirects. None for an endpoint without a page.
     """
 
     models: tuple[ModelSource, ...]

@@ -12,6 +12,22 @@ from palo.api_errors import APIError, APIErrorCode
 from palo.inference.request import Sampling
 
 _FRAME_BYTES = 128 << 10
+_MAX_SEED = 2**63 - 1
+_MAX_STOPS = 64  # the engine takes fewer; here it only bounds what is looked at
+_UNDONE = (
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "logit_bias",
+    "presence_penalty",
+    "frequency_penalty",
+    "audio",
+    "web_search_options",
+)
+_HARMLESS: tuple[object, ...] = (None, 0, False, {}, [], "none", "auto")
+_MAX_SEEN = 80
+_MAX_FIELDS = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,22 +72,6 @@ class ProtocolBounds:
             yield f"max_images is {self.max_images}, it can't be negative"
         if self.max_tokens < self.default_max_tokens:
             yield f"max_tokens is {self.max_tokens}, less than default_max_tokens"
-
-
-_MAX_SEED = 2**63 - 1
-_MAX_STOPS = 64  # the engine takes fewer; here it only bounds what is looked at
-_UNDONE = (
-    "tools",
-    "tool_choice",
-    "functions",
-    "function_call",
-    "logit_bias",
-    "presence_penalty",
-    "frequency_penalty",
-    "audio",
-    "web_search_options",
-)
-_HARMLESS: tuple[object, ...] = (None, 0, False, {}, [], "none", "auto")
 
 
 class _Strict(BaseModel):
@@ -206,10 +206,6 @@ class ChatRequest(_Strict):
     def wants_usage_event(self) -> bool:
         """Whether a stream ends with an event that tells what it took."""
         return self.stream_options is not None and self.stream_options.include_usage
-
-
-_MAX_SEEN = 80
-_MAX_FIELDS = 64
 
 
 def read_request(body: bytes | bytearray, bounds: ProtocolBounds) -> ChatRequest:
