@@ -152,7 +152,7 @@ def test_others_are_answered_while_a_large_body_is_read(endpoint, monkeypatch, c
         waited.append(answered.wait(10))
         return "en"
 
-    monkeypatch.setattr("palo.serve.protocol.conversation.language_of", held)
+    monkeypatch.setattr("palo.serve.protocol.conversation.detect_language", held)
     client = endpoint()
     authorization = (b"authorization", client.headers["Authorization"].encode())
     body = {"model": "palo", "messages": [{"role": "user", "content": content}]}

@@ -1,1 +1,1 @@
-"""What operators see of an endpoint: logs of single requests, and metrics of all of them."""
+"""Logs of single requests and Prometheus metrics of all of them, for an endpoint's operators."""

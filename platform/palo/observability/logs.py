@@ -1,6 +1,6 @@
-"""Logs as JSON lines, each with the name of the request that it is about.
+"""Logs as JSON lines, each with the id of its request.
 
-What people ask, and their images, are in no line unless somebody asked for it.
+Questions and answers are logged only if the operator enables it; images never.
 """
 
 import json
@@ -20,7 +20,11 @@ _REQUESTS = "palo.requests"
 
 @contextmanager
 def request_named(request_id: str) -> Iterator[None]:
-    """Names the request that all lines of the block are about."""
+    """Sets the request id of all lines that the block logs.
+
+    Args:
+        request_id: The id.
+    """
     token = _request_id.set(request_id)
     try:
         yield
@@ -29,7 +33,7 @@ def request_named(request_id: str) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record as one line of JSON; fields given as `extra` are its own."""
+    """Formats a record as one line of JSON, with the fields of its `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
@@ -48,11 +52,11 @@ class JsonLines(logging.Formatter):
 
 
 def start_logging(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
-    """Writes what our loggers say as JSON lines; other libraries' stay as they are.
+    """Writes palo's loggers as JSON lines; those of other libraries are unchanged.
 
     Args:
-        stream: Where to; standard error by default.
-        level: Least level that is written.
+        stream: Stream to write to; standard error by default.
+        level: Lowest level that is written.
     """
     logger = logging.getLogger("palo")
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -63,11 +67,10 @@ def start_logging(stream: IO[str] | None = None, level: int = logging.INFO) -> N
 
 
 class RequestLog:
-    """Writes one line for each request that has ended.
+    """Writes one line for each request at its end.
 
     Args:
-        with_contents: Writes what was asked and answered too, cut to 2,000 characters each;
-            images never.
+        with_contents: Writes questions and answers too, cut to 2,000 characters each.
     """
 
     def __init__(self, *, with_contents: bool = False) -> None:
@@ -78,11 +81,11 @@ class RequestLog:
         """Writes a line.
 
         Args:
-            question: What was asked; left out unless contents are wanted.
-            answer: What was answered; left out unless contents are wanted.
-            facts: What else is known, for example model, language, code, seconds and tokens.
+            question: The question; written only with contents.
+            answer: The answer; written only with contents.
+            facts: Other fields, as model, language, code, seconds and tokens.
         """
-        told = {key: value for key, value in facts.items() if value is not None}
+        fields = {key: value for key, value in facts.items() if value is not None}
         if self._with_contents:
-            told |= {"question": question[:_MAX_TEXT], "answer": answer[:_MAX_TEXT]}
-        self._log.info("request", extra=told)
+            fields |= {"question": question[:_MAX_TEXT], "answer": answer[:_MAX_TEXT]}
+        self._log.info("request", extra=fields)

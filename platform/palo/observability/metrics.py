@@ -1,4 +1,8 @@
-"""What the replicas' engines counted, as metrics: the newest word of each, while it is fresh."""
+"""Prometheus metrics of an ingress process, and of the replicas' engines.
+
+Labels have few values by design: served models, languages of `palo.languages`, and error codes.
+Text of a client never becomes a label.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,18 +23,18 @@ _ENGINE_LABELS = ("model", "replica")
 _FINISHED, _FINISHED_LABELS = "palo_engine_finished", ("model", "replica", "reason")
 
 _GAUGES: dict[str, tuple[str, Callable[[EngineStats], float]]] = {
-    "palo_engine_waiting": ("Requests without a slot", lambda stats: stats.num_waiting),
-    "palo_engine_running": ("Requests with a slot", lambda stats: stats.num_running),
-    "palo_engine_slots": ("Slots there are", lambda stats: stats.num_slots),
-    "palo_engine_batch_size": ("Answers of the last step", lambda stats: stats.batch_size),
-    "palo_engine_cached_bytes": ("Memory of kept blocks", lambda stats: stats.cached_bytes),
+    "palo_engine_waiting": ("Requests that wait for a slot", lambda stats: stats.num_waiting),
+    "palo_engine_running": ("Running sequences", lambda stats: stats.num_running),
+    "palo_engine_slots": ("Slots", lambda stats: stats.num_slots),
+    "palo_engine_batch_size": ("Sequences of the last step", lambda stats: stats.batch_size),
+    "palo_engine_cached_bytes": ("Used memory of the prefix cache", lambda s: s.cached_bytes),
 }
 _COUNTERS: dict[str, tuple[str, Callable[[EngineStats], float]]] = {
     "palo_engine_steps": ("Steps", lambda stats: stats.steps),
-    "palo_engine_step_seconds": ("Time of steps", lambda stats: stats.step_s),
-    "palo_engine_prefill_tokens": ("Places of prompts computed", lambda s: s.prefill_tokens),
-    "palo_engine_cached_tokens": ("Places of prompts known", lambda stats: stats.cached_tokens),
-    "palo_engine_decode_tokens": ("Tokens generated", lambda stats: stats.decode_tokens),
+    "palo_engine_step_seconds": ("Duration of steps", lambda stats: stats.step_s),
+    "palo_engine_prefill_tokens": ("Computed prompt tokens", lambda s: s.prefill_tokens),
+    "palo_engine_cached_tokens": ("Cached prompt tokens", lambda stats: stats.cached_tokens),
+    "palo_engine_decode_tokens": ("Generated tokens", lambda stats: stats.decode_tokens),
 }
 OK = "ok"
 CANCELLED = "cancelled"
@@ -45,11 +49,11 @@ _EXPOSITION_FRESH_S = 1.0
 
 
 class Metrics:
-    """Counts for one ingress process.
+    """Metrics of one ingress process.
 
     Args:
-        models: Names of the models that are served.
-        clock: Seconds that only go forward.
+        models: Names of the served models.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, models: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,25 +74,23 @@ class Metrics:
             self._series[f"{name}_total"] = labels
             return Counter(name, text, labels, registry=self._registry)
 
-        self._requests = counter("palo_requests", "Requests that ended, by how", (*_LABELS, "code"))
-        self._open = Gauge(
-            "palo_open_requests", "Requests that are here now", registry=self._registry
-        )
-        self._request_s = histogram("palo_request_seconds", "Time of a request", _REQUEST_S)
+        self._requests = counter("palo_requests", "Finished requests, by code", (*_LABELS, "code"))
+        self._open = Gauge("palo_open_requests", "Open requests", registry=self._registry)
+        self._request_s = histogram("palo_request_seconds", "Duration of a request", _REQUEST_S)
         self._queue_s = histogram("palo_queue_seconds", "Time until a slot was free", _QUEUE_S)
         self._first_s = histogram(
             "palo_first_token_seconds", "Time until the first token", _FIRST_TOKEN_S
         )
         self._token_s = histogram(
-            "palo_token_seconds", "Time of each token after the first", _TOKEN_S
+            "palo_token_seconds", "Mean time of each token after the first", _TOKEN_S
         )
         self._prompt = counter("palo_prompt_tokens", "Tokens of prompts, images included")
-        self._cached = counter("palo_cached_prompt_tokens", "Tokens of prompts that were known")
+        self._cached = counter("palo_cached_prompt_tokens", "Cached tokens of prompts")
         self._answer = counter("palo_answer_tokens", "Tokens of answers")
         self._images = counter("palo_images", "Images of requests")
 
     def start_request(self) -> None:
-        """Counts a request in."""
+        """Counts a request as open."""
         self._open.inc()
 
     def end_request(
@@ -100,14 +102,14 @@ class Metrics:
         total_s: float,
         num_images: int = 0,
     ) -> None:
-        """Counts a request out.
+        """Counts a request as finished.
 
         Args:
-            model: The model that it asked.
-            language: ISO 639-1 code of its question.
-            code: `OK`, `CANCELLED` or a code of refusals.
-            total_s: How long it was here.
-            num_images: Images that it brought.
+            model: Its model; None if it was rejected before.
+            language: ISO 639-1 code of its question; None if it isn't known.
+            code: `OK`, `CANCELLED` or an error code.
+            total_s: Its duration in seconds.
+            num_images: Number of its images.
         """
         labels = self._labels(model, language)
         self._open.dec()
@@ -116,12 +118,12 @@ class Metrics:
         self._images.labels(*labels).inc(num_images)
 
     def add_completion(self, *, model: str | None, language: str | None, usage: TokenUsage) -> None:
-        """Counts one answer, also one of several to a request.
+        """Counts one answer of a request.
 
         Args:
             model: The model.
-            language: ISO 639-1 code of the question.
-            usage: What it took.
+            language: ISO 639-1 code of the question; None if it isn't known.
+            usage: Tokens and time of the answer.
         """
         labels = self._labels(model, language)
         self._queue_s.labels(*labels).observe(usage.queue_s)
@@ -136,27 +138,24 @@ class Metrics:
             self._token_s.labels(*labels).observe(rest_s / (usage.completion_tokens - 1))
 
     def set_engine_stats(self, model: str, replica: str, stats: EngineStats) -> None:
-        """Keeps the newest counts of a replica's engine.
+        """Sets the newest statistics of a replica's engine.
 
         Args:
             model: Name of its deployment.
-            replica: Names the replica.
-            stats: What it counted.
+            replica: Id of the replica.
+            stats: Statistics of its engine.
         """
         self._engines.update(model, replica, stats)
 
     def exposition(self) -> tuple[bytes, str]:
-        """Returns all of it as Prometheus reads it, and its content type.
-
-        It is written once a second at most, however many ask for it.
-        """
+        """Returns Prometheus's exposition and its content type, updated once a second at most."""
         now = self._clock()
         if self._written is None or now - self._written[0] >= _EXPOSITION_FRESH_S:
             self._written = now, generate_latest(self._registry)
         return self._written[1], CONTENT_TYPE_LATEST
 
     def series(self) -> dict[str, tuple[str, ...]]:
-        """Returns the labels of each series that there can be, by its name."""
+        """Returns the labels of every possible series, by its name."""
         return self._series | self._engines.series()
 
     def _labels(self, model: str | None, language: str | None) -> tuple[str, str]:
@@ -168,10 +167,10 @@ class Metrics:
 
 
 class EngineMetrics(Collector):
-    """Tells Prometheus what engines counted; a replica that says no more is left out.
+    """Collects the newest statistics of each replica's engine; silent replicas are dropped.
 
     Args:
-        clock: Seconds that only go forward.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -179,7 +178,13 @@ class EngineMetrics(Collector):
         self._newest: dict[tuple[str, str], _Report] = {}
 
     def update(self, model: str, replica: str, stats: EngineStats) -> None:
-        """Keeps the newest counts of a replica."""
+        """Sets the newest statistics of a replica.
+
+        Args:
+            model: Name of its deployment.
+            replica: Id of the replica.
+            stats: Statistics of its engine.
+        """
         self._newest[model, replica] = _Report(stats=stats, received_s=self._clock())
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
@@ -193,7 +198,7 @@ class EngineMetrics(Collector):
         for name, (text, value) in _COUNTERS.items():
             yield self._filled(CounterMetricFamily(name, text, labels=_ENGINE_LABELS), value)
         finished = CounterMetricFamily(
-            _FINISHED, "Answers that ended, by why", labels=_FINISHED_LABELS
+            _FINISHED, "Finished sequences, by reason", labels=_FINISHED_LABELS
         )
         for key, report in self._newest.items():
             for reason, count in report.stats.num_finished.items():
@@ -201,7 +206,7 @@ class EngineMetrics(Collector):
         yield finished
 
     def series(self) -> dict[str, tuple[str, ...]]:
-        """Returns the labels of each series that there can be, by its name."""
+        """Returns the labels of every possible series, by its name."""
         counters = {f"{name}_total": _ENGINE_LABELS for name in _COUNTERS}
         return (
             dict.fromkeys(_GAUGES, _ENGINE_LABELS)

@@ -1,4 +1,5 @@
-"""What stands between the engine and the world: keys, limits, images, bodies, faults.
+"""Authentication, limits and audit of the endpoint, for any ASGI application.
 
-Nothing here knows Ray or a web framework beyond ASGI; the ingress puts the parts together.
+`access` authenticates requests with API keys, `http_limits` bounds their heads and bodies,
+`rate_limiter` their number and tokens. Nothing here depends on Ray or on a web framework.
 """

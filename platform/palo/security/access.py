@@ -1,4 +1,4 @@
-"""Who may ask: the keys of a file, read again when the file changes."""
+"""Authentication: by API keys, or by loopback where no keys are required."""
 
 import ipaddress
 import logging
@@ -26,17 +26,17 @@ _NAMES = ("localhost", "ip6-localhost")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessSettings:
-    """Where the endpoint listens and who may ask.
+    """Listening address and authentication.
 
     Attributes:
-        host: Address to listen on; only this machine's own by default.
+        host: Address to listen on; loopback by default.
         key_file: File of API keys.
-        no_keys: Asks nobody for a key. Then it must listen on loopback.
-        num_ingresses: Processes that let requests in. Each grants an equal part of a key's limits,
-            at least one request: a limit that is smaller than their number isn't kept.
-        cache_sharing: Who shares what is cached of prompts and images. "key": a key with itself and
-            those of its tenant. "all": everybody, which saves work where many keys ask about the
-            same; then a key can learn by time what others have asked.
+        no_keys: Requires no API keys. Then the host must be loopback.
+        num_ingresses: Ingress processes. Each grants an equal part of a key's limits, at least one
+            request, so that a limit below their number isn't kept.
+        cache_sharing: Which requests share cached prompts and images. "key": those of one key, and
+            of its tenant. "all": all of them, which saves work where many keys ask about the same;
+            then a key can find out by timing what others have asked.
     """
 
     host: str = "127.0.0.1"
@@ -57,7 +57,11 @@ class AccessSettings:
 
 
 def is_loopback(host: str) -> bool:
-    """Tells whether a host is this machine itself, reached from nowhere else."""
+    """Returns whether a host is this machine's loopback.
+
+    Args:
+        host: A name or an address, without a port.
+    """
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -65,13 +69,13 @@ def is_loopback(host: str) -> bool:
 
 
 class Access:
-    """Finds out who asks.
+    """Authenticates requests.
 
     Args:
-        settings: Where the endpoint listens and who may ask.
+        settings: Listening address and authentication.
 
     Raises:
-        ConfigError: If keys are asked for and none is good; see `KeyRing`.
+        ConfigError: If keys are required and none is valid; see `KeyRing`.
         StorageError: If the file of keys can't be read.
     """
 
@@ -85,15 +89,15 @@ class Access:
         return self._ring is not None
 
     def authenticate(self, authorization: str | None, host: str | None) -> ApiKey:
-        """Returns the key of a request; the same for all where none is asked for.
+        """Returns the key of a request, or `UNKEYED` where none is required.
 
         Args:
-            authorization: Its header of that name.
-            host: Its header of that name. Where no key is asked for it must be loopback too, or a
-                page of the web could reach us by a name of its own that leads here.
+            authorization: The Authorization header.
+            host: The Host header. Without keys it must be loopback too; otherwise a web page could
+                reach the endpoint through a DNS name that resolves to loopback.
 
         Raises:
-            APIError: If it may not ask.
+            APIError: If the request isn't authorized.
         """
         if self._ring is not None:
             return self._ring.find(authorization)
@@ -101,35 +105,42 @@ class Access:
         return UNKEYED
 
     def require_active(self, key: ApiKey) -> None:
-        """Refuses to go on for a key that was good.
+        """Checks a key again, while its answer is generated.
+
+        Args:
+            key: A key that was valid.
 
         Raises:
-            APIError: If it was revoked meanwhile.
+            APIError: If it was revoked since.
         """
         if self._ring is not None and not self._ring.holds(key):
             raise unknown_key_error()
 
     def cache_salt(self, key: ApiKey) -> str:
-        """Returns what keeps cached work apart: requests of equal salts share it."""
+        """Returns the cache salt of a key's requests; equal salts share cached work.
+
+        Args:
+            key: The key.
+        """
         if self._shares_all:
             return ""
         return f"key {key.id}" if key.tenant is None else f"tenant {key.tenant}"
 
     @property
     def reports_cached_tokens(self) -> bool:
-        """Whether hits of the cache are an owner's own, so that they may be told of them."""
+        """Whether cached tokens are an owner's own, so that they may be reported."""
         return self._ring is None or not self._shares_all
 
 
 def require_loopback(host: str | None, origin: str | None) -> None:
-    """Refuses what a page of the web makes a browser send to this machine.
+    """Rejects requests that a web page makes a browser send to this machine.
 
     Args:
-        host: The header of that name: whom the browser believes to talk to.
-        origin: The header of that name: whose page sends it; None if it is nobody's.
+        host: The Host header.
+        origin: The Origin header; None if there is none.
 
     Raises:
-        APIError: If one of them isn't this machine's own.
+        APIError: If one of them isn't loopback.
     """
     sender = "" if origin is None else origin.partition("://")[2]
     for place in (host or "", *([sender] if origin is not None else [])):
@@ -143,7 +154,7 @@ def require_loopback(host: str | None, origin: str | None) -> None:
 
 
 class LoopbackOnly:
-    """ASGI middleware for an endpoint without keys: only this machine's own pages may ask.
+    """ASGI middleware for an endpoint without keys: it rejects requests of web pages.
 
     Args:
         app: The application.
@@ -156,7 +167,7 @@ class LoopbackOnly:
         """Handles one connection.
 
         Raises:
-            APIError: If another's page sends it.
+            APIError: If another site's page sends it.
         """
         if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)
@@ -171,17 +182,16 @@ def _without_port(host: str) -> str:
 
 
 class KeyRing:
-    """Finds the key of a request.
+    """The valid keys of a file, which is read again when it changes.
 
-    A file that is damaged while we run changes nothing, and the log says so; one that is gone means
-    that no key is good.
+    A file that is damaged later changes nothing but the log; a deleted one invalidates all keys.
 
     Args:
         path: The file of keys.
-        clock: Seconds that only go forward.
+        clock: Monotonic clock, in seconds.
 
     Raises:
-        ConfigError: If the file is damaged, others may write it, or no key in it is good.
+        ConfigError: If the file is damaged, others may write it, or no key in it is valid.
         StorageError: If it is missing or can't be read.
     """
 
@@ -189,9 +199,9 @@ class KeyRing:
         self._path = path
         self._clock = clock
         self._stamp = self._stamp_now()
-        self._keys = _good(read_keys(path))
+        self._keys = _valid_keys(read_keys(path))
         self._looked_s = clock()
-        self._reading = threading.Lock()
+        self._read_lock = threading.Lock()
         if not self._keys:
             raise ConfigError(
                 "no API key is good, so nobody could ask",
@@ -200,24 +210,28 @@ class KeyRing:
             )
 
     def find(self, authorization: str | None) -> ApiKey:
-        """Returns the key that a request brings.
+        """Returns the key of a request.
 
         Args:
-            authorization: Its header of that name.
+            authorization: The Authorization header.
 
         Raises:
-            APIError: If it brings none, or one that isn't known or was revoked.
+            APIError: If there is none, or it is unknown or revoked.
         """
         self._look()
-        # A digest can be looked up: nobody can steer it towards one that is there, so the time
-        # tells nothing, and ten thousand keys cost no more than one.
+        # A dictionary of digests reveals nothing by timing, since nobody can choose a digest close
+        # to an existing one, and ten thousand keys cost no more than one.
         found = self._keys.get(key_digest(_secret_of(authorization)))
         if found is None:
             raise unknown_key_error()
         return found
 
     def holds(self, key: ApiKey) -> bool:
-        """Tells whether a key that was found before is still good."""
+        """Returns whether a key is still valid.
+
+        Args:
+            key: A key that `find` returned.
+        """
         self._look()
         return key.sha256 in self._keys
 
@@ -234,15 +248,15 @@ class KeyRing:
             self._renew({})
             _LOG.error("the file of API keys is gone, no key is good now: %s", self._path)
         elif stamp.size_bytes > _LARGE_BYTES:
-            # Ten thousand keys take a second: answers that are under way don't wait for it.
+            # In a thread: ten thousand keys take a second, and running answers must not wait.
             threading.Thread(target=self._read, name="palo-keys", daemon=True).start()
         else:
             self._read()
 
     def _read(self) -> None:
-        with self._reading:  # so that what was read last is what was written last
+        with self._read_lock:  # so that the newest version of the file is kept
             try:
-                keys = _good(read_keys(self._path))
+                keys = _valid_keys(read_keys(self._path))
             except PaloError as error:
                 _LOG.error("the keys stay as they were: %s", error)
                 return
@@ -267,7 +281,7 @@ class KeyRing:
 
 
 class _Stamp(NamedTuple):
-    """What differs once a file has changed."""
+    """File attributes that change with its content."""
 
     changed_ns: int
     size_bytes: int
@@ -275,8 +289,8 @@ class _Stamp(NamedTuple):
     mode: int
 
 
-def _good(keys: tuple[ApiKey, ...]) -> dict[str, ApiKey]:
-    """Returns the keys that weren't revoked, by their digests."""
+def _valid_keys(keys: tuple[ApiKey, ...]) -> dict[str, ApiKey]:
+    """Returns the keys that aren't revoked, by their digests."""
     return {key.sha256: key for key in keys if key.revoked is None}
 
 
@@ -291,7 +305,7 @@ def _secret_of(authorization: str | None) -> str:
 
 
 def unknown_key_error() -> APIError:
-    """Returns the answer for a key that isn't known, or not any more."""
+    """Returns the error for an unknown or revoked key."""
     return _invalid("this API key isn't known, or was revoked")
 
 

@@ -1,7 +1,7 @@
-"""The audit log: who was let in, refused or stopped, one line for each event, never a secret.
+"""The audit log of access decisions: one line for each event, without secrets.
 
-Lines belong to the logger `palo.audit`. Where `palo.observability.logs` has set up logging they
-are JSON on standard error like all others; a program that wants them elsewhere adds a handler.
+Lines go to the logger `palo.audit`. Where `palo.observability.logs` has set up logging they are
+JSON on standard error like all others; a program that wants them elsewhere adds a handler.
 """
 
 import logging
@@ -19,13 +19,13 @@ def record(event: str, **fields: object) -> None:
     """Writes one line.
 
     Args:
-        event: What happened, in words joined by underscores, as `key_revoked`.
-        **fields: What is known of it; texts are cut to 200 characters. Secrets have no place here,
-            whole or in part: name a key by its id.
+        event: Name of the event in snake case, as `key_revoked`.
+        **fields: Its details; texts are cut to 200 characters. They must hold no secret, not even
+            a part of one: a key is named by its id.
     """
-    told = {name: _short(value) for name, value in fields.items() if value is not None}
-    # In a field of their own, as names like `name` and `module` are those of the logging module.
-    _LOG.info(event, extra={"audit": told})
+    details = {name: _short(value) for name, value in fields.items() if value is not None}
+    # Nested, since names like `name` and `module` are reserved by the logging module.
+    _LOG.info(event, extra={"audit": details})
 
 
 def _short(value: object) -> object:
@@ -33,13 +33,13 @@ def _short(value: object) -> object:
 
 
 class AuditThrottle:
-    """Writes lines about what strangers can repeat at will: only so many a minute of each event.
+    """Limits the lines a minute of each event that strangers can cause at will.
 
-    The first line after a pause tells how many are missing. Safe for threads.
+    The first line of the next minute has the number of omitted ones. Safe for threads.
 
     Args:
-        most: Lines of one event within a minute.
-        clock: Seconds that only go forward.
+        most: Most lines of one event within a minute.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, most: int = 20, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,8 +52,8 @@ class AuditThrottle:
         """Writes one line unless there were too many of this event; see `record`.
 
         Args:
-            event: One of a few: each is counted for itself.
-            **fields: What is known of it.
+            event: Name of the event, one of a few; each is counted apart.
+            **fields: Its details.
         """
         with self._lock:
             now = self._clock()

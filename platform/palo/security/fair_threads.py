@@ -1,4 +1,4 @@
-"""A few threads for the work of many owners: whoever brings much waits for their own."""
+"""A thread pool whose owners take turns, so that one owner's queue delays no other."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -12,94 +12,97 @@ T = TypeVar("T")
 
 
 class FairThreads:
-    """Runs work in threads, each owner's next piece in turn; to be used from one event loop.
+    """Runs tasks in threads, round robin over their owners; to be used from one event loop.
 
     Args:
-        num_threads: How many pieces run at once.
-        name: What the names of the threads begin with.
+        num_threads: Number of threads.
+        name: Prefix of the threads' names.
+
+    Attributes:
+        num_waiting: Tasks that wait for a thread.
     """
 
     def __init__(self, num_threads: int, name: str) -> None:
         self.num_waiting = 0
         self._num_free = num_threads
         self._threads = ThreadPoolExecutor(num_threads, name)
-        self._waiting: OrderedDict[str, deque[_Wish]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[_Task]] = OrderedDict()
 
     @property
     def is_busy(self) -> bool:
-        """Whether a new piece has to wait."""
+        """Whether a new task has to wait."""
         return not self._num_free
 
     async def run(self, owner: str, work: Callable[[], T]) -> T:
-        """Runs a piece of work; one that nobody waits for any more isn't begun.
+        """Runs a task; a task that is cancelled while it waits isn't started.
 
         Args:
-            owner: Whose turn it takes.
-            work: What is done.
+            owner: Owner of the task.
+            work: Function to call; its exceptions are raised here.
 
         Returns:
-            What the work returns; what it raises is raised here.
+            The function's result.
         """
-        wish = _Wish(work=work, done=asyncio.get_running_loop().create_future())
-        self._waiting.setdefault(owner, deque()).append(wish)
+        task = _Task(work=work, done=asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(owner, deque()).append(task)
         self.num_waiting += 1
         self._start()
         try:
-            found: T = await wish.done
+            found: T = await task.done
         except asyncio.CancelledError:
-            self._forget(owner, wish)
+            self._forget(owner, task)
             raise
         return found
 
     def close(self, *, wait: bool = False) -> None:
-        """Begins nothing any more.
+        """Starts no more tasks.
 
         Args:
-            wait: Whether to wait for what runs.
+            wait: Whether to wait for running ones.
         """
         self._waiting.clear()
         self._threads.shutdown(wait=wait, cancel_futures=True)
 
     def _start(self) -> None:
-        while self._num_free and (wish := self._next()) is not None:
+        while self._num_free and (task := self._next()) is not None:
             self._num_free -= 1
-            running = asyncio.get_running_loop().run_in_executor(self._threads, wish.work)
-            running.add_done_callback(partial(self._finish, wish))
+            running = asyncio.get_running_loop().run_in_executor(self._threads, task.work)
+            running.add_done_callback(partial(self._finish, task))
 
-    def _next(self) -> "_Wish | None":
-        """Takes the first piece of the owner whose turn it is; those that are gone are passed."""
+    def _next(self) -> "_Task | None":
+        """Removes and returns the next owner's first task, skipping cancelled ones."""
         while self._waiting:
-            owner, wishes = self._waiting.popitem(last=False)
-            wish = wishes.popleft()
+            owner, tasks = self._waiting.popitem(last=False)
+            task = tasks.popleft()
             self.num_waiting -= 1
-            if wishes:
-                self._waiting[owner] = wishes
-            if not wish.done.done():
-                return wish
+            if tasks:
+                self._waiting[owner] = tasks
+            if not task.done.done():
+                return task
         return None
 
-    def _forget(self, owner: str, wish: "_Wish") -> None:
-        wishes = self._waiting.get(owner, deque())
-        if wish in wishes:
-            wishes.remove(wish)
+    def _forget(self, owner: str, task: "_Task") -> None:
+        tasks = self._waiting.get(owner, deque())
+        if task in tasks:
+            tasks.remove(task)
             self.num_waiting -= 1
-            if not wishes:
+            if not tasks:
                 del self._waiting[owner]
 
-    def _finish(self, wish: "_Wish", ended: "asyncio.Future[Any]") -> None:
+    def _finish(self, task: "_Task", ended: "asyncio.Future[Any]") -> None:
         self._num_free += 1
         if ended.cancelled():
-            wish.done.cancel()
-        elif wish.done.done():
-            ended.exception()  # nobody waits for it any more
+            task.done.cancel()
+        elif task.done.done():
+            ended.exception()  # retrieved, so that asyncio doesn't report it
         elif (error := ended.exception()) is not None:
-            wish.done.set_exception(error)
+            task.done.set_exception(error)
         else:
-            wish.done.set_result(ended.result())
+            task.done.set_result(ended.result())
         self._start()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Wish:
+class _Task:
     work: Callable[[], Any]
     done: "asyncio.Future[Any]"

@@ -1,8 +1,9 @@
-"""The head of a request: never longer than a request of ours has a use for.
+"""Limits of HTTP requests: the length of their heads, the size and pace of their bodies.
 
-Everything that comes before the key is a stranger's, so nothing of it may cost time: it is bounded
-before anybody looks into it, and cookies, for which the API has no use, never reach the framework,
-which reads them with an algorithm that was quadratic in some versions of Python.
+Everything before authentication is a stranger's, so that it is bounded before it is parsed. Cookies
+never reach the API, whose framework parses them with an algorithm that was quadratic in some
+versions of Python. A declared Content-Length is trusted only to reject a body; actual bytes are
+counted.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from palo.api_errors import APIError, APIErrorCode
 
 API_PATHS = ("/v1/", "/metrics", "/healthz")
-"""What the paths of the API begin with; all others are a page's."""
+"""Prefixes of the API's paths; all others belong to a page."""
 
 _MESSAGE_TOO_BIG = 1009
 _COOKIE = b"cookie"
@@ -24,11 +25,11 @@ _LONGEST_S = 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeadBounds:
-    """How long the head of a request may be.
+    """Bounds of a request's head.
 
     Attributes:
         max_headers: Most headers.
-        max_header_bytes: Most bytes of their names and values together.
+        max_header_bytes: Most bytes of all names and values.
         max_path_bytes: Longest path.
         max_query_bytes: Longest query string.
     """
@@ -48,12 +49,12 @@ class HeadBounds:
 
 
 class HeadLimit:
-    """ASGI middleware that refuses requests with a long head, before anything reads it.
+    """ASGI middleware that rejects requests with a long head, before anything parses it.
 
     Args:
         app: The application.
-        bounds: How long is too long.
-        api_paths: What the paths begin with that get no cookies.
+        bounds: Bounds of the head.
+        api_paths: Prefixes of the paths whose cookies are removed.
     """
 
     def __init__(
@@ -83,7 +84,11 @@ class HeadLimit:
 
 
 def require_short_head(scope: Scope, bounds: HeadBounds) -> None:
-    """Refuses a request with a long path, query or headers.
+    """Rejects a request with a long path, query or headers.
+
+    Args:
+        scope: Its ASGI scope.
+        bounds: Bounds of the head.
 
     Raises:
         APIError: If one of them is too long.
@@ -125,16 +130,16 @@ def _is_long(scope: Scope, bounds: HeadBounds) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BodyBounds:
-    """How large and how slow bodies may be.
+    """Bounds of a request's body.
 
     Attributes:
         max_bytes: Largest body.
-        max_all_bytes: Most bytes of all bodies that are here at once.
-        idle_s: Longest time in which nothing of a body comes.
-        total_s: Longest time until a whole body is here.
-        max_json_values: Most values, at any depth, of a body's JSON: small text can hold millions
-            of them, each far larger in memory. A comma of a text counts as one.
-        max_json_fields: Most fields, objects and arrays, which are larger yet.
+        max_all_bytes: Most bytes of all bodies at once.
+        idle_s: Longest pause within a body.
+        total_s: Longest time for receiving a whole body.
+        max_json_values: Most JSON values of a body, at any depth: small text can hold millions of
+            them, each far larger in memory. A comma in a text counts as one.
+        max_json_fields: Most JSON fields, objects and arrays, which are even larger.
     """
 
     max_bytes: int = 32 << 20
@@ -164,8 +169,8 @@ class BodyLimit:
 
     Args:
         app: The application.
-        bounds: How much is too much.
-        paths: What the paths begin with whose bodies are bounded.
+        bounds: Bounds of the bodies.
+        paths: Prefixes of the paths whose bodies are bounded.
     """
 
     def __init__(self, app: ASGIApp, bounds: BodyBounds, paths: Sequence[str] = ("/",)) -> None:
@@ -175,7 +180,7 @@ class BodyLimit:
         self._num_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Handles one connection."""
         if scope["type"] != "http" or not scope["path"].startswith(self._paths):
             await self._app(scope, receive, send)
             return
@@ -186,10 +191,13 @@ class BodyLimit:
             self._num_bytes -= body.num_bytes
 
     def take(self, num_bytes: int) -> None:
-        """Counts bytes of a body.
+        """Counts received bytes of a body.
+
+        Args:
+            num_bytes: How many.
 
         Raises:
-            APIError: If that is more than all bodies together may have.
+            APIError: If all bodies together have too many.
         """
         self._num_bytes += num_bytes
         if self._num_bytes > self._bounds.max_all_bytes:
@@ -214,7 +222,7 @@ class _Body:
         self._is_whole = False
 
     async def receive(self) -> Message:
-        if self._is_whole:  # what comes now is that the client left, after any time
+        if self._is_whole:  # the next message is the client's disconnection, at any time
             return await self._receive()
         if self._declared > self._bounds.max_bytes:
             raise _too_large(self._bounds.max_bytes)
@@ -245,11 +253,11 @@ class _Body:
 
 
 def require_few_values(body: bytes | bytearray, bounds: BodyBounds) -> None:
-    """Refuses JSON of more values than a request can have a use for, before it is parsed.
+    """Rejects JSON of too many values, before it is parsed.
 
     Args:
         body: JSON without large images.
-        bounds: How many are too many.
+        bounds: Bounds of the body.
 
     Raises:
         APIError: If it may have more.
@@ -270,7 +278,11 @@ def require_few_values(body: bytes | bytearray, bounds: BodyBounds) -> None:
 
 
 def content_length(scope: Scope) -> int:
-    """Returns how many bytes a client says it sends; 0 if it says nothing that makes sense."""
+    """Returns the Content-Length of a request; 0 if it is missing or malformed.
+
+    Args:
+        scope: Its ASGI scope.
+    """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and len(value) < 20:
             return int(value)

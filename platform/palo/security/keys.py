@@ -1,7 +1,7 @@
-"""API keys: what is shown once to their owner, and what is kept of them.
+"""API keys and the file that stores their digests, which several processes may change at once.
 
-A key is 256 random bits, so its SHA-256 is all that has to be kept: nobody can try out that many
-keys, and a slow hash, which makes up for weak passwords, would only let strangers burn our time.
+A key is 256 random bits, so that a plain SHA-256 digest is enough: nobody can try out that many
+keys, and a slow hash, which protects weak passwords, would only let strangers waste CPU time.
 """
 
 import fcntl
@@ -25,20 +25,20 @@ _ID_BYTES = 4
 _MAX_NAME = 64
 _DIGEST_CHARACTERS = 64
 KEY_FILE = Path("runs/keys.json")
-"""Where keys are kept unless another file is named."""
+"""The default file of keys."""
 _ADD = "Add a key: python jobs/keys.py add NAME"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyLimits:
-    """How much one key may ask for; None for as much as it likes.
+    """Rate limits of a key; None for no limit.
 
     Attributes:
         requests_per_minute: Requests; a minute's worth may come at once.
-        tokens_per_minute: Tokens of prompts and answers together. A request is let in while any
-            are left, so the last one may go beyond; what it took is then waited for.
-        concurrent: Requests that are answered at once.
+        tokens_per_minute: Tokens of prompts and answers together. A request is admitted while any
+            are left; tokens that it takes beyond the limit are owed.
+        concurrent: Most requests at once.
     """
 
     requests_per_minute: int | None = 600
@@ -55,16 +55,16 @@ class KeyLimits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApiKey:
-    """What is kept of a key.
+    """The stored record of a key, without the key itself.
 
     Attributes:
-        id: Names it in lists and logs; no secret.
-        name: Whom or what it is for.
-        sha256: Of the key, in hexadecimal.
-        created: When, in UTC.
-        limits: How much it may ask for.
-        revoked: When it was revoked, in UTC; None while it is good.
-        tenant: Whose keys share what is cached with this one; None for a key that shares with none.
+        id: Identifies it in lists and logs; no secret.
+        name: The person or program that it is for.
+        sha256: Digest of the key, in hexadecimal.
+        created: Time of its creation, in UTC.
+        limits: Its rate limits.
+        revoked: Time of its revocation, in UTC; None while it is valid.
+        tenant: Team whose keys share cached work; None to share with no other key.
     """
 
     id: str
@@ -85,23 +85,32 @@ class ApiKey:
 
 
 def name_faults(name: str, what: str = "name") -> Iterator[str]:
-    """Yields what is wrong with a key's name, or with its tenant's."""
+    """Yields the faults of a key's or tenant's name.
+
+    Args:
+        name: The name.
+        what: Its field, for the message.
+    """
     if not 0 < len(name) <= _MAX_NAME or not name.isprintable():
         yield f"a key's {what} has from 1 to {_MAX_NAME} printable characters, not {name!r}"
 
 
 def new_secret() -> str:
-    """Returns a fresh key, as its owner sends it."""
+    """Returns a new random key."""
     return _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def new_id() -> str:
-    """Returns a name for a key that says nothing about it."""
+    """Returns a new random id, unrelated to its key."""
     return secrets.token_hex(_ID_BYTES)
 
 
 def key_digest(secret: str) -> str:
-    """Returns what is kept of a key."""
+    """Returns the SHA-256 digest of a key, in hexadecimal.
+
+    Args:
+        secret: The key.
+    """
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -112,11 +121,14 @@ UNKEYED = ApiKey(
     created="",
     limits=KeyLimits(requests_per_minute=None, tokens_per_minute=None, concurrent=None),
 )
-"""Stands for everybody where no keys are asked for."""
+"""The key of all requests where no keys are required."""
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:
-    """Reads all keys, revoked ones too.
+    """Reads all keys, including revoked ones.
+
+    Args:
+        path: The file.
 
     Raises:
         ConfigError: If the file is damaged, or others may write it.
@@ -124,7 +136,7 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     """
     with storage.wrap_os_errors("read", path):
         mode = path.stat().st_mode
-    if mode & _OTHERS_WRITE:  # whoever writes it gives themselves a key; reading it gives none
+    if mode & _OTHERS_WRITE:  # a writer could add a key; a reader learns none
         raise ConfigError(
             "others may write the file of API keys",
             seen=f"{path} has mode {stat.S_IMODE(mode):o}",
@@ -141,35 +153,35 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
 def add_key(
     path: Path, name: str, limits: KeyLimits | None = None, tenant: str | None = None
 ) -> tuple[str, ApiKey]:
-    """Makes a key and keeps its digest; the file is made where there is none.
+    """Creates a key and stores its digest, creating the file if needed.
 
     Args:
         path: The file.
-        name: Whom or what it is for.
-        limits: How much it may ask for.
+        name: The person or program that it is for.
+        limits: Its rate limits.
         tenant: See `ApiKey`.
 
     Returns:
-        The key itself, which is kept nowhere, and what is kept of it.
+        The key itself, which is stored nowhere, and its record.
 
     Raises:
         ConfigError: If the name or a limit is out of range, or the file is damaged.
         StorageError: If the file can't be read or written.
     """
-    with _changing(path) as keys:
-        secret, key = _made(name, limits, tenant)
+    with _locked_keys(path) as keys:
+        secret, key = _new_key(name, limits, tenant)
         keys.append(key)
     _record("key_added", key, path)
     return secret, key
 
 
 def renew_key(path: Path, name: str, limits: KeyLimits | None = None) -> tuple[str, ApiKey]:
-    """Makes a key in place of all of this name; for programs that need one at each start.
+    """Replaces all keys of a name by a new one, for programs that need one at each start.
 
     Args:
         path: The file.
-        name: Whom or what it is for.
-        limits: How much it may ask for.
+        name: The program that it is for.
+        limits: Its rate limits.
 
     Returns:
         See `add_key`.
@@ -178,37 +190,40 @@ def renew_key(path: Path, name: str, limits: KeyLimits | None = None) -> tuple[s
         ConfigError: See `add_key`.
         StorageError: See `add_key`.
     """
-    with _changing(path) as keys:
-        secret, key = _made(name, limits)
+    with _locked_keys(path) as keys:
+        secret, key = _new_key(name, limits)
         keys[:] = [*(old for old in keys if old.name != name), key]
     _record("key_renewed", key, path)
     return secret, key
 
 
-def revoke_key(path: Path, wanted: str) -> ApiKey:
-    """Revokes a key for good; running servers refuse it within a second.
+def revoke_key(path: Path, key_id: str) -> ApiKey:
+    """Revokes a key permanently; running servers reject it within a second.
 
     Args:
         path: The file.
-        wanted: Its id.
+        key_id: Id of the key.
+
+    Returns:
+        The revoked key's record.
 
     Raises:
         ConfigError: If there is no such key, or the file is damaged.
         StorageError: If the file can't be read or written.
     """
-    with _changing(path) as keys:
+    with _locked_keys(path) as keys:
         for index, key in enumerate(keys):
-            if key.id == wanted:
+            if key.id == key_id:
                 found = keys[index] = replace(key, revoked=key.revoked or _now())
                 break
         else:
             ids = ", ".join(key.id for key in keys)
-            raise ConfigError("there is no such key", seen=wanted, fix=f"Their ids are: {ids}.")
+            raise ConfigError("there is no such key", seen=key_id, fix=f"Their ids are: {ids}.")
     _record("key_revoked", found, path)
     return found
 
 
-def _made(name: str, limits: KeyLimits | None, tenant: str | None = None) -> tuple[str, ApiKey]:
+def _new_key(name: str, limits: KeyLimits | None, tenant: str | None = None) -> tuple[str, ApiKey]:
     limits = limits or KeyLimits()
     for fault in name_faults(name):
         raise ConfigError(fault, fix="Name whom or what the key is for.")
@@ -235,8 +250,8 @@ def _now() -> str:
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[list[ApiKey]]:
-    """Gives all keys to change, and writes them back; others wait meanwhile."""
+def _locked_keys(path: Path) -> Iterator[list[ApiKey]]:
+    """Yields all keys to change, and writes them back, under a lock between processes."""
     lock = path.with_name(f".{path.name}.lock")
     with storage.wrap_os_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -247,5 +262,5 @@ def _changing(path: Path) -> Iterator[list[ApiKey]]:
             yield keys
             text = json.dumps({"keys": config.to_dict(keys)}, indent=2, ensure_ascii=False)
             with storage.replacing(path) as partial:
-                partial.touch(mode=0o600, exist_ok=False)  # not for a moment readable by others
+                partial.touch(mode=0o600, exist_ok=False)  # never readable by others
                 partial.write_text(f"{text}\n", encoding="utf-8")

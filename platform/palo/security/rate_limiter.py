@@ -1,4 +1,4 @@
-"""What is left to each key: requests and tokens a minute, and requests at once."""
+"""Rate limits of each key: requests and tokens a minute, and concurrent requests."""
 
 import math
 import threading
@@ -14,11 +14,11 @@ _BUSY_RETRY_S = 1.0
 
 
 class RateLimiter:
-    """Lets requests in as long as their key has something left. Safe for threads.
+    """Admits requests within the limits of their keys. Safe for threads.
 
     Args:
-        num_processes: How many processes share the keys' limits: each grants its part of them.
-        clock: Seconds that only go forward.
+        num_processes: Processes that share the limits; each grants an equal part.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, num_processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,10 +28,16 @@ class RateLimiter:
         self._accounts: dict[str, _Account] = {}
 
     def admit(self, key: ApiKey) -> "Lease":
-        """Lets a request in; the visit must be closed when it is over.
+        """Admits a request.
+
+        Args:
+            key: The request's key.
+
+        Returns:
+            A lease, to be closed at the end of the request.
 
         Raises:
-            APIError: If the key has nothing left, with the time until it has.
+            APIError: If a limit of the key is reached, with the time until another try.
         """
         with self._lock:
             now = self._clock()
@@ -53,11 +59,11 @@ class RateLimiter:
 
 
 class Lease:
-    """One request of a key, from its admission to its end.
+    """The admission of one request, held until its end.
 
     Args:
-        rate_limiter: Who let it in.
-        key_id: Whose it is.
+        rate_limiter: The rate limiter that admitted it.
+        key_id: Id of its key.
     """
 
     def __init__(self, rate_limiter: RateLimiter, key_id: str) -> None:
@@ -72,22 +78,26 @@ class Lease:
         self.close()
 
     def charge(self, num_tokens: int) -> None:
-        """Takes tokens of a prompt or an answer from the key's allowance."""
+        """Charges tokens to the key.
+
+        Args:
+            num_tokens: Tokens of a prompt or an answer.
+        """
         self._rate_limiter._charge(self._key_id, num_tokens)
 
     def close(self) -> None:
-        """Ends it; more than once is fine."""
+        """Ends the lease; may be called again."""
         if self._is_open:
             self._is_open = False
             self._rate_limiter._leave(self._key_id)
 
 
 class TokenMeter:
-    """Takes the tokens of one request's answers from its key's allowance.
+    """Charges the tokens of one request while they are generated, since its client may disconnect.
 
     Args:
-        lease: Of the request.
-        num_choices: How many answers there are.
+        lease: Lease of the request.
+        num_choices: Number of answers.
     """
 
     def __init__(self, lease: Lease, num_choices: int) -> None:
@@ -96,20 +106,20 @@ class TokenMeter:
         self._answer_tokens = [0] * num_choices
 
     def charge_prompt(self, prompt_tokens: int) -> None:
-        """A replica has taken the prompt; one that begins anew elsewhere is not paid for again.
+        """Charges the prompt; another attempt on the same prompt is not charged again.
 
         Args:
-            prompt_tokens: Tokens of it, each image with all of its own.
+            prompt_tokens: Its tokens, each image with all of its tokens.
         """
         self._pay_prompt(prompt_tokens)
         self._answer_tokens = [0] * len(self._answer_tokens)
 
     def charge_delta(self, choice: int, usage: TokenUsage | None) -> None:
-        """A step of the engine has added to an answer.
+        """Charges one step of the engine.
 
         Args:
-            choice: Number of the answer.
-            usage: What it took, with its last step.
+            choice: Index of the answer.
+            usage: Usage of the whole answer, with its last step.
         """
         if usage is None:  # a step adds one token
             self._answer_tokens[choice] += 1
@@ -148,7 +158,7 @@ def _part(limit: int | None, share: float) -> float | None:
 
 
 class _Bucket:
-    """Fills up within a minute; what is taken beyond its content is owed."""
+    """A token bucket that fills within a minute; its content may become negative."""
 
     def __init__(self, size: float | None, now: float) -> None:
         self._size = size
@@ -156,13 +166,13 @@ class _Bucket:
         self._filled_s = now
 
     def wait_s(self, now: float, wanted: float) -> float:
-        """Returns the time until so much is there; 0 if it is, and always without a size."""
+        """Returns the seconds until the bucket holds so much; always 0 without a size."""
         if self._size is None:
             return 0.0
         passed = now - self._filled_s
         self._content = min(self._size, self._content + passed * self._size / _MINUTE_S)
         self._filled_s = now
-        # A hair less is enough: a sum of parts of a minute may miss the whole by a rounding.
+        # Tolerates rounding: fractions of a minute may not add up to the whole.
         missing = wanted - self._content
         return missing * _MINUTE_S / self._size if missing > 1e-9 else 0.0
 

@@ -17,7 +17,7 @@ from palo.serve.chat_handler import ChatHandler
 from palo.serve.image_reader import ImageReader
 from palo.serve.ingress import IngressSettings, build_app
 from palo.serve.loading import group_by_base
-from palo.serve.protocol.conversation import load as load_language_finder
+from palo.serve.protocol.conversation import load_language_detector
 from palo.serve.replica import ModelReplica
 from palo.serve.replica_client import ReplicaCall, ReplicaClient
 from palo.serve.routing import ImageRouter
@@ -67,7 +67,7 @@ class Ingress:
             max_requests=settings.max_requests,
         )
         start_logging()
-        load_language_finder()
+        load_language_detector()
         middleware = IngressSettings(
             bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path
         )

@@ -1,5 +1,6 @@
-"""OpenAI's chat completions: what clients send, what they get, and what the models are asked.
+"""OpenAI's chat completions: request bodies, response bodies, and the requests to replicas.
 
-Nothing here knows Ray, torch or a web framework: bytes of a request become an `Ask`, and the pieces
-of its answers become bodies and events.
+`chat_request` and `conversation` parse a body, `generate` defines the request to a replica and its
+events, and `bodies` writes them as responses. Nothing here depends on Ray, torch or a web
+framework.
 """

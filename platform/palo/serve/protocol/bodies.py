@@ -1,4 +1,4 @@
-"""Server-sent events, as OpenAI's streams use them."""
+"""Response bodies: whole completions, server-sent events of a stream, and lists of models."""
 
 import secrets
 import time
@@ -14,23 +14,27 @@ DONE = b"data: [DONE]\n\n"
 """The last event of every stream."""
 
 KEEP_ALIVE = b": the answer is coming\n\n"
-"""A comment: no event, but something to read."""
+"""A comment, which clients ignore."""
 
 
 def event(values: dict[str, Any]) -> bytes:
-    """Returns values as one event."""
+    """Returns one server-sent event.
+
+    Args:
+        values: Its JSON data.
+    """
     return b"data: " + orjson.dumps(values) + b"\n\n"
 
 
 class CompletionWriter:
-    """Writes the answers to one request, as a whole or in chunks.
+    """Writes the completion of one request, whole or in chunks.
 
     Args:
         model: Name of the model.
-        version: Names the weights, as OpenAI's `system_fingerprint`.
-        num_choices: How many answers there are.
-        with_logprobs: Whether tokens are told.
-        reports_cached: Whether usage tells how much of a prompt was known; else it says 0.
+        version: Fingerprint of the weights, for `system_fingerprint`.
+        num_choices: Number of choices.
+        with_logprobs: Whether log probabilities are included.
+        reports_cached: Whether usage reports cached prompt tokens; otherwise as 0.
     """
 
     def __init__(
@@ -56,7 +60,11 @@ class CompletionWriter:
         self._usages: list[TokenUsage] = []
 
     def add(self, delta: Delta) -> None:
-        """Takes what is added to an answer."""
+        """Adds a delta.
+
+        Args:
+            delta: The delta.
+        """
         self._texts[delta.choice] += delta.text
         self._tokens[delta.choice] += delta.tokens
         self._finishes[delta.choice] = delta.finish or self._finishes[delta.choice]
@@ -65,14 +73,14 @@ class CompletionWriter:
 
     @property
     def text(self) -> str:
-        """What was answered so far, several answers in lines of their own."""
+        """The answer so far, each choice on a line of its own."""
         return "\n".join(self._texts)
 
     def usage(self) -> dict[str, Any]:
-        """Returns what the answers took that have ended: the prompt once, however many they are."""
+        """Returns the usage of all finished choices, with the prompt counted once."""
         prompt = max((usage.prompt_tokens for usage in self._usages), default=0)
         completion = sum(usage.completion_tokens for usage in self._usages)
-        # What the first answer computed the others find: that is no saving of the client's.
+        # The first choice computes what the others find cached, which saves the client nothing.
         cached = min((usage.cached_tokens for usage in self._usages), default=0)
         cached *= self._reports_cached
         return {
@@ -83,7 +91,7 @@ class CompletionWriter:
         }
 
     def whole(self) -> dict[str, Any]:
-        """Returns the body of an answer that isn't streamed."""
+        """Returns the body of a completion that isn't streamed."""
         choices = [
             {
                 "index": number,
@@ -100,12 +108,16 @@ class CompletionWriter:
         }
 
     def opening(self) -> list[dict[str, Any]]:
-        """Returns the first chunk of each answer: it says who speaks."""
+        """Returns the first chunk of each choice, with its role."""
         delta = {"role": "assistant", "content": ""}
         return [self._chunk(number, delta) for number in range(len(self._texts))]
 
     def chunks(self, delta: Delta) -> list[dict[str, Any]]:
-        """Returns the chunks of a piece: one with what is new, one that ends the answer."""
+        """Returns the chunks of a delta: one with new text, one with the finish reason.
+
+        Args:
+            delta: The delta.
+        """
         found = []
         if delta.text or delta.tokens:
             logprobs = self._logprobs(delta.tokens)
@@ -115,7 +127,7 @@ class CompletionWriter:
         return found
 
     def usage_chunk(self) -> dict[str, Any]:
-        """Returns the chunk that ends a stream whose client asked what it took."""
+        """Returns the last chunk of a stream with usage."""
         return self._head | {
             "object": "chat.completion.chunk",
             "choices": [],
@@ -153,15 +165,20 @@ def _token(data: bytes, logprob: float) -> dict[str, Any]:
 
 
 def model_body(name: str, created: int) -> dict[str, Any]:
-    """Returns what is told of one model.
+    """Returns the body of one model.
 
     Args:
         name: Its name.
-        created: Seconds since 1970.
+        created: Unix time in seconds.
     """
     return {"id": name, "object": "model", "created": created, "owned_by": "palo"}
 
 
 def models_body(names: Iterable[str], created: int) -> dict[str, Any]:
-    """Returns the list of models."""
+    """Returns the body of the list of models.
+
+    Args:
+        names: Their names.
+        created: Unix time in seconds.
+    """
     return {"object": "list", "data": [model_body(name, created) for name in names]}

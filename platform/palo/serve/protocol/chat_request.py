@@ -1,4 +1,9 @@
-"""How much one request may ask for."""
+"""The body of a chat completion request: its fields, bounds and parsing.
+
+Fields of OpenAI's that have no effect here (`user`, `metadata`, `store`, ...) are accepted and
+ignored. Unsupported ones that would change the answer (`tools`, JSON formats, OpenAI's penalties)
+are rejected, not ignored.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +18,7 @@ from palo.inference.request import Sampling
 
 _FRAME_BYTES = 128 << 10
 _MAX_SEED = 2**63 - 1
-_MAX_STOPS = 64  # the engine takes fewer; here it only bounds what is looked at
+_MAX_STOPS = 64  # the engine takes fewer; this only bounds the parsing
 _UNDONE = (
     "tools",
     "tool_choice",
@@ -32,16 +37,16 @@ _MAX_FIELDS = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProtocolBounds:
-    """Bounds of a request, whatever the model.
+    """Bounds of a request's parameters, independent of the model.
 
     Attributes:
         max_messages: Most messages of a conversation.
-        max_parts: Most parts of all messages together, texts and images.
-        max_text_characters: Most characters of all messages together, images left out.
+        max_parts: Most parts of all messages, texts and images.
+        max_text_characters: Most characters of all messages, without images.
         max_images: Most images of a conversation.
-        max_choices: Most answers to one request (`n`).
-        max_tokens: Most tokens of an answer that may be asked for.
-        default_max_tokens: Most tokens of an answer if the request doesn't say.
+        max_choices: Most choices of a request (`n`).
+        max_tokens: Largest `max_tokens` of a request.
+        default_max_tokens: Most tokens of an answer by default.
     """
 
     max_messages: int = 256
@@ -54,7 +59,7 @@ class ProtocolBounds:
 
     @property
     def max_text_bytes(self) -> int:
-        """Most bytes of a request's JSON without large images: JSON may take six for a letter."""
+        """Most bytes of a request's JSON without large images; a character has up to six."""
         return 6 * self.max_text_characters + _FRAME_BYTES
 
     def faults(self) -> Iterator[str]:
@@ -75,33 +80,33 @@ class ProtocolBounds:
 
 
 class _Strict(BaseModel):
-    """Numbers are numbers and texts are texts; nothing is guessed."""
+    """A model without type coercion."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
 class _FailFast(FailFast):
-    """Stops at the first wrong item of a list: more of them than one are told to nobody."""
+    """Stops at the first invalid item of a list, since only one error is reported."""
 
-    __hash__ = object.__hash__  # asked for by unions
+    __hash__ = object.__hash__  # required by unions
 
 
 class ImageUrl(_Strict):
-    """Where an image is: a data: URL, or an address that the server may fetch."""
+    """The URL of an image: a data: URL, or an address for the server to fetch."""
 
     url: str = Field(min_length=1)
     detail: Literal["auto", "low", "high"] | None = None
 
 
 class TextPart(_Strict):
-    """Words."""
+    """A text in a message."""
 
     type: Literal["text"]
     text: str
 
 
 class ImagePart(_Strict):
-    """An image."""
+    """An image in a message."""
 
     type: Literal["image_url"]
     image_url: ImageUrl
@@ -116,7 +121,7 @@ def _kind_of_content(value: object) -> str:
     return "#text" if isinstance(value, str) else "#parts"
 
 
-# Tags begin with a sign that no field has, so that they can be told from fields in an error.
+# Tags begin with "#", which no field does, so that they can be left out of an error's path.
 Part = Annotated[
     Annotated[TextPart, Tag("#text")] | Annotated[ImagePart, Tag("#image")],
     Discriminator(_kind_of_part),
@@ -128,45 +133,45 @@ Content = Annotated[
 
 
 class RequestMessage(_Strict):
-    """What somebody said."""
+    """A message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Content
 
     @property
     def text(self) -> str:
-        """Its words, those of several parts in lines of their own."""
+        """Its text, with each part on a line of its own."""
         if isinstance(self.content, str):
             return self.content
         return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
 
     @property
     def images(self) -> tuple[str, ...]:
-        """Where its images are, in order."""
+        """URLs of its images, in order."""
         if isinstance(self.content, str):
             return ()
         return tuple(part.image_url.url for part in self.content if isinstance(part, ImagePart))
 
 
 class StreamOptions(_Strict):
-    """How an answer is streamed."""
+    """Options of a streamed completion."""
 
     include_usage: bool = False
 
 
 class ResponseFormat(_Strict):
-    """The form of an answer: words, and nothing else yet."""
+    """The format of an answer; only text is supported."""
 
     type: Literal["text"]
 
 
 class ChatRequest(_Strict):
-    """One request; fields have OpenAI's names and meaning, but for the last three.
+    """A request's body; all fields but the last three are OpenAI's.
 
     Attributes:
-        top_k: Draws only among this many of the likeliest tokens; 0 for all.
-        repetition_penalty: Divides the logits of tokens that were there before; 1 for none.
-        language: ISO 639-1 code of the language that the answer should be in.
+        top_k: Samples only from this many of the most probable tokens; 0 for all.
+        repetition_penalty: Divides the logits of tokens that occurred before; 1 for none.
+        language: ISO 639-1 code of the answer's language.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
@@ -191,7 +196,7 @@ class ChatRequest(_Strict):
     language: str | None = Field(default=None, max_length=16)
 
     def undone(self) -> Iterator[str]:
-        """Yields fields that would change the answer and aren't supported."""
+        """Yields unsupported fields that would change the answer."""
         sent: dict[str, Any] = self.model_extra or {}
         yield from (name for name in _UNDONE if sent.get(name) not in _HARMLESS)
 
@@ -204,24 +209,24 @@ class ChatRequest(_Strict):
 
     @property
     def wants_usage_event(self) -> bool:
-        """Whether a stream ends with an event that tells what it took."""
+        """Whether a stream ends with an event of its usage."""
         return self.stream_options is not None and self.stream_options.include_usage
 
 
 def read_request(body: bytes | bytearray, bounds: ProtocolBounds) -> ChatRequest:
-    """Reads a request and checks what can be checked without a model.
+    """Parses and validates a request.
 
-    Counts come before everything else: a body of thousands of wrong messages is refused at once.
+    Counts are checked first, so that a body of thousands of invalid messages is rejected at once.
 
     Args:
-        body: JSON; whoever calls has bounded its size and the number of its values.
-        bounds: How much it may ask for.
+        body: JSON, with its size and number of values bounded by the caller.
+        bounds: Bounds of its parameters.
 
     Raises:
-        APIError: If it isn't JSON, isn't a chat completion, or asks for too much.
+        APIError: If it is invalid JSON, an invalid request, or beyond a bound.
     """
     try:
-        # Looking for each text among those seen before costs four times what making it does.
+        # Looking each string up in the cache costs four times as much as creating it.
         values = from_json(body, allow_inf_nan=False, cache_strings="none")
     except ValueError:
         raise _invalid("the body isn't JSON", "", None) from None
@@ -237,13 +242,16 @@ def read_request(body: bytes | bytearray, bounds: ProtocolBounds) -> ChatRequest
 
 
 def sampling_from(request: ChatRequest, bounds: ProtocolBounds) -> Sampling:
-    """Returns how the answers to a request are drawn, all but what ends an answer of the model.
+    """Returns the sampling parameters of a request, without the model's stop ids.
 
-    Without a temperature the likeliest tokens are taken: answers about an image should be right
-    before they are varied.
+    The default is greedy decoding, since answers about an image should be right rather than varied.
+
+    Args:
+        request: The request.
+        bounds: Bounds, with the default number of tokens.
 
     Raises:
-        APIError: If values contradict the engine's ranges.
+        APIError: If a parameter is outside the engine's range.
     """
     num_logprobs = (request.top_logprobs or 0) if request.logprobs else None
     limit = request.max_completion_tokens or request.max_tokens or bounds.default_max_tokens
@@ -263,7 +271,7 @@ def sampling_from(request: ChatRequest, bounds: ProtocolBounds) -> Sampling:
 
 
 def _crowds(values: Any, bounds: ProtocolBounds) -> Iterator[tuple[str | None, str, object]]:  # noqa: ANN401 - any JSON
-    """Yields what there is too much of, whatever it is: field, what is wrong, how many."""
+    """Yields exceeded counts of unvalidated JSON: field, fact, count."""
     if not isinstance(values, dict):
         return
     if len(values) > _MAX_FIELDS:
@@ -281,7 +289,7 @@ def _crowds(values: Any, bounds: ProtocolBounds) -> Iterator[tuple[str | None, s
 
 
 def _excesses(request: ChatRequest, bounds: ProtocolBounds) -> Iterator[tuple[str, str, object]]:
-    """Yields parameters that are beyond bounds: name, what is wrong, the value."""
+    """Yields parameters beyond their bounds: name, fact, value."""
     for name in request.undone():
         yield name, f"{name} isn't supported here", ""
     num_characters = sum(len(message.text) for message in request.messages)
@@ -310,7 +318,7 @@ def _invalid(fact: str, seen: object, param: str | None) -> APIError:
 
 
 def _malformed(error: ValidationError) -> APIError:
-    """Returns what is first wrong in a body, without a word of pydantic's own."""
+    """Converts the first of pydantic's errors."""
     first = error.errors(include_url=False, include_context=False)[0]
     param = _path(first["loc"]) or None
     if first["type"] == "union_tag_not_found":
@@ -325,7 +333,7 @@ def _malformed(error: ValidationError) -> APIError:
 
 
 def _path(places: tuple[int | str, ...]) -> str:
-    """Writes where an error is as people do: messages[0].content[1].image_url.url."""
+    """Formats the path of an error, as messages[0].content[1].image_url.url."""
     path = ""
     for place in places:
         if isinstance(place, int):

@@ -1,4 +1,4 @@
-"""Which language a question is in, however short it is."""
+"""Converts messages to a conversation for the model, and detects the question's language."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from palo.serve.protocol.chat_request import RequestMessage
 from palo.text.language_of import LanguageFinder, letters_by_script
 from palo.text.messages import Conversation, Turn
 
-# Nothing after this many characters changes the answer, and a question may be very long.
+# A question may be very long; later characters don't change the detected language.
 _CHARACTERS = 2000
-# Words of so many turns are enough too.
+# Most turns that are used for detection.
 _TURNS = 8
 _INSTRUCTORS = ("system", "developer")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageReference:
-    """An image of a request.
+    """A reference to an image in a request.
 
     Attributes:
-        url: Where it is.
-        param: Where that stands in the request.
+        url: Its URL.
+        param: Path of the field that holds the URL.
     """
 
     url: str
@@ -33,12 +33,12 @@ class ImageReference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatConversation:
-    """A conversation that waits for an answer.
+    """A conversation to be answered.
 
     Attributes:
         conversation: Its turns.
-        images: Their images, in the order of their places.
-        language: ISO 639-1 code of the language of the question; None if that can't be told.
+        images: References to its images, in order.
+        language: ISO 639-1 code of the question's language; None if it can't be detected.
     """
 
     conversation: Conversation
@@ -49,19 +49,19 @@ class ChatConversation:
 def read_conversation(
     messages: Sequence[RequestMessage], wanted: str | None, max_images: int
 ) -> ChatConversation:
-    """Reads messages: instructions first, then user and assistant by turns.
+    """Converts messages: instructions first, then turns of user and assistant.
 
-    Messages of one role in a row become one turn. The images of a turn come before its words, as
-    the models were trained.
+    Consecutive messages of one role become one turn. The images of a turn come before its text, as
+    in training.
 
     Args:
-        messages: At least one.
-        wanted: Language that the answer should be in; None leaves that to the model. Unless the
-            question is in it already, the question ends with that wish in that language.
+        messages: At least one message.
+        wanted: ISO 639-1 code of the answer's language; None leaves it to the model. If the
+            question isn't in this language, a hint in it is added to the question.
         max_images: Most images of all messages.
 
     Raises:
-        APIError: If they are in no such order, or have too many images.
+        APIError: If the order of roles is wrong, or there are too many images.
     """
     images = tuple(_images(messages))
     if len(images) > max_images:
@@ -76,7 +76,7 @@ def read_conversation(
         (n for n, message in enumerate(messages) if message.role not in _INSTRUCTORS), len(messages)
     )
     turns = _turns(messages, num_instructions)
-    language = language_of([turn.text for turn in turns if turn.role == "user"])
+    language = detect_language([turn.text for turn in turns if turn.role == "user"])
     if wanted is not None and wanted != language:
         question = turns[-1]
         text = f"{question.text}\n{languages.get(wanted).answer_wish}".lstrip("\n")
@@ -124,34 +124,34 @@ def _misplaced(fact: str, number: int) -> APIError:
     return APIError(fact, param=f"messages[{number}].role", code=APIErrorCode.INVALID_REQUEST)
 
 
-def language_of(texts: Sequence[str]) -> str | None:
-    """Returns the language of a user's last words.
+def detect_language(texts: Sequence[str]) -> str | None:
+    """Detects the language of a user's last message.
 
-    If these are too short to tell, those before them are taken into account, and at last the
-    script alone, if only one language is written in it.
+    If it is too short, earlier messages are used too, and at last the script alone, if only one
+    language is written in it.
 
     Args:
-        texts: What the user said, oldest first.
+        texts: The user's messages, oldest first.
 
     Returns:
-        An ISO 639-1 code of `palo.languages`; None if it can't be told, or is none of them.
+        An ISO 639-1 code of `palo.languages`; None if it can't be detected, or is none of them.
     """
-    said = ""
+    recent = ""
     for text in reversed(texts[-_TURNS:]):
-        said = f"{text[:_CHARACTERS]}\n{said}"[:_CHARACTERS]
-        found = _finder(languages.codes()).find(said, languages.codes()[0])
+        recent = f"{text[:_CHARACTERS]}\n{recent}"[:_CHARACTERS]
+        found = _finder(languages.codes()).find(recent, languages.codes()[0])
         if languages.known(found):
             return found
     return _by_script(texts[-1][:_CHARACTERS]) if texts else None
 
 
-def load() -> None:
-    """Loads what languages are told apart by; the first question would have to wait a second."""
-    language_of(["What can be seen in the middle of this image?"])
+def load_language_detector() -> None:
+    """Loads the language detector, which would delay the first question by a second."""
+    detect_language(["What can be seen in the middle of this image?"])
 
 
 def _by_script(text: str) -> str | None:
-    """Returns the only language that writes the letters of a text, told by their script."""
+    """Returns the only language with the script of a text's letters; None if there are several."""
     letters = letters_by_script(text)
     if letters.get("Kana"):
         letters = {"Jpan": sum(letters.values())}

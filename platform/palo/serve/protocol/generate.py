@@ -1,4 +1,4 @@
-"""What a replica of a model is asked, and the pieces that it answers with."""
+"""The request to a model replica, and the events of its answer."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,8 +15,8 @@ class RequestImage:
 
     Attributes:
         image_id: SHA-256 of the bytes, in hexadecimal.
-        data: Bytes of its file, not trusted.
-        param: Where it stands in the request.
+        data: Its file, untrusted.
+        param: Path of its field in the request.
     """
 
     image_id: str
@@ -26,17 +26,17 @@ class RequestImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateRequest:
-    """One request to a model, as it goes from the ingress to a replica.
+    """A request from the ingress to a model replica.
 
     Attributes:
-        request_id: Names it in logs.
-        model: Which of the deployment's models answers.
-        conversation: Ends with the user's turn.
-        images: Its images in the order of their places.
-        sampling: How answers are drawn; the model adds what ends them.
-        num_choices: How many answers are wanted.
-        owner: Whose request it is; images of several owners are decoded in turn.
-        salt: Requests of equal salts share what is cached; of others nothing can be learnt.
+        request_id: Its id in logs.
+        model: Name of the model.
+        conversation: The conversation, ending with the user's turn.
+        images: Its images, in order.
+        sampling: Sampling parameters, without the model's stop ids.
+        num_choices: Number of answers.
+        owner: Id of its key; owners take turns in decoding images.
+        salt: Cache salt: requests share cached work only with requests of an equal salt.
     """
 
     request_id: str
@@ -50,18 +50,18 @@ class GenerateRequest:
 
     @property
     def routing_key(self) -> str | None:
-        """Requests of one key are best answered by one replica; None if any will do."""
+        """Requests of an equal key are best answered by the same replica; None for any replica."""
         return f"{self.salt}\n{self.images[0].image_id}" if self.images else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenText:
-    """A token of an answer as clients see it.
+    """A token with its log probabilities, as clients see it.
 
     Attributes:
-        data: UTF-8 bytes that it stands for, perhaps part of a character.
-        logprob: Natural logarithm of its share.
-        top: The likeliest tokens with theirs, likeliest first.
+        data: Its UTF-8 bytes, maybe part of a character.
+        logprob: Natural logarithm of its probability.
+        top: The most probable tokens with their log probabilities, most probable first.
     """
 
     data: bytes
@@ -71,14 +71,14 @@ class TokenText:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delta:
-    """What is added to one of the answers.
+    """New text of one choice.
 
     Attributes:
-        choice: Number of the answer, from 0.
-        text: Whole characters.
-        tokens: Its tokens, if they were asked for.
-        finish: Why the answer ended; None while it goes on.
-        usage: What it took, with `finish`.
+        choice: Index of the choice.
+        text: Complete characters.
+        tokens: Its tokens, if log probabilities are requested.
+        finish: Why the choice ended; None before its end.
+        usage: Tokens and time of the choice, together with `finish`.
     """
 
     choice: int = 0
@@ -90,11 +90,11 @@ class Delta:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Started:
-    """The first thing that a replica says: the request is taken.
+    """The first event of a replica: the request is queued.
 
     Attributes:
-        version: Names the weights that answer.
-        prompt_tokens: Tokens of the prompt, each image with all of its own.
+        version: Fingerprint of the weights.
+        prompt_tokens: Tokens of the prompt, each image with all of its tokens.
     """
 
     version: str
@@ -103,12 +103,12 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplicaReport:
-    """The last thing that a replica says: what its engine has done so far.
+    """The last event of a replica: the statistics of its engine.
 
     Attributes:
-        model: Names its deployment, as the first of its models does.
-        replica: Names the replica.
-        stats: What its engine counts.
+        model: Name of its deployment, which is that of its first model.
+        replica: Id of the replica.
+        stats: Statistics of its engine.
     """
 
     model: str
@@ -117,4 +117,4 @@ class ReplicaReport:
 
 
 ReplicaEvent = Started | Delta | APIError | ReplicaReport
-"""What comes from a replica: it has begun, pieces, why it can't go on, and what it counted."""
+"""An event of a replica's answer."""

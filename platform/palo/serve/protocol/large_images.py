@@ -1,8 +1,7 @@
-"""Takes large images out of a body before its JSON is parsed.
+"""Separates large images from a body before its JSON is parsed.
 
-Of a large request all but a little is images in base64. No parser has to look at these, and what is
-left can be bounded by what people write: a parser keeps Python's lock while it works, so that every
-other request would wait for the longest body that anybody may send.
+A large request is almost only base64 images. Without these it can be bounded by the length of
+texts, which matters because a parser holds Python's lock: every other request waits for it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,11 +19,11 @@ _PIECE = 256 << 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeparatedBody:
-    """A body in two parts.
+    """A body without its large images.
 
     Attributes:
         text: JSON, with a name in place of each large image.
-        files: The data: URLs of these, by name.
+        files: The images' data: URLs, by name.
     """
 
     text: bytes | bytearray
@@ -34,12 +33,12 @@ class SeparatedBody:
 def separate_large_images(body: bytes | bytearray, max_text_bytes: int) -> SeparatedBody:
     """Separates the large images of a body from its text.
 
-    Only a whole JSON string that begins with `data:` is taken out. A name that a client makes up
-    leads to nothing but an image of the same request.
+    Only a whole JSON string that begins with `data:` is separated. A client that writes such a name
+    itself only refers to an image of the same request.
 
     Args:
-        body: JSON, not looked at yet.
-        max_text_bytes: Most bytes of it without large images.
+        body: JSON, not parsed yet.
+        max_text_bytes: Most bytes without large images.
 
     Raises:
         APIError: If there are more.
@@ -50,7 +49,7 @@ def separate_large_images(body: bytes | bytearray, max_text_bytes: int) -> Separ
     files: dict[str, bytes | memoryview] = {}
     num_bytes = copied = place = 0
     while True:
-        # Beyond the bound nothing is looked at.
+        # Nothing beyond the bound is scanned.
         limit = copied + max_text_bytes - num_bytes + len(_OPENING)
         start = body.find(_OPENING, place, limit)
         end = body.find(_QUOTE, start + 1) if start >= 0 else -1
@@ -74,12 +73,12 @@ def separate_large_images(body: bytes | bytearray, max_text_bytes: int) -> Separ
 
 
 def _is_escaped(body: bytes | bytearray, quote: int) -> bool:
-    """Tells whether a quote follows a backslash: it is within a text, or ends none in base64."""
+    """Returns whether a quote is escaped, so that it doesn't delimit a base64 string."""
     return quote > 0 and body[quote - 1] == _BACKSLASH
 
 
 def _without_escapes(body: bytes | bytearray, start: int, end: int) -> bytes | memoryview:
-    """Undoes the escapes of slashes, as PHP writes them; others have no place in base64."""
+    """Removes the escapes of slashes, as PHP writes them; base64 needs no others."""
     if body.find(b"\\", start, end) < 0:
         return memoryview(body)[start:end]
     return b"".join(_pieces_without_escapes(body, start, end))
@@ -89,6 +88,6 @@ def _pieces_without_escapes(body: bytes | bytearray, start: int, end: int) -> It
     while start < end:
         stop = min(start + _PIECE, end)
         if body[stop - 1] == _BACKSLASH:
-            stop += 1  # no escape is cut in two, and none reaches beyond the end
+            stop += 1  # an escape must not be cut in two, and none crosses the end
         yield bytes(body[start:stop].replace(b"\\/", b"/"))
         start = stop

@@ -3,7 +3,7 @@ import pytest
 from palo import languages
 from palo.api_errors import APIError, APIErrorCode
 from palo.serve.protocol.chat_request import RequestMessage
-from palo.serve.protocol.conversation import language_of, read_conversation
+from palo.serve.protocol.conversation import detect_language, read_conversation
 from palo.text.messages import Turn
 
 
@@ -115,15 +115,15 @@ def test_an_eleventh_language_can_be_wished_for(eleventh_language):
     ],
 )
 def test_the_language_of_a_question(text, language):
-    assert language_of([text]) == language
+    assert detect_language([text]) == language
 
 
 def test_a_short_question_is_in_the_language_of_those_before_it():
-    assert language_of(["Quels objets voit-on sur cette photo ?", "Et là ?"]) == "fr"
-    assert language_of([]) is None
+    assert detect_language(["Quels objets voit-on sur cette photo ?", "Et là ?"]) == "fr"
+    assert detect_language([]) is None
 
 
 def test_only_the_last_turns_are_looked_at():
     texts = ["Quels objets voit-on sur cette photo ?", *["12 + 3"] * 20]
-    assert language_of(texts[:8]) == "fr"
-    assert language_of(texts) is None
+    assert detect_language(texts[:8]) == "fr"
+    assert detect_language(texts) is None
