@@ -1,6 +1,6 @@
-"""Why a request is refused: the codes, each with its HTTP status and OpenAI's type of error.
+"""Errors of the API, each with a code, an HTTP status and OpenAI's type of error.
 
-Clients tell refusals apart by the code; the chat page has words for each in every language.
+Clients distinguish errors by the code; the chat page has a message for each in every language.
 """
 
 import math
@@ -11,7 +11,7 @@ from palo.errors import PaloError
 
 
 class APIErrorCode(StrEnum):
-    """What clients read as `error.code`."""
+    """The values of `error.code` in responses."""
 
     INVALID_API_KEY = "invalid_api_key"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
@@ -33,7 +33,7 @@ class APIErrorCode(StrEnum):
 
     @property
     def status(self) -> int:
-        """The HTTP status of such a refusal."""
+        """The HTTP status of such an error."""
         return _STATUS.get(self, 400)
 
     @property
@@ -62,15 +62,15 @@ _TYPE = {
 
 
 class APIError(PaloError):
-    """A request that isn't answered, with what its client should know.
+    """An error of a request, as its client gets it.
 
     Args:
-        fact: See `PaloError`; nothing in it may be secret.
+        fact: See `PaloError`; it must hold no secret.
         seen: See `PaloError`.
         fix: See `PaloError`.
-        code: Which of the reasons.
-        param: Field of the request that it is about, as `messages[0].content[1].image_url`.
-        retry_after_s: Seconds after which another try is sensible; None if it isn't.
+        code: The error's code.
+        param: Path of the field at fault, as `messages[0].content[1].image_url`.
+        retry_after_s: Seconds until another try is sensible; None if it never is.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class APIError(PaloError):
 
     @property
     def message(self) -> str:
-        """What people read."""
+        """The message for people."""
         return str(self)
 
     def body(self, request_id: str | None = None) -> dict[str, Any]:
-        """Returns the body of the answer, as OpenAI's clients read it.
+        """Returns the response's body in OpenAI's format.
 
         Args:
-            request_id: Names the request in the server's log.
+            request_id: Id of the request in the server's log.
         """
         error: dict[str, Any] = {
             "message": self.message,
@@ -108,7 +108,7 @@ class APIError(PaloError):
         return {"error": error | ({"request_id": request_id} if request_id else {})}
 
     def headers(self) -> dict[str, str]:
-        """Returns the headers that belong to the answer."""
+        """Returns the response's own headers."""
         if self.retry_after_s is None:
             return {}
         return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}

@@ -341,7 +341,7 @@ def test_a_usage_of_any_kind_spoils_no_answer(usage):
 
 def test_reading_a_stream_costs_the_same_for_each_byte_however_it_is_cut():
     def read(size):
-        reading = client.answers.Reading()
+        reading = client.answers.AnswerReader()
         for _ in range(size // 16):
             list(reading.feed(b"x" * 16))
 

@@ -1,4 +1,4 @@
-"""A client of any server that speaks OpenAI's chat completions; ours among them.
+"""Clients of OpenAI-compatible servers, palo's own endpoint among them.
 
     with ChatClient(Endpoint(url="http://127.0.0.1:8000", api_key=key)) as client:
         question = Question(model=client.models()[0], messages=(user("How many?", image),))
@@ -10,7 +10,8 @@
 """
 
 from palo.client.answers import Usage
-from palo.client.chat_client import Answer, AsyncAnswer, AsyncChatClient, ChatClient, Endpoint
+from palo.client.chat_client import Answer, AsyncAnswer, AsyncChatClient, ChatClient
+from palo.client.endpoint import Endpoint
 from palo.client.errors import ClientErrorCode, EndpointError
 from palo.client.questions import ChatQuestion, ImageContent, Message, assistant, user
 

@@ -1,4 +1,4 @@
-"""What comes back: the events of a stream, and what is known of an answer."""
+"""Parses replies: server-sent events, whole answers and lists of models."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from palo.endpoint.replies import BadJsonError, encoding_fault, parse_json, toke
 
 _DONE = b"[DONE]"
 _MAX_EVENT_BYTES = 1 << 20
-# Far beyond what any model says in one answer; a server that sends more is none.
+# Far beyond any answer of a model; a server that sends more is rejected.
 _MAX_STREAM_BYTES = 64 << 20
 _MAX_CHARACTERS = 1 << 20
 _MAX_NAMES = 10_000
@@ -28,8 +28,8 @@ class Usage:
     """Tokens of a request, as the server counted them.
 
     Attributes:
-        prompt_tokens: Of the question, images included.
-        completion_tokens: Of the answer.
+        prompt_tokens: Tokens of the question, images included.
+        completion_tokens: Tokens of the answer.
     """
 
     prompt_tokens: int
@@ -37,20 +37,22 @@ class Usage:
 
 
 class EventParser:
-    """Cuts a stream of bytes into the data of server-sent events.
+    """Splits a stream of bytes into the data of server-sent events.
 
-    Only line feeds and carriage returns end a line: an answer may hold the other characters that
-    Python takes for line ends.
+    Only line feeds end a line, since an answer may contain the other line separators of Python.
     """
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Returns the data of the events that these bytes complete.
+        """Returns the data of completed events.
+
+        Args:
+            data: The next bytes of the stream.
 
         Raises:
-            EndpointError: If an event is longer than any that a server of models sends.
+            EndpointError: If an event is too long.
         """
         first, *others = data.split(b"\n")
         self._rest += first
@@ -65,17 +67,17 @@ class EventParser:
 
 @dataclass(kw_only=True, slots=True)
 class AnswerReader:
-    """An answer that is being read.
+    """Reads an answer, and holds its state.
 
     Attributes:
-        request_id: What the server calls the request; None if it doesn't say.
-        language: Language that the server detected; None if it doesn't say.
+        request_id: The server's id of the request; None if unknown.
+        language: ISO code of the language that the server detected; None if unknown.
         model: Name of the model that answers.
-        finish_reason: Why the answer ended; None before it has.
-        usage: Tokens as the server counted them; None if it doesn't say.
-        done: Whether the stream has come to its end.
-        num_pieces: Pieces of text so far.
-        key: Our key, which no error may repeat; None without one.
+        finish_reason: Why the answer ended; None before its end.
+        usage: Tokens of the request; None if unknown.
+        done: Whether the stream has ended.
+        num_pieces: Deltas with text so far.
+        key: The client's API key, which errors must not repeat; None without one.
     """
 
     request_id: str | None = None
@@ -91,10 +93,13 @@ class AnswerReader:
     _num_characters: int = 0
 
     def begin(self, headers: Mapping[str, str]) -> None:
-        """Takes what the headers tell.
+        """Reads the headers.
+
+        Args:
+            headers: Headers of the response.
 
         Raises:
-            EndpointError: If the answer is compressed, which it wasn't asked to be.
+            EndpointError: If the answer is compressed against the request.
         """
         if fault := encoding_fault(headers.get("content-encoding", "")):
             raise protocol_error("the server", fault)
@@ -102,14 +107,16 @@ class AnswerReader:
         self.language = headers.get("x-palo-language")
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """Takes bytes of the stream.
+        """Reads bytes of the stream.
+
+        Args:
+            data: The next bytes.
 
         Yields:
-            The pieces of text that they bring.
+            New text.
 
         Raises:
-            EndpointError: If the server says that the answer failed, what it says isn't known, or
-                the answer has no end.
+            EndpointError: If the server reports an error, breaks the protocol, or sends too much.
         """
         self._num_bytes += len(data)
         if self._num_bytes > _MAX_STREAM_BYTES:
@@ -124,10 +131,16 @@ class AnswerReader:
                 yield text
 
     def take_whole(self, body: bytes) -> str:
-        """Takes an answer that came in one piece; returns its text.
+        """Reads a whole answer.
+
+        Args:
+            body: Body of the response.
+
+        Returns:
+            The text of the answer.
 
         Raises:
-            EndpointError: If it is none.
+            EndpointError: If the body breaks the protocol.
         """
         values = _values(body)
         self.done = True
@@ -137,7 +150,11 @@ class AnswerReader:
         return _text(_object(choice, "message"), "content")
 
     def require_end(self) -> None:
-        """Raises EndpointError if the connection ended before the answer did."""
+        """Checks that the answer is complete.
+
+        Raises:
+            EndpointError: If the connection ended before the answer.
+        """
         if not self.done and self.finish_reason is None:
             raise EndpointError(
                 "the connection ended in the middle of the answer",
@@ -154,7 +171,7 @@ class AnswerReader:
             raise error
         self.model = _text(values, "model")[:_MAX_NAME] or self.model
         self._take_usage(values)
-        if not values.get("choices"):  # as where only tokens are told
+        if not values.get("choices"):  # as in the event of the usage
             return ""
         choice = _first_choice(values)
         self.finish_reason = _text(choice, "finish_reason") or self.finish_reason
@@ -197,7 +214,7 @@ def _object(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _text(values: dict[str, Any], name: str) -> str:
-    """Returns a text, which may be missing."""
+    """Returns an optional text."""
     value = values.get(name)
     if value is not None and not isinstance(value, str):
         raise protocol_error("the server", f"{name} is {type(value).__name__}, not text")
@@ -207,8 +224,12 @@ def _text(values: dict[str, Any], name: str) -> str:
 def model_names(body: bytes, address: str) -> list[str]:
     """Returns the names in a list of models.
 
+    Args:
+        body: Body of the response.
+        address: Address of the request, for the error.
+
     Raises:
-        EndpointError: If it is no such list.
+        EndpointError: If the body breaks the protocol.
     """
     try:
         models = parse_json(body, max_bytes=MAX_REPLY_BYTES)["data"]

@@ -1,19 +1,17 @@
-"""Where a server is, and how long one waits for it."""
+"""Chat clients of an OpenAI-compatible server, with and without an event loop."""
 
 import asyncio
 import contextlib
-import functools
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import httpx
 import orjson
 
 from palo.client.answers import AnswerReader, model_names
+from palo.client.endpoint import Endpoint
 from palo.client.errors import (
     MAX_REPLY_BYTES,
     error_from_response,
@@ -23,76 +21,22 @@ from palo.client.errors import (
 )
 from palo.client.questions import ChatQuestion
 from palo.endpoint.credentials import (
-    address_faults,
-    authorization,
-    is_loopback,
-    key_faults,
     without_key,
 )
-from palo.endpoint.replies import IDENTITY, ReplyBody
+from palo.endpoint.replies import ReplyBody
 
 _JSON = {"Content-Type": "application/json"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoint:
-    """A server that speaks OpenAI's protocol.
-
-    Attributes:
-        url: Its address, with or without `/v1` at the end.
-        api_key: The key that it asks for; None if it asks for none. Never printed.
-        connect_s: Seconds that a connection may take.
-        silence_s: Seconds for which an answer may stand still, its beginning included.
-        answer_s: Seconds that a whole answer may take, however lively it is.
-        allow_insecure_http: Sends the key over http:// to another machine, too.
-    """
-
-    url: str = "http://127.0.0.1:8000"
-    api_key: str | None = field(default=None, repr=False)
-    connect_s: float = 5.0
-    silence_s: float = 120.0
-    answer_s: float = 1800.0
-    allow_insecure_http: bool = False
-
-    def faults(self) -> Iterator[str]:
-        """Yields what is out of range."""
-        yield from address_faults(self.url)
-        yield from key_faults(self.url, self.api_key, allow_insecure_http=self.allow_insecure_http)
-        for name in ("connect_s", "silence_s", "answer_s"):
-            if getattr(self, name) <= 0:
-                yield f"{name} is {getattr(self, name)} but must be positive"
-
-    def address(self, path: str) -> str:
-        """Returns the full address of a path below `/v1`, as `models`."""
-        return f"{self.url.rstrip('/').removesuffix('/v1')}/v1/{path}"
-
-    def client_settings(self) -> dict[str, Any]:
-        """Returns what httpx's clients are made with.
-
-        Raises:
-            ConfigError: If the address is wrong, or the key may not be sent there.
-        """
-        key = authorization(self.url, self.api_key, allow_insecure_http=self.allow_insecure_http)
-        return {
-            "headers": IDENTITY | key,
-            "timeout": httpx.Timeout(self.silence_s, connect=self.connect_s),
-            # A proxy of the environment is meant for other machines, and would read the key.
-            "trust_env": not is_loopback(self.url),
-            "verify": _tls(),
-        }
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Reads the certificates of authorities once: that takes tens of milliseconds of a core."""
-    return httpx.create_ssl_context()
-
-
 class Answer:
-    """An answer that comes piece by piece; iterating gives its text.
+    """A streamed answer; iterating yields its text.
+
+    Args:
+        response: The response.
+        endpoint: The server that sends it.
 
     Attributes:
-        reading: What is known of it so far.
+        reading: The state of the answer so far.
     """
 
     def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
@@ -121,21 +65,24 @@ class Answer:
             self.reading.require_end()
 
     def cancel(self) -> None:
-        """Ends the answer, from any thread: the server stops, and the iteration ends."""
+        """Cancels the answer from any thread: the server stops, and the iteration ends."""
         self._cancelled = True
         stream = self._response.extensions.get("network_stream")
         connection = stream.get_extra_info("socket") if stream is not None else None
         if connection is not None:
-            # Closing alone would leave a thread that waits for the next bytes waiting.
+            # Closing alone wouldn't wake a thread that waits for the next bytes.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
 class ChatClient:
-    """Asks a server; a context manager, or to be closed.
+    """A synchronous client; a context manager, or to be closed.
 
     Args:
-        endpoint: Where it is.
+        endpoint: The server.
+
+    Raises:
+        ConfigError: If the address is wrong, or the key may not be sent there.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -153,10 +100,10 @@ class ChatClient:
         self._http.close()
 
     def models(self) -> list[str]:
-        """Returns the names of the models that can be asked.
+        """Returns the names of the server's models.
 
         Raises:
-            EndpointError: If the server can't be reached or refuses.
+            EndpointError: If the request fails.
         """
         address = self._endpoint.address("models")
         with self._sent("GET", address) as response:
@@ -165,8 +112,11 @@ class ChatClient:
     def answer(self, question: ChatQuestion) -> str:
         """Returns a whole answer.
 
+        Args:
+            question: The question.
+
         Raises:
-            EndpointError: If there is none.
+            EndpointError: If the request fails.
         """
         content = orjson.dumps(question.payload(stream=False))
         with self._sent("POST", self._endpoint.address("chat/completions"), content) as response:
@@ -174,10 +124,16 @@ class ChatClient:
 
     @contextlib.contextmanager
     def stream(self, question: ChatQuestion) -> Iterator[Answer]:
-        """Asks, and gives the answer as it comes; leaving the block ends it, also on the server.
+        """Streams an answer; leaving the block cancels it, also on the server.
+
+        Args:
+            question: The question.
+
+        Yields:
+            The answer, to be iterated.
 
         Raises:
-            EndpointError: If the question is refused, or later, the answer fails.
+            EndpointError: If the request fails, or the answer does later.
         """
         content = orjson.dumps(question.payload(stream=True))
         with self._sent("POST", self._endpoint.address("chat/completions"), content) as response:
@@ -215,10 +171,14 @@ class ChatClient:
 
 
 class AsyncAnswer:
-    """An answer that comes piece by piece; iterating gives its text.
+    """A streamed answer; iterating asynchronously yields its text.
+
+    Args:
+        response: The response.
+        endpoint: The server that sends it.
 
     Attributes:
-        reading: What is known of it so far.
+        reading: The state of the answer so far.
     """
 
     def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
@@ -243,10 +203,13 @@ class AsyncAnswer:
 
 
 class AsyncChatClient:
-    """Asks a server; an asynchronous context manager.
+    """An asynchronous client, to be used as an asynchronous context manager.
 
     Args:
-        endpoint: Where it is.
+        endpoint: The server.
+
+    Raises:
+        ConfigError: If the address is wrong, or the key may not be sent there.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -260,10 +223,10 @@ class AsyncChatClient:
         await self._http.aclose()
 
     async def models(self) -> list[str]:
-        """Returns the names of the models that can be asked.
+        """Returns the names of the server's models.
 
         Raises:
-            EndpointError: If the server can't be reached or refuses.
+            EndpointError: If the request fails.
         """
         address = self._endpoint.address("models")
         async with self._sent("GET", address) as response:
@@ -271,10 +234,16 @@ class AsyncChatClient:
 
     @contextlib.asynccontextmanager
     async def stream(self, question: ChatQuestion) -> AsyncIterator[AsyncAnswer]:
-        """Asks, and gives the answer as it comes; leaving the block ends it, also on the server.
+        """Streams an answer; leaving the block or cancelling the task cancels it, also there.
+
+        Args:
+            question: The question.
+
+        Yields:
+            The answer, to be iterated.
 
         Raises:
-            EndpointError: If the question is refused, or later, the answer fails.
+            EndpointError: If the request fails, or the answer does later.
         """
         content = orjson.dumps(question.payload(stream=True))
         address = self._endpoint.address("chat/completions")

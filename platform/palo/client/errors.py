@@ -1,4 +1,4 @@
-"""What goes wrong between a client and a server, each with a code that programs can tell apart."""
+"""Errors of a client, each with a code for programs."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,7 +10,7 @@ from palo.endpoint.replies import BadJsonError, parse_json
 from palo.errors import PaloError
 from palo.retries import retry_after_s
 
-# The longest reply that is read, but for streams.
+# The longest reply, except for streams.
 MAX_REPLY_BYTES = 4 << 20
 _MAX_MESSAGE = 500
 _MAX_ID = 200
@@ -27,29 +27,29 @@ _BY_STATUS = {
 
 
 class ClientErrorCode(StrEnum):
-    """What a client meets that no server says."""
+    """Codes of errors that a client detects itself."""
 
     UNREACHABLE = "unreachable"
-    """Nothing answers at the address."""
+    """The server can't be reached."""
     CUT_OFF = "cut_off"
     """The connection ended in the middle of an answer."""
     NOT_UNDERSTOOD = "not_understood"
-    """What came is not OpenAI's protocol."""
+    """The reply breaks OpenAI's protocol."""
 
 
 EndpointErrorCode = APIErrorCode | ClientErrorCode
 
 
 class EndpointError(PaloError):
-    """A request without an answer, or with half of one.
+    """A request that failed, maybe in the middle of its answer.
 
     Args:
         fact: See `PaloError`.
         seen: See `PaloError`.
         fix: See `PaloError`.
-        code: Why.
-        request_id: What the server calls the request, for its operators.
-        retry_after_s: Seconds after which another try is sensible; None if the server didn't say.
+        code: The server's code, or the client's own.
+        request_id: The server's id of the request, for its operators.
+        retry_after_s: Seconds until another try is sensible; None if unknown.
     """
 
     def __init__(
@@ -69,7 +69,13 @@ class EndpointError(PaloError):
 
 
 def error_from_response(status: int, headers: Mapping[str, str], body: bytes) -> EndpointError:
-    """Returns the error that an answer of status 400 or more means."""
+    """Converts a response of status 300 or more.
+
+    Args:
+        status: Its status.
+        headers: Its headers.
+        body: Its body, without the client's key.
+    """
     try:
         values = parse_json(body, max_bytes=MAX_REPLY_BYTES)
     except BadJsonError:
@@ -81,12 +87,12 @@ def error_from_response(status: int, headers: Mapping[str, str], body: bytes) ->
 def error_from_body(
     error: object, *, status: int = 500, headers: Mapping[str, str] | None = None
 ) -> EndpointError:
-    """Returns the error that OpenAI's error object means.
+    """Converts OpenAI's error object.
 
     Args:
-        error: The value of `error` in a body or in an event of a stream.
-        status: Status of the answer; tells the kind where the object doesn't.
-        headers: Headers of the answer.
+        error: The value of `error` in a body or an event.
+        status: Status of the response, used where the object has no known code.
+        headers: Headers of the response.
     """
     fields = error if isinstance(error, dict) else {}
     headers = headers or {}
@@ -107,12 +113,17 @@ def error_from_body(
 
 
 def _text(value: object) -> str:
-    """Returns a field that should be text; nothing for what isn't."""
+    """Returns a field that should be text; "" for anything else."""
     return value if isinstance(value, str) else ""
 
 
 def protocol_error(address: object, seen: object) -> EndpointError:
-    """Returns the error for an answer that isn't OpenAI's protocol."""
+    """Returns the error for a reply that breaks OpenAI's protocol.
+
+    Args:
+        address: Address of the server.
+        seen: Excerpt of the reply.
+    """
     return EndpointError(
         f"{address} doesn't speak OpenAI's protocol",
         seen=str(seen)[:_MAX_MESSAGE],
@@ -124,10 +135,10 @@ def protocol_error(address: object, seen: object) -> EndpointError:
 def transport_error(
     error: httpx.HTTPError | httpx.InvalidURL, url: str, *, begun: bool
 ) -> EndpointError:
-    """Returns the error that a failure of httpx means.
+    """Converts an error of httpx.
 
     Args:
-        error: The failure.
+        error: The error.
         url: Address of the server.
         begun: Whether the answer had begun.
     """
@@ -153,7 +164,11 @@ def transport_error(
 
 
 def timeout_error(url: str) -> EndpointError:
-    """Returns the error for an answer that doesn't end in time, though words come."""
+    """Returns the error for an answer that takes too long altogether.
+
+    Args:
+        url: Address of the server.
+    """
     return EndpointError(
         f"{url} has not ended its answer in time",
         fix="Try again, or wait longer.",

@@ -1,4 +1,4 @@
-"""What is asked: messages with images, and how the answer is chosen."""
+"""Questions of a client: messages with images, and sampling parameters."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ _SIGNATURES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageContent:
-    """The bytes of an image's file.
+    """An image file.
 
     Attributes:
-        data: The bytes.
-        media_type: Their kind, as `image/png`.
+        data: Its bytes.
+        media_type: Its media type, as `image/png`.
     """
 
     data: bytes = field(repr=False)
@@ -31,10 +31,14 @@ class ImageContent:
 
     @classmethod
     def of(cls, data: bytes, name: object = "image") -> "ImageContent":
-        """Returns a file's bytes as an image; only its first bytes are looked at.
+        """Detects the format of an image by its first bytes.
+
+        Args:
+            data: Bytes of the file.
+            name: Name of the file, for the error.
 
         Raises:
-            ImageError: If they begin like none of the formats that servers take.
+            ImageError: If it has none of the formats that servers accept.
         """
         for signature, media_type in _SIGNATURES:
             if data.startswith(signature):
@@ -49,28 +53,31 @@ class ImageContent:
 
     @classmethod
     def read(cls, path: Path) -> "ImageContent":
-        """Returns the image of a file.
+        """Reads an image file.
+
+        Args:
+            path: The file.
 
         Raises:
-            ImageError: If it is none.
+            ImageError: If it has none of the formats that servers accept.
             StorageError: If it can't be read.
         """
         return cls.of(storage.read_bytes(path), path)
 
     @property
     def data_url(self) -> str:
-        """The image within an address, as requests hold it."""
+        """The image as a data: URL."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """What one side said.
+    """A message of a conversation.
 
     Attributes:
-        role: Who.
-        text: The words.
-        images: What was shown with them.
+        role: Role of its author.
+        text: Its text.
+        images: Its images, before the text.
     """
 
     role: Literal["system", "user", "assistant"]
@@ -78,7 +85,7 @@ class Message:
     images: tuple[ImageContent, ...] = ()
 
     def payload(self) -> dict[str, Any]:
-        """Returns the message as OpenAI's protocol writes it."""
+        """Returns the message in OpenAI's format."""
         if not self.images:
             return {"role": self.role, "content": self.text}
         parts: list[dict[str, Any]] = [
@@ -88,28 +95,37 @@ class Message:
 
 
 def user(text: str, *images: ImageContent) -> Message:
-    """Returns what the user says, with images."""
+    """Returns a user's message.
+
+    Args:
+        text: Its text.
+        *images: Its images.
+    """
     return Message(role="user", text=text, images=images)
 
 
 def assistant(text: str) -> Message:
-    """Returns what the model said."""
+    """Returns a model's message.
+
+    Args:
+        text: Its text.
+    """
     return Message(role="assistant", text=text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatQuestion:
-    """A request for an answer.
+    """A question to a model, with its conversation.
 
     Attributes:
         model: Name of the model.
-        messages: What was said so far; the last message is the user's.
-        language: ISO code of the language to answer in; None leaves it to the model. Servers other
-            than ours may refuse it.
-        temperature: 0 always takes the likeliest words; None leaves it to the server.
-        max_tokens: Most tokens of the answer; None leaves it to the server.
-        stop: Texts at which the answer ends.
-        seed: Makes answers of the same question equal where the server can.
+        messages: The conversation; its last message is the user's.
+        language: ISO code of the answer's language; None leaves it to the model. Other servers than
+            palo's may reject it.
+        temperature: 0 for greedy decoding; None for the server's default.
+        max_tokens: Most tokens of the answer; None for the server's default.
+        stop: Texts that end the answer.
+        seed: Seed of the sampling, for servers that support it.
     """
 
     model: str
@@ -121,7 +137,11 @@ class ChatQuestion:
     seed: int | None = None
 
     def payload(self, *, stream: bool) -> dict[str, Any]:
-        """Returns the body of the request."""
+        """Returns the body of the request.
+
+        Args:
+            stream: Whether to request a stream, with its usage.
+        """
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [message.payload() for message in self.messages],

@@ -1,10 +1,11 @@
-"""A conversation with a model behind an endpoint about one image, answered piece by piece."""
+"""A session with a model of an endpoint: one conversation about an image, with streamed answers."""
 
 from collections.abc import Generator
 from pathlib import Path
 
 from palo.api_errors import APIErrorCode
-from palo.client.chat_client import ChatClient, Endpoint
+from palo.client.chat_client import ChatClient
+from palo.client.endpoint import Endpoint
 from palo.client.errors import EndpointError
 from palo.client.questions import ChatQuestion, ImageContent, Message, assistant, user
 
@@ -13,14 +14,14 @@ class EndpointSession:
     """One conversation at a time, with or without an image.
 
     Args:
-        endpoint: Where the model is.
-        model: Its name; the endpoint's first model by default.
-        language: ISO code of the language to answer in; None leaves it to the model.
+        endpoint: The server.
+        model: Name of the model; the server's first model by default.
+        language: ISO code of the answers' language; None leaves it to the model.
         max_tokens: Most tokens of an answer.
-        temperature: 0 always takes the likeliest words; higher values vary them.
+        temperature: 0 for greedy decoding; higher values vary the answers.
 
     Raises:
-        EndpointError: If the endpoint can't be reached, refuses, or has no such model.
+        EndpointError: If the request for its models fails, or it has no such model.
     """
 
     def __init__(
@@ -51,9 +52,12 @@ class EndpointSession:
     def show(self, image: Path) -> None:
         """Starts a new conversation about another image.
 
+        Args:
+            image: Its file. The old image and conversation stay if it fails.
+
         Raises:
-            ImageError: If the file is no image that can be sent; the old one then stays.
-            StorageError: If it can't be read; the old one then stays.
+            ImageError: If the file has none of the formats that servers accept.
+            StorageError: If it can't be read.
         """
         self._images = (ImageContent.read(image),)
         self.restart()
@@ -63,33 +67,33 @@ class EndpointSession:
         self._messages = []
 
     def ask(self, text: str) -> Generator[str]:
-        """Answers, and remembers question and answer.
+        """Asks a question, and adds it with its answer to the conversation.
 
-        Closing the iterator early ends the answer; what was said by then is remembered.
+        Closing the generator early cancels the answer; its text so far is added.
 
         Args:
-            text: The user's words.
+            text: The question.
 
         Yields:
-            The next piece of the answer.
+            New text of the answer.
 
         Raises:
-            EndpointError: If there is no answer, or half of one.
+            EndpointError: If the request or its answer fails.
         """
-        asked = user(text, *(() if self._messages else self._images))
+        message = user(text, *(() if self._messages else self._images))
         question = ChatQuestion(
             model=self._model,
-            messages=(*self._messages, asked),
+            messages=(*self._messages, message),
             language=self._language,
             temperature=self._temperature,
             max_tokens=self._max_tokens,
         )
-        said = ""
+        reply = ""
         try:
             with self._client.stream(question) as answer:
-                for piece in answer:
-                    said += piece
-                    yield piece
+                for delta in answer:
+                    reply += delta
+                    yield delta
         finally:
-            if said:
-                self._messages += [asked, assistant(said)]
+            if reply:
+                self._messages += [message, assistant(reply)]
