@@ -64,16 +64,37 @@ def _walk(node: object, path: str) -> Iterator[str]:
 def to_dict(config: object) -> Any:  # noqa: ANN401 - JSON values
     """Returns the tree as JSON values: dataclasses as objects, tuples as arrays, paths as text.
 
+    Numbers of float fields are written as floats, so that 64 and 64.0 have one fingerprint.
+
     Args:
-        config: A configuration or any part of one.
+        config: A configuration, or any tree of dataclasses, mappings, sequences and JSON values.
     """
     if dataclasses.is_dataclass(config):
-        return {f.name: to_dict(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        return {
+            field.name: to_dict(_as_declared(getattr(config, field.name), field.type))
+            for field in dataclasses.fields(config)
+        }
     if isinstance(config, Mapping):
         return {str(key): to_dict(value) for key, value in config.items()}
     if isinstance(config, list | tuple):
         return [to_dict(value) for value in config]
     return str(config) if isinstance(config, Path) else config
+
+
+def _as_declared(value: Any, hint: Any) -> Any:  # noqa: ANN401 - any value, any annotation
+    """Returns a field's value with the integers in places of floats as floats."""
+    args = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        others = [arg for arg in args if arg is not type(None)]
+        return _as_declared(value, others[0]) if len(others) == 1 else value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value) if abs(value) <= sys.float_info.max else value
+    if isinstance(value, list | tuple) and args:
+        hints = args if len(args) == len(value) and Ellipsis not in args else [args[0]] * len(value)
+        return [_as_declared(item, own) for item, own in zip(value, hints, strict=True)]
+    if isinstance(value, Mapping) and args:
+        return {key: _as_declared(item, args[-1]) for key, item in value.items()}
+    return value
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:

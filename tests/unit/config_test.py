@@ -138,6 +138,15 @@ def test_equal_configurations_have_equal_fingerprints() -> None:
     assert int(config.fingerprint(CHANGED), 16) >= 0
 
 
+def test_a_whole_number_in_a_float_field_has_the_name_of_the_float() -> None:
+    whole = Stage(optimizer=Optimizer(learning_rate=1, betas=(1, 0)), mixture={"en": 2})
+    exact = Stage(optimizer=Optimizer(learning_rate=1.0, betas=(1.0, 0.0)), mixture={"en": 2.0})
+    assert json.dumps(config.to_dict(whole)) == json.dumps(config.to_dict(exact))
+    assert config.fingerprint(whole) == config.fingerprint(exact)
+    assert json.dumps(config.to_dict(Stage(num_steps=3, limit=7))["limit"]) == "7"
+    assert config.to_dict(Stage())["shuffle"] is True
+
+
 def test_the_order_of_keys_leaves_the_fingerprint_alone() -> None:
     values = config.to_dict(CHANGED)
     turned = dict(reversed(values.items()))

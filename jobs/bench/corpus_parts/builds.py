@@ -93,7 +93,7 @@ def run_build(config: CorpusConfig, cores: int, folder: Path) -> BuildOutcome:
 
 def _main(path: Path) -> None:
     from palo.corpus.build import build_corpus
-    from palo.evaluate.memory import PeakMemory
+    from palo.machine import PeakMemory
     from palo.session import ray_session
 
     order = from_dict(BuildOrder, storage.read_json(path))

@@ -14,7 +14,7 @@ from palo.benchmark import Figure, spread
 from palo.corpus.parse.worker import parse_row
 from palo.corpus.sources import Split, read_split, split_source
 from palo.data.records import Record
-from palo.evaluate.memory import PeakMemory
+from palo.machine import PeakMemory
 
 _ROWS = 20_000
 _MB = 1_000_000

@@ -24,7 +24,7 @@ from resuming import say
 from palo import storage
 from palo.benchmark import Figure, spread
 from palo.corpus.cleaning import AS_IT_IS
-from palo.evaluate.memory import PeakMemory
+from palo.machine import PeakMemory
 
 _RANKS = 2
 _FORKED = 4

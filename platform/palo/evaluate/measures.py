@@ -1,4 +1,4 @@
-"""All measures of answers that need no judge, one by one and by language."""
+"""Measures of answers that need no judge, for each answer and by language."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,34 +6,40 @@ from statistics import fmean
 
 from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.degeneration import is_cut_off, refuses, repeats_itself, repetition
 from palo.evaluate.judging.offline import Calibration, kept_calibration
-from palo.evaluate.objects import Mentions, mentions, vocabulary
 from palo.metrics.chrf import chrf
+from palo.metrics.degeneration import is_cut_off, refuses, repeats_itself, repetition
 from palo.metrics.fidelity import Fidelity, spoken
+from palo.metrics.hallucination import (
+    Mentions,
+    YesNoScores,
+    YesOrNo,
+    mentions,
+    yes_no_scores,
+    yes_or_no,
+)
 from palo.metrics.matching import exact, relaxed
-from palo.metrics.yes_no import Said, YesNo, said, yes_no
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measures:
-    """What can be told of one answer.
+    """Measures of one answer.
 
     Attributes:
-        item: Its question.
+        item: The question.
         exact: Whether it is one of the right answers.
         relaxed: The same, whatever its case, punctuation and digits.
-        chrf: Likeness to the references, from 0 to 100.
+        chrf: Similarity to the references, from 0 to 100.
         num_characters: Its length.
-        language: The language that it is in, as far as that can be told.
+        language: Its language as far as it can be identified.
         fidelity: Whether that is the language wanted.
-        repetition: Share of it that repeats what came before, from 0 to 1.
+        repetition: Share of it that repeats earlier words, from 0 to 1.
         repeats: Whether at least half of it does.
-        refuses: Whether it apologises or says that it can't.
+        refuses: Whether it refuses.
         cut_off: Whether it broke off.
-        mentions: Objects that it speaks of; None where it isn't known what the image shows.
-        says: Whether it says yes or no; None if neither, or where that isn't asked.
-        offline: What the offline judge gives it, from 1 to 5; None if that wasn't asked for.
+        mentions: Objects that it mentions; None where the image's objects are unknown.
+        yes_or_no: Its yes or no; None if neither, or for other questions.
+        offline: The offline judge's score from 1 to 5; None without that judge.
     """
 
     item: BenchItem
@@ -48,7 +54,7 @@ class Measures:
     refuses: bool
     cut_off: bool
     mentions: Mentions | None
-    says: Said | None
+    yes_or_no: YesOrNo | None
     offline: float | None
 
 
@@ -60,16 +66,16 @@ def measure(
     Args:
         items: The questions.
         answers: One for each, in the same order.
-        offline: Asks the offline judge too, which was made for open answers.
+        offline: Also scores with the offline judge, which is meant for open answers.
 
     Raises:
         ValueError: If an answer belongs to another question.
     """
     codes = {item.language for item in items}
-    names = {code: vocabulary(items, code) for code in codes}
+    vocabularies = {code: vocabulary(items, code) for code in codes}
     judge = kept_calibration() if offline else None
     return [
-        _measured(item, answer, names[item.language], judge)
+        _measured(item, answer, vocabularies[item.language], judge)
         for item, answer in zip(items, answers, strict=True)
     ]
 
@@ -80,11 +86,11 @@ def _measured(
     if answer.key != item.key:
         raise ValueError(f"{answer.key} is no answer to {item.key}")
     language, fidelity = spoken(answer.text, item.expected_language)
-    says = said(answer.text) if item.yes_no else None
+    decision = yes_or_no(answer.text) if item.yes_no else None
     return Measures(
         item=item,
         exact=exact(answer.text, item.references),
-        relaxed=says in item.references or relaxed(answer.text, item.references),
+        relaxed=decision in item.references or relaxed(answer.text, item.references),
         chrf=chrf(answer.text, item.references),
         num_characters=len(answer.text),
         language=language,
@@ -92,9 +98,13 @@ def _measured(
         repetition=repetition(answer.text),
         repeats=repeats_itself(answer.text),
         refuses=refuses(answer.text),
-        cut_off=is_cut_off(answer),
-        mentions=mentions(answer.text, item, names),
-        says=says,
+        cut_off=is_cut_off(answer.text, answer.finish_reason),
+        mentions=(
+            None
+            if item.objects is None
+            else mentions(answer.text, item.objects, item.context, names)
+        ),
+        yes_or_no=decision,
         offline=(
             None if judge is None else judge.score(item.question, answer.text, item.references[0])
         ),
@@ -111,18 +121,19 @@ class Summary:
         relaxed: Share of relaxed matches.
         chrf: Mean, from 0 to 100.
         mean_characters: Mean length.
-        fidelity: Of the answers whose language can be told, the share in the right one; empty
-            answers count as wrong. None if no answer's language can be told.
-        unsure: Share whose language can't be told.
+        fidelity: Of the answers whose language is identified, the share in the right one; empty
+            answers count as wrong. None if no answer's language is.
+        unsure: Share whose language can't be identified.
         empty: Share without a word.
         repeats: Share that repeats itself.
         refuses: Share that refuses.
         cut_off: Share that broke off.
-        hallucinated: Of the objects that answers speak of, the share that isn't there (CHAIRi);
-            None where it isn't known what the images show.
-        answers_hallucinating: Share of answers that speak of such an object (CHAIRs); None alike.
-        yes_no: Scores of questions of yes or no (POPE); None where there is none.
-        offline: Mean of the offline judge's scores, from 1 to 5; None if it wasn't asked.
+        hallucinated: Of the objects that answers mention, the share that isn't there (CHAIRi); None
+            where the images' objects are unknown.
+        answers_hallucinating: Share of answers that mention such an object (CHAIRs); None
+            likewise.
+        yes_no: Scores of yes/no questions (POPE); None where there is none.
+        offline: Mean of the offline judge's scores, from 1 to 5; None without that judge.
     """
 
     num_answers: int
@@ -138,17 +149,21 @@ class Summary:
     cut_off: float
     hallucinated: float | None
     answers_hallucinating: float | None
-    yes_no: YesNo | None
+    yes_no: YesNoScores | None
     offline: float | None
 
 
 def summary(measured: Sequence[Measures]) -> Summary:
-    """Sums up the measures of at least one answer."""
+    """Averages measures.
+
+    Args:
+        measured: At least one.
+    """
     decided = [one.fidelity == "right" for one in measured if one.fidelity != "unsure"]
     known = [one.mentions for one in measured if one.mentions is not None]
     offline = [one.offline for one in measured if one.offline is not None]
-    asked: list[tuple[Said, Said | None]] = [
-        ("yes" if "yes" in one.item.references else "no", one.says)
+    decisions: list[tuple[YesOrNo, YesOrNo | None]] = [
+        ("yes" if "yes" in one.item.references else "no", one.yes_or_no)
         for one in measured
         if one.item.yes_no
     ]
@@ -168,14 +183,29 @@ def summary(measured: Sequence[Measures]) -> Summary:
         cut_off=fmean(one.cut_off for one in measured),
         hallucinated=num_missing / num_mentioned if num_mentioned else (0.0 if known else None),
         answers_hallucinating=fmean(bool(one.hallucinated) for one in known) if known else None,
-        yes_no=yes_no(asked) if asked else None,
+        yes_no=yes_no_scores(decisions) if decisions else None,
         offline=fmean(offline) if offline else None,
     )
 
 
 def by_language(measured: Iterable[Measures]) -> dict[str, Summary]:
-    """Sums measures up for each language, in the order of their first answers."""
+    """Averages measures for each language, in the order of their first answers.
+
+    Args:
+        measured: Any number.
+    """
     groups: dict[str, list[Measures]] = {}
     for one in measured:
         groups.setdefault(one.item.language, []).append(one)
     return {code: summary(group) for code, group in groups.items()}
+
+
+def vocabulary(items: Iterable[BenchItem], language: str) -> tuple[str, ...]:
+    """Returns the names of all objects that the questions of one language know.
+
+    Args:
+        items: The questions.
+        language: ISO 639-1 code.
+    """
+    known = {name for item in items if item.language == language for name in (item.objects or ())}
+    return tuple(sorted(known))

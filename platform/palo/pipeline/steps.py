@@ -18,8 +18,8 @@ from palo.corpus.report.report import report_path, write_report
 from palo.corpus.source_list import LIST_SUFFIX, read_source_list
 from palo.errors import ConfigError
 from palo.evaluate.generation import AnswerSettings
-from palo.evaluate.memory import PeakMemory
 from palo.evaluate.stage_scores import StageScores
+from palo.machine import PeakMemory
 from palo.progress import duration
 from palo.recipes.recipe import Recipe
 from palo.scenes.corpus import write_scenes

@@ -5,8 +5,8 @@ import pytest
 
 from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.measures import by_language, measure, summary
-from palo.evaluate.objects import mentions, vocabulary
+from palo.evaluate.measures import by_language, measure, summary, vocabulary
+from palo.metrics.hallucination import mentions
 
 ITEM = BenchItem(
     question_id="1",
@@ -24,10 +24,14 @@ OTHER = dataclasses.replace(ITEM, question_id="2", objects=("cat", "cup", "hot d
 def test_an_object_that_is_not_there_is_a_hallucination():
     names = vocabulary([ITEM, OTHER], "en")
     assert names == ("cat", "couch", "cup", "dog", "hot dog")
-    found = mentions("Cats and a dog near cups, categories aside.", ITEM, names)
+    found = mentions(
+        "Cats and a dog near cups, categories aside.", ITEM.objects, ITEM.context, names
+    )
     assert found.mentioned == ("cat", "cup", "dog")
     assert found.hallucinated == ("cat",)  # the captions speak of cups
-    assert mentions("x", dataclasses.replace(ITEM, objects=None), names) is None
+    unknown = dataclasses.replace(ITEM, objects=None)
+    (one,) = measure([unknown], [ModelAnswer(key=unknown.key, text="x")])
+    assert one.mentions is None
     assert vocabulary([ITEM], "ur") == ()
 
 

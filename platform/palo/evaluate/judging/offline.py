@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from palo import config, storage
 from palo.errors import MismatchError
-from palo.evaluate.degeneration import refuses, repetition
 from palo.metrics.chrf import chrf
+from palo.metrics.degeneration import refuses, repetition
 from palo.metrics.matching import folded
 from palo.text.language_of import letters_by_script
 

@@ -1,16 +1,16 @@
-"""Signs that an answer went wrong: it repeats itself, refuses, or breaks off."""
+"""Degeneration: answers that repeat themselves, refuse, or break off."""
 
 import re
 from itertools import islice
+from typing import Literal
 
 from palo import languages
-from palo.evaluate.answers.answer_cache import ModelAnswer
 
 _LENGTH = 4
 _FEWEST = 12
 _REPETITIVE = 0.5
 _MOST = 50_000
-"""Words behind so many aren't looked at for repetition."""
+"""Later words are ignored, which bounds the time that a hostile answer costs."""
 _SHORT = 40
 _BEGINNING = 160
 
@@ -43,36 +43,54 @@ _REFUSALS = re.compile(
 
 
 def repetition(text: str) -> float:
-    """Returns the share of an answer's four-word pieces that occurred in it before.
+    """Returns the share of an answer's four-word sequences that occurred in it before.
 
-    0.0 for answers too short to repeat themselves. Characters of scripts without spaces count as
-    words.
+    Characters of scripts without spaces count as words.
+
+    Args:
+        text: The answer.
+
+    Returns:
+        From 0 to 1; 0.0 for answers too short to repeat themselves.
     """
     units = [unit[0] for unit in islice(_UNIT.finditer(text.casefold()), _MOST)]
-    pieces = [tuple(units[i : i + _LENGTH]) for i in range(len(units) - _LENGTH + 1)]
-    if len(pieces) < _FEWEST:
+    sequences = [tuple(units[i : i + _LENGTH]) for i in range(len(units) - _LENGTH + 1)]
+    if len(sequences) < _FEWEST:
         return 0.0
-    return 1 - len(set(pieces)) / len(pieces)
+    return 1 - len(set(sequences)) / len(sequences)
 
 
 def repeats_itself(text: str) -> bool:
-    """Tells whether at least half of an answer is repetition."""
+    """Returns whether at least half of an answer is repetition.
+
+    Args:
+        text: The answer.
+    """
     return repetition(text) >= _REPETITIVE
 
 
 def refuses(text: str) -> bool:
-    """Tells whether an answer begins with an apology or says that it can't, in any language."""
+    """Returns whether an answer begins with an apology or a refusal, in any language.
+
+    Args:
+        text: The answer.
+    """
     return bool(_REFUSALS.search(text[:_BEGINNING]))
 
 
-def is_cut_off(answer: ModelAnswer) -> bool:
-    """Tells whether an answer broke off: as its engine says, else as its last character does."""
-    if answer.finish_reason != "unknown":
-        return answer.finish_reason == "length"
-    text = answer.text.rstrip()
-    return len(text) >= _SHORT and text[-1] not in _ends()
+def is_cut_off(text: str, finish_reason: Literal["stop", "length", "unknown"]) -> bool:
+    """Returns whether an answer broke off: by its finish reason, else by its last character.
+
+    Args:
+        text: The answer.
+        finish_reason: As its engine reports it.
+    """
+    if finish_reason != "unknown":
+        return finish_reason == "length"
+    text = text.rstrip()
+    return len(text) >= _SHORT and text[-1] not in _endings()
 
 
-def _ends() -> str:
+def _endings() -> str:
     known = languages.every()
     return _CLOSING + "".join(f"{one.full_stop}{one.question_mark}" for one in known)

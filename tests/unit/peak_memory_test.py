@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from palo.evaluate.memory import PeakMemory
+from palo.machine import PeakMemory
 
 _MIB = 1 << 20
 _CHILD = "b = bytearray(%d); b[::4096] = b'x' * len(b[::4096]); print(flush=True); input()"

@@ -6,7 +6,7 @@ import pytest
 from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.item import BenchItem
 from palo.evaluate.measures import measure, summary
-from palo.metrics.yes_no import said, yes_no
+from palo.metrics.hallucination import yes_no_scores, yes_or_no
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from palo.metrics.yes_no import said, yes_no
     ],
 )
 def test_yes_is_understood_in_every_language(text):
-    assert said(text) == "yes"
+    assert yes_or_no(text) == "yes"
 
 
 @pytest.mark.parametrize(
@@ -47,23 +47,23 @@ def test_yes_is_understood_in_every_language(text):
     ],
 )
 def test_no_is_understood_in_every_language(text):
-    assert said(text) == "no"
+    assert yes_or_no(text) == "no"
 
 
 @pytest.mark.parametrize("text", ["", "A dog.", "Nothing is there", "yesterday", "نعمان", "ناک"])
 def test_what_is_neither_is_neither(text):
-    assert said(text) is None
+    assert yes_or_no(text) is None
 
 
 def test_figures_follow_from_the_counts():
     pairs = [("yes", "yes"), ("yes", "no"), ("no", "yes"), ("no", "no"), ("no", None)]
-    found = yes_no(pairs)
+    found = yes_no_scores(pairs)
     assert found.num_questions == 5
     assert found.accuracy == pytest.approx(2 / 5)
     assert (found.precision, found.recall, found.f1) == (0.5, 0.5, 0.5)
     assert found.says_yes == pytest.approx(2 / 5)
     assert found.undecided == pytest.approx(1 / 5)
-    assert yes_no([("no", "no")]).f1 == 0
+    assert yes_no_scores([("no", "no")]).f1 == 0
 
 
 def test_answers_to_such_questions_are_right_whatever_stands_around_them():
@@ -82,4 +82,4 @@ def test_answers_to_such_questions_are_right_whatever_stands_around_them():
     answers = [ModelAnswer(key=i.key, text=t) for i, t in zip(items, words, strict=True)]
     measured = measure(items, answers)
     assert [one.relaxed for one in measured] == [True, False]
-    assert summary(measured).yes_no == yes_no([("yes", "yes"), ("no", "yes")])
+    assert summary(measured).yes_no == yes_no_scores([("yes", "yes"), ("no", "yes")])
