@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> None:
     config.check(settings)
     from tqdm import tqdm
 
-    from palo.evaluate.dialogues import read_dialogues, scene_dialogues, talk
+    from palo.evaluate.dialogues import hold_dialogues, read_dialogues, scene_dialogues
     from palo.evaluate.reports.gallery import write_gallery
 
     output = lasting_path(settings.output)
@@ -79,8 +79,8 @@ def main(arguments: list[str]) -> None:
         folder = settings.images or settings.dialogues.parent
         dialogues = read_dialogues(settings.dialogues, folder)
     with tqdm(total=len(dialogues), desc="dialogues") as bar:
-        talks = talk(dialogues, _sessions(settings), on_talk=bar.update)
-    write_gallery(output, settings.name or settings.model.name, talks)
+        transcripts = hold_dialogues(dialogues, _sessions(settings), on_dialogue=bar.update)
+    write_gallery(output, settings.name or settings.model.name, transcripts)
     print(f"Gallery: {output}")
 
 

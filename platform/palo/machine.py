@@ -20,7 +20,7 @@ _HIGHER = 1.005
 
 
 def hardware() -> dict[str, Any]:
-    """Describes this machine and its load; call it before a measurement, which is load too."""
+    """Describes this machine and its load; call it before a measurement, which adds load itself."""
     info = Path("/proc/cpuinfo")
     models = re.findall(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else []
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -59,10 +59,10 @@ def command_lines(program: str, *arguments: str) -> list[str]:
 class PeakMemory:
     """Samples the memory of this process and all its descendants while the block runs.
 
-    Memory that processes share, as Ray's object store is, counts once where the kernel tells each
+    Memory that processes share, as Ray's object store is, counts once where the kernel reports each
     one's share (Linux); elsewhere each process's resident memory is added up. The kernel walks
-    through all pages for that, which would cost training several percent if it were asked each
-    time: it is asked when the memory that nobody shares has reached a new height.
+    through all pages for that, which would cost training several percent if it were done each
+    time: it is done when unshared memory has reached a new maximum.
 
     Args:
         every_s: Seconds between samples.
@@ -113,7 +113,7 @@ class PeakMemory:
 
 
 def _private_bytes(process: psutil.Process) -> int:
-    """Returns what a process holds alone, as far as that is known at no cost."""
+    """Returns the unshared memory of a process, as far as that is known at no cost."""
     try:
         memory = process.memory_info()
     except psutil.Error:

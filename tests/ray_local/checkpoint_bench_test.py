@@ -127,7 +127,7 @@ def test_scores_are_right_failures_counted_and_nothing_is_asked_twice(
         assert scores == {key: (8, worth(one.answers[key].text)) for key in sound}, name
         assert run.judged.unscored == FAULTS
         assert run.judged.num_reasons_elsewhere == 2  # in both orders
-        assert (run.num_known, run.num_asked) == (0, 24)
+        assert (run.num_cached, run.num_asked) == (0, 24)
 
     before = len(server.bodies)
     server.answer.well = True
@@ -140,6 +140,6 @@ def test_scores_are_right_failures_counted_and_nothing_is_asked_twice(
         assert again.answers == answered[name].answers
         assert (again.num_cached, again.num_asked) == (12, 0)
         run = judged(bench, again, server, tmp_path / "judgments")
-        assert (run.num_known, run.num_asked) == (20, 4)
+        assert (run.num_cached, run.num_asked) == (20, 4)
         assert set(run.judged.unscored) == set(FAULTS) - {"ur/0", "ja/1"}
     assert sorted(server.answer.asked[before:]) == ["ja/1"] * 4 + ["ur/0"] * 4

@@ -1,8 +1,8 @@
-"""API keys: each goes to the server that it is meant for, and nobody on the way can read it.
+"""API keys: each is sent to its own server only, and never unencrypted over a network.
 
-A key is sent over TLS or within this machine. `OPENAI_API_KEY`, which many programs share, is
-OpenAI's: it goes there, and to the server of `OPENAI_BASE_URL`. Any other server's key is in a
-variable that the user names for it.
+A key is sent over TLS or within this machine. `OPENAI_API_KEY`, which many programs share, is sent
+to OpenAI and to the server of `OPENAI_BASE_URL`. Other servers' keys are in variables that the user
+names.
 """
 
 import ipaddress
@@ -18,12 +18,16 @@ _OPENAI_HOST = "api.openai.com"
 _PORTS = {"http": 80, "https": 443}
 _ODD = frozenset(' \\<>"^`{|}')
 _HIDDEN = b"[API key]"
-# Words such as EMPTY stand in for a key where a server wants some: they may be in any text.
+# Placeholders such as EMPTY, for servers that require any key, may occur in any text.
 _SHORTEST_SECRET = 8
 
 
 def address_faults(url: str) -> Iterator[str]:
-    """Yields what is wrong with a server's address; what may be a secret in it is not repeated."""
+    """Yields the faults of an address, without repeating a secret that it may hold.
+
+    Args:
+        url: The server's address.
+    """
     parts = _split(url)
     if parts is None or parts.scheme not in _PORTS or not parts.hostname:
         yield f"url is {_shown(url)!r} but must be as https://host/v1 or http://127.0.0.1:8000/v1"
@@ -34,7 +38,11 @@ def address_faults(url: str) -> Iterator[str]:
 
 
 def is_loopback(url: str) -> bool:
-    """Tells whether an address is one of this machine itself, by its number or as localhost."""
+    """Returns whether an address is on this machine, by its number or as localhost.
+
+    Args:
+        url: The server's address.
+    """
     host = (parts.hostname or "") if (parts := _split(url)) is not None else ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -70,7 +78,7 @@ def key_faults(url: str, key: str | None, *, allow_insecure_http: bool) -> Itera
 
 
 def way_faults(url: str, *, allow_insecure_http: bool) -> Iterator[str]:
-    """Yields why no key at all may be sent to a server.
+    """Yields why no key may be sent to a server.
 
     Args:
         url: The server's address.
@@ -106,12 +114,21 @@ def authorization(url: str, key: str | None, *, allow_insecure_http: bool) -> di
 
 
 def key_of(variable: str | None) -> str | None:
-    """Returns the key in an environment variable; None if there is none."""
+    """Returns the key in an environment variable; None if there is none.
+
+    Args:
+        variable: Name of the variable; None for none.
+    """
     return (os.environ.get(variable, "").strip() or None) if variable else None
 
 
 def without_key(data: bytes, key: str | None) -> bytes:
-    """Returns what a server said of an error without our key, which some repeat."""
+    """Returns an error response without our key, which some servers repeat.
+
+    Args:
+        data: The body of an error response.
+        key: Our key.
+    """
     if key is None or len(key) < _SHORTEST_SECRET:
         return data
     return data.replace(key.encode(), _HIDDEN)

@@ -1,4 +1,4 @@
-"""Limits on requests to a server: what they may cost, and how many may go out in a minute."""
+"""Limits on requests to a server: their cost, and their number in a minute."""
 
 import asyncio
 import json

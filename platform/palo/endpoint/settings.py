@@ -1,4 +1,4 @@
-"""Which server is asked, how patiently, and what it may cost."""
+"""Settings of a server: its address, its limits and its prices."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class EndpointSettings:
         first_wait_s: Wait before the second attempt; it doubles each time. A server that names a
             time of its own (Retry-After) is obeyed, by all requests.
         requests_per_minute: Most requests in a minute; None sets no limit.
-        tokens_per_minute: Most tokens in a minute, as far as they can be foreseen; None sets no
+        tokens_per_minute: Most tokens in a minute, estimated before each request; None sets no
             limit.
         max_calls: Most requests in one run, attempts included; None sets no limit.
         max_total_tokens: Stops once the server has counted so many tokens; None sets no limit.
@@ -90,7 +90,7 @@ class EndpointSettings:
         return key_of(self.key_variable())
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """Returns what tokens cost.
+        """Returns the cost of tokens.
 
         Args:
             tokens_in: Tokens of questions.

@@ -1,4 +1,4 @@
-"""A conversation with a model about one image, answered piece by piece."""
+"""A conversation with a model about one image, with streamed answers."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -16,17 +16,17 @@ from palo.inference.scheduler import Scheduler
 from palo.text.encoding import stop_ids
 from palo.text.messages import Conversation, Turn
 
-# Or what the model takes, if less: the memory for it is taken at the start.
+# Or the model's own limit, if less: the memory for it is allocated at the start.
 _MAX_CONTEXT = 8192
 
 
 class ChatSession:
-    """One conversation at a time, with or without an image; what was said is computed once.
+    """One conversation at a time, with or without an image; earlier turns are computed once.
 
     Args:
         trained: The model.
         max_new_tokens: Most tokens of an answer.
-        temperature: 0 always takes the likeliest words; higher values vary them.
+        temperature: 0 is greedy decoding; higher values vary the answers.
     """
 
     def __init__(
@@ -39,12 +39,15 @@ class ChatSession:
             stop_ids=stop_ids(trained.template, trained.tokenizer),
         )
         sizes = EngineSettings(num_slots=1, max_context=_MAX_CONTEXT)
-        self._batcher = Scheduler(trained.model, trained.tokenizer, sizes)
+        self._scheduler = Scheduler(trained.model, trained.tokenizer, sizes)
         self._features: dict[str, torch.Tensor] = {}
         self._turns: list[Turn] = []
 
     def show(self, image: Path) -> None:
         """Starts a new conversation about another image.
+
+        Args:
+            image: The image file.
 
         Raises:
             ImageError: If the file is no image that can be used; the old one then stays.
@@ -62,13 +65,13 @@ class ChatSession:
     def ask(self, question: str) -> Generator[str]:
         """Answers, and remembers question and answer.
 
-        Closing the iterator early ends the answer; what was said by then is remembered.
+        Closing the iterator early ends the answer; its beginning is remembered.
 
         Args:
             question: The user's words.
 
         Yields:
-            The next piece of the answer, of whole characters.
+            The next part of the answer, of whole characters.
 
         Raises:
             DataError: If the conversation is too long, or the model needs an image and has none.
@@ -79,16 +82,16 @@ class ChatSession:
                 raise DataError("this stage only describes images", fix="Show it one.")
         num_images = 1 if self._features and not self._turns else 0
         user = Turn("user", question, num_images)
-        said = ""
+        answer = ""
         try:
-            for piece in self._pieces((*self._turns, user)):
-                said += piece
-                yield piece
+            for text in self._stream((*self._turns, user)):
+                answer += text
+                yield text
         finally:
-            if said:
-                self._turns += [user, Turn("assistant", said)]
+            if answer:
+                self._turns += [user, Turn("assistant", answer)]
 
-    def _pieces(self, turns: tuple[Turn, ...]) -> Generator[str]:
+    def _stream(self, turns: tuple[Turn, ...]) -> Generator[str]:
         conversation = Conversation(turns)
         request = Request(
             prompt_ids=prompt_ids(self._trained, conversation),
@@ -96,7 +99,7 @@ class ChatSession:
             features=self._features,
             sampling=self._sampling,
         )
-        with closing(self._batcher.run([request])) as steps:
-            for _, output in steps:
+        with closing(self._scheduler.run([request])) as outputs:
+            for _, output in outputs:
                 if output.text:
                     yield output.text

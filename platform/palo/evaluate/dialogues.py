@@ -22,15 +22,23 @@ class DialogueSession(Protocol):
     """One conversation at a time, as `ChatSession` and `EndpointSession` hold it."""
 
     def show(self, image: Path) -> None:
-        """Starts a new conversation about another image."""
+        """Starts a new conversation about another image.
+
+        Args:
+            image: The image file.
+        """
 
     def ask(self, question: str, /) -> Iterator[str]:
-        """Answers piece by piece, and remembers question and answer."""
+        """Streams the answer, and remembers question and answer.
+
+        Args:
+            question: The user's question.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScriptedDialogue:
-    """What somebody asks about an image, turn by turn.
+    """The questions of a dialogue about an image.
 
     Attributes:
         language: ISO 639-1 code.
@@ -45,7 +53,7 @@ class ScriptedDialogue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DialogueTranscript:
-    """A dialogue that was held.
+    """A dialogue with its answers.
 
     Attributes:
         dialogue: The questions.
@@ -98,12 +106,12 @@ def _dialogue(row: object, images: Path, place: str) -> ScriptedDialogue:
 
 
 def scene_dialogues(folder: Path, num_scenes: int, seed: int) -> list[ScriptedDialogue]:
-    """Draws scenes that no model was trained on, each asked about in every language.
+    """Draws scenes that no model was trained on, each with a dialogue in every language.
 
     Args:
-        folder: Where their images go.
+        folder: Folder of their images.
         num_scenes: How many.
-        seed: Equal ones draw equal scenes.
+        seed: Seed of the scenes.
     """
     storage.ensure_folder(folder)
     generator = random.Random(seed)  # noqa: S311 - drawing is no cryptography
@@ -121,26 +129,26 @@ def scene_dialogues(folder: Path, num_scenes: int, seed: int) -> list[ScriptedDi
 
 def _questions(scene: Scene, code: str) -> tuple[str, ...]:
     book = phrase_book(code)
-    # One question of a kind: two about colours would show less.
+    # One question of each kind: two about colours would show less.
     kinds = {facts.kind: facts for facts in all_facts(scene)}
     chosen = list(kinds.values())[:_NUM_QUESTIONS]
     return (book.ask_description(), *(book.ask(facts) for facts in chosen))
 
 
-def talk(
+def hold_dialogues(
     dialogues: Sequence[ScriptedDialogue],
     session_of: Callable[[str], DialogueSession],
-    on_talk: Callable[[], object] = lambda: None,
+    on_dialogue: Callable[[], object] = lambda: None,
 ) -> list[DialogueTranscript]:
     """Holds dialogues.
 
     Args:
-        dialogues: What is asked.
-        session_of: Gives a session for a language.
-        on_talk: Called after each.
+        dialogues: Images and questions.
+        session_of: Returns a session for a language.
+        on_dialogue: Called after each.
 
     Raises:
-        PaloError: What sessions raise.
+        PaloError: Errors of the sessions.
     """
     held = []
     for dialogue in dialogues:
@@ -148,5 +156,5 @@ def talk(
         session.show(dialogue.image)
         answers = tuple("".join(session.ask(question)) for question in dialogue.questions)
         held.append(DialogueTranscript(dialogue=dialogue, answers=answers))
-        on_talk()
+        on_dialogue()
     return held

@@ -1,10 +1,10 @@
-"""Our models for lmms-eval, whose own tasks they then answer.
+"""Our models as a model type of lmms-eval, to answer its tasks.
 
 Where lmms-eval is installed, it finds this module by the package's entry point:
 
     lmms-eval --model palo --model_args pretrained=runs/7b --tasks llava_in_the_wild
 
-Nothing else imports it: lmms-eval is not among what this package needs.
+Nothing else imports it: lmms-eval is no dependency of this package.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _BATCH = 32
 
 
 def model_manifest() -> object:
-    """Returns what lmms-eval's registry asks of a package."""
+    """Returns the entry for lmms-eval's registry."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
     return ModelManifest(model_id=_NAME, simple_class_path=f"{__name__}.{Palo.__name__}")
@@ -45,7 +45,7 @@ class Palo(lmms):
     Args:
         pretrained: Its folder.
         batch_size: Questions that are answered at once.
-        others: What lmms-eval hands to every model, such as the device, which we choose ourselves.
+        others: Further arguments that lmms-eval passes, such as the device, which we choose.
     """
 
     is_simple = True
@@ -76,18 +76,32 @@ class Palo(lmms):
                 item = _item(contexts, _saved(visuals, Path(folder)))
                 settings = self._settings(given, withhold_image=not visuals)
                 groups.setdefault(settings, []).append((place, item))
-            for settings, asked in groups.items():
-                found = generate_texts(self._trained, [item for _, item in asked], settings)
-                for (place, _), answer in zip(asked, found, strict=True):
+            for settings, group in groups.items():
+                found = generate_texts(self._trained, [item for _, item in group], settings)
+                for (place, _), answer in zip(group, found, strict=True):
                     answers[place] = _cut(answer, requests[place].args[1].get("until"))
         return answers
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-        """Refuses: our models are scored by what they say."""
+        """Refuses: our models are scored by generated answers.
+
+        Args:
+            requests: Any.
+
+        Raises:
+            ConfigError: Always.
+        """
         raise _refusal("likelihoods of given answers", len(requests))
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
-        """Refuses: use jobs/gallery.py for dialogues."""
+        """Refuses: use jobs/gallery.py for dialogues.
+
+        Args:
+            requests: Any.
+
+        Raises:
+            ConfigError: Always.
+        """
         raise _refusal("dialogues of several rounds", len(requests))
 
     def _settings(self, given: dict[str, Any], *, withhold_image: bool) -> AnswerSettings:

@@ -1,4 +1,4 @@
-"""Results that are kept line by line as they come, so that nothing is done twice."""
+"""A cache of results as lines of JSON: an interrupted run resumes without repeating work."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,18 +9,18 @@ from palo.storage import LineFile
 
 
 class ResultCache:
-    """A file of JSON lines on a local disk, each with the key of what it is the result of.
+    """A file of JSON lines on a local disk, each a result with its key; use it as a context.
 
-    A line that was half written when its process died is written anew. Use it as a context.
+    A line that was half written when its process died is dropped.
 
     Attributes:
-        known: Results by key; of two lines with one key the later counts.
+        known: Results by key; of two lines with one key the later one counts.
 
     Args:
         path: The file; made if it is missing.
 
     Raises:
-        DataError: If a line is not one of ours.
+        DataError: If a line is no cached result.
         StorageError: If the file can't be read, or lies on S3, where nothing can be appended.
     """
 
@@ -44,6 +44,11 @@ class ResultCache:
         self._file.__exit__(*error)
 
     def add(self, key: str, values: Mapping[str, Any]) -> None:
-        """Keeps a result; it is on the disk's way when this returns."""
+        """Appends a result to the file.
+
+        Args:
+            key: Name of the result.
+            values: The result, as JSON values.
+        """
         self._file.append({"key": key, **values})
         self.known[key] = dict(values)

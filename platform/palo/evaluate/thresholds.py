@@ -1,4 +1,4 @@
-"""Scores as a gate: `avg_low>=55 fidelity>=0.98`."""
+"""Thresholds that scores must reach: `avg_low>=55 fidelity>=0.98`."""
 
 import operator
 import re
@@ -27,14 +27,14 @@ _MOST_UNSCORED = 0.05
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Requirement:
-    """One clause: a figure, and how it must compare.
+    """One clause: a figure and its bound.
 
     Attributes:
         name: avg, avg_high, avg_low, a language's code (relative scores); exact, relaxed, chrf,
             fidelity, empty, repeats, refuses, cut_off, hallucinated, offline (means over the
             languages, or of one, as in fidelity_ur); unanswered, unscored (shares of questions).
         sign: >=, <=, > or <.
-        bound: What it is compared with.
+        bound: The bound.
     """
 
     name: str
@@ -47,6 +47,9 @@ class Requirement:
 
 def read_requirements(text: str) -> tuple[Requirement, ...]:
     """Reads clauses with spaces between them.
+
+    Args:
+        text: Such as `avg_low>=55 fidelity>=0.98`.
 
     Raises:
         ConfigError: If a clause is none, or names no figure.
@@ -78,13 +81,17 @@ def _is_known(name: str) -> bool:
 
 
 def require_thresholds(board: Leaderboard, requirements: tuple[Requirement, ...]) -> None:
-    """Lets a board pass if every model meets every requirement.
+    """Requires every model to meet every requirement.
 
-    Where a relative score is required and no bound is set on `unscored`, at most one question in
-    twenty may lack a score: a mean over what a judge happened to answer is no score.
+    Where a relative score is required without a bound on `unscored`, at most one question in twenty
+    may lack a score: a mean over whatever a judge happened to answer is no score.
+
+    Args:
+        board: The results.
+        requirements: The clauses.
 
     Raises:
-        GateError: If a figure is below what was required, or isn't known.
+        ThresholdError: If a figure is below what was required, or isn't known.
     """
     failed = []
     for model in board.models:
@@ -110,7 +117,13 @@ def _implied(requirements: tuple[Requirement, ...]) -> Iterator[Requirement]:
 
 
 def figure(board: Leaderboard, model: ModelResult, name: str) -> float | None:
-    """Returns a figure of a model; None if it isn't known."""
+    """Returns a figure of a model; None if it is unknown.
+
+    Args:
+        board: The results.
+        model: One of its models.
+        name: Name of the figure, see `Requirement`.
+    """
     total = len(board.bench.items)
     if name == "unanswered":
         return 1 - len(model.answers) / total

@@ -9,11 +9,15 @@ if TYPE_CHECKING:
 
 
 _MOST_CHARACTERS = 50_000
-"""Longer texts are compared by their beginnings: each character costs six pieces of memory."""
+"""Longer texts are compared by their beginnings: each character costs six entries in memory."""
 
 
 def chrf(answer: str, references: Sequence[str]) -> float:
     """Returns the chrF2 of an answer, from 0 to 100; the best of its references counts.
+
+    Args:
+        answer: The answer.
+        references: At least one reference.
 
     Source: M. Popović, chrF: character n-gram F-score for automatic MT evaluation (2015).
     """

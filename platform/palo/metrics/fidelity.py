@@ -1,4 +1,4 @@
-"""Did a model answer in the language that it was asked in?"""
+"""Language fidelity: whether a model answers in the language of the question."""
 
 from functools import cache
 from typing import Literal, NamedTuple
@@ -14,8 +14,8 @@ class Spoken(NamedTuple):
 
     Attributes:
         language: ISO 639-1 code, ISO 15924 code of a script of none of the languages, or None.
-        fidelity: right or wrong; unsure where the answer has too few letters of its own to tell,
-            as names and numbers have; empty without any word.
+        fidelity: right or wrong; unsure where the answer has too few letters to identify its
+            language, as names and numbers have; empty without any word.
     """
 
     language: str | None
@@ -23,7 +23,7 @@ class Spoken(NamedTuple):
 
 
 def spoken(answer: str, expected: str) -> Spoken:
-    """Tells in which language an answer is, and whether that is the one wanted.
+    """Identifies the language of an answer, and whether it is the one wanted.
 
     Args:
         answer: The answer.

@@ -55,6 +55,10 @@ def resampling_weights(num_clusters: int, seed: int) -> npt.NDArray[np.float64]:
 
 
 def percentile_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Returns the percentile interval of bootstrapped values; resamples without one are NaN."""
+    """Returns the percentile interval of bootstrapped values; resamples without one are NaN.
+
+    Args:
+        values: (R,) values of the resamples.
+    """
     low, high = np.nanpercentile(values, _PERCENTILES)
     return float(low), float(high)

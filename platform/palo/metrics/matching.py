@@ -6,36 +6,58 @@ from collections.abc import Iterable
 
 from palo.text.normal_form import normalized
 
-# What Arabic and Urdu leave out in everyday writing: vowel signs, and the stretching line.
+# Omitted in everyday Arabic and Urdu: vowel signs, and the stretching line.
 _OPTIONAL_MARKS = re.compile("[\u0640\u064b-\u0652\u0670]")
 
 
 def normalised(text: str) -> str:
-    """Returns the text in NFC, trimmed, with each run of white space as one space."""
+    """Returns the text in NFC, trimmed, with each run of white space as one space.
+
+    Args:
+        text: Any text.
+    """
     return " ".join(normalized("NFC", text).split())
 
 
 def is_match(answer: str, right_answer: str) -> bool:
-    """Tells whether an answer is the right one; case and punctuation count, white space doesn't."""
+    """Returns whether an answer is the right one, but for white space and Unicode composition.
+
+    Args:
+        answer: The answer.
+        right_answer: The right answer.
+    """
     return normalised(answer) == normalised(right_answer)
 
 
 def exact(answer: str, references: Iterable[str]) -> bool:
-    """Tells whether an answer is one of the right ones; case and punctuation count."""
+    """Returns whether an answer is one of the right ones, as `is_match` compares them.
+
+    Args:
+        answer: The answer.
+        references: All right answers.
+    """
     return any(is_match(answer, reference) for reference in references)
 
 
 def relaxed(answer: str, references: Iterable[str]) -> bool:
-    """Tells whether an answer is one of the right ones but for what `folded` forgives."""
+    """Returns whether an answer is one of the right ones once both are `folded`.
+
+    Args:
+        answer: The answer.
+        references: All right answers.
+    """
     words = folded(answer)
     return bool(words) and any(words == folded(reference) for reference in references)
 
 
 def folded(text: str) -> str:
-    """Returns a text without what different writers write differently.
+    """Returns a text without differences of writing.
 
     Case, width, punctuation, white space, the script of digits, and optional marks of Arabic go;
     letters and the vowel signs that Indic scripts need stay.
+
+    Args:
+        text: Any text.
     """
     text = _OPTIONAL_MARKS.sub("", normalized("NFKC", text).casefold())
     return " ".join("".join(map(_folded_character, text)).split())

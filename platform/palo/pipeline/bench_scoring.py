@@ -117,7 +117,7 @@ def _judged(
     with tqdm(desc=f"judgments of {name}", unit=" judgments") as bar:
         found = judge(bench.items, answers, settings, judgments, on_judgment=bar.update)
     print(
-        f"{name}: {found.num_known:,} judgments were cached, {found.num_asked:,} asked for with "
+        f"{name}: {found.num_cached:,} judgments were cached, {found.num_asked:,} asked for with "
         f"{found.num_calls:,} requests; {len(found.judged.unscored):,} questions have no score",
         flush=True,
     )

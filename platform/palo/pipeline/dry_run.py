@@ -1,4 +1,4 @@
-"""What a recipe would do and cost, printed without doing it."""
+"""The dry run of a recipe: its steps and costs, printed without doing anything."""
 
 import json
 
@@ -17,7 +17,11 @@ _ASSUMED_TEXT_TOKENS = {"pretrain": 30.0, "finetune": 700.0}
 
 
 def dry_run(recipe: Recipe) -> None:
-    """Prints the resolved recipe and what each of its stages would cost."""
+    """Prints the resolved recipe and the cost of each of its stages.
+
+    Args:
+        recipe: The run.
+    """
     print(json.dumps(to_dict(recipe), indent=2, ensure_ascii=False))
     for missing in recipe.parts.missing():
         print(f"missing         {missing}")

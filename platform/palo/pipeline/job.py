@@ -13,8 +13,8 @@ def recipe_job(program: str, run: Callable[[Recipe], None]) -> Callable[[list[st
 
     Args:
         program: The script, as people call it.
-        run: What to do with the recipe. It imports what is heavy itself, so that a wrong command
-            line is told at once.
+        run: Runs the recipe. It imports heavy modules itself, so that a wrong command line is
+            reported at once.
     """
 
     def main(arguments: list[str]) -> None:

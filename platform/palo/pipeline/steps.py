@@ -35,7 +35,11 @@ StageName = Literal["pretrain", "finetune"]
 
 
 def draw_scenes(recipe: Recipe) -> None:
-    """Draws the recipe's scenes, if it has any and they are not there yet."""
+    """Draws the recipe's scenes, if it has any and they are not there yet.
+
+    Args:
+        recipe: The run.
+    """
     if recipe.scenes is None:
         return
     folder = recipe.output / "scenes"
@@ -50,7 +54,11 @@ def draw_scenes(recipe: Recipe) -> None:
 
 
 def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
-    """Returns how the corpus of a stage is built; both stages share one image store if they can.
+    """Returns the settings of a stage's corpus; both stages share one image store if they can.
+
+    Args:
+        recipe: The run.
+        stage: The stage.
 
     Raises:
         ConfigError: If the recipe has no such stage.
@@ -92,7 +100,11 @@ def _sources(recipe: Recipe, stage: StageName) -> tuple[SourceConfig, ...]:
 
 
 def build_corpora(recipe: Recipe) -> None:
-    """Builds the corpus of each stage with Ray Data; does nothing where one is there already."""
+    """Builds the corpus of each stage with Ray Data; does nothing where one is there already.
+
+    Args:
+        recipe: The run. Ray must be running.
+    """
     recipe.parts.require()
     stages: tuple[StageName, ...] = ("pretrain", "finetune") if recipe.pretrain else ("finetune",)
     for stage in stages:
@@ -115,7 +127,12 @@ def _speaker(step: str) -> Callable[[str], None]:
 
 
 def stage_job(recipe: Recipe, stage: StageName) -> StageJob:
-    """Returns the training job of a stage."""
+    """Returns the training job of a stage.
+
+    Args:
+        recipe: The run.
+        stage: The stage.
+    """
     config = corpus_config(recipe, stage)
     if stage == "pretrain":
         assert recipe.pretrain is not None
@@ -137,7 +154,11 @@ def stage_job(recipe: Recipe, stage: StageName) -> StageJob:
 
 
 def pretrain(recipe: Recipe) -> None:
-    """Trains the projector, unless the recipe starts from a trained one."""
+    """Trains the projector, unless the recipe starts from a trained one.
+
+    Args:
+        recipe: The run. Ray must be running.
+    """
     if recipe.pretrain is None:
         print(f"pretrain  left out: the projector of {recipe.projector} is the start")
         return
@@ -145,7 +166,11 @@ def pretrain(recipe: Recipe) -> None:
 
 
 def finetune(recipe: Recipe) -> None:
-    """Trains the projector with LoRA weights or with the whole language model."""
+    """Trains the projector with LoRA weights or with the whole language model.
+
+    Args:
+        recipe: The run. Ray must be running.
+    """
     _train(recipe, "finetune")
 
 
@@ -173,7 +198,7 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
 
 
 def _eval_callback(recipe: Recipe, job: StageJob) -> EvalCallback | None:
-    """Returns what scores the finetune stage while it is trained, if that is wanted."""
+    """Returns the evaluation during the finetune stage; None without one."""
     data = recipe.data
     if job.name != "finetune" or data.score_every is None:
         return None
@@ -208,7 +233,12 @@ def _absolute(job: StageJob) -> StageJob:
 
 @contextmanager
 def measured(recipe: Recipe, step: str) -> Iterator[None]:
-    """Records how long a step took and how much memory all its processes held at most."""
+    """Records the wall time of a step and the most memory that all its processes held.
+
+    Args:
+        recipe: The run.
+        step: The step's name in timings.json.
+    """
     storage.ensure_folder(recipe.output)
     started = time.monotonic()
     with PeakMemory() as memory:
@@ -220,7 +250,11 @@ def measured(recipe: Recipe, step: str) -> Iterator[None]:
 
 
 def read_timings(recipe: Recipe) -> dict[str, dict[str, float]]:
-    """Reads wall time in seconds and peak memory in GiB of the steps that were run, by step."""
+    """Reads wall time in seconds and peak memory in GiB of the steps that were run, by step.
+
+    Args:
+        recipe: The run.
+    """
     path = _timings(recipe)
     values: dict[str, dict[str, float]] = storage.read_json(path) if path.is_file() else {}
     return values

@@ -1,4 +1,4 @@
-"""The whole way of a translation, shown with scenes whose right words are known in every language.
+"""Translation from draft to taught model, on scenes whose right texts are known in every language.
 
 English conversations about drawn images are translated; a reviewer who knows the phrase books
 corrects them; a small translator learns first what was drafted, then what was corrected.
@@ -33,7 +33,7 @@ _ROWS, _RIGHT = "conversations.jsonl", "right.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneSource:
-    """English conversations about scenes, and what they are in other languages.
+    """English conversations about scenes, with their right texts in other languages.
 
     Attributes:
         folder: Holds the images, and the rows in LLaVA's format.
@@ -47,7 +47,11 @@ class SceneSource:
         return self.folder / _ROWS
 
     def right_texts(self, item: Item) -> tuple[str, ...]:
-        """Returns the right words of a translation's turns."""
+        """Returns the right texts of a translation.
+
+        Args:
+            item: A translation of one of its conversations.
+        """
         own_id = item.translated.source.record_id.partition("/")[2].rpartition("@")[0]
         right = storage.read_json(self.folder / _RIGHT)
         return tuple(right[own_id][item.language])
@@ -59,8 +63,8 @@ def draw_source(
     """Draws scenes and writes English conversations about them.
 
     Args:
-        folder: Where they go.
-        codes: Languages whose right words are kept beside them.
+        folder: Where they are written.
+        codes: Languages whose right texts are saved beside them.
         num_conversations: Images, with a conversation each.
         num_rounds: Questions and answers of one.
         seed: Seed of the scenes.
@@ -91,7 +95,7 @@ def draw_source(
 
 
 def correct(store: ReviewStore, source: SceneSource) -> int:
-    """Reviews all that is open as somebody would who knows the right words.
+    """Reviews all open translations as a reviewer who knows the right texts.
 
     Args:
         store: The review.
@@ -122,7 +126,7 @@ def correct(store: ReviewStore, source: SceneSource) -> int:
 
 
 def learn(store: ReviewStore, settings: TeachSettings, output: Path) -> Gain:
-    """Teaches a model the drafts, and then, with an adapter, what was made of them.
+    """Teaches a model the drafts, and then, with an adapter, their corrections.
 
     Args:
         store: The review. Ray must be running.
@@ -171,7 +175,11 @@ def _row(own_id: str, image: str, texts: list[str]) -> dict[str, object]:
 
 
 def languages_with_books(codes: tuple[str, ...]) -> Iterator[str]:
-    """Yields what is wrong with languages to translate scenes into."""
+    """Yields the faults of languages to translate scenes into.
+
+    Args:
+        codes: ISO 639-1 codes.
+    """
     for code in codes:
         if not languages.known(code) or code == _ENGLISH:
             yield f"{code!r} is no language to translate English into"

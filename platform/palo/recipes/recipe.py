@@ -127,7 +127,11 @@ class Recipe:
             yield "without a pretrain stage a projector to start from is needed"
 
     def source(self, path: Path) -> Path:
-        """Returns where a source file lies: drawn scenes lie in the run folder."""
+        """Returns the path of a source file: drawn scenes are in the run folder.
+
+        Args:
+            path: A source file as the recipe names it.
+        """
         return self.output / path if self.scenes is not None else path
 
     @property

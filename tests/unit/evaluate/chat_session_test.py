@@ -61,7 +61,7 @@ def test_an_answer_that_was_ended_early_is_remembered_as_far_as_it_came(session)
 
 def test_a_stop_in_the_model_is_remembered_too(session, monkeypatch):
     calls = []
-    step = session._batcher.step
+    step = session._scheduler.step
 
     def interrupted():
         calls.append(1)
@@ -69,7 +69,7 @@ def test_a_stop_in_the_model_is_remembered_too(session, monkeypatch):
             raise KeyboardInterrupt
         return step()
 
-    monkeypatch.setattr(session._batcher, "step", interrupted)
+    monkeypatch.setattr(session._scheduler, "step", interrupted)
     said = []
     with pytest.raises(KeyboardInterrupt):
         said.extend(session.ask("a red circle"))

@@ -7,9 +7,9 @@ from palo.errors import ConfigError, DataError
 from palo.evaluate.dialogues import (
     DialogueTranscript,
     ScriptedDialogue,
+    hold_dialogues,
     read_dialogues,
     scene_dialogues,
-    talk,
 )
 from palo.evaluate.reports.gallery import write_gallery
 
@@ -38,7 +38,7 @@ def test_turns_of_a_dialogue_are_one_conversation(tmp_path):
         ScriptedDialogue(language="en", image=tmp_path, questions=("c",)),
     ]
     seen = []
-    held = talk(asked, Echo, on_talk=lambda: seen.append(1))
+    held = hold_dialogues(asked, Echo, on_dialogue=lambda: seen.append(1))
     assert [one.answers for one in held] == [("ur1 a", "ur2 b"), ("en1 c",)]
     assert len(seen) == 2
 

@@ -11,17 +11,17 @@ class BenchItem:
     """One question about one image, in one language.
 
     Attributes:
-        question_id: Its name, unique in its language.
+        question_id: Unique in its language.
         language: ISO 639-1 code.
         image: File of the image; a bench may be read and scored without its images.
-        category: Group of its own in the scores, such as conv, detail or complex.
-        question: The words of the question.
-        references: What a good answer says: one reference answer, all right answers, or captions.
-        context: Captions that tell a judge what the image shows.
-        objects: Names of what is in the image, where that is known; None where it isn't.
-        yes_no: Whether the right answer is yes or no, said in any language and with other words
-            around it; the reference is then the English word.
-        answer_language: Language that answers should be in, where it isn't the question's.
+        category: Group in the scores, such as conv, detail or complex.
+        question: The question's text.
+        references: One reference answer, all right answers, or captions.
+        context: Captions of the image, for a judge.
+        objects: Names of the objects in the image; None where they are unknown.
+        yes_no: Whether it is a yes/no question, answered in any language and in any sentence; the
+            reference is then the English word.
+        answer_language: Language that answers should be in; None for the question's.
     """
 
     question_id: str
@@ -37,16 +37,16 @@ class BenchItem:
 
     @property
     def expected_language(self) -> str:
-        """The language that an answer should be in."""
+        """ISO 639-1 code of the language that an answer should be in."""
         return self.answer_language or self.language
 
     @property
     def key(self) -> str:
-        """Names the question within its bench: language and id."""
+        """Language and id, unique within the bench."""
         return f"{self.language}/{self.question_id}"
 
     def content(self) -> list[object]:
-        """Returns all that the question is made of, but where its image lies, as JSON values."""
+        """Returns all of the question but its image's folder, as JSON values."""
         return [
             self.language,
             self.question_id,

@@ -1,4 +1,4 @@
-"""LLaVA's way of keeping a bench: a file of questions, one of answers, one of captions."""
+"""LLaVA's layout of a bench: a file of questions, one of answers, one of captions."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ _SHOWN = 5
 def read_question_files(
     questions: Path, answers: Path, context: Path, images: Path, code: str
 ) -> Iterator[BenchItem]:
-    """Reads one language. Answers and captions are found by id and image, never by their place.
+    """Reads one language. Answers and captions are found by id and image, not by line number.
 
     Args:
         questions: JSON lines with question_id, image, text, category.
@@ -26,22 +26,22 @@ def read_question_files(
         DataError: If a question lacks its answer or its image's captions, or the answers belong
             to other questions.
     """
-    asked = rows_by(questions, "question_id")
-    answered = rows_by(answers, "question_id")
-    shown = rows_by(context, "image")
-    _require_same(asked, answered, questions, answers)
-    for question_id, row in asked.items():
+    question_rows = rows_by(questions, "question_id")
+    answer_rows = rows_by(answers, "question_id")
+    context_rows = rows_by(context, "image")
+    _require_same(question_rows, answer_rows, questions, answers)
+    for question_id, row in question_rows.items():
         image = row.text("image")
-        if image not in shown:
+        if image not in context_rows:
             raise row.wrong(f"names an image that {context.name} doesn't describe", image)
-        about = shown[image]
+        about = context_rows[image]
         yield BenchItem(
             question_id=question_id,
             language=code,
             image=images / image,
             category=row.text("category"),
             question=row.own_text("text", code),
-            references=(_answer(row, answered[question_id], code),),
+            references=(_answer(row, answer_rows[question_id], code),),
             context=_captions(about, code),
             # The names of objects are English words, which other languages don't say.
             objects=_objects(about) if code == "en" else None,
@@ -49,11 +49,14 @@ def read_question_files(
 
 
 def _require_same(
-    asked: Mapping[str, Row], answered: Mapping[str, Row], questions: Path, answers: Path
+    question_rows: Mapping[str, Row],
+    answer_rows: Mapping[str, Row],
+    questions: Path,
+    answers: Path,
 ) -> None:
     for these, those, file, other in (
-        (asked, answered, questions, answers),
-        (answered, asked, answers, questions),
+        (question_rows, answer_rows, questions, answers),
+        (answer_rows, question_rows, answers, questions),
     ):
         alone = [key for key in these if key not in those]
         if alone:
@@ -64,15 +67,15 @@ def _require_same(
             )
 
 
-def _answer(asked: Row, answered: Row, code: str) -> str:
-    # Published answers repeat the question, so that answers of another release are found out.
-    prompt = answered.values.get("prompt")
+def _answer(question: Row, answer: Row, code: str) -> str:
+    # Published answers repeat the question, which reveals answers of another release.
+    prompt = answer.values.get("prompt")
     if isinstance(prompt, str) and prompt.strip() not in (
-        asked.text("text").strip(),
-        asked.own_text("text", code).strip(),
+        question.text("text").strip(),
+        question.own_text("text", code).strip(),
     ):
-        raise answered.wrong("answers another question than the one of its id", prompt)
-    return answered.own_text("text", code)
+        raise answer.wrong("answers another question than the one of its id", prompt)
+    return answer.own_text("text", code)
 
 
 def _captions(about: Row, code: str) -> tuple[str, ...]:

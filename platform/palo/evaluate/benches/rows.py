@@ -28,6 +28,9 @@ class Row(NamedTuple):
     def text(self, name: str) -> str:
         """Returns a field as text; numbers count as text.
 
+        Args:
+            name: Name of the field.
+
         Raises:
             DataError: If it is missing, empty, or something else.
         """
@@ -39,7 +42,7 @@ class Row(NamedTuple):
         return value
 
     def own_text(self, name: str, code: str) -> str:
-        """Returns a field in a language: that of the language's own name if there is one.
+        """Returns a field in a language: the language's own field if there is one.
 
         Args:
             name: Field of the English text.
@@ -56,6 +59,12 @@ class Row(NamedTuple):
     def texts(self, name: str) -> tuple[str, ...]:
         """Returns a field that holds one text or a list of them.
 
+        Args:
+            name: Name of the field.
+
+        Returns:
+            The texts without empty ones.
+
         Raises:
             DataError: If it is anything else.
         """
@@ -66,7 +75,12 @@ class Row(NamedTuple):
         return tuple(part for part in found if part.strip())
 
     def wrong(self, fact: str, seen: object) -> DataError:
-        """Returns the error that says what is wrong with the row."""
+        """Returns the error for a wrong row.
+
+        Args:
+            fact: What is wrong.
+            seen: The value that is wrong.
+        """
         return DataError(
             f"line {self.number} of {self.path} {fact}",
             seen=repr(seen)[:80],
@@ -76,6 +90,9 @@ class Row(NamedTuple):
 
 def read_rows(path: Path) -> list[Row]:
     """Reads JSON lines that are objects.
+
+    Args:
+        path: The file.
 
     Raises:
         StorageError: If the file can't be read or is not JSON lines.
@@ -93,6 +110,13 @@ def read_rows(path: Path) -> list[Row]:
 def rows_by(path: Path, name: str) -> dict[str, Row]:
     """Reads JSON lines by one of their fields.
 
+    Args:
+        path: The file.
+        name: Name of the field.
+
+    Returns:
+        The rows by the field's text, in their order.
+
     Raises:
         StorageError: If the file can't be read or is not JSON lines.
         DataError: If a line is no object or lacks the field, or two have the same value there.
@@ -107,7 +131,10 @@ def rows_by(path: Path, name: str) -> dict[str, Row]:
 
 
 def language_folder(folder: Path, code: str) -> Path | None:
-    """Returns where a bench keeps a language: a folder with its English name or its code.
+    """Returns the folder of a language: named by its English name or its code.
+
+    Returns:
+        None if there is none.
 
     Args:
         folder: Folder of the bench.
@@ -135,6 +162,11 @@ def first_file(folder: Path, code: str, *stems: str) -> Path | None:
 
 def required_file(folder: Path, code: str, *stems: str) -> Path:
     """Returns the first of some JSON lines files that exists.
+
+    Args:
+        folder: Where to look, see `first_file`.
+        code: ISO 639-1 code.
+        stems: Names without ending, the most wanted first.
 
     Raises:
         DataError: If there is none.

@@ -1,1 +1,1 @@
-"""Judges: models that score an answer beside a reference answer, and what they are worth."""
+"""Judges: models that score an answer beside a reference answer, and checks of their quality."""

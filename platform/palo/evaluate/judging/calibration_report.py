@@ -1,4 +1,4 @@
-"""How good an offline judge is in languages that it wasn't fitted on, beside chrF and length."""
+"""Evaluates the offline judge in languages that it wasn't fitted on, beside chrF and length."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,7 +53,7 @@ def read_scored(path: Path, every: int = 1) -> ScoredAnswers:
 
     Args:
         path: The file.
-        every: Takes each so-many-th line only.
+        every: Step between the lines that are read.
 
     Raises:
         DataError: If a line lacks a field.
@@ -87,7 +87,7 @@ def held_out(
 
     Args:
         answers: By language, at least two.
-        systems_too: Leaves out the system as well whose answers are scored.
+        systems_too: Also leaves out the system whose answers are scored.
     """
     found = {}
     for code, own in answers.items():

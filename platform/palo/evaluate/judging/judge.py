@@ -1,4 +1,4 @@
-"""Has answers judged: nothing twice, failures counted and never averaged in."""
+"""Has answers judged: judgments are cached, failures counted and never averaged in."""
 
 import asyncio
 from collections import Counter
@@ -18,25 +18,25 @@ from palo.evaluate.judging.verdict import JudgeFault, read_verdict
 from palo.evaluate.result_cache import ResultCache
 
 _SHOWN = 200
-# Several times what `max_tokens` lets a judge say; not every server keeps to it.
+# Several times the length that `max_tokens` allows; not every server keeps to it.
 _LONGEST_REASON = 8_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeRun:
-    """What one run of a judge came to.
+    """The result of one run of a judge.
 
     Attributes:
-        judged: Scores, and what has none.
-        num_known: Judgments that an earlier run had made.
-        num_asked: Judgments that this run asked for.
+        judged: The scores, and the questions without one.
+        num_cached: Judgments of earlier runs.
+        num_asked: Judgments that this run requested.
         num_calls: Requests that were sent for them, attempts included.
         num_tokens: Tokens that the server counted.
-        failures: How many of those that were asked for came to nothing, by reason.
+        failures: How many of the requested judgments failed, by reason.
     """
 
     judged: Judged
-    num_known: int
+    num_cached: int
     num_asked: int
     num_calls: int
     num_tokens: int
@@ -47,22 +47,22 @@ def judge(
     items: Sequence[BenchItem],
     answers: Mapping[str, ModelAnswer],
     settings: JudgeSettings,
-    kept: Path,
+    path: Path,
     *,
     on_judgment: Callable[[], object] = lambda: None,
 ) -> JudgeRun:
-    """Has the answers of one model judged, beside the reference answers.
+    """Has the answers of one model judged beside the reference answers.
 
     Args:
         items: The questions.
-        answers: By the questions' keys; questions without one are counted as such.
+        answers: By the questions' keys; questions without one count as unscored.
         settings: The judge.
-        kept: File of the judgments, for any number of benches, models and judges.
-        on_judgment: Called after each judgment, to show how far it is.
+        path: File of the judgments, for any number of benches, models and judges.
+        on_judgment: Called after each judgment, for progress.
 
     Raises:
         ConfigError: If a setting is wrong, or the server refuses the key or the model.
-        DataError: If the file of judgments was damaged.
+        DataError: If the file of judgments is damaged.
         ResourceError: If the server can't be reached.
         StorageError: If the file can't be written.
     """
@@ -71,7 +71,7 @@ def judge(
     calls = {item.key: list(calls_for(item, answers[item.key], settings)) for item in answered}
     # Two questions of the same words and answers need one judgment.
     wanted = {call.key: call for own in calls.values() for call in own}
-    with ResultCache(kept) as results:
+    with ResultCache(path) as results:
         todo = [call for call in wanted.values() if _is_open(call, results, settings)]
         run = _Run(settings, results, on_judgment)
         asyncio.run(run.all(todo))
@@ -82,7 +82,7 @@ def judge(
     }
     return JudgeRun(
         judged=combined(items, calls, judgments),
-        num_known=len(wanted) - len(todo),
+        num_cached=len(wanted) - len(todo),
         num_asked=len(todo),
         num_calls=run.num_calls,
         num_tokens=run.num_tokens,
@@ -122,13 +122,13 @@ class _Run:
             self.num_calls, self.num_tokens = caller.spent.calls, caller.spent.tokens
 
     async def _one(self, caller: Caller, call: Call) -> None:
-        fault, words = JudgeFault.EMPTY, ""
+        fault, text = JudgeFault.EMPTY, ""
         for _ in range(self._settings.tries):
             reply = await caller.call(call.body)
             if isinstance(reply, Failure):
-                # Not kept: another day the server may answer. A refusal is for good.
+                # Not cached: the next run may succeed. A refusal is final.
                 if reply.kind == "refused":
-                    self._keep_fault(call, reply.kind, reply.detail)
+                    self._save_fault(call, reply.kind, reply.detail)
                 else:
                     self.lost[call.key] = reply
                 return
@@ -137,10 +137,10 @@ class _Run:
                 verdict = verdict._replace(reason=verdict.reason[:_LONGEST_REASON])
                 self._results.add(call.key, {**verdict._asdict(), **self._origin()})
                 return
-            fault, words = verdict, reply.text
-        self._keep_fault(call, fault, words)
+            fault, text = verdict, reply.text
+        self._save_fault(call, fault, text)
 
-    def _keep_fault(self, call: Call, fault: str, detail: str) -> None:
+    def _save_fault(self, call: Call, fault: str, detail: str) -> None:
         values = {"fault": str(fault), "detail": detail[:_SHOWN]}
         self._results.add(call.key, {**values, **self._origin()})
 

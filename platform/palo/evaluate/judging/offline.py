@@ -1,4 +1,8 @@
-"""What an answer has in common with its reference, as numbers that mean the same everywhere."""
+"""A judge without a model and without a network: ridge regression on features of an answer.
+
+It scores from 1 to 5, like the judge whose scores it was fitted on. It ranks answers; it doesn't
+know facts. Its scores are never the paper's relative score.
+"""
 
 import math
 import re
@@ -29,47 +33,53 @@ FEATURES = (
     "recall_5", "new_recall_5", "new_precision_5", "precision_5", "echo_5",
     "script", "repetition", "refuses", "number_recall", "distinct", "lines", "list_marks", "ends",
 )  # fmt: skip
-"""Names of the numbers, in their order."""
+"""Names of the features, in their order."""
 
 
 def similarity_features(question: str, answer: str, reference: str) -> list[float]:
-    """Returns the numbers that a judge without a model goes by.
+    """Returns features of the similarity of an answer and its reference, alike in all languages.
 
-    Pieces are runs of three and of five characters of the folded texts; new ones are those that
-    the question doesn't have, so that repeating the question gains nothing.
+    n-grams are of three and of five characters of the folded texts; new ones are not in the
+    question, so that repeating the question gains nothing.
 
     Args:
         question: The question.
         answer: The answer.
         reference: The reference answer.
     """
-    said, wanted, asked = folded(answer), folded(reference), folded(question)
-    log_ratio = math.log(max(1, len(said)) / max(1, len(wanted)))
+    answer_text, reference_text, question_text = folded(answer), folded(reference), folded(question)
+    log_ratio = math.log(max(1, len(answer_text)) / max(1, len(reference_text)))
     return [
         chrf(answer, [reference]),
-        math.log(max(1, len(said))),
+        math.log(max(1, len(answer_text))),
         log_ratio,
         min(0.0, log_ratio),
-        *(number for size in _SIZES for number in _overlap(said, wanted, asked, size)),
+        *(
+            number
+            for size in _SIZES
+            for number in _overlap(answer_text, reference_text, question_text, size)
+        ),
         _same_scripts(answer, reference),
         repetition(answer),
         float(refuses(answer)),
-        _number_recall(said, wanted),
-        len(set(_pieces(said, 4))) / max(1, len(said) - 3),
+        _number_recall(answer_text, reference_text),
+        len(set(_ngrams(answer_text, 4))) / max(1, len(answer_text) - 3),
         math.log1p(answer.count("\n")),
         math.log1p(sum(answer.count(mark) for mark in _LIST_MARKS)),
         float(answer.rstrip()[-1:] in tuple(_ENDS)),
     ]
 
 
-def _overlap(said: str, wanted: str, asked: str, size: int) -> tuple[float, ...]:
-    """Returns recall, recall and precision of new pieces, precision, and the question's share."""
-    ours, theirs = _pieces(said, size), _pieces(wanted, size)
-    question = set(_pieces(asked, size))
-    both = sum(min(count, theirs[piece]) for piece, count in ours.items() if piece in theirs)
-    new = {piece for piece in theirs if piece not in question}
-    own = [piece for piece in ours if piece not in question]
-    hits = sum(piece in new for piece in own)
+def _overlap(
+    answer_text: str, reference_text: str, question_text: str, size: int
+) -> tuple[float, ...]:
+    """Returns recall, recall and precision of new n-grams, precision, and the question's share."""
+    ours, theirs = _ngrams(answer_text, size), _ngrams(reference_text, size)
+    question = set(_ngrams(question_text, size))
+    both = sum(min(count, theirs[ngram]) for ngram, count in ours.items() if ngram in theirs)
+    new = {ngram for ngram in theirs if ngram not in question}
+    own = [ngram for ngram in ours if ngram not in question]
+    hits = sum(ngram in new for ngram in own)
     return (
         both / max(1, theirs.total()),
         hits / max(1, len(new)),
@@ -79,7 +89,7 @@ def _overlap(said: str, wanted: str, asked: str, size: int) -> tuple[float, ...]
     )
 
 
-def _pieces(text: str, size: int) -> Counter[str]:
+def _ngrams(text: str, size: int) -> Counter[str]:
     return Counter(text[start : start + size] for start in range(len(text) - size + 1))
 
 
@@ -95,10 +105,10 @@ def _shares(text: str) -> Mapping[str, float]:
     return {script: count / total for script, count in letters.items()}
 
 
-def _number_recall(said: str, wanted: str) -> float:
+def _number_recall(answer_text: str, reference_text: str) -> float:
     """Returns the share of the reference's numbers in the answer; a half if there are none."""
-    theirs = set(_NUMBER.findall(wanted))
-    return len(theirs & set(_NUMBER.findall(said))) / len(theirs) if theirs else 0.5
+    theirs = set(_NUMBER.findall(reference_text))
+    return len(theirs & set(_NUMBER.findall(answer_text))) / len(theirs) if theirs else 0.5
 
 
 Array = npt.NDArray[np.float64]
@@ -112,12 +122,12 @@ class Calibration:
     """A fitted judge.
 
     Attributes:
-        features: Names of the numbers that it goes by.
-        means: Mean of each where it was fitted.
+        features: Names of its features.
+        means: Mean of each in the data it was fitted on.
         spreads: Standard deviation of each.
-        weights: What a standard deviation of each adds.
+        weights: Points for one standard deviation of each.
         base: The mean score.
-        num_answers: How many scored answers it was fitted on.
+        num_answers: Number of scored answers it was fitted on.
         languages: ISO 639-1 codes of their languages.
     """
 
@@ -143,7 +153,13 @@ class Calibration:
         return np.clip(raw, _LOWEST, _HIGHEST)
 
     def score(self, question: str, answer: str, reference: str) -> float:
-        """Scores one answer, from 1 to 5; an empty one gets 1."""
+        """Scores one answer, from 1 to 5; an empty one gets 1.
+
+        Args:
+            question: The question.
+            answer: The answer.
+            reference: The reference answer.
+        """
         if not answer.strip():
             return _LOWEST
         return float(self.scores(np.array([similarity_features(question, answer, reference)]))[0])
@@ -154,7 +170,7 @@ def calibrate(rows: Array, scores: Array, codes: Sequence[str]) -> Calibration:
 
     Args:
         rows: (N, F) features of the answers.
-        scores: (N,) scores of a judge that is to be imitated.
+        scores: (N,) scores of the judge to imitate.
         codes: Language of each answer.
     """
     means, spreads = rows.mean(axis=0), rows.std(axis=0) + 1e-9
@@ -173,10 +189,13 @@ def calibrate(rows: Array, scores: Array, codes: Sequence[str]) -> Calibration:
 
 
 def kept_calibration(path: Path | None = None) -> Calibration:
-    """Reads a fitted judge: the one that comes with the platform, or another.
+    """Reads a fitted judge.
+
+    Args:
+        path: File of a fitted judge; the one of this package by default.
 
     Raises:
-        MismatchError: If it was fitted on other numbers than today's.
+        MismatchError: If it was fitted on other features.
         StorageError: If it can't be read.
     """
     with as_file(files("palo.evaluate.judging").joinpath("offline_judge.json")) as own:
@@ -192,7 +211,12 @@ def kept_calibration(path: Path | None = None) -> Calibration:
 
 
 def spearman(first: Array, second: Array) -> float:
-    """Returns Spearman's rank correlation, with mean ranks for ties."""
+    """Returns Spearman's rank correlation, with mean ranks for ties.
+
+    Args:
+        first: (N,) scores.
+        second: (N,) scores of the same answers.
+    """
     return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
 
 

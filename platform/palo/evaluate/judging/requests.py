@@ -1,4 +1,4 @@
-"""What a judge is told: the paper's scheme, in words of our own, named by their hash."""
+"""Requests to a judge: the paper's scheme in our own words, named by their hash."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Comparison:
 
     Attributes:
         question: The question.
-        category: Its category, which decides what counts.
+        category: Its category, which selects the rule.
         context: Descriptions of the picture.
         first: The answer that the judge reads first.
         second: The other.
@@ -68,13 +68,22 @@ class Comparison:
 
 
 def scheme_hash(form: Form) -> str:
-    """Returns 16 hexadecimal digits that name all words that judges are told."""
+    """Returns 16 hexadecimal digits that name a judge's instructions.
+
+    Args:
+        form: The form of the reply.
+    """
     words = [_SYSTEM, _SCALE, _RULES, _OTHER_RULE, _FORMS[form], _SCHEMA, _layout_words()]
     return content_hash(words)[:_SHOWN]
 
 
 def messages(comparison: Comparison, form: Form) -> list[dict[str, str]]:
-    """Returns the messages to a judge."""
+    """Returns the messages to a judge, of chat completions.
+
+    Args:
+        comparison: The question and both answers.
+        form: The form of the reply.
+    """
     rule = _SCALE.format(rule=_RULES.get(comparison.category, _OTHER_RULE))
     return [
         {"role": "system", "content": _SYSTEM},
@@ -83,7 +92,11 @@ def messages(comparison: Comparison, form: Form) -> list[dict[str, str]]:
 
 
 def response_format(form: Form) -> dict[str, Any]:
-    """Returns what asks a server for structured output; nothing for plain lines."""
+    """Returns the fields that request structured output; none for plain lines.
+
+    Args:
+        form: The form of the reply.
+    """
     if form == "lines":
         return {}
     schema = {"name": "scores", "strict": True, "schema": _SCHEMA}
@@ -111,14 +124,14 @@ class JudgeSettings:
 
     Attributes:
         endpoint: The server and the model that judges; name a dated version of it, not an alias.
-        form: json asks for structured output, lines for two numbers on the first line, as judges
-            without structured output can.
-        temperature: 0 lets it judge alike each time, as far as it can.
+        form: json requests structured output; lines requests two numbers on the first line, for
+            judges without structured output.
+        temperature: 0 makes its judgments as repeatable as they can be.
         max_tokens: Most tokens of its reply.
         both_orders: Asks with the reference answer first and with it second, and averages.
-        repeats: How often each order is asked, to see how far the judge agrees with itself.
-        tries: How often a reply that is no verdict is asked for again, the first one included.
-        ask_again: Asks once more where an earlier run got no verdict.
+        repeats: Judgments in each order, to measure how far the judge agrees with itself.
+        tries: Most requests for one verdict; replies that are none are asked for again.
+        ask_again: Asks again for judgments that an earlier run got no verdict for.
     """
 
     endpoint: EndpointSettings
@@ -141,11 +154,11 @@ class JudgeSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """One question to a judge.
+    """One request to a judge.
 
     Attributes:
-        key: Names all that its verdict depends on: the words of question, answers and captions,
-            the judge and its settings, the scheme's hash. Where the question stands doesn't count.
+        key: Hash of all that its verdict depends on: question, answers, captions, the judge with
+            its settings, the scheme. The question's position in the bench doesn't count.
         reference_first: Whether the reference answer is the first one.
         repeat: Number of the repeat, from 0.
         body: The chat completion's body.
@@ -158,7 +171,13 @@ class Call:
 
 
 def calls_for(item: BenchItem, answer: ModelAnswer, settings: JudgeSettings) -> Iterator[Call]:
-    """Yields every judgment that a question's score is made of."""
+    """Yields every judgment that a question's score is made of: each order, each repeat.
+
+    Args:
+        item: The question.
+        answer: The model's answer.
+        settings: The judge.
+    """
     orders = (True, False) if settings.both_orders else (True,)
     for reference_first in orders:
         words = (item.references[0], answer.text)

@@ -31,7 +31,7 @@ MISSING = "questions without a review"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reviews:
-    """What is in a review file.
+    """The content of a review file.
 
     Attributes:
         scored: Scores of the sound reviews; the reference was always read first.
@@ -54,13 +54,13 @@ def read_reviews(
         path: JSON lines with question_id, category, content, tuple, answer2_id.
         items: The bench's questions in that language.
         answer_ids: The model's answer ids by question id, to find reviews of older answers, which
-            the script keeps when it goes on.
+            the script keeps when it resumes.
 
     Raises:
         DataError: If no line is a review of these questions.
         StorageError: If the file can't be read or is not JSON lines.
     """
-    asked = {item.question_id: item for item in items}
+    by_id = {item.question_id: item for item in items}
     scored: dict[str, ScoredItem] = {}
     seen: set[str] = set()
     defects: Counter[str] = Counter()
@@ -69,7 +69,7 @@ def read_reviews(
         pair = _pair(row)
         published.append(pair or (-1.0, -1.0))
         question_id = str(row.values.get("question_id"))
-        item = asked.get(question_id)
+        item = by_id.get(question_id)
         fault = UNKNOWN if item is None else TWICE if question_id in seen else ""
         seen.add(question_id)
         if item is not None and not fault:
@@ -78,9 +78,9 @@ def read_reviews(
             defects[fault] += 1
             continue
         scored[item.key] = _scored(item, pair)
-    if missing := len(asked.keys() - seen):
+    if missing := len(by_id.keys() - seen):
         defects[MISSING] = missing
-    if not seen & asked.keys():
+    if not seen & by_id.keys():
         raise DataError(
             f"{path} has no review of this bench",
             seen=f"{len(published)} lines",

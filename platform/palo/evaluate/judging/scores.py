@@ -1,4 +1,4 @@
-"""How far a judge agrees with itself."""
+"""The score of each question from its judgments, and how far the judge agrees with itself."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ from palo.metrics.fidelity import spoken
 
 
 class Agreement(NamedTuple):
-    """Two judgments of the same thing, many times.
+    """The agreement of two judgments of the same answers.
 
     Attributes:
-        num_pairs: How often.
+        num_pairs: Number of pairs of scores.
         same: Share of equal scores.
         within_one: Share of scores that are one point apart at most.
         mean_difference: Mean distance, in points.
@@ -65,10 +65,10 @@ class Judgment:
     """One reply of a judge.
 
     Attributes:
-        first: Score of the answer that it read first; None if it gave no verdict.
-        second: Score of the other.
+        first: Score of the first answer; None without a verdict.
+        second: Score of the second answer.
         fault: Why there is no verdict.
-        detail: Its words.
+        detail: The judge's reason, or the beginning of its reply.
     """
 
     first: float | None = None
@@ -84,11 +84,11 @@ class Judged:
     Attributes:
         scored: The questions that have a score.
         unscored: Why the others have none, by key. They are in no mean.
-        reasons: The judge's words on each question, by key.
+        reasons: The judge's reasons on each question, by key.
         repeats: How far the judge agrees with itself on the same question; None without repeats.
         orders: How far its scores of one answer agree when that is first and when it is second.
         first_place: How many points more an answer gets for being first; None without both orders.
-        num_reasons_elsewhere: Reasons in another language than the English that was asked for.
+        num_reasons_elsewhere: Reasons in another language than English, which was requested.
     """
 
     scored: tuple[ScoredItem, ...]
@@ -110,11 +110,11 @@ def combined(
     calls: Mapping[str, Sequence[Call]],
     judgments: Mapping[str, Judgment],
 ) -> Judged:
-    """Makes a score of each question whose judgments are complete.
+    """Computes the score of each question whose judgments are complete.
 
     Args:
         items: The questions.
-        calls: What each question's score is made of, by the question's key.
+        calls: The judgments of each question's score, by the question's key.
         judgments: By the calls' keys.
     """
     scored, unscored, reasons = [], {}, {}
@@ -196,7 +196,7 @@ def _agreement_of_orders(
 def _first_place(
     whole: Sequence[Sequence[Call]], judgments: Mapping[str, Judgment]
 ) -> float | None:
-    """Returns what being first is worth, from as many with each of the two answers first."""
+    """Returns the mean advantage of the first answer; both answers are first equally often."""
     found = [judgments[call.key] for calls in whole for call in calls]
     if not any(not call.reference_first for calls in whole for call in calls):
         return None

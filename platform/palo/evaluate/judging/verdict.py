@@ -1,4 +1,4 @@
-"""Reading what a judge says: strictly, since a score that was guessed is worse than none."""
+"""Reads a judge's replies: strictly, since a guessed score is worse than none."""
 
 import re
 from enum import StrEnum
@@ -13,12 +13,12 @@ _TWO_NUMBERS = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ ,]+([0-9]+(?:\.[0-9]+)?)")
 
 
 class JudgeVerdict(NamedTuple):
-    """Two scores.
+    """The verdict of a judge: two scores.
 
     Attributes:
-        first: Score of the answer that was read first.
+        first: Score of the first answer.
         second: Score of the other.
-        reason: The judge's words.
+        reason: The judge's reason.
     """
 
     first: float
@@ -40,7 +40,7 @@ def read_verdict(reply: Reply, form: Form) -> JudgeVerdict | JudgeFault:
 
     Args:
         reply: The reply.
-        form: The form that was asked for.
+        form: The form that was requested.
     """
     if not reply.text.strip():
         return JudgeFault.EMPTY
@@ -72,7 +72,7 @@ def _from_json(text: str) -> JudgeVerdict | JudgeFault:
 
 
 def _unfenced(text: str) -> str:
-    """Returns what stands between a fence's lines; without a fence, the text."""
+    """Returns the text between the lines of a code fence; the whole text without one."""
     first, _, rest = text.strip().partition("\n")
     inner, end, last = rest.rpartition("\n")
     return inner if end and first.rstrip() in _FENCES and last.strip() == "```" else text

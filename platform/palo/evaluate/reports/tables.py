@@ -19,10 +19,10 @@ class Table:
     """Numbers with names.
 
     Attributes:
-        title: What they are.
+        title: The title.
         columns: Names of the columns, without that of the rows' names.
-        rows: By name, the text of each cell; empty where there is no number.
-        note: What is to be known of them.
+        rows: The texts of the cells, by name of the row; empty where there is no number.
+        note: A note below the table.
     """
 
     title: str
@@ -80,7 +80,11 @@ def _one(value: float | None) -> str:
 
 
 def as_markdown(table: Table) -> str:
-    """Returns a table as Markdown; text of models can't break it."""
+    """Returns a table as Markdown; the cells' text can't break it.
+
+    Args:
+        table: The table.
+    """
 
     def line(cells: Sequence[str]) -> str:
         safe = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
@@ -93,7 +97,11 @@ def as_markdown(table: Table) -> str:
 
 
 def as_latex(table: Table) -> str:
-    """Returns a table as LaTeX, for the package booktabs."""
+    """Returns a table as LaTeX, for the package booktabs.
+
+    Args:
+        table: The table.
+    """
 
     def line(cells: Sequence[str]) -> str:
         return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
@@ -116,7 +124,11 @@ def as_latex(table: Table) -> str:
 
 
 def as_csv(ours: Mapping[str, RelativeScores]) -> str:
-    """Returns every score on a line of its own: model, language or average, category, interval."""
+    """Returns scores as CSV: model, language or average, category, score, interval, questions.
+
+    Args:
+        ours: Scores by the model's name.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("model", "language", "category", "score", "low", "high", "questions"))

@@ -1,4 +1,4 @@
-"""Is one model better than another, on the same questions, or is it noise?"""
+"""Paired comparison of two models on the same questions: a difference, or noise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ def _difference(pairs: Sequence[tuple[Sums, Sums]], weights: Array, swaps: Array
     resampled = np.mean([a.resampled(weights) - b.resampled(weights) for a, b in pairs], axis=0)
     low, high = percentile_interval(resampled)
     exchanged = np.mean([_exchanged(a, b, swaps) for a, b in pairs], axis=0)
-    # A hair below the difference itself, so that rounding doesn't hide exchanges that equal it.
+    # Slightly below the difference itself, so that rounding doesn't hide exchanges that equal it.
     as_much = np.abs(exchanged) >= abs(value) * (1 - 1e-9)
     num_questions = sum(a.num_questions for a, _ in pairs)
     return Difference(

@@ -57,7 +57,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoredItem:
-    """A judge's scores for one question.
+    """A judge's scores of one question.
 
     Attributes:
         key: The question's, within its bench.
@@ -173,13 +173,24 @@ class Sums:
         return float(100 * self.candidate.sum() / self.reference.sum())
 
     def resampled(self, weights: Array) -> Array:
-        """Returns the score of each resample; NaN where it has no question."""
+        """Returns the score of each resample.
+
+        Args:
+            weights: (R, I) how often each image is in each resample.
+
+        Returns:
+            (R,) scores; NaN where a resample has no question.
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
             values: Array = 100 * (weights @ self.candidate) / (weights @ self.reference)
         return np.where(np.isfinite(values), values, np.nan)
 
     def relative(self, weights: Array) -> Relative:
-        """Returns the score with its interval."""
+        """Returns the score with its interval.
+
+        Args:
+            weights: (R, I) how often each image is in each resample.
+        """
         low, high = percentile_interval(self.resampled(weights))
         return Relative(value=self.value, low=low, high=high, num_questions=self.num_questions)
 

@@ -94,7 +94,7 @@ def test_nothing_is_asked_twice_not_even_after_a_shuffle(completions, kept):
     asked = len(completions.bodies)
     again = judge(items[::-1], dict(reversed(words.items())), settings(completions), kept)
     assert len(completions.bodies) == asked
-    assert (again.num_asked, again.num_known) == (0, 8)
+    assert (again.num_asked, again.num_cached) == (0, 8)
     assert again.judged.scored == first.judged.scored[::-1]
 
 
@@ -186,7 +186,7 @@ def test_the_budget_ends_the_run_and_the_next_one_goes_on(completions, kept):
     run = judge(items, words, settings(completions, {"max_calls": 4, "in_flight": 1}), kept)
     assert run.judged.unscored_by_reason == {"budget": 2}
     run = judge(items, words, settings(completions), kept)
-    assert (run.num_known, run.num_asked, len(run.judged.scored)) == (4, 4, 4)
+    assert (run.num_cached, run.num_asked, len(run.judged.scored)) == (4, 4, 4)
 
 
 def test_repeats_tell_how_far_a_judge_agrees_with_itself(completions, kept):
