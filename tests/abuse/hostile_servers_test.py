@@ -21,7 +21,7 @@ from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import PaloError
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging.judge import judge
 from palo.evaluate.judging.requests import JudgeSettings
 

@@ -8,8 +8,7 @@ from tests.fixtures.confined import run_confined
 
 from palo import storage
 from palo.errors import DataError, ImageError, PaloError
-from palo.evaluate.benches.bench import BenchSource, read_bench
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem, BenchSource, read_bench
 from palo.evaluate.benches.sources.scenes import read_questions
 from palo.evaluate.caption_loss import read_photos
 from palo.evaluate.dialogues import read_dialogues

@@ -8,8 +8,7 @@ import pytest
 from palo.endpoint.settings import EndpointSettings
 from palo.evaluate.answers import from_checkpoint
 from palo.evaluate.answers.from_checkpoint import CheckpointAnswers, answer_from_checkpoint
-from palo.evaluate.benches.bench import Bench
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import Bench, BenchItem
 from palo.evaluate.benches.sources.own import SOURCE
 from palo.evaluate.generation import AnswerSettings, generate, generate_texts, load_for_answers
 from palo.evaluate.judging.judge import judge

@@ -184,7 +184,7 @@ def verdict(form: Literal["json", "lines"]) -> Callable[[], Parse]:
 def measures() -> Parse:
     """Builds all measures of an answer."""
     from palo.evaluate.answers.answer_cache import ModelAnswer
-    from palo.evaluate.benches.item import BenchItem
+    from palo.evaluate.benches.bench import BenchItem
     from palo.evaluate.measures import measure
 
     item = BenchItem(

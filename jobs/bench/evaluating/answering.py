@@ -13,7 +13,7 @@ from palo.benchmark import Figure, spread
 from palo.checkpoint.finished import write_stage
 from palo.checkpoint.load import TrainedModel, load_trained
 from palo.config import to_dict
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.benches.sources.scenes import read_questions
 from palo.evaluate.generation import (
     AnswerSettings,

@@ -14,7 +14,7 @@ from palo.benchmark import Figure, spread
 from palo.endpoint.replies import Reply, read_reply
 from palo.endpoint.settings import EndpointSettings
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging.judge import judge
 from palo.evaluate.judging.requests import JudgeSettings, calls_for
 from palo.evaluate.judging.verdict import JudgeVerdict, read_verdict

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from palo import languages
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.metrics.intervals import percentile_interval, resampling_weights, wilson
 
 Counts = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import torch
 from palo.checkpoint.load import TrainedModel, load_trained
 from palo.config import from_dict
 from palo.errors import ImageError
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.images.decode import decode_image, preprocess
 from palo.images.image_folder import read_image_file
 from palo.images.preprocessing import Preprocessing, read_preprocessing

@@ -19,7 +19,7 @@ from lmms_eval.api.registry import register_model
 from palo import config
 from palo.checkpoint.finished import stage_folder
 from palo.errors import ConfigError, DataError
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.generation import AnswerSettings, generate_texts, load_for_answers
 
 if TYPE_CHECKING:

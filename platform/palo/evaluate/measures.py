@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging.offline import Calibration, kept_calibration
 from palo.metrics.chrf import chrf
 from palo.metrics.degeneration import is_cut_off, refuses, repeats_itself, repetition

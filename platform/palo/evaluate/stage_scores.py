@@ -10,7 +10,7 @@ from typing import Any
 
 from palo import storage
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.benches.sources.scenes import read_questions
 from palo.evaluate.generation import AnswerSettings, generate, load_for_answers
 from palo.evaluate.measures import Summary, by_language, measure

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from palo.evaluate.accuracy import accuracy
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.metrics.matching import is_match
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.measures import by_language, measure, summary, vocabulary
 from palo.metrics.hallucination import mentions
 

@@ -5,8 +5,7 @@ import pytest
 
 from palo.errors import ConfigError, ThresholdError
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.bench import Bench, BenchSource
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import Bench, BenchItem, BenchSource
 from palo.evaluate.judging.scores import Judged
 from palo.evaluate.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.measures import by_language, measure

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.measures import measure, summary
 from palo.metrics.hallucination import yes_no_scores, yes_or_no
 

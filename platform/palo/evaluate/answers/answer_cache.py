@@ -6,8 +6,7 @@ from pathlib import Path
 
 from palo import storage
 from palo.endpoint.replies import FinishReason
-from palo.evaluate.benches.bench import Bench, check_images
-from palo.evaluate.benches.item import BenchItem, content_hash
+from palo.evaluate.benches.bench import Bench, BenchItem, check_images, content_hash
 from palo.evaluate.result_cache import ResultCache
 
 

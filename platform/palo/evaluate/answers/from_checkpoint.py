@@ -13,8 +13,7 @@ from palo import config, storage
 from palo.checkpoint.finished import read_stage
 from palo.errors import ResourceError
 from palo.evaluate.answers.answer_cache import AnswerCache, AnswerSet, AnswerSource
-from palo.evaluate.benches.bench import Bench
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import Bench, BenchItem
 from palo.evaluate.generation import (
     AnswerSettings,
     Generation,

@@ -11,8 +11,7 @@ from pathlib import Path
 from palo import languages
 from palo.errors import DataError
 from palo.evaluate.answers.answer_cache import AnswerSet, ModelAnswer
-from palo.evaluate.benches.bench import Bench
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import Bench, BenchItem
 from palo.evaluate.benches.rows import Row, read_rows
 
 _LMMS_ANSWERS = ("filtered_resps", "resps")

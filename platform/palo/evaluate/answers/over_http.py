@@ -15,8 +15,7 @@ from palo.endpoint.replies import Failure
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import ImageError
 from palo.evaluate.answers.answer_cache import AnswerCache, AnswerSet, AnswerSource
-from palo.evaluate.benches.bench import Bench
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import Bench, BenchItem
 from palo.images.decode import open_image
 from palo.images.image_folder import read_image_file
 from palo.images.preprocessing import ImageLimits

@@ -1,9 +1,11 @@
-"""Benches: questions about images, read from a folder.
+"""Benches: questions about images in several languages, read from a folder.
 
 Every module in `sources` with a `SOURCE` is a bench.
 """
 
 import difflib
+import hashlib
+import json
 import os
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
@@ -16,12 +18,77 @@ from typing import Literal
 from palo import languages, storage
 from palo.errors import ConfigError, DataError, ImageError
 from palo.evaluate.benches import sources
-from palo.evaluate.benches.item import BenchItem, content_hash
+
+_HASH_DIGITS = 16
+_IMAGES = "images"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchItem:
+    """One question about one image, in one language.
+
+    Attributes:
+        question_id: Unique in its language.
+        language: ISO 639-1 code.
+        image: File of the image; a bench may be read and scored without its images.
+        category: Group in the scores, such as conv, detail or complex.
+        question: The question's text.
+        references: One reference answer, all right answers, or captions.
+        context: Captions of the image, for a judge.
+        objects: Names of the objects in the image; None where they are unknown.
+        yes_no: Whether it is a yes/no question, answered in any language and in any sentence; the
+            reference is then the English word.
+        answer_language: Language that answers should be in; None for the question's.
+    """
+
+    question_id: str
+    language: str
+    image: Path
+    category: str
+    question: str
+    references: tuple[str, ...]
+    context: tuple[str, ...] = ()
+    objects: tuple[str, ...] | None = None
+    answer_language: str | None = None
+    yes_no: bool = False
+
+    @property
+    def expected_language(self) -> str:
+        """ISO 639-1 code of the language that an answer should be in."""
+        return self.answer_language or self.language
+
+    @property
+    def key(self) -> str:
+        """Language and id, unique within the bench."""
+        return f"{self.language}/{self.question_id}"
+
+    def content(self) -> list[object]:
+        """Returns all of the question but its image's folder, as JSON values."""
+        return [
+            self.language,
+            self.question_id,
+            self.image.name,
+            self.category,
+            self.question,
+            list(self.references),
+            list(self.context),
+            None if self.objects is None else list(self.objects),
+            self.answer_language,
+        ]
+
+
+def content_hash(values: object) -> str:
+    """Returns the SHA-256 of JSON values as 64 hexadecimal digits.
+
+    Args:
+        values: JSON values; equal ones have equal hashes whatever the order of their keys.
+    """
+    text = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
 
 Task = Literal["judged", "short_answer", "caption"]
 Reader = Callable[[Path, str], Iterable[BenchItem] | None]
-_SHOWN = 16
-_IMAGES = "images"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +149,7 @@ def bench_of(source: BenchSource, items: Iterable[BenchItem]) -> Bench:
     """
     items = tuple(items)
     content = [source.name, [item.content() for item in items]]
-    return Bench(source=source, items=items, hash=content_hash(content)[:_SHOWN])
+    return Bench(source=source, items=items, hash=content_hash(content)[:_HASH_DIGITS])
 
 
 def read_bench(source: BenchSource, folder: Path, codes: Sequence[str] = ()) -> Bench:

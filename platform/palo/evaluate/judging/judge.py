@@ -11,7 +11,7 @@ from palo import config
 from palo.endpoint.caller import Caller, run_concurrently
 from palo.endpoint.replies import Failure
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging.requests import Call, JudgeSettings, calls_for
 from palo.evaluate.judging.scores import Judged, Judgment, combined
 from palo.evaluate.judging.verdict import JudgeFault, read_verdict

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from palo.endpoint.settings import EndpointSettings
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem, content_hash
+from palo.evaluate.benches.bench import BenchItem, content_hash
 
 Form = Literal["json", "lines"]
 LOWEST, HIGHEST = 1, 10

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo.errors import DataError
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.benches.rows import Row, read_rows
 from palo.evaluate.judging.requests import HIGHEST, LOWEST
 from palo.evaluate.statistics.relative import ScoredItem

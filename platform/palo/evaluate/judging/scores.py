@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging.requests import Call
 from palo.evaluate.statistics.relative import ScoredItem
 from palo.metrics.fidelity import spoken

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from palo import languages
 from palo.errors import PaloError
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.measures import Measures
 from palo.evaluate.statistics.relative import ScoredItem

@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from palo import languages, storage
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.leaderboard import Leaderboard, ModelResult
 from palo.evaluate.measures import Summary
 from palo.evaluate.reports.cards import TEMPLATES, Images, cards

@@ -12,8 +12,7 @@ from palo import storage
 from palo.config import fingerprint
 from palo.data.records import Record
 from palo.errors import ConfigError
-from palo.evaluate.benches.bench import bench_source, check_images, read_bench
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem, bench_source, check_images, read_bench
 from palo.images.image_folder import read_image_file
 from palo.text.messages import Turn
 from palo.translate.bulk.outputs import RECORDS

@@ -9,7 +9,7 @@ import pytest
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError
 from palo.evaluate.answers.answer_cache import ModelAnswer
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging.judge import judge
 from palo.evaluate.judging.requests import JudgeSettings
 from palo.evaluate.statistics.relative import relative_scores

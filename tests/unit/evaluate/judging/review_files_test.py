@@ -4,7 +4,7 @@ import pytest
 from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo.errors import DataError
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging import review_files
 from palo.evaluate.judging.review_files import read_reviews
 from palo.evaluate.statistics.relative import relative_scores

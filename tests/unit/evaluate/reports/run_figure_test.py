@@ -6,7 +6,7 @@ from PIL import Image
 from palo import languages
 from palo.errors import PaloError
 from palo.evaluate.accuracy import accuracy
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.reports.run_figure import draw_accuracy, plot_report
 
 

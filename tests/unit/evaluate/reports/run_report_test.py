@@ -6,8 +6,7 @@ import pytest
 from palo import languages
 from palo.evaluate.accuracy import accuracy
 from palo.evaluate.answers.answer_cache import AnswerSet, ModelAnswer
-from palo.evaluate.benches.bench import bench_of
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem, bench_of
 from palo.evaluate.benches.sources.scenes import SOURCE
 from palo.evaluate.leaderboard import model_result
 from palo.evaluate.reports.run_report import (

@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from palo.evaluate.benches.bench import BenchSource
-from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.benches.question_files import read_question_files
-from palo.evaluate.benches.rows import first_file, language_folder, required_file
+from palo.evaluate.benches.bench import BenchItem, BenchSource
+from palo.evaluate.benches.rows import (
+    first_file,
+    language_folder,
+    read_question_files,
+    required_file,
+)
 
 
 def _read(folder: Path, code: str) -> Iterable[BenchItem] | None:

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from palo.evaluate.benches.bench import BenchSource
-from palo.evaluate.benches.item import BenchItem
-from palo.evaluate.benches.question_files import read_question_files
-from palo.evaluate.benches.rows import first_file, required_file
+from palo.evaluate.benches.bench import BenchItem, BenchSource
+from palo.evaluate.benches.rows import first_file, read_question_files, required_file
 
 
 def _read(folder: Path, code: str) -> Iterable[BenchItem] | None:

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from palo import languages
-from palo.evaluate.benches.bench import BenchSource
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem, BenchSource
 from palo.evaluate.benches.rows import Row, read_rows
 
 _FIELDS = (

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from palo.evaluate.benches.bench import BenchSource
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem, BenchSource
 from palo.evaluate.benches.rows import read_rows
 
 _KINDS = ("random", "popular", "adversarial")

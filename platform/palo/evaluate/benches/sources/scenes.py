@@ -9,8 +9,7 @@ from typing import Any
 
 from palo import languages, storage
 from palo.errors import DataError
-from palo.evaluate.benches.bench import Bench, BenchSource, bench_of
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import Bench, BenchItem, BenchSource, bench_of
 from palo.evaluate.benches.rows import bad_line, image_of
 from palo.images.image_folder import ImageFolder
 

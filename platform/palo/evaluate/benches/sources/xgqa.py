@@ -6,8 +6,7 @@ from typing import Any
 
 from palo import storage
 from palo.errors import DataError
-from palo.evaluate.benches.bench import BenchSource
-from palo.evaluate.benches.item import BenchItem
+from palo.evaluate.benches.bench import BenchItem, BenchSource
 
 _ASKED = "Answer in English with one word or a short phrase."
 
