@@ -1,4 +1,4 @@
-"""Fits the offline judge on scored answers, and tells how good it is where it wasn't fitted.
+"""Fits the offline judge on scored answers, and evaluates it in languages it wasn't fitted on.
 
     python jobs/calibrate_judge.py FOLDER [--output JSON]
 
@@ -21,7 +21,7 @@ class CalibrationJob:
 
     Attributes:
         folder: Scored answers, one file of JSON lines for each language.
-        output: Where the fitted judge goes; without it, only the comparison is printed.
+        output: File of the fitted judge; without it, only the comparison is printed.
     """
 
     folder: Positional[Path]

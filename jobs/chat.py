@@ -40,7 +40,7 @@ class ChatSettings:
     Attributes:
         model: Folder of a finished stage, or of a run that has finished its finetune stage.
         image: Image to start with.
-        temperature: 0 always gives the likeliest words; higher values vary them.
+        temperature: 0 is greedy decoding; higher values vary the answers.
         max_tokens: Most tokens of an answer.
         endpoint: Address of a server to ask instead of a folder's model.
         name: The endpoint's model; its first one by default.
@@ -70,7 +70,7 @@ class ChatSettings:
 
 
 def main(arguments: list[str]) -> None:
-    """Loads the model and talks until the user ends it."""
+    """Loads the model and chats until the user ends it."""
     settings = command.override(ChatSettings(), arguments, "chat.py")
     config.check(settings)
     # The one signal that stops an answer is Ctrl-C.
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> None:
         if line == "/quit":
             return
         try:
-            _obey(session, line, "PALO  " if interactive else "")
+            _run_line(session, line, "PALO  " if interactive else "")
         except PaloError as error:
             if not interactive:
                 raise
@@ -142,7 +142,7 @@ def _connect(settings: ChatSettings) -> "EndpointSession":
 
 
 def _lines(prompt: str) -> Iterator[str]:
-    """Yields what the user enters, until Ctrl-D, Ctrl-C or the end of the pipe."""
+    """Yields the user's lines, until Ctrl-D, Ctrl-C or the end of the pipe."""
     while True:
         try:
             line = input(prompt).strip()
@@ -154,7 +154,7 @@ def _lines(prompt: str) -> Iterator[str]:
             yield line
 
 
-def _obey(session: "Session", line: str, prefix: str) -> None:
+def _run_line(session: "Session", line: str, prefix: str) -> None:
     name, _, rest = line.partition(" ")
     if name == "/new":
         session.restart()
@@ -170,12 +170,12 @@ def _obey(session: "Session", line: str, prefix: str) -> None:
 
 
 def _print_answer(session: "Session", question: str, prefix: str) -> None:
-    """Prints an answer as it comes; Ctrl-C ends the answer, not the chat."""
+    """Streams an answer; Ctrl-C ends the answer, not the chat."""
     print(prefix, end="", flush=True)
     try:
-        with contextlib.closing(session.ask(question)) as pieces:
-            for piece in pieces:
-                print(visible(piece), end="", flush=True)
+        with contextlib.closing(session.ask(question)) as texts:
+            for text in texts:
+                print(visible(text), end="", flush=True)
     except KeyboardInterrupt:
         print(" …", end="")
         if not prefix:

@@ -1,6 +1,6 @@
 """Trains a PALO from source files to a report: `python jobs/finetune.py RECIPE [--field value]`.
 
-Steps that are finished are not repeated, so the same command continues a run that was stopped.
+Finished steps are not repeated: the same command resumes an interrupted run.
 """
 
 from palo.command import run_job

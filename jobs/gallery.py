@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _sessions(settings: GallerySettings) -> "Callable[[str], DialogueSession]":
-    """Returns what gives a session for a language; of a folder's model there is one for all."""
+    """Returns a function from language to session; a folder's model has one session for all."""
     if settings.endpoint is None:
         from palo.checkpoint.finished import stage_folder
         from palo.evaluate.chat_session import ChatSession

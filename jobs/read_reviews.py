@@ -1,9 +1,9 @@
-"""Tells what a review file of LLaVA's or PALO's scripts is worth.
+"""Checks a review file of LLaVA's or PALO's scripts.
 
     python jobs/read_reviews.py BENCH FOLDER LANGUAGE REVIEWS
 
-Prints the score as the script computes it, the score of the sound reviews, and what is wrong with
-the others.
+Prints the score as the script computes it, the score of the sound reviews, and the defects of the
+others.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from palo import command
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewJob:
-    """Tells what a review file is worth.
+    """Checks a review file.
 
     Attributes:
-        bench: Name of the bench that it is of.
-        folder: Where the bench's files lie.
+        bench: Name of its bench.
+        folder: Folder of the bench's files.
         language: ISO 639-1 code.
         reviews: The review file.
     """
@@ -49,8 +49,8 @@ def main(arguments: list[str]) -> None:
             f"of the sound reviews       {one.value:.1f} [{one.low:.1f}, {one.high:.1f}], "
             f"{one.num_questions} of {len(bench.items)} questions"
         )
-    for what, count in found.defects.items():
-        print(f"{count:6,}  {what}")
+    for defect, count in found.defects.items():
+        print(f"{count:6,}  {defect}")
 
 
 if __name__ == "__main__":

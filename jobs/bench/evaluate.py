@@ -3,7 +3,7 @@
 1. Judged answers a second with many requests at a time, against one after the other.
 2. Answers a second in batches, against a plain loop of transformers' generate.
 3. With --models NAME=SOURCE ...: a whole run over LLaVA-Bench with a judge that misbehaves in every
-   way, killed in the middle and started again.
+   way, killed in the middle and resumed.
 """
 
 import dataclasses

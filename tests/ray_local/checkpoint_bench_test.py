@@ -125,7 +125,7 @@ def test_scores_are_right_failures_counted_and_nothing_is_asked_twice(
         scores = {s.key: (s.reference, s.candidate) for s in run.judged.scored}
         assert scores == {key: (8, worth(one.answers[key].text)) for key in sound}, name
         assert run.judged.unscored == FAULTS
-        assert run.judged.num_reasons_elsewhere == 2  # in both orders
+        assert run.judged.num_foreign_reasons == 2  # in both orders
         assert (run.num_cached, run.num_asked) == (0, 24)
 
     before = len(server.bodies)

@@ -1,6 +1,6 @@
 """How the bench's judge behaves: fair scores, and in each tenth request something else.
 
-What it does follows from the request's content alone, so that anybody can tell what comes of it.
+Its behaviour follows from the request's content alone, so that the expected result is known.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def name_of(body: Mapping[str, Any]) -> str:
 
 
 def behaviour_of(body: Mapping[str, Any], *, misbehaves: bool) -> Behaviour:
-    """Returns what the judge does with a request."""
+    """Returns the judge's behaviour for a request."""
     number = int(name_of(body)[:16], 16)
     others = [one for one in OUTCOMES if one != "fair"]
     if not misbehaves or number % 1000 < 1000 * _FAIR_SHARE:

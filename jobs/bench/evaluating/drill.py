@@ -1,6 +1,6 @@
-"""A whole run over a real bench, killed and started again, with a judge that misbehaves.
+"""A whole run over a real bench with a misbehaving judge, killed and resumed.
 
-The command is the user's own. What must come out is computed from what the judge is known to do.
+The command is the user's own. The expected scores are computed from the judge's known behaviour.
 """
 
 import json
@@ -65,7 +65,7 @@ def measure_drill(settings: EvaluateBench, root: Path) -> Iterator[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What the judge was asked.
+    """The requests to the judge.
 
     Attributes:
         kept: Judgments that were on the disk when the first run was killed, by key.
@@ -182,7 +182,7 @@ def _calls(
 
 
 def _judgment(call: Call) -> Judgment:
-    """Returns what a request must come to."""
+    """Returns the expected judgment of a request."""
     outcome = OUTCOMES[behaviour_of(call.body, misbehaves=True)]
     if outcome is not None:
         return Judgment(fault=outcome)

@@ -1,4 +1,4 @@
-"""A judge on loopback with a latency, in a process of its own: it counts what it is asked."""
+"""A judge on loopback with a latency, in a process of its own, which counts its requests."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the evaluation bench measures, and on what."""
+"""Settings of the evaluation bench."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ class EvaluateBench:
         output: Folder of the result file; the repository's own by default.
         latency_s: How long the judge takes for each reply, in seconds.
         in_flight: Requests to the judge at a time.
-        judged_answers: Answers that are judged with so many requests at a time.
+        judged_answers: Answers that are judged with `in_flight` requests at a time.
         judged_one_by_one: Answers that are judged with one request after the other.
         answers: Questions that a model answers.
         new_tokens: Most tokens of each answer.
         batch_size: Questions that are answered at once.
         threads: Threads of the process that answers.
         repeats: Runs of each side, in turn.
-        models: NAME=SOURCE of models whose answers to a real bench a judge that misbehaves reads,
-            as jobs/evaluate.py takes them; without any, that part is left out.
+        models: NAME=SOURCE of models, as in jobs/evaluate.py, whose answers to a real bench are
+            judged by a misbehaving judge; without any, that part is left out.
         bench: Folder of that bench, Multilingual LLaVA-Bench (In-the-Wild).
         max_tokens: Most tokens of an answer there.
         kill_after: Requests to the judge after which that run is killed for the first time.

@@ -153,8 +153,8 @@ def _model(model: ModelResult) -> dict[str, Any]:
             "unscored": judged.unscored_by_reason,
             "judge_repeats": judged.repeats and judged.repeats._asdict(),
             "judge_orders": judged.orders and judged.orders._asdict(),
-            "judge_first_place": judged.first_place,
-            "judge_reasons_elsewhere": judged.num_reasons_elsewhere,
+            "judge_position_bias": judged.position_bias,
+            "judge_foreign_reasons": judged.num_foreign_reasons,
         }
     if model.scores is not None:
         values["scores"] = config.to_dict(model.scores)

@@ -6,10 +6,10 @@ from statistics import fmean
 
 from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.bench import BenchItem
-from palo.evaluate.judging.offline import Calibration, kept_calibration
+from palo.evaluate.judging.offline import OfflineJudge, load_offline_judge
 from palo.metrics.chrf import chrf
 from palo.metrics.degeneration import is_cut_off, refuses, repeats_itself, repetition
-from palo.metrics.fidelity import Fidelity, spoken
+from palo.metrics.fidelity import Fidelity, answer_language
 from palo.metrics.hallucination import (
     Mentions,
     YesNoScores,
@@ -73,7 +73,7 @@ def measure(
     """
     codes = {item.language for item in items}
     vocabularies = {code: vocabulary(items, code) for code in codes}
-    judge = kept_calibration() if offline else None
+    judge = load_offline_judge() if offline else None
     return [
         _measured(item, answer, vocabularies[item.language], judge)
         for item, answer in zip(items, answers, strict=True)
@@ -81,11 +81,11 @@ def measure(
 
 
 def _measured(
-    item: BenchItem, answer: ModelAnswer, names: Sequence[str], judge: Calibration | None
+    item: BenchItem, answer: ModelAnswer, names: Sequence[str], judge: OfflineJudge | None
 ) -> Measures:
     if answer.key != item.key:
         raise ValueError(f"{answer.key} is no answer to {item.key}")
-    language, fidelity = spoken(answer.text, item.expected_language)
+    language, fidelity = answer_language(answer.text, item.expected_language)
     decision = yes_or_no(answer.text) if item.yes_no else None
     return Measures(
         item=item,

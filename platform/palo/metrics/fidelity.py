@@ -9,7 +9,7 @@ from palo.text.language_of import LanguageFinder
 Fidelity = Literal["right", "wrong", "unsure", "empty"]
 
 
-class Spoken(NamedTuple):
+class AnswerLanguage(NamedTuple):
     """The language of an answer.
 
     Attributes:
@@ -22,7 +22,7 @@ class Spoken(NamedTuple):
     fidelity: Fidelity
 
 
-def spoken(answer: str, expected: str) -> Spoken:
+def answer_language(answer: str, expected: str) -> AnswerLanguage:
     """Identifies the language of an answer, and whether it is the one wanted.
 
     Args:
@@ -30,11 +30,11 @@ def spoken(answer: str, expected: str) -> Spoken:
         expected: ISO 639-1 code of the language wanted.
     """
     if not answer.strip():
-        return Spoken(None, "empty")
+        return AnswerLanguage(None, "empty")
     found = _finder(tuple(languages.codes())).guess(answer, expected)
     if found is None:
-        return Spoken(None, "unsure")
-    return Spoken(found, "right" if found == expected else "wrong")
+        return AnswerLanguage(None, "unsure")
+    return AnswerLanguage(found, "right" if found == expected else "wrong")
 
 
 @cache

@@ -46,8 +46,8 @@ def board():
         reasons={},
         repeats=None,
         orders=None,
-        first_place=None,
-        num_reasons_elsewhere=0,
+        position_bias=None,
+        num_foreign_reasons=0,
     )
     model = ModelResult(
         name="m",

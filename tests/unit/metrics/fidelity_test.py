@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from palo import languages
-from palo.metrics.fidelity import spoken
+from palo.metrics.fidelity import answer_language
 
 _FEW = 4
 
@@ -27,7 +27,7 @@ _FEW = 4
     ],
 )
 def test_an_answer_is_in_a_language(answer, expected, found):
-    assert tuple(spoken(answer, expected)) == found
+    assert tuple(answer_language(answer, expected)) == found
 
 
 def _words(text, code):
@@ -51,7 +51,7 @@ def test_sentences_of_every_language_are_known(data_folder, shortened, least):
         for place, code in enumerate(codes):
             text = _words(row[code], code) if shortened else row[code]
             asked = code if number % 2 else codes[(place + 1 + number // 2 % 9) % len(codes)]
-            confusion[code][spoken(text, asked).language] += 1
+            confusion[code][answer_language(text, asked).language] += 1
     table = "\n".join(f"{code} {dict(counts)}" for code, counts in confusion.items())
     print(table)
     for code, counts in confusion.items():

@@ -118,8 +118,8 @@ _LOWEST, _HIGHEST = 1.0, 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Calibration:
-    """A fitted judge.
+class OfflineJudge:
+    """A fitted offline judge.
 
     Attributes:
         features: Names of its features.
@@ -165,7 +165,7 @@ class Calibration:
         return float(self.scores(np.array([similarity_features(question, answer, reference)]))[0])
 
 
-def calibrate(rows: Array, scores: Array, codes: Sequence[str]) -> Calibration:
+def calibrate(rows: Array, scores: Array, codes: Sequence[str]) -> OfflineJudge:
     """Fits a judge.
 
     Args:
@@ -177,7 +177,7 @@ def calibrate(rows: Array, scores: Array, codes: Sequence[str]) -> Calibration:
     scaled = (rows - means) / spreads
     matrix = scaled.T @ scaled + _PENALTY * np.eye(rows.shape[1])
     weights = np.linalg.solve(matrix, scaled.T @ (scores - scores.mean()))
-    return Calibration(
+    return OfflineJudge(
         features=FEATURES,
         means=tuple(means.tolist()),
         spreads=tuple(spreads.tolist()),
@@ -188,7 +188,7 @@ def calibrate(rows: Array, scores: Array, codes: Sequence[str]) -> Calibration:
     )
 
 
-def kept_calibration(path: Path | None = None) -> Calibration:
+def load_offline_judge(path: Path | None = None) -> OfflineJudge:
     """Reads a fitted judge.
 
     Args:
@@ -200,7 +200,7 @@ def kept_calibration(path: Path | None = None) -> Calibration:
     """
     with as_file(files("palo.evaluate.judging").joinpath("offline_judge.json")) as own:
         values: Mapping[str, object] = storage.read_json(path or own)
-    found = config.from_dict(Calibration, values)
+    found = config.from_dict(OfflineJudge, values)
     if found.features != FEATURES:
         raise MismatchError(
             "the offline judge was fitted on other features",

@@ -12,7 +12,7 @@ import numpy as np
 from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging.requests import Call
 from palo.evaluate.statistics.relative import ScoredItem
-from palo.metrics.fidelity import spoken
+from palo.metrics.fidelity import answer_language
 
 
 class Agreement(NamedTuple):
@@ -87,8 +87,8 @@ class Judged:
         reasons: The judge's reasons on each question, by key.
         repeats: How far the judge agrees with itself on the same question; None without repeats.
         orders: How far its scores of one answer agree when that is first and when it is second.
-        first_place: How many points more an answer gets for being first; None without both orders.
-        num_reasons_elsewhere: Reasons in another language than English, which was requested.
+        position_bias: Points that an answer gains by being first; None without both orders.
+        num_foreign_reasons: Reasons in another language than English, which was requested.
     """
 
     scored: tuple[ScoredItem, ...]
@@ -96,8 +96,8 @@ class Judged:
     reasons: Mapping[str, tuple[str, ...]]
     repeats: Agreement | None
     orders: Agreement | None
-    first_place: float | None
-    num_reasons_elsewhere: int
+    position_bias: float | None
+    num_foreign_reasons: int
 
     @property
     def unscored_by_reason(self) -> dict[str, int]:
@@ -137,9 +137,9 @@ def combined(
         reasons=reasons,
         repeats=_agreement_of_repeats(whole, judgments),
         orders=_agreement_of_orders(whole, judgments),
-        first_place=_first_place(whole, judgments),
-        num_reasons_elsewhere=sum(
-            spoken(reason, _REASONS_IN).fidelity == "wrong"
+        position_bias=_position_bias(whole, judgments),
+        num_foreign_reasons=sum(
+            answer_language(reason, _REASONS_IN).fidelity == "wrong"
             for item in scored
             for reason in reasons[item.key]
         ),
@@ -193,7 +193,7 @@ def _agreement_of_orders(
     return agreement(first, second)
 
 
-def _first_place(
+def _position_bias(
     whole: Sequence[Sequence[Call]], judgments: Mapping[str, Judgment]
 ) -> float | None:
     """Returns the mean advantage of the first answer; both answers are first equally often."""

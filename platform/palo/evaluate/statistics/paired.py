@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palo import languages
-from palo.evaluate.statistics.relative import AVERAGES, Array, ScoredItem, Sums, codes_of
+from palo.evaluate.statistics.relative import AVERAGES, Array, ScoredItem, ScoreSums, codes_of
 from palo.metrics.intervals import percentile_interval, resampling_weights
 
 _NUM_SWAPS = 2_000
@@ -81,8 +81,8 @@ def compare(
     present = {mine[key].language for key in keys}
     pairs = {
         code: (
-            Sums([mine[k] for k in keys if mine[k].language == code], images),
-            Sums([other[k] for k in keys if mine[k].language == code], images),
+            ScoreSums([mine[k] for k in keys if mine[k].language == code], images),
+            ScoreSums([other[k] for k in keys if mine[k].language == code], images),
         )
         for code in languages.codes()
         if code in present
@@ -98,7 +98,9 @@ def compare(
     }
 
 
-def _difference(pairs: Sequence[tuple[Sums, Sums]], weights: Array, swaps: Array) -> Difference:
+def _difference(
+    pairs: Sequence[tuple[ScoreSums, ScoreSums]], weights: Array, swaps: Array
+) -> Difference:
     value = float(np.mean([a.value - b.value for a, b in pairs]))
     resampled = np.mean([a.resampled(weights) - b.resampled(weights) for a, b in pairs], axis=0)
     low, high = percentile_interval(resampled)
@@ -116,7 +118,7 @@ def _difference(pairs: Sequence[tuple[Sums, Sums]], weights: Array, swaps: Array
     )
 
 
-def _exchanged(first: Sums, second: Sums, swaps: Array) -> Array:
+def _exchanged(first: ScoreSums, second: ScoreSums, swaps: Array) -> Array:
     """Returns the difference for each way of exchanging the models in some of the images."""
     stay = 1 - swaps
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -36,7 +36,7 @@ class PrintedRow:
     """One row of a table of the paper.
 
     Attributes:
-        name: The model, or what it was trained on.
+        name: The model, or its training language.
         by_language: Relative scores by ISO 639-1 code.
         printed: The averages as the paper prints them; None where it prints none.
     """

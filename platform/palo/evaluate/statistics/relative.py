@@ -77,7 +77,7 @@ class ScoredItem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Relative:
+class RelativeScore:
     """A relative score with its 95 % interval.
 
     Attributes:
@@ -104,9 +104,9 @@ class RelativeScores:
         num_images: Distinct images, over which the intervals are drawn.
     """
 
-    by_language: Mapping[str, Relative]
-    by_category: Mapping[str, Mapping[str, Relative]]
-    averages: Mapping[str, Relative]
+    by_language: Mapping[str, RelativeScore]
+    by_category: Mapping[str, Mapping[str, RelativeScore]]
+    averages: Mapping[str, RelativeScore]
     num_images: int
 
 
@@ -129,13 +129,13 @@ def relative_scores(items: Sequence[ScoredItem], seed: int = 0) -> RelativeScore
     codes = [code for code in languages.codes() if code in present]
     images = sorted({item.image for item in items})
     weights = resampling_weights(len(images), seed)
-    sums = {code: Sums([i for i in items if i.language == code], images) for code in codes}
+    sums = {code: ScoreSums([i for i in items if i.language == code], images) for code in codes}
     by_category = {}
     for code in codes:
         own = [item for item in items if item.language == code]
         names = dict.fromkeys(item.category for item in own)
         by_category[code] = {
-            name: Sums([i for i in own if i.category == name], images).relative(weights)
+            name: ScoreSums([i for i in own if i.category == name], images).relative(weights)
             for name in names
         }
     return RelativeScores(
@@ -146,7 +146,7 @@ def relative_scores(items: Sequence[ScoredItem], seed: int = 0) -> RelativeScore
     )
 
 
-class Sums:
+class ScoreSums:
     """Scores of some questions, added up by image.
 
     Args:
@@ -185,24 +185,24 @@ class Sums:
             values: Array = 100 * (weights @ self.candidate) / (weights @ self.reference)
         return np.where(np.isfinite(values), values, np.nan)
 
-    def relative(self, weights: Array) -> Relative:
+    def relative(self, weights: Array) -> RelativeScore:
         """Returns the score with its interval.
 
         Args:
             weights: (R, I) how often each image is in each resample.
         """
         low, high = percentile_interval(self.resampled(weights))
-        return Relative(value=self.value, low=low, high=high, num_questions=self.num_questions)
+        return RelativeScore(value=self.value, low=low, high=high, num_questions=self.num_questions)
 
 
-def _averages(sums: Mapping[str, Sums], weights: Array) -> dict[str, Relative]:
+def _averages(sums: Mapping[str, ScoreSums], weights: Array) -> dict[str, RelativeScore]:
     resampled = {code: one.resampled(weights) for code, one in sums.items()}
     found = {}
     for name in AVERAGES:
         codes = codes_of(name, sums)
         if codes:
             low, high = percentile_interval(np.mean([resampled[code] for code in codes], axis=0))
-            found[name] = Relative(
+            found[name] = RelativeScore(
                 value=float(np.mean([sums[code].value for code in codes])),
                 low=low,
                 high=high,

@@ -68,7 +68,7 @@ def test_scores_are_those_of_the_judge_whatever_the_order(completions, kept):
     assert run.num_asked == run.num_calls == len(completions.bodies) == 6
     assert run.num_tokens == 60
     assert run.judged.orders.same == 1
-    assert run.judged.first_place == pytest.approx(0)
+    assert run.judged.position_bias == pytest.approx(0)
     assert run.judged.reasons["en/0"] == ("Because of it.", "Because of it.")
     value = relative_scores(run.judged.scored).by_language["en"].value
     assert value == pytest.approx(100 * 9 / 24)
@@ -79,10 +79,10 @@ def test_a_judge_that_favours_the_first_answer_is_averaged_out_and_found_out(com
     run = judge([item(0)], answers("good"), settings(completions), kept)
     (scored,) = run.judged.scored
     assert (scored.reference, scored.candidate) == (9, 7)
-    assert run.judged.first_place == pytest.approx(2)
+    assert run.judged.position_bias == pytest.approx(2)
     alone = judge([item(0)], answers("good"), settings(completions, both_orders=False), kept)
     assert alone.judged.scored[0].candidate == 6
-    assert alone.judged.first_place is None
+    assert alone.judged.position_bias is None
     assert alone.num_asked == 0
 
 
@@ -204,7 +204,7 @@ def test_reasons_in_another_language_are_counted_and_scores_stay(completions, ke
         {**json.loads(verdict(body)), "reason": reason}
     )
     run = judge([item(0)], answers("good"), settings(completions), kept)
-    assert (len(run.judged.scored), run.judged.num_reasons_elsewhere) == (1, 2)
+    assert (len(run.judged.scored), run.judged.num_foreign_reasons) == (1, 2)
 
 
 def test_a_wrong_key_ends_the_run_and_keeps_what_was_judged(completions, kept):

@@ -7,7 +7,7 @@ from palo.evaluate.judging.calibration_report import held_out, read_scored
 from palo.evaluate.judging.offline import (
     FEATURES,
     calibrate,
-    kept_calibration,
+    load_offline_judge,
     similarity_features,
     spearman,
 )
@@ -28,7 +28,7 @@ QUESTION = "What is unusual about this image?"
     ],
 )
 def test_the_kept_judge_prefers_what_says_the_same(reference, good, bad):
-    judge = kept_calibration()
+    judge = load_offline_judge()
     scores = [judge.score(QUESTION, words, reference) for words in (reference, good, bad, " ")]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[1] > scores[2] >= scores[3] == 1
@@ -57,11 +57,11 @@ def test_a_fit_finds_what_scores_follow():
 
 
 def test_a_judge_fitted_on_other_features_is_refused(tmp_path):
-    values = config.to_dict(kept_calibration())
+    values = config.to_dict(load_offline_judge())
     write_json(tmp_path / "judge.json", values | {"features": values["features"][::-1]})
     with pytest.raises(MismatchError, match="in another order"):
-        kept_calibration(tmp_path / "judge.json")
-    assert read_json(tmp_path / "judge.json")["num_answers"] == kept_calibration().num_answers
+        load_offline_judge(tmp_path / "judge.json")
+    assert read_json(tmp_path / "judge.json")["num_answers"] == load_offline_judge().num_answers
 
 
 def test_spearman_gives_ties_their_mean_rank():
