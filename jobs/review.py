@@ -1,12 +1,13 @@
-"""Lets people review translations: on a page, or in files of their own.
+"""Review of translations: on a page, or in files for reviewers without a network.
 
 python jobs/review.py FOLDER                                 the page, on this machine
 python jobs/review.py FOLDER --draw results.jsonl            adds a sample of a job's translations
 python jobs/review.py FOLDER --write amina.xlsx --language ur --reviewer Amina
-python jobs/review.py FOLDER --take-back amina.xlsx --reviewer Amina
+python jobs/review.py FOLDER --import-file amina.xlsx --reviewer Amina
 python jobs/review.py FOLDER --approved approved.jsonl       what is approved, for a corpus
 
-Files are CSV, XLSX or JSON lines, by their endings. What can't be taken back is told row by row.
+Files are CSV, XLSX or JSON lines, by their endings. Rows that can't be imported are reported one by
+one.
 """
 
 import json
@@ -25,7 +26,7 @@ from palo.translate.review.offline.columns import rows_of
 from palo.translate.review.offline.files import write_rows
 from palo.translate.review.offline.import_reviews import import_reviews
 from palo.translate.review.page.settings import ReviewPage
-from palo.translate.review.sampling import SampleSettings, queue, sample
+from palo.translate.review.sampling import SampleSettings, sample, waiting_items
 from palo.translate.review.store import ReviewStore
 from palo.translate.translated import read_rows
 
@@ -38,17 +39,17 @@ class ReviewJob:
 
     Attributes:
         folder: The review.
-        page: Where the page listens, who may come, and how much two reviewers see.
+        page: The page: its address, its keys, and the share that two reviewers see.
         draw: File of translations, of which a sample is added to the review.
-        sample: How large the sample is, and how much of it is left to chance.
+        sample: Size of the sample, and the share of it that is drawn at random.
         write: File to write for a reviewer who works offline.
-        take_back: Such a file that comes back.
+        import_file: Such a file, to import.
         approved: File to write all approved translations to, as records in LLaVA's format.
-        reviewer: Whose file it is.
-        language: ISO 639-1 code of what is written; all languages by default.
+        reviewer: Name of the file's reviewer.
+        language: ISO 639-1 code of the translations that are written; all by default.
         num_items: Most translations that are written.
-        independent: Takes a file back as an opinion beside those of others, though they have
-            reviewed the same in the meantime.
+        independent: Imports decisions beside those of others, even if they have reviewed the same
+            in the meantime.
     """
 
     folder: Positional[Path] = _FOLDER
@@ -56,7 +57,7 @@ class ReviewJob:
     draw: Path | None = None
     sample: SampleSettings = field(default_factory=SampleSettings)
     write: Path | None = None
-    take_back: Path | None = None
+    import_file: Path | None = None
     approved: Path | None = None
     reviewer: str = ""
     language: str | None = None
@@ -65,10 +66,10 @@ class ReviewJob:
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
-        wanted = (self.draw, self.write, self.take_back, self.approved)
+        wanted = (self.draw, self.write, self.import_file, self.approved)
         if sum(path is not None for path in wanted) > 1:
-            yield "draw, write, take_back and approved are different things: give one of them"
-        if (self.write or self.take_back) and not self.reviewer.strip():
+            yield "draw, write, import_file and approved are different things: give one of them"
+        if (self.write or self.import_file) and not self.reviewer.strip():
             yield "reviewer is empty: name whose file it is"
         if self.language is not None and not languages.known(self.language):
             yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
@@ -77,7 +78,7 @@ class ReviewJob:
 
 
 def main(arguments: list[str]) -> None:
-    """Does what was asked for; without anything, serves the page until it is stopped."""
+    """Runs the chosen command; without one, serves the page until it is stopped."""
     job = command.override(ReviewJob(), arguments, "jobs/review.py")
     config.check(job)
     folder = lasting_path(job.folder)
@@ -86,8 +87,8 @@ def main(arguments: list[str]) -> None:
         print(f"{ReviewStore(folder).add(drawn):,} of {len(drawn):,} translations are new here")
     elif job.write is not None:
         _write(job, ReviewStore(folder), job.write)
-    elif job.take_back is not None:
-        _take_back(job, ReviewStore(folder), job.take_back)
+    elif job.import_file is not None:
+        _import(job, ReviewStore(folder), job.import_file)
     elif job.approved is not None:
         _write_approved(ReviewStore(folder), job.approved)
     else:
@@ -98,9 +99,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _write(job: ReviewJob, store: ReviewStore, path: Path) -> None:
-    waiting = queue(store.items(job.language), job.reviewer, second_share=job.page.second_share)[
-        : job.num_items
-    ]
+    waiting = waiting_items(
+        store.items(job.language), job.reviewer, second_share=job.page.second_share
+    )[: job.num_items]
     if not waiting:
         raise DataError(
             f"nothing waits for {job.reviewer}",
@@ -111,15 +112,15 @@ def _write(job: ReviewJob, store: ReviewStore, path: Path) -> None:
     print(f"{len(waiting):,} translations for {job.reviewer}, the most doubtful first: {path}")
 
 
-def _take_back(job: ReviewJob, store: ReviewStore, path: Path) -> None:
-    fates = import_reviews(store, path, job.reviewer, independent=job.independent)
-    for fate in fates:
-        if fate.fate in ("refused", "missing"):
-            rows = ", ".join(map(str, fate.rows))
-            print(one_line(f"{fate.fate} row {rows} {fate.key}: {fate.reason}"))
-    counts = Counter(fate.fate for fate in fates)
-    told = ", ".join(f"{count:,} {fate}" for fate, count in counts.items())
-    print(f"{path}: {told or 'no rows'}; the file and this account are kept in {store.folder}")
+def _import(job: ReviewJob, store: ReviewStore, path: Path) -> None:
+    imported = import_reviews(store, path, job.reviewer, independent=job.independent)
+    for one in imported:
+        if one.status in ("refused", "missing"):
+            rows = ", ".join(map(str, one.rows))
+            print(one_line(f"{one.status} row {rows} {one.key}: {one.reason}"))
+    counts = Counter(one.status for one in imported)
+    message = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    print(f"{path}: {message or 'no rows'}; the file and this account are kept in {store.folder}")
 
 
 def _write_approved(store: ReviewStore, path: Path) -> None:

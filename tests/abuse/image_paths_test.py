@@ -18,7 +18,7 @@ from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.form import item_form
-from palo.translate.review.page.texts import review_texts
+from palo.translate.review.page.settings import review_texts
 
 OUTSIDE = (
     "/etc/hostname",
@@ -157,7 +157,7 @@ _FORM = """
     from tests.fixtures.translations import translation_of
     from palo.translate.review.item import Item, edition_of
     from palo.translate.review.page.form import item_form
-    from palo.translate.review.page.texts import review_texts
+    from palo.translate.review.page.settings import review_texts
     for name in sys.argv[2:]:
         made = translation_of(image=name)
         item = Item(translated=made, edition=edition_of(made))

@@ -1,7 +1,7 @@
 """What another site makes a browser send to a page on this machine: nothing of it is answered.
 
 Regression: pages that are served alone took the names and origins of strangers, so that a site
-whose name leads to 127.0.0.1 (DNS rebinding) could use them, and save verdicts.
+whose name leads to 127.0.0.1 (DNS rebinding) could use them, and save decisions.
 """
 
 import html
@@ -107,7 +107,7 @@ def test_a_verdict_is_saved_by_the_page_alone(site: Site, visit: Visit) -> None:
     """Regression: a stranger's site could make a reviewer's browser save a verdict."""
     if site.chat is not None:
         pytest.skip("this is the chat page")
-    verdicts = site.folder / "verdicts.jsonl"
+    decisions = site.folder / "decisions.jsonl"
     accept = visit.handler("accept", "click")
     show = next(one for one in visit.handlers if len(one["inputs"]) == 4)
     seat = ["Amina", "ur", "queue", "en"]
@@ -138,9 +138,9 @@ def test_a_verdict_is_saved_by_the_page_alone(site: Site, visit: Visit) -> None:
 
     decide(origin="http://evil.example")
     decide(**{"sec-fetch-site": "same-site"})
-    assert not verdicts.exists()
+    assert not decisions.exists()
     decide(origin=_own(site))
-    assert len(verdicts.read_text().splitlines()) == 1
+    assert len(decisions.read_text().splitlines()) == 1
 
 
 def _texts(site: Site, key: str) -> list[str]:

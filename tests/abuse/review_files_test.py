@@ -66,9 +66,9 @@ def read_apart(path):
     """Returns what became of a file, and by how many MiB memory has grown."""
     ended = run_confined(_READ, path, max_bytes=3 << 30)
     assert ended.code == 0, ended.errors[-2000:]
-    told, _, grown = ended.output.rpartition(" ")
+    message, _, grown = ended.output.rpartition(" ")
     assert int(grown) < 700
-    return told.strip(" |")
+    return message.strip(" |")
 
 
 BOMBS = {
@@ -184,4 +184,4 @@ def test_numbers_of_a_file_are_not_believed(tmp_path, translation):
         row |= {"row": "1/999999999", "version": "9" * 9}
     path = tmp_path / "file.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert {fate.fate for fate in import_reviews(store, path, "a")} <= {"undecided", "refused"}
+    assert {fate.status for fate in import_reviews(store, path, "a")} <= {"undecided", "refused"}

@@ -20,7 +20,7 @@ from palo.data.records import Record
 from palo.errors import DataError, PaloError
 from palo.terminal import one_line, visible
 from palo.text.messages import Turn
-from palo.translate.review.offline.import_reviews import RowFate
+from palo.translate.review.offline.import_reviews import ImportedRow
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Writes to the clipboard, renames the window, clears the screen, and the same in C1's one byte.
@@ -164,7 +164,9 @@ def test_a_corpus_is_inspected_without_obeying_its_rows():
 
 def test_reviewers_files_come_back_without_obeying_them(tmp_path, monkeypatch, capsys):
     job = load_script(_ROOT / "jobs" / "review.py")
-    fate = RowFate(rows=(2,), key=_HOSTILE, fate="refused", reason=f"{_HOSTILE} is no verdict")
-    monkeypatch.setattr(job, "import_reviews", lambda *_, **__: [fate])
-    job.main([str(tmp_path), "--take-back", "a.xlsx", "--reviewer", "Amina"])
+    row = ImportedRow(
+        rows=(2,), key=_HOSTILE, status="refused", reason=f"{_HOSTILE} is no decision"
+    )
+    monkeypatch.setattr(job, "import_reviews", lambda *_, **__: [row])
+    job.main([str(tmp_path), "--import-file", "a.xlsx", "--reviewer", "Amina"])
     assert not _controls(capsys.readouterr().out.encode())

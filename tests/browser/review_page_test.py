@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.fixtures.browser_pages import review_opened, served
 
-from palo.translate.review.page.texts import review_texts
+from palo.translate.review.page.settings import review_texts
 from palo.webui.texts import isolated
 
 _CORRECTED = "تصویر میں ٹھیک 3 سیب ہیں۔ ${x} {{y}} <b>"
@@ -47,7 +47,7 @@ def _wait_for_item(tab, number):
 
 def _said(folder):
     return [
-        json.loads(line) for line in (folder / "verdicts.jsonl").read_text("utf-8").splitlines()
+        json.loads(line) for line in (folder / "decisions.jsonl").read_text("utf-8").splitlines()
     ]
 
 
@@ -87,18 +87,18 @@ def test_one_corrects_and_rejects_and_another_sees_it(open_review, review, keep_
     _choose(other, "#reviewed", "اردو")
     _wait_for_item(other, 3)
     # Second reviewers decide without knowing the first decision.
-    assert other.locator("#verdicts article").count() == 0
+    assert other.locator("#decisions article").count() == 0
     assert other.locator("#review-text-1").input_value() != _CORRECTED
     other.click("#accept")
     _wait_for_item(other, 2)
     _choose(other, "#view", review_texts("hi")["view_others"])
     _wait_for_item(other, 3)
-    assert other.locator("#verdicts .changes ins").first.text_content()
+    assert other.locator("#decisions .changes ins").first.text_content()
     assert isolated("1") in other.locator("#progress p").nth(1).text_content()
     other.click("#next")
     _wait_for_item(other, 2)
     told = review_texts("hi")["rejected_by"].format(name=isolated("آمنہ"))
-    assert other.locator("#verdicts h4").all_text_contents() == [told]
+    assert other.locator("#decisions h4").all_text_contents() == [told]
     keep_screenshot(other, "review_hi")
     assert tab.faults == other.faults == []
 

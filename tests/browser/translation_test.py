@@ -23,9 +23,9 @@ def review_tab(chromium, tmp_path):
 
 def correct_in_browser(tab, store, source) -> int:
     """Types the right words into all that waits in a tab; returns how many translations."""
-    from palo.translate.review.page.texts import review_texts
+    from palo.translate.review.page.settings import review_texts
 
-    lock_wrong = review_texts(tab.get_attribute("html", "lang"))["tag_lock_wrong"]
+    span_wrong = review_texts(tab.get_attribute("html", "lang"))["tag_span_wrong"]
     num_corrected = 0
     while form := tab.query_selector("#review-form"):
         key = form.get_attribute("data-key")
@@ -40,7 +40,7 @@ def correct_in_browser(tab, store, source) -> int:
             arg=key,
         )
         if answered.json_value() == "refused":
-            tab.get_by_label(lock_wrong).check()
+            tab.get_by_label(span_wrong).check()
             tab.keyboard.press("Control+Enter")
             tab.wait_for_function(
                 "key => document.querySelector('#review-form')?.dataset.key !== key", arg=key

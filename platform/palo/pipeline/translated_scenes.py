@@ -21,8 +21,7 @@ from palo.translate.learning.examples import TranslationExample, examples_of
 from palo.translate.learning.report import Gain
 from palo.translate.learning.teach import TeachSettings, gain_of, teach
 from palo.translate.learning.training_set import TrainingSet, write_training_set
-from palo.translate.review.checks import decision_faults
-from palo.translate.review.decision import LOCK_WRONG, ReviewDecision
+from palo.translate.review.decision import SPAN_WRONG, ReviewDecision, decision_faults
 from palo.translate.review.item import Item
 from palo.translate.review.store import ReviewStore
 
@@ -105,23 +104,23 @@ def correct(store: ReviewStore, source: SceneSource) -> int:
         How many translations had to be corrected.
 
     Raises:
-        StorageError: If a verdict can't be saved.
+        StorageError: If a decision can't be saved.
     """
     num_corrected = 0
     for item in store.items():
         if item.state != "open":
             continue
-        verdict = ReviewDecision(
+        decision = ReviewDecision(
             key=item.key,
             edition=item.edition,
             reviewer=REVIEWER,
-            opinion="accept",
+            outcome="accept",
             texts=source.right_texts(item),
         )
-        if any(fault.kind == "lock" for fault in decision_faults(item.translated, verdict)):
-            verdict = replace(verdict, tags=(LOCK_WRONG,))
-        store.save(verdict, seen_version=item.version)
-        num_corrected += verdict.texts != item.translated.texts
+        if any(fault.kind == "span" for fault in decision_faults(item.translated, decision)):
+            decision = replace(decision, tags=(SPAN_WRONG,))
+        store.save(decision, seen_version=item.version)
+        num_corrected += decision.texts != item.translated.texts
     return num_corrected
 
 

@@ -31,7 +31,7 @@ def test_a_file_goes_out_and_comes_back_and_what_is_approved_is_written(
         row["decision"] = "accept"
     rows[1]["corrected"] = "تصویر میں سیب ہیں۔"
     file.write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    review(folder, "--take-back", file, "--reviewer", "Amina")
+    review(folder, "--import-file", file, "--reviewer", "Amina")
     printed = capsys.readouterr().out
     assert "refused row 1, 2" in printed
     assert "1 refused, 1 saved" in printed
@@ -49,13 +49,13 @@ def test_a_sample_of_a_job_is_added(tmp_path, translation, review, capsys):
     again = [translation(number, "bn") for number in range(6)]
     lines = [json.dumps(to_row(one), ensure_ascii=False) for one in (*made, *again)]
     results.write_text("\n".join(lines), "utf-8")
-    for told in ("4 of 4 translations are new", "0 of 4 translations are new"):
+    for message in ("4 of 4 translations are new", "0 of 4 translations are new"):
         review(tmp_path / "review", "--draw", results, "--sample.per-language", 4)
-        assert told in capsys.readouterr().out
+        assert message in capsys.readouterr().out
     items = ReviewStore(tmp_path / "review").items()
     assert {item.translated.texts for item in items} == {again[0].texts}
 
 
 def test_what_contradicts_itself_is_told(tmp_path, review):
     with pytest.raises(ConfigError, match=r"3 faults.*different things.*reviewer is empty.*'xx'"):
-        review(tmp_path, "--write", "a.csv", "--take-back", "b.csv", "--language", "xx")
+        review(tmp_path, "--write", "a.csv", "--import-file", "b.csv", "--language", "xx")

@@ -1,4 +1,4 @@
-"""Which translations people should see, and in which order."""
+"""The choice and order of translations for review."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -14,8 +14,8 @@ class SampleSettings:
 
     Attributes:
         per_language: Most of each language.
-        blind_share: Share of them that is drawn by chance from the translations that the checks
-            accepted, which is the only way to find what the checks miss.
+        blind_share: Share of them that is drawn at random from those that all checks accepted, to
+            measure what the checks miss.
         seed: Seed of the draw.
     """
 
@@ -32,10 +32,10 @@ class SampleSettings:
 
 
 def sample(rows: Iterable[Translated], settings: SampleSettings) -> list[Translated]:
-    """Chooses what people should review, the most doubtful of each language first.
+    """Chooses translations for review, the most doubtful of each language first.
 
-    The draw depends on the rows' keys and the seed alone, not on their order. What the checks sent
-    to quarantine is not for reviewers.
+    The draw depends on the rows' keys and the seed alone, not on their order. Quarantined
+    translations are left out.
 
     Args:
         rows: Translations of any languages.
@@ -62,17 +62,17 @@ def _sample_of_one(rows: list[Translated], settings: SampleSettings) -> list[Tra
     return sorted([*blind, *others[: settings.per_language - len(blind)]], key=doubt)
 
 
-def queue(
+def waiting_items(
     items: Iterable[Item], reviewer: str, *, second_share: float, seed: int = 0
 ) -> list[Item]:
-    """Returns what a reviewer should look at, in this order.
+    """Returns the translations that wait for a reviewer, in this order.
 
-    First what reviewers disagree about, then the most doubtful. A share of all, drawn by their
+    Disputed ones come first, then the most doubtful. A share of all, drawn by their
     keys, is for two reviewers; the rest is done when one has seen it.
 
     Args:
         items: Of one language.
-        reviewer: Who; what they have judged is left out.
+        reviewer: Name of the reviewer; translations that they have reviewed are left out.
         second_share: Share that two reviewers see, from 0 to 1.
         seed: Seed of the draw.
     """
@@ -88,6 +88,12 @@ def queue(
 
 
 def num_wanted(item: Item, second_share: float, seed: int = 0) -> int:
-    """Returns how many reviewers should see an item."""
+    """Returns how many reviewers should see an item.
+
+    Args:
+        item: The item.
+        second_share: Share that two reviewers see, from 0 to 1.
+        seed: Seed of the draw.
+    """
     digest = hashlib.sha256(f"second {seed} {item.key}".encode()).digest()
     return 2 if int.from_bytes(digest[:6]) < second_share * (1 << 48) else 1

@@ -62,7 +62,7 @@ def test_no_row_is_in_the_bench_before_people_have_approved_it(translate, tmp_pa
             key=item.key,
             edition=edition_of(item.translated),
             reviewer="ana",
-            opinion="accept",
+            outcome="accept",
             texts=item.translated.texts,
         )
         store.save(verdict, seen_version=0)

@@ -179,7 +179,7 @@ def test_people_have_the_last_word(translate, read_lines, tmp_path):
             key=item.key,
             edition=edition_of(item.translated),
             reviewer="ana",
-            opinion=opinion,
+            outcome=opinion,
             texts=texts,
         )
         store.save(verdict, seen_version=0)

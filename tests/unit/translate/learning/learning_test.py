@@ -29,7 +29,7 @@ def reviewed(tmp_path, translation):
             key=item.key,
             edition=item.edition,
             reviewer="Amina",
-            opinion="accept" if number < 3 else "reject",
+            outcome="accept" if number < 3 else "reject",
             texts=_RIGHT,
             tags=("agreement",),
         )

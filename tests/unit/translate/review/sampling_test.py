@@ -7,7 +7,7 @@ import pytest
 from palo import config
 from palo.errors import ConfigError
 from palo.translate.review.decision import ReviewDecision
-from palo.translate.review.sampling import SampleSettings, num_wanted, queue, sample
+from palo.translate.review.sampling import SampleSettings, num_wanted, sample, waiting_items
 from palo.translate.review.store import ReviewStore
 from palo.translate.translated import Decision
 
@@ -42,25 +42,31 @@ def test_a_reviewers_queue(tmp_path, translation):
     store.add([translation(number, "ur", doubt=number / 10) for number in range(8)])
     items = {item.translated.doubt: item for item in store.items()}
 
-    def say(doubt, reviewer, opinion):
+    def say(doubt, reviewer, outcome):
         item = items[doubt]
-        verdict = ReviewDecision(
+        decision = ReviewDecision(
             key=item.key,
             edition=item.edition,
             reviewer=reviewer,
-            opinion=opinion,
+            outcome=outcome,
             texts=item.translated.texts,
         )
-        store.save(verdict, seen_version=item.version)
+        store.save(decision, seen_version=item.version)
 
     say(0.1, "Amina", "accept")
     say(0.1, "Bilal", "reject")
     say(0.6, "Amina", "accept")
-    once = [item.translated.doubt for item in queue(store.items(), "Chitra", second_share=0)]
+    once = [
+        item.translated.doubt for item in waiting_items(store.items(), "Chitra", second_share=0)
+    ]
     assert once == [0.1, 0.7, 0.5, 0.4, 0.3, 0.2, 0.0]
-    twice = [item.translated.doubt for item in queue(store.items(), "Chitra", second_share=1)]
+    twice = [
+        item.translated.doubt for item in waiting_items(store.items(), "Chitra", second_share=1)
+    ]
     assert twice == [0.1, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.0]
-    assert 0.6 not in [i.translated.doubt for i in queue(store.items(), "Amina", second_share=1)]
+    assert 0.6 not in [
+        i.translated.doubt for i in waiting_items(store.items(), "Amina", second_share=1)
+    ]
 
 
 def test_the_share_that_two_people_see(tmp_path, translation):

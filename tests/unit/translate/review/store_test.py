@@ -1,4 +1,4 @@
-"""Translations come in, verdicts are saved, and several people overwrite nothing."""
+"""Translations come in, decisions are saved, and several people overwrite nothing."""
 
 import json
 import multiprocessing
@@ -10,17 +10,17 @@ import pytest
 from palo.errors import DataError
 from palo.storage import path_of
 from palo.translate.review.decision import ReviewDecision
-from palo.translate.review.store import ITEMS, VERDICTS, ReviewStore, StaleError
+from palo.translate.review.store import DECISIONS, ITEMS, ReviewStore, StaleError
 from palo.translate.translated import from_row, to_row
 
 
-def _verdict(store, key, reviewer="Amina", **changes):
+def _decision(store, key, reviewer="Amina", **changes):
     item = store.find(key)
     said = ReviewDecision(
         key=key,
         edition=item.edition,
         reviewer=reviewer,
-        opinion="accept",
+        outcome="accept",
         texts=item.translated.texts,
     )
     return replace(said, **changes)
@@ -44,7 +44,7 @@ def test_what_was_added_and_said_is_there_for_the_next_one(tmp_path, translation
     assert store.add(rows) == 0
     key = rows[1].key
     texts = ("تصویر میں کتنے سیب ہیں؟", "تصویر میں تین سیب ہیں۔")
-    store.save(_verdict(store, key, texts=texts, tags=("term",)), seen_version=0)
+    store.save(_decision(store, key, texts=texts, tags=("term",)), seen_version=0)
     again = ReviewStore(tmp_path)
     assert again.languages() == {"ar", "ur", "hi", "bn"}
     assert [item.state for item in again.items()] == ["open", "accepted", "open", "open"]
@@ -58,16 +58,16 @@ def test_who_has_not_seen_the_others_verdict_overwrites_nothing(tmp_path, transl
     first.add([translation()])
     key = translation().key
     second.refresh()
-    first.save(_verdict(first, key), seen_version=0)
-    mine = _verdict(second, key, "Bilal", opinion="reject", tags=("meaning",))
+    first.save(_decision(first, key), seen_version=0)
+    mine = _decision(second, key, "Bilal", outcome="reject", tags=("meaning",))
     with pytest.raises(StaleError, match="Amina"):
         second.save(mine, seen_version=0)
     second.save(mine, seen_version=1)
     first.refresh()
     assert first.find(key).state == "disputed"
-    first.save(_verdict(first, key, "Chitra"), seen_version=2)
+    first.save(_decision(first, key, "Chitra"), seen_version=2)
     assert first.find(key).state == "accepted"
-    assert [verdict.reviewer for verdict in first.find(key).verdicts] == [
+    assert [decision.reviewer for decision in first.find(key).decisions] == [
         "Amina", "Bilal", "Chitra",
     ]  # fmt: skip
 
@@ -75,42 +75,42 @@ def test_who_has_not_seen_the_others_verdict_overwrites_nothing(tmp_path, transl
 def test_verdicts_about_an_earlier_translation_do_not_count(tmp_path, translation):
     store = ReviewStore(tmp_path)
     store.add([translation()])
-    said = _verdict(store, translation().key)
+    said = _decision(store, translation().key)
     store.save(said, seen_version=0)
     store.add([translation(texts=("كم؟", "3"))])
     assert store.find(said.key).state == "open"
     with pytest.raises(StaleError, match="anew"):
         store.save(said, seen_version=0)
     store.add([translation()])
-    assert ReviewStore(tmp_path).find(said.key).verdicts == store.find(said.key).verdicts != []
+    assert ReviewStore(tmp_path).find(said.key).decisions == store.find(said.key).decisions != []
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"texts": ("كم؟",)}, "number of turns"),
         ({"texts": ("كم؟", " ")}, "turn 2: the text is empty"),
         ({"texts": ("كم؟", "3 تفا\ufffdات")}, "turn 2: some characters"),
         ({"texts": ("كم؟", "3" * 100_001)}, "too long"),
         ({"reviewer": " "}, "reviewer"),
-        ({"opinion": "maybe"}, "accept or reject"),
+        ({"outcome": "maybe"}, "accept or reject"),
         ({"tags": ("ugly",)}, "no such kind"),
         ({"note": "\udc80"}, "in the note"),
     ],
 )
-def test_what_cannot_be_right_is_not_saved(tmp_path, translation, changes, told):
+def test_what_cannot_be_right_is_not_saved(tmp_path, translation, changes, message):
     store = ReviewStore(tmp_path)
     store.add([translation()])
-    with pytest.raises(DataError, match=told):
-        store.save(_verdict(store, translation().key, **changes), seen_version=0)
-    assert not (tmp_path / VERDICTS).read_bytes()
+    with pytest.raises(DataError, match=message):
+        store.save(_decision(store, translation().key, **changes), seen_version=0)
+    assert not (tmp_path / DECISIONS).read_bytes()
 
 
 def _add_many(folder, language, rows):
     store = ReviewStore(folder)
     for row in rows:
         store.add([row])
-        store.save(_verdict(store, row.key, language), seen_version=0)
+        store.save(_decision(store, row.key, language), seen_version=0)
 
 
 def test_several_processes_and_threads_write_at_once(tmp_path, translation):
@@ -157,3 +157,9 @@ def test_a_line_changed_by_hand_is_told(tmp_path, translation):
 def test_a_folder_on_s3_is_refused():
     with pytest.raises(DataError, match="S3"):
         ReviewStore(path_of("s3://bucket/review"))
+
+
+def test_a_review_of_an_earlier_version_is_refused(tmp_path):
+    (tmp_path / "verdicts.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match="an earlier version wrote this review"):
+        ReviewStore(tmp_path)

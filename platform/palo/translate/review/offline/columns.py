@@ -1,5 +1,9 @@
-"""The columns of a reviewer's file, the same in every format."""
+"""The columns of a reviewer's file, the same in every format, and texts that cells can hold.
 
+Source for formulas: OWASP, CSV injection; for characters: ECMA-376, part 1, 22.9.2.19 (ST_Xstring).
+"""
+
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +11,18 @@ from pathlib import Path
 from palo.errors import DataError
 from palo.translate.review.item import Item
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+_WRITTEN = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
 COLUMNS = (
     "row", "id", "turn", "role", "source", "translation", "corrected", "decision", "tags", "note",
     "doubt", "language", "version", "edition",
 )  # fmt: skip
 FOR_REVIEWERS = frozenset(("corrected", "decision", "tags", "note"))
-"""What people change."""
+"""Columns for reviewers to fill in."""
 READABLE = frozenset(("source", "translation", "doubt")) | FOR_REVIEWERS
-"""What people read; the rest is for the way back."""
+"""Columns for reviewers to read; the others are for the import."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +32,7 @@ class FileRow:
     Attributes:
         number: Its place in the file, from 1 for the row below the names of the columns.
         cells: Texts by column; a column without a text is missing.
-        problems: What is wrong with single cells, in plain English.
+        problems: Faults of single cells, in plain English.
     """
 
     number: int
@@ -34,6 +42,10 @@ class FileRow:
 
 def require_columns(path: Path, names: Sequence[str]) -> None:
     """Refuses a table without the columns that are needed.
+
+    Args:
+        path: File of the table.
+        names: Names of its columns.
 
     Raises:
         DataError: If one is missing.
@@ -50,8 +62,8 @@ def rows_of(items: Iterable[Item], reviewer: str = "") -> list[dict[str, str]]:
     """Returns the cells of all rows, in the order of the items.
 
     Args:
-        items: What is to be reviewed.
-        reviewer: Whose corrections so far stand in the rows, if there are any.
+        items: The translations.
+        reviewer: Name of the reviewer whose earlier corrections the rows hold, if there are any.
     """
     rows = [row for item in items for row in _rows_of_one(item, reviewer)]
     return [{"row": f"{number}/{len(rows)}", **row} for number, row in enumerate(rows, start=1)]
@@ -59,8 +71,8 @@ def rows_of(items: Iterable[Item], reviewer: str = "") -> list[dict[str, str]]:
 
 def _rows_of_one(item: Item, reviewer: str) -> list[dict[str, str]]:
     translated = item.translated
-    said = item.latest.get(reviewer)
-    texts = said.texts if said else translated.texts
+    earlier = item.latest.get(reviewer)
+    texts = earlier.texts if earlier else translated.texts
     rows = []
     for number, turn in enumerate(translated.source.turns):
         doubts = [g.reason for g in translated.checks if g.reason and g.turn in (number, None)]
@@ -73,9 +85,9 @@ def _rows_of_one(item: Item, reviewer: str) -> list[dict[str, str]]:
                 "source": turn.text,
                 "translation": translated.texts[number],
                 "corrected": texts[number],
-                "decision": said.opinion if said and first else "",
-                "tags": " ".join(said.tags) if said and first else "",
-                "note": said.note if said and first else "",
+                "decision": earlier.outcome if earlier and first else "",
+                "tags": " ".join(earlier.tags) if earlier and first else "",
+                "note": earlier.note if earlier and first else "",
                 "doubt": "\n".join(doubts),
                 "language": item.language,
                 "version": str(item.version),
@@ -83,3 +95,23 @@ def _rows_of_one(item: Item, reviewer: str) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def as_text_cell(text: str) -> str:
+    """Returns a text with an apostrophe before a formula, which a spreadsheet would calculate."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_text_cell(cell: str) -> str:
+    """Returns the text that `as_text_cell` was given; others are left as they are."""
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
+
+
+def for_xlsx(text: str) -> str:
+    """Returns a text whose control characters are written as XLSX wants them."""
+    return _UNWRITABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+
+
+def from_xlsx(cell: str) -> str:
+    """Returns the text that `for_xlsx` was given."""
+    return _WRITTEN.sub(lambda found: chr(int(found[1], 16)), cell)

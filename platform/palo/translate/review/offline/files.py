@@ -8,8 +8,13 @@ from pathlib import Path
 
 from palo import languages, storage
 from palo.errors import DataError
-from palo.translate.review.offline.columns import COLUMNS, FileRow, require_columns
-from palo.translate.review.offline.formulas import as_words, from_words
+from palo.translate.review.offline.columns import (
+    COLUMNS,
+    FileRow,
+    as_text_cell,
+    from_text_cell,
+    require_columns,
+)
 
 FORMATS = (".csv", ".xlsx", ".jsonl")
 MAX_FILE_BYTES = 64 << 20
@@ -44,7 +49,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
-        writer.writerows([as_words(row[name]) for name in COLUMNS] for row in rows)
+        writer.writerows([as_text_cell(row[name]) for name in COLUMNS] for row in rows)
         # The mark tells spreadsheets that it is UTF-8; they would guess otherwise.
         storage.write_bytes(path, text.getvalue().encode("utf-8-sig"))
 
@@ -54,7 +59,7 @@ def read_rows(path: Path) -> list[FileRow]:
 
     Raises:
         DataError: If it is too large, its ending is unknown, or it isn't such a file at all: what
-            is wrong with a single row is told in the row.
+            is wrong with a single row is message in the row.
         StorageError: If it can't be read.
     """
     _require_format(path)
@@ -82,7 +87,7 @@ def _require_format(path: Path) -> None:
 
 
 def _decoded(data: bytes) -> str:
-    """Decodes what can be; other bytes become replacement characters, which are told by row."""
+    """Decodes what can be; other bytes become replacement characters, which are message by row."""
     encoding = next(name for mark, name in _BOMS if data.startswith(mark))
     return data.decode(encoding, "replace")
 
@@ -99,7 +104,7 @@ def _table_of(path: Path, text: str) -> Iterator[FileRow]:
         for number, cells in enumerate(table, start=1):
             if any(cells):
                 problems = () if len(cells) == len(names) else (f"it has {len(cells)} cells",)
-                found = dict(zip(names, map(from_words, cells), strict=False))
+                found = dict(zip(names, map(from_text_cell, cells), strict=False))
                 yield FileRow(number=number, cells=found, problems=problems)
     except csv.Error as error:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Takes a reviewer's file back: what is right is saved, everything else is told row by row."""
+"""Imports a reviewer's file: valid rows are saved, the others are reported one by one."""
 
 import json
 import re
@@ -9,51 +9,51 @@ from typing import Literal
 
 from palo import storage
 from palo.errors import PaloError
-from palo.translate.review.decision import OPINIONS, ReviewDecision
+from palo.translate.review.decision import OUTCOMES, ReviewDecision
 from palo.translate.review.item import Item
 from palo.translate.review.offline.columns import FileRow
 from palo.translate.review.offline.files import read_rows
 from palo.translate.review.store import ReviewStore
 
-Fate = Literal["saved", "known", "undecided", "refused", "missing"]
+ImportStatus = Literal["saved", "known", "undecided", "refused", "missing"]
 _FOLDER = "imports"
 _COUNTED = re.compile(r"(\d{1,9})/(\d{1,9})")
 _MOST_MISSING = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RowFate:
-    """What became of the rows of one translation, or of a row that belongs to none.
+class ImportedRow:
+    """The result for the rows of one translation, or for a row that belongs to none.
 
     Attributes:
         rows: Their numbers in the file, from 1; for missing ones, those that they had.
         key: The translation's id; empty if it isn't known.
-        fate: `known` was saved before in the same words.
+        status: `known` was saved before in the same words.
         reason: Why it wasn't saved, in plain English.
     """
 
     rows: tuple[int, ...]
     key: str
-    fate: Fate
+    status: ImportStatus
     reason: str = ""
 
 
 def import_reviews(
     store: ReviewStore, path: Path, reviewer: str, *, independent: bool = False
-) -> list[RowFate]:
-    """Saves the verdicts of a reviewer's file.
+) -> list[ImportedRow]:
+    """Saves the decisions of a reviewer's file.
 
-    The file itself and what became of each row are kept in the review's folder.
+    The file itself and the result for each row are kept in the review's folder.
 
     Args:
         store: The review.
         path: The file.
-        reviewer: Whose it is.
-        independent: Takes the file as an opinion beside those of others: that somebody else has
-            reviewed a translation since the file was written doesn't count.
+        reviewer: Name of its reviewer.
+        independent: Saves decisions beside those of others, even if others have reviewed a
+            translation since the file was written.
 
     Returns:
-        What became of each row.
+        The result for each row.
 
     Raises:
         DataError: If it isn't a reviewer's file at all.
@@ -64,63 +64,63 @@ def import_reviews(
     storage.write_bytes(kept, storage.read_bytes(path))
     store.refresh()
     groups: dict[str, list[FileRow]] = {}
-    fates = []
+    imported = []
     for row in rows:
         if key := row.cells.get("id", ""):
             groups.setdefault(key, []).append(row)
         else:
             why = "; ".join(row.problems) or "it has no id"
-            fates.append(RowFate(rows=(row.number,), key="", fate="refused", reason=why))
+            imported.append(ImportedRow(rows=(row.number,), key="", status="refused", reason=why))
     for key, group in groups.items():
-        fates.append(_take_one(store, key, group, reviewer, independent=independent))
-    fates += _missing(rows)
-    lines = (json.dumps(asdict(fate), ensure_ascii=False) for fate in fates)
+        imported.append(_import_one(store, key, group, reviewer, independent=independent))
+    imported += _missing(rows)
+    lines = (json.dumps(asdict(one), ensure_ascii=False) for one in imported)
     storage.write_text(kept.with_suffix(".report.jsonl"), "".join(f"{line}\n" for line in lines))
-    return fates
+    return imported
 
 
-def _take_one(
+def _import_one(
     store: ReviewStore, key: str, rows: Sequence[FileRow], reviewer: str, *, independent: bool
-) -> RowFate:
+) -> ImportedRow:
     numbers = tuple(row.number for row in rows)
 
-    def fate(kind: Fate, reason: str = "") -> RowFate:
-        return RowFate(rows=numbers, key=key, fate=kind, reason=reason)
+    def result(status: ImportStatus, reason: str = "") -> ImportedRow:
+        return ImportedRow(rows=numbers, key=key, status=status, reason=reason)
 
     item = store.find(key)
     if item is None:
-        return fate("refused", "nothing of this id is under review")
+        return result("refused", "nothing of this id is under review")
     if faults := list(_faults(item, rows)):
-        return fate("refused", "; ".join(faults))
+        return result("refused", "; ".join(faults))
     by_turn = {_turn(row): row for row in rows}
     ordered = [by_turn[number] for number in range(len(item.translated.texts))]
     texts = tuple(
         _as_before(row.cells["corrected"], before)
         for row, before in zip(ordered, item.translated.texts, strict=True)
     )
-    opinion = "".join({_decision(row) for row in rows} - {""})
+    outcome = "".join({_decision(row) for row in rows} - {""})
     tags = sorted({tag for row in rows for tag in row.cells["tags"].replace(",", " ").split()})
     note = "\n".join(row.cells["note"] for row in ordered if row.cells["note"].strip())
-    if not opinion:
+    if not outcome:
         if texts == item.translated.texts and not tags and not note:
-            return fate("undecided")
-        return fate("refused", "something was changed, but the decision is empty")
-    verdict = ReviewDecision(
+            return result("undecided")
+        return result("refused", "something was changed, but the decision is empty")
+    decision = ReviewDecision(
         key=key,
         edition=rows[0].cells["edition"],
         reviewer=reviewer,
-        opinion="accept" if opinion == "accept" else "reject",
+        outcome="accept" if outcome == "accept" else "reject",
         texts=texts,
         tags=tuple(tags),
         note=note,
     )
-    if _is_known(item, verdict):
-        return fate("known")
+    if _is_known(item, decision):
+        return result("known")
     try:
-        store.save(verdict, seen_version=int(rows[0].cells["version"]), independent=independent)
+        store.save(decision, seen_version=int(rows[0].cells["version"]), independent=independent)
     except PaloError as error:
-        return fate("refused", str(error))
-    return fate("saved")
+        return result("refused", str(error))
+    return result("saved")
 
 
 def _faults(item: Item, rows: Sequence[FileRow]) -> Iterator[str]:
@@ -146,7 +146,7 @@ def _faults(item: Item, rows: Sequence[FileRow]) -> Iterator[str]:
         for name, text in known.items():
             if row.cells["edition"] == item.edition and _plain(row.cells[name]) != _plain(text):
                 yield f"row {row.number}: {name} was changed, or its encoding is broken"
-        if _decision(row) not in ("", *OPINIONS):
+        if _decision(row) not in ("", *OUTCOMES):
             yield f"row {row.number}: decision is {row.cells['decision'][:20]!r}"
         if not re.fullmatch(r"\d{1,9}", row.cells["version"]):
             yield f"row {row.number}: version is {row.cells['version'][:20]!r}"
@@ -176,17 +176,17 @@ def _as_before(text: str, before: str) -> str:
     return before if _plain(text) == _plain(before) else text.replace("\r\n", "\n")
 
 
-def _is_known(item: Item, verdict: ReviewDecision) -> bool:
-    said = item.latest.get(verdict.reviewer)
-    return said is not None and (said.opinion, said.texts, said.tags, said.note) == (
-        verdict.opinion,
-        verdict.texts,
-        verdict.tags,
-        verdict.note,
+def _is_known(item: Item, decision: ReviewDecision) -> bool:
+    earlier = item.latest.get(decision.reviewer)
+    return earlier is not None and (earlier.outcome, earlier.texts, earlier.tags, earlier.note) == (
+        decision.outcome,
+        decision.texts,
+        decision.tags,
+        decision.note,
     )
 
 
-def _missing(rows: Sequence[FileRow]) -> list[RowFate]:
+def _missing(rows: Sequence[FileRow]) -> list[ImportedRow]:
     """Finds the rows that the file had when it was written."""
     counted = [_COUNTED.fullmatch(row.cells.get("row", "")) for row in rows]
     there = {int(found[1]) for found in counted if found}
@@ -195,7 +195,7 @@ def _missing(rows: Sequence[FileRow]) -> list[RowFate]:
         return []
     reason = "the row was in the file when it was written"
     return [
-        RowFate(rows=(number,), key="", fate="missing", reason=reason)
+        ImportedRow(rows=(number,), key="", status="missing", reason=reason)
         for number in range(1, total + 1)
         if number not in there
     ]

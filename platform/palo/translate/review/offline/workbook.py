@@ -1,4 +1,8 @@
-"""A reviewer's file as an Excel workbook, whose texts are never formulas."""
+"""A reviewer's file as an Excel workbook, whose texts are never formulas.
+
+A workbook is a zip of XML, a few bytes of which unpack to gigabytes, or name an entity that does:
+its parts are checked before a reader makes objects of them.
+"""
 
 import zipfile
 import zlib
@@ -8,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from palo import storage
 from palo.errors import DataError
-from palo.translate.review.decision import OPINIONS
+from palo.translate.review.decision import OUTCOMES
 from palo.translate.review.offline.columns import (
     COLUMNS,
     FOR_REVIEWERS,
     READABLE,
     FileRow,
+    for_xlsx,
+    from_xlsx,
     require_columns,
 )
-from palo.translate.review.offline.formulas import for_xlsx, from_xlsx
-from palo.translate.review.offline.packed import require_modest
 
 if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell, MergedCell
@@ -41,6 +45,18 @@ _NO_WORKBOOK = (
     SyntaxError,
 )
 _TITLE = "review"
+_MAX_PARTS = 2048
+_MAX_BYTES = 256 << 20
+_MAX_SMALL_BYTES = 2 << 20
+"""Of all parts but those with the cells and their texts: styles, names, relations."""
+_MAX_MARKS = 6_000_000
+"""Tags and attributes: each becomes an object."""
+_LARGE = ("xl/worksheets/", "xl/sharedstrings")
+_CHUNK_BYTES = 1 << 20
+_BEFORE_XML = b"\xef\xbb\xbf\xff\xfe \t\r\n\0"
+_MARKS = (b"<", b'="', b"='")
+# No program writes a document type into a workbook, and entities need one.
+_TYPES = tuple("<!D".encode(name) for name in ("utf-8", "utf-16-le", "utf-16-be"))
 
 
 def write_workbook(path: Path, rows: Sequence[Mapping[str, str]], *, right_to_left: bool) -> None:
@@ -81,7 +97,7 @@ def write_workbook(path: Path, rows: Sequence[Mapping[str, str]], *, right_to_le
             if name in FOR_REVIEWERS:
                 cell.fill = to_fill
     sheet.freeze_panes = "A2"
-    choice = DataValidation(type="list", formula1=f'"{",".join(OPINIONS)}"', allow_blank=True)
+    choice = DataValidation(type="list", formula1=f'"{",".join(OUTCOMES)}"', allow_blank=True)
     letter = get_column_letter(COLUMNS.index("decision") + 1)
     choice.add(f"{letter}2:{letter}{max(2, len(rows) + 1)}")
     sheet.add_data_validation(choice)
@@ -140,3 +156,52 @@ def _row(number: int, cells: "Mapping[str, Cell | MergedCell]") -> FileRow:
         else:
             problems.append(f"{name} was made a {type(value).__name__}: {value!s:.40}")
     return FileRow(number=number, cells=texts, problems=tuple(problems))
+
+
+def require_modest(path: Path) -> None:
+    """Refuses a workbook that unpacks to too much, or declares a document type.
+
+    Raises:
+        BadZipFile: If it is no zip, or a part is damaged.
+        DataError: If it is such a one.
+        StorageError: If it can't be read.
+    """
+    with storage.wrap_os_errors("read", path), zipfile.ZipFile(path) as packed:
+        entries = packed.infolist()
+        num_bytes = sum(entry.file_size for entry in entries)
+        if len(entries) > _MAX_PARTS or num_bytes > _MAX_BYTES:
+            raise _too_much(path, f"{len(entries):,} parts of {num_bytes:,} bytes")
+        num_small = num_marks = 0
+        for entry in entries:
+            is_large = entry.filename.lower().startswith(_LARGE)
+            for chunk in _xml_of(packed, entry):
+                num_small += 0 if is_large else len(chunk)
+                num_marks += sum(map(chunk.count, _MARKS))
+                if num_small > _MAX_SMALL_BYTES:
+                    raise _too_much(path, f"more than {_MAX_SMALL_BYTES:,} bytes besides its cells")
+                if num_marks > _MAX_MARKS:
+                    raise _too_much(path, f"more than {_MAX_MARKS:,} tags and attributes")
+                if any(mark in chunk for mark in _TYPES):
+                    raise DataError(
+                        f"{path} declares a document type",
+                        seen=entry.filename[:80],
+                        fix="Save it again with a spreadsheet program.",
+                    )
+
+
+def _xml_of(packed: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yields what a part unpacks to if it is XML, whatever its name.
+
+    Each chunk begins with the last bytes of the one before, in which a mark may begin.
+    """
+    with packed.open(entry) as part:
+        before = b""
+        while data := part.read(_CHUNK_BYTES):
+            if not before and not data.lstrip(_BEFORE_XML).startswith(b"<"):
+                return
+            yield before + data
+            before = data[-5:]
+
+
+def _too_much(path: Path, seen: str) -> DataError:
+    return DataError(f"{path} unpacks to too much", seen=seen, fix="Split it into several files.")

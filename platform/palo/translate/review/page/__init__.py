@@ -3,5 +3,5 @@
     from palo.translate.review.page.mount import mount_review
     mount_review(app, ReviewPage(folder=Path("runs/review")))
 
-`texts/` holds what it says, a file for each language; `assets/` what it does in the browser.
+`texts/` holds its texts, a file for each language; `assets/` its behaviour in the browser.
 """

@@ -1,4 +1,4 @@
-"""A translation as HTML: image, sources with their locks, fields, faults, others' decisions."""
+"""The review form as HTML, and the answer that a browser sends back."""
 
 import json
 import secrets
@@ -12,9 +12,8 @@ from palo.errors import PaloError
 from palo.html.page import Templates
 from palo.images.image_folder import ImageFolder, thumbnail_uri
 from palo.translate.request import ProtectedSpan
-from palo.translate.review.decision import TAGS, Opinion, ReviewDecision
+from palo.translate.review.decision import TAGS, Outcome, ReviewDecision, spans_of
 from palo.translate.review.item import Item
-from palo.translate.review.protected_spans import spans_of
 from palo.webui.texts import PageTexts, isolated, page_texts
 
 TEMPLATES = Templates(Path(__file__).parent / "templates")
@@ -26,61 +25,61 @@ _MOST_CHARACTERS = 4_000_000
 
 
 def item_form(
-    item: Item, words: PageTexts, said: ReviewDecision | None, images: Path | None = None
+    item: Item, texts: PageTexts, earlier: ReviewDecision | None, images: Path | None = None
 ) -> Markup:
     """Returns the form in which a translation is reviewed.
 
     Args:
         item: The translation.
-        words: The page's texts.
-        said: The earlier decision of this reviewer, if there is one.
+        texts: The page's texts.
+        earlier: The reviewer's earlier decision, if there is one.
         images: Folder that the images' paths start from.
     """
     translated = item.translated
-    texts = said.texts if said is not None else translated.texts
+    turn_texts = earlier.texts if earlier is not None else translated.texts
     return TEMPLATES.render(
         "form.html",
         item=item,
-        words=words,
-        said=said,
+        texts=texts,
+        earlier=earlier,
         fresh=secrets.token_hex(8),
-        translated_by=words["translated_by"].format(name=isolated(translated.translator)),
-        doubts=list(_doubts(item, words)),
+        translated_by=texts["translated_by"].format(name=isolated(translated.translator)),
+        doubts=list(_doubts(item, texts)),
         image=_image_uri(translated.source.image, images),
-        image_name=page_texts(words.language.code)["image"],
-        has_locks=any(spans_of(translated)),
-        turns=[_turn(item, number, text, words) for number, text in enumerate(texts)],
+        image_name=page_texts(texts.language.code)["image"],
+        has_spans=any(spans_of(translated)),
+        turns=[_turn(item, number, text, texts) for number, text in enumerate(turn_texts)],
         language=languages.get(item.language),
         tags=TAGS,
     )
 
 
-def decisions_of(item: Item, words: PageTexts, *, hide: str | None = None) -> str:
+def decisions_of(item: Item, texts: PageTexts, *, hide: str | None = None) -> str:
     """Returns the decisions of reviewers about a translation; "" without any.
 
     Args:
         item: The translation.
-        words: The page's texts.
+        texts: The page's texts.
         hide: Shows only the decision of this reviewer.
     """
-    said = [one for one in item.latest.values() if hide is None or one.reviewer == hide]
-    if not said:
+    shown = [one for one in item.latest.values() if hide is None or one.reviewer == hide]
+    if not shown:
         return ""
     return TEMPLATES.render(
         "decisions.html",
-        words=words,
+        texts=texts,
         fresh=secrets.token_hex(8),
         language=languages.get(item.language),
-        decisions=[_decision(item, one, words) for one in said],
+        decisions=[_decision(item, one, texts) for one in shown],
     )
 
 
-def read_answer(text: object, opinion: Opinion) -> ReviewDecision | None:
+def read_answer(text: object, outcome: Outcome) -> ReviewDecision | None:
     """Returns the decision that a browser sent; None if it is none. Nothing in it is trusted.
 
     Args:
         text: JSON with the fields key, edition, texts, tags and note.
-        opinion: Which button was pressed.
+        outcome: The button that was pressed.
     """
     if not isinstance(text, str) or len(text) > _MOST_CHARACTERS:
         return None
@@ -100,29 +99,29 @@ def read_answer(text: object, opinion: Opinion) -> ReviewDecision | None:
         key=values["key"],
         edition=values["edition"],
         reviewer="",
-        opinion=opinion,
+        outcome=outcome,
         texts=tuple(values["texts"]),
         tags=tuple(dict.fromkeys(values["tags"])),
         note=values["note"].strip(),
     )
 
 
-def _turn(item: Item, number: int, text: str, words: PageTexts) -> dict[str, object]:
-    locks = spans_of(item.translated)[number]
+def _turn(item: Item, number: int, text: str, texts: PageTexts) -> dict[str, object]:
+    spans = spans_of(item.translated)[number]
     return {
-        "name": _turn_name(item, number, words),
-        "source": list(_with_locks(item.translated.source.turns[number].text, locks)),
+        "name": _turn_name(item, number, texts),
+        "source": list(_with_spans(item.translated.source.turns[number].text, spans)),
         "text": text,
         "before": item.translated.texts[number],
         "rows": min(12, 2 + len(text) // 70),
-        "locks": json.dumps([lock.target for lock in locks if lock.placeholder != lock.text]),
+        "spans": json.dumps([span.target for span in spans if span.placeholder != span.text]),
     }
 
 
-def _with_locks(text: str, locks: Sequence[ProtectedSpan]) -> Iterator[tuple[bool, str]]:
-    """Yields a text in pieces, each with whether it is locked."""
-    for lock in locks:
-        before, found, after = text.partition(lock.text)
+def _with_spans(text: str, spans: Sequence[ProtectedSpan]) -> Iterator[tuple[bool, str]]:
+    """Yields a text in pieces, each with whether it is a protected span."""
+    for span in spans:
+        before, found, after = text.partition(span.text)
         if found:
             yield False, before
             yield True, found
@@ -130,20 +129,20 @@ def _with_locks(text: str, locks: Sequence[ProtectedSpan]) -> Iterator[tuple[boo
     yield False, text
 
 
-def _turn_name(item: Item, number: int, words: PageTexts) -> str:
+def _turn_name(item: Item, number: int, texts: PageTexts) -> str:
     role = item.translated.source.turns[number].role
-    return words[_TURN_NAMES[role]].format(number=number // 2 + 1)
+    return texts[_TURN_NAMES[role]].format(number=number // 2 + 1)
 
 
-def _doubts(item: Item, words: PageTexts) -> Iterator[dict[str, str]]:
-    """Yields the findings of the gates: titles in the page's language, reasons in English."""
+def _doubts(item: Item, texts: PageTexts) -> Iterator[dict[str, str]]:
+    """Yields the findings of the checks: titles in the page's language, reasons in English."""
     found = dict.fromkeys(
         (gate.check, gate.turn, gate.reason) for gate in item.translated.checks if gate.reason
     )
     for gate, turn, reason in found:
         yield {
-            "turn": "" if turn is None else _turn_name(item, turn, words),
-            "title": words.texts.get(f"gate_{gate}", gate),
+            "turn": "" if turn is None else _turn_name(item, turn, texts),
+            "title": texts.texts.get(f"gate_{gate}", gate),
             "reason": reason,
         }
 
@@ -157,13 +156,13 @@ def _image_uri(name: str | None, images: Path | None) -> str | None:
         return None
 
 
-def _decision(item: Item, decision: ReviewDecision, words: PageTexts) -> dict[str, object]:
-    title = words["accepted_by" if decision.opinion == "accept" else "rejected_by"]
+def _decision(item: Item, decision: ReviewDecision, texts: PageTexts) -> dict[str, object]:
+    title = texts["accepted_by" if decision.outcome == "accept" else "rejected_by"]
     pairs = zip(item.translated.texts, decision.texts, strict=True)
     return {
-        "opinion": decision.opinion,
+        "outcome": decision.outcome,
         "title": title.format(name=isolated(decision.reviewer)),
-        "tags": " · ".join(words[f"tag_{tag}"] for tag in decision.tags),
+        "tags": " · ".join(texts[f"tag_{tag}"] for tag in decision.tags),
         "note": decision.note,
         "changes": [(before, after) for before, after in pairs if before != after],
     }

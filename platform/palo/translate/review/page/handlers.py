@@ -1,4 +1,4 @@
-"""What the page does when people do something."""
+"""Handlers of the review page's events."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +9,12 @@ import gradio as gr
 from palo import languages
 from palo.errors import PaloError
 from palo.metrics.chrf import chrf
-from palo.translate.review.agreement import agreement_of
-from palo.translate.review.checks import DecisionFault
-from palo.translate.review.decision import Opinion
-from palo.translate.review.item import Item
+from palo.translate.review.decision import DecisionFault, Outcome
+from palo.translate.review.item import Item, agreement_of
 from palo.translate.review.page.form import TEMPLATES, decisions_of, item_form, read_answer
 from palo.translate.review.page.queue import VIEWS, QueuePosition, ReviewerSession, ReviewQueue
 from palo.translate.review.page.reviewers import Reviewers
-from palo.translate.review.page.texts import review_texts
+from palo.translate.review.page.settings import review_texts
 from palo.webui.texts import PageTexts, isolated, notice
 from palo.webui.visitors import visitor_of
 
@@ -25,127 +23,152 @@ Step = Literal["next", "previous", "stay"]
 _MOST_PAIRS = 5
 
 
-class Shown(NamedTuple):
-    """New contents of the page's parts, in the order of `Layout.shown`."""
+class ReviewUpdates(NamedTuple):
+    """New contents of the page's parts, in the order of `ReviewLayout.shown`."""
 
-    place: Any
+    position: Any
     form: Any
-    verdicts: Any
+    decisions: Any
     progress: Any
     notice: str
     saved: str
 
 
 class ReviewHandlers:
-    """Answers to what happens on the page.
+    """The review page's behaviour.
 
     Args:
-        desk: The work.
-        reviewers: Who has logged in; None if everybody types a name.
+        queue: The review queue.
+        reviewers: The logins; None if reviewers type their names.
         images: Folder that the images' paths start from.
     """
 
     def __init__(
-        self, desk: ReviewQueue, reviewers: Reviewers | None, images: Path | None = None
+        self, queue: ReviewQueue, reviewers: Reviewers | None, images: Path | None = None
     ) -> None:
-        self._desk = desk
+        self._queue = queue
         self._images = images
         self._reviewers = reviewers
 
     def languages(self) -> list[tuple[str, str]]:
         """Returns the languages that have something to review, by their own names."""
-        self._desk.store.refresh()
-        there = self._desk.store.languages()
+        self._queue.store.refresh()
+        there = self._queue.store.languages()
         return [(one.native_name, one.code) for one in languages.every() if one.code in there]
 
     def show(
         self, name: str, language: str | None, view: str, code: str, request: gr.Request
-    ) -> Shown:
-        """Shows the first translation of a view."""
-        words = review_texts(code)
-        seat = self._seat(name, language, view, request)
-        return self._shown(seat, self._desk.move(seat, QueuePosition()), words)
+    ) -> ReviewUpdates:
+        """Shows the first translation of a view.
 
-    def moving(self, step: Step) -> Callable[..., Shown]:
-        """Returns what shows another translation, or the same in another language of the page."""
+        Args:
+            name: Name that the reviewer typed; ignored with a login.
+            language: ISO code of the language to review.
+            view: The view, one of `VIEWS`.
+            code: ISO code of the page's language.
+            request: The request.
+        """
+        texts = review_texts(code)
+        session = self._session(name, language, view, request)
+        return self._shown(session, self._queue.move(session, QueuePosition()), texts)
 
-        # Gradio gives the request to what names its type.
+    def moving(self, step: Step) -> Callable[..., ReviewUpdates]:
+        """Returns a handler that shows another translation.
+
+        Args:
+            step: Which one; "stay" shows the same one in another language of the page.
+        """
+
+        # Gradio passes the request to parameters of its type.
         def move(
-            place: QueuePosition,
+            position: QueuePosition,
             name: str,
             language: str | None,
             view: str,
             code: str,
             request: gr.Request,
-        ) -> Shown:
-            seat = self._seat(name, language, view, request)
+        ) -> ReviewUpdates:
+            session = self._session(name, language, view, request)
             if step != "stay":
-                place = self._desk.move(seat, place, back=step == "previous")
-            return self._shown(seat, place, review_texts(code))
+                position = self._queue.move(session, position, back=step == "previous")
+            return self._shown(session, position, review_texts(code))
 
         return move
 
-    def deciding(self, opinion: Opinion) -> Callable[..., Shown]:
-        """Returns what saves an opinion and shows the next translation; or says why it can't."""
+    def deciding(self, outcome: Outcome) -> Callable[..., ReviewUpdates]:
+        """Returns a handler that saves a decision and shows the next translation, or the faults.
+
+        Args:
+            outcome: The button that was pressed.
+        """
 
         def decide(
             answer: str,
-            place: QueuePosition,
+            position: QueuePosition,
             name: str,
             language: str | None,
             view: str,
             code: str,
             request: gr.Request,
-        ) -> Shown:
-            seat = self._seat(name, language, view, request)
-            return self._decide(opinion, answer, place, seat, review_texts(code))
+        ) -> ReviewUpdates:
+            session = self._session(name, language, view, request)
+            return self._decide(outcome, answer, position, session, review_texts(code))
 
         return decide
 
     def _decide(
         self,
-        opinion: Opinion,
+        outcome: Outcome,
         answer: str,
-        place: QueuePosition,
-        seat: ReviewerSession,
-        words: PageTexts,
-    ) -> Shown:
-        said = read_answer(answer, opinion)
-        if not seat.reviewer:
-            return self._stay(seat, place, notice(words["name_first"], "problem"), words)
-        if said is None or (said.key, said.edition) != (place.key, place.edition):
-            return self._stay(seat, place, notice(words.errors["turns"], "problem"), words)
+        position: QueuePosition,
+        session: ReviewerSession,
+        texts: PageTexts,
+    ) -> ReviewUpdates:
+        decision = read_answer(answer, outcome)
+        if not session.reviewer:
+            return self._stay(session, position, notice(texts["name_first"], "problem"), texts)
+        if decision is None or (decision.key, decision.edition) != (
+            position.key,
+            position.edition,
+        ):
+            return self._stay(session, position, notice(texts.errors["turns"], "problem"), texts)
         try:
-            decided = self._desk.decide(seat, place, said)
+            result = self._queue.decide(session, position, decision)
         except PaloError as error:
-            told = f"{words.errors['other']} {isolated(error.fact)}"
-            return self._stay(seat, place, notice(told, "problem"), words)
-        if decided.saved:
-            told = words["saved_accept" if opinion == "accept" else "saved_reject"]
-            following = self._desk.move(seat, decided.place)
-            return self._shown(seat, following, words, told, saved=f"{place.key} {place.edition}")
-        if decided.renewed:
-            found = self._desk.store.find(place.key)
+            message = f"{texts.errors['other']} {isolated(error.fact)}"
+            return self._stay(session, position, notice(message, "problem"), texts)
+        if result.saved:
+            message = texts["saved_accept" if outcome == "accept" else "saved_reject"]
+            following = self._queue.move(session, result.position)
+            return self._shown(
+                session, following, texts, message, saved=f"{position.key} {position.edition}"
+            )
+        if result.retranslated:
+            found = self._queue.store.find(position.key)
             fresh = QueuePosition(
-                key=place.key,
+                key=position.key,
                 edition=found.edition if found else "",
                 version=found.version if found else 0,
-                trail=place.trail,
+                trail=position.trail,
             )
-            return self._shown(seat, fresh, words, words["unsaved"])
-        told = "\n".join(_told(fault, words) for fault in decided.faults)
-        if decided.faster:
-            told = words["stale"].format(name=isolated(decided.faster))
+            return self._shown(session, fresh, texts, texts["unsaved"])
+        message = "\n".join(_message(fault, texts) for fault in result.faults)
+        if result.newer_reviewer:
+            message = texts["stale"].format(name=isolated(result.newer_reviewer))
         return self._stay(
-            seat, decided.place, notice(told, "problem"), words, conflict=bool(decided.faster)
+            session,
+            result.position,
+            notice(message, "problem"),
+            texts,
+            conflict=bool(result.newer_reviewer),
         )
 
-    def _seat(
+    def _session(
         self, name: str, language: str | None, view: str, request: gr.Request
     ) -> ReviewerSession:
         if self._reviewers is not None:
             name = self._reviewers.name_of(visitor_of(request.request.scope))
-        there = self._desk.store.languages()
+        there = self._queue.store.languages()
         return ReviewerSession(
             reviewer=name.strip(),
             language=language if language in there else min(there, default=""),
@@ -154,72 +177,79 @@ class ReviewHandlers:
 
     def _shown(
         self,
-        seat: ReviewerSession,
-        place: QueuePosition,
-        words: PageTexts,
-        told: str = "",
+        session: ReviewerSession,
+        position: QueuePosition,
+        texts: PageTexts,
+        message: str = "",
         saved: str = "",
-    ) -> Shown:
-        item = self._desk.store.find(place.key)
+    ) -> ReviewUpdates:
+        item = self._queue.store.find(position.key)
         if item is None:
-            said = "nothing_left" if self._desk.store.languages() else "choose_language"
-            return Shown(
-                place,
-                notice(words[said], "hint"),
+            name = "nothing_left" if self._queue.store.languages() else "choose_language"
+            return ReviewUpdates(
+                position,
+                notice(texts[name], "hint"),
                 "",
-                self._progress(seat, words),
-                notice(told),
+                self._progress(session, texts),
+                notice(message),
                 saved,
             )
-        if self._desk.held_by_another(item.key, seat):
-            told = f"{told} {words['busy']}"
-        form = item_form(item, words, item.latest.get(seat.reviewer), self._images)
-        verdicts = decisions_of(item, words, hide=self._hidden(seat, item))
-        return Shown(place, form, verdicts, self._progress(seat, words), notice(told), saved)
+        if self._queue.held_by_another(item.key, session):
+            message = f"{message} {texts['busy']}"
+        form = item_form(item, texts, item.latest.get(session.reviewer), self._images)
+        decisions = decisions_of(item, texts, hide=self._hidden(session, item))
+        return ReviewUpdates(
+            position, form, decisions, self._progress(session, texts), notice(message), saved
+        )
 
     def _stay(
         self,
-        seat: ReviewerSession,
-        place: QueuePosition,
-        told: str,
-        words: PageTexts,
+        session: ReviewerSession,
+        position: QueuePosition,
+        message: str,
+        texts: PageTexts,
         *,
         conflict: bool = False,
-    ) -> Shown:
-        """Leaves the form as it is: what stands in it is saved nowhere else."""
-        item = self._desk.store.find(place.key)
-        verdicts = decisions_of(item, words) if item is not None and conflict else gr.skip()
-        return Shown(place, gr.skip(), verdicts, self._progress(seat, words), told, "")
+    ) -> ReviewUpdates:
+        """Leaves the form as it is: its contents are saved nowhere else."""
+        item = self._queue.store.find(position.key)
+        decisions = decisions_of(item, texts) if item is not None and conflict else gr.skip()
+        return ReviewUpdates(
+            position, gr.skip(), decisions, self._progress(session, texts), message, ""
+        )
 
-    def _hidden(self, seat: ReviewerSession, item: Item) -> str | None:
-        """Returns whose verdicts alone are shown; second reviewers don't see the first ones."""
-        is_blind = seat.view == "queue" and item.state != "disputed"
-        return seat.reviewer if is_blind and seat.reviewer not in item.latest else None
+    def _hidden(self, session: ReviewerSession, item: Item) -> str | None:
+        """Returns the only reviewer whose decisions are shown, or None for all.
 
-    def _progress(self, seat: ReviewerSession, words: PageTexts) -> str:
-        if not seat.language:
+        Second reviewers don't see the first decision.
+        """
+        is_blind = session.view == "queue" and item.state != "disputed"
+        return session.reviewer if is_blind and session.reviewer not in item.latest else None
+
+    def _progress(self, session: ReviewerSession, texts: PageTexts) -> str:
+        if not session.language:
             return ""
-        found = self._desk.progress(seat)
+        found = self._queue.progress(session)
         counts = {
             name: isolated(f"{getattr(found, name):,}")
             for name in ("total", "done", "mine", "waiting")
         }
-        lines = [words["progress"].format(**counts)]
-        for one in agreement_of(self._desk.store.items(seat.language), chrf)[:_MOST_PAIRS]:
-            kappa = words["no_kappa"] if one.kappa is None else f"{one.kappa:.2f}"
-            likeness = words["no_kappa"] if one.likeness is None else f"{one.likeness:.1f}"
+        lines = [texts["progress"].format(**counts)]
+        for one in agreement_of(self._queue.store.items(session.language), chrf)[:_MOST_PAIRS]:
+            kappa = texts["no_kappa"] if one.kappa is None else f"{one.kappa:.2f}"
+            similarity = texts["no_kappa"] if one.similarity is None else f"{one.similarity:.1f}"
             lines.append(
-                words["agreement"].format(
+                texts["agreement"].format(
                     first=isolated(one.first),
                     second=isolated(one.second),
                     count=isolated(one.num_items),
                     kappa=isolated(kappa),
-                    likeness=isolated(likeness),
+                    similarity=isolated(similarity),
                 )
             )
         return TEMPLATES.render("progress.html", lines=lines)
 
 
-def _told(fault: DecisionFault, words: PageTexts) -> str:
-    known = words.errors.get(fault.kind, words.errors["other"])
+def _message(fault: DecisionFault, texts: PageTexts) -> str:
+    known = texts.errors.get(fault.kind, texts.errors["other"])
     return known.format(text=isolated(fault.seen))

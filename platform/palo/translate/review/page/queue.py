@@ -1,4 +1,4 @@
-"""What lies before a reviewer, what comes next, and what becomes of a decision."""
+"""The review queue."""
 
 import threading
 import time
@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from palo.translate.review.checks import DecisionFault, decision_faults
-from palo.translate.review.decision import ReviewDecision
+from palo.translate.review.decision import DecisionFault, ReviewDecision, decision_faults
 from palo.translate.review.item import Item
-from palo.translate.review.sampling import queue
+from palo.translate.review.sampling import waiting_items
 from palo.translate.review.store import ReviewStore, StaleError
 
 View = Literal["queue", "others", "disputed", "all"]
@@ -20,13 +19,13 @@ _LONGEST_TRAIL = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueuePosition:
-    """Where a reviewer is.
+    """A reviewer's position in the queue.
 
     Attributes:
-        key: What lies before them; empty if nothing does.
+        key: Key of the translation that they see; empty for none.
         edition: Its edition.
         version: Its version as they saw it.
-        trail: What they saw before, the latest last.
+        trail: Keys of the translations that they saw before, the latest last.
     """
 
     key: str = ""
@@ -37,12 +36,12 @@ class QueuePosition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewerSession:
-    """Who is at work, and on what.
+    """A reviewer with the translations that they have chosen to see.
 
     Attributes:
         reviewer: Name of the reviewer; empty before they gave it.
         language: ISO code of the language that they review.
-        view: Which of its translations they want to see.
+        view: Which of its translations they see.
     """
 
     reviewer: str
@@ -51,27 +50,27 @@ class ReviewerSession:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Decided:
-    """What became of a decision.
+class DecisionResult:
+    """The result of a decision.
 
     Attributes:
-        place: Where the reviewer is now; only the version may differ from before.
+        position: Where the reviewer is now; only the version may differ from before.
         saved: Whether it is saved.
         faults: Why it isn't, if the reviewer can change it.
-        faster: Who has reviewed the same in the meantime.
-        renewed: Whether it was translated anew in the meantime.
+        newer_reviewer: Reviewer of a newer decision about the same translation, if there is one.
+        retranslated: Whether it was translated anew in the meantime.
     """
 
-    place: QueuePosition
+    position: QueuePosition
     saved: bool = False
     faults: tuple[DecisionFault, ...] = ()
-    faster: str = ""
-    renewed: bool = False
+    newer_reviewer: str = ""
+    retranslated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewProgress:
-    """How far the review of a language is.
+    """The progress of a language's review.
 
     Attributes:
         total: Translations.
@@ -87,7 +86,7 @@ class ReviewProgress:
 
 
 class ReviewQueue:
-    """The work of all reviewers in this process.
+    """The translations of a review, handed out to the reviewers of this process.
 
     Args:
         store: The review.
@@ -108,95 +107,113 @@ class ReviewQueue:
         self._held: dict[str, tuple[str, float]] = {}
         self._turn = threading.Lock()
 
-    def items(self, seat: ReviewerSession) -> list[Item]:
-        """Returns what a reviewer can see, in their order."""
+    def items(self, session: ReviewerSession) -> list[Item]:
+        """Returns the translations of a session's view, in their order."""
         self.store.refresh()
-        items = self.store.items(seat.language)
-        if seat.view == "queue":
-            return queue(items, seat.reviewer, second_share=self._second_share)
-        if seat.view == "disputed":
+        items = self.store.items(session.language)
+        if session.view == "queue":
+            return waiting_items(items, session.reviewer, second_share=self._second_share)
+        if session.view == "disputed":
             return [item for item in items if item.state == "disputed"]
-        if seat.view == "others":
-            said = [item for item in items if item.latest.keys() - {seat.reviewer}]
-            return sorted(said, key=lambda item: item.verdicts[-1].time, reverse=True)
+        if session.view == "others":
+            reviewed = [item for item in items if item.latest.keys() - {session.reviewer}]
+            return sorted(reviewed, key=lambda item: item.decisions[-1].time, reverse=True)
         return items
 
     def move(
-        self, seat: ReviewerSession, place: QueuePosition, *, back: bool = False
+        self, session: ReviewerSession, position: QueuePosition, *, back: bool = False
     ) -> QueuePosition:
-        """Returns the next place of a reviewer, or the one before.
+        """Returns the next position of a reviewer, or the one before.
 
-        What was passed over comes again when everything else is done.
+        Translations that were skipped come again when all others are done.
+
+        Args:
+            session: The reviewer.
+            position: Their position now.
+            back: Goes to the position before.
         """
         with self._turn:
-            self._let_go(seat.reviewer)
-            if back and place.trail:
-                return self._at(place.trail[-1], place.trail[:-1], seat)
-            trail = (*place.trail, place.key)[-_LONGEST_TRAIL:] if place.key else place.trail
-            keys = [item.key for item in self.items(seat)]
+            self._release(session.reviewer)
+            if back and position.trail:
+                return self._at(position.trail[-1], position.trail[:-1], session)
+            trail = (
+                (*position.trail, position.key)[-_LONGEST_TRAIL:]
+                if position.key
+                else position.trail
+            )
+            keys = [item.key for item in self.items(session)]
             passed = set(trail)
             left = [key for key in keys if key not in passed]
             if not left:
-                after = keys.index(place.key) + 1 if place.key in keys else 0
+                after = keys.index(position.key) + 1 if position.key in keys else 0
                 left = keys[after:] + keys[:after]
-            free = [key for key in left if self.held_by_another(key, seat) is None]
-            return self._at((free or left or [""])[0], trail, seat)
+            free = [key for key in left if self.held_by_another(key, session) is None]
+            return self._at((free or left or [""])[0], trail, session)
 
     def decide(
-        self, seat: ReviewerSession, place: QueuePosition, verdict: ReviewDecision
-    ) -> Decided:
-        """Saves what a reviewer has decided, if it can be.
+        self, session: ReviewerSession, position: QueuePosition, decision: ReviewDecision
+    ) -> DecisionResult:
+        """Saves a reviewer's decision, if it can be saved.
 
         Args:
-            seat: Who it is.
-            place: Where they are.
-            verdict: The decision; who, what about and when are set here.
+            session: The reviewer.
+            position: Their position.
+            decision: The decision; its key, edition, reviewer and time are set here.
 
         Raises:
             StorageError: If it can't be written.
         """
-        said = replace(verdict, key=place.key, edition=place.edition, reviewer=seat.reviewer)
+        decision = replace(
+            decision, key=position.key, edition=position.edition, reviewer=session.reviewer
+        )
         self.store.refresh()
-        item = self.store.find(place.key)
-        if item is None or item.edition != place.edition:
-            return Decided(place=place, renewed=True)
-        if faults := decision_faults(item.translated, said):
-            return Decided(place=place, faults=tuple(faults))
+        item = self.store.find(position.key)
+        if item is None or item.edition != position.edition:
+            return DecisionResult(position=position, retranslated=True)
+        if faults := decision_faults(item.translated, decision):
+            return DecisionResult(position=position, faults=tuple(faults))
         try:
-            self.store.save(said, seen_version=place.version)
+            self.store.save(decision, seen_version=position.version)
         except StaleError:
-            if item.version <= place.version:
-                return Decided(place=place, renewed=True)
-            faster = item.verdicts[-1].reviewer
-            return Decided(place=replace(place, version=item.version), faster=faster)
+            if item.version <= position.version:
+                return DecisionResult(position=position, retranslated=True)
+            newer_reviewer = item.decisions[-1].reviewer
+            return DecisionResult(
+                position=replace(position, version=item.version), newer_reviewer=newer_reviewer
+            )
         with self._turn:
-            self._let_go(seat.reviewer)
-        return Decided(place=replace(place, version=item.version), saved=True)
+            self._release(session.reviewer)
+        return DecisionResult(position=replace(position, version=item.version), saved=True)
 
-    def progress(self, seat: ReviewerSession) -> ReviewProgress:
-        """Returns how far the review of the seat's language is."""
-        items = self.store.items(seat.language)
+    def progress(self, session: ReviewerSession) -> ReviewProgress:
+        """Returns the progress of the session's language."""
+        items = self.store.items(session.language)
         return ReviewProgress(
             total=len(items),
             done=sum(item.version > 0 for item in items),
-            mine=sum(seat.reviewer in item.latest for item in items),
-            waiting=len(queue(items, seat.reviewer, second_share=self._second_share)),
+            mine=sum(session.reviewer in item.latest for item in items),
+            waiting=len(waiting_items(items, session.reviewer, second_share=self._second_share)),
         )
 
-    def held_by_another(self, key: str, seat: ReviewerSession) -> str | None:
-        """Returns who else has a translation before them; None if nobody does."""
-        name, until = self._held.get(key, ("", 0.0))
-        return name if name != seat.reviewer and until > self._clock() else None
+    def held_by_another(self, key: str, session: ReviewerSession) -> str | None:
+        """Returns the name of another reviewer who has a translation open; None if there is none.
 
-    def _at(self, key: str, trail: tuple[str, ...], seat: ReviewerSession) -> QueuePosition:
+        Args:
+            key: Key of the translation.
+            session: The reviewer who asks.
+        """
+        name, until = self._held.get(key, ("", 0.0))
+        return name if name != session.reviewer and until > self._clock() else None
+
+    def _at(self, key: str, trail: tuple[str, ...], session: ReviewerSession) -> QueuePosition:
         item = self.store.find(key)
         if item is None:
             return QueuePosition(trail=trail)
-        if seat.view == "queue" and seat.reviewer:
-            self._held.setdefault(key, (seat.reviewer, self._clock() + _HOLD_S))
+        if session.view == "queue" and session.reviewer:
+            self._held.setdefault(key, (session.reviewer, self._clock() + _HOLD_S))
         return QueuePosition(key=key, edition=item.edition, version=item.version, trail=trail)
 
-    def _let_go(self, reviewer: str) -> None:
+    def _release(self, reviewer: str) -> None:
         now = self._clock()
         for key, (name, until) in list(self._held.items()):
             if name == reviewer or until <= now:

@@ -5,14 +5,14 @@ from typing import NamedTuple
 from palo.api_errors import APIError
 from palo.client import EndpointError
 from palo.security.access import KeyRing
-from palo.translate.review.page.texts import review_texts
+from palo.translate.review.page.settings import review_texts
 from palo.webui.visitors import Tokens, Visitor
 
 _MOST_LOGINS = 100
 
 
 class Reviewer(NamedTuple):
-    """Somebody who has logged in.
+    """A reviewer who has logged in.
 
     Attributes:
         name: The name of their key.
@@ -27,10 +27,10 @@ class Reviewer(NamedTuple):
 
 
 class Reviewers(Tokens[Reviewer]):
-    """Who has logged in, in this process, and under which name.
+    """The logins of this process, with the names of their keys.
 
     Args:
-        ring: The keys that are good.
+        ring: The valid keys.
     """
 
     def __init__(self, ring: KeyRing) -> None:
@@ -41,7 +41,7 @@ class Reviewers(Tokens[Reviewer]):
         """Returns a new reviewer's token.
 
         Raises:
-            EndpointError: If the key is no good.
+            EndpointError: If the key is not valid.
         """
         try:
             found = self._ring.find(f"Bearer {key}")
@@ -50,10 +50,10 @@ class Reviewers(Tokens[Reviewer]):
         return self.issue(Reviewer(found.name, key), found.id)
 
     async def is_still_good(self, value: Reviewer) -> bool:
-        """Tells whether a reviewer's key hasn't been revoked, and is still theirs.
+        """Tells whether a reviewer's key is still valid, and still theirs.
 
         Args:
-            value: Who it is.
+            value: The reviewer.
         """
         try:
             return self._ring.find(f"Bearer {value.key}").name == value.name
@@ -61,9 +61,9 @@ class Reviewers(Tokens[Reviewer]):
             return False
 
     def name_of(self, visitor: Visitor[Reviewer]) -> str:
-        """Returns the name of somebody who has logged in."""
+        """Returns the name of a reviewer who has logged in."""
         return visitor.value.name
 
     def about(self, code: str) -> str:
-        """Returns what the login says the page is for, in a language."""
+        """Returns the purpose of the page, in a language."""
         return review_texts(code)["review_about"]

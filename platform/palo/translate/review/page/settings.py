@@ -1,11 +1,15 @@
-"""What a review page is made with."""
+"""Settings and texts of the review page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from palo.security.access import is_loopback
+from palo.webui.texts import PageTexts, read_texts
 from palo.webui.usage import QuotaSettings
+
+FOLDER = Path(__file__).parent / "texts"
+"""Where the texts are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,3 +47,8 @@ class ReviewPage:
                 f"host {self.host} can be reached by others, who could write under any name: "
                 "give a key_file"
             )
+
+
+def review_texts(code: str) -> PageTexts:
+    """Returns the texts of a language; English ones for a language that has none yet."""
+    return read_texts(FOLDER, code)

@@ -8,9 +8,15 @@ import pytest
 
 from palo.errors import DataError
 from palo.translate.review.decision import ReviewDecision
-from palo.translate.review.offline.columns import COLUMNS, rows_of
+from palo.translate.review.offline.columns import (
+    COLUMNS,
+    as_text_cell,
+    for_xlsx,
+    from_text_cell,
+    from_xlsx,
+    rows_of,
+)
 from palo.translate.review.offline.files import FORMATS, read_rows, write_rows
-from palo.translate.review.offline.formulas import as_words, for_xlsx, from_words, from_xlsx
 from palo.translate.review.offline.import_reviews import import_reviews
 from palo.translate.review.store import ReviewStore
 
@@ -42,8 +48,8 @@ def _written(path, store, reviewer="", **cells):
     return path
 
 
-def _fates(fates):
-    return [(fate.fate, fate.rows) for fate in fates]
+def _fates(imported):
+    return [(fate.status, fate.rows) for fate in imported]
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -65,9 +71,9 @@ def test_any_text_survives_and_none_is_a_formula(tmp_path, suffix):
 
 @pytest.mark.parametrize("text", [*_NASTY, "''=1", "＝1", "'Hola'", "\t1"])
 def test_apostrophes_are_taken_back_only_where_they_were_put(text):
-    assert from_words(as_words(text)) == text
+    assert from_text_cell(as_text_cell(text)) == text
     assert from_xlsx(for_xlsx(text)) == text
-    assert from_words("'Hola'") == "'Hola'"
+    assert from_text_cell("'Hola'") == "'Hola'"
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -79,25 +85,25 @@ def test_decisions_and_corrections_come_back_once(tmp_path, store, suffix):
     assert _fates(import_reviews(store, path, "Amina")) == [
         ("saved", (number, number + 1)) for number in (1, 3, 5, 7)
     ]
-    (said,) = store.items()[0].verdicts
-    assert (said.opinion, said.tags, said.note) == ("accept", ("grammar", "term"), "واضح")
+    (said,) = store.items()[0].decisions
+    assert (said.outcome, said.tags, said.note) == ("accept", ("grammar", "term"), "واضح")
     assert said.texts[0] == "كم عدد التفاح؟"
-    assert {fate.fate for fate in import_reviews(store, path, "Amina")} == {"known"}
-    assert {fate.fate for fate in import_reviews(store, path, "Bilal")} == {"refused"}
-    assert {fate.fate for fate in import_reviews(store, path, "Bilal", independent=True)} == {
+    assert {fate.status for fate in import_reviews(store, path, "Amina")} == {"known"}
+    assert {fate.status for fate in import_reviews(store, path, "Bilal")} == {"refused"}
+    assert {fate.status for fate in import_reviews(store, path, "Bilal", independent=True)} == {
         "saved"
     }
-    assert [len(item.verdicts) for item in store.items()] == [2] * 4
+    assert [len(item.decisions) for item in store.items()] == [2] * 4
     again = _written(tmp_path / f"again{suffix}", store, "Amina")
-    assert {fate.fate for fate in import_reviews(store, again, "Amina")} == {"known"}
+    assert {fate.status for fate in import_reviews(store, again, "Amina")} == {"known"}
 
 
 def test_what_nobody_decided_stays_open(tmp_path, store):
     path = _written(tmp_path / "a.csv", store)
-    assert {fate.fate for fate in import_reviews(store, path, "Amina")} == {"undecided"}
+    assert {fate.status for fate in import_reviews(store, path, "Amina")} == {"undecided"}
     path = _written(tmp_path / "b.csv", store, corrected="كم؟")
     (fate, *_) = import_reviews(store, path, "Amina")
-    assert (fate.fate, fate.reason) == (
+    assert (fate.status, fate.reason) == (
         "refused", "something was changed, but the decision is empty",
     )  # fmt: skip
 
@@ -126,14 +132,14 @@ def test_a_row_that_is_wrong_is_told_and_harms_no_other(tmp_path, store, cells, 
         row["decision"] = "accept"
     rows[2] |= cells
     write_rows(tmp_path / "file.csv", rows)
-    fates = import_reviews(store, tmp_path / "file.csv", "Amina")
-    refused = [fate for fate in fates if fate.fate == "refused"]
+    imported = import_reviews(store, tmp_path / "file.csv", "Amina")
+    refused = [fate for fate in imported if fate.status == "refused"]
     assert reason in " ".join(fate.reason for fate in refused)
     assert [item.version for item in store.items()] == [1, 0, 1, 1]
     kept = list((store.folder / "imports").glob("*.csv"))
     assert [path.read_bytes() for path in kept] == [(tmp_path / "file.csv").read_bytes()]
     (report,) = (store.folder / "imports").glob("*.report.jsonl")
-    assert len(report.read_text("utf-8").splitlines()) == len(fates)
+    assert len(report.read_text("utf-8").splitlines()) == len(imported)
 
 
 def test_missing_rows_are_told_by_their_numbers(tmp_path, store):
@@ -141,8 +147,8 @@ def test_missing_rows_are_told_by_their_numbers(tmp_path, store):
     for row in rows:
         row["decision"] = "reject"
     write_rows(tmp_path / "file.jsonl", [*rows[:1], *rows[4:]])
-    fates = import_reviews(store, tmp_path / "file.jsonl", "Amina")
-    assert [fate.rows for fate in fates if fate.fate == "missing"] == [(2,), (3,), (4,)]
+    imported = import_reviews(store, tmp_path / "file.jsonl", "Amina")
+    assert [fate.rows for fate in imported if fate.status == "missing"] == [(2,), (3,), (4,)]
     assert [item.state for item in store.items()] == ["open", "open", "rejected", "rejected"]
 
 
@@ -150,19 +156,19 @@ def test_a_stale_file_overwrites_nothing(tmp_path, store, translation):
     path = _written(tmp_path / "file.xlsx", store, decision="accept")
     item = store.items()[0]
     said = ReviewDecision(
-        key=item.key, edition=item.edition, reviewer="Bilal", opinion="reject",
+        key=item.key, edition=item.edition, reviewer="Bilal", outcome="reject",
         texts=item.translated.texts,
     )  # fmt: skip
     store.save(said, seen_version=0)
     store.add([translation(1, "ar", texts=("كم؟", "3"))])
-    fates = import_reviews(store, path, "Amina")
-    assert [fate.fate for fate in fates] == ["refused", "refused", "saved", "saved"]
-    assert "Bilal has reviewed this in the meantime" in fates[0].reason
-    assert "translated anew" in fates[1].reason
+    imported = import_reviews(store, path, "Amina")
+    assert [fate.status for fate in imported] == ["refused", "refused", "saved", "saved"]
+    assert "Bilal has reviewed this in the meantime" in imported[0].reason
+    assert "translated anew" in imported[1].reason
     assert store.items()[0].latest.keys() == {"Bilal"}
-    # Bilal's own old file isn't taken even as an independent opinion.
-    fates = import_reviews(store, path, "Bilal", independent=True)
-    assert fates[0].fate == "refused"
+    # Bilal's own old file isn't taken even as an independent outcome.
+    imported = import_reviews(store, path, "Bilal", independent=True)
+    assert imported[0].status == "refused"
 
 
 def test_a_broken_encoding_is_told_by_row(tmp_path, store):
@@ -170,9 +176,9 @@ def test_a_broken_encoding_is_told_by_row(tmp_path, store):
     data = path.read_bytes()
     word = "التفاح".encode()
     path.write_bytes(data.replace("تفاحة".encode(), word[:3], 1))
-    fates = import_reviews(store, path, "Amina")
-    assert [fate.fate for fate in fates] == ["refused", "saved", "saved", "saved"]
-    assert "encoding is broken" in fates[0].reason
+    imported = import_reviews(store, path, "Amina")
+    assert [fate.status for fate in imported] == ["refused", "saved", "saved", "saved"]
+    assert "encoding is broken" in imported[0].reason
 
 
 @pytest.mark.parametrize(("encoding", "delimiter"), [("utf-16", "\t"), ("utf-8", ";")])
@@ -182,8 +188,8 @@ def test_what_spreadsheets_of_other_countries_save_is_read(tmp_path, store, enco
         writer = csv.DictWriter(file, COLUMNS, delimiter=delimiter)
         writer.writeheader()
         writer.writerows({**row, "decision": "accept"} for row in rows)
-    fates = import_reviews(store, tmp_path / "file.csv", "Amina")
-    assert {fate.fate for fate in fates} == {"saved"}
+    imported = import_reviews(store, tmp_path / "file.csv", "Amina")
+    assert {fate.status for fate in imported} == {"saved"}
 
 
 def test_what_a_spreadsheet_made_of_a_text_is_told(tmp_path, store):
@@ -195,10 +201,10 @@ def test_what_a_spreadsheet_made_of_a_text_is_told(tmp_path, store):
     sheet.cell(4, place).value = 3.5
     sheet.cell(7, place).value = 3
     book.save(path)
-    fates = import_reviews(store, path, "Amina")
-    assert [fate.fate for fate in fates] == ["refused", "refused", "saved", "saved"]
-    assert "corrected is a formula" in fates[0].reason
-    assert "corrected was made a float" in fates[1].reason
+    imported = import_reviews(store, path, "Amina")
+    assert [fate.status for fate in imported] == ["refused", "refused", "saved", "saved"]
+    assert "corrected is a formula" in imported[0].reason
+    assert "corrected was made a float" in imported[1].reason
     assert store.items()[2].latest["Amina"].texts[1] == "3"
 
 
@@ -221,9 +227,9 @@ def test_lines_that_are_no_rows_are_told(tmp_path, store):
     row = json.loads(whole[0])
     lines = ["{", "[]", json.dumps({**row, "note": 3}), *whole[1:]]
     (tmp_path / "a.jsonl").write_text("\n".join(lines), "utf-8")
-    fates = import_reviews(store, tmp_path / "a.jsonl", "Amina")
-    told = [fate.reason for fate in fates if fate.fate == "refused"]
-    assert "not JSON" in told[0]
-    assert "no object" in told[1]
-    assert "note is missing or no text" in told[2]
-    assert sum(fate.fate == "saved" for fate in fates) == 3
+    imported = import_reviews(store, tmp_path / "a.jsonl", "Amina")
+    message = [fate.reason for fate in imported if fate.status == "refused"]
+    assert "not JSON" in message[0]
+    assert "no object" in message[1]
+    assert "note is missing or no text" in message[2]
+    assert sum(fate.status == "saved" for fate in imported) == 3

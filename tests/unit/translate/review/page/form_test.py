@@ -11,7 +11,7 @@ from palo.translate.checks.run import CHECKS
 from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.item import Item, edition_of
 from palo.translate.review.page.form import decisions_of, item_form, read_answer
-from palo.translate.review.page.texts import review_texts
+from palo.translate.review.page.settings import review_texts
 from palo.translate.translated import CheckResult, Decision
 
 _EVIL = "<script>alert(1)</script>\"'&"
@@ -44,9 +44,9 @@ def test_everything_has_a_name_and_nothing_is_markup(translation, image_files):
         language="ur", decision=Decision.REVIEW, texts=(_EVIL, "3"), image=image_files[0].name
     )
     item = _item(made)
-    item.verdicts.append(
+    item.decisions.append(
         ReviewDecision(
-            key=made.key, edition=item.edition, reviewer=_EVIL, opinion="reject",
+            key=made.key, edition=item.edition, reviewer=_EVIL, outcome="reject",
             texts=("کتنے؟", "3"), tags=("meaning",), note=_EVIL,
         )
     )  # fmt: skip
@@ -111,7 +111,7 @@ def _sent(**changes):
 
 def test_what_a_browser_sends_is_read():
     said = read_answer(_sent(), "reject")
-    assert (said.opinion, said.texts, said.tags, said.note) == ("reject", ("ک",), ("term",), "n")
+    assert (said.outcome, said.texts, said.tags, said.note) == ("reject", ("ک",), ("term",), "n")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from palo.errors import ConfigError
 from palo.security.access import KeyRing
 from palo.security.keys import add_key, revoke_key
 from palo.translate.review.page.reviewers import Reviewers
-from palo.translate.review.page.settings import ReviewPage
-from palo.translate.review.page.texts import review_texts
+from palo.translate.review.page.settings import ReviewPage, review_texts
 
 
 def test_the_name_of_the_key_is_the_reviewers(tmp_path):

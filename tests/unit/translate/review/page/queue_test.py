@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from palo.translate.review.decision import LOCK_WRONG, ReviewDecision
+from palo.translate.review.decision import SPAN_WRONG, ReviewDecision
 from palo.translate.review.page.queue import QueuePosition, ReviewerSession, ReviewQueue
 from palo.translate.review.store import ReviewStore
 
@@ -25,86 +25,86 @@ def clock():
 
 
 @pytest.fixture
-def desk(tmp_path, translation, clock):
+def queue(tmp_path, translation, clock):
     store = ReviewStore(tmp_path)
     store.add([translation(number, "ar", doubt=number / 10) for number in range(4)])
     return ReviewQueue(store, second_share=1.0, clock=clock)
 
 
-def _number(place):
-    return int(place.key.partition("/")[2][0]) if place.key else None
+def _number(position):
+    return int(position.key.partition("/")[2][0]) if position.key else None
 
 
-def _verdict(desk, place, **changes):
-    texts = desk.store.find(place.key).translated.texts
-    said = ReviewDecision(key="", edition="", reviewer="", opinion="accept", texts=texts)
+def _decision(queue, position, **changes):
+    texts = queue.store.find(position.key).translated.texts
+    said = ReviewDecision(key="", edition="", reviewer="", outcome="accept", texts=texts)
     return replace(said, **changes)
 
 
-def test_what_is_passed_over_comes_again_at_the_end(desk):
-    place, numbers = QueuePosition(), []
+def test_what_is_passed_over_comes_again_at_the_end(queue):
+    position, numbers = QueuePosition(), []
     for _ in range(6):
-        place = desk.move(_AMINA, place)
-        numbers.append(_number(place))
+        position = queue.move(_AMINA, position)
+        numbers.append(_number(position))
     assert numbers == [3, 2, 1, 0, 3, 2]
-    assert _number(desk.move(_AMINA, place, back=True)) == 3
+    assert _number(queue.move(_AMINA, position, back=True)) == 3
 
 
-def test_several_reviewers_do_not_start_with_the_same(desk, clock):
-    mine, yours = desk.move(_AMINA, QueuePosition()), desk.move(_BILAL, QueuePosition())
+def test_several_reviewers_do_not_start_with_the_same(queue, clock):
+    mine, yours = queue.move(_AMINA, QueuePosition()), queue.move(_BILAL, QueuePosition())
     assert (_number(mine), _number(yours)) == (3, 2)
     clock.now_s += 1000
     assert (
-        _number(desk.move(ReviewerSession(reviewer="Chitra", language="ar"), QueuePosition())) == 3
+        _number(queue.move(ReviewerSession(reviewer="Chitra", language="ar"), QueuePosition())) == 3
     )
 
 
-def test_a_decision_is_saved_and_the_next_one_comes(desk):
-    place = desk.move(_AMINA, QueuePosition())
-    decided = desk.decide(_AMINA, place, _verdict(desk, place, tags=("term",)))
+def test_a_decision_is_saved_and_the_next_one_comes(queue):
+    position = queue.move(_AMINA, QueuePosition())
+    decided = queue.decide(_AMINA, position, _decision(queue, position, tags=("term",)))
     assert decided.saved
-    assert _number(desk.move(_AMINA, decided.place)) == 2
-    progress = desk.progress(_AMINA)
+    assert _number(queue.move(_AMINA, decided.position)) == 2
+    progress = queue.progress(_AMINA)
     assert (progress.total, progress.done, progress.mine, progress.waiting) == (4, 1, 1, 3)
-    assert desk.progress(_BILAL).waiting == 4
+    assert queue.progress(_BILAL).waiting == 4
     others = replace(_BILAL, view="others")
-    assert [item.key for item in desk.items(others)] == [place.key]
-    assert desk.items(replace(_AMINA, view="others")) == []
+    assert [item.key for item in queue.items(others)] == [position.key]
+    assert queue.items(replace(_AMINA, view="others")) == []
 
 
-def test_who_was_slower_is_told_and_can_save_after_all(desk):
-    mine = desk.move(_AMINA, QueuePosition())
+def test_who_was_slower_is_told_and_can_save_after_all(queue):
+    mine = queue.move(_AMINA, QueuePosition())
     yours = replace(mine)
-    desk.decide(_BILAL, yours, _verdict(desk, yours, opinion="reject"))
-    slower = desk.decide(_AMINA, mine, _verdict(desk, mine))
-    assert (slower.saved, slower.faster) == (False, "Bilal")
-    assert desk.decide(_AMINA, slower.place, _verdict(desk, mine)).saved
-    assert [item.state for item in desk.items(replace(_AMINA, view="disputed"))] == ["disputed"]
+    queue.decide(_BILAL, yours, _decision(queue, yours, outcome="reject"))
+    slower = queue.decide(_AMINA, mine, _decision(queue, mine))
+    assert (slower.saved, slower.newer_reviewer) == (False, "Bilal")
+    assert queue.decide(_AMINA, slower.position, _decision(queue, mine)).saved
+    assert [item.state for item in queue.items(replace(_AMINA, view="disputed"))] == ["disputed"]
     third = ReviewerSession(reviewer="Chitra", language="ar")
-    assert desk.move(third, QueuePosition()).key == mine.key
+    assert queue.move(third, QueuePosition()).key == mine.key
 
 
-def test_a_new_translation_is_told(desk, translation):
-    place = desk.move(_AMINA, QueuePosition())
-    said = _verdict(desk, place)
-    desk.store.add([translation(3, "ar", texts=("كم؟", "3"))])
-    assert desk.decide(_AMINA, place, said).renewed
+def test_a_new_translation_is_told(queue, translation):
+    position = queue.move(_AMINA, QueuePosition())
+    said = _decision(queue, position)
+    queue.store.add([translation(3, "ar", texts=("كم؟", "3"))])
+    assert queue.decide(_AMINA, position, said).retranslated
 
 
-def test_a_lock_must_stay_unless_the_reviewer_says_it_is_wrong(desk):
-    place = desk.move(_AMINA, QueuePosition())
+def test_a_lock_must_stay_unless_the_reviewer_says_it_is_wrong(queue):
+    position = queue.move(_AMINA, QueuePosition())
     texts = ("كم تفاحة في الصورة؟", "في الصورة تفاحات.")
-    decided = desk.decide(_AMINA, place, _verdict(desk, place, texts=texts))
-    assert [(fault.kind, fault.turn) for fault in decided.faults] == [("lock", 1)]
+    decided = queue.decide(_AMINA, position, _decision(queue, position, texts=texts))
+    assert [(fault.kind, fault.turn) for fault in decided.faults] == [("span", 1)]
     assert not decided.saved
-    said = _verdict(desk, place, texts=texts, opinion="reject")
-    assert desk.decide(_AMINA, place, said).saved
-    place = desk.move(_AMINA, place)
-    said = _verdict(desk, place, texts=texts, tags=(LOCK_WRONG,))
-    assert desk.decide(_AMINA, place, said).saved
+    said = _decision(queue, position, texts=texts, outcome="reject")
+    assert queue.decide(_AMINA, position, said).saved
+    position = queue.move(_AMINA, position)
+    said = _decision(queue, position, texts=texts, tags=(SPAN_WRONG,))
+    assert queue.decide(_AMINA, position, said).saved
 
 
 def test_an_empty_desk(tmp_path):
-    desk = ReviewQueue(ReviewStore(tmp_path), second_share=0.0)
-    assert desk.move(_AMINA, QueuePosition()) == QueuePosition()
-    assert desk.progress(_AMINA).total == 0
+    queue = ReviewQueue(ReviewStore(tmp_path), second_share=0.0)
+    assert queue.move(_AMINA, QueuePosition()) == QueuePosition()
+    assert queue.progress(_AMINA).total == 0

@@ -7,11 +7,10 @@ import unicodedata
 import pytest
 
 from palo import languages
-from palo.translate.review.checks import FaultKind
-from palo.translate.review.decision import TAGS
+from palo.translate.review.decision import TAGS, FaultKind
 from palo.translate.review.item import STATES
 from palo.translate.review.page.queue import VIEWS
-from palo.translate.review.page.texts import FOLDER, review_texts
+from palo.translate.review.page.settings import FOLDER, review_texts
 
 _EVERY = list(languages.codes())
 _NAMES = re.compile(r"\{\w+\}|Ctrl\+\w+|Alt\+\w")
@@ -61,7 +60,7 @@ def test_everything_that_is_said_by_name_has_its_words():
     wanted = {f"tag_{tag}" for tag in TAGS} | {f"view_{view}" for view in VIEWS}
     assert wanted | {f"state_{state}" for state in STATES} <= words.texts.keys()
     # Reviewers can't make the other faults with the page.
-    assert {"turns", "empty", "too_long", "unreadable", "lock"} <= words.errors.keys()
+    assert {"turns", "empty", "too_long", "unreadable", "span"} <= words.errors.keys()
     assert set(words.errors) - {"other"} <= set(FaultKind.__args__)
 
 

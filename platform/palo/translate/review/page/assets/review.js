@@ -1,4 +1,4 @@
-// What the review page does in the browser by itself: differences, locks, drafts, the keyboard.
+// What the review page does in the browser by itself: differences, protected spans, drafts, the keyboard.
 (() => {
   const drafts = "palo-review ";
   const longest = 1500;
@@ -58,10 +58,10 @@
   function check(field) {
     const turn = field.closest(".turn");
     showChanges(turn.querySelector(".changes"), field.dataset.before, field.value);
-    const lost = JSON.parse(field.dataset.locks).filter((text) => !field.value.includes(text));
+    const lost = JSON.parse(field.dataset.spans).filter((text) => !field.value.includes(text));
     const place = turn.querySelector(".missing");
-    const told = lost.map((text) => place.dataset.text.replace("{text}", `\u2068${text}\u2069`)).join("\n");
-    if (place.textContent !== told) place.textContent = told;
+    const message = lost.map((text) => place.dataset.text.replace("{text}", `\u2068${text}\u2069`)).join("\n");
+    if (place.textContent !== message) place.textContent = message;
     field.setAttribute("aria-invalid", lost.length > 0);
   }
 
@@ -86,7 +86,7 @@
 
   let shown = null;
   function appear() {
-    document.querySelectorAll(".verdicts .changes:not([data-shown])").forEach((place) => {
+    document.querySelectorAll(".decisions .changes:not([data-shown])").forEach((place) => {
       place.dataset.shown = "";
       showChanges(place, place.dataset.before, place.textContent);
     });

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from palo.metrics.chrf import chrf
-from palo.translate.review.agreement import agreement_of, cohens_kappa
 from palo.translate.review.decision import ReviewDecision
-from palo.translate.review.item import Item, edition_of
+from palo.translate.review.item import Item, agreement_of, cohens_kappa, edition_of
 
 
 def test_kappa_is_cohens():
@@ -27,15 +26,15 @@ def test_two_reviewers(translation):
             key=made.key,
             edition=edition_of(made),
             reviewer="Amina",
-            opinion=mine,
+            outcome=mine,
             texts=made.texts,
         )
-        other = replace(said, reviewer="Bilal", opinion=yours, texts=("كم تفاحة؟", made.texts[1]))
-        changed_mind = replace(other, opinion="reject", texts=("", ""))
+        other = replace(said, reviewer="Bilal", outcome=yours, texts=("كم تفاحة؟", made.texts[1]))
+        changed_mind = replace(other, outcome="reject", texts=("", ""))
         items.append(
-            Item(translated=made, edition=said.edition, verdicts=[changed_mind, said, other])
+            Item(translated=made, edition=said.edition, decisions=[changed_mind, said, other])
         )
     (found,) = agreement_of(items, chrf)
     assert (found.first, found.second, found.num_items) == ("Amina", "Bilal", 2)
     assert (found.same, found.kappa) == (0.5, 0.0)
-    assert found.likeness == pytest.approx((100 + chrf("كم تفاحة في الصورة؟", ["كم تفاحة؟"])) / 2)
+    assert found.similarity == pytest.approx((100 + chrf("كم تفاحة في الصورة؟", ["كم تفاحة؟"])) / 2)
