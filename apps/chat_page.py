@@ -2,7 +2,7 @@
 
     python apps/chat_page.py --endpoint http://127.0.0.1:8000 [--port 7860]
 
-If the server asks for keys, so does the page; with PALO_API_KEY, it uses that one for everybody.
+If the server requires keys, so does the page; PALO_API_KEY is used for all visitors.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ class ChatPage:
         allow_insecure_http: Sends keys over http:// to another machine, too.
         host: Address to listen on; only this machine can reach the default.
         port: Port to listen on.
-        feedback: Folder for the answers that people found good or bad.
+        feedback: Folder for the answers that people rated good or bad.
     """
 
     endpoint: str = "http://127.0.0.1:8000"
@@ -46,7 +46,7 @@ class ChatPage:
 
 
 def main(arguments: list[str]) -> None:
-    """Looks whether the server wants keys, and serves the page until it is stopped."""
+    """Asks the server whether it requires keys, and serves the page until it is stopped."""
     chosen = command.override(ChatPage(), arguments, "chat_page.py")
     config.check(chosen)
     endpoint = Endpoint(

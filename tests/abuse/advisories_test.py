@@ -411,8 +411,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from tests.fixtures.chat_server import running_chat_server
 
     from palo.client import Endpoint
-    from palo.serve.chat_page import PageSettings
     from palo.serve.chat_page.mount import mount_page
+    from palo.serve.chat_page.settings import PageSettings
 
     with running_chat_server() as chat:
         chat.key = _PAGE_KEY

@@ -35,13 +35,13 @@ from palo.serve.chat_page.chat import Chat
 
 kept = FeedbackFolder(Path(sys.argv[1]))
 for number in range(10):
-    talk = Chat().asked("?", None).answered(f"{sys.argv[2]} {number}", "palo", "en")
+    talk = Chat().with_question("?", None).with_answer(f"{sys.argv[2]} {number}", "palo", "en")
     kept.keep(talk, 1, "en", "good")
 """
 
 
 def answered(text: str = "!", image: Path | None = None) -> Chat:
-    return Chat().asked("?", image).answered(text, "palo", "en")
+    return Chat().with_question("?", image).with_answer(text, "palo", "en")
 
 
 def rows(folder: Path, name: str = "good") -> list[dict[str, object]]:
@@ -63,7 +63,7 @@ def judge(tmp_path):
 
     def run(talk, index, liked=True):
         event = SimpleNamespace(index=index, liked=liked, value="x")
-        return html.unescape(handlers.judge(talk, "", "en", request, event))
+        return html.unescape(handlers.rate(talk, "", "en", request, event))
 
     run.handlers, run.request, run.folder = handlers, request, settings.feedback
     return run
@@ -80,14 +80,14 @@ def test_an_edited_answer_never_becomes_a_good_one(judge):
 
 @pytest.mark.parametrize("index", [0, 2, -1, -2, 10**9, None, "1", [], [[1]], {"a": 1}, 1.0, True])
 def test_only_answers_can_be_judged_and_nothing_else_fails(judge, index):
-    assert page_texts("en")["not_judged"] in judge(answered(), index)
+    assert page_texts("en")["not_rated"] in judge(answered(), index)
     assert not judge.folder.exists()
 
 
 @pytest.mark.parametrize("liked", [None, [], {"a": 1}, 7, "x"])
 def test_an_opinion_that_is_none_takes_back(judge, liked):
     judge(answered(), 1)
-    assert page_texts("en")["taken_back"] in judge(answered(), 1, liked)
+    assert page_texts("en")["rating_removed"] in judge(answered(), 1, liked)
     assert rows(judge.folder) == []
 
 
@@ -125,7 +125,7 @@ def test_what_was_cut_off_is_taken_out(tmp_path):
 
 
 def test_a_visitor_has_so_many_opinions_a_day(tmp_path):
-    kept = FeedbackFolder(tmp_path / "feedback", FeedbackBounds(max_opinions_per_day=3))
+    kept = FeedbackFolder(tmp_path / "feedback", FeedbackBounds(max_ratings_per_day=3))
     for number in range(3):
         kept.keep(answered(str(number)), 1, "en", "good", "one")
     for opinion in ("good", "bad", None):

@@ -25,9 +25,9 @@ from tests.fixtures.browser_pages import served
 
 from palo.client import Endpoint
 from palo.security.http_limits import BodyBounds
-from palo.serve.chat_page import PageSettings
 from palo.serve.chat_page.chat import Chat
 from palo.serve.chat_page.handlers import ChatHandlers
+from palo.serve.chat_page.settings import PageSettings
 from palo.webui.texts import page_texts
 from palo.webui.usage import QuotaSettings
 
@@ -257,7 +257,7 @@ def test_events_that_nobody_reads_have_an_end(page):
             assert join(browser).status_code == 200
 
 
-_LONG = Chat().asked("?", None).answered("y" * 100_000, "m", "en")
+_LONG = Chat().with_question("?", None).with_answer("y" * 100_000, "m", "en")
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_questions_and_conversations_have_a_longest_length(tmp_path, text, talk,
     written = {"text": text, "files": []}
     asked, _, _, notice = handlers.ask(written, False, talk, Chat(), "en", request)
     if code is None:
-        assert (asked.said[-1].text, notice) == (text, "")
+        assert (asked.messages[-1].text, notice) == (text, "")
     else:
         assert asked == talk
         assert page_texts("en").errors[code] in html.unescape(notice)
@@ -282,7 +282,7 @@ def test_questions_and_conversations_have_a_longest_length(tmp_path, text, talk,
 
 def test_a_question_in_other_words_has_a_longest_length_too(tmp_path):
     handlers = ChatHandlers(PageSettings(feedback=tmp_path), None, ())
-    request, talk = SimpleNamespace(session_hash="s"), Chat().asked("?", None)
+    request, talk = SimpleNamespace(session_hash="s"), Chat().with_question("?", None)
     event = SimpleNamespace(index=0, value="x" * 20_001)
     edited, _, notice = handlers.edit(False, talk, Chat(), "en", request, event)
     assert edited == talk

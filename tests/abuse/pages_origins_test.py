@@ -15,7 +15,7 @@ from tests.fixtures.page_visits import KINDS, Site, Visit, visiting
 
 from palo.client import Endpoint
 from palo.errors import ConfigError
-from palo.serve.chat_page import PageSettings
+from palo.serve.chat_page.settings import PageSettings
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -62,8 +62,8 @@ def chromium() -> Iterator[Any]:
 def page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page, served from a thread of this process."""
     from palo.client import Endpoint
-    from palo.serve.chat_page import PageSettings
     from palo.serve.chat_page.mount import mount_page
+    from palo.serve.chat_page.settings import PageSettings
 
     folder = tmp_path_factory.mktemp("feedback")
     with running_chat_server() as chat:

@@ -79,9 +79,9 @@ def test_one_corrects_and_rejects_and_another_sees_it(open_review, review, keep_
     tab.keyboard.press("Alt+r")
     _wait_for_item(tab, 1)
     first, second = _said(review[1])
-    assert (first["opinion"], first["texts"][1]) == ("accept", _CORRECTED)
+    assert (first["outcome"], first["texts"][1]) == ("accept", _CORRECTED)
     assert first["tags"] == ["agreement"]
-    assert (second["opinion"], second["reviewer"]) == ("reject", "آمنہ")
+    assert (second["outcome"], second["reviewer"]) == ("reject", "آمنہ")
 
     other = open_review("बिलाल", "hi")
     _choose(other, "#reviewed", "اردو")

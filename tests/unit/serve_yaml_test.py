@@ -37,7 +37,7 @@ def test_its_arguments_are_those_of_the_endpoint(values: dict[str, Any]) -> None
 
 
 def test_it_listens_on_loopback_and_asks_for_keys(values: dict[str, Any]) -> None:
-    from palo.serve.chat_page import PageSettings
+    from palo.serve.chat_page.settings import PageSettings
     from palo.serve.settings import ServeSettings
 
     application, page = values["applications"]

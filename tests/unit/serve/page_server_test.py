@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from palo.client import Endpoint
 from palo.errors import ConfigError
 from palo.serve import page_server
-from palo.serve.chat_page import PageSettings
+from palo.serve.chat_page.settings import PageSettings
 from palo.serve.page_server import PageServer, page_application
 from palo.serve.priority import PAGE
 

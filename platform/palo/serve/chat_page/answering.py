@@ -1,4 +1,4 @@
-"""Answers as they come: their text so far, how fast they are, and an end at any moment."""
+"""Streaming answers: their text so far, their speed, and an end at any moment."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from palo.errors import PaloError
 
 # Showing every token would cost the page more than the tokens themselves.
 _SHOW_EVERY_S = 0.08
-# Words that come together, as a proxy may send them, say nothing about how fast they were made.
+# Tokens that come together, as a proxy may send them, don't show how fast they were made.
 _SHORTEST_SPAN_S = 0.05
 
 
@@ -24,11 +24,11 @@ class AnswerProgress:
 
     Attributes:
         text: Its text.
-        reading: What the server told about it; None before it began.
-        first_s: Seconds until its first words; None before them.
-        last_s: Seconds until its latest words.
-        stopped: Whether somebody stopped it.
-        error: What it failed with.
+        reading: The server's facts about it; None before it began.
+        first_s: Seconds until its first text; None before it.
+        last_s: Seconds until its latest text.
+        stopped: Whether the visitor stopped it.
+        error: The error that it failed with.
     """
 
     text: str = ""
@@ -48,7 +48,7 @@ class AnswerProgress:
 
     @property
     def tokens_per_s(self) -> float:
-        """How fast the tokens behind the first one came, or all of them if they came together."""
+        """Tokens a second after the first one, or of all if they came together."""
         if self.first_s is None or self.last_s <= 0:
             return 0.0
         if self.last_s - self.first_s < _SHORTEST_SPAN_S:
@@ -64,21 +64,21 @@ class AnswerProgress:
 async def progress_of(
     endpoint: Endpoint, question: ChatQuestion, stop: asyncio.Event
 ) -> AsyncIterator[AnswerProgress]:
-    """Asks, and yields the answer's progress whenever there is some; the last one is its end.
+    """Asks a question, and yields the progress of its answer; the last one is its end.
 
     Closing the iterator, as setting `stop` does, ends the answer on the server.
 
     Args:
-        endpoint: Whom to ask.
-        question: What.
-        stop: Is set when the answer should end.
+        endpoint: The server.
+        question: The question.
+        stop: Set to end the answer.
     """
     progress = AnswerProgress()
     news = asyncio.Event()
     reader = asyncio.create_task(_read(endpoint, question, progress, news))
     reader.add_done_callback(lambda _: news.set())
     stopper = asyncio.create_task(stop.wait())
-    # At once: who would ask for the rest may have left, and then nothing below runs any more.
+    # At once: when the visitor has left, nothing below runs any more.
     stopper.add_done_callback(lambda _: reader.cancel())
     try:
         while not reader.done() and not stop.is_set():
@@ -95,7 +95,7 @@ async def progress_of(
         reader.cancel()
         await asyncio.wait({reader})
     if not reader.cancelled():
-        reader.result()  # raises what nobody foresaw
+        reader.result()  # raises unexpected errors
     yield progress
 
 
@@ -126,7 +126,7 @@ def as_endpoint_error(error: PaloError) -> EndpointError:
 
 
 class RunningAnswers:
-    """Which answers run, by whose page they are for.
+    """The running answers, by open page.
 
     Args:
         max_of_visitor: Most answers of one visitor at once.
@@ -141,11 +141,11 @@ class RunningAnswers:
 
     @contextmanager
     def begun(self, page: str, visitor: str) -> Iterator[asyncio.Event]:
-        """Gives what ends a new answer when it is set.
+        """Counts a new answer during the block; gives the event that ends it.
 
         Args:
-            page: The open page that it is for.
-            visitor: Whose that is.
+            page: The open page.
+            visitor: Name of its visitor.
 
         Raises:
             EndpointError: If too many run.
@@ -171,7 +171,7 @@ class RunningAnswers:
             stop.set()
 
     def busy(self, page: str) -> bool:
-        """Tells whether a page has an answer that runs."""
+        """Tells whether a page has a running answer."""
         return page in self._stops
 
 

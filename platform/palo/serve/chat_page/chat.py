@@ -1,4 +1,4 @@
-"""A conversation as the page holds it: immutable, so that a stop or a fault never leaves half."""
+"""A chat as the page holds it: immutable, so that no stop or error leaves half of a message."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from palo.webui.texts import PageTexts
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatMessage:
-    """What one side said.
+    """One message of a chat.
 
     Attributes:
-        role: Who.
-        text: The words.
-        image: File of the image that came with them.
+        role: Its author.
+        text: Its text.
+        image: File of its image.
         model: For an answer, the model.
         language: For an answer, the language that the server detected.
     """
@@ -31,7 +31,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatBounds:
-    """How long a conversation may become; each open page holds one or two of them in memory.
+    """Bounds of a chat's length; each open page holds one or two chats in memory.
 
     Attributes:
         max_question_characters: Longest question.
@@ -50,15 +50,15 @@ class ChatBounds:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
 
     def problem(self, asked: "Chat") -> APIErrorCode | None:
-        """Returns why a talk with another question can't go on; None if it can.
+        """Returns why a question can't be asked; None if it can.
 
         Args:
-            asked: The talk; the question is its last part.
+            asked: The chat; the question is its last message.
         """
-        if asked.said and len(asked.said[-1].text) > self.max_question_characters:
+        if asked.messages and len(asked.messages[-1].text) > self.max_question_characters:
             return APIErrorCode.BODY_TOO_LARGE
-        num_questions = sum(said.role == "user" for said in asked.said)
-        num_characters = sum(len(said.text) for said in asked.said)
+        num_questions = sum(message.role == "user" for message in asked.messages)
+        num_characters = sum(len(message.text) for message in asked.messages)
         if num_questions > self.max_questions or num_characters > self.max_characters:
             return APIErrorCode.CONTEXT_LENGTH_EXCEEDED
         return None
@@ -66,115 +66,130 @@ class ChatBounds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chat:
-    """Questions and answers.
+    """A chat: questions and answers.
 
     Attributes:
-        said: In their order; the last one is a question while its answer is awaited or failed.
+        messages: In their order; the last one is a question while its answer is awaited or failed.
     """
 
-    said: tuple[ChatMessage, ...] = ()
+    messages: tuple[ChatMessage, ...] = ()
 
     @property
     def is_open(self) -> bool:
         """Whether its last question has no answer."""
-        return bool(self.said) and self.said[-1].role == "user"
+        return bool(self.messages) and self.messages[-1].role == "user"
 
-    def asked(self, text: str, image: Path | None) -> "Chat":
-        """Returns the talk with another question; it takes the place of one without an answer."""
-        kept = self.said[:-1] if self.is_open else self.said
-        return Chat(said=(*kept, ChatMessage(role="user", text=text, image=image)))
+    def with_question(self, text: str, image: Path | None) -> "Chat":
+        """Returns the chat with another question, which replaces one without an answer.
 
-    def answered(self, text: str, model: str, language: str | None) -> "Chat":
-        """Returns the talk with an answer; without words, there is none."""
+        Args:
+            text: The question.
+            image: File of its image; None without one.
+        """
+        kept = self.messages[:-1] if self.is_open else self.messages
+        return Chat(messages=(*kept, ChatMessage(role="user", text=text, image=image)))
+
+    def with_answer(self, text: str, model: str, language: str | None) -> "Chat":
+        """Returns the chat with an answer; an empty one is left out.
+
+        Args:
+            text: The answer.
+            model: Name of the model.
+            language: ISO code of the language that the server detected; None if unknown.
+        """
         if not text:
             return self
         answer = ChatMessage(role="assistant", text=text, model=model, language=language)
-        return Chat(said=(*self.said, answer))
+        return Chat(messages=(*self.messages, answer))
 
-    def reopened(self) -> "Chat":
-        """Returns the talk without its last answer."""
-        return self if self.is_open else Chat(said=self.said[:-1])
+    def without_answer(self) -> "Chat":
+        """Returns the chat without its last answer."""
+        return self if self.is_open else Chat(messages=self.messages[:-1])
 
     def edited(self, index: int, text: str) -> "Chat | None":
-        """Returns the talk up to a question, with other words for it; None if it is no question.
+        """Returns the chat up to a question, with another text for it; None if it is no question.
 
-        What a model said stays what it said: a browser may send any index.
+        Answers of models can't be edited: a browser may send any index.
 
         Args:
-            index: Of the question's text among the shown messages.
-            text: The new words.
+            index: Index of the question's text among the shown messages.
+            text: The new text.
         """
         position = self._position(index)
-        if position is None or self.said[position].role != "user":
+        if position is None or self.messages[position].role != "user":
             return None
-        question = replace(self.said[position], text=text)
-        return Chat(said=(*self.said[:position], question))
+        question = replace(self.messages[position], text=text)
+        return Chat(messages=(*self.messages[:position], question))
 
-    def beside(self, edited: "Chat") -> "Chat":
-        """Returns the talk with the other model after an edit: as far as it went, its own answers.
+    def with_edit_of(self, edited: "Chat") -> "Chat":
+        """Returns this chat with a question that was edited in the chat with the other model.
 
         Args:
-            edited: The talk in which a question was edited; the question is its last part.
+            edited: The other chat; the question is its last message.
         """
-        *before, question = edited.said
-        own = self.said[: len(before)]
+        *before, question = edited.messages
+        own = self.messages[: len(before)]
         if [part.text for part in own[::2]] != [part.text for part in before[::2]]:
-            return edited  # one model answered what the other didn't: go on from the same talk
-        return Chat(said=(*own, question))
+            return edited  # only one model answered: both continue from the same chat
+        return Chat(messages=(*own, question))
 
     def answer_at(self, index: int) -> int | None:
-        """Returns which part of the talk a shown message is; None if it is no answer.
+        """Returns the position of a shown message in the chat; None if it is no answer.
 
         Args:
-            index: Of the message among the shown ones, as a browser sends it.
+            index: Index of the message among the shown ones, as a browser sends it.
         """
         position = self._position(index)
-        return position if position is not None and self.said[position].role != "user" else None
+        return position if position is not None and self.messages[position].role != "user" else None
 
     def _position(self, index: int) -> int | None:
         positions = [
             position
-            for position, said in enumerate(self.said)
-            for _ in range(1 + (said.image is not None))
+            for position, message in enumerate(self.messages)
+            for _ in range(1 + (message.image is not None))
         ]
         return positions[index] if 0 <= index < len(positions) else None
 
-    def messages(self) -> Iterator[Message]:
-        """Yields the talk as a server takes it.
+    def request_messages(self) -> Iterator[Message]:
+        """Yields the messages of a request to a server.
 
         Raises:
             ImageError: If a file is no image.
             StorageError: If it is gone.
         """
-        for said in self.said:
-            if said.role == "assistant":
-                yield assistant(said.text)
+        for message in self.messages:
+            if message.role == "assistant":
+                yield assistant(message.text)
             else:
-                images = () if said.image is None else (ImageContent.read(said.image),)
-                yield user(said.text, *images)
+                images = () if message.image is None else (ImageContent.read(message.image),)
+                yield user(message.text, *images)
 
-    def shown(self, words: PageTexts, coming: str | None = None) -> list[dict[str, Any]]:
-        """Returns the talk as the page shows it: a message for each image and each text.
+    def to_gradio(self, texts: PageTexts, coming: str | None = None) -> list[dict[str, Any]]:
+        """Returns the chat as the page shows it: a message for each image and each text.
 
         Args:
-            words: Texts of the page's language.
-            coming: What has come of an answer; None if none is awaited.
+            texts: Texts of the page's language.
+            coming: The answer so far; None if none is awaited.
         """
         shown: list[dict[str, Any]] = []
-        for said in self.said:
-            if said.image is not None:
-                file = {"path": str(said.image), "alt_text": words["image"]}
-                shown.append({"role": said.role, "content": file})
-            shown.append({"role": said.role, "content": said.text})
+        for message in self.messages:
+            if message.image is not None:
+                file = {"path": str(message.image), "alt_text": texts["image"]}
+                shown.append({"role": message.role, "content": file})
+            shown.append({"role": message.role, "content": message.text})
         if coming is not None:
             shown.append({"role": "assistant", "content": coming or "…"})
         return shown
 
-    def written(self, words: PageTexts) -> str:
-        """Returns the talk as Markdown, for people to keep."""
+    def to_markdown(self, texts: PageTexts) -> str:
+        """Returns the chat as Markdown, for people to keep.
+
+        Args:
+            texts: Texts of the page's language.
+        """
         lines = []
-        for said in self.said:
-            who = words["you"] if said.role == "user" else said.model
-            image = [f"[{words['image']}]"] if said.image is not None else []
-            lines.append("\n\n".join([f"**{who}**", *image, said.text]))
+        for message in self.messages:
+            author = texts["you"] if message.role == "user" else message.model
+            image = [f"[{texts['image']}]"] if message.image is not None else []
+            lines.append("\n\n".join([f"**{author}**", *image, message.text]))
         return "\n\n---\n\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Examples to click on: images of our own, and a question about each in every language."""
+"""Examples to click on: drawn images, and a question about each in every language."""
 
 import random
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class PageExample:
 
     Attributes:
         image: Its file.
-        facts: What is asked about it, in no language yet.
+        facts: The subject of its question, in no language yet.
     """
 
     image: Path

@@ -1,11 +1,11 @@
-"""Answers that people found good or bad, as records that a corpus can be built of.
+"""Answers that people rated good or bad, as records that a corpus can be built of.
 
     feedback/good.jsonl  bad.jsonl     rows in LLaVA's format, each with its model and time
     feedback/images/                   their images, named by their content
 
 `jobs/build_corpus.py` reads good.jsonl with images/ as its images' folder. Rows are appended, and
-only an opinion that somebody changes writes a file anew, whole or not at all. Threads and processes
-take turns. The folder holds what people asked: only its owner can read it.
+only a changed rating rewrites a file, atomically. Threads and processes take turns. The folder
+holds questions of people: only its owner can read it.
 """
 
 import datetime
@@ -24,8 +24,8 @@ from palo.client import ImageContent
 from palo.errors import ResourceError
 from palo.serve.chat_page.chat import Chat, ChatMessage
 
-Opinion = Literal["good", "bad"]
-_OPINIONS: tuple[Opinion, ...] = ("good", "bad")
+Rating = Literal["good", "bad"]
+_RATINGS: tuple[Rating, ...] = ("good", "bad")
 _IMAGES = "images"
 _TURN_S = 10.0
 # In a record, this word is an image's place.
@@ -35,74 +35,74 @@ _PLACE_AS_WORDS = re.compile(r"<(image)>")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeedbackBounds:
-    """How much feedback is kept.
+    """Bounds of the feedback that is kept.
 
     Attributes:
-        max_opinions_per_day: Most opinions of one visitor in a day, changed ones included.
+        max_ratings_per_day: Most ratings of one visitor in a day, changed ones included.
         max_bytes_per_day: Most bytes that one visitor adds in a day, images included.
         max_rows: Most rows of good answers, and of bad ones.
         max_bytes: Most bytes of the folder, images included.
     """
 
-    max_opinions_per_day: int = 200
+    max_ratings_per_day: int = 200
     max_bytes_per_day: int = 100 << 20
     max_rows: int = 20_000
     max_bytes: int = 2 << 30
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        for name in ("max_opinions_per_day", "max_bytes_per_day", "max_rows", "max_bytes"):
+        for name in ("max_ratings_per_day", "max_bytes_per_day", "max_rows", "max_bytes"):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
 
 
 class FeedbackFolder:
-    """Where opinions are kept. Safe for threads and for several processes.
+    """The folder of ratings. Safe for threads and for several processes.
 
     Args:
-        folder: The folder; made when the first opinion comes.
-        bounds: How much it holds.
+        folder: The folder; made with the first rating.
+        bounds: Bounds of its contents.
     """
 
     def __init__(self, folder: Path, bounds: FeedbackBounds | None = None) -> None:
         self._folder = folder
         self._bounds = bounds or FeedbackBounds()
-        self._day = _DayBook(self._bounds)
+        self._day = _DailyUse(self._bounds)
         self._turn = threading.Lock()
 
     def keep(
         self,
-        talk: Chat,
+        chat: Chat,
         position: int,
         language: str,
-        opinion: Opinion | None,
+        rating: Rating | None,
         visitor: str = "",
     ) -> None:
-        """Keeps what somebody thinks of an answer, in place of what they thought before.
+        """Saves a rating of an answer, in place of the earlier one.
 
         Args:
-            talk: The conversation.
-            position: Of the answer in it.
+            chat: The conversation.
+            position: Position of the answer in it.
             language: ISO code of the conversation's language.
-            opinion: The opinion; None takes it back.
-            visitor: Whose it is.
+            rating: The rating; None removes it.
+            visitor: Name of the visitor.
 
         Raises:
             ResourceError: If there is no more room for it, or another holds the folder for long.
             StorageError: If the folder can't be written.
         """
-        said = _from_last_image(talk.said[: position + 1])
-        image = ImageContent.read(said[0].image) if said[0].image is not None else None
-        row = _row(said, language, image)
-        data = image.data if image is not None and opinion is not None else b""
+        messages = _from_last_image(chat.messages[: position + 1])
+        image = ImageContent.read(messages[0].image) if messages[0].image is not None else None
+        row = _row(messages, language, image)
+        data = image.data if image is not None and rating is not None else b""
         with self._turn:
             self._make_private(self._folder)
             with storage.alone_in(self._folder, wait_s=_TURN_S):
                 self._require_room(row, data, visitor)
                 if data:
                     self._keep_image(row["image"], data)
-                for name in _OPINIONS:
-                    self._put(self._folder / f"{name}.jsonl", row, wanted=name == opinion)
+                for name in _RATINGS:
+                    self._put(self._folder / f"{name}.jsonl", row, wanted=name == rating)
 
     def _require_room(self, row: dict[str, Any], data: bytes, visitor: str) -> None:
         is_new = bool(data) and not (self._folder / _IMAGES / row["image"]).is_file()
@@ -143,8 +143,8 @@ class FeedbackFolder:
             folder.chmod(0o700)
 
 
-class _DayBook:
-    """What each visitor has added today."""
+class _DailyUse:
+    """The additions of each visitor today."""
 
     def __init__(self, bounds: FeedbackBounds) -> None:
         self._bounds = bounds
@@ -152,14 +152,14 @@ class _DayBook:
         self._added: dict[str, tuple[int, int]] = {}
 
     def add(self, visitor: str, num_bytes: int) -> None:
-        """Counts an opinion; raises ResourceError if it is one too many."""
+        """Counts a rating; raises ResourceError if it is one too many."""
         today = datetime.datetime.now(datetime.UTC).date()
         if today != self._day:
             self._day, self._added = today, {}
         count, size = self._added.get(visitor, (0, 0))
         count, size = count + 1, size + num_bytes
-        if count > self._bounds.max_opinions_per_day or size > self._bounds.max_bytes_per_day:
-            raise _full(f"{count} opinions of one visitor in a day")
+        if count > self._bounds.max_ratings_per_day or size > self._bounds.max_bytes_per_day:
+            raise _full(f"{count} ratings of one visitor in a day")
         self._added[visitor] = (count, size)
 
 
@@ -181,12 +181,12 @@ def _size_of(folder: Path) -> int:
 
 
 def _row(
-    said: tuple[ChatMessage, ...], language: str, image: ImageContent | None
+    messages: tuple[ChatMessage, ...], language: str, image: ImageContent | None
 ) -> dict[str, Any]:
     row: dict[str, Any] = {
         "language": language,
-        "model": said[-1].model,
-        "conversations": [_turn(part) for part in said],
+        "model": messages[-1].model,
+        "conversations": [_turn(part) for part in messages],
     }
     if image is not None:
         kind = image.media_type.partition("/")[2]
@@ -195,14 +195,14 @@ def _row(
     return {"id": config.fingerprint(row), "time": time} | row
 
 
-def _from_last_image(said: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
+def _from_last_image(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
     """Leaves out what came before the last of several images: a record has one at most."""
-    with_image = [position for position, part in enumerate(said) if part.image is not None]
-    return said[with_image[-1] :] if with_image else said
+    with_image = [position for position, part in enumerate(messages) if part.image is not None]
+    return messages[with_image[-1] :] if with_image else messages
 
 
-def _turn(said: ChatMessage) -> dict[str, str]:
-    text = _PLACE_AS_WORDS.sub(r"< \1 >", said.text)
-    if said.image is not None:
+def _turn(messages: ChatMessage) -> dict[str, str]:
+    text = _PLACE_AS_WORDS.sub(r"< \1 >", messages.text)
+    if messages.image is not None:
         text = f"{_PLACE}\n{text}"
-    return {"from": "human" if said.role == "user" else "gpt", "value": text}
+    return {"from": "human" if messages.role == "user" else "gpt", "value": text}

@@ -1,12 +1,12 @@
-"""What happens on the page: each method is what one of its parts does, and returns updates."""
+"""Handlers of the chat page's events: each returns updates of the page's parts."""
 
-import html
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError
 from palo.errors import PaloError
@@ -18,24 +18,27 @@ from palo.serve.chat_page.answering import (
 )
 from palo.serve.chat_page.chat import Chat
 from palo.serve.chat_page.examples import PageExample
-from palo.serve.chat_page.feedback import FeedbackFolder, Opinion
+from palo.serve.chat_page.feedback import FeedbackFolder, Rating
 from palo.serve.chat_page.settings import PageSettings
 from palo.webui.texts import PageTexts, notice, page_texts
 from palo.webui.visitors import KeyLogins, VisitorNames, visitor_of
 
 _LOG = logging.getLogger(__name__)
-_OPINIONS: dict[object, Opinion] = {True: "good", "Like": "good", False: "bad", "Dislike": "bad"}
-_SAVED = {"good": "saved_good", "bad": "saved_bad", None: "taken_back"}
+_RATINGS: dict[object, Rating] = {True: "good", "Like": "good", False: "bad", "Dislike": "bad"}
+_SAVED = {"good": "saved_good", "bad": "saved_bad", None: "rating_removed"}
 Updates = tuple[Any, ...]
 
 
 class ChatHandlers:
-    """The page's behaviour; what belongs to one visitor is passed in and out.
+    """The chat page's behaviour; the state of one visitor is passed in and out.
+
+    Arguments that several handlers share: `compare` tells whether two models are compared, `first`
+    and `second` are the chats with them, `code` is the ISO code of the page's language.
 
     Args:
-        settings: Of the page.
-        visitors: Who has logged in.
-        examples: What can be clicked on.
+        settings: Settings of the page.
+        visitors: The logins.
+        examples: Examples to click on.
     """
 
     def __init__(
@@ -72,30 +75,30 @@ class ChatHandlers:
         code: str,
         request: gr.Request,
     ) -> Updates:
-        """Takes a question from its field: both talks, the field, the notice."""
+        """Takes a question from its field; returns both chats, the field and the notice."""
         text, files = written["text"].strip(), written["files"]
         if not text:
             return first, second, gr.update(), notice(page_texts(code)["ask_first"], "problem")
         if self._running.busy(str(request.session_hash)):
             return first, second, gr.update(), ""
         image = Path(files[0]) if files else None
-        asked = first.asked(text, image)
-        beside = second.asked(text, image) if compare else second
-        if told := self._too_long(asked, beside, code):
-            return first, second, gr.update(), told
+        asked = first.with_question(text, image)
+        beside = second.with_question(text, image) if compare else second
+        if message := self._too_long(asked, beside, code):
+            return first, second, gr.update(), message
         return asked, beside, None, ""
 
     def ask_example(self, number: int, code: str) -> Updates:
-        """Begins a talk with an example: both talks."""
+        """Begins a chat with an example; returns both chats."""
         example = self._examples[number]
-        talk = Chat().asked(example.question(code), example.image)
-        return talk, talk
+        chat = Chat().with_question(example.question(code), example.image)
+        return chat, chat
 
     def reopen(self, compare: bool, first: Chat, second: Chat, request: gr.Request) -> Updates:
-        """Makes the last answers be given again: both talks."""
+        """Reopens the last questions, to be answered again; returns both chats."""
         if self._running.busy(str(request.session_hash)):
             return first, second
-        return first.reopened(), second.reopened() if compare else second
+        return first.without_answer(), second.without_answer() if compare else second
 
     def edit(
         self,
@@ -106,14 +109,14 @@ class ChatHandlers:
         request: gr.Request,
         event: gr.EditData,
     ) -> Updates:
-        """Asks an earlier question of the first chat in other words: both talks, the notice."""
+        """Edits an earlier question of the first chat; returns both chats and the notice."""
         text = event.value.strip() if isinstance(event.value, str) else ""
-        edited = first.edited(_shown_index(event), text)
+        edited = first.edited(_message_index(event), text)
         if not text or edited is None or self._running.busy(str(request.session_hash)):
             return first, second, ""
-        beside = second.beside(edited) if compare else second
-        if told := self._too_long(edited, beside, code):
-            return first, second, told
+        beside = second.with_edit_of(edited) if compare else second
+        if message := self._too_long(edited, beside, code):
+            return first, second, message
         return edited, beside, ""
 
     def edit_beside(
@@ -125,27 +128,27 @@ class ChatHandlers:
         request: gr.Request,
         event: gr.EditData,
     ) -> Updates:
-        """Asks an earlier question of the second chat in other words: both talks, the notice."""
-        second, first, told = self.edit(compare, second, first, code, request, event)
-        return first, second, told
+        """Edits an earlier question of the second chat; returns both chats and the notice."""
+        second, first, message = self.edit(compare, second, first, code, request, event)
+        return first, second, message
 
-    def start_anew(self, request: gr.Request) -> Updates:
-        """Forgets everything: both talks, both chats, both speeds, the field, the notice."""
+    def start_new(self, request: gr.Request) -> Updates:
+        """Begins new chats; returns both with their chatbots, speeds, the field and the notice."""
         self._running.stop(str(request.session_hash))
         return Chat(), Chat(), [], [], "", "", None, ""
 
     def stop(self, request: gr.Request) -> None:
-        """Ends the answers that run."""
+        """Ends the running answers."""
         self._running.stop(str(request.session_hash))
 
     def settle(self, first: Chat, request: gr.Request) -> Updates:
         """Returns the updates of the stop button and of the examples."""
         busy = self._running.busy(str(request.session_hash))
-        return gr.update(interactive=busy), gr.update(visible=not first.said)
+        return gr.update(interactive=busy), gr.update(visible=not first.messages)
 
     async def answer(
         self,
-        talk: Chat,
+        chat: Chat,
         model: str,
         language: str,
         temperature: float,
@@ -153,38 +156,43 @@ class ChatHandlers:
         code: str,
         request: gr.Request,
     ) -> AsyncIterator[Updates]:
-        """Answers a talk's open question: the talk, its chat, its speed, the notice."""
-        words = page_texts(code)
-        if not talk.is_open:
-            yield talk, talk.shown(words), gr.update(), gr.update()
+        """Answers a chat's open question; yields the chat, its chatbot, speed and notice."""
+        texts = page_texts(code)
+        if not chat.is_open:
+            yield chat, chat.to_gradio(texts), gr.update(), gr.update()
             return
         scope = request.request.scope
         page, visitor = str(request.session_hash), visitor_of(scope)
         try:
             running = self._running.begun(page, self._visitor_of(scope))
             with running as stop, visitor.stopping(stop):
-                yield talk, talk.shown(words, ""), "", ""
+                yield chat, chat.to_gradio(texts, ""), "", ""
                 question = ChatQuestion(
                     model=model or "",
-                    messages=tuple(talk.messages()),
+                    messages=tuple(chat.request_messages()),
                     language=language or None,
                     temperature=temperature,
                     max_tokens=int(length),
                 )
                 progress = AnswerProgress()
                 async for progress in progress_of(self._endpoint(request), question, stop):
-                    shown = talk.shown(words, progress.text)
-                    yield talk, shown, _speed(words, progress), gr.update()
-                said = talk.answered(progress.text, model, _language_of(progress))
-                yield said, said.shown(words), _speed(words, progress), _ending(words, progress)
+                    shown = chat.to_gradio(texts, progress.text)
+                    yield chat, shown, _speed(texts, progress), gr.update()
+                updated = chat.with_answer(progress.text, model, _language_of(progress))
+                yield (
+                    updated,
+                    updated.to_gradio(texts),
+                    _speed(texts, progress),
+                    _ending(texts, progress),
+                )
         except PaloError as error:
-            told = words.error(as_endpoint_error(error))
-            yield talk, talk.shown(words), "", notice(told, "problem")
+            message = texts.error(as_endpoint_error(error))
+            yield chat, chat.to_gradio(texts), "", notice(message, "problem")
 
     async def answer_beside(
         self,
         compare: bool,
-        talk: Chat,
+        chat: Chat,
         model: str,
         language: str,
         temperature: float,
@@ -192,45 +200,45 @@ class ChatHandlers:
         code: str,
         request: gr.Request,
     ) -> AsyncIterator[Updates]:
-        """Does as `answer` if two models are compared."""
+        """Answers like `answer`, if two models are compared."""
         if not compare:
-            yield talk, gr.update(), gr.update(), gr.update()
+            yield chat, gr.update(), gr.update(), gr.update()
             return
-        updates = self.answer(talk, model, language, temperature, length, code, request)
+        updates = self.answer(chat, model, language, temperature, length, code, request)
         async for update in updates:
             yield update
 
     def compare(self, compare: bool, first: Chat, second: Chat, code: str) -> Updates:
-        """Shows the second model with the same talk: its talk, its chat, its column, its list."""
-        talk = first if compare else second
+        """Shows the second model with the same chat; returns its chat, chatbot, column and list."""
+        chat = first if compare else second
         shown = gr.update(visible=compare)
-        return talk, talk.shown(page_texts(code)), shown, shown
+        return chat, chat.to_gradio(page_texts(code)), shown, shown
 
-    def judge(
-        self, talk: Chat, language: str, code: str, request: gr.Request, event: gr.LikeData
+    def rate(
+        self, chat: Chat, language: str, code: str, request: gr.Request, event: gr.LikeData
     ) -> str:
-        """Keeps an opinion of an answer that this talk holds; returns the notice."""
-        words = page_texts(code)
-        position = talk.answer_at(_shown_index(event))
+        """Saves a rating of one of the chat's answers; returns the notice."""
+        texts = page_texts(code)
+        position = chat.answer_at(_message_index(event))
         if position is None:
-            return notice(words["not_judged"], "problem")
-        opinion = _OPINIONS.get(event.liked) if isinstance(event.liked, bool | str) else None
-        spoken = talk.said[position].language or language or code
+            return notice(texts["not_rated"], "problem")
+        rating = _RATINGS.get(event.liked) if isinstance(event.liked, bool | str) else None
+        spoken = chat.messages[position].language or language or code
         try:
             visitor = self._visitor_of(request.request.scope)
-            self._feedback.keep(talk, position, spoken, opinion, visitor)
+            self._feedback.keep(chat, position, spoken, rating, visitor)
         except PaloError as error:
             _LOG.warning("feedback wasn't kept: %s", error)
-            return notice(words["not_saved"], "problem")
-        return notice(words[_SAVED[opinion]])
+            return notice(texts["not_saved"], "problem")
+        return notice(texts[_SAVED[rating]])
 
     def write(self, first: Chat, code: str) -> str:
-        """Returns the talk as a file's text."""
-        return first.written(page_texts(code))
+        """Returns the chat as the text of a file."""
+        return first.to_markdown(page_texts(code))
 
     def _too_long(self, first: Chat, second: Chat, code: str) -> str:
-        """Returns what to tell somebody whose talk can't go on; "" if it can."""
-        bounds = self._settings.talk_bounds
+        """Returns the notice for chats that are too long; "" if they aren't."""
+        bounds = self._settings.chat_bounds
         refused = bounds.problem(first) or bounds.problem(second)
         if refused is None:
             return ""
@@ -244,8 +252,8 @@ class ChatHandlers:
         return self._visitors.endpoint(visitor_of(request.request.scope))
 
 
-def _shown_index(event: gr.EditData | gr.LikeData) -> int:
-    """Returns which of the shown messages a browser means; -1 if that is none."""
+def _message_index(event: gr.EditData | gr.LikeData) -> int:
+    """Returns the index of the shown message that a browser names; -1 if it is none."""
     index: Any = event.index
     if isinstance(index, list | tuple) and index:
         index = index[0]
@@ -256,18 +264,18 @@ def _language_of(progress: AnswerProgress) -> str | None:
     return progress.reading.language if progress.reading is not None else None
 
 
-def _speed(words: PageTexts, progress: AnswerProgress) -> str:
+def _speed(texts: PageTexts, progress: AnswerProgress) -> str:
     if progress.first_s is None:
         return ""
-    line = words.speed(
+    line = texts.speed(
         speed=progress.tokens_per_s, first_s=progress.first_s, count=progress.num_tokens
     )
-    return html.escape(line)
+    return Markup.escape(line)
 
 
-def _ending(words: PageTexts, progress: AnswerProgress) -> str:
+def _ending(texts: PageTexts, progress: AnswerProgress) -> str:
     if progress.error is not None:
-        return notice(words.error(progress.error), "problem")
+        return notice(texts.error(progress.error), "problem")
     if progress.stopped:
-        return notice(words["stopped"])
-    return notice(words["at_limit"]) if progress.at_limit else ""
+        return notice(texts["stopped"])
+    return notice(texts["at_limit"]) if progress.at_limit else ""

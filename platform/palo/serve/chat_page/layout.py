@@ -1,4 +1,4 @@
-"""What is where on the page; which text each part has is said once, so that it can be changed."""
+"""The parts of the chat page, each with the names of its texts, so that languages can change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,16 +17,16 @@ _MAX_PASTED = 1_000_000
 
 @dataclass(kw_only=True)
 class ChatLayout:
-    """The parts of the page that something happens to.
+    """The parts of the page that handlers read or update.
 
     Attributes:
-        named: Parts with the properties that hold a text, and which text.
+        named: Parts with the properties that hold a text, and the names of the texts.
     """
 
     named: list[tuple[Component, Mapping[str, str]]] = field(default_factory=list)
     language: gr.Dropdown
     new_chat: gr.Button
-    chats: tuple[gr.Chatbot, gr.Chatbot]
+    chatbots: tuple[gr.Chatbot, gr.Chatbot]
     speeds: tuple[gr.HTML, gr.HTML]
     second: gr.Column
     examples: tuple[gr.Button, ...]
@@ -46,52 +46,52 @@ class ChatLayout:
     length: gr.Slider
     written: gr.Textbox
 
-    def relabelled(self, words: PageTexts) -> list[dict[str, Any]]:
+    def relabelled(self, texts: PageTexts) -> list[dict[str, Any]]:
         """Returns the updates that put every part into a language, in the order of `named`."""
         return [
-            gr.update(**{prop: words[name] for prop, name in names.items()})
+            gr.update(**{prop: texts[name] for prop, name in names.items()})
             for _, names in self.named
         ]
 
 
 class _Names:
-    """Collects which part has which text while the parts are made."""
+    """Makes parts, and collects the names of their texts."""
 
-    def __init__(self, words: PageTexts) -> None:
-        self.words = words
+    def __init__(self, texts: PageTexts) -> None:
+        self.texts = texts
         self.named: list[tuple[Component, Mapping[str, str]]] = []
 
     def __call__(self, kind: type[Any], names: Mapping[str, str], **settings: Any) -> Any:  # noqa: ANN401
-        part = kind(**{prop: self.words[name] for prop, name in names.items()}, **settings)
+        part = kind(**{prop: self.texts[name] for prop, name in names.items()}, **settings)
         self.named.append((part, names))
         return part
 
 
 def lay_out(
-    settings: PageSettings, words: PageTexts, examples: tuple[PageExample, ...]
+    settings: PageSettings, texts: PageTexts, examples: tuple[PageExample, ...]
 ) -> ChatLayout:
     """Makes the parts, within the `gr.Blocks` that is open.
 
     Args:
-        settings: Of the page.
-        words: Texts that they have at first.
-        examples: What to click on.
+        settings: Settings of the page.
+        texts: Their first texts.
+        examples: Examples to click on.
     """
-    make = _Names(words)
+    make = _Names(texts)
     with gr.Row(elem_id="head"):
         gr.HTML("<h1>PALO</h1>", elem_id="title", padding=False)
         language = make(
             gr.Dropdown,
             {"label": "interface_language"},
             choices=choices(),
-            value=words.language.code,
+            value=texts.language.code,
             filterable=False,
             elem_id="language",
             container=False,
             min_width=140,
         )
-    chats, speeds, second = _chats(make)
-    example_row, buttons = _examples(words, examples)
+    chatbots, speeds, second = _chatbots(make)
+    example_row, buttons = _examples(texts, examples)
     notice = gr.HTML("", elem_id="notice", padding=False)
     question = make(
         gr.MultimodalTextbox,
@@ -114,7 +114,7 @@ def lay_out(
     return ChatLayout(
         language=language,
         new_chat=new_chat,
-        chats=chats,
+        chatbots=chatbots,
         speeds=speeds,
         second=second,
         examples=buttons,
@@ -133,12 +133,12 @@ def lay_out(
 
 
 def _examples(
-    words: PageTexts, examples: tuple[PageExample, ...]
+    texts: PageTexts, examples: tuple[PageExample, ...]
 ) -> tuple[gr.Row, tuple[gr.Button, ...]]:
     with gr.Row(elem_id="examples") as example_row:
         buttons = tuple(
             gr.Button(
-                example.question(words.language.code),
+                example.question(texts.language.code),
                 icon=str(example.image),
                 elem_classes="example",
                 min_width=200,
@@ -148,11 +148,11 @@ def _examples(
     return example_row, buttons
 
 
-def _chats(
+def _chatbots(
     make: _Names,
 ) -> tuple[tuple[gr.Chatbot, gr.Chatbot], tuple[gr.HTML, gr.HTML], gr.Column]:
     def chat(label: str, side: str) -> tuple[gr.Chatbot, gr.HTML]:
-        # Plain text: an answer, or a question, is nobody's markup.
+        # Plain text: nothing in a question or an answer is markup.
         chatbot = make(
             gr.Chatbot,
             {"label": label, "placeholder": "about"},
@@ -183,7 +183,7 @@ def _settings_panel(make: _Names, settings: PageSettings) -> dict[str, Any]:
             answer_language = make(
                 gr.Dropdown,
                 {"label": "answer_language"},
-                choices=[(make.words["as_asked"], ""), *choices()],
+                choices=[(make.texts["as_asked"], ""), *choices()],
                 value="",
                 filterable=False,
                 elem_id="answer-language",

@@ -1,4 +1,4 @@
-"""What a chat page is made with."""
+"""Settings of the chat page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ class PageSettings:
         endpoint: The server that answers. Its key, if it has one, is used for everybody who can
             open the page.
         login: Asks everybody for a key of their own.
-        feedback: Folder on a disk for the answers that people found good or bad.
-        feedback_bounds: How much of that is kept.
-        talk_bounds: How long conversations may become.
-        quotas: How much of the page one visitor may use.
+        feedback: Folder on a disk for the answers that people rated good or bad.
+        feedback_bounds: Bounds of that folder.
+        chat_bounds: Bounds of a chat's length.
+        quotas: Quotas of visitors.
         max_image_bytes: Largest file that can be added.
         max_length: Most tokens that people can ask for.
     """
@@ -32,7 +32,7 @@ class PageSettings:
     login: bool = False
     feedback: Path = Path("runs/feedback")
     feedback_bounds: FeedbackBounds = field(default_factory=FeedbackBounds)
-    talk_bounds: ChatBounds = field(default_factory=ChatBounds)
+    chat_bounds: ChatBounds = field(default_factory=ChatBounds)
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
     max_image_bytes: int = 20 << 20
     max_length: int = 1024

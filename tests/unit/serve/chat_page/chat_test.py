@@ -19,18 +19,18 @@ def image(tmp_path):
 
 @pytest.fixture
 def talk(image):
-    begun = Chat().asked("এটি কী?", image).answered("একটি বৃত্ত।", "palo", "bn")
-    return begun.asked("রং?", None).answered("লাল।", "palo", "bn")
+    begun = Chat().with_question("এটি কী?", image).with_answer("একটি বৃত্ত।", "palo", "bn")
+    return begun.with_question("রং?", None).with_answer("লাল।", "palo", "bn")
 
 
 def test_an_image_and_a_text_are_two_messages_on_the_page_and_one_for_the_server(talk, image):
-    shown = talk.shown(_WORDS)
+    shown = talk.to_gradio(_WORDS)
     assert [message["role"] for message in shown] == ["user", "user", "assistant"] * 1 + [
         "user",
         "assistant",
     ]
     assert shown[0]["content"] == {"path": str(image), "alt_text": "ছবি"}
-    messages = list(talk.messages())
+    messages = list(talk.request_messages())
     assert [(message.role, len(message.images)) for message in messages] == [
         ("user", 1),
         ("assistant", 0),
@@ -41,25 +41,25 @@ def test_an_image_and_a_text_are_two_messages_on_the_page_and_one_for_the_server
 
 
 def test_an_answer_is_shown_while_it_comes(talk):
-    asked = talk.asked("আর?", None)
-    assert asked.shown(_WORDS, "")[-1] == {"role": "assistant", "content": "…"}
-    assert asked.shown(_WORDS, "হ্যাঁ")[-1] == {"role": "assistant", "content": "হ্যাঁ"}
+    asked = talk.with_question("আর?", None)
+    assert asked.to_gradio(_WORDS, "")[-1] == {"role": "assistant", "content": "…"}
+    assert asked.to_gradio(_WORDS, "হ্যাঁ")[-1] == {"role": "assistant", "content": "হ্যাঁ"}
     assert asked.is_open
     assert not talk.is_open
 
 
 def test_answering_again_drops_the_last_answer_alone(talk):
-    again = talk.reopened()
-    assert (again.is_open, len(again.said)) == (True, 3)
-    assert again.reopened() == again
-    assert Chat().reopened() == Chat()
+    again = talk.without_answer()
+    assert (again.is_open, len(again.messages)) == (True, 3)
+    assert again.without_answer() == again
+    assert Chat().without_answer() == Chat()
 
 
 def test_a_question_in_other_words_drops_what_came_after_it_and_keeps_its_image(talk, image):
     edited = talk.edited(1, "কয়টি?")
-    (question,) = edited.said
+    (question,) = edited.messages
     assert (question.text, question.image, edited.is_open) == ("কয়টি?", image, True)
-    assert len(talk.edited(3, "রং কী?").said) == 3
+    assert len(talk.edited(3, "রং কী?").messages) == 3
     assert [talk.edited(index, "লাল?") for index in (2, 4, 5, -1)] == [None] * 4
 
 
@@ -73,35 +73,41 @@ def test_a_question_in_other_words_drops_what_came_after_it_and_keeps_its_image(
     ],
 )
 def test_a_talk_ends_where_it_is_too_long(talk, bounds, code):
-    assert bounds.problem(talk.asked("আর কী?", None)) == code
+    assert bounds.problem(talk.with_question("আর কী?", None)) == code
     assert bounds.problem(Chat()) is None
 
 
 def test_an_edit_keeps_what_each_model_had_said_before_it(talk):
     edited = talk.edited(3, "রং কী?")
-    other = Chat().asked("এটি কী?", None).answered("একটি তারা।", "other", "bn")
-    beside = other.asked("রং?", None).answered("নীল।", "other", "bn").beside(edited)
-    assert [said.text for said in beside.said] == ["এটি কী?", "একটি তারা।", "রং কী?"]
-    assert Chat().asked("রং?", None).beside(edited) == edited
-    assert Chat().beside(edited) == edited
+    other = Chat().with_question("এটি কী?", None).with_answer("একটি তারা।", "other", "bn")
+    beside = (
+        other.with_question("রং?", None).with_answer("নীল।", "other", "bn").with_edit_of(edited)
+    )
+    assert [said.text for said in beside.messages] == ["এটি কী?", "একটি তারা।", "রং কী?"]
+    assert Chat().with_question("রং?", None).with_edit_of(edited) == edited
+    assert Chat().with_edit_of(edited) == edited
 
 
 def test_a_question_without_an_answer_gives_way_to_the_next(talk):
-    assert talk.asked("ক?", None).asked("খ?", None) == talk.asked("খ?", None)
+    assert talk.with_question("ক?", None).with_question("খ?", None) == talk.with_question(
+        "খ?", None
+    )
 
 
 def test_an_answer_without_words_is_none(talk):
-    assert talk.asked("ক?", None).answered("", "palo", None) == talk.asked("ক?", None)
+    assert talk.with_question("ক?", None).with_answer("", "palo", None) == talk.with_question(
+        "ক?", None
+    )
 
 
 def test_a_file_that_is_no_image_is_told(tmp_path):
     (tmp_path / "a.png").write_bytes(b"<svg onload=alert(1)>")
     with pytest.raises(ImageError):
-        list(Chat().asked("?", tmp_path / "a.png").messages())
+        list(Chat().with_question("?", tmp_path / "a.png").request_messages())
 
 
 def test_a_talk_can_be_kept_as_a_file(talk):
-    written = talk.written(_WORDS)
+    written = talk.to_markdown(_WORDS)
     assert written.startswith("**আপনি**\n\n[ছবি]\n\nএটি কী?\n\n---\n\n**palo**\n\nএকটি বৃত্ত।")
     assert written.endswith("লাল।\n")
-    assert Chat().asked("x", Path("none.png")).written(_WORDS).count("[ছবি]") == 1
+    assert Chat().with_question("x", Path("none.png")).to_markdown(_WORDS).count("[ছবি]") == 1

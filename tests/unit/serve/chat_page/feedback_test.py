@@ -21,8 +21,12 @@ def folder(tmp_path):
 def talk(tmp_path):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(_PNG + name.encode())
-    begun = Chat().asked("اس میں کیا ہے؟", tmp_path / "a.png").answered("دائرہ۔", "palo", "ur")
-    return begun.asked("<image> کیا ہے؟", None).answered("نشان <image>۔", "palo", "ur")
+    begun = (
+        Chat()
+        .with_question("اس میں کیا ہے؟", tmp_path / "a.png")
+        .with_answer("دائرہ۔", "palo", "ur")
+    )
+    return begun.with_question("<image> کیا ہے؟", None).with_answer("نشان <image>۔", "palo", "ur")
 
 
 def _rows(folder, name):
@@ -71,7 +75,7 @@ def test_another_opinion_takes_the_place_of_the_first_and_can_be_taken_back(fold
 
 
 def test_of_two_images_the_last_one_makes_the_record(folder, talk, tmp_path):
-    longer = talk.asked("اور یہ؟", tmp_path / "b.png").answered("مربع۔", "palo", "ur")
+    longer = talk.with_question("اور یہ؟", tmp_path / "b.png").with_answer("مربع۔", "palo", "ur")
     FeedbackFolder(folder).keep(longer, 5, "ur", "good")
     record = _parsed(folder, *_rows(folder, "good"))
     assert isinstance(record, Record)
@@ -79,7 +83,9 @@ def test_of_two_images_the_last_one_makes_the_record(folder, talk, tmp_path):
 
 
 def test_a_talk_without_an_image_is_a_record_of_text(folder):
-    FeedbackFolder(folder).keep(Chat().asked("?", None).answered("!", "m", None), 1, "en", "good")
+    FeedbackFolder(folder).keep(
+        Chat().with_question("?", None).with_answer("!", "m", None), 1, "en", "good"
+    )
     record = _parsed(folder, *_rows(folder, "good"))
     assert isinstance(record, Record)
     assert record.image is None
@@ -87,6 +93,6 @@ def test_a_talk_without_an_image_is_a_record_of_text(folder):
 
 def test_a_folder_that_can_not_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    talk = Chat().asked("?", None).answered("!", "m", None)
+    talk = Chat().with_question("?", None).with_answer("!", "m", None)
     with pytest.raises(PaloError):
         FeedbackFolder(tmp_path / "file").keep(talk, 1, "en", "good")
