@@ -60,6 +60,9 @@ def page_application(settings: PageSettings) -> "Application":
     Args:
         settings: Settings of the page.
 
+    Args:
+        settings: Settings of the page.
+
     Raises:
         ConfigError: If a setting is out of range.
     """

@@ -38,6 +38,9 @@ def render_login(code: str, problem: str = "", *, about: str) -> Markup:
 async def key_of_form(request: Request) -> str:
     """Returns the key of the login's form.
 
+    Args:
+        request: The request.
+
     Raises:
         ValueError: If it is no such form.
         KeyError: If it has no key.
@@ -91,7 +94,11 @@ class LoginLimit:
         return 0.0
 
     def succeeded(self, address: str) -> None:
-        """Takes out an attempt that has begun."""
+        """Takes out an attempt that has begun.
+
+        Args:
+            address: The address of the attempt.
+        """
         for attempts in (self._attempts(address), self._all):
             if attempts:
                 attempts.pop()

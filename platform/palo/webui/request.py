@@ -53,29 +53,51 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
 
 
 def path_in(scope: Scope) -> str:
-    """Returns the path of a request within the page, without a slash at its beginning."""
+    """Returns the path of a request within the page, without a slash at its beginning.
+
+    Args:
+        scope: The request.
+    """
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")).removeprefix("/")
 
 
 def with_path(scope: Scope, path: str) -> Scope:
-    """Returns a request for another path within the page."""
+    """Returns a request for another path within the page.
+
+    Args:
+        scope: The request.
+        path: Path within the page.
+    """
     full = f"{scope.get('root_path', '')}/{path}"
     return {**scope, "path": full, "raw_path": full.encode()}
 
 
 def is_asset(path: str) -> bool:
-    """Tells whether a path names a file of Gradio itself."""
+    """Tells whether a path names a file of Gradio itself.
+
+    Args:
+        path: Path within the page.
+    """
     return path.startswith(_ASSETS)
 
 
 def is_stream(path: str) -> bool:
-    """Tells whether the answer under a path lasts for as long as a visitor stays."""
+    """Tells whether the answer under a path lasts for as long as a visitor stays.
+
+    Args:
+        path: Path within the page.
+    """
     return path == EVENTS or path.startswith(HEARTBEAT)
 
 
 def is_used(path: str, method: str) -> bool:
-    """Tells whether the page uses a path with a method."""
+    """Tells whether the page uses a path with a method.
+
+    Args:
+        path: Path within the page.
+        method: HTTP method.
+    """
     for prefix, methods in _PREFIXES.items():
         if path.startswith(prefix):
             return method in methods
@@ -83,7 +105,11 @@ def is_used(path: str, method: str) -> bool:
 
 
 def cookies_of(headers: Headers) -> dict[str, str]:
-    """Returns the cookies of a request whose values are as plain as ours; of two, the first."""
+    """Returns the cookies of a request whose values are as plain as ours; of two, the first.
+
+    Args:
+        headers: Headers of the request.
+    """
     found: dict[str, str] = {}
     for header in headers.getlist("cookie"):
         for part in header.split(";"):
@@ -98,6 +124,9 @@ def visitor_cookie(scope: Scope) -> str:
 
     Browsers don't tell ports apart: pages on two ports of a machine need two names. With TLS, the
     prefix keeps other hosts and plain HTTP from setting it.
+
+    Args:
+        scope: The request.
     """
     port = Headers(scope=scope).get("host", "").rpartition("]")[2].partition(":")[2]
     prefix = "__Host-" if scope.get("scheme") == "https" else ""
@@ -107,7 +136,12 @@ def visitor_cookie(scope: Scope) -> str:
 def without_cookies(
     headers: Iterable[tuple[bytes, bytes]], language: str | None
 ) -> list[tuple[bytes, bytes]]:
-    """Returns headers with the cookie of the language, and no other."""
+    """Returns headers with the cookie of the language, and no other.
+
+    Args:
+        headers: Names and values.
+        language: Value of the language's cookie; None without one.
+    """
     kept = [(name, value) for name, value in headers if name.lower() != b"cookie"]
     if language is not None:
         kept.append((b"cookie", f"{LANGUAGE_COOKIE}={language}".encode()))
@@ -129,7 +163,12 @@ def address_of(scope: Scope, *, trust_forwarded_for: bool) -> str:
 
 
 async def read_whole(receive: Receive, body: IO[bytes]) -> bool:
-    """Reads a body into a file; returns False if its client left before the end."""
+    """Reads a body into a file; returns False if its client left before the end.
+
+    Args:
+        receive: Gives the messages of the request, as ASGI defines it.
+        body: The file.
+    """
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -140,7 +179,12 @@ async def read_whole(receive: Receive, body: IO[bytes]) -> bool:
 
 
 def replayed(body: IO[bytes], receive: Receive) -> Receive:
-    """Returns a `receive` that gives a whole body, and then the messages that follow."""
+    """Returns a `receive` that gives a whole body, and then the messages that follow.
+
+    Args:
+        body: The body.
+        receive: Gives the messages that follow.
+    """
     body.seek(0, os.SEEK_END)
     size = body.tell()
     body.seek(0)

@@ -38,7 +38,11 @@ class PageTexts:
         return self.texts[name]
 
     def error(self, error: EndpointError) -> str:
-        """Returns the message for an error."""
+        """Returns the message for an error.
+
+        Args:
+            error: The error.
+        """
         seconds = math.ceil(_RETRY_S if error.retry_after_s is None else error.retry_after_s)
         message = self.errors[error.code].format(seconds=isolated(seconds))
         if error.request_id is None:
@@ -59,7 +63,11 @@ class PageTexts:
 
 
 def isolated(value: object) -> str:
-    """Returns a value so that it keeps its own direction within a line of the other one."""
+    """Returns a value so that it keeps its own direction within a line of the other one.
+
+    Args:
+        value: The value.
+    """
     return f"\u2068{value}\u2069"
 
 
@@ -74,7 +82,11 @@ def notice(text: str, kind: Literal["news", "problem", "hint"] = "news") -> Mark
 
 
 def page_texts(code: str) -> PageTexts:
-    """Returns the texts of a language; English ones for a language that has none yet."""
+    """Returns the texts of a language; English ones for a language that has none yet.
+
+    Args:
+        code: ISO code of the language.
+    """
     return read_texts(_FOLDER, code)
 
 

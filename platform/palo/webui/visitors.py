@@ -58,12 +58,20 @@ class Visitor(Generic[T]):
     stops: set[asyncio.Event] = field(default_factory=set)
 
     def session(self, number: str) -> str:
-        """Returns the page's name for a session, which a browser only numbers."""
+        """Returns the page's name for a session, which a browser only numbers.
+
+        Args:
+            number: The browser's number of the session.
+        """
         return f"{self.id}-{number}"
 
     @contextmanager
     def stopping(self, stop: asyncio.Event) -> Iterator[None]:
-        """Sets an event when they are gone, for the length of the block."""
+        """Sets an event when they are gone, for the length of the block.
+
+        Args:
+            stop: The event.
+        """
         self.stops.add(stop)
         try:
             yield
@@ -71,7 +79,11 @@ class Visitor(Generic[T]):
             self.stops.discard(stop)
 
     def add_file(self, path: str) -> None:
-        """Remembers an upload; of very many, the oldest are forgotten."""
+        """Remembers an upload; of very many, the oldest are forgotten.
+
+        Args:
+            path: Path of the file.
+        """
         self.files[path] = None
         self.files.move_to_end(path)
         while len(self.files) > _MAX_FILES:
@@ -105,7 +117,11 @@ class Tokens(Generic[T]):
         return token
 
     def visitor(self, token: str | None) -> Visitor[T] | None:
-        """Returns the visitor of a token; None if it is unknown or has expired."""
+        """Returns the visitor of a token; None if it is unknown or has expired.
+
+        Args:
+            token: The token; None without a cookie.
+        """
         found = self._known.get(_id_of(token)) if token is not None else None
         if found is None or found.ends_s <= time.monotonic():
             return None
@@ -113,16 +129,28 @@ class Tokens(Generic[T]):
         return found
 
     def value(self, token: str | None) -> T | None:
-        """Returns the value of a login; None if its token is unknown or has expired."""
+        """Returns the value of a login; None if its token is unknown or has expired.
+
+        Args:
+            token: The token; None without a cookie.
+        """
         found = self.visitor(token)
         return found.value if found is not None else None
 
     def knows(self, token: str | None) -> bool:
-        """Tells whether a token is known and valid."""
+        """Tells whether a token is known and valid.
+
+        Args:
+            token: The token; None without a cookie.
+        """
         return self.visitor(token) is not None
 
     def revoke(self, token: str | None) -> None:
-        """Ends a login and all answers that are open for it."""
+        """Ends a login and all answers that are open for it.
+
+        Args:
+            token: The token; None without a cookie.
+        """
         if token is not None:
             self._forget(_id_of(token))
 
@@ -130,6 +158,9 @@ class Tokens(Generic[T]):
         """Tells whether a visitor may stay; looks at their key again when it is time.
 
         One request asks; those that come meanwhile don't wait for it.
+
+        Args:
+            visitor: The visitor.
         """
         now = time.monotonic()
         if visitor.gone.is_set() or visitor.ends_s <= now:
@@ -142,7 +173,11 @@ class Tokens(Generic[T]):
         return not visitor.gone.is_set()
 
     async def is_still_good(self, value: T) -> bool:
-        """Tells whether the value of a login, such as a key, is still valid."""
+        """Tells whether the value of a login, such as a key, is still valid.
+
+        Args:
+            value: The value.
+        """
         return True
 
     def _make_room(self, owner: str, now: float) -> None:
@@ -170,19 +205,39 @@ class Authenticator(Protocol):
     """Checks keys, and the tokens that browsers get for them."""
 
     async def admit(self, key: str) -> str:
-        """Returns a new visitor's token; raises EndpointError if the key is not valid."""
+        """Returns a new visitor's token; raises EndpointError if the key is not valid.
+
+        Args:
+            key: The key.
+        """
 
     def visitor(self, token: str | None) -> Visitor[Any] | None:
-        """Returns the visitor of a token; None if it is not valid."""
+        """Returns the visitor of a token; None if it is not valid.
+
+        Args:
+            token: The token; None without a cookie.
+        """
 
     async def confirm(self, visitor: Visitor[Any]) -> bool:
-        """Tells whether a visitor may stay; looks at their key again when it is time."""
+        """Tells whether a visitor may stay; looks at their key again when it is time.
+
+        Args:
+            visitor: The visitor.
+        """
 
     def revoke(self, token: str | None) -> None:
-        """Ends a login."""
+        """Ends a login.
+
+        Args:
+            token: The token; None without a cookie.
+        """
 
     def about(self, code: str) -> str:
-        """Returns the purpose of the page, in a language."""
+        """Returns the purpose of the page, in a language.
+
+        Args:
+            code: ISO code of the language.
+        """
 
 
 class KeyLogins(Tokens[str]):
@@ -198,6 +253,9 @@ class KeyLogins(Tokens[str]):
 
     async def admit(self, key: str) -> str:
         """Returns a new visitor's token.
+
+        Args:
+            key: The key.
 
         Raises:
             EndpointError: If the server doesn't take the key, or can't be asked.
@@ -221,11 +279,19 @@ class KeyLogins(Tokens[str]):
         return True
 
     def endpoint(self, visitor: Visitor[str] | None) -> Endpoint:
-        """Returns the server with a visitor's key; without a key for an unknown visitor."""
+        """Returns the server with a visitor's key; without a key for an unknown visitor.
+
+        Args:
+            visitor: The visitor; None if unknown.
+        """
         return dataclasses.replace(self._endpoint, api_key=visitor.value if visitor else None)
 
     def about(self, code: str) -> str:
-        """Returns the purpose of the page, in a language."""
+        """Returns the purpose of the page, in a language.
+
+        Args:
+            code: ISO code of the language.
+        """
         return page_texts(code)["about"]
 
     async def _check(self, key: str) -> None:
@@ -235,12 +301,20 @@ class KeyLogins(Tokens[str]):
 
 
 def can_be_key(text: str) -> bool:
-    """Tells whether a text has the form of a key, before the server is asked."""
+    """Tells whether a text has the form of a key, before the server is asked.
+
+    Args:
+        text: The text.
+    """
     return _KEY.fullmatch(text) is not None
 
 
 def visitor_of(scope: MutableMapping[str, Any]) -> Visitor[Any]:
-    """Returns the visitor of a request that has passed authentication."""
+    """Returns the visitor of a request that has passed authentication.
+
+    Args:
+        scope: The request.
+    """
     visitor = scope["state"]["visitor"]
     assert isinstance(visitor, Visitor)
     return visitor

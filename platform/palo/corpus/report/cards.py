@@ -90,7 +90,11 @@ def sample_card(item: ShownSample, image: str | None) -> Card:
 
 
 def record_card(record: Record) -> Card:
-    """Returns a record's turns as a card."""
+    """Returns a record's turns as a card.
+
+    Args:
+        record: The record.
+    """
     return Card(
         name=record.record_id,
         language=record.language,
@@ -131,12 +135,20 @@ def near_duplicate_card(first: Record | None, row: Dropped) -> Card:
 
 
 def cards_html(cards: Sequence[Card]) -> Markup:
-    """Returns cards side by side, as far as there is room."""
+    """Returns cards side by side, as far as there is room.
+
+    Args:
+        cards: The cards.
+    """
     return TEMPLATES.macro("grid", cards, file="cards.html")
 
 
 def reason_of(row: Dropped) -> str:
-    """Returns why a row was left out, with what was seen."""
+    """Returns why a row was left out, with what was seen.
+
+    Args:
+        row: The row.
+    """
     return f"{row.reason}: {row.detail}" if row.detail else row.reason
 
 

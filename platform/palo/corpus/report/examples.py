@@ -114,6 +114,10 @@ def _first_of(corpus: Path, detail: str) -> Record | None:
 
 
 def in_order(counts: Mapping[str, int]) -> list[str]:
-    """Returns languages in the registry's order, then what the registry lacks."""
+    """Returns languages in the registry's order, then what the registry lacks.
+
+    Args:
+        counts: Values by language.
+    """
     known = [code for code in languages.codes() if code in counts]
     return known + sorted(set(counts) - set(known))

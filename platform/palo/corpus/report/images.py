@@ -31,11 +31,19 @@ class ImageViewer:
         self._paths = _paths_of(corpus.folder, set(image_ids))
 
     def path(self, image_id: str) -> str | None:
-        """Returns where one of the files with this content lay when the corpus was built."""
+        """Returns where one of the files with this content lay when the corpus was built.
+
+        Args:
+            image_id: Hash of the image.
+        """
         return self._paths.get(image_id)
 
     def data_uri(self, image_id: str) -> str | None:
-        """Returns an image as a data URI, or None if its file is gone or another by now."""
+        """Returns an image as a data URI, or None if its file is gone or another by now.
+
+        Args:
+            image_id: Hash of the image.
+        """
         pixels = self._pixels(image_id)
         if pixels is None:
             return None

@@ -29,13 +29,23 @@ class ShownSample(NamedTuple):
 
 
 def shown(sample: Sample, tokenizer: TextTokenizer, image: str | None) -> ShownSample:
-    """Returns what there is to show of a sample."""
+    """Returns what there is to show of a sample.
+
+    Args:
+        sample: The sample.
+        tokenizer: The corpus's tokenizer.
+        image: Path of its image when the corpus was built; None without one.
+    """
     parts = stretches(sample.input_ids.tolist(), sample.label_spans.tolist(), tokenizer)
     return ShownSample(sample, tuple(parts), image)
 
 
 def turns_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Returns who says what in a row that may be anything but a good record."""
+    """Returns who says what in a row that may be anything but a good record.
+
+    Args:
+        row: The row's fields.
+    """
     conversations = row.get("conversations")
     if not isinstance(conversations, Sequence) or isinstance(conversations, str):
         return []

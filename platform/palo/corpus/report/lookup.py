@@ -72,7 +72,13 @@ def find(corpus: Path, name: str) -> Found:
 
 
 def find_at(corpus: Path, source: str, place: int) -> Found:
-    """Returns what became of the row at a place of a source; perhaps nothing."""
+    """Returns what became of the row at a place of a source; perhaps nothing.
+
+    Args:
+        corpus: Folder of the corpus.
+        source: Name of the source.
+        place: Place of the row in the source.
+    """
     record: Record | None = None
     samples: list[Sample] = []
     path = _file_at(corpus / "records" / source, place)

@@ -48,7 +48,11 @@ class ReportSettings:
 
 
 def report_path(corpus: Path) -> Path:
-    """Returns where the report of a corpus lies."""
+    """Returns where the report of a corpus lies.
+
+    Args:
+        corpus: Folder of the corpus.
+    """
     return corpus / "report" / "index.html"
 
 
@@ -79,7 +83,13 @@ def write_report(
 
 
 def report_page(corpus: Corpus, settings: ReportSettings, tokenizer: TextTokenizer) -> str:
-    """Returns the report of a corpus as HTML."""
+    """Returns the report of a corpus as HTML.
+
+    Args:
+        corpus: The corpus.
+        settings: How much it shows.
+        tokenizer: The corpus's tokenizer.
+    """
     manifest = corpus.manifest
     examples = dropped_examples(corpus.folder, manifest.stages, settings.examples)
     repeated = {key: rows for key, rows in examples.items() if key[0] == "near_duplicate"}

@@ -18,17 +18,30 @@ _OVERFLOW = {"split": "are split between rounds", "truncate": "are cut off"}
 
 
 def number(value: float) -> Markup:
-    """Returns a number as a table has it; nothing is faint."""
+    """Returns a number as a table has it; nothing is faint.
+
+    Args:
+        value: The number.
+    """
     return Markup(f"{value:,}") if value else _NOTHING  # noqa: S704 - a number
 
 
 def share(part: float, whole: float) -> str:
-    """Returns a share in percent."""
+    """Returns a share in percent.
+
+    Args:
+        part: The part.
+        whole: The whole.
+    """
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
 def figures(manifest: Manifest) -> Markup:
-    """Returns the figures that matter most."""
+    """Returns the figures that matter most.
+
+    Args:
+        manifest: The corpus's manifest.
+    """
     first, last = manifest.stages[0], manifest.stages[-1]
     counts = manifest.languages
     values = {
@@ -47,7 +60,11 @@ def figures(manifest: Manifest) -> Markup:
 
 
 def short(value: float) -> str:
-    """Returns a large number with three digits: 1.23 M."""
+    """Returns a large number with three digits: 1.23 M.
+
+    Args:
+        value: The number.
+    """
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= size:
             return f"{value / size:.3g}{unit}"
@@ -55,7 +72,11 @@ def short(value: float) -> str:
 
 
 def account(stages: Sequence[StageCount]) -> Markup:
-    """Returns where each row went: rows in and out of each step, and why some were left out."""
+    """Returns where each row went: rows in and out of each step, and why some were left out.
+
+    Args:
+        stages: The account of each step.
+    """
     steps = table(
         "Rows through the steps of the build: in = out + left out, each time.",
         ("step", "in", "out", "left out", "share"),
@@ -89,7 +110,11 @@ def account(stages: Sequence[StageCount]) -> Markup:
 
 
 def by_language(manifest: Manifest) -> Markup:
-    """Returns how much there is in each language, and of which source."""
+    """Returns how much there is in each language, and of which source.
+
+    Args:
+        manifest: The corpus's manifest.
+    """
     counts = {count.language: count for count in manifest.languages}
     absent = [languages.get(code).name for code in languages.codes() if code not in counts]
     most = max((count.num_records for count in counts.values()), default=0) or 1
@@ -133,7 +158,11 @@ def _low(codes: Mapping[str, object]) -> frozenset[str]:
 
 
 def lengths(manifest: Manifest) -> Markup:
-    """Returns how long samples are in each language, and what was split or cut for its length."""
+    """Returns how long samples are in each language, and what was split or cut for its length.
+
+    Args:
+        manifest: The corpus's manifest.
+    """
     limits = manifest.settings.get("limits", {})
     limit = limits.get("max_text_tokens")
     low = _low({count.language: 1 for count in manifest.languages})
@@ -214,7 +243,11 @@ def _shape(
 
 
 def mixture(manifest: Manifest) -> Markup:
-    """Returns what the mixture took of each language, and what it left."""
+    """Returns what the mixture took of each language, and what it left.
+
+    Args:
+        manifest: The corpus's manifest.
+    """
     taken = Counter({count.language: count.num_records for count in manifest.languages})
     left: Counter[str] = Counter()
     for stage in manifest.stages:
@@ -239,7 +272,11 @@ def mixture(manifest: Manifest) -> Markup:
 
 
 def settings(manifest: Manifest) -> Markup:
-    """Returns what made the corpus."""
+    """Returns what made the corpus.
+
+    Args:
+        manifest: The corpus's manifest.
+    """
     facts = {
         "fingerprint": manifest.fingerprint,
         "template": manifest.template,

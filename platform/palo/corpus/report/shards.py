@@ -67,13 +67,21 @@ class Dropped:
 
 
 def files_of(corpus: Path, part: Part) -> list[Path]:
-    """Returns the files of one part of a corpus in order; none where the part is missing."""
+    """Returns the files of one part of a corpus in order; none where the part is missing.
+
+    Args:
+        corpus: Folder of the corpus.
+        part: The part.
+    """
     folder = corpus / part
     return sorted(folder.rglob("*.parquet")) if folder.is_dir() else []
 
 
 def part_of(path: Path) -> Part:
     """Tells what a shard holds by its columns.
+
+    Args:
+        path: The file.
 
     Raises:
         DataError: If it is no shard of a corpus.
@@ -94,18 +102,32 @@ def part_of(path: Path) -> Part:
 
 
 def step_of(path: Path) -> str:
-    """Returns the step that wrote a file of the quarantine: quarantine/<step>/<source>/<file>."""
+    """Returns the step that wrote a file of the quarantine: quarantine/<step>/<source>/<file>.
+
+    Args:
+        path: The file.
+    """
     return path.parent.parent.name
 
 
 def read_records(path: Path, filters: Sequence[Any] | None = None) -> Iterator[Record]:
-    """Yields the records of a file, all or those that pass pyarrow's filters."""
+    """Yields the records of a file, all or those that pass pyarrow's filters.
+
+    Args:
+        path: The file.
+        filters: Filters of pyarrow; None for all rows.
+    """
     table = storage.read_table(path, columns=RECORD_SCHEMA.names, filters=filters)
     return records_of(table)
 
 
 def read_samples(path: Path, filters: Sequence[Any] | None = None) -> Iterator[Sample]:
-    """Yields the samples of a file, all or those that pass pyarrow's filters."""
+    """Yields the samples of a file, all or those that pass pyarrow's filters.
+
+    Args:
+        path: The file.
+        filters: Filters of pyarrow; None for all rows.
+    """
     table = storage.read_table(path, columns=SAMPLE_SCHEMA.names, filters=filters)
     return (_sample_of(row) for row in _rows(table))
 
@@ -123,7 +145,12 @@ def _sample_of(row: Mapping[str, Any]) -> Sample:
 
 
 def read_dropped(path: Path, filters: Sequence[Any] | None = None) -> Iterator[Dropped]:
-    """Yields the rows of a file of the quarantine, all or those that pass pyarrow's filters."""
+    """Yields the rows of a file of the quarantine, all or those that pass pyarrow's filters.
+
+    Args:
+        path: The file.
+        filters: Filters of pyarrow; None for all rows.
+    """
     table = storage.read_table(path, columns=QUARANTINE_SCHEMA.names, filters=filters)
     first = int(path.stem)
     start = first - offset_of(first)  # all rows of a file come from one file of the source
@@ -148,7 +175,11 @@ class DropChoice(NamedTuple):
     languages: tuple[str, ...] = ()
 
     def rows(self, corpus: Path) -> Iterator[Dropped]:
-        """Yields the wanted rows of a corpus in order."""
+        """Yields the wanted rows of a corpus in order.
+
+        Args:
+            corpus: Folder of the corpus.
+        """
         pairs = (("reason", self.reasons), ("language", self.languages))
         filters = [(name, "in", list(values)) for name, values in pairs if values]
         for path in files_of(corpus, "quarantine"):

@@ -79,7 +79,11 @@ class Inspector:
         return tokenizer_of(self.folder, self.corpus.manifest, self._tokenizer_folder)
 
     def account(self, count: int) -> str:
-        """Returns where each row went, with examples of those that were left out."""
+        """Returns where each row went, with examples of those that were left out.
+
+        Args:
+            count: Examples of each reason.
+        """
         if self.is_finished:
             manifest = self.corpus.manifest
             examples = dropped_examples(self.folder, manifest.stages, count)
@@ -90,7 +94,13 @@ class Inspector:
         return f"The build of {self.folder} is not finished.\n\n{listed}"
 
     def of_language(self, code: str, count: int, seed: int) -> list[ShownSample]:
-        """Returns samples of a language, chosen at random."""
+        """Returns samples of a language, chosen at random.
+
+        Args:
+            code: ISO code of the language.
+            count: How many samples.
+            seed: Decides which ones.
+        """
         numbers = sample_numbers(self.corpus, count, seed, [code])
         if not numbers:
             raise DataError(
@@ -102,6 +112,9 @@ class Inspector:
 
     def sample(self, number: int) -> list[ShownSample]:
         """Returns one sample.
+
+        Args:
+            number: Number of the sample.
 
         Raises:
             DataError: If there is none of this number.
@@ -115,7 +128,11 @@ class Inspector:
         return self._shown(self.corpus.read([number]))
 
     def row(self, name: str) -> tuple[list[Item], list[str]]:
-        """Returns what became of one row, and the same as lines for a terminal."""
+        """Returns what became of one row, and the same as lines for a terminal.
+
+        Args:
+            name: Its name, as `find` takes it.
+        """
         found = find(self.folder, name)
         samples = self._shown(found.samples) if found.samples else []
         records = [] if found.record is None else [found.record]
@@ -147,7 +164,12 @@ class Inspector:
         ]
 
     def write_report(self, samples: int, seed: int) -> Path:
-        """Writes the corpus's report anew; returns where it lies."""
+        """Writes the corpus's report anew; returns where it lies.
+
+        Args:
+            samples: Samples of each language.
+            seed: Decides which ones.
+        """
         settings = ReportSettings(samples=samples, seed=seed)
         return write_report(self.folder, settings, self._tokenizer_folder)
 
@@ -156,14 +178,25 @@ class Inspector:
         return report_page(self.corpus, ReportSettings(), self.tokenizer)
 
     def export(self, target: Path, reasons: tuple[str, ...], codes: tuple[str, ...]) -> int:
-        """Writes rows that were left out to a file, for repair; returns how many."""
+        """Writes rows that were left out to a file, for repair; returns how many.
+
+        Args:
+            target: The file to write.
+            reasons: Reasons of rows; empty takes all.
+            codes: ISO codes of languages; empty takes all.
+        """
         manifest = self.corpus.manifest if self.is_finished else None
         return export_quarantine(
             self.folder, manifest, target, DropChoice(reasons=reasons, languages=codes)
         )
 
     def page(self, title: str, items: Sequence[Item]) -> str:
-        """Returns rows as a page with their images."""
+        """Returns rows as a page with their images.
+
+        Args:
+            title: Title of the page.
+            items: The rows.
+        """
         ids = [
             item.sample.image_id
             for item in items
@@ -185,7 +218,11 @@ def _card(item: Item, viewer: ImageViewer | None) -> Card:
 
 
 def lines_of(items: Sequence[Item]) -> Iterator[str]:
-    """Yields rows as lines for a terminal, a blank line after each row."""
+    """Yields rows as lines for a terminal, a blank line after each row.
+
+    Args:
+        items: The rows.
+    """
     for item in items:
         if isinstance(item, Record):
             yield from terminal.record_lines(item)

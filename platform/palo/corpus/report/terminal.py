@@ -17,7 +17,12 @@ _INDENT = "    "
 
 
 def overview(manifest: Manifest, examples: Mapping[tuple[str, str], Sequence[Dropped]]) -> str:
-    """Returns the account of a corpus: rows, languages, and what was left out with examples."""
+    """Returns the account of a corpus: rows, languages, and what was left out with examples.
+
+    Args:
+        manifest: The corpus's manifest.
+        examples: Some of the rows that were left out, by step and reason.
+    """
     steps = [("step", "in", "out", "left out")] + [
         (s.name.replace("_", " "), f"{s.rows_in:,}", f"{s.rows_out:,}", f"{s.num_dropped:,}")
         for s in manifest.stages
@@ -42,7 +47,12 @@ def overview(manifest: Manifest, examples: Mapping[tuple[str, str], Sequence[Dro
 def left_out(
     stages: Sequence[StageCount], examples: Mapping[tuple[str, str], Sequence[Dropped]]
 ) -> str:
-    """Returns why rows were left out, by reason and language, with examples."""
+    """Returns why rows were left out, by reason and language, with examples.
+
+    Args:
+        stages: The account of each step.
+        examples: Some of the rows that were left out, by step and reason.
+    """
     parts: list[str] = []
     for stage in stages:
         for reason, by_language in stage.dropped.items():
@@ -77,7 +87,11 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def sample_lines(item: ShownSample) -> Iterator[str]:
-    """Yields a sample as the model sees it: trained tokens green, the others dim."""
+    """Yields a sample as the model sees it: trained tokens green, the others dim.
+
+    Args:
+        item: The sample.
+    """
     sample = item.sample
     num_trained = sum(part.num_tokens for part in item.parts if part.is_trained)
     yield visible(
@@ -90,7 +104,11 @@ def sample_lines(item: ShownSample) -> Iterator[str]:
 
 
 def record_lines(record: Record) -> Iterator[str]:
-    """Yields a record's turns."""
+    """Yields a record's turns.
+
+    Args:
+        record: The record.
+    """
     yield visible(f"{record.record_id}  {record.language}")
     if record.image is not None:
         yield f"{_INDENT}image {visible(record.image)}"
@@ -99,7 +117,11 @@ def record_lines(record: Record) -> Iterator[str]:
 
 
 def dropped_lines(row: Dropped) -> Iterator[str]:
-    """Yields a row that was left out: where, why, and what it says."""
+    """Yields a row that was left out: where, why, and what it says.
+
+    Args:
+        row: The row.
+    """
     yield visible(f"{row.name}  {row.language}  left out at {row.step}: {reason_of(row)}")
     yield visible(f"{_INDENT}at {row.offset:,} of {row.file}")
     turns = turns_of(row.parsed() or {})

@@ -27,7 +27,11 @@ class Images:
         self._known: dict[Path, Markup] = {}
 
     def shown(self, path: Path) -> Markup:
-        """Returns an image, or a box that says that it is missing."""
+        """Returns an image, or a box that says that it is missing.
+
+        Args:
+            path: File of the image.
+        """
         if path not in self._known:
             uri = _uri(path)
             self._known[path] = TEMPLATES.render("image.html", uri=uri, name=path.name)

@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from palo.api_errors import APIErrorCode
 from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError
 from palo.client.answers import AnswerReader
 from palo.errors import PaloError
+from palo.webui.texts import PageTexts, notice
 
 # Showing every token would cost the page more than the tokens themselves.
 _SHOW_EVERY_S = 0.08
@@ -54,6 +57,11 @@ class AnswerProgress:
         if self.last_s - self.first_s < _SHORTEST_SPAN_S:
             return self.num_tokens / self.last_s
         return max(0, self.num_tokens - 1) / (self.last_s - self.first_s)
+
+    @property
+    def language(self) -> str | None:
+        """ISO code of the language that the server detected; None if it named none."""
+        return self.reading.language if self.reading is not None else None
 
     @property
     def at_limit(self) -> bool:
@@ -116,8 +124,42 @@ async def _read(
         progress.error = error
 
 
+def speed_line(texts: PageTexts, progress: AnswerProgress) -> str:
+    """Returns the line about an answer's speed, as HTML; "" before its first text.
+
+    Args:
+        texts: Texts of the page's language.
+        progress: The answer.
+    """
+    if progress.first_s is None:
+        return ""
+    return Markup.escape(
+        texts.speed(
+            speed=progress.tokens_per_s, first_s=progress.first_s, count=progress.num_tokens
+        )
+    )
+
+
+def ending_notice(texts: PageTexts, progress: AnswerProgress) -> str:
+    """Returns the notice for the end of an answer, as HTML; "" for one that came whole.
+
+    Args:
+        texts: Texts of the page's language.
+        progress: The answer.
+    """
+    if progress.error is not None:
+        return notice(texts.error(progress.error), "problem")
+    if progress.stopped:
+        return notice(texts["stopped"])
+    return notice(texts["at_limit"]) if progress.at_limit else ""
+
+
 def as_endpoint_error(error: PaloError) -> EndpointError:
-    """Returns the error for an image that can't be sent, as if a server had refused it."""
+    """Returns the error for an image that can't be sent, as if a server had refused it.
+
+    Args:
+        error: The error.
+    """
     if isinstance(error, EndpointError):
         return error
     return EndpointError(
@@ -166,12 +208,20 @@ class RunningAnswers:
                 del self._stops[page]
 
     def stop(self, page: str) -> None:
-        """Ends all answers of a page."""
+        """Ends all answers of a page.
+
+        Args:
+            page: The open page.
+        """
         for stop in self._stops.get(page, ()):
             stop.set()
 
     def busy(self, page: str) -> bool:
-        """Tells whether a page has a running answer."""
+        """Tells whether a page has a running answer.
+
+        Args:
+            page: The open page.
+        """
         return page in self._stops
 
 

@@ -193,3 +193,14 @@ class Chat:
             image = [f"[{texts['image']}]"] if message.image is not None else []
             lines.append("\n\n".join([f"**{author}**", *image, message.text]))
         return "\n\n---\n\n".join(lines) + "\n"
+
+
+def message_index(index: object) -> int:
+    """Returns the index of a shown message that a browser names; -1 if it names none.
+
+    Args:
+        index: The index as it was sent: a number, or a list that begins with one.
+    """
+    if isinstance(index, list | tuple) and index:
+        index = index[0]
+    return index if type(index) is int else -1

@@ -29,7 +29,11 @@ class PageExample:
     facts: SceneFacts
 
     def question(self, code: str) -> str:
-        """Returns the question in a language; in English if the language has no phrase book."""
+        """Returns the question in a language; in English if the language has no phrase book.
+
+        Args:
+            code: ISO code of the page's language.
+        """
         try:
             return phrase_book(code).ask(self.facts)
         except DataError:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError
 from palo.errors import PaloError
@@ -14,13 +13,15 @@ from palo.serve.chat_page.answering import (
     AnswerProgress,
     RunningAnswers,
     as_endpoint_error,
+    ending_notice,
     progress_of,
+    speed_line,
 )
-from palo.serve.chat_page.chat import Chat
+from palo.serve.chat_page.chat import Chat, message_index
 from palo.serve.chat_page.examples import PageExample
 from palo.serve.chat_page.feedback import FeedbackFolder, Rating
 from palo.serve.chat_page.settings import PageSettings
-from palo.webui.texts import PageTexts, notice, page_texts
+from palo.webui.texts import notice, page_texts
 from palo.webui.visitors import KeyLogins, VisitorNames, visitor_of
 
 _LOG = logging.getLogger(__name__)
@@ -31,9 +32,6 @@ Updates = tuple[Any, ...]
 
 class ChatHandlers:
     """The chat page's behaviour; the state of one visitor is passed in and out.
-
-    Arguments that several handlers share: `compare` tells whether two models are compared, `first`
-    and `second` are the chats with them, `code` is the ISO code of the page's language.
 
     Args:
         settings: Settings of the page.
@@ -55,7 +53,12 @@ class ChatHandlers:
         self._feedback = FeedbackFolder(settings.feedback, settings.feedback_bounds)
 
     async def models(self, code: str, request: gr.Request) -> Updates:
-        """Returns the updates of both lists of models and of the notice."""
+        """Returns the updates of both lists of models and of the notice.
+
+        Args:
+            code: ISO code of the page's language.
+            request: The request.
+        """
         try:
             async with AsyncChatClient(self._endpoint(request)) as client:
                 names = await client.models()
@@ -75,7 +78,16 @@ class ChatHandlers:
         code: str,
         request: gr.Request,
     ) -> Updates:
-        """Takes a question from its field; returns both chats, the field and the notice."""
+        """Takes a question from its field; returns both chats, the field and the notice.
+
+        Args:
+            written: Text and files of the field.
+            compare: Whether two models are compared.
+            first: Chat with the first model.
+            second: Chat with the second model.
+            code: ISO code of the page's language.
+            request: The request.
+        """
         text, files = written["text"].strip(), written["files"]
         if not text:
             return first, second, gr.update(), notice(page_texts(code)["ask_first"], "problem")
@@ -89,13 +101,25 @@ class ChatHandlers:
         return asked, beside, None, ""
 
     def ask_example(self, number: int, code: str) -> Updates:
-        """Begins a chat with an example; returns both chats."""
+        """Begins a chat with an example; returns both chats.
+
+        Args:
+            number: Number of the example.
+            code: ISO code of the page's language.
+        """
         example = self._examples[number]
         chat = Chat().with_question(example.question(code), example.image)
         return chat, chat
 
     def reopen(self, compare: bool, first: Chat, second: Chat, request: gr.Request) -> Updates:
-        """Reopens the last questions, to be answered again; returns both chats."""
+        """Reopens the last questions, to be answered again; returns both chats.
+
+        Args:
+            compare: Whether two models are compared.
+            first: Chat with the first model.
+            second: Chat with the second model.
+            request: The request.
+        """
         if self._running.busy(str(request.session_hash)):
             return first, second
         return first.without_answer(), second.without_answer() if compare else second
@@ -109,9 +133,18 @@ class ChatHandlers:
         request: gr.Request,
         event: gr.EditData,
     ) -> Updates:
-        """Edits an earlier question of the first chat; returns both chats and the notice."""
+        """Edits an earlier question of the first chat; returns both chats and the notice.
+
+        Args:
+            compare: Whether two models are compared.
+            first: Chat with the first model.
+            second: Chat with the second model.
+            code: ISO code of the page's language.
+            request: The request.
+            event: The browser's event.
+        """
         text = event.value.strip() if isinstance(event.value, str) else ""
-        edited = first.edited(_message_index(event), text)
+        edited = first.edited(message_index(event.index), text)
         if not text or edited is None or self._running.busy(str(request.session_hash)):
             return first, second, ""
         beside = second.with_edit_of(edited) if compare else second
@@ -128,21 +161,43 @@ class ChatHandlers:
         request: gr.Request,
         event: gr.EditData,
     ) -> Updates:
-        """Edits an earlier question of the second chat; returns both chats and the notice."""
+        """Edits an earlier question of the second chat; returns both chats and the notice.
+
+        Args:
+            compare: Whether two models are compared.
+            first: Chat with the first model.
+            second: Chat with the second model.
+            code: ISO code of the page's language.
+            request: The request.
+            event: The browser's event.
+        """
         second, first, message = self.edit(compare, second, first, code, request, event)
         return first, second, message
 
     def start_new(self, request: gr.Request) -> Updates:
-        """Begins new chats; returns both with their chatbots, speeds, the field and the notice."""
+        """Begins new chats; returns both with their chatbots, speeds, the field and the notice.
+
+        Args:
+            request: The request.
+        """
         self._running.stop(str(request.session_hash))
         return Chat(), Chat(), [], [], "", "", None, ""
 
     def stop(self, request: gr.Request) -> None:
-        """Ends the running answers."""
+        """Ends the running answers.
+
+        Args:
+            request: The request.
+        """
         self._running.stop(str(request.session_hash))
 
     def settle(self, first: Chat, request: gr.Request) -> Updates:
-        """Returns the updates of the stop button and of the examples."""
+        """Returns the updates of the stop button and of the examples.
+
+        Args:
+            first: Chat with the first model.
+            request: The request.
+        """
         busy = self._running.busy(str(request.session_hash))
         return gr.update(interactive=busy), gr.update(visible=not first.messages)
 
@@ -156,7 +211,17 @@ class ChatHandlers:
         code: str,
         request: gr.Request,
     ) -> AsyncIterator[Updates]:
-        """Answers a chat's open question; yields the chat, its chatbot, speed and notice."""
+        """Answers a chat's open question; yields the chat, its chatbot, speed and notice.
+
+        Args:
+            chat: The chat.
+            model: Name of the model.
+            language: ISO code of the wanted language; "" for that of the question.
+            temperature: Temperature of sampling; 0 for greedy decoding.
+            length: Longest answer, in tokens.
+            code: ISO code of the page's language.
+            request: The request.
+        """
         texts = page_texts(code)
         if not chat.is_open:
             yield chat, chat.to_gradio(texts), gr.update(), gr.update()
@@ -177,13 +242,13 @@ class ChatHandlers:
                 progress = AnswerProgress()
                 async for progress in progress_of(self._endpoint(request), question, stop):
                     shown = chat.to_gradio(texts, progress.text)
-                    yield chat, shown, _speed(texts, progress), gr.update()
-                updated = chat.with_answer(progress.text, model, _language_of(progress))
+                    yield chat, shown, speed_line(texts, progress), gr.update()
+                updated = chat.with_answer(progress.text, model, progress.language)
                 yield (
                     updated,
                     updated.to_gradio(texts),
-                    _speed(texts, progress),
-                    _ending(texts, progress),
+                    speed_line(texts, progress),
+                    ending_notice(texts, progress),
                 )
         except PaloError as error:
             message = texts.error(as_endpoint_error(error))
@@ -200,7 +265,18 @@ class ChatHandlers:
         code: str,
         request: gr.Request,
     ) -> AsyncIterator[Updates]:
-        """Answers like `answer`, if two models are compared."""
+        """Answers like `answer`, if two models are compared.
+
+        Args:
+            compare: Whether two models are compared.
+            chat: The chat.
+            model: Name of the model.
+            language: ISO code of the wanted language; "" for that of the question.
+            temperature: Temperature of sampling; 0 for greedy decoding.
+            length: Longest answer, in tokens.
+            code: ISO code of the page's language.
+            request: The request.
+        """
         if not compare:
             yield chat, gr.update(), gr.update(), gr.update()
             return
@@ -209,7 +285,14 @@ class ChatHandlers:
             yield update
 
     def compare(self, compare: bool, first: Chat, second: Chat, code: str) -> Updates:
-        """Shows the second model with the same chat; returns its chat, chatbot, column and list."""
+        """Shows the second model with the same chat; returns its chat, chatbot, column and list.
+
+        Args:
+            compare: Whether two models are compared.
+            first: Chat with the first model.
+            second: Chat with the second model.
+            code: ISO code of the page's language.
+        """
         chat = first if compare else second
         shown = gr.update(visible=compare)
         return chat, chat.to_gradio(page_texts(code)), shown, shown
@@ -217,9 +300,17 @@ class ChatHandlers:
     def rate(
         self, chat: Chat, language: str, code: str, request: gr.Request, event: gr.LikeData
     ) -> str:
-        """Saves a rating of one of the chat's answers; returns the notice."""
+        """Saves a rating of one of the chat's answers; returns the notice.
+
+        Args:
+            chat: The chat.
+            language: ISO code of the wanted language; "" for that of the question.
+            code: ISO code of the page's language.
+            request: The request.
+            event: The browser's event.
+        """
         texts = page_texts(code)
-        position = chat.answer_at(_message_index(event))
+        position = chat.answer_at(message_index(event.index))
         if position is None:
             return notice(texts["not_rated"], "problem")
         rating = _RATINGS.get(event.liked) if isinstance(event.liked, bool | str) else None
@@ -233,7 +324,12 @@ class ChatHandlers:
         return notice(texts[_SAVED[rating]])
 
     def write(self, first: Chat, code: str) -> str:
-        """Returns the chat as the text of a file."""
+        """Returns the chat as the text of a file.
+
+        Args:
+            first: Chat with the first model.
+            code: ISO code of the page's language.
+        """
         return first.to_markdown(page_texts(code))
 
     def _too_long(self, first: Chat, second: Chat, code: str) -> str:
@@ -250,32 +346,3 @@ class ChatHandlers:
         if not self._settings.login:
             return self._settings.endpoint
         return self._visitors.endpoint(visitor_of(request.request.scope))
-
-
-def _message_index(event: gr.EditData | gr.LikeData) -> int:
-    """Returns the index of the shown message that a browser names; -1 if it is none."""
-    index: Any = event.index
-    if isinstance(index, list | tuple) and index:
-        index = index[0]
-    return index if type(index) is int else -1
-
-
-def _language_of(progress: AnswerProgress) -> str | None:
-    return progress.reading.language if progress.reading is not None else None
-
-
-def _speed(texts: PageTexts, progress: AnswerProgress) -> str:
-    if progress.first_s is None:
-        return ""
-    line = texts.speed(
-        speed=progress.tokens_per_s, first_s=progress.first_s, count=progress.num_tokens
-    )
-    return Markup.escape(line)
-
-
-def _ending(texts: PageTexts, progress: AnswerProgress) -> str:
-    if progress.error is not None:
-        return notice(texts.error(progress.error), "problem")
-    if progress.stopped:
-        return notice(texts["stopped"])
-    return notice(texts["at_limit"]) if progress.at_limit else ""

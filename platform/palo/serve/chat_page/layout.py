@@ -47,7 +47,11 @@ class ChatLayout:
     written: gr.Textbox
 
     def relabelled(self, texts: PageTexts) -> list[dict[str, Any]]:
-        """Returns the updates that put every part into a language, in the order of `named`."""
+        """Returns the updates that put every part into a language, in the order of `named`.
+
+        Args:
+            texts: Texts of the language.
+        """
         return [
             gr.update(**{prop: texts[name] for prop, name in names.items()})
             for _, names in self.named

@@ -149,7 +149,11 @@ def _is_readable(text: str) -> bool:
 
 
 def spans_of(translated: Translated) -> tuple[tuple[ProtectedSpan, ...], ...]:
-    """Returns the protected spans of each turn's source."""
+    """Returns the protected spans of each turn's source.
+
+    Args:
+        translated: The translation.
+    """
     return tuple(protected.spans for protected in _protected(translated))
 
 

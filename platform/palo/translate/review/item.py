@@ -14,7 +14,11 @@ STATES: tuple[State, ...] = ("open", "accepted", "rejected", "disputed")
 
 
 def edition_of(translated: Translated) -> str:
-    """Returns the hash of all that a reviewer sees of a translation."""
+    """Returns the hash of all that a reviewer sees of a translation.
+
+    Args:
+        translated: The translation.
+    """
     source = translated.source
     seen = [(turn.role, turn.text, turn.num_images) for turn in source.turns]
     return config.fingerprint([translated.key, source.image, seen, translated.texts])

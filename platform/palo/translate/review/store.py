@@ -84,7 +84,11 @@ class ReviewStore:
         return {item.language for item in list(self._items.values())}
 
     def find(self, key: str) -> Item | None:
-        """Returns the item of a key; None if there is none."""
+        """Returns the item of a key; None if there is none.
+
+        Args:
+            key: Key of the translation.
+        """
         return self._items.get(key)
 
     def add(self, rows: Iterable[Translated]) -> int:

@@ -98,20 +98,36 @@ def _rows_of_one(item: Item, reviewer: str) -> list[dict[str, str]]:
 
 
 def as_text_cell(text: str) -> str:
-    """Returns a text with an apostrophe before a formula, which a spreadsheet would calculate."""
+    """Returns a text with an apostrophe before a formula, which a spreadsheet would calculate.
+
+    Args:
+        text: The text.
+    """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def from_text_cell(cell: str) -> str:
-    """Returns the text that `as_text_cell` was given; others are left as they are."""
+    """Returns the text that `as_text_cell` was given; others are left as they are.
+
+    Args:
+        cell: The text of the cell.
+    """
     return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def for_xlsx(text: str) -> str:
-    """Returns a text whose control characters are written as XLSX wants them."""
+    """Returns a text whose control characters are written as XLSX wants them.
+
+    Args:
+        text: The text.
+    """
     return _UNWRITABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
 
 
 def from_xlsx(cell: str) -> str:
-    """Returns the text that `for_xlsx` was given."""
+    """Returns the text that `for_xlsx` was given.
+
+    Args:
+        cell: The text of the cell.
+    """
     return _WRITTEN.sub(lambda found: chr(int(found[1], 16)), cell)

@@ -57,6 +57,9 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 def read_rows(path: Path) -> list[FileRow]:
     """Reads a reviewer's file.
 
+    Args:
+        path: The file.
+
     Raises:
         DataError: If it is too large, its ending is unknown, or it isn't such a file at all: what
             is wrong with a single row is message in the row.

@@ -108,6 +108,9 @@ def write_workbook(path: Path, rows: Sequence[Mapping[str, str]], *, right_to_le
 def read_workbook(path: Path) -> Iterator[FileRow]:
     """Yields the rows of a workbook's first sheet.
 
+    Args:
+        path: The file.
+
     Raises:
         DataError: If it is no workbook, unpacks to too much, or lacks a column.
         StorageError: If it can't be read.
@@ -160,6 +163,9 @@ def _row(number: int, cells: "Mapping[str, Cell | MergedCell]") -> FileRow:
 
 def require_modest(path: Path) -> None:
     """Refuses a workbook that unpacks to too much, or declares a document type.
+
+    Args:
+        path: The file.
 
     Raises:
         BadZipFile: If it is no zip, or a part is damaged.

@@ -108,7 +108,11 @@ class ReviewQueue:
         self._turn = threading.Lock()
 
     def items(self, session: ReviewerSession) -> list[Item]:
-        """Returns the translations of a session's view, in their order."""
+        """Returns the translations of a session's view, in their order.
+
+        Args:
+            session: The reviewer and their view.
+        """
         self.store.refresh()
         items = self.store.items(session.language)
         if session.view == "queue":
@@ -186,7 +190,11 @@ class ReviewQueue:
         return DecisionResult(position=replace(position, version=item.version), saved=True)
 
     def progress(self, session: ReviewerSession) -> ReviewProgress:
-        """Returns the progress of the session's language."""
+        """Returns the progress of the session's language.
+
+        Args:
+            session: The reviewer and their view.
+        """
         items = self.store.items(session.language)
         return ReviewProgress(
             total=len(items),

@@ -40,6 +40,9 @@ class Reviewers(Tokens[Reviewer]):
     async def admit(self, key: str) -> str:
         """Returns a new reviewer's token.
 
+        Args:
+            key: The key.
+
         Raises:
             EndpointError: If the key is not valid.
         """
@@ -61,9 +64,17 @@ class Reviewers(Tokens[Reviewer]):
             return False
 
     def name_of(self, visitor: Visitor[Reviewer]) -> str:
-        """Returns the name of a reviewer who has logged in."""
+        """Returns the name of a reviewer who has logged in.
+
+        Args:
+            visitor: The visitor.
+        """
         return visitor.value.name
 
     def about(self, code: str) -> str:
-        """Returns the purpose of the page, in a language."""
+        """Returns the purpose of the page, in a language.
+
+        Args:
+            code: ISO code of the language.
+        """
         return review_texts(code)["review_about"]

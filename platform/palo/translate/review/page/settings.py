@@ -50,5 +50,9 @@ class ReviewPage:
 
 
 def review_texts(code: str) -> PageTexts:
-    """Returns the texts of a language; English ones for a language that has none yet."""
+    """Returns the texts of a language; English ones for a language that has none yet.
+
+    Args:
+        code: ISO code of the language.
+    """
     return read_texts(FOLDER, code)
