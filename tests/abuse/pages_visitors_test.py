@@ -110,7 +110,7 @@ def test_cookies_take_linear_time() -> None:
     import asyncio
 
     from palo.client import Endpoint
-    from palo.webui.authentication import AuthenticationGate
+    from palo.webui.authentication import Authentication
     from palo.webui.visitors import KeyLogins
 
     async def page(scope: Any, receive: Any, send: Any) -> None:
@@ -119,7 +119,7 @@ def test_cookies_take_linear_time() -> None:
     async def send(message: Any) -> None:
         pass
 
-    gate = AuthenticationGate(page, KeyLogins(Endpoint()))
+    gate = Authentication(page, KeyLogins(Endpoint()))
 
     def seconds(size: int) -> float:
         cookie = b'a="' + b'\\"' * (size // 2) + b'"'

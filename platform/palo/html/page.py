@@ -21,8 +21,8 @@ _FOLDER = Path(__file__).parent / "templates"
 class Templates:
     """The templates of one folder, together with those of this package.
 
-    A template may name the modules of languages (`languages`), import from `macros.html`, and show
-    control characters with the filter `visible`. A value that it is not given is an error.
+    Templates can use the registry of languages as `languages`, the macros of `macros.html`, and the
+    filter `visible`, which shows control characters. A missing value is an error.
 
     Args:
         folder: Where the templates are.
@@ -49,7 +49,7 @@ class Templates:
         return Markup(self._environment.get_template(template).render(values))  # noqa: S704 - escaped
 
     def macro(self, name: str, *values: object, file: str = "macros.html") -> Markup:
-        """Returns what a macro makes of values.
+        """Returns the HTML of a macro.
 
         Args:
             name: Name of the macro.
@@ -80,7 +80,7 @@ def table(
     """Returns a table that scrolls by itself where the page is too narrow.
 
     Args:
-        caption: What it shows.
+        caption: Its title.
         head: Names of the columns.
         rows: Cells, markup or text.
         name_columns: How many of the first columns are words; the others are numbers.

@@ -1,1 +1,1 @@
-"""What the chat page and the review page share: logins, headers, quotas, texts."""
+"""The parts that the chat page and the review page share: logins, headers, quotas, texts."""

@@ -1,6 +1,6 @@
 """Authentication: only visitors whose token and key are good reach a page.
 
-Every request passes here, uploads and files too, which Gradio itself gives to anybody.
+Every request passes here, also for uploads and files, which Gradio itself doesn't protect.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ _ADMIT_S = 20.0
 _MAX_CHECKS = 4
 
 
-class AuthenticationGate:
+class Authentication:
     """ASGI middleware: passes on the requests of visitors, each with its visitor.
 
     A request that it passes on has the visitor in `scope["state"]["visitor"]`, and no cookie but
@@ -212,7 +212,7 @@ async def until_gone(
     """Answers a request, and ends the answer when the visitor has left or lost their key.
 
     Args:
-        visitor: Whose request it is.
+        visitor: The visitor.
         confirm: Tells whether they may stay.
         app: The page.
         scope: The request.

@@ -1,4 +1,4 @@
-"""What browsers may do with a page: requests of its own origin, and security headers."""
+"""Protection by the browser: requests of the page's own origin alone, and security headers."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit

@@ -27,7 +27,7 @@ from palo.observability.boundary import Boundary
 from palo.observability.logs import start_logging
 from palo.security.access import LoopbackOnly, is_loopback
 from palo.security.http_limits import BodyBounds, BodyLimit
-from palo.webui.authentication import AuthenticationGate
+from palo.webui.authentication import Authentication
 from palo.webui.browser_security import ResponseHeaders, SameOrigin
 from palo.webui.ownership import SessionOwnership
 from palo.webui.quotas import Quotas
@@ -116,9 +116,7 @@ def mount_blocks(
         max_file_bytes=max_file_bytes,
         forget_session=forgetting_sessions(page),
     )
-    guarded = AuthenticationGate(
-        guarded, authenticator, trust_forwarded_for=quotas.trust_forwarded_for
-    )
+    guarded = Authentication(guarded, authenticator, trust_forwarded_for=quotas.trust_forwarded_for)
     guarded = SameOrigin(guarded, is_keyless=authenticator is None)
     mounted.app = ResponseHeaders(guarded)
 

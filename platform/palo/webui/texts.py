@@ -27,7 +27,7 @@ class PageTexts:
     Attributes:
         language: The language.
         texts: By the names that the code uses.
-        errors: What went wrong and what to do, by the code of the error.
+        errors: Messages for errors and their remedies, by code.
     """
 
     language: languages.Language

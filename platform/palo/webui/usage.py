@@ -1,4 +1,4 @@
-"""How much of a page visitors may use, and how much they use at the moment."""
+"""Quotas of a page's visitors, and their use at the moment."""
 
 import time
 from collections import Counter, OrderedDict
@@ -13,13 +13,13 @@ from palo.security.http_limits import BodyBounds
 _MINUTE_S = 60.0
 _BUSY_RETRY_S = 2.0
 _MAX_VISITORS = 10_000
-# What a form adds to the files that are uploaded with it.
+# Bytes of a form around the files that are uploaded with it.
 _FORM_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuotaSettings:
-    """How much of a page one visitor may use, and all of them together.
+    """Quotas of one visitor of a page, and of all of them together.
 
     Attributes:
         bodies: Bodies of requests, but for uploads.
@@ -158,7 +158,7 @@ class UsageLimits:
         if len(known.unread) > self._settings.sessions:
             known.unread.pop(next(iter(known.unread)))
         if known.unread[session] > self._settings.unread_calls:
-            raise _too_many("calls whose events nobody reads", _BUSY_RETRY_S)
+            raise _too_many("calls with unread events", _BUSY_RETRY_S)
 
     def _visitor(self, name: str) -> "_Visitor":
         known = self._visitors.setdefault(name, _Visitor(self._clock()))
@@ -225,7 +225,7 @@ class FairCache:
     """Entries with their sizes, by visitor.
 
     When a visitor has too much, their own oldest entry goes. When all together have too much, the
-    oldest of the visitor with most goes: nobody can push out entries of others by keeping more.
+    oldest of the visitor with most goes: keeping more pushes out no entries of others.
 
     Args:
         max_entries: Most entries of one visitor.

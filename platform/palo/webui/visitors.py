@@ -22,14 +22,14 @@ from palo.webui.texts import page_texts
 
 T = TypeVar("T")
 STAY_S = 12 * 3600
-"""How long a token is good."""
+"""Seconds that a token is valid."""
 CONFIRM_EVERY_S = 5.0
-"""How long a login is believed before its key is looked at again."""
+"""Seconds between two checks of a login's key."""
 _MAX_VISITORS = 10_000
 _MAX_FILES = 1_000
 _MAX_LOGINS_OF_KEY = 100
 _CONFIRM_S = 3.0
-# Whatever server it is for: what can stand in a header, and no longer than any key is.
+# For any server: characters that a header can hold, and longer than any key.
 _KEY = re.compile(r"[\x21-\x7e]{1,512}")
 
 
@@ -39,11 +39,11 @@ class Visitor(Generic[T]):
 
     Attributes:
         id: Names them within this process; it can't be turned back into the token.
-        value: What their login is remembered by, such as a key.
+        value: Value of their login, such as a key.
         owner: Name of the login's owner; one owner's logins push out no others.
         ends_s: When the token ends, on the clock that only goes forward.
         confirmed_s: When their key was last looked at.
-        files: What they have uploaded, the latest last.
+        files: Their uploads, the latest last.
         gone: Set when they log out, are pushed out or lose their key.
         stops: Set then too: each ends one of their answers.
     """
@@ -91,7 +91,7 @@ class Visitor(Generic[T]):
 
 
 class Tokens(Generic[T]):
-    """The logins of this process, each with a value to remember.
+    """The logins of this process, each with a value.
 
     Args:
         most_of_one: Most logins of one owner at a time; the oldest make room.
@@ -105,7 +105,7 @@ class Tokens(Generic[T]):
         """Returns a new visitor's token.
 
         Args:
-            value: What to remember.
+            value: Value of the login, such as a key.
             owner: Name of the login's owner.
         """
         token = secrets.token_urlsafe(32)

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from palo import languages
 from palo.client import Endpoint
-from palo.webui.authentication import AuthenticationGate
+from palo.webui.authentication import Authentication
 from palo.webui.login import LoginLimit
 from palo.webui.texts import page_texts
 from palo.webui.visitors import KeyLogins
@@ -46,7 +46,7 @@ def browse(visitors):
 
     def run(*requests, login=True, cookies=None, **settings):
         async def talk():
-            app = AuthenticationGate(inner, visitors if login else None, **settings)
+            app = Authentication(inner, visitors if login else None, **settings)
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://page", cookies=cookies
@@ -203,7 +203,7 @@ def test_an_open_stream_ends_when_its_visitor_leaves(visitors):
             "query_string": b"", "headers": [(b"host", b"page"), (b"cookie", cookie)],
         }  # fmt: skip
         running = asyncio.create_task(
-            AuthenticationGate(inner, visitors)(scope, asyncio.Event().wait, sent.put)
+            Authentication(inner, visitors)(scope, asyncio.Event().wait, sent.put)
         )
         assert (await sent.get())["status"] == 200
         assert (await sent.get())["body"] == b"data: 1\n\n"

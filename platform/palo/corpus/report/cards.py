@@ -46,10 +46,10 @@ class Card:
         name: Its name, as `find` takes it.
         language: ISO code of its texts.
         parts: Its texts.
-        facts: What else is to be said of it.
+        facts: Further facts about it.
         reason: Why it was left out, if it was.
         image: Its image as a data URI.
-        no_image: What stands in the place of a missing image.
+        no_image: Text in the place of a missing image.
     """
 
     name: str

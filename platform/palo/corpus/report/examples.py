@@ -1,4 +1,4 @@
-"""Which rows of a corpus a report shows."""
+"""The choice of rows that a report shows."""
 
 import re
 import zlib

@@ -1,4 +1,4 @@
-"""What there is to show of one row, before it is known on what it is shown."""
+"""The contents of a row to show, in a terminal or on a page."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ class ShownSample(NamedTuple):
 
 
 def shown(sample: Sample, tokenizer: TextTokenizer, image: str | None) -> ShownSample:
-    """Returns what there is to show of a sample.
+    """Returns the contents of a sample to show.
 
     Args:
         sample: The sample.
@@ -41,7 +41,7 @@ def shown(sample: Sample, tokenizer: TextTokenizer, image: str | None) -> ShownS
 
 
 def turns_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Returns who says what in a row that may be anything but a good record.
+    """Returns the roles and texts of a row that may be malformed.
 
     Args:
         row: The row's fields.

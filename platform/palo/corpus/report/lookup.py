@@ -28,7 +28,7 @@ _MOST_COMPARED = 20_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What became of one row.
+    """The results of one row.
 
     Attributes:
         source: Name of its source.

@@ -32,7 +32,7 @@ from palo.text.tokenizer import TextTokenizer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportSettings:
-    """How much a report shows.
+    """Sizes of a report.
 
     Attributes:
         samples: Samples of each language.
@@ -48,7 +48,7 @@ class ReportSettings:
 
 
 def report_path(corpus: Path) -> Path:
-    """Returns where the report of a corpus lies.
+    """Returns the path of a corpus's report.
 
     Args:
         corpus: Folder of the corpus.

@@ -110,7 +110,7 @@ def account(stages: Sequence[StageCount]) -> Markup:
 
 
 def by_language(manifest: Manifest) -> Markup:
-    """Returns how much there is in each language, and of which source.
+    """Returns the number of records by language and source.
 
     Args:
         manifest: The corpus's manifest.
@@ -158,7 +158,7 @@ def _low(codes: Mapping[str, object]) -> frozenset[str]:
 
 
 def lengths(manifest: Manifest) -> Markup:
-    """Returns how long samples are in each language, and what was split or cut for its length.
+    """Returns the lengths of samples by language, and how many were split or cut.
 
     Args:
         manifest: The corpus's manifest.
@@ -243,7 +243,7 @@ def _shape(
 
 
 def mixture(manifest: Manifest) -> Markup:
-    """Returns what the mixture took of each language, and what it left.
+    """Returns how many records of each language the mixture chose.
 
     Args:
         manifest: The corpus's manifest.
@@ -272,7 +272,7 @@ def mixture(manifest: Manifest) -> Markup:
 
 
 def settings(manifest: Manifest) -> Markup:
-    """Returns what made the corpus.
+    """Returns the settings and fingerprints of the build.
 
     Args:
         manifest: The corpus's manifest.

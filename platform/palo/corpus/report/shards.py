@@ -54,7 +54,7 @@ class Dropped:
 
     @property
     def name(self) -> str:
-        """What `find` finds it by."""
+        """Its name, as `find` takes it."""
         return f"{self.source}@{self.place}"
 
     def parsed(self) -> dict[str, Any] | None:
@@ -164,7 +164,7 @@ def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 class DropChoice(NamedTuple):
-    """Which rows of the quarantine are wanted.
+    """A choice of rows of the quarantine.
 
     Attributes:
         reasons: Their reasons; empty takes all.

@@ -128,7 +128,7 @@ class Inspector:
         return self._shown(self.corpus.read([number]))
 
     def row(self, name: str) -> tuple[list[Item], list[str]]:
-        """Returns what became of one row, and the same as lines for a terminal.
+        """Returns the results of one row, and the same as lines for a terminal.
 
         Args:
             name: Its name, as `find` takes it.
@@ -164,7 +164,7 @@ class Inspector:
         ]
 
     def write_report(self, samples: int, seed: int) -> Path:
-        """Writes the corpus's report anew; returns where it lies.
+        """Writes the corpus's report; returns its path.
 
         Args:
             samples: Samples of each language.

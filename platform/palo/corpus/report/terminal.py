@@ -1,4 +1,4 @@
-"""What there is to see of a corpus, as lines for a terminal."""
+"""Rows and accounts of a corpus as lines for a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -14,7 +14,7 @@ def write_gallery(path: Path, model: str, talks: Sequence[DialogueTranscript]) -
 
     Args:
         path: The HTML file.
-        model: What the model is called.
+        model: Name of the model.
         talks: The dialogues.
 
     Raises:

@@ -30,7 +30,7 @@ def write_pages(
 
     Args:
         folder: Where to.
-        board: What they show.
+        board: The results.
         tables: Tables of scores, by the name of their section.
         charts: PNG files beside the pages, by what they show.
 

@@ -184,8 +184,8 @@ def _wire_chat(
         answers_after(_on(chatbot.retry, handlers.reopen, compared, both))
         answers_after(_on(chatbot.edit, edit, [*compared, layout.language], [*both, layout.notice]))
     _on(layout.stop.click, handlers.stop, None, None)
-    anew = [*both, *layout.chatbots, *layout.speeds, *field]
-    cleared = _on(layout.new_chat.click, handlers.start_new, None, anew)
+    new = [*both, *layout.chatbots, *layout.speeds, *field]
+    cleared = _on(layout.new_chat.click, handlers.start_new, None, new)
     _on(cleared.then, handlers.settle, chats[0], settled)
 
 

@@ -102,10 +102,10 @@ class ReviewerAgreement(NamedTuple):
 
 
 def cohens_kappa(pairs: Sequence[tuple[Outcome, Outcome]]) -> float | None:
-    """Returns how much more than by chance two people decide the same; None if it isn't defined.
+    """Returns the agreement of two reviewers beyond chance; None if it isn't defined.
 
     Args:
-        pairs: What each of both decided, at least one pair.
+        pairs: Decisions of both, at least one pair.
 
     Source: J. Cohen, A coefficient of agreement for nominal scales (1960).
     """

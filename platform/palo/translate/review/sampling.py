@@ -10,7 +10,7 @@ from palo.translate.translated import Decision, Translated, decide
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleSettings:
-    """How many translations are reviewed.
+    """Size of the sample for review.
 
     Attributes:
         per_language: Most of each language.

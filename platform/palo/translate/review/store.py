@@ -170,7 +170,7 @@ def _require_fresh(
 ) -> None:
     if item.edition != decision.edition:
         raise StaleError(
-            "this was translated anew in the meantime", seen=item.key, fix="Review the new one."
+            "this was translated again in the meantime", seen=item.key, fix="Review the new one."
         )
     unseen = item.decisions[seen_version:]
     if independent:
@@ -203,7 +203,7 @@ class Journal:
         """Reads what has come since the last time.
 
         Raises:
-            DataError: If a line is no JSON: somebody has changed the file by hand.
+            DataError: If a line is no JSON, as after a change by hand.
             StorageError: If the file can't be read.
         """
         with self._turn, wrap_os_errors("read", self._path):

@@ -1,8 +1,8 @@
-// What the page does in the browser by itself: its language, images from anywhere, files to keep.
+// The page's own script: its language, images from anywhere, files to keep.
 (() => {
   const texts = window.paloTexts;
-  // The parts of the page name their own buttons in the browser's language, and not in all of ours:
-  // they are made to say these English words, which are then replaced.
+  // Gradio's components name their buttons in the browser's language, and lack some of ours: they are
+  // made to use these English words, which are then replaced.
   const inner = {
     "Copy message": "copy", "Copied message": "copied", "Copy": "copy", "Copied": "copied",
     "Edit": "edit", "Cancel": "cancel", "Submit": "save", "Retry": "regenerate",
@@ -33,7 +33,7 @@
       if (value === null) continue;
       const known = named.get(element) || {};
       if (attribute === "alt" && value.endsWith(" icon")) {
-        element.alt = "";  // the button's text says it already
+        element.alt = "";  // the button has a text
         continue;
       }
       const kind = kinds.find((start) => value.startsWith(start));
@@ -56,7 +56,7 @@
     }
   }
 
-  // Every part says that it runs from left to right; the page knows better, and words know best.
+  // Every component claims to run from left to right: use the page's direction, or that of the text.
   function direct(element) {
     if (element === document.documentElement || element.getAttribute("dir") !== "ltr") return;
     if (element.matches("textarea, [data-testid=user], [data-testid=bot]")) element.dir = "auto";
@@ -150,7 +150,7 @@
   };
 
   face();
-  // Shown in any case, if the server should be slow to say the language.
+  // Shown in any case, if the server is slow to name the language.
   setTimeout(() => { document.documentElement.dataset.palo ||= "late"; }, 5000);
   new MutationObserver((changes) => {
     for (const change of changes) {

@@ -92,7 +92,7 @@ def write_workbook(path: Path, rows: Sequence[Mapping[str, str]], *, right_to_le
             cell = sheet.cell(row_number, place)
             cell.value = for_xlsx(row[name])
             cell.data_type = "s"  # a text that begins with = is one, too
-            cell.quotePrefix = True  # and stays one when somebody edits it
+            cell.quotePrefix = True  # and stays one when it is edited
             cell.alignment = wrapped
             if name in FOR_REVIEWERS:
                 cell.fill = to_fill

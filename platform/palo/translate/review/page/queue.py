@@ -58,7 +58,7 @@ class DecisionResult:
         saved: Whether it is saved.
         faults: Why it isn't, if the reviewer can change it.
         newer_reviewer: Reviewer of a newer decision about the same translation, if there is one.
-        retranslated: Whether it was translated anew in the meantime.
+        retranslated: Whether it was translated again in the meantime.
     """
 
     position: QueuePosition
@@ -74,7 +74,7 @@ class ReviewProgress:
 
     Attributes:
         total: Translations.
-        done: Those that somebody has reviewed.
+        done: Those that have been reviewed.
         mine: Those that the reviewer has.
         waiting: Those that wait for the reviewer.
     """

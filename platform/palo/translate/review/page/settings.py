@@ -9,7 +9,7 @@ from palo.webui.texts import PageTexts, read_texts
 from palo.webui.usage import QuotaSettings
 
 FOLDER = Path(__file__).parent / "texts"
-"""Where the texts are."""
+"""Folder of the texts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-// What the review page does in the browser by itself: differences, protected spans, drafts, the keyboard.
+// The review page's own script: differences, protected spans, drafts, the keyboard.
 (() => {
   const drafts = "palo-review ";
   const longest = 1500;
