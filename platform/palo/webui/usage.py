@@ -158,7 +158,7 @@ class UsageLimits:
         if len(known.unread) > self._settings.sessions:
             known.unread.pop(next(iter(known.unread)))
         if known.unread[session] > self._settings.unread_calls:
-            raise _too_many("calls with unread events", _BUSY_RETRY_S)
+            raise _too_many("calls whose events nobody reads", _BUSY_RETRY_S)
 
     def _visitor(self, name: str) -> "_Visitor":
         known = self._visitors.setdefault(name, _Visitor(self._clock()))
