@@ -99,7 +99,9 @@ def index_options() -> list[str]:
         "find-links": "--find-links",
         "trusted-host": "--allow-insecure-host",
     }
-    found = [part for key, name in names.items() for one in settings.get(key, []) for part in (name, one)]
+    found = [
+        part for key, name in names.items() for one in settings.get(key, []) for part in (name, one)
+    ]
     return [*found, *(["--no-index"] if settings.get("no-index") == ["true"] else [])]
 
 

@@ -135,7 +135,9 @@ def main() -> None:
     pins["torch"].hashes.update(cpu["sha256"])
     text = HEADER + "".join(str(pin) for pin in sorted(pins.values(), key=lambda pin: pin.name))
     LOCK.write_text(text, encoding="utf-8")
-    print(f"{LOCK.name}: {len(pins)} packages, {sum(len(pin.hashes) for pin in pins.values())} files")
+    print(
+        f"{LOCK.name}: {len(pins)} packages, {sum(len(pin.hashes) for pin in pins.values())} files"
+    )
 
 
 if __name__ == "__main__":

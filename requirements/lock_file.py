@@ -42,7 +42,9 @@ class Pin:
     def __str__(self) -> str:
         marker = f" ; {self.marker}" if self.marker else ""
         hashes = "".join(f" \\\n    --hash=sha256:{digest}" for digest in sorted(self.hashes))
-        return f"{self.name}=={self.version}{marker}{hashes}\n    # {', '.join(sorted(self.labels))}\n"
+        return (
+            f"{self.name}=={self.version}{marker}{hashes}\n    # {', '.join(sorted(self.labels))}\n"
+        )
 
 
 def read_lock(path: Path = LOCK) -> dict[str, Pin]:

@@ -15,7 +15,9 @@ _TRIAL = {
 
 def test_it_measures_every_target(run_job_here, tmp_path):
     flags = [text for name, value in _TRIAL.items() for text in (f"--{name}", value)]
-    done = run_job_here("jobs/bench/serve.py", *flags, "--clients", "1", "2", "--output", str(tmp_path))
+    done = run_job_here(
+        "jobs/bench/serve.py", *flags, "--clients", "1", "2", "--output", str(tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     result = benchmark.read_results(tmp_path)["serve"]
     figures = {figure.name: figure for figure in result.figures}
