@@ -1,6 +1,6 @@
 """Shows translation from end to end, offline: `python jobs/show_translation.py [--to es fr]`.
 
-English conversations about drawn images go through Apertium and the gates into a review; a
+English conversations about drawn images go through Apertium and the checks into a review; a
 reviewer who knows the right words corrects them (with `--by-hand` you do, on the review page); a
 small translator learns from that, and is measured before and after; what is approved becomes
 records, which a model can be trained on.

@@ -1,11 +1,11 @@
-"""Measures the gates and rules of translation: `make bench NAME=gates`.
+"""Measures the quality checks and normalizers of translation: `make bench NAME=gates`.
 
-1. Seeded faults of every kind in right translations (the parallel sentences of the optional data
-   folder): how many are caught; and how many untouched sentences are refused.
+1. Injected errors of every kind in correct translations (the parallel sentences of the optional
+   data folder): how many are caught; and how many unchanged sentences are refused.
 2. The same of Apertium's real output, for the pairs that are installed.
-3. Which sentences the rules of their language change.
+3. The sentences that the normalizers of their language change.
 
-Prints tables; what was refused, missed or changed is listed in files of --lists.
+Prints tables; the refused, missed and changed sentences are listed in files of --lists.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class GatesBench:
     """Settings of the bench.
 
     Attributes:
-        cases: Faults of each kind to seed in each language, at most.
+        cases: Most injected errors of each kind in each language.
         sentences: How many of the sentences to use.
         apertium: Also measure Apertium's output, where it is installed.
         seed: Seed of every draw.
@@ -73,11 +73,11 @@ def main(arguments: list[str]) -> None:
     codes = [code for code in languages.codes() if code in rows[0] and code != "en"]
     settings.lists.mkdir(parents=True, exist_ok=True)
     references = {code: _measured(rows, code, "en", settings, code) for code in codes}
-    _say(f"seeded faults that are caught, untouched references that are refused\n\n"
+    _say(f"injected errors that are caught, unchanged references that are refused\n\n"
          f"{table(references)}\n")  # fmt: skip
-    figures = [*_figures("", references), *_kinds(references), *_rules(rows, codes, settings)]
+    figures = [*_figures("", references), *_kinds(references), *_normalized(rows, codes, settings)]
     if settings.apertium and (made := _apertium(rows, settings)):
-        _say(f"the same with what Apertium makes of the sentences\n\n{table(made)}\n")
+        _say(f"the same with Apertium's output\n\n{table(made)}\n")
         figures += _figures("apertium_", made)
     conditions = Conditions(
         hardware=machine,
@@ -111,7 +111,7 @@ def _measured(
 
 
 def _apertium(rows: Sequence[Mapping[str, str]], settings: GatesBench) -> "dict[str, CheckRates]":
-    """Measures what Apertium makes of the sentences, by the pair of languages."""
+    """Measures Apertium's output, by the pair of languages."""
     found: dict[str, CheckRates] = {}
     if shutil.which("apertium") is None:
         _say("apertium isn't installed: its output isn't measured\n")
@@ -169,7 +169,7 @@ def _translated(texts: Sequence[str], source: str, code: str) -> list[str]:
 
 
 def _figures(prefix: str, measured: "Mapping[str, CheckRates]") -> list[Figure]:
-    """Returns what was caught and refused by language and in all; targets hold for references."""
+    """Returns the rates by language and in all; only those of references have targets."""
     from palo.translate.perturbations.measure import total
 
     has_target = not prefix
@@ -196,17 +196,18 @@ def _kinds(measured: "Mapping[str, CheckRates]") -> list[Figure]:
     ]
 
 
-def _rules(
+def _normalized(
     rows: Sequence[Mapping[str, str]], codes: Sequence[str], settings: GatesBench
 ) -> list[Figure]:
-    """Lists what the rules change, and returns of how many sentences that is."""
+    """Lists the sentences that the normalizers change, and returns their shares."""
     from palo.translate.perturbations.measure import RateWithInterval, changed_by_normalizers
 
     figures = []
     for code in codes:
         changed = list(changed_by_normalizers([row[code] for row in rows], code))
         path = _list(settings, f"changed_{code}", [config.to_dict(one) for one in changed])
-        _say(f"{code}: the rules change {len(changed)} of {len(rows)} sentences, listed in {path}")
+        count = f"{len(changed)} of {len(rows)} sentences"
+        _say(f"{code}: the normalizers change {count}, listed in {path}")
         figures.append(
             _figure(f"changed_{code}", RateWithInterval(count=len(changed), total=len(rows)), None)
         )

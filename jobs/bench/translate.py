@@ -2,7 +2,8 @@
 
 1. Conversations a second of the whole job with 64 requests in flight, against a loop of single
    requests to the same server, which takes 50 ms for an answer.
-2. What the job itself costs for each conversation: reading, locks, clean-up, gates, outputs.
+2. What the job itself costs for each conversation: reading, protected spans,
+   normalizers, checks, outputs.
 3. Twenty kills at random moments of a job whose server fails as servers do: what is lost, doubled,
    or paid for twice.
 """

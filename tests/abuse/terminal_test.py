@@ -66,8 +66,9 @@ def test_a_translation_job_shows_what_its_server_says(tmp_path):
     body = json.dumps({"error": _HOSTILE}, ensure_ascii=False).encode()
     raw = f"\x1b[2J{_HOSTILE}".encode() + body
     with raw_server(reply(raw, "401 Unauthorized")) as server:
+        job += ["--to", "es", "--endpoint.url", server.url, "--endpoint.model", "m"]
         done = subprocess.run(
-            [*job, "--to", "es", "--url", server.url, "--model", "m", "--output", tmp_path / "out"],
+            [*job, "--output", tmp_path / "out"],
             capture_output=True,
             check=False,
         )

@@ -70,10 +70,10 @@ PARSERS = (
       for code in ("en", "zh", "hi")),
     *(Parser(f"values_in {code}", calling(f"{_SPANS}.numbers:values_in", code))
       for code in ("en", "ja")),
-    Parser("lock and unlock", text_parts.lock_and_unlock),
+    Parser("protect and restore", text_parts.protect_and_restore),
     Parser("verify_spans", text_parts.verify_spans),
     Parser("glossary terms", text_parts.glossary_terms),
-    *(Parser(f"gates {code}", text_parts.gates(code)) for code in ("fr", "zh")),
+    *(Parser(f"quality checks {code}", text_parts.quality_checks(code)) for code in ("fr", "zh")),
     Parser("translator's reply", text_parts.translators_reply),
     Parser("judge's verdict, JSON", text_parts.verdict("json")),
     Parser("judge's verdict, lines", text_parts.verdict("lines")),

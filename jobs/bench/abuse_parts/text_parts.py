@@ -1,4 +1,4 @@
-"""Parsers of text that need more than a text: tokenizers, locks, questions."""
+"""Parsers of text that need more than a text: tokenizers, protected spans, questions."""
 
 import json
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def stream() -> Parse:
     return parse
 
 
-def lock_and_unlock() -> Parse:
+def protect_and_restore() -> Parse:
     """Builds the way of a text to a translator that gives it back as it is."""
     from palo.translate.protected_spans.protect import (
         protect_text,
@@ -97,8 +97,8 @@ def lock_and_unlock() -> Parse:
     )
 
     def parse(text: str) -> object:
-        locked = protect_text(text, "fr")
-        back = restore_text(locked.text, locked.spans)
+        protected = protect_text(text, "fr")
+        back = restore_text(protected.text, protected.spans)
         return back, list(stray_placeholders(back)), without_placeholders(back)
 
     return parse
@@ -111,8 +111,8 @@ def verify_spans() -> Parse:
     from palo.translate.protected_spans.verify import verify_spans as verified
 
     def parse(text: str) -> object:
-        locked, tongues = protect_text(text, "fr"), LanguagePair(target="fr")
-        return [list(verified(locked, one, tongues)) for one in (text, text[len(text) // 2 :])]
+        protected, pair = protect_text(text, "fr"), LanguagePair(target="fr")
+        return [list(verified(protected, one, pair)) for one in (text, text[len(text) // 2 :])]
 
     return parse
 
@@ -131,8 +131,8 @@ def glossary_terms() -> Parse:
     return parse
 
 
-def gates(language: str) -> Callable[[], Parse]:
-    """Returns a builder for all gates; the translation has lost a little of the source."""
+def quality_checks(language: str) -> Callable[[], Parse]:
+    """Returns a builder for all quality checks; the translation has lost a little of the source."""
 
     def build() -> Parse:
         from palo.translate.checks.run import run_checks

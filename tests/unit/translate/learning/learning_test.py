@@ -141,7 +141,7 @@ def test_the_gain_is_measured_and_told(reviewed, tmp_path):
     told = write_gain(tmp_path, gain)
     assert told == as_table(before, after)
     assert "| ur | 3 |" in told
-    assert "| locks | 100.0 | 0.0 |" in told
+    assert "| protected_spans | 100.0 | 0.0 |" in told
     assert (tmp_path / "gain.png").read_bytes()[:4] == b"\x89PNG"
     page = (tmp_path / "examples.html").read_text("utf-8")
     assert 'dir="rtl"' in page
