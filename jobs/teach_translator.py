@@ -17,9 +17,8 @@ from tyro.conf import Positional
 from palo import command, config, languages
 from palo.recipes import RECIPES
 from palo.session import lasting_path, ray_session
-from palo.translate.learning.examples import examples_of
 from palo.translate.learning.teach import TeachSettings, gain_of, teach
-from palo.translate.learning.training_set import TrainingSet, write_training_set
+from palo.translate.learning.training_set import TrainingSet, examples_of, write_training_set
 from palo.translate.review.store import ReviewStore
 
 

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
     work = job.work()
     with ray_session() if job.needs_ray else contextlib.nullcontext():
         form = OutputForm(images=job.images, review_share=job.review_share)
-        report = translate_all(work, job.folder, form=form, say=_say)
+        report = translate_all(work, job.folder, form=form, on_progress=_say)
     for code, account in report.languages.items():
         print(
             f"{code}: {account.records:,} records, {account.review:,} in review, "

@@ -17,10 +17,14 @@ from palo.scenes.draw import draw_scene, png_bytes
 from palo.scenes.phrase_book import phrase_book
 from palo.scenes.questions import all_facts
 from palo.scenes.scene import sample_scene_of
-from palo.translate.learning.examples import TranslationExample, examples_of
 from palo.translate.learning.report import Gain
 from palo.translate.learning.teach import TeachSettings, gain_of, teach
-from palo.translate.learning.training_set import TrainingSet, write_training_set
+from palo.translate.learning.training_set import (
+    TrainingSet,
+    TranslationExample,
+    examples_of,
+    write_training_set,
+)
 from palo.translate.review.decision import SPAN_WRONG, ReviewDecision, decision_faults
 from palo.translate.review.item import Item
 from palo.translate.review.store import ReviewStore

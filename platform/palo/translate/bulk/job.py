@@ -62,7 +62,7 @@ def translate_all(
     folder: Path,
     *,
     form: OutputForm | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[str], None] = lambda line: None,
 ) -> TranslationReport:
     """Translates a source, or what is left of it, and writes the outputs and the report.
 
@@ -70,7 +70,7 @@ def translate_all(
         work: What to translate.
         folder: The job's folder, on a local disk. A job that was stopped resumes from it.
         form: How the outputs are written.
-        say: Receives lines of progress.
+        on_progress: Receives lines of progress.
 
     Returns:
         What has been translated so far.
@@ -89,7 +89,7 @@ def translate_all(
             Ledger(folder / "ledger.jsonl") as ledger,
             Results(folder / "results.jsonl") as results,
         ):
-            progress = TranslationProgress(say, pairs, min(pairs, len(results)), ledger)
+            progress = TranslationProgress(on_progress, pairs, min(pairs, len(results)), ledger)
             job = _Job(work, ledger, results, progress)
             try:
                 asyncio.run(job.run())

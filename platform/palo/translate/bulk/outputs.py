@@ -30,7 +30,7 @@ _SHOWN = 3
 
 
 @dataclass(kw_only=True, slots=True)
-class LanguageAccount:
+class LanguageCounts:
     """Counts of the conversations in one language.
 
     Attributes:
@@ -114,7 +114,7 @@ class OutputForm:
 
 def write_outputs(
     folder: Path, source: Conversations, codes: Sequence[str], results: Results, form: OutputForm
-) -> dict[str, LanguageAccount]:
+) -> dict[str, LanguageCounts]:
     """Writes the results of a job in the order of the source, whatever order they came in.
 
     Texts that were approved in the folder's review replace the translations.
@@ -129,7 +129,7 @@ def write_outputs(
     Returns:
         The counts by language.
     """
-    accounts = {code: LanguageAccount() for code in codes}
+    accounts = {code: LanguageCounts() for code in codes}
     store = ReviewStore(folder / REVIEW)
     waiting: list[Translated] = []
     with ExitStack() as stack:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from palo import storage
 from palo.html.page import Section, language_label, page, table
-from palo.translate.bulk.outputs import LanguageAccount
+from palo.translate.bulk.outputs import LanguageCounts
 
 _MOST_REASONS = 20
 
@@ -48,7 +48,7 @@ class TranslationReport:
         lost: Conversations that got no answer in the last run, by reason.
     """
 
-    languages: Mapping[str, LanguageAccount]
+    languages: Mapping[str, LanguageCounts]
     costs: Costs
     bad_rows: Mapping[str, int]
     lost: Mapping[str, int]

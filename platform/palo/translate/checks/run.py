@@ -51,25 +51,25 @@ class CheckSettings:
     """Which checks run, and how.
 
     Attributes:
-        checks: Names of the checks.
+        names: Names of the checks.
         retries: Most further attempts. After them a faulty translation goes to review, or to
             quarantine where there is nothing to correct.
         limits: The limits of the checks.
         by_language: Other limits for single languages, by ISO 639-1 code.
     """
 
-    checks: tuple[str, ...] = tuple(CHECKS)
+    names: tuple[str, ...] = tuple(CHECKS)
     retries: int = 2
     limits: CheckLimits = field(default_factory=CheckLimits)
     by_language: tuple[tuple[str, CheckLimits], ...] = ()
 
     def faults(self) -> Iterator[str]:
         """Yields unknown checks, and values that are out of range."""
-        for name in self.checks:
+        for name in self.names:
             if name not in CHECKS:
-                yield f"checks names {name}, which is none of {', '.join(CHECKS)}"
-        if "turns" not in self.checks:
-            yield "checks lacks turns, without which no other check can work"
+                yield f"names has {name}, which is none of {', '.join(CHECKS)}"
+        if "turns" not in self.names:
+            yield "names lacks turns, without which no other check can work"
         if self.retries < 0:
             yield f"retries is {self.retries} but must not be negative"
         for code, limits in self.by_language:
@@ -112,7 +112,7 @@ def run_checks(
     if counted:
         return tuple(_settled(result, request, settings) for result in counted)
     results: list[CheckResult] = []
-    for name in settings.checks:
+    for name in settings.names:
         if name in _EVIDENCE and getattr(evidence, _EVIDENCE[name]) is None:
             continue
         found = sorted(CHECKS[name](case), key=lambda result: (result.decision, result.doubt))

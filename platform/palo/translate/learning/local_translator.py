@@ -15,8 +15,7 @@ from palo.text.encoding import encode_prompt, stop_ids
 from palo.text.messages import Conversation, Turn
 from palo.text.templates import TEMPLATES
 from palo.text.tokenizer import load_tokenizer
-from palo.translate.learning.examples import TranslationExample
-from palo.translate.learning.training_set import short_prompt
+from palo.translate.learning.training_set import TranslationExample, short_prompt
 
 
 def untaught(parts: ModelParts, template: str) -> TrainedModel:

@@ -11,7 +11,7 @@ from palo.data.records import Record
 from palo.metrics.chrf import chrf
 from palo.text.messages import Turn
 from palo.translate.checks.run import run_checks
-from palo.translate.learning.examples import TranslationExample
+from palo.translate.learning.training_set import TranslationExample
 from palo.translate.protected_spans.protect import protect_text
 from palo.translate.request import TranslationRequest
 from palo.translate.translated import CheckResult, Decision, decide

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from palo import config, languages, storage
 from palo.html.page import Section, Templates, page, table
-from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.measure import Measure, checks_of, measure
+from palo.translate.learning.training_set import TranslationExample
 from palo.translate.translated import Decision
 
 _BEFORE, _AFTER = "#b5b5b5", "#31688e"

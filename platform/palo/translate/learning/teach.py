@@ -14,10 +14,9 @@ from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
 from palo.train.launch import run_stage
 from palo.train.stages import OptimizerSettings, StageConfig, StageJob, WorkerSettings
-from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.local_translator import translate_examples, untaught
 from palo.translate.learning.report import Gain
-from palo.translate.learning.training_set import TrainingSet
+from palo.translate.learning.training_set import TrainingSet, TranslationExample
 
 _STAGE = "stage"
 

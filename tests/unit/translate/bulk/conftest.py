@@ -38,7 +38,7 @@ def translate(rows, tmp_path):
         folder="job",
         codes=("es",),
         path=rows,
-        say=lambda line: None,
+        on_progress=lambda line: None,
         **settings,
     ):
         work = TranslationWork(
@@ -47,7 +47,7 @@ def translate(rows, tmp_path):
             backend=backend,
             **settings,
         )
-        return translate_all(work, tmp_path / folder, say=say)
+        return translate_all(work, tmp_path / folder, on_progress=on_progress)
 
     return run
 

@@ -226,7 +226,7 @@ def test_the_report_tells_languages_gates_and_costs(translate, tmp_path):
     said = []
     translate(
         Scripted(lambda request, number: LAZY if request.turns[0].text == WORDS[0] else None),
-        say=said.append,
+        on_progress=said.append,
     )
     values = json.loads((tmp_path / "job" / "report.json").read_text())
     assert values["languages"]["es"]["records"] == 2

@@ -98,7 +98,7 @@ def test_gates_are_adjustable_by_language(make_request):
     texts = (_GOOD[0], "Il monte 2 horses near a river.")
     loose = CheckSettings(by_language=(("fr", CheckLimits(untranslated_words=9)),))
     assert "untranslated" not in _against(run_checks(request, texts, loose))
-    few = CheckSettings(checks=("turns", "protected_spans"))
+    few = CheckSettings(names=("turns", "protected_spans"))
     assert [result.check for result in run_checks(request, texts, few)] == [
         "turns",
         "protected_spans",
@@ -108,7 +108,7 @@ def test_gates_are_adjustable_by_language(make_request):
 def test_settings_tell_their_faults():
     assert not list(CheckSettings().faults())
     bad = CheckSettings(
-        checks=("lock",), retries=-1, by_language=(("xx", CheckLimits(length_spreads=0)),)
+        names=("lock",), retries=-1, by_language=(("xx", CheckLimits(length_spreads=0)),)
     )
     assert len(list(bad.faults())) == 5
     assert len(list(CheckLimits(shortest=-1, agreement=101).faults())) == 2

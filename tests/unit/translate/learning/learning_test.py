@@ -8,10 +8,17 @@ import pytest
 from palo.errors import DataError
 from palo.metrics.chrf import chrf
 from palo.text.messages import Turn
-from palo.translate.learning.examples import TranslationExample, divide, examples_of
 from palo.translate.learning.measure import measure, num_edits
 from palo.translate.learning.report import Gain, as_table, write_gain
-from palo.translate.learning.training_set import CHAT, chat_row, record_row, write_training_set
+from palo.translate.learning.training_set import (
+    CHAT,
+    TranslationExample,
+    chat_row,
+    divide,
+    examples_of,
+    record_row,
+    write_training_set,
+)
 from palo.translate.review.decision import ReviewDecision
 from palo.translate.review.store import ReviewStore
 

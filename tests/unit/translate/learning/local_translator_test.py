@@ -3,8 +3,8 @@
 import pytest
 
 from palo.errors import DataError
-from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.local_translator import translate_examples, untaught
+from palo.translate.learning.training_set import TranslationExample
 
 
 def test_each_text_is_translated_in_its_order(trained, translation):

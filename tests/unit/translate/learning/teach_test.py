@@ -10,9 +10,8 @@ from palo.train.engine import PlainEngine
 from palo.train.stages import OptimizerSettings, StageConfig
 from palo.train.worker import train_stage
 from palo.translate.learning import teach as teaching
-from palo.translate.learning.examples import TranslationExample
 from palo.translate.learning.teach import TeachSettings, gain_of, teach
-from palo.translate.learning.training_set import write_training_set
+from palo.translate.learning.training_set import TranslationExample, write_training_set
 
 
 @pytest.fixture
