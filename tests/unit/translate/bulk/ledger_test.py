@@ -65,6 +65,17 @@ def test_attempts_that_came_to_nothing_may_have_cost_unless_they_were_refused(pa
     assert (known.num_sent, known.num_open, known.open_cost) == figures
 
 
+def test_the_cost_of_each_translator_is_known_after_a_restart(path):
+    with Ledger(path) as ledger:
+        for name in ("x", "second x", "second y"):
+            ledger.send(name, 3.0)
+        ledger.answer("x", MADE)
+        ledger.answer("second x", MADE)
+    known = Ledger(path)
+    assert (known.spent(""), known.spent("second ")) == (0.5, 3.5)
+    assert known.cost + known.open_cost == 4.0
+
+
 def test_a_line_of_somebody_else_is_told(path):
     path.write_text('{"found": "x"}\n')
     with pytest.raises(DataError, match="neither a request nor an answer"):
