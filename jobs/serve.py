@@ -6,25 +6,22 @@ its run's folder. `--help` lists what can be changed.
 
 import dataclasses
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
 from palo import command, config
-from palo.errors import DataError, PaloError
+from palo.errors import DataError, PaloError, ResourceError
 from palo.security.access import AccessSettings
 from palo.security.keys import renew_key
-from palo.serve.addresses import require_free
 from palo.serve.protocol.chat_request import ProtocolBounds
+from palo.serve.settings import ModelSource, ReplicaSettings, ScaleSettings, ServeSettings
 from palo.session import lasting_path, ray_session
-
-if TYPE_CHECKING:
-    from palo.serve.settings import ModelSource, ServeSettings
 
 _RUNS = Path("runs")
 _KEY_NAME = "make serve"
@@ -37,27 +34,23 @@ class ServeJob:
     Attributes:
         models: Folders of runs or of finished stages; the newest run by default.
         port: Port to listen on.
-        access: Where it listens and who may ask.
-        bounds: How much one request may ask for.
-        backend: What computes: the built-in engine, or vLLM where it is installed.
-        num_slots: Requests that a replica answers at once.
-        max_context: Longest prompt with its answer, in tokens; the model's own limit if less.
-        replicas: Replicas of each model.
-        timeout_s: Seconds that one request may take altogether.
-        images: Image store of the models' tower, as building a corpus leaves it (`images-pad`, for
-            example): images that are there aren't computed.
+        access: Listening address and authentication.
+        bounds: Bounds of a request's parameters.
+        replica: Settings of each replica.
+        num_replicas: Replicas of each model.
+        timeout_s: Seconds that one request may take.
+        images: Image store of the models' vision tower, as a corpus build writes it (`images-pad`,
+            for example): features of stored images aren't computed again.
         page: Runs the chat page too.
-        feedback: Folder for the answers that people found good or bad on the chat page.
+        feedback: Folder for feedback on answers of the chat page.
     """
 
     models: Positional[tuple[Path, ...]] = ()
     port: int = 8000
     access: AccessSettings = field(default_factory=AccessSettings)
     bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
-    backend: Literal["built-in", "vllm"] = "built-in"
-    num_slots: int = 8
-    max_context: int = 4096
-    replicas: int = 1
+    replica: ReplicaSettings = field(default_factory=ReplicaSettings)
+    num_replicas: int = 1
     timeout_s: float = 300.0
     images: Path | None = None
     page: bool = True
@@ -70,20 +63,46 @@ class ServeJob:
 
 
 def main(arguments: list[str]) -> None:
-    """Starts the endpoint and waits for Ctrl-C."""
+    """Starts the endpoint and waits for Ctrl-C.
+
+    Args:
+        arguments: The command line.
+    """
     job = command.override(ServeJob(), arguments, "jobs/serve.py")
     config.check(job)
-    require_free(job.access.host, job.port)
+    _require_free(job.access.host, job.port)
     folders = job.models or (newest_run(lasting_path(_RUNS)),)
     key_file = lasting_path(job.access.key_file).resolve()
     access = dataclasses.replace(job.access, key_file=key_file)
-    # An endpoint has clients that wait: it is no work in the background.
+    # Clients wait for an endpoint, so it is no background work.
     with ray_session(niceness=0):
         _serve(dataclasses.replace(job, access=access), folders)
 
 
+def _require_free(host: str, port: int) -> None:
+    """Checks the address before anything is loaded.
+
+    Raises:
+        ResourceError: If it is in use, or not an address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ResourceError(
+                "can't listen on this address",
+                seen=f"{host}:{port}, {error.strerror}",
+                fix="Choose another port with --port.",
+            ) from error
+
+
 def newest_run(runs: Path) -> Path:
-    """Returns the folder of the run below a folder whose finetune stage finished last.
+    """Returns the run whose finetune stage finished last.
+
+    Args:
+        runs: Folder of runs.
 
     Raises:
         DataError: If there is none.
@@ -123,13 +142,11 @@ def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
         sys.exit(0)
 
 
-def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
+def _settings(job: ServeJob, folders: Sequence[Path]) -> ServeSettings:
     import torch
 
     from palo.checkpoint.finished import stage_folder
-    from palo.inference.engine import EngineSettings
     from palo.serve.running import PAGE_PATH
-    from palo.serve.settings import ModelSource, ReplicaSettings, ScaleSettings, ServeSettings
 
     has_gpu = torch.cuda.is_available()
     models = tuple(
@@ -140,17 +157,16 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
         )
         for folder in folders
     )
-    engine = EngineSettings(
-        num_slots=job.num_slots, max_context=job.max_context, static_decode=has_gpu
-    )
+    static_decode = has_gpu or job.replica.engine.static_decode
+    engine = dataclasses.replace(job.replica.engine, static_decode=static_decode)
     return ServeSettings(
         models=models,
         access=job.access,
         bounds=job.bounds,
-        replica=ReplicaSettings(engine=engine, backend=job.backend),
+        replica=dataclasses.replace(job.replica, engine=engine),
         scale=ScaleSettings(
-            min_replicas=job.replicas,
-            max_replicas=job.replicas,
+            min_replicas=job.num_replicas,
+            max_replicas=job.num_replicas,
             num_gpus=1.0 if has_gpu else 0.0,
         ),
         timeout_s=job.timeout_s,
@@ -159,14 +175,14 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> "ServeSettings":
 
 
 def _run_page(job: ServeJob) -> None:
-    """Runs the chat page; says so if it can't start, since the endpoint needs none."""
+    """Runs the chat page; if it can't start, prints the error, since the endpoint needs no page."""
     from palo.client import Endpoint
     from palo.serve.chat_page.settings import PageSettings
     from palo.serve.page_server import page_application
     from palo.serve.running import PAGE_PATH, run_page
 
     settings = PageSettings(
-        # Whatever address it listens on: the way from the page stays within this machine.
+        # The page reaches the endpoint within this machine, whatever address it listens on.
         endpoint=Endpoint(url=_address(job), allow_insecure_http=True),
         login=not job.access.no_keys,
         feedback=lasting_path(job.feedback).resolve(),
@@ -180,12 +196,12 @@ def _run_page(job: ServeJob) -> None:
 
 
 def _address(job: ServeJob) -> str:
-    """Returns where this machine reaches the endpoint."""
+    """Returns the endpoint's address on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(job.access.host, job.access.host)  # noqa: S104
     return f"http://[{host}]:{job.port}" if ":" in host else f"http://{host}:{job.port}"
 
 
-def _print_addresses(job: ServeJob, models: "Sequence[ModelSource]", key: str | None) -> None:
+def _print_addresses(job: ServeJob, models: Sequence[ModelSource], key: str | None) -> None:
     address = _address(job)
     print(f"models     {', '.join(model.name for model in models)}")
     print(f"endpoint   {address}/v1   for any OpenAI client")
