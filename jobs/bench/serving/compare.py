@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import torch
-from serving.inputs import Prompts, build_batcher, build_model
+from serving.inputs import Prompts, build_model, build_scheduler
 from serving.settings import ServeBench
 from serving.sides import Round, by_engine, one_by_one, static_batch
 
@@ -23,7 +23,7 @@ def measure(settings: ServeBench) -> list[Figure]:
     model = build_model(settings)
     prompts = Prompts(settings, model, torch.Generator().manual_seed(settings.seed))
     figures: list[Figure] = []
-    with LocalEngine(build_batcher(settings, model)) as engine:
+    with LocalEngine(build_scheduler(settings, model)) as engine:
         for kind in _TARGETS:
             _warm_up(settings, prompts, engine, kind)
             rounds: Rounds = {}

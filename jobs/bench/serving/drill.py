@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from resuming import say
-from serving.asking import Crowd, Ending, question
+from serving.clients import ConcurrentClients, RequestOutcome, request_body
 from serving.endpoint import (
     HOST,
     MODEL,
@@ -62,13 +62,15 @@ def run_drill(settings: ServeBench, root: Path) -> list[Figure]:
     folder = (settings.cache / "nano").resolve()
     first, second = (nano_stage(folder, name) for name in ("first", "second"))
     with bench_session(root):
-        endings, rolled_s = _run(settings, first, second, root)
-    for outcome, number in Counter(each.outcome for each in endings).most_common():
+        outcomes, rolled_s = _run(settings, first, second, root)
+    for outcome, number in Counter(each.outcome for each in outcomes).most_common():
         say(f"{number:5d}  {outcome}")
-    return _figures(endings, rolled_s)
+    return _figures(outcomes, rolled_s)
 
 
-def _run(settings: ServeBench, first: Path, second: Path, root: Path) -> tuple[list[Ending], float]:
+def _run(
+    settings: ServeBench, first: Path, second: Path, root: Path
+) -> tuple[list[RequestOutcome], float]:
     from ray import serve
 
     from palo.serve.running import start_proxy
@@ -76,8 +78,8 @@ def _run(settings: ServeBench, first: Path, second: Path, root: Path) -> tuple[l
     port = free_port()
     start_proxy(HOST, port)
     _deploy(Deployment(stage=first, num_replicas=1), root)
-    bodies = (question(MODEL, f"What is number {number}?", _MAX_TOKENS) for number in count())
-    crowd = Crowd(f"http://{HOST}:{port}", bodies, _NUM_CLIENTS)
+    bodies = (request_body(MODEL, f"What is number {number}?", _MAX_TOKENS) for number in count())
+    clients = ConcurrentClients(f"http://{HOST}:{port}", bodies, _NUM_CLIENTS)
     one, two = (Deployment(stage=first, num_replicas=number) for number in (1, 2))
     rolled = Deployment(stage=second, num_replicas=1)
     events: list[tuple[str, Callable[[], None]]] = [
@@ -89,27 +91,27 @@ def _run(settings: ServeBench, first: Path, second: Path, root: Path) -> tuple[l
     ]
     between = -(-settings.drill_requests // (len(events) + 1))
     for what, event in events:
-        crowd.wait(len(crowd.endings) + between)
-        say(f"{len(crowd.endings):5d} have ended: {what}")
+        clients.wait(len(clients.outcomes) + between)
+        say(f"{len(clients.outcomes):5d} have ended: {what}")
         event()
     rolled_s = time.monotonic()
-    say(f"{len(crowd.endings):5d} have ended: rolled")
-    crowd.wait(len(crowd.endings) + between)
-    crowd.stop()
-    endings = crowd.join()
+    say(f"{len(clients.outcomes):5d} have ended: rolled")
+    clients.wait(len(clients.outcomes) + between)
+    clients.stop()
+    outcomes = clients.join()
     serve.shutdown()
-    return endings, rolled_s
+    return outcomes, rolled_s
 
 
-def _figures(endings: Sequence[Ending], rolled_s: float) -> list[Figure]:
-    lost = sum(each.is_lost for each in endings)
-    late = [each.version for each in endings if each.asked_s > rolled_s and each.is_answered]
-    first_version = min(endings, key=lambda each: each.asked_s if each.version else float("inf"))
+def _figures(outcomes: Sequence[RequestOutcome], rolled_s: float) -> list[Figure]:
+    lost = sum(each.is_lost for each in outcomes)
+    late = [each.version for each in outcomes if each.sent_s > rolled_s and each.is_answered]
+    first_version = min(outcomes, key=lambda each: each.sent_s if each.version else float("inf"))
     old = late.count(first_version.version)
-    answered = sum(each.is_answered for each in endings)
+    answered = sum(each.is_answered for each in outcomes)
     return [
         spread("drill_answered", [answered], "requests"),
-        spread("drill_errors_with_a_code", [len(endings) - answered - lost], "requests"),
+        spread("drill_errors_with_a_code", [len(outcomes) - answered - lost], "requests"),
         spread("drill_lost", [lost], "requests", target=0, better="lower"),
         spread("drill_answered_after_the_roll", [len(late)], "requests", target=1, better="higher"),
         spread("drill_old_version_after_the_roll", [old], "requests", target=0, better="lower"),

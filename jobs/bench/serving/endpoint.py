@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from serving.asking import Crowd, Ending
+from serving.clients import ConcurrentClients, RequestOutcome
 
 from palo.session import ray_session
 
@@ -72,16 +72,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def answered(url: str, bodies: Sequence[dict[str, Any]], num_clients: int) -> list[Ending]:
+def answered(url: str, bodies: Sequence[dict[str, Any]], num_clients: int) -> list[RequestOutcome]:
     """Asks, and requires that every request is answered.
 
     Raises:
         RuntimeError: If one isn't: nothing that was measured would mean anything.
     """
-    endings = Crowd(url, bodies, num_clients).join()
-    if failed := [each.outcome for each in endings if not each.is_answered]:
+    outcomes = ConcurrentClients(url, bodies, num_clients).join()
+    if failed := [each.outcome for each in outcomes if not each.is_answered]:
         raise RuntimeError(f"{len(failed)} requests were not answered: {failed[0]}")
-    return endings
+    return outcomes
 
 
 def as_json(settings: Any) -> dict[str, Any]:  # noqa: ANN401 - as above

@@ -53,8 +53,13 @@ def build_model(settings: ServeBench) -> PaloForConditionalGeneration:
     return model
 
 
-def build_batcher(settings: ServeBench, model: PaloForConditionalGeneration) -> Scheduler:
-    """Builds the engine's loop with a slot for each client."""
+def build_scheduler(settings: ServeBench, model: PaloForConditionalGeneration) -> Scheduler:
+    """Builds the engine's scheduler with a slot for each client.
+
+    Args:
+        settings: Settings of the bench.
+        model: The model.
+    """
     sizes = EngineSettings(
         num_slots=max(settings.clients),
         max_context=settings.max_context,

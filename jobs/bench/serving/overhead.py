@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from resuming import say
-from serving.asking import question
+from serving.clients import request_body
 from serving.endpoint import MODEL, answered, bench_session, running, serve_settings
 from serving.settings import ServeBench
 from serving.sides import Round
@@ -120,7 +120,7 @@ def _bare(
 
 def _served(url: str, words: Sequence[str], clients: int, new_tokens: int) -> Round:
     started = time.perf_counter()
-    endings = answered(url, [question(MODEL, text, new_tokens) for text in words], clients)
+    outcomes = answered(url, [request_body(MODEL, text, new_tokens) for text in words], clients)
     seconds = time.perf_counter() - started
-    first_token_s = [each.first_token_s for each in endings if each.first_token_s is not None]
-    return Round(sum(each.num_tokens for each in endings), seconds, first_token_s)
+    first_token_s = [each.first_token_s for each in outcomes if each.first_token_s is not None]
+    return Round(sum(each.num_tokens for each in outcomes), seconds, first_token_s)

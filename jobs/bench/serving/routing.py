@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resuming import say
-from serving.asking import Ending, question
+from serving.clients import RequestOutcome, request_body
 from serving.endpoint import MODEL, answered, bench_session, running, serve_settings
 from serving.settings import ServeBench
 from serving.stage import images, kv_bytes, mini_stage
@@ -31,7 +31,7 @@ def measure_routing(settings: ServeBench, root: Path) -> list[Figure]:
         root: The checkout.
     """
     bodies = _questions(settings)
-    endings: dict[str, list[Ending]] = {}
+    outcomes: dict[str, list[RequestOutcome]] = {}
     with bench_session(root):
         stage = mini_stage(
             settings.cache / "mini", settings.layers, settings.image_size, settings.seed
@@ -44,8 +44,8 @@ def measure_routing(settings: ServeBench, root: Path) -> list[Figure]:
                 "by_image": by_image,
             }
             with running(serve_settings(stage.resolve(), _replica(settings), scale)) as url:
-                endings[way] = answered(url, bodies, _NUM_CLIENTS)
-    return list(_figures(settings, endings))
+                outcomes[way] = answered(url, bodies, _NUM_CLIENTS)
+    return list(_figures(settings, outcomes))
 
 
 def _replica(settings: ServeBench) -> dict[str, Any]:
@@ -76,23 +76,23 @@ def _questions(settings: ServeBench) -> list[dict[str, Any]]:
         drawn_from = popular if generator.random() < _QUESTIONS_SHARE else others
         file = generator.choice(drawn_from)
         text = f"{generator.randrange(10**6)}: what is here? ({number})"
-        bodies.append(question(MODEL, text, settings.routed_tokens, file))
+        bodies.append(request_body(MODEL, text, settings.routed_tokens, file))
     return bodies
 
 
-def _figures(settings: ServeBench, endings: dict[str, list[Ending]]) -> Iterator[Figure]:
-    def hit_rate(asked: Sequence[Ending]) -> float:
+def _figures(settings: ServeBench, outcomes: dict[str, list[RequestOutcome]]) -> Iterator[Figure]:
+    def hit_rate(asked: Sequence[RequestOutcome]) -> float:
         return sum(each.cached_tokens >= settings.image_tokens for each in asked) / len(asked)
 
-    def first_token_s(asked: Sequence[Ending]) -> float:
+    def first_token_s(asked: Sequence[RequestOutcome]) -> float:
         return sum(each.first_token_s or each.total_s for each in asked) / len(asked)
 
-    for way, asked in endings.items():
+    for way, asked in outcomes.items():
         yield resampled(f"routed_{way}_hit_rate", hit_rate, asked, "1")
         yield resampled(f"routed_{way}_first_token_s", first_token_s, asked, "s")
-    pairs = list(zip(endings["by_image"], endings["rays_own"], strict=True))
+    pairs = list(zip(outcomes["by_image"], outcomes["rays_own"], strict=True))
 
-    def gain(both: Sequence[tuple[Ending, Ending]]) -> float:
+    def gain(both: Sequence[tuple[RequestOutcome, RequestOutcome]]) -> float:
         return first_token_s([own for _, own in both]) / first_token_s([ours for ours, _ in both])
 
     yield resampled("routed_rays_own_to_by_image_first_token", gain, pairs, "1")

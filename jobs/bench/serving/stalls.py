@@ -1,9 +1,9 @@
-"""How long a running answer waits while a prompt with an image is computed."""
+"""Measures how long decoding stalls while a prompt with an image is computed."""
 
 import time
 
 import torch
-from serving.inputs import Prompts, build_batcher, build_model
+from serving.inputs import Prompts, build_model, build_scheduler
 from serving.settings import ServeBench
 
 from palo.benchmark import Figure, spread
@@ -18,7 +18,7 @@ def measure_stalls(settings: ServeBench) -> Figure:
     torch.set_num_threads(settings.threads)
     model = build_model(settings)
     prompts = Prompts(settings, model, torch.Generator().manual_seed(settings.seed))
-    scheduler = build_batcher(settings, model)
+    scheduler = build_scheduler(settings, model)
     shares = [_share(prompts, scheduler) for _ in range(settings.repeats + 1)][1:]
     return spread("longest_stall_share", shares, "1", target=_ALLOWED, better="lower")
 
@@ -36,12 +36,12 @@ def _share(prompts: Prompts, scheduler: Scheduler) -> float:
 
 def _prefill_seconds(prompts: Prompts, scheduler: Scheduler) -> list[float]:
     """Computes one prompt with an image; returns the seconds of each step."""
-    asked = scheduler.prepare(prompts.make("image"))
-    scheduler.add(asked)
+    sequence = scheduler.prepare(prompts.make("image"))
+    scheduler.add(sequence)
     seconds = []
-    while not asked.is_decoding:
+    while not sequence.is_decoding:
         seconds.append(_step_seconds(scheduler))
-    scheduler.cancel(asked.number)
+    scheduler.cancel(sequence.number)
     return seconds
 
 

@@ -50,7 +50,7 @@ class AccessSettings:
         if self.no_keys and not is_loopback(self.host):
             yield (
                 f"no_keys needs a loopback host like 127.0.0.1, not {self.host!r}: "
-                "everybody who reaches it could ask"
+                "everybody who reaches it could use it"
             )
         if self.num_ingresses < 1:
             yield f"num_ingresses must be at least 1, not {self.num_ingresses}"
@@ -204,7 +204,7 @@ class KeyRing:
         self._read_lock = threading.Lock()
         if not self._keys:
             raise ConfigError(
-                "no API key is good, so nobody could ask",
+                "no API key is valid, so every request would be rejected",
                 seen=path,
                 fix="Add one: python jobs/keys.py add NAME",
             )
@@ -312,6 +312,6 @@ def unknown_key_error() -> APIError:
 def _invalid(fact: str) -> APIError:
     return APIError(
         fact,
-        fix="Send a good one as `Authorization: Bearer KEY`; whoever runs the endpoint has it.",
+        fix="Send a valid one as `Authorization: Bearer KEY`; the endpoint's operator has it.",
         code=APIErrorCode.INVALID_API_KEY,
     )

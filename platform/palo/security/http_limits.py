@@ -202,7 +202,7 @@ class BodyLimit:
         self._num_bytes += num_bytes
         if self._num_bytes > self._bounds.max_all_bytes:
             raise APIError(
-                "too many large requests are here at once",
+                "too many large requests at once",
                 fix=f"Try again in {_RETRY_S:.0f} s.",
                 code=APIErrorCode.OVERLOADED,
                 retry_after_s=_RETRY_S,

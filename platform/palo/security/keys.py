@@ -116,7 +116,7 @@ def key_digest(secret: str) -> str:
 
 UNKEYED = ApiKey(
     id="unkeyed",
-    name="whoever reaches this machine's loopback",
+    name="anybody on this machine",
     sha256="0" * _DIGEST_CHARACTERS,
     created="",
     limits=KeyLimits(requests_per_minute=None, tokens_per_minute=None, concurrent=None),

@@ -169,7 +169,7 @@ class ChatHandler:
         if self._num_requests >= self._max_requests:
             self._audit.record("endpoint_full", requests=self._max_requests)
             raise APIError(
-                "too many requests are here at once",
+                "too many requests at once",
                 fix=f"Try again in {_RETRY_AFTER_S:.0f} s.",
                 code=APIErrorCode.OVERLOADED,
                 retry_after_s=_RETRY_AFTER_S,

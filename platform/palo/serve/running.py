@@ -61,7 +61,7 @@ def run_page(built: "Application") -> None:
         seen = _why_not(_PAGE, error)
         serve.delete(_PAGE)
         raise ResourceError(
-            "the chat page didn't start, the endpoint goes on without it",
+            "the chat page didn't start, the endpoint runs without it",
             seen=seen,
             fix="Start it alone to see more: python apps/chat_page.py --endpoint ADDRESS",
         ) from error

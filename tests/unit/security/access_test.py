@@ -203,7 +203,7 @@ def test_it_does_not_start_where_nobody_could_ask(path):
         KeyRing(path)
     _, key = add_key(path, "laptop")
     revoke_key(path, key.id)
-    with pytest.raises(ConfigError, match="no API key is good"):
+    with pytest.raises(ConfigError, match="no API key is valid"):
         KeyRing(path)
 
 

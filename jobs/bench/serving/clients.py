@@ -1,4 +1,4 @@
-"""Clients of an endpoint that note how each of their requests ended."""
+"""Concurrent clients of an endpoint that record the outcome of each request."""
 
 import base64
 import threading
@@ -14,21 +14,21 @@ _WAIT_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ending:
-    """How a request ended.
+class RequestOutcome:
+    """The outcome of a request.
 
     Attributes:
         outcome: `answered`, `refused: CODE`, `told in the stream: CODE`, or `LOST: why`.
-        asked_s: When it was asked, on a clock that only goes forward.
+        sent_s: Time of the request on the monotonic clock.
         first_token_s: Seconds until its first token; None if there was none.
         total_s: Seconds until its end.
-        version: Version of the model that answered; empty if none did.
+        version: Fingerprint of the model that answered; empty if none did.
         num_tokens: Tokens of the answer.
-        cached_tokens: Tokens of the prompt that were known.
+        cached_tokens: Cached tokens of the prompt.
     """
 
     outcome: str
-    asked_s: float
+    sent_s: float
     first_token_s: float | None = None
     total_s: float = 0.0
     version: str = ""
@@ -37,17 +37,19 @@ class Ending:
 
     @property
     def is_answered(self) -> bool:
-        """Whether a whole answer came."""
+        """Whether a whole answer arrived."""
         return self.outcome == "answered"
 
     @property
     def is_lost(self) -> bool:
-        """Whether neither a whole answer nor an error with a code came."""
+        """Whether neither a whole answer nor an error with a code arrived."""
         return self.outcome.startswith("LOST")
 
 
-def question(model: str, text: str, max_tokens: int, image: bytes | None = None) -> dict[str, Any]:
-    """Returns the body of a request that streams, with an event for each token.
+def request_body(
+    model: str, text: str, max_tokens: int, image: bytes | None = None
+) -> dict[str, Any]:
+    """Returns the body of a streamed request, with an event for each token.
 
     Args:
         model: Name of the model.
@@ -70,20 +72,20 @@ def question(model: str, text: str, max_tokens: int, image: bytes | None = None)
     }
 
 
-class Crowd:
-    """Threads that ask, each its next question after its answer.
+class ConcurrentClients:
+    """Threads that each send the next request after the answer to their last one.
 
     Args:
         url: Address of the endpoint.
-        bodies: What is asked, in order; may be endless.
-        num_clients: Threads.
+        bodies: Bodies of the requests, in order; may be endless.
+        num_clients: Number of threads.
 
     Attributes:
-        endings: How requests ended, in that order.
+        outcomes: Outcomes in the order of their ends.
     """
 
     def __init__(self, url: str, bodies: Iterable[Mapping[str, Any]], num_clients: int) -> None:
-        self.endings: list[Ending] = []
+        self.outcomes: list[RequestOutcome] = []
         self._url = url
         self._bodies = iter(bodies)
         self._ended = threading.Condition()
@@ -92,27 +94,31 @@ class Crowd:
             thread.start()
 
     def wait(self, count: int) -> None:
-        """Waits until so many requests have ended."""
+        """Waits until so many requests have ended.
+
+        Args:
+            count: How many.
+        """
         with self._ended:
-            self._ended.wait_for(lambda: len(self.endings) >= count)
+            self._ended.wait_for(lambda: len(self.outcomes) >= count)
 
     def stop(self) -> None:
-        """Lets nobody ask another question; those that were asked go on."""
+        """Sends no more requests; running ones continue."""
         with self._ended:
             self._bodies = iter(())
 
-    def join(self) -> list[Ending]:
-        """Waits until all have ended; returns how."""
+    def join(self) -> list[RequestOutcome]:
+        """Waits for all requests; returns their outcomes."""
         for thread in self._threads:
             thread.join()
-        return self.endings
+        return self.outcomes
 
     def _run(self) -> None:
         with httpx.Client(base_url=self._url, timeout=_WAIT_S) as client:
             while (body := self._next()) is not None:
-                ending = _ask(client, body)
+                outcome = _send(client, body)
                 with self._ended:
-                    self.endings.append(ending)
+                    self.outcomes.append(outcome)
                     self._ended.notify_all()
 
     def _next(self) -> Mapping[str, Any] | None:
@@ -120,19 +126,19 @@ class Crowd:
             return next(self._bodies, None)
 
 
-def _ask(client: httpx.Client, body: Mapping[str, Any]) -> Ending:
-    noted: dict[str, Any] = {}
+def _send(client: httpx.Client, body: Mapping[str, Any]) -> RequestOutcome:
+    fields: dict[str, Any] = {}
     started_s = time.monotonic()
     try:
-        outcome = _outcome(client, body, noted, started_s)
+        outcome = _outcome(client, body, fields, started_s)
     except (httpx.HTTPError, KeyError, ValueError) as error:
         outcome = f"LOST: {type(error).__name__}"
     total_s = time.monotonic() - started_s
-    return Ending(outcome=outcome, asked_s=started_s, total_s=total_s, **noted)
+    return RequestOutcome(outcome=outcome, sent_s=started_s, total_s=total_s, **fields)
 
 
 def _outcome(
-    client: httpx.Client, body: Mapping[str, Any], noted: dict[str, Any], started_s: float
+    client: httpx.Client, body: Mapping[str, Any], fields: dict[str, Any], started_s: float
 ) -> str:
     is_finished = False
     with client.stream("POST", "/v1/chat/completions", json=body) as response:
@@ -144,16 +150,16 @@ def _outcome(
             values = orjson.loads(data)
             if "error" in values:
                 return f"told in the stream: {values['error']['code']}"
-            noted["version"] = values.get("system_fingerprint") or ""
+            fields["version"] = values.get("system_fingerprint") or ""
             if (usage := values.get("usage")) is not None:
-                noted["num_tokens"] = usage["completion_tokens"]
-                noted["cached_tokens"] = (usage.get("prompt_tokens_details") or {}).get(
+                fields["num_tokens"] = usage["completion_tokens"]
+                fields["cached_tokens"] = (usage.get("prompt_tokens_details") or {}).get(
                     "cached_tokens", 0
                 )
             for choice in values["choices"]:
                 is_finished = is_finished or choice.get("finish_reason") is not None
-                if choice.get("logprobs") and "first_token_s" not in noted:
-                    noted["first_token_s"] = time.monotonic() - started_s
+                if choice.get("logprobs") and "first_token_s" not in fields:
+                    fields["first_token_s"] = time.monotonic() - started_s
     return "LOST: cut off"
 
 
