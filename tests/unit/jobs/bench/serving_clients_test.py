@@ -15,17 +15,17 @@ def bench():
     """The bench's own modules, which are importable from beside the bench alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "jobs" / "bench"))
-        from serving import asking, drill, routing
+        from serving import clients, drill, routing
         from serving.settings import ServeBench
 
-        yield SimpleNamespace(asking=asking, drill=drill, routing=routing, settings=ServeBench)
+        yield SimpleNamespace(clients=clients, drill=drill, routing=routing, settings=ServeBench)
     for name in list(sys.modules):
         if name.split(".")[0] in _OWN:
             del sys.modules[name]
 
 
 @pytest.mark.parametrize(
-    ("words", "outcome"),
+    ("words", "expected"),
     [
         ("say one two", "answered"),
         ("refuse overloaded", "refused: overloaded"),
@@ -34,26 +34,26 @@ def bench():
         ("nonsense", "LOST: JSONDecodeError"),
     ],
 )
-def test_every_ending_has_a_name(bench, words, outcome):
+def test_every_outcome_has_a_name(bench, words, expected):
     with running_chat_server() as chat:
-        bodies = [bench.asking.question("palo-7b", words, 8)] * 3
-        endings = bench.asking.Crowd(chat.url, bodies, 2).join()
-    assert len(endings) == 3
-    for ending in endings:
-        assert ending.outcome.startswith(outcome)
-        assert ending.is_answered == (outcome == "answered")
-        assert ending.is_lost == outcome.startswith("LOST")
+        bodies = [bench.clients.request_body("palo-7b", words, 8)] * 3
+        outcomes = bench.clients.ConcurrentClients(chat.url, bodies, 2).join()
+    assert len(outcomes) == 3
+    for outcome in outcomes:
+        assert outcome.outcome.startswith(expected)
+        assert outcome.is_answered == (expected == "answered")
+        assert outcome.is_lost == expected.startswith("LOST")
 
 
-def test_a_crowd_that_is_stopped_asks_no_more(bench):
+def test_clients_that_are_stopped_send_no_more(bench):
     with running_chat_server() as chat:
-        endless = iter(lambda: bench.asking.question("palo-7b", "say one", 8), None)
-        crowd = bench.asking.Crowd(chat.url, endless, 2)
-        crowd.wait(5)
-        crowd.stop()
-        endings = crowd.join()
-    assert len(endings) >= 5
-    assert all(ending.is_answered for ending in endings)
+        endless = iter(lambda: bench.clients.request_body("palo-7b", "say one", 8), None)
+        running = bench.clients.ConcurrentClients(chat.url, endless, 2)
+        running.wait(5)
+        running.stop()
+        outcomes = running.join()
+    assert len(outcomes) >= 5
+    assert all(outcome.is_answered for outcome in outcomes)
 
 
 def test_the_drill_counts_what_is_lost_and_what_is_old(bench):
@@ -64,11 +64,11 @@ def test_the_drill_counts_what_is_lost_and_what_is_old(bench):
         ("told in the stream: replica_lost", 2.0, "old"),
         ("LOST: cut off", 3.0, ""),
     ]
-    endings = [
-        bench.asking.Ending(outcome=outcome, asked_s=at, version=version)
+    outcomes = [
+        bench.clients.RequestOutcome(outcome=outcome, sent_s=at, version=version)
         for outcome, at, version in ended
     ]
-    figures = {each.name: each for each in bench.drill._figures(endings, 4.0)}
+    figures = {each.name: each for each in bench.drill._figures(outcomes, 4.0)}
     assert {name: figure.value for name, figure in figures.items()} == {
         "drill_answered": 3,
         "drill_errors_with_a_code": 1,
