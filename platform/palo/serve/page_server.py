@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from ray import serve
 
 from palo import config
+from palo.machine import lower_priority
 from palo.observability.boundary import Boundary
 from palo.observability.logs import start_logging
 from palo.security.access import LoopbackOnly
 from palo.serve.chat_page.settings import PageSettings
-from palo.serve.priority import PAGE, lower_priority
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MAX_ONGOING = 2000
 _MAX_QUEUED = 100
 _DRAIN_S = 10.0
+# Below the replicas, which the visitors of the page must not delay.
+_NICENESS = 10
 
 
 class PageServer:
@@ -41,7 +43,7 @@ class PageServer:
             page_app,  # only here: Gradio takes seconds and memory
         )
 
-        lower_priority(PAGE)
+        lower_priority(_NICENESS)
         start_logging()
         app = page_app(self._settings)
         if not self._settings.login:

@@ -23,11 +23,11 @@ from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError, DataError, PaloError, ResourceError
 from palo.inference.engine import EngineClosedError, EngineFullError, EngineStats
 from palo.inference.request import Output, Request, Sampling, Token
+from palo.machine import lower_priority
 from palo.observability.logs import start_logging
 from palo.observability.metrics import CANCELLED, OK
 from palo.serve.image_encoder import ImageEncoder
 from palo.serve.loading import load_engine
-from palo.serve.priority import MODEL, lower_priority
 from palo.serve.protocol.generate import (
     Delta,
     GenerateRequest,
@@ -42,6 +42,8 @@ from palo.text.encoding import encode_prompt
 from palo.text.tokenizer import TextTokenizer
 
 _LOG = logging.getLogger(__name__)
+# Below the ingress, which needs little CPU but low latency.
+_NICENESS = 5
 _WARM_UP_TIMEOUT_S = 600.0
 _WARM_UP_TOKENS = 4
 
@@ -63,7 +65,7 @@ class ModelReplica:
         owns_process: bool = False,
     ) -> None:
         if owns_process:
-            lower_priority(MODEL)
+            lower_priority(_NICENESS)
             start_logging()
         torch.set_num_threads(settings.num_threads)
         self._name = sources[0].name

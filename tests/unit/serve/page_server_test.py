@@ -11,7 +11,6 @@ from palo.errors import ConfigError
 from palo.serve import page_server
 from palo.serve.chat_page.settings import PageSettings
 from palo.serve.page_server import PageServer, page_application
-from palo.serve.priority import PAGE
 
 _LOADED = "import sys, {}; print(*({{'gradio', 'torch'}} & sys.modules.keys()))"
 
@@ -38,7 +37,7 @@ def serve(tmp_path, monkeypatch, chat_server):
         endpoint = Endpoint(url=chat_server.url)
         settings = PageSettings(endpoint=endpoint, login=login, feedback=tmp_path / "feedback")
         app = PageServer(settings).__serve_build_asgi_app__()
-        assert lowered == [PAGE]
+        assert lowered == [10]
         return lambda host: TestClient(app, base_url=f"http://{host}", follow_redirects=False)
 
     return make
