@@ -1,4 +1,4 @@
-"""What every job's command line shares: a recipe's name, typed overrides, errors in one line."""
+"""The command line of jobs: a recipe's name, typed overrides, and errors in one line."""
 
 import contextlib
 import difflib

@@ -1,4 +1,4 @@
-"""Checking, writing, reading and naming of configurations.
+"""Configurations: checking, writing, reading and fingerprinting them.
 
 A configuration is a tree of frozen, keyword-only dataclasses. A dataclass that can be wrong has a
 method `faults()` that yields one clause for each fault; `check` collects those of the whole tree.

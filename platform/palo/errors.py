@@ -1,4 +1,4 @@
-"""The one family of errors that people see: the fact, the value seen, and what to change.
+"""The errors that people see: each has a fact, the value seen, and what to change.
 
 Every class keeps its arguments in attributes of the same names, and no others, so that it survives
 pickling between actors. Callers of the library who pass a wrong argument get ValueError or

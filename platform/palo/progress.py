@@ -1,4 +1,4 @@
-"""What people see of a step while it runs: how far it is, how fast, and how long it will take."""
+"""The progress of a step: units done, speed and remaining time, as lines for people."""
 
 import time
 from collections.abc import Callable
@@ -21,14 +21,14 @@ def duration(seconds: float) -> str:
 
 
 class Meter:
-    """Says every few seconds how far a step is, how fast it goes and what time it still needs.
+    """Reports every few seconds the progress, speed and remaining time of a step.
 
     Args:
-        step: What runs.
-        unit: What it counts.
-        say: Takes the lines.
-        total: How much there is to do: units, or whatever `effort` counts in.
-        by_effort: Units are not known beforehand; `total` is an effort, such as bytes to read.
+        step: Name of the step.
+        unit: Plural noun of the counted units.
+        say: Receives the lines.
+        total: Amount of work: units, or whatever `effort` counts in.
+        by_effort: Whether units are unknown beforehand and `total` is an effort, such as bytes.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Meter:
         self._say = say
         self._left = total
         self._by_effort = by_effort
-        self._told = False
+        self._reported_skipped = False
         self._done = self._said = self._skipped = self._effort = 0
         self._start = self._last = time.monotonic()
 
@@ -66,7 +66,7 @@ class Meter:
             count: Number of units.
             effort: Their share of `total`; `count` by default.
         """
-        self._tell_skipped()
+        self._report_skipped()
         self._done += count
         self._effort += count if effort is None else effort
         now = time.monotonic()
@@ -75,15 +75,15 @@ class Meter:
             self._line(now)
 
     def finish(self) -> None:
-        """Says what is not said yet."""
-        self._tell_skipped()
+        """Reports what hasn't been reported yet."""
+        self._report_skipped()
         if self._done > self._said:
             self._line(time.monotonic())
 
-    def _tell_skipped(self) -> None:
-        if self._skipped and not self._told:
+    def _report_skipped(self) -> None:
+        if self._skipped and not self._reported_skipped:
             self._say(f"{self._step}: {self._skipped:,} {self._unit} were done before")
-        self._told = True
+        self._reported_skipped = True
 
     def _line(self, now: float) -> None:
         self._said = self._done

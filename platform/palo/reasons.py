@@ -1,4 +1,4 @@
-"""Why a row is left out of a corpus: the words that manifests, quarantine and messages use."""
+"""The reasons to drop a row, as manifests, quarantine and messages write them."""
 
 from enum import StrEnum
 

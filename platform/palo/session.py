@@ -1,4 +1,4 @@
-"""One Ray for a job: the running cluster where there is one, else a private one on this machine."""
+"""The Ray of a job: the running cluster if there is one, else a private Ray on this machine."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Foreign text on a terminal: control characters are shown, never obeyed.
+"""Foreign text on a terminal, with control characters made visible.
 
 A terminal obeys what is printed to it: escape sequences move the cursor, write to the clipboard or
 rename the window, and bidirectional overrides make a line read as something else. Whatever a

@@ -1,4 +1,4 @@
-"""The folder of a finished stage: what it learned, and everything needed to use and trace it.
+"""The folder of a finished stage: its weights, and everything needed to use and trace it.
 
 projector.safetensors     the projector
 adapter/                  a PEFT adapter, if the stage trained LoRA weights

@@ -1,7 +1,10 @@
-"""From a GGUF file of a Llama-architecture model to a clean folder in Hugging Face's format.
+"""Conversion of a GGUF file of a Llama-architecture model to a folder in Hugging Face's format.
 
 transformers reads GGUF only together with the file itself, slowly, and leaves the file's name in
 what it saves. Here a file is converted once, checked, and read like any other model afterwards.
+
+The tokenizer is rebuilt as the tokenizer.json that it was made from. transformers' own conversion
+loses how a text is split before byte-level BPE: its ids for a digit after two spaces are wrong.
 """
 
 import importlib.util
@@ -10,18 +13,24 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken, Tokenizer, decoders
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel, Digits, PreTokenizer, Sequence
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from palo import storage
-from palo.checkpoint.gguf_tokenizer import write_tokenizer
 from palo.errors import DataError, MismatchError, ResourceError, StorageError
 from palo.model.library_noise import without_progress_bars
 
+_PREFIX = "tokenizer.ggml."
+_CONTROL, _USER_DEFINED = 3, 4
+_ROLES = MappingProxyType({"eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"})
 FORMAT_VERSION = 1
 _MAGIC = b"GGUF"
 _FINISHED = "converted.json"
@@ -29,6 +38,73 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # What transformers notes about the file, and a converted folder has no more to do with.
 _OF_THE_FILE = ("quantization_config", "_model_name_or_path", "dtype", "transformers_version")
 _TIED = "lm_head.weight"
+
+
+def _byte_level(*before: PreTokenizer) -> PreTokenizer:
+    return Sequence([*before, ByteLevel(add_prefix_space=False, use_regex=True)])
+
+
+# By the name that llama.cpp gives to a way of cutting; "smollm" sets every digit apart first.
+_PRE_TOKENIZERS: Mapping[str, PreTokenizer] = MappingProxyType(
+    {
+        "default": _byte_level(),
+        "gpt-2": _byte_level(),
+        "smollm": _byte_level(Digits(individual_digits=True)),
+    }
+)
+
+
+def write_tokenizer(fields: Mapping[str, Any], folder: Path) -> None:
+    """Writes tokenizer.json and tokenizer_config.json.
+
+    A first token that the file doesn't put before every text is left out of the configuration.
+
+    Args:
+        fields: The GGUF file's metadata by key.
+        folder: Folder to write to.
+
+    Raises:
+        MismatchError: If it is no byte-level BPE tokenizer, or cuts texts in an unknown way.
+    """
+    kind, cut = fields.get(f"{_PREFIX}model"), fields.get(f"{_PREFIX}pre", "default")
+    if kind != "gpt2" or cut not in _PRE_TOKENIZERS:
+        raise MismatchError(
+            "this GGUF file's tokenizer can't be converted exactly",
+            seen=f"model {kind}, pre {cut}",
+            fix=f"Choose a file of model gpt2 and pre {', '.join(_PRE_TOKENIZERS)}.",
+        )
+    tokens: list[str] = fields[f"{_PREFIX}tokens"]
+    types: list[int] = fields[f"{_PREFIX}token_type"]
+    merges = [tuple(merge.split(" ")) for merge in fields[f"{_PREFIX}merges"]]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges))
+    tokenizer.pre_tokenizer = _PRE_TOKENIZERS[cut]
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(_added(tokens, types, _CONTROL))
+    tokenizer.add_tokens(_added(tokens, types, _USER_DEFINED))
+    storage.write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
+    storage.write_json(folder / "tokenizer_config.json", _roles(fields, tokens))
+
+
+def _added(tokens: list[str], types: list[int], wanted: int) -> list[AddedToken]:
+    return [
+        AddedToken(token, normalized=False)
+        for token, kind in zip(tokens, types, strict=True)
+        if kind == wanted
+    ]
+
+
+def _roles(fields: Mapping[str, Any], tokens: list[str]) -> dict[str, object]:
+    add_bos = bool(fields.get(f"{_PREFIX}add_bos_token", False))
+    names = dict(_ROLES) | ({"bos_token": "bos"} if add_bos else {})
+    roles: dict[str, object] = {
+        role: tokens[fields[key]]
+        for role, name in names.items()
+        if (key := f"{_PREFIX}{name}_token_id") in fields
+    }
+    if template := fields.get("tokenizer.chat_template"):
+        roles["chat_template"] = template
+    return roles | {"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": add_bos}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

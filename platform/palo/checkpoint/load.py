@@ -1,4 +1,4 @@
-"""From the folder of a finished stage to a model that answers."""
+"""Loading the model of a finished stage."""
 
 from dataclasses import dataclass
 from pathlib import Path

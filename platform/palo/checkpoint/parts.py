@@ -1,4 +1,4 @@
-"""The pretrained parts that a model is made of, and what proves which ones they were."""
+"""The pretrained parts of a model, and fingerprints of their weights."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Folders of models from elsewhere, looked at before a library loads them.
+"""Checks of foreign model folders before a library loads them.
 
 A library believes what a configuration says: it imports the code that one names, fetches what is
 missing, and makes room for any number of weights. Here a folder is data: JSON and safetensors, in

@@ -1,4 +1,4 @@
-"""What libraries say while a model is loaded that tells nobody anything."""
+"""Silences progress bars and a warning of libraries while a model is loaded."""
 
 import warnings
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_progress_bars() -> Iterator[None]:
-    """Shows no bars of transformers while the block runs: loading tells in our own words."""
+    """Hides the progress bars of transformers while the block runs."""
     from transformers.utils import logging
 
     if not logging.is_progress_bar_enabled():
@@ -22,7 +22,7 @@ def without_progress_bars() -> Iterator[None]:
 
 @contextmanager
 def without_peft_warning() -> Iterator[None]:
-    """Leaves out that PEFT asks transformers for checkpointing by a name that is going away."""
+    """Hides that PEFT asks transformers for checkpointing by a deprecated name."""
     with warnings.catch_warnings():
         message = "`is_gradient_checkpointing` is deprecated"
         warnings.filterwarnings("ignore", message=message, category=FutureWarning)

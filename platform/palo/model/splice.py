@@ -1,4 +1,4 @@
-"""Images in the place of their sentinels: one pure function."""
+"""Replaces image sentinels by the tokens of images, as a pure function."""
 
 from torch import Tensor
 

