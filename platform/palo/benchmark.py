@@ -78,7 +78,7 @@ class Result:
         versions: Of Python and of the packages that matter.
         configuration: The bench's own settings.
         seeds: Seeds that were used.
-        counts: How many samples, steps or repeats stand behind the figures.
+        counts: How many samples, steps or repeats the figures rest on.
         figures: What was measured.
     """
 
@@ -163,7 +163,7 @@ class Conditions:
         packages: Names of the distributions whose versions matter.
         configuration: The bench's settings, a dataclass or JSON values.
         seeds: Seeds that were used.
-        counts: How many samples, steps or repeats stand behind the figures.
+        counts: How many samples, steps or repeats the figures rest on.
     """
 
     hardware: Mapping[str, Any]

@@ -41,7 +41,7 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
         print(f"error: {one_line(str(error))}", file=sys.stderr, flush=True)
         sys.exit(_EXIT_ERROR)
     except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr, flush=True)
+        print("stopped; run the same command again to resume", file=sys.stderr, flush=True)
         sys.exit(_EXIT_INTERRUPTED)
     sys.exit(0)
 

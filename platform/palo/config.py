@@ -36,7 +36,7 @@ def check(config: object) -> None:
         config: The configuration.
 
     Raises:
-        ConfigError: If there are faults; it lists each behind its path.
+        ConfigError: If there are faults; it lists each after its path.
     """
     faults = list(_walk(config, ""))
     if faults:

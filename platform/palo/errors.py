@@ -1,8 +1,7 @@
 """The errors that people see: each has a fact, the value seen, and what to change.
 
 Every class keeps its arguments in attributes of the same names, and no others, so that it survives
-pickling between actors. Callers of the library who pass a wrong argument get ValueError or
-TypeError instead.
+pickling between actors. Wrong arguments to the library raise ValueError or TypeError instead.
 """
 
 from functools import partial
@@ -63,7 +62,7 @@ class MismatchError(PaloError):
 
 
 class TrainingError(PaloError):
-    """Training can't go on, for example after a loss that is not finite."""
+    """Training can't continue, for example after a loss that is not finite."""
 
 
 class ThresholdError(PaloError):

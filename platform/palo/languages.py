@@ -25,7 +25,7 @@ class Language:
         question_mark: Mark that ends a question.
         quotes: Opening and closing quotation mark.
         digits: Its ten digits in ascending order, as its everyday text writes them.
-        own_letters: Letters that no other language of its script here writes; they tell it apart.
+        own_letters: Letters that no other language of its script here writes; they identify it.
         answer_wish: Asks, in the language itself, for an answer in it; in English if left empty.
         usual_letters: Letters of its everyday text that the others use in foreign names at most.
     """
@@ -184,7 +184,7 @@ def get(code: str) -> Language:
 
 
 def known(code: object) -> bool:
-    """Tells whether the registry has a language of this code.
+    """Returns whether the registry has a language of this code.
 
     Args:
         code: Any text.

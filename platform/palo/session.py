@@ -179,10 +179,10 @@ def lasting_path(path: Path) -> Path:
 def _cluster_settings() -> dict[str, object]:
     """Returns what makes this process's settings of S3 those of its workers on a cluster.
 
-    Credentials are not among them: Ray shows such settings to everybody who sees its dashboard.
+    Credentials are not among them: Ray's dashboard shows such settings.
     """
     job = json.loads(os.environ.get(_JOB_SETTINGS, "{}")).get("runtime_env") or {}
-    given = job.get("env_vars") or {}  # Ray refuses what it was told twice
+    given = job.get("env_vars") or {}  # Ray rejects duplicates
     names = [name for name in _S3_SETTINGS if name in os.environ and name not in given]
     return (
         {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}} if names else {}

@@ -85,7 +85,7 @@ def test_ctrl_c_ends_a_build_in_one_line_and_the_same_command_goes_on(tmp_path):
         job.send_signal(signal.SIGINT)
         _, errors = job.communicate(timeout=120)
     assert job.returncode == 130
-    assert errors.strip().splitlines()[-1] == "stopped; run the same command again to go on"
+    assert errors.strip().splitlines()[-1] == "stopped; run the same command again to resume"
     assert "Traceback" not in errors
     again = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=400, check=False

@@ -189,7 +189,7 @@ def _read_fields(gguf: Path) -> Mapping[str, Any]:
 
     try:
         fields = {name: field.contents() for name, field in GGUFReader(gguf).fields.items()}
-    except (IndexError, ValueError) as error:  # how numpy fails behind the end of a file
+    except (IndexError, ValueError) as error:  # how numpy fails past the end of a file
         raise DataError(
             f"{gguf} is damaged or cut off", seen=error, fix="Download it again."
         ) from error

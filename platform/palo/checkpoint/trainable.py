@@ -162,5 +162,5 @@ def check_continues(found: Mapping[str, str], wanted: Mapping[str, str], folder:
         raise MismatchError(
             f"{folder} holds a run with another {' and '.join(different)}",
             seen=seen,
-            fix="Choose another --output, or delete that folder to start anew.",
+            fix="Choose another --output, or delete that folder to start over.",
         )

@@ -31,7 +31,7 @@ _ENCRYPTED = 0x1 | 0x40
 _UTF8 = 0x800
 _NAME_BYTES = 512
 _ENDS_BEFORE = "the archive ends before it does"
-_LARGEST = 1 << 62  # a damaged directory may tell numbers that an index can't hold
+_LARGEST = 1 << 62  # a damaged directory may hold numbers that an index can't
 
 
 class Member(NamedTuple):
@@ -196,7 +196,7 @@ class TarScan:
 
 
 def is_header(block: bytes) -> bool:
-    """Tells whether a block of 512 bytes is a member's header, by its checksum.
+    """Returns whether a block of 512 bytes is a member's header, by its checksum.
 
     Args:
         block: 512 bytes.
@@ -312,7 +312,7 @@ def read_member(file: Ranges, member: Member) -> bytes:
     if member.form == "deflated":
         data = _inflated(data, member.num_bytes)
     if len(data) != member.num_bytes or zlib.crc32(data) != member.checksum:
-        raise BrokenMemberError("its bytes are not those that the archive's directory tells")
+        raise BrokenMemberError("its bytes are not those that the archive's directory describes")
     return data
 
 

@@ -142,7 +142,7 @@ def _usual(address: SplitResult) -> bool:
 
 
 def _is_named(host: str) -> bool:
-    """Tells whether a host is an address, or localhost: then a person has listed just that."""
+    """Returns whether a host is an address, or localhost: then a person has listed just that."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -55,7 +55,7 @@ def parts_of(path: str) -> tuple[str, str]:
 
 
 def is_web(path: str) -> bool:
-    """Tells whether an image must be downloaded.
+    """Returns whether an image must be downloaded.
 
     Args:
         path: Any image's path.
@@ -66,7 +66,7 @@ def is_web(path: str) -> bool:
 def host_of(uri: str) -> str | None:
     """Returns the server or bucket that a URI names; None if it is no URI of an image.
 
-    A server has its port behind it unless it is the usual one: other ports are other services.
+    A server's port is included unless it is the usual one: other ports are other services.
 
     Args:
         uri: Any text.

@@ -1,4 +1,4 @@
-"""Attention for packed rows: every sample attends to itself alone, and nobody builds a mask.
+"""Attention for packed rows: every sample attends only to itself, without a mask.
 
 Transformers' own sdpa path makes a dense L x L mask for a packed row and computes all of it. The
 implementation registered here under `NAME` computes one causal attention for each sample instead.
@@ -21,7 +21,7 @@ NAME = "palo_segments"
 def packing_arguments(
     cu_seq_lens: Tensor, implementation: str, device: torch.device
 ) -> dict[str, Any]:
-    """Returns the keyword arguments that tell a language model where samples begin and end.
+    """Returns the keyword arguments that give a language model the bounds of the samples.
 
     Args:
         cu_seq_lens: (S+1,) int32, 0 and the running total of the samples' lengths in tokens.
@@ -70,7 +70,7 @@ def segments_attention(
         (B, L, heads, width of a head) floats, and no attention weights.
 
     Raises:
-        ValueError: If a row is packed but nobody says where its samples end, or the lengths don't
+        ValueError: If a row is packed but the ends of its samples are missing, or the lengths don't
             add up to the row.
     """
     if cu_seq_lens_q is None:

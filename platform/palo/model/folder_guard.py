@@ -90,7 +90,7 @@ def require_own_files(folder: Path) -> None:
     Raises:
         StorageError: If there is one.
     """
-    if not folder.is_dir():  # told by what reads a file of it
+    if not folder.is_dir():  # the reader of its files reports that
         return
     with storage.wrap_os_errors("read", folder):
         paths = [path for path in sorted(folder.iterdir()) if path.suffix in _READ]

@@ -137,7 +137,7 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
             input_ids: (B, L) int64 token ids; the sentinel at each of the T places of an image.
             pixels: (N, 3, rows, columns) floats, or None.
             features: (N, P, D) floats, or None.
-            decoding: Whether these tokens go on from a cache: then no image can be among them,
+            decoding: Whether these tokens continue a cache: then no image can be among them,
                 and the projector doesn't run.
 
         Returns:

@@ -112,7 +112,7 @@ def mini() -> PaloConfig:
 
 
 def mobile_1_7b() -> PaloConfig:
-    """MobilePALO-1.7B: MobileLLaMA-1.4B behind the LDP projector."""
+    """MobilePALO-1.7B: MobileLLaMA-1.4B with the LDP projector."""
     return from_parts(_clip_l14_336(), _llama(2048, 5632, 24, 16, 1e-6, 2048), "ldp")
 
 

@@ -14,7 +14,7 @@ from palo.model.config import PaloConfig
 class VisionTower(nn.Module):
     """Any Hugging Face vision model with hidden_states, never trained.
 
-    Layers behind the one that gives the feature keep their weights but don't run.
+    Layers after the one that gives the features keep their weights but don't run.
 
     Args:
         config: The configuration of the whole model.

@@ -64,7 +64,7 @@ class Scene:
 
     @property
     def held_out(self) -> bool:
-        """Tells by its content alone whether it is held out, as about one in eight is.
+        """Returns, by its content alone, whether it is held out, as about one in eight is.
 
         No seed and no corpus size can therefore bring a held-out scene into training.
         """

@@ -61,7 +61,7 @@ class ColumnSize:
         page_bytes: All its pages and its dictionary, decompressed.
         repeated_bytes: Decoded values that are stored as places in a dictionary, if each were as
             long as the longest one.
-        shared_bytes: Decoded values that are stored as endings behind the one before.
+        shared_bytes: Decoded values that are stored as suffixes of the value before.
     """
 
     num_values: int
@@ -204,7 +204,7 @@ def _longest_value(ranges: Ranges, page: _Page, codec: int) -> int:
     try:
         if codec != _UNCOMPRESSED:
             data = pa.decompress(data, page.num_bytes, codec=_CODECS[codec], asbytes=True)
-    except (KeyError, OSError, pa.ArrowException):  # the decoder tells what is wrong
+    except (KeyError, OSError, pa.ArrowException):  # the decoder reports what is wrong
         return page.num_bytes
     longest = place = 0
     while place + 4 <= len(data):

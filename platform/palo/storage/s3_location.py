@@ -9,7 +9,7 @@ from palo.errors import StorageError
 SCHEME = "s3://"
 _START = "s3:/"  # `Path` makes one slash of two: what was meant is still to be seen
 _OPTION = r"(?:endpoint_override|scheme|region)=[^&/]*"
-# A key may have question marks too. Behind the options a key may go on, as texts are joined.
+# A key may have question marks too. It may continue after the options, since texts are joined.
 _OPTIONS = re.compile(rf"\?({_OPTION}(?:&{_OPTION})*)(?=/|$)")
 
 

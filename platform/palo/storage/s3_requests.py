@@ -3,8 +3,8 @@
 Settings are the AWS_ environment variables of boto3, AWS_REGION, and two of our own:
 `PALO_S3_TIMEOUT_S` and `PALO_S3_ATTEMPTS`. boto3 is used as it is, and not through the file systems
 of pyarrow or s3fs: tried against the same tests, pyarrow reported no ETag and no error code, so
-that neither a corrupted write nor a bucket in another region could be told, and s3fs held botocore
-back and repeated requests out of our sight.
+that neither a corrupted write nor a bucket in another region could be reported, and s3fs held
+botocore back and repeated requests that the limit on attempts did not count.
 """
 
 import errno
@@ -45,7 +45,7 @@ _PASSING = {
     "TooManyRequests",
     "XAmzContentChecksumMismatch",
 }
-_GO_ON = "then run the same command again: it goes on where it stopped."
+_RESUME = "then run the same command again: it resumes where it stopped."
 S3Client: TypeAlias = Any  # boto3 makes the class when it runs
 T = TypeVar("T")
 _TIMEOUT_S = 30.0
@@ -122,7 +122,7 @@ def to_storage_error(
         return StorageError(
             f"can't {action} {uri}, for there is no such bucket",
             seen=f"{place.bucket} at {where}",
-            fix=f"Check its name and AWS_ENDPOINT_URL, or make it; {_GO_ON}",
+            fix=f"Check its name and AWS_ENDPOINT_URL, or make it; {_RESUME}",
         )
     if code in ("NoSuchKey", "404"):
         return FileNotFoundError(errno.ENOENT, "No such object", uri)
@@ -133,7 +133,7 @@ def to_storage_error(
             f"may not {action} {uri}",
             seen=f"{where} answers {code}",
             fix="Check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE or the machine's role) and "
-            f"what they may do with the bucket; {_GO_ON}",
+            f"what they may do with the bucket; {_RESUME}",
         )
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return StorageError(
@@ -147,7 +147,7 @@ def to_storage_error(
         return StorageError(
             f"can't {action} {uri}, tried {times}",
             seen=f"{where}: {code or _words(error)}",
-            fix=f"Check the network, AWS_ENDPOINT_URL and the store; {_GO_ON}",
+            fix=f"Check the network, AWS_ENDPOINT_URL and the store; {_RESUME}",
         )
     return StorageError(
         f"can't {action} {uri}",
@@ -163,7 +163,7 @@ def _elsewhere(error: Exception, action: str, place: S3Location, where: str) -> 
     return StorageError(
         f"can't {action} {place.uri}, for the bucket is in another region",
         seen=f"{where} answers {code_of(error)}",
-        fix=f"Set AWS_REGION to {region or 'the bucket’s region'}; {_GO_ON}",
+        fix=f"Set AWS_REGION to {region or 'the bucket’s region'}; {_RESUME}",
     )
 
 

@@ -65,7 +65,7 @@ def upload(place: S3Location, file: Path) -> None:
 def _put(place: S3Location, data: Data) -> bytes:
     digest = _md5(data)
     checksum = base64.b64encode(digest).decode()
-    body = bytes(data)  # not a view: a request that is sent again starts anew
+    body = bytes(data)  # not a view: a request that is repeated starts at its first byte
     request(
         "write",
         place,
@@ -101,7 +101,7 @@ def _put_parts(place: S3Location, file: Path, size: int) -> list[bytes]:
             lambda s3: s3.complete_multipart_upload(**at, MultipartUpload={"Parts": etags}),
         )
     except BaseException:
-        # What broke the upload is told; a store that can't be reached keeps the parts.
+        # The first error is the one to report; an unreachable store keeps the parts.
         with contextlib.suppress(StorageError, FileNotFoundError):
             request("write", place, lambda s3: s3.abort_multipart_upload(**at))
         raise

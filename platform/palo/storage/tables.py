@@ -196,7 +196,7 @@ def _require_bounded(path: Path, file: "pq.ParquetFile", names: Sequence[str] | 
 
 
 def _fits(path: Path, leaves: Sequence[str], limit: int) -> bool:
-    """Tells whether a file's values are small enough, by decoding each of them once."""
+    """Returns whether a file's values are small enough, by decoding each of them once."""
     with open_parquet(path) as plain:
         texts = texts_among(plain, leaves)
     with open_parquet(path, by_dictionary=texts) as file:

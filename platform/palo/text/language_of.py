@@ -1,8 +1,8 @@
 """Which of some languages a text is in, judged by its letters.
 
 The script decides, then letters that only one language of a script uses, then, among languages that
-still can't be told apart, py3langid. Code, mathematics, addresses and digits don't count. Scripts
-are named by their ISO 15924 codes.
+remain, py3langid. Code, mathematics, addresses and digits don't count. Scripts are named by their
+ISO 15924 codes.
 """
 
 import re
@@ -62,7 +62,7 @@ _FEWEST_WORDS, _FIRST_CHARACTERS = 4, 200
 _LEAST_CONFIDENCE = 0.9
 # A guess that a text isn't in the expected language must be at least so sure.
 _LEAST_GUESS = 0.7
-# py3langid takes about a microsecond a character, so a text that seems right is looked at briefly.
+# py3langid takes about a microsecond a character, so a text that seems right is sampled.
 _FIRST_LOOK, _SECOND_LOOK = 60, 240
 _PIECES = 3
 # Urdu's own letters make up an eighth of its text, and none of Arabic's but in names.
@@ -129,7 +129,7 @@ class LanguageFinder:
 
         Returns:
             An ISO 639-1 code; the ISO 15924 code of a script that no known language is written in;
-            None if the text is too short to tell, or could be in the expected language.
+            None if the text is too short to decide, or could be in the expected language.
         """
         has_aside = any(sign in text for sign in _SIGNS_OF_ASIDE)
         words = _without_asides(text) if has_aside else text
@@ -220,7 +220,7 @@ def _main_script(letters: dict[str, int]) -> str | None:
 def _among(
     candidates: Sequence[Language], words: str, num_letters: int, expected: str
 ) -> str | None:
-    """Tells apart languages of one script."""
+    """Decides between languages of one script."""
     own = {
         language.code: sum(words.count(letter) for letter in language.own_letters)
         for language in candidates

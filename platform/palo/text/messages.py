@@ -17,7 +17,7 @@ class Turn:
     """One utterance.
 
     Args:
-        role: Who speaks.
+        role: The speaker.
         text: The words, taken literally.
         num_images: Images that the turn brings; their place is its front.
 

@@ -87,7 +87,7 @@ def normalized(form: Form, text: str) -> str:
 
 
 def _may_have_many_marks(form: Form, text: str) -> bool:
-    """Tells by every eighth character, ten times faster than by all, whether to look closely."""
+    """Samples every eighth character, ten times faster than all, to decide on a closer check."""
     are_marks = bytes(map(_marks(form).__contains__, text[::_STEP]))
     return b"\1" * (_MANY // _STEP) in are_marks
 
@@ -136,9 +136,9 @@ def normal_form(text: str, script: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Tells, five times faster than `_SUSPECT`, that a text surely has nothing suspect.
+    """Returns, five times faster than `_SUSPECT`, whether a text surely has nothing suspect.
 
-    What nobody can see is not printable in Unicode's terms, line breaks included.
+    Invisible characters are not printable in Unicode's terms, line breaks included.
     """
     return (
         text.replace("\n", "").isprintable()

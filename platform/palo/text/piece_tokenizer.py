@@ -36,7 +36,7 @@ _USER_DEFINED = 4
 
 
 def words_are_apart(model: bytes) -> bool:
-    """Tells whether words can be tokenized one by one.
+    """Returns whether words can be tokenized one by one.
 
     Args:
         model: Content of a tokenizer.model.

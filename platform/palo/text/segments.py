@@ -41,8 +41,8 @@ class _Segment:
     Attributes:
         before: Ids of the chunks before the one with the text.
         opening: Template text of that chunk, in front of the text.
-        closing: Template text of that chunk, behind the text.
-        after: Ids of the chunks behind it.
+        closing: Template text of that chunk, after the text.
+        after: Ids of the chunks after it.
         has_text: Whether there is a chunk with a text.
     """
 

@@ -69,7 +69,7 @@ class TextStream:
 
 
 class _Stop:
-    """A stop text and how much of it has come, each character of the text looked at once.
+    """A stop text and how much of it has come, with one look at each character.
 
     Source: D. Knuth, J. Morris and V. Pratt, Fast pattern matching in strings (1977).
 

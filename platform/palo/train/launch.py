@@ -15,7 +15,7 @@ from palo.train.progress import TrainingProgress
 from palo.train.stages import StageJob, WorkerSettings
 
 _POLL_S = 0.5
-# Memory that a step frees stays with a worker on a CPU: its kernel would clear each page of it anew
+# Memory that a step frees stays with a worker on a CPU: its kernel would clear each page again
 # for the next step, a sixth of the time.
 _KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
@@ -235,7 +235,7 @@ def _to_palo_error(job: StageJob, error: Exception) -> PaloError:
     return TrainingError(
         f"stage {job.name} ended before its last step",
         seen=textwrap.shorten(last, _MOST_SHOWN, placeholder=" ..."),
-        fix=f"Run the same command again to go on from the last checkpoint in {job.output}.",
+        fix=f"Run the same command again to resume from the last checkpoint in {job.output}.",
     )
 
 

@@ -25,8 +25,8 @@ class StageCost:
     Attributes:
         num_parameters: All weights of the model.
         num_trained: Weights that learn.
-        num_samples: Samples of one epoch; None if nobody knows yet.
-        num_steps: Optimizer steps of the stage; None if nobody knows yet.
+        num_samples: Samples of one epoch; None if unknown.
+        num_steps: Optimizer steps of the stage; None if unknown.
         state_gib: Weights, gradients and optimizer states that one worker holds, in GiB.
         activation_gib: Activations of one row of `token_budget` tokens, in GiB.
         hours_a100: Hours on this many A100 GPUs at 40 % of their peak; None without samples.

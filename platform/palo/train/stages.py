@@ -191,7 +191,7 @@ def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
     """Returns DeepSpeed's configuration for a stage.
 
     The loop divides the loss by the step's own token count and marks its last micro-batch itself,
-    so DeepSpeed is told of one micro-batch per step.
+    so DeepSpeed is configured with one micro-batch per step.
 
     Args:
         stage: The stage's settings.

@@ -52,7 +52,7 @@ def _unheld(locks: set[Path]) -> set[Path]:
         try:
             held.update(file.path for file in process.open_files())
         except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue  # ended meanwhile, or another user's, who has extensions of their own
+            continue  # ended meanwhile, or of another user, with extensions of their own
     return {path for path in locks if str(path.resolve()) not in held}
 
 

@@ -192,7 +192,7 @@ def test_a_bomb_is_not_inflated_beyond_what_it_says(tmp_path):
     [
         (8, b"\1\0", "encrypted"),
         (10, b"\x0c\0", "packed in an unsupported way"),
-        (16, b"\0\0\0\0", "not those that the archive's directory tells"),
+        (16, b"\0\0\0\0", "not those that the archive's directory describes"),
         (20, struct.pack("<I", 40_000_000), "ends before it does"),
         (42, struct.pack("<I", 0xFFFF0000), "ends before it does"),
         (42, struct.pack("<I", 8), "header in the archive is damaged"),

@@ -47,7 +47,7 @@ def build_nano_base(
     """
     started = time.monotonic()
 
-    def told(part: str) -> Callable[[int, int, float], None]:
+    def progress_of(part: str) -> Callable[[int, int, float], None]:
         last = (started, 0)
 
         def line(step: int, num_steps: int, loss: float) -> None:
@@ -55,7 +55,7 @@ def build_nano_base(
             now = time.monotonic()
             since, before = last
             last = (now, step)
-            num_new = step - before if step > before else step  # another course begins anew
+            num_new = step - before if step > before else step  # the next course restarts the count
             left = duration((now - since) / num_new * (num_steps - step))
             so_far = duration(now - started)
             report(f"{so_far}  {part}  step {step}/{num_steps}  loss {loss:.4f}  {left} left")
@@ -63,12 +63,12 @@ def build_nano_base(
         return line
 
     train_tokenizer(folder / "tokenizer", config.vocab_size)
-    tower_accuracy = train_tower(folder / "tower", config.tower, told("tower"))
+    tower_accuracy = train_tower(folder / "tower", config.tower, progress_of("tower"))
     losses = train_language_model(
         folder / "language_model",
         folder / "tokenizer",
         config.language_model,
-        told("language model"),
+        progress_of("language model"),
     )
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".model", ".safetensors"))
     write_json(
