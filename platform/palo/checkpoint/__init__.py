@@ -1,1 +1,8 @@
-"""What is written and read back: portable training checkpoints and finished runs."""
+"""What training leaves and everything else reads: checkpoints, finished stages, pretrained parts.
+
+`trainable` writes portable checkpoints, which resume on any number of workers. `finished` writes
+and describes the folder of a stage: projector, adapter, lineage. `load` makes a model of such a
+folder:
+
+    trained = load_trained(Path("runs/quickstart/finetune"))
+"""

@@ -1,1 +1,1 @@
-"""Metrics over texts, and their confidence intervals."""
+"""Metrics over texts, and their confidence intervals: pure functions that know no benchmark."""

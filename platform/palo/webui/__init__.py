@@ -1,1 +1,5 @@
-"""The parts that the chat page and the review page share: logins, headers, quotas, texts."""
+"""What the chat page and the review page share: logins, browser security, quotas, ownership, texts.
+
+Guards stand around Gradio's own application as ASGI middleware, so that a request is authenticated,
+bounded and attributed to a visitor before Gradio sees it.
+"""
