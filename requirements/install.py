@@ -16,14 +16,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
-from lock_file import CORE, CUDA, LOCK, ROOT, Pin, read_lock
+from lock_file import CORE, CUDA, ROOT, Pin, read_lock
 
 _PIP = (sys.executable, "-m", "pip")
 _UV_FOLDER = ROOT / ".cache" / "uv"
 # Groups for other environments than palo's, or for `make mini` alone.
-_GROUPS = ("build", "mini", "tools", "uv")
+_GROUPS = ("build", "mini-weights", "tools", "uv")
 
 
 class Installer:

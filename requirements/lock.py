@@ -36,7 +36,7 @@ def _labels(project: dict[str, Any]) -> dict[str, list[str]]:
 
 
 class _Resolver:
-    """Resolves all labels together once; what is asked later is answered from uv's cache."""
+    """Resolves all labels together once, then each target's files and each label's names."""
 
     def __init__(self, folder: Path, uv: str, labels: dict[str, list[str]]) -> None:
         self._uv = uv
@@ -56,7 +56,8 @@ class _Resolver:
         """Returns what one target installs, and the files that it may take."""
         files = self._folder / "pylock.toml"
         files.unlink(missing_ok=True)  # its versions would be preferred
-        target = ["--python-platform", f"{machine}-manylinux_2_28", "--python-version", python]
+        # A newer machine's index may offer the newer wheel alone; older ones take what fits them.
+        target = ["--python-platform", f"{machine}-manylinux_2_40", "--python-version", python]
         self._compile_again(*self._everything(), *target, "--format", "pylock.toml", output=files)
         packages = tomllib.loads(files.read_text(encoding="utf-8"))["packages"]
         return [one for one in packages if "directory" not in one]  # palo itself
@@ -65,14 +66,17 @@ class _Resolver:
         """Returns the packages that a label needs on any machine."""
         output = self._folder / "names.txt"
         output.unlink(missing_ok=True)
-        self._compile_again(*chosen, *_UNIVERSAL, "--no-header", output=output)
-        return set(re.findall(r"^([\w-]+)==", output.read_text(encoding="utf-8"), re.MULTILINE))
+        # uv's cache has all that the first resolution asked of the index.
+        self._compile_again(*chosen, *_UNIVERSAL, "--no-header", "--offline", output=output)
+        return set(
+            re.findall(r"^([\w-]+)(?:\[.*?\])?==", output.read_text(encoding="utf-8"), re.MULTILINE)
+        )
 
     def _everything(self) -> list[str]:
         return ["pyproject.toml", "--all-extras", *self._groups]
 
     def _compile_again(self, *options: str, output: Path) -> None:
-        same = ["--offline", "--constraint", str(self._versions), "--output-file", str(output)]
+        same = ["--constraint", str(self._versions), "--output-file", str(output)]
         self._compile(*options, *same)
 
     def _compile(self, *options: str) -> None:
