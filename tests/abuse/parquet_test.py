@@ -8,8 +8,8 @@ import pytest
 from tests.fixtures.confined import run_confined
 
 from palo import storage
-from palo.corpus.images_step.image_rows import ImageRows
-from palo.corpus.sources import parquet_bounds, read_split, split_source
+from palo.corpus.images_step.image_files import ImageRows
+from palo.corpus.sources import parquet, read_split, split_source
 from palo.errors import DataError, ImageError, StorageError
 from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason, SourceFault
@@ -49,7 +49,7 @@ def conversations_of(text, num_rows, num_turns):
 
 
 def rows_of(path):
-    return [row for piece in split_source(path) for row in read_split(piece)]
+    return [row for split in split_source(path) for row in read_split(split)]
 
 
 _READ = """
@@ -59,8 +59,8 @@ _READ = """
     from palo.errors import PaloError
     found = []
     try:
-        for piece in split_source(Path(sys.argv[1])):
-            for row in read_split(piece):
+        for split in split_source(Path(sys.argv[1])):
+            for row in read_split(split):
                 found.append(row.reason and str(row.reason))
     except PaloError as error:
         found.append(str(error.fact))
@@ -96,13 +96,13 @@ def test_an_outlier_in_a_dictionary_is_read_as_any_other_value(tmp_path):
     rows = [turns("q" * 1000, "a") for _ in range(400)] + [turns("q", "b" * MB)]
     path = write(tmp_path / "a.parquet", rows)
     with storage.open_parquet(path) as file:
-        assert parquet_bounds.needs_dictionary(path, file, 0, storage.leaves_of(file))
+        assert parquet.needs_dictionary(path, file, 0, storage.leaves_of(file))
     assert [row.value["conversations"] for row in rows_of(path)] == rows
 
 
 @pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY"])
 def test_pages_that_unpack_to_too_much_are_not_unpacked(tmp_path, monkeypatch, encoding):
-    monkeypatch.setattr(parquet_bounds, "_SURELY_FINE_BYTES", 8 * MB)
+    monkeypatch.setattr(parquet, "_SURELY_FINE_BYTES", 8 * MB)
     path = write(
         tmp_path / "a.parquet", [turns("q", "a" * MB) for _ in range(12)], use_dictionary=False,
         column_encoding={"conversations.list.element.value": encoding},
@@ -113,7 +113,7 @@ def test_pages_that_unpack_to_too_much_are_not_unpacked(tmp_path, monkeypatch, e
 
 def test_the_footer_is_not_believed(tmp_path, monkeypatch):
     """What counts is what the pages say: the same number stands in footer and page header."""
-    monkeypatch.setattr(parquet_bounds, "_SURELY_FINE_BYTES", 8 * MB)
+    monkeypatch.setattr(parquet, "_SURELY_FINE_BYTES", 8 * MB)
     path = write(tmp_path / "a.parquet", [turns("q", "a" * 12 * MB)], use_dictionary=False)
     data = path.read_bytes()
     with storage.open_parquet(path) as file:
@@ -222,7 +222,7 @@ def test_an_image_that_many_rows_share_is_read_once(tmp_path):
     ended = run_confined(
         """
         from palo.images.preprocessing import ImageLimits
-        from palo.corpus.images_step.image_rows import ImageRows
+        from palo.corpus.images_step.image_files import ImageRows
         rows = ImageRows(sys.argv[1])
         print(sum(len(rows.read(n, ImageLimits())) for n in range(64)) >> 20, grown() >> 20)
         """,
@@ -235,7 +235,7 @@ def test_an_image_that_many_rows_share_is_read_once(tmp_path):
 
 
 def test_an_image_of_a_file_that_unpacks_to_too_much_has_a_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_bounds, "_SURELY_FINE_BYTES", 8 * MB)
+    monkeypatch.setattr(parquet, "_SURELY_FINE_BYTES", 8 * MB)
     table = pa.table({"image": [bytes(9 * MB)], "conversations": [turns("q", "a")]})
     pq.write_table(table, tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
     with pytest.raises(ImageError, match=Reason.IMAGE_UNREADABLE):

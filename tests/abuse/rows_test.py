@@ -8,11 +8,11 @@ import pytest
 from tests.abuse.linear_time import assert_linear_in_bytes
 
 from palo import storage
-from palo.corpus.cleaning import AS_IT_IS
+from palo.corpus.config import AS_IT_IS
 from palo.corpus.parse.worker import ParseTask, parse_row, parse_split
 from palo.corpus.quarantine import SourceFile
 from palo.corpus.sources import RawRow, read_split, split_source
-from palo.corpus.sources import rows as pieces
+from palo.corpus.sources import rows as byte_limits
 from palo.data.records import Origin, Record, Rejected
 from palo.data.turns import MAX_CHARACTERS, MAX_TURN_CHARACTERS, MAX_TURNS
 from palo.errors import DataError
@@ -112,16 +112,16 @@ def test_half_a_surrogate_pair_and_zeros_in_a_turn():
 def test_a_row_that_is_far_too_long_is_not_kept_whole(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(orjson.dumps(row_of("q", "a" * (1 << 20))) + b"\n")
-    (piece,) = split_source(path)
+    (split,) = split_source(path)
     source = SourceFile(name="s", path=path)
     task = ParseTask(
-        corpus=tmp_path, source=source, piece=piece, origin=ORIGIN, cleaning=AS_IT_IS, known=()
+        corpus=tmp_path, source=source, split=split, origin=ORIGIN, cleaning=AS_IT_IS, known=()
     )
     work = parse_split(task)
     assert work.result["parse_drops"] == {Reason.TURN_TOO_LONG: {"en": 1}}
     (name,) = work.files
     (text,) = storage.read_table(tmp_path / name, columns=["text"]).column(0).to_pylist()
-    assert len(text) == pieces.KEPT_BYTES
+    assert len(text) == byte_limits.KEPT_BYTES
 
 
 def _names(size):
@@ -144,22 +144,22 @@ ARRAYS = {
 }  # fmt: skip
 
 
-def _read_array(path, piece_bytes):
-    for piece in split_source(path, "json", piece_bytes):
+def _read_array(path, split_bytes):
+    for split in split_source(path, "json", split_bytes):
         with contextlib.suppress(DataError):  # what is wrong with the array isn't asked
-            for row in read_split(piece):
+            for row in read_split(split):
                 parse_row(row, ORIGIN, 0)
 
 
-@pytest.mark.parametrize("pieces_each", [1, 4])
+@pytest.mark.parametrize("splits_each", [1, 4])
 @pytest.mark.parametrize("kind", ARRAYS)
-def test_arrays_are_read_in_linear_time(tmp_path, kind, pieces_each):
+def test_arrays_are_read_in_linear_time(tmp_path, kind, splits_each):
     path = tmp_path / "a.json"
 
     def prepare(size):
         data = b"[" + ARRAYS[kind](size) + b"]"
         path.write_bytes(data)
-        return lambda: _read_array(path, len(data) // pieces_each + 1)
+        return lambda: _read_array(path, len(data) // splits_each + 1)
 
     assert_linear_in_bytes(prepare)
 
@@ -168,7 +168,7 @@ def test_lines_of_all_sorts_end_as_rows(tmp_path):
     path = tmp_path / "a.jsonl"
     lines = [b'{"a":1}', b"[" * 100_000, b'{"a":' * 50_000, b"\0", b"\xff", b"nul", b"{}" * 9]
     path.write_bytes(b"\n".join(lines))
-    rows = [parse_row(row, ORIGIN, 0) for piece in split_source(path) for row in read_split(piece)]
+    rows = [parse_row(row, ORIGIN, 0) for split in split_source(path) for row in read_split(split)]
     assert len(rows) == len(lines)
     assert all(isinstance(row, Rejected) for row in rows)
     assert json.dumps([row.detail for row in rows])

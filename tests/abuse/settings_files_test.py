@@ -9,7 +9,7 @@ import pytest
 from tests.abuse.linear_time import assert_linear_in_bytes
 
 from palo import config, storage
-from palo.corpus.source_list import read_source_list
+from palo.corpus.config import read_source_list
 from palo.errors import ConfigError, DataError, PaloError, StorageError
 from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.benches.rows import read_rows as read_bench_rows

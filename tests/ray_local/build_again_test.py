@@ -73,7 +73,7 @@ def test_a_build_that_died_is_done_again(make_config):
     assert report.manifest.fingerprint == fingerprint
     assert not report.num_run
     assert not left_over.exists()
-    assert said[0] == f"the build of {config.output} goes on where it was stopped"
+    assert said[0] == f"the build of {config.output} resumes where it was stopped"
 
 
 def test_two_corpora_share_one_image_store(make_config, tmp_path):

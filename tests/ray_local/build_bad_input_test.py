@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures.corpora import good_rows, row
 
 from palo.corpus.build import build_corpus
-from palo.corpus.cleaning import AS_IT_IS, CleaningSettings
+from palo.corpus.config import AS_IT_IS, CleaningSettings
 from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError, MismatchError, StorageError
 from palo.reasons import Reason

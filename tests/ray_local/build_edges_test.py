@@ -13,7 +13,7 @@ from tests.fixtures.corpora import good_rows, row
 
 from palo.corpus import build
 from palo.corpus.build import build_corpus
-from palo.corpus.cleaning import CleaningSettings
+from palo.corpus.config import CleaningSettings
 from palo.corpus.sources import split_source
 from palo.data.corpus_reader import open_corpus
 
@@ -51,17 +51,17 @@ def test_near_duplicates_are_left_out_if_asked(make_config):
 
 
 def test_an_array_whose_pieces_begin_at_deceptive_places_is_read_exactly(make_config, monkeypatch):
-    # A piece that begins within these boxes takes them for rows until its neighbour tells better.
+    # A split that begins within these boxes takes them for rows until its neighbour tells better.
     boxes = [{"conversations": [], "box": [n, n]} for n in range(40)]
     rows = [row(n) | {"boxes": boxes} for n in range(8)]
     whole = build_corpus(make_config(rows, name="made", lines=False))
-    monkeypatch.setattr(build, "split_source", partial(split_source, piece_bytes=700))
+    monkeypatch.setattr(build, "split_source", partial(split_source, split_bytes=700))
     said = []
-    config = make_config(rows, name="made", lines=False, output=whole.folder.with_name("pieces"))
-    pieces = build_corpus(config, said.append)
+    config = make_config(rows, name="made", lines=False, output=whole.folder.with_name("splits"))
+    splits = build_corpus(config, said.append)
     assert any(line.startswith("parse again") for line in said)
-    assert [stage.rows_in for stage in pieces.manifest.stages] == [8] * 7
-    assert _samples(pieces.folder) == _samples(whole.folder)
+    assert [stage.rows_in for stage in splits.manifest.stages] == [8] * 7
+    assert _samples(splits.folder) == _samples(whole.folder)
 
 
 def _samples(folder):
@@ -91,5 +91,5 @@ def test_ctrl_c_ends_a_build_in_one_line_and_the_same_command_goes_on(tmp_path):
         command, env=environment, capture_output=True, text=True, timeout=400, check=False
     )
     assert again.returncode == 0, again.stderr
-    assert "goes on where it was stopped" in again.stdout
+    assert "resumes where it was stopped" in again.stdout
     assert len(open_corpus(tmp_path / "run" / "corpus" / "finetune"))

@@ -16,7 +16,7 @@ from tests.fixtures.corpora import good_rows, row
 from palo import storage
 from palo.config import to_dict
 from palo.corpus.build import build_corpus
-from palo.corpus.mixture import MixtureSettings
+from palo.corpus.filter.mixture import MixtureSettings
 from palo.errors import DataError
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -85,7 +85,7 @@ def test_a_driver_killed_at_any_step_goes_on_where_it_was(make_sources, tmp_path
     shards = {p.name: p.stat().st_mtime_ns for p in (config.output / "images/shards").iterdir()}
     said = []
     report = build_corpus(config, said.append)
-    assert "goes on where it was stopped" in said[0]
+    assert "resumes where it was stopped" in said[0]
     assert report.num_reused == {"parse": 8, "encode": len(kept) - 8}
     assert report.num_run == {"encode": 16 - len(kept)}
     assert kept.items() <= entries_of(config.output).items()
@@ -211,6 +211,6 @@ def test_too_many_bad_rows_stop_the_build_which_goes_on_with_a_higher_limit(make
         build_corpus(config)
     said = []
     report = build_corpus(dataclasses.replace(config, max_bad_share=0.4), said.append)
-    assert "goes on where it was stopped" in said[0]
+    assert "resumes where it was stopped" in said[0]
     assert report.num_reused == {"parse": 1}
     assert report.manifest.num_samples == 6

@@ -78,7 +78,7 @@ def hub(folder, images):
 
 
 def test_every_layout_gives_the_same_images(make_config, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "split_source", functools.partial(split_source, piece_bytes=1000))
+    monkeypatch.setattr(build, "split_source", functools.partial(split_source, split_bytes=1000))
     sources = [make(tmp_path, images) for make in (cc3m, lcs, hub)]
     config = make_config([], sources=tuple(sources))
     manifest = build_corpus(config).manifest

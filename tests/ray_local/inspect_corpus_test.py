@@ -9,9 +9,8 @@ from tests.fixtures.corpora import good_rows, row
 from tests.fixtures.scripts import load_script
 
 from palo.corpus.build import build_corpus
-from palo.corpus.cleaning import CleaningSettings
-from palo.corpus.config import SourceConfig
-from palo.corpus.mixture import MixtureSettings
+from palo.corpus.config import CleaningSettings, SourceConfig
+from palo.corpus.filter.mixture import MixtureSettings
 from palo.corpus.report.report import report_path
 from palo.corpus.report.show import Inspector
 from palo.data.corpus_reader import open_corpus

@@ -22,9 +22,9 @@ _MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """The pieces of one process."""
+    """The splits of one process."""
 
-    pieces: tuple[Split, ...]
+    splits: tuple[Split, ...]
 
 
 def measure_array(settings: CorpusBench, sentences: Sentences) -> list[Figure]:
@@ -36,11 +36,11 @@ def measure_array(settings: CorpusBench, sentences: Sentences) -> list[Figure]:
     with scratch(settings, "array") as folder:
         path = folder / "rows.json"
         num_rows = count * write_large_array(path, inputs, size_bytes)
-        pieces = split_source(path)
+        splits = split_source(path)
         megabytes = path.stat().st_size / _MB
         say(f"one array of {megabytes:,.0f} MB, {num_rows:,} rows")
-        one_s, _ = _read(pieces, 1, num_rows)
-        all_s, peak_gib = _read(pieces, settings.cores, num_rows)
+        one_s, _ = _read(splits, 1, num_rows)
+        all_s, peak_gib = _read(splits, settings.cores, num_rows)
     return [
         spread("array_mb", [megabytes], "MB"),
         spread("array_mb_per_s", [megabytes / all_s], "MB/s"),
@@ -50,9 +50,9 @@ def measure_array(settings: CorpusBench, sentences: Sentences) -> list[Figure]:
     ]
 
 
-def _read(pieces: list[Split], cores: int, num_rows: int) -> tuple[float, float]:
+def _read(splits: list[Split], cores: int, num_rows: int) -> tuple[float, float]:
     """Returns the seconds of the slowest process, and the most memory of all together."""
-    shares = [_Share(tuple(pieces[number::cores])) for number in range(cores)]
+    shares = [_Share(tuple(splits[number::cores])) for number in range(cores)]
     with PeakMemory(every_s=0.2) as memory:
         done: list[Done] = run_together(_reader, shares)
     found = sum(one.result for one in done)
@@ -66,9 +66,9 @@ def _reader(share: _Share) -> Callable[[], int]:
 
     def read() -> int:
         return sum(
-            isinstance(parse_row(raw, origin, piece.place_of(raw.offset)), Record)
-            for piece in share.pieces
-            for raw in read_split(piece)
+            isinstance(parse_row(raw, origin, split.row_offset(raw.offset)), Record)
+            for split in share.splits
+            for raw in read_split(split)
         )
 
     return read

@@ -23,7 +23,7 @@ from resuming import say
 
 from palo import storage
 from palo.benchmark import Figure, spread
-from palo.corpus.cleaning import AS_IT_IS
+from palo.corpus.config import AS_IT_IS
 from palo.machine import PeakMemory
 
 _RANKS = 2

@@ -14,8 +14,7 @@ from corpus_parts.together import run_together
 from resuming import say
 
 from palo.benchmark import Figure, resampled, spread
-from palo.corpus.cleaning import AS_IT_IS, CleaningSettings
-from palo.corpus.config import CorpusConfig
+from palo.corpus.config import AS_IT_IS, CleaningSettings, CorpusConfig
 from palo.corpus.parse.worker import parse_row
 from palo.corpus.sources import read_split, split_source
 from palo.data.records import Record
@@ -114,8 +113,8 @@ def _bare(share: _Share) -> Callable[[], int]:
 def records_of_file(path: Path) -> Iterator[Record]:
     """Yields the records of a generated file."""
     origin = generated_origin()
-    for piece in split_source(path):
-        for raw in read_split(piece):
-            outcome = parse_row(raw, origin, piece.place_of(raw.offset))
+    for split in split_source(path):
+        for raw in read_split(split):
+            outcome = parse_row(raw, origin, split.row_offset(raw.offset))
             if isinstance(outcome, Record):
                 yield outcome

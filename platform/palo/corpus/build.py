@@ -1,7 +1,14 @@
-"""Building a corpus: sources to clean records, images to the image store, records to samples.
+"""Builds a corpus, stage by stage: sources to records, images to the image store, to samples.
 
-The steps hand on files, named after the places of their rows. What is built therefore doesn't
-depend on how many workers built it, nor on how often it was killed: it has the same fingerprint.
+    parse        splits of the sources -> records/, cleaned and checked
+    images       images of the records -> the image store, and image_table.parquet
+    filter       records and image table -> decisions/: bad images, duplicates, the mixture
+    encode       records and decisions -> samples/
+    manifest     row counts of every stage, settings and fingerprint -> manifest.json
+
+Each stage is a package with `driver.py`, which plans tasks and follows them, and `worker.py`, which
+runs in Ray's workers. Stages pass files, named after the offsets of their rows. The corpus and its
+fingerprint therefore don't depend on the number of workers, nor on interruptions.
 """
 
 import logging
@@ -26,11 +33,12 @@ from palo.corpus.build_state import (
     what_changed,
 )
 from palo.corpus.config import CorpusConfig
-from palo.corpus.encode.driver import SampleSteps
+from palo.corpus.encode.driver import EncodedCorpus, EncodeStage
 from palo.corpus.filter.decisions import used_images
-from palo.corpus.images_step.driver import ImageSteps
+from palo.corpus.filter.driver import FilterStage
+from palo.corpus.images_step.driver import ImagesStage
 from palo.corpus.images_step.tower_encoder import spec_of
-from palo.corpus.parse.driver import ParseSteps
+from palo.corpus.parse.driver import ParseStage
 from palo.corpus.sources import Split, split_source
 from palo.data.manifest import Manifest, code_version, write_manifest
 from palo.text.encoding import encode_prompt
@@ -43,16 +51,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildReport:
-    """What a build did.
+    """The report of a build.
 
     Attributes:
-        folder: The corpus.
-        manifest: What is in it.
-        reused: True if it was up to date and nothing was done.
+        folder: Folder of the corpus.
+        manifest: Its manifest.
+        reused: Whether the corpus was up to date and nothing was done.
         num_images_encoded: Images that were added to the image store.
-        num_run: Tasks that ran, by step.
-        num_reused: Tasks that an earlier build had done, by step.
-        wall_s: How long it took, in seconds.
+        num_run: Number of tasks that ran, by step.
+        num_reused: Number of tasks that an earlier build had done, by step.
+        wall_s: Duration of the build in seconds.
     """
 
     folder: Path
@@ -72,23 +80,23 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
         say: Takes lines about progress, for people.
 
     Returns:
-        What was done.
+        A report of the build.
 
     Raises:
         ConfigError: If the configuration is wrong.
         DataError: If a source or archive can't be used as a whole, too many rows are bad, or none
             is left.
         MismatchError: If tokenizer and template, or a shared image store and tower, don't fit.
-        ResourceError: If there are too few CPUs or GPUs for the encoders, or another build is at
-            work in the folder.
+        ResourceError: If there are too few CPUs or GPUs for the encoders, or another build runs
+            in the folder.
         StorageError: If a file can't be read or written.
     """
     start = time.monotonic()
     check(config)
     tokenizer = _fitting_tokenizer(config)
     spec = spec_of(config)
-    pieces = [split_source(source.path, source.format) for source in config.sources]
-    settings = settings_of(config, pieces, tokenizer, spec)
+    splits = [split_source(source.path, source.format) for source in config.sources]
+    settings = settings_of(config, splits, tokenizer, spec)
     manifest = read_finished(config.output)
     changed = [] if manifest is None else what_changed(config, manifest, settings)
     run = BuildRun(config, spec, tokenizer, say)
@@ -98,14 +106,12 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
         say(f"{config.output} is up to date: {manifest.num_samples:,} samples")
     else:
         if changed:
-            say(
-                f"{config.output} is built anew where these matter, which changed: {_list(changed)}"
-            )
+            say(f"{config.output} is rebuilt where these changes matter: {_list(changed)}")
         else:
-            _say_how_it_goes_on(config, settings, say)
+            _say_how_it_resumes(config, settings, say)
         with storage.alone_in(config.output):
             make_room(config, spec, settings)
-            manifest, num_encoded = _build(run, pieces, settings)
+            manifest, num_encoded = _build(run, splits, settings)
     return BuildReport(
         folder=config.output,
         manifest=manifest,
@@ -117,7 +123,7 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
     )
 
 
-def _say_how_it_goes_on(
+def _say_how_it_resumes(
     config: CorpusConfig, settings: Mapping[str, Any], say: Callable[[str], None]
 ) -> None:
     begun = read_begun(config.output)
@@ -125,9 +131,9 @@ def _say_how_it_goes_on(
         return
     changed = changes(begun, settings)
     if changed:
-        say(f"the build of {config.output} goes on, but these changed: {_list(changed)}")
+        say(f"the build of {config.output} resumes, but these changed: {_list(changed)}")
     else:
-        say(f"the build of {config.output} goes on where it was stopped")
+        say(f"the build of {config.output} resumes where it was stopped")
 
 
 def _list(names: Sequence[str]) -> str:
@@ -135,26 +141,24 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _build(
-    run: BuildRun, pieces: Sequence[Sequence[Split]], settings: Mapping[str, Any]
+    run: BuildRun, splits: Sequence[Sequence[Split]], settings: Mapping[str, Any]
 ) -> tuple[Manifest, int]:
-    """Runs the steps; returns the manifest and how many images were encoded."""
-    rows, images, samples = ParseSteps(run), ImageSteps(run), SampleSteps(run, pieces)
-    images.archives()
-    index = rows.parse(pieces)
+    """Runs the stages; returns the manifest and the number of images that were encoded."""
+    parse, images = ParseStage(run), ImagesStage(run)
+    images.index_archives()
+    index = parse.parse(splits)
     paths, uses = used_images(index, run.config.mixture)
-    image_table = images.images(paths, uses)
-    fates = samples.choose(index, image_table)
-    digest = samples.encode(index, fates)
+    image_table = images.store_images(paths, uses)
+    decisions = FilterStage(run).decide(index, image_table)
+    encoded = EncodeStage(run, splits).encode(index, decisions)
     run.sweep()
-    manifest = _manifest(
-        run, settings, inputs=rows.inputs, files=samples.files, samples_digest=digest
-    )
+    manifest = _manifest(run, settings, inputs=parse.inputs, encoded=encoded)
     write_manifest(run.config.output / "manifest.json", manifest)
     return manifest, images.num_encoded
 
 
 def _fitting_tokenizer(config: CorpusConfig) -> str:
-    """Returns the tokenizer's fingerprint after a first use, so that a misfit shows at once."""
+    """Returns the tokenizer's fingerprint, after a first use that shows a mismatch early."""
     tokenizer = load_tokenizer(config.tokenizer)
     prompt = Conversation((Turn("user", "?", num_images=1),))
     encode_prompt(prompt, TEMPLATES[config.template], tokenizer)
@@ -166,19 +170,18 @@ def _manifest(
     settings: Mapping[str, Any],
     *,
     inputs: Mapping[str, str],
-    files: Mapping[str, int],
-    samples_digest: str,
+    encoded: EncodedCorpus,
 ) -> Manifest:
     config, spec = run.config, run.spec
-    num_images = _num_images(config.output, files)
+    num_images = _num_images(config.output, encoded.files)
     image_store = storage.relative_text(config.store_folder, config.output) if num_images else None
-    parts = [samples_digest, config.template, run.tokenizer, to_dict(spec) if num_images else None]
-    counts = run.accounts.languages()
+    parts = [encoded.digest, config.template, run.tokenizer, to_dict(spec) if num_images else None]
+    counts = run.row_counts.languages()
     return Manifest(
-        stages=run.accounts.stages(),
+        stages=run.row_counts.stages(),
         languages=counts,
-        sources=run.accounts.sources(),
-        files=files,
+        sources=run.row_counts.sources(),
+        files=encoded.files,
         num_samples=sum(count.num_samples for count in counts),
         num_images=num_images,
         inputs=inputs,

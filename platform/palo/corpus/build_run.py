@@ -1,4 +1,4 @@
-"""What the steps of one build share: its settings, its account, and which tasks belong to it."""
+"""One run of a build: what its stages share, and which tasks and files belong to it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +11,11 @@ from palo.corpus.task_log import TaskKey, sweep
 from palo.images.store_spec import StoreSpec
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class BuildRun:
-    """One build.
+    """One run of a build.
 
     Args:
         config: What to build.
@@ -23,9 +24,10 @@ class BuildRun:
         say: Takes lines about progress.
 
     Attributes:
-        accounts: Rows in, out and dropped.
-        num_run: How many tasks ran, by step; those that were done before don't count.
-        num_reused: How many tasks were done before, by step.
+        names: Names of the sources, in order.
+        row_counts: Rows in, out and dropped.
+        num_run: Number of tasks that ran, by step; those done before don't count.
+        num_reused: Number of tasks that were done before, by step.
     """
 
     def __init__(
@@ -40,26 +42,56 @@ class BuildRun:
         self.tokenizer = tokenizer
         self.say = say
         self.names = [source.name for source in config.sources]
-        self.accounts = RowCounts(config.max_bad_share, self.names)
+        self.row_counts = RowCounts(config.max_bad_share, self.names)
         self.num_run: Counter[str] = Counter()
         self.num_reused: Counter[str] = Counter()
-        self._files: dict[TaskKey, list[str]] = {}
+        self._outputs: dict[TaskKey, list[str]] = {}
+        self._kept: list[str] = []
 
-    def ticket(self, step: str, name: str, key: str) -> TaskKey:
-        """Returns what names a task of this build."""
-        return TaskKey(corpus=self.config.output, step=step, name=name, key=key)
+    def task_key(self, step: str, name: str, inputs: str) -> TaskKey:
+        """Returns the key of a task of this build.
+
+        Args:
+            step: Name of the step.
+            name: Name of the task, unique in its step.
+            inputs: Fingerprint of all that the task's outputs depend on.
+        """
+        return TaskKey(corpus=self.config.output, step=step, name=name, inputs=inputs)
 
     def run(
-        self, function: Callable[[T], Work], jobs: Sequence[Job[T]], *, again: bool = False
-    ) -> Iterator[Outcome]:
-        """Runs what is not done yet; see `run_jobs`."""
-        for outcome in run_jobs(function, jobs, again=again):
-            self._files[outcome.ticket] = list(outcome.entry.outputs)
+        self,
+        function: Callable[[T], Work[R]],
+        jobs: Sequence[Job[T]],
+        kind: type[R],
+        *,
+        again: bool = False,
+    ) -> Iterator[Outcome[R]]:
+        """Runs the jobs that are not done yet; see `run_jobs`.
+
+        Args:
+            function: Takes a task, writes its outputs.
+            jobs: What to do.
+            kind: Type of the function's result.
+            again: Whether to run those that are done, too.
+
+        Yields:
+            The outcomes of all jobs.
+        """
+        for outcome in run_jobs(function, jobs, kind, again=again):
+            self._outputs[outcome.key] = list(outcome.outputs)
             counter = self.num_run if outcome.is_new else self.num_reused
-            counter[outcome.ticket.step] += 1
+            counter[outcome.key.step] += 1
             yield outcome
+
+    def keep(self, files: Sequence[str]) -> None:
+        """Keeps files that no task wrote from being swept.
+
+        Args:
+            files: Their paths in the corpus.
+        """
+        self._kept += files
 
     def sweep(self) -> None:
         """Deletes what earlier builds left and this one doesn't hold."""
-        files = [file for files in self._files.values() for file in files]
-        sweep(self.config.output, list(self._files), files)
+        files = [file for files in self._outputs.values() for file in files]
+        sweep(self.config.output, list(self._outputs), [*files, *self._kept])

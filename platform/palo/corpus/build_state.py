@@ -1,4 +1,4 @@
-"""What changed since a corpus was built or begun, and making room for what is new."""
+"""The state of a corpus folder before a build: what it holds, and what changed since."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +12,10 @@ from palo.corpus.config import CorpusConfig
 from palo.corpus.images_step.image_table import IMAGE_SCHEMA, table_path, unchanged
 from palo.corpus.sources import Split
 from palo.corpus.task_log import OUTPUTS
-from palo.data.manifest import Manifest, read_manifest
+from palo.data.manifest import CORPUS_VERSION, Manifest, read_manifest
 from palo.errors import StorageError
 from palo.images.store import commit_store
 from palo.images.store_spec import StoreSpec, read_spec
-
-CORPUS_VERSION = 3
-"""Goes up whenever the same sources and settings give other samples."""
 
 _PARTS = (
     "manifest.json",
@@ -33,20 +30,20 @@ _PARTS = (
 
 
 def settings_of(
-    config: CorpusConfig, pieces: Sequence[Sequence[Split]], tokenizer: str, spec: StoreSpec
+    config: CorpusConfig, splits: Sequence[Sequence[Split]], tokenizer: str, spec: StoreSpec
 ) -> dict[str, Any]:
-    """Returns all that decides what is in a corpus; files count by their size and time of change.
+    """Returns all settings that decide what a corpus holds; files by size and modification time.
 
     Args:
         config: The build's configuration.
-        pieces: The pieces of each source.
+        splits: The splits of each source.
         tokenizer: Fingerprint of the tokenizer.
         spec: What the image store holds.
     """
     sources = {
         source.name: {
             "files": {
-                str(piece.path.resolve()): [piece.size_bytes, piece.modified_ns] for piece in own
+                str(split.path.resolve()): [split.size_bytes, split.modified_ns] for split in own
             },
             "images": None if source.images is None else str(source.images.resolve()),
             "allowed_hosts": source.allowed_hosts,
@@ -54,7 +51,7 @@ def settings_of(
             "licence": source.licence,
             "format": source.format,
         }
-        for source, own in zip(config.sources, pieces, strict=True)
+        for source, own in zip(config.sources, splits, strict=True)
     }
     settings: dict[str, Any] = to_dict(
         {
@@ -74,7 +71,13 @@ def settings_of(
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """Returns the dotted names of the settings in which two builds differ."""
+    """Returns the dotted names of the settings in which two builds differ.
+
+    Args:
+        old: Settings of one build.
+        new: Settings of the other.
+        path: Prefix of the names.
+    """
     found: list[str] = []
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
@@ -86,13 +89,27 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> l
 
 
 def read_finished(corpus: Path) -> Manifest | None:
-    """Returns the manifest of a finished corpus, or None if there is none in the folder."""
+    """Reads the manifest of a finished corpus.
+
+    Args:
+        corpus: Folder of the corpus.
+
+    Returns:
+        The manifest; None if there is no finished corpus.
+    """
     path = corpus / "manifest.json"
     return read_manifest(path) if path.exists() else None
 
 
 def read_begun(corpus: Path) -> dict[str, Any] | None:
-    """Returns the settings that the latest build began with; None if there is none."""
+    """Reads the settings that the latest build began with.
+
+    Args:
+        corpus: Folder of the corpus.
+
+    Returns:
+        The settings; None if no build began.
+    """
     path = _begun(corpus)
     if not path.exists():
         return None
@@ -107,7 +124,16 @@ def _begun(corpus: Path) -> Path:
 def what_changed(
     config: CorpusConfig, manifest: Manifest, settings: Mapping[str, Any]
 ) -> list[str]:
-    """Returns what keeps a finished corpus from being up to date, in words; empty if nothing."""
+    """Returns what keeps a finished corpus from being up to date.
+
+    Args:
+        config: The build's configuration.
+        manifest: Manifest of the finished corpus.
+        settings: Settings of the build, from `settings_of`.
+
+    Returns:
+        Changed settings and lost files, in words; empty if the corpus is up to date.
+    """
     found = changes(manifest.settings, settings)
     if found:
         return found
@@ -123,7 +149,7 @@ def what_changed(
 
 
 def _num_lost(corpus: Path, manifest: Manifest) -> int:
-    """Counts samples files that are gone or cut off, by what their folders list."""
+    """Counts samples files that are missing or cut off, by the listings of their folders."""
     sizes: dict[Path, dict[str, int]] = {}
     lost = 0
     for name, size in manifest.files.items():
@@ -135,19 +161,19 @@ def _num_lost(corpus: Path, manifest: Manifest) -> int:
 
 
 def _stored(store: Path) -> frozenset[str]:
-    """Returns the images of a store, without those whose shard is gone."""
+    """Returns the images of a store, without those whose shard is missing."""
     return commit_store(store) if (store / "manifest.json").exists() else frozenset()
 
 
 def make_room(config: CorpusConfig, spec: StoreSpec, settings: Mapping[str, Any]) -> None:
-    """Makes a corpus folder ready for a build: the corpus there is no longer a finished one.
+    """Prepares a corpus folder for a build: the corpus is no longer a finished one.
 
-    What earlier builds did stays until the tasks of this one have been compared with it.
+    Outputs of earlier builds stay until this build has found which of them it reuses.
 
     Args:
         config: The build's configuration.
         spec: What the image store holds.
-        settings: All that decides what is in the corpus.
+        settings: Settings of the build, from `settings_of`.
 
     Raises:
         StorageError: If the folder holds something that is no corpus, or can't be written.

@@ -1,4 +1,14 @@
-"""What a corpus is built from and how, without loading anything heavy."""
+"""The configuration of a corpus, and lists of sources in TOML.
+
+A list of sources has a table for each source, in their order:
+
+    [mix665k]
+    path = "llava_v1_5_mix665k.json"
+    images = "images"
+    language = "en"
+
+Relative paths start from the folder of the list. This module loads nothing heavy.
+"""
 
 import re
 from collections import Counter
@@ -7,15 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from palo import languages
-from palo.corpus.cleaning import CleaningSettings
-from palo.corpus.mixture import MixtureSettings
+from palo import languages, storage
+from palo.config import from_dict
+from palo.corpus.filter.mixture import MixtureSettings
+from palo.errors import ConfigError
 from palo.images.preprocessing import ImageLimits
-from palo.storage import S3Path
 from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES
 
+LIST_SUFFIX = ".toml"
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_SHOWN = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +66,36 @@ class SourceConfig:
         for host in self.allowed_hosts:
             if not host or set(host) & set("/@ ") or host != host.lower():
                 yield f"allowed_hosts has {host!r}; name a server like images.example.org"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CleaningSettings:
+    """What is cleaned, and what is left out.
+
+    Attributes:
+        normal_form: Write every turn in one way: composed characters, LF, no residue of scraping or
+            translation. Off for the very text of LLaVA.
+        other_language: A record whose answers are mostly in another language than it says is
+            dropped, or kept and counted; off doesn't look.
+        duplicates: Of records with the same language, image and turns only the first stays, or
+            all of them.
+        near_duplicates: Of records with the same language and image whose texts are at least so
+            similar, from 0.5 to 1, only the first stays; None doesn't look.
+    """
+
+    normal_form: bool = True
+    other_language: Literal["drop", "keep", "off"] = "drop"
+    duplicates: Literal["drop", "keep"] = "drop"
+    near_duplicates: float | None = None
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        if self.near_duplicates is not None and not 0.5 <= self.near_duplicates <= 1:
+            yield f"near_duplicates must be from 0.5 to 1, not {self.near_duplicates}"
+
+
+AS_IT_IS = CleaningSettings(normal_form=False, other_language="off", duplicates="keep")
+"""Nothing is cleaned: what LLaVA's own scripts would train on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +161,7 @@ class CorpusConfig:
             if getattr(self, name) < 1:
                 yield f"{name} must be at least 1, not {getattr(self, name)}"
         for name in ("tokenizer", "tower"):
-            if isinstance(getattr(self, name), S3Path):
+            if isinstance(getattr(self, name), storage.S3Path):
                 yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
         if self.gpus_per_encoder < 0:
             yield f"gpus_per_encoder must not be negative, not {self.gpus_per_encoder}"
@@ -127,3 +170,36 @@ class CorpusConfig:
     def store_folder(self) -> Path:
         """Folder of the image store."""
         return self.output / "images" if self.image_store is None else self.image_store
+
+
+def read_source_list(path: Path) -> tuple[SourceConfig, ...]:
+    """Reads a list of sources.
+
+    Raises:
+        ConfigError: If it is no TOML, names no source, or one of them is written wrong.
+        StorageError: If it can't be read.
+    """
+    tables = storage.read_toml(path)
+    loose = [name for name, table in tables.items() if not isinstance(table, dict)]
+    if loose or not tables:
+        raise ConfigError(
+            f"{path} has no table for each source",
+            seen=", ".join(loose)[:_SHOWN] or "nothing",
+            fix='A source is written as [name], with path = "..." below it.',
+        )
+    return tuple(_source(name, table, path.parent) for name, table in tables.items())
+
+
+def _source(name: str, table: dict[str, object], folder: Path) -> SourceConfig:
+    try:
+        values = table | {"name": name}
+        for key in ("path", "images"):
+            if isinstance(value := table.get(key), str):
+                values[key] = str(_placed(storage.path_of(value), folder))
+        return from_dict(SourceConfig, values)
+    except ConfigError as error:
+        raise ConfigError(f"source {name}: {error.fact}", seen=error.seen, fix=error.fix) from error
+
+
+def _placed(path: Path, folder: Path) -> Path:
+    return path if isinstance(path, storage.S3Path) or path.is_absolute() else folder / path

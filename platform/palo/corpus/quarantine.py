@@ -1,7 +1,7 @@
-"""What a build leaves out, with the reason and the place, so that people can repair it.
+"""The quarantine: dropped rows with their reasons and offsets, so that people can repair them.
 
-Also the buffer that all steps write their rows through: file names depend on the rows alone, never
-on which worker wrote them or how often it was tried.
+Also the buffer through which tasks write rows: file names depend on the rows alone, never on the
+worker that wrote them or the number of tries.
 """
 
 from collections import Counter, defaultdict
@@ -41,7 +41,7 @@ def _bad_rows(rows: Sequence[Mapping[str, object]]) -> pa.Table:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
-    """A source file as the steps of a build know it.
+    """A file of a source.
 
     Attributes:
         name: Name of the source.
@@ -53,12 +53,15 @@ class SourceFile:
 
 
 class RowFiles(Generic[R]):
-    """Writes rows to files of bounded size, each named after its first row's place.
+    """Writes rows to files of bounded size, each named after its first row's offset.
 
     Args:
         corpus: Folder of the corpus.
         folder: Where the files go, as a path in the corpus.
         to_table: Makes a table of rows.
+
+    Attributes:
+        names: The files that were written, as paths in the corpus.
     """
 
     def __init__(
@@ -71,19 +74,19 @@ class RowFiles(Generic[R]):
         self._rows: list[R] = []
         self._first = self._num_bytes = 0
 
-    def add(self, place: int, row: R, num_bytes: int) -> bool:
+    def add(self, row_offset: int, row: R, num_bytes: int) -> bool:
         """Adds a row.
 
         Args:
-            place: Its place in the source.
-            row: It.
-            num_bytes: About how much memory it takes.
+            row_offset: Its offset in the source, from `Split.row_offset`.
+            row: The row.
+            num_bytes: Its approximate size in memory.
 
         Returns:
             Whether the row ended a file.
         """
         if not self._rows:
-            self._first = place
+            self._first = row_offset
         self._rows.append(row)
         self._num_bytes += num_bytes
         is_full = len(self._rows) >= _ROWS_PER_FILE or self._num_bytes >= _BYTES_PER_FILE
@@ -92,7 +95,7 @@ class RowFiles(Generic[R]):
         return is_full
 
     def flush(self) -> None:
-        """Writes what is left."""
+        """Writes the rows that are left."""
         if not self._rows:
             return
         name = f"{self._folder}/{self._first:018d}.parquet"
@@ -102,12 +105,16 @@ class RowFiles(Generic[R]):
 
 
 class Quarantine:
-    """Keeps and counts the rows of one source that one task leaves out.
+    """Keeps and counts the rows of one source that one task drops.
 
     Args:
         corpus: Folder of the corpus.
         step: Name of the step.
         source: The source.
+
+    Attributes:
+        counts: Number of rows, by reason and language.
+        example: The first row, in words.
     """
 
     def __init__(self, corpus: Path, step: StepName, source: SourceFile) -> None:
@@ -121,17 +128,17 @@ class Quarantine:
         """The files that were written, as paths in the corpus."""
         return self._files.names
 
-    def add(self, place: int, reason: Reason, detail: str, language: str, text: str) -> None:
-        """Leaves a row out.
+    def add(self, row_offset: int, reason: Reason, detail: str, language: str, text: str) -> None:
+        """Adds a dropped row.
 
         Args:
-            place: Its place in the source, from `Piece.place_of`.
+            row_offset: Its offset in the source, from `Split.row_offset`.
             reason: Why.
             detail: What was seen.
             language: Its language where it is known, else "unknown".
             text: The row, as a person can repair it.
         """
-        offset = offset_of(place)
+        offset = offset_of(row_offset)
         self.counts[reason.value][language] += 1
         if not self.example:
             self.example = f"{reason.value} ({detail}) at byte {offset} of {self._source.path}"
@@ -144,8 +151,8 @@ class Quarantine:
             "detail": detail,
             "text": text,
         }
-        self._files.add(place, row, len(text))
+        self._files.add(row_offset, row, len(text))
 
     def flush(self) -> None:
-        """Writes what is left."""
+        """Writes the rows that are left."""
         self._files.flush()

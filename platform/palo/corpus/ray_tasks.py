@@ -1,15 +1,15 @@
-"""Running the steps of a build with Ray Data: small descriptions in, small results out.
+"""Runs the tasks of a build with Ray Data: small descriptions in, small results out.
 
-The rows that Ray Data moves say what to do and what became of it; records, samples and features go
-from the tasks to files, whole or not at all. A task that is tried again writes the same files
-again, so a lost worker costs its tasks and nothing else.
+Tasks and results are frozen dataclasses, and travel as JSON in Ray Data's rows; records, samples
+and features go from the tasks to files, whole or not at all. A task that is retried writes the
+same files, so that a lost worker costs its tasks and nothing else.
 
 Light imports only: every worker process pays for them.
 """
 
 import gc
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
@@ -23,98 +23,119 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # A task keeps one CPU busy. With less, Ray would start more processes than there are CPUs, end the
 # idle ones between two steps, and load everything again for the next.
 _TASK_CPUS = 1
 
 
-class Work(NamedTuple):
-    """What a task returns that is entered in the ledger.
+class Work(NamedTuple, Generic[R]):
+    """The work of a task that is entered in the task log.
 
     Attributes:
-        result: What it counted, as JSON values.
+        result: What it counted, a frozen dataclass.
         files: What it wrote, as paths in the corpus.
     """
 
-    result: Any
+    result: R
     files: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job(Generic[T]):
-    """A task that is entered in the ledger when it is done.
+    """A task that is entered in the task log when it is done.
 
     Attributes:
-        ticket: Its name, and what it depends on.
+        key: Its name and inputs.
         task: What to do.
     """
 
-    ticket: TaskKey
+    key: TaskKey
     task: T
 
 
-class Outcome(NamedTuple):
-    """What became of a job.
+class Outcome(NamedTuple, Generic[R]):
+    """The outcome of a job.
 
     Attributes:
-        ticket: Its name.
-        entry: What it left.
+        key: The task.
+        result: What it counted.
+        outputs: Size in bytes of each file that it wrote, by its path in the corpus.
         is_new: Whether it ran; False if it was done already.
     """
 
-    ticket: TaskKey
-    entry: TaskEntry
+    key: TaskKey
+    result: R
+    outputs: Mapping[str, int]
     is_new: bool
+
+    @classmethod
+    def of(cls, key: TaskKey, entry: TaskEntry, kind: type[R], *, is_new: bool) -> "Outcome[R]":
+        """Returns the outcome that a task's entry describes.
+
+        Args:
+            key: The task.
+            entry: Its entry.
+            kind: Type of its result.
+            is_new: Whether it ran.
+        """
+        return cls(key, from_dict(kind, entry.result), entry.outputs, is_new)
 
 
 def run_jobs(
-    function: Callable[[T], Work], jobs: Sequence[Job[T]], *, again: bool = False
-) -> Iterator[Outcome]:
-    """Runs what is not done yet, in parallel, and enters it in the ledger.
+    function: Callable[[T], Work[R]],
+    jobs: Sequence[Job[T]],
+    kind: type[R],
+    *,
+    again: bool = False,
+) -> Iterator[Outcome[R]]:
+    """Runs the jobs that are not done yet, in parallel, and enters them in the task log.
 
     Args:
         function: Takes a task, writes its outputs.
         jobs: What to do; tasks are configurations of one type.
-        again: Run all of them, also those that are done.
+        kind: Type of the function's result.
+        again: Whether to run those that are done, too.
 
     Yields:
-        What was done already, then what is done now in the order in which it gets finished.
+        The jobs that were done already, then the others in the order in which they finish.
 
     Raises:
         PaloError: If a task raised one.
     """
     missing: dict[TaskKey, T] = {}
-    known = repeat(None) if again else finished(job.ticket for job in jobs)
+    known = repeat(None) if again else finished(job.key for job in jobs)
     for job, entry in zip(jobs, known, strict=False):
         if entry is None:
-            missing[job.ticket] = job.task
+            missing[job.key] = job.task
         else:
-            yield Outcome(job.ticket, entry, is_new=False)
+            yield Outcome.of(job.key, entry, kind, is_new=False)
     if not missing:
         return
-    tickets, kind = list(missing), type(next(iter(missing.values())))
+    keys, task_kind = list(missing), type(next(iter(missing.values())))
 
     def run(row: dict[str, Any]) -> dict[str, Any]:
-        ticket = from_dict(TaskKey, json.loads(row["ticket"]))
-        begin(ticket)
+        key = from_dict(TaskKey, json.loads(row["key"]))
+        begin(key)
         with _no_collection():
-            result, files = function(from_dict(kind, json.loads(row["task"])))
-        entry = finish(ticket, result, files)
+            result, files = function(from_dict(task_kind, json.loads(row["task"])))
+        entry = finish(key, to_dict(result), files)
         return as_row({"number": row["number"], "entry": entry})
 
     rows = [
-        {"number": number, "ticket": _text(ticket), "task": _text(missing[ticket])}
-        for number, ticket in enumerate(tickets)
+        {"number": number, "key": _text(key), "task": _text(missing[key])}
+        for number, key in enumerate(keys)
     ]
     with own_errors():
         for done in results(_dataset(rows).map(run, num_cpus=_TASK_CPUS)):
-            yield Outcome(tickets[done["number"]], TaskEntry(*done["entry"]), is_new=True)
+            key, entry = keys[done["number"]], TaskEntry(*done["entry"])
+            yield Outcome.of(key, entry, kind, is_new=True)
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Leaves cyclic garbage alone: none is made, and to look for it costs a sixth of a task."""
+    """Turns the cyclic collector off: tasks make no cycles, and it costs a sixth of their time."""
     gc.disable()
     try:
         yield
@@ -122,15 +143,15 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def run_tasks(function: Callable[[T], dict[str, Any]], tasks: Sequence[T]) -> Iterator[Any]:
-    """Runs a function on many tasks, in parallel, whether it was done before or not.
+def run_tasks(function: Callable[[T], object], tasks: Sequence[T]) -> Iterator[Any]:
+    """Runs a function on tasks, in parallel, without the task log.
 
     Args:
-        function: Takes a task and returns JSON values.
-        tasks: Configurations of one type, which tell what to do.
+        function: Takes a task, returns a dataclass or JSON values.
+        tasks: Configurations of one type.
 
     Yields:
-        What the function returned, in the order in which tasks finish.
+        What the function returned, as JSON values, in the order in which tasks finish.
 
     Raises:
         PaloError: If a task raised one.
@@ -147,7 +168,11 @@ def run_tasks(function: Callable[[T], dict[str, Any]], tasks: Sequence[T]) -> It
 
 
 def dataset(tasks: Sequence[object]) -> "Dataset":
-    """Returns a dataset with one row, in a block of its own, for each task."""
+    """Returns a dataset with one row, in a block of its own, for each task.
+
+    Args:
+        tasks: Configurations of one type.
+    """
     return _dataset([{"task": _text(task)} for task in tasks])
 
 
@@ -162,11 +187,22 @@ def _text(task: object) -> str:
 
 
 def as_row(result: object) -> dict[str, Any]:
-    """Packs what a task returns into a row."""
-    return {"result": json.dumps(result)}
+    """Packs the result of a task into a row.
+
+    Args:
+        result: A dataclass or JSON values.
+    """
+    return {"result": json.dumps(to_dict(result))}
 
 
 def results(finished: "Dataset") -> Iterator[Any]:
-    """Yields what tasks packed with `as_row`."""
+    """Unpacks the rows of `as_row`.
+
+    Args:
+        finished: A dataset of such rows.
+
+    Yields:
+        The results, as JSON values.
+    """
     for row in finished.iter_rows():
         yield json.loads(row["result"])

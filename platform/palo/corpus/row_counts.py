@@ -1,8 +1,7 @@
-"""The account of a build: rows in, out and dropped at each step, and what is left by language."""
+"""Row counts of a build: rows in, out and dropped at each step, and samples by language."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -18,12 +17,12 @@ class RowCounts:
     """Counts rows through the steps of a build, by source.
 
     Args:
-        max_bad_share: Largest share of rows that may be left out.
+        max_bad_share: Largest share of rows that may be bad.
         sources: Names of the sources, in order.
     """
 
     def __init__(self, max_bad_share: float, sources: Sequence[str]) -> None:
-        self._by_source = {source: _Account() for source in sources}
+        self._by_source = {source: _Tally() for source in sources}
         self._max_bad_share = max_bad_share
         self._example = ""
 
@@ -36,10 +35,18 @@ class RowCounts:
         dropped: _Counts,
         example: str = "",
     ) -> None:
-        """Adds what one task counted.
+        """Adds the counts of one task.
+
+        Args:
+            step: Name of the step.
+            source: Name of the source.
+            rows_in: Rows that the step took.
+            rows_out: Rows that it kept.
+            dropped: Rows that it dropped, by reason and language.
+            example: A dropped row, in words.
 
         Raises:
-            ValueError: If rows were left out for a reason that the step has not declared.
+            ValueError: If rows were dropped for a reason that the step has not declared.
         """
         undeclared = dropped.keys() - set(STEPS[step].drops)
         if undeclared:
@@ -48,19 +55,28 @@ class RowCounts:
         # The least of all examples, so that it doesn't depend on which task was first.
         self._example = min(filter(None, (self._example, example)), default="")
 
-    def add_samples(self, source: str, result: Mapping[str, Any]) -> None:
-        """Adds what one encoding task counted of its samples."""
-        self._by_source[source].add_samples(result)
-
-    def _whole(self) -> "_Account":
-        return _Account.sum_of(self._by_source.values())
-
-    def require_few_bad(self, expected: Mapping[str, int] | None = None, example: str = "") -> None:
-        """Stops a build with too many bad rows. What was said before is not bad.
+    def add_samples(
+        self, source: str, *, counts: _Counts, lengths: _Counts, num_targets: Mapping[str, int]
+    ) -> None:
+        """Adds the counts of one encode task.
 
         Args:
-            expected: Rows that a later step will leave out, by reason.
-            example: One of them.
+            source: Name of the source.
+            counts: By language, records that gave samples, and how many were split or cut.
+            lengths: By language, the number of samples by their text tokens, the latter as text.
+            num_targets: Trained tokens by language.
+        """
+        self._by_source[source].add_samples(counts, lengths, num_targets)
+
+    def _whole(self) -> "_Tally":
+        return _Tally.sum_of(self._by_source.values())
+
+    def require_few_bad(self, expected: Mapping[str, int] | None = None, example: str = "") -> None:
+        """Stops a build with too many bad rows; duplicates and unchosen rows are not bad.
+
+        Args:
+            expected: Rows that a later step will drop, by reason.
+            example: One of them, in words.
 
         Raises:
             DataError: If more than the allowed share of rows is bad; it names the reasons.
@@ -83,12 +99,12 @@ class RowCounts:
         )
 
     def stages(self) -> tuple[StageCount, ...]:
-        """Returns the account as the manifest keeps it."""
+        """Returns the counts of each step, over all sources."""
         return self._whole().stages()
 
     def sources(self) -> tuple[SourceCount, ...]:
-        """Returns the account of each source."""
-        return tuple(account.as_source(name) for name, account in self._by_source.items())
+        """Returns the counts of each source."""
+        return tuple(tally.as_source(name) for name, tally in self._by_source.items())
 
     def languages(self) -> tuple[LanguageCount, ...]:
         """Returns the statistics of each language."""
@@ -100,12 +116,17 @@ class RowCounts:
         )
 
     def add_counts(self, source: str, by_language: _Counts) -> None:
-        """Adds what the cleaning or the encoding of some records counted, by language."""
+        """Adds counts of some records.
+
+        Args:
+            source: Name of the source.
+            by_language: Counts by language and name.
+        """
         self._by_source[source].add_counts(by_language)
 
 
-class _Account:
-    """What is counted of some rows."""
+class _Tally:
+    """Counts of some rows."""
 
     def __init__(self) -> None:
         self.rows_in: Counter[StepName] = Counter()
@@ -118,7 +139,7 @@ class _Account:
         self.num_targets: Counter[str] = Counter()
 
     @classmethod
-    def sum_of(cls, parts: Iterable["_Account"]) -> "_Account":
+    def sum_of(cls, parts: Iterable["_Tally"]) -> "_Tally":
         whole = cls()
         for part in parts:
             for step in STEPS:
@@ -139,11 +160,13 @@ class _Account:
         for language, counts in by_language.items():
             self.counts[language].update(counts)
 
-    def add_samples(self, result: Mapping[str, Any]) -> None:
-        self.add_counts(result["counts"])
-        self.num_targets.update(result["targets"])
-        for language, lengths in result["lengths"].items():
-            self.lengths[language].update({int(key): value for key, value in lengths.items()})
+    def add_samples(
+        self, counts: _Counts, lengths: _Counts, num_targets: Mapping[str, int]
+    ) -> None:
+        self.add_counts(counts)
+        self.num_targets.update(num_targets)
+        for language, own in lengths.items():
+            self.lengths[language].update({int(key): value for key, value in own.items()})
 
     def stages(self) -> tuple[StageCount, ...]:
         return tuple(

@@ -1,11 +1,10 @@
-"""What a build has finished: an entry for each task, written after all that the task wrote.
+"""The task log of a build: an entry for each finished task, written after its outputs.
 
-    <corpus>/done/<step>/<name>.json   {"key", "result", "outputs": {file: size in bytes}}
+    <corpus>/done/<step>/<name>.json   {"inputs", "result", "outputs": {file: size in bytes}}
 
-A task is a pure function of what its key names. Where its entry has the same key and its outputs
-are whole it need not run again: a build that was killed goes on, and a source that is added later
-costs itself alone. A task takes its old entry back before it writes, so that no entry ever stands
-beside outputs of another key.
+A task is a pure function of its inputs. If its entry has the same inputs and its outputs are whole
+it need not run again: an interrupted build resumes, and a new source costs only its own tasks. A
+task deletes its old entry before it writes, so that no entry describes outputs of other inputs.
 """
 
 import json
@@ -18,8 +17,8 @@ from typing import Any, NamedTuple
 
 from palo import storage
 
-OUTPUTS = ("records", "signatures", "samples", "quarantine")
-"""Folders of a corpus whose every file belongs to a task."""
+OUTPUTS = ("records", "signatures", "decisions", "samples", "quarantine")
+"""Folders of a corpus whose every file belongs to the build."""
 
 _FOLDER = "done"
 _READERS = 8
@@ -27,28 +26,28 @@ _READERS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskKey:
-    """What names a task.
+    """The key of a task.
 
     Attributes:
         corpus: Folder of the corpus.
         step: Name of the step.
         name: Name of the task, unique in its step; slashes make folders.
-        key: Names all that the task's outputs depend on.
+        inputs: Fingerprint of all that the task's outputs depend on.
     """
 
     corpus: Path
     step: str
     name: str
-    key: str
+    inputs: str
 
     @property
     def path(self) -> Path:
-        """Where its entry lies."""
+        """The file of its entry."""
         return self.corpus / _FOLDER / self.step / f"{self.name}.json"
 
 
 class TaskEntry(NamedTuple):
-    """What a finished task left.
+    """The entry of a finished task.
 
     Attributes:
         result: What it counted, as JSON values.
@@ -59,30 +58,47 @@ class TaskEntry(NamedTuple):
     outputs: Mapping[str, int]
 
 
-def begin(ticket: TaskKey) -> None:
-    """Takes a task's old entry back, before anything is written."""
-    storage.remove(ticket.path)
+def begin(key: TaskKey) -> None:
+    """Deletes a task's old entry, before anything is written.
+
+    Args:
+        key: The task.
+    """
+    storage.remove(key.path)
 
 
-def finish(ticket: TaskKey, result: object, files: Iterable[str]) -> TaskEntry:
+def finish(key: TaskKey, result: object, files: Iterable[str]) -> TaskEntry:
     """Writes a task's entry, after all of its outputs.
 
     Args:
-        ticket: The task.
+        key: The task.
         result: What it counted, as JSON values.
         files: What it wrote, as paths in the corpus.
+
+    Returns:
+        The entry.
+
+    Raises:
+        StorageError: If it can't be written.
     """
-    outputs = {file: (ticket.corpus / file).stat().st_size for file in files}
-    entry = {"key": ticket.key, "result": result, "outputs": outputs}
-    storage.write_text(ticket.path, json.dumps(entry, ensure_ascii=False))
+    outputs = {file: (key.corpus / file).stat().st_size for file in files}
+    entry = {"inputs": key.inputs, "result": result, "outputs": outputs}
+    storage.write_text(key.path, json.dumps(entry, ensure_ascii=False))
     return TaskEntry(result, outputs)
 
 
-def finished(tickets: Iterable[TaskKey]) -> Iterator[TaskEntry | None]:
-    """Yields the entry of each task in order, None where it must run."""
+def finished(keys: Iterable[TaskKey]) -> Iterator[TaskEntry | None]:
+    """Reads the entries of tasks.
+
+    Args:
+        keys: The tasks.
+
+    Yields:
+        The entry of each task in order, None if it must run.
+    """
     sizes = _Sizes()
     with ThreadPoolExecutor(_READERS) as pool:
-        yield from pool.map(lambda ticket: _read(ticket, sizes), tickets)
+        yield from pool.map(lambda key: _read(key, sizes), keys)
 
 
 class _Sizes:
@@ -100,33 +116,33 @@ class _Sizes:
         return sizes.get(path.name)
 
 
-def _read(ticket: TaskKey, sizes: _Sizes) -> TaskEntry | None:
-    if sizes.of(ticket.path) is None:
+def _read(key: TaskKey, sizes: _Sizes) -> TaskEntry | None:
+    if sizes.of(key.path) is None:
         return None
     try:
-        values = json.loads(storage.read_text(ticket.path))
+        values = json.loads(storage.read_text(key.path))
     except (ValueError, RecursionError):  # a damaged entry costs its task
         return None
-    if values["key"] != ticket.key:
+    if values.get("inputs") != key.inputs:
         return None
     outputs: dict[str, int] = values["outputs"]
-    whole = all(sizes.of(ticket.corpus / file) == size for file, size in outputs.items())
+    whole = all(sizes.of(key.corpus / file) == size for file, size in outputs.items())
     return TaskEntry(values["result"], outputs) if whole else None
 
 
-def sweep(corpus: Path, tickets: Iterable[TaskKey], files: Iterable[str]) -> int:
-    """Deletes every entry and every output that belongs to no task.
+def sweep(corpus: Path, keys: Iterable[TaskKey], files: Iterable[str]) -> int:
+    """Deletes every entry and every output that doesn't belong to the build.
 
     Args:
         corpus: Folder of the corpus.
-        tickets: All tasks of the build.
-        files: All that they wrote, as paths in the corpus.
+        keys: All tasks of the build.
+        files: All files of the build, as paths in the corpus.
 
     Returns:
-        How many files were deleted.
+        The number of files that were deleted.
     """
-    wanted = {ticket.path for ticket in tickets} | {corpus / file for file in files}
-    steps = {ticket.step for ticket in tickets}
+    wanted = {key.path for key in keys} | {corpus / file for file in files}
+    steps = {key.step for key in keys}
     count = 0
     for folder in (*(corpus / _FOLDER / step for step in steps), *(corpus / n for n in OUTPUTS)):
         for path in sorted(folder.rglob("*")):
@@ -134,3 +150,12 @@ def sweep(corpus: Path, tickets: Iterable[TaskKey], files: Iterable[str]) -> int
                 storage.remove(path)
                 count += 1
     return count
+
+
+def task_name(records: str) -> str:
+    """Returns the name of the tasks on a file of records: source and row offset.
+
+    Args:
+        records: The file of records, as a path in the corpus.
+    """
+    return records.removeprefix("records/").removesuffix(".parquet")

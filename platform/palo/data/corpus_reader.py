@@ -1,10 +1,11 @@
-"""Reading a finished corpus: what the plan needs of every sample, and samples by number.
+"""The reader of a finished corpus: columns of all samples for the plan, and samples by number.
 
-<corpus>/manifest.json         account of every row, settings, fingerprint
+<corpus>/manifest.json         counts of every row, settings, fingerprint
 <corpus>/samples/<source>/*.parquet            samples; the manifest lists the files in order
 <corpus>/images/                               image store, unless the corpus shares another one
 <corpus>/quarantine/<step>/<source>/*.parquet  dropped rows with reason and origin
-<corpus>/records/<source>/*.parquet            what the sources held, clean and checked
+<corpus>/records/<source>/*.parquet            records of the sources, clean and checked
+<corpus>/decisions/<source>/*.parquet          whether each record is kept, else why not
 """
 
 import threading
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from palo import storage
-from palo.data.manifest import Manifest, read_manifest
+from palo.data.manifest import CORPUS_VERSION, Manifest, read_manifest
 from palo.data.samples import SAMPLE_SCHEMA, Sample
 from palo.errors import DataError, MismatchError
 from palo.images.store import ImageStore
@@ -31,9 +32,13 @@ _CACHE_BYTES = 128 << 20
 class Corpus:
     """A finished corpus; `open_corpus` makes one.
 
+    Args:
+        folder: Folder of the corpus.
+        manifest: Its manifest.
+
     Attributes:
-        folder: Where it lies.
-        manifest: What it is and what made it.
+        folder: Folder of the corpus.
+        manifest: Its manifest.
         lengths: (samples,) int32 text tokens of each sample, in sample order.
         num_targets: (samples,) int32 trained tokens of each sample.
         has_image: (samples,) whether the sample has an image.
@@ -74,6 +79,11 @@ class Corpus:
     def check(self, *, tokenizer_fingerprint: str, tower_fingerprint: str, template: str) -> None:
         """Refuses a corpus that was made for another tokenizer, tower or template.
 
+        Args:
+            tokenizer_fingerprint: Of the run's tokenizer.
+            tower_fingerprint: Of the run's image tower.
+            template: Name of the run's template.
+
         Raises:
             MismatchError: If one of them differs. Stored pixels and text fit every tower.
         """
@@ -92,6 +102,9 @@ class Corpus:
 
     def read(self, indices: Iterable[int]) -> list[Sample]:
         """Reads samples by number; recently used row groups stay in memory, up to 128 MiB.
+
+        Args:
+            indices: Numbers of the samples.
 
         Raises:
             IndexError: If there is no such sample.
@@ -117,7 +130,7 @@ class Corpus:
         )
 
     def _group(self, number: int) -> pa.Table:
-        with self._lock:  # neither a Parquet file nor the cache bears two threads
+        with self._lock:  # neither a Parquet file nor the cache is thread-safe
             if (table := self._cache.get(number)) is not None:
                 self._cache.move_to_end(number)
                 return table
@@ -134,8 +147,12 @@ class Corpus:
 def open_corpus(folder: Path) -> Corpus:
     """Opens a finished corpus.
 
+    Args:
+        folder: Folder of the corpus.
+
     Raises:
         DataError: If the folder holds none, or one whose build did not finish.
+        MismatchError: If an older version built it.
     """
     path = folder / "manifest.json"
     if not path.exists():
@@ -144,7 +161,15 @@ def open_corpus(folder: Path) -> Corpus:
             seen="manifest.json is missing",
             fix="Build it with jobs/build_corpus.py.",
         )
-    return Corpus(folder, read_manifest(path))
+    manifest = read_manifest(path)
+    version = manifest.settings.get("version", CORPUS_VERSION)
+    if version != CORPUS_VERSION:
+        raise MismatchError(
+            f"the corpus {folder} is of another version",
+            seen=f"version {version}, not {CORPUS_VERSION}",
+            fix="Build it again with jobs/build_corpus.py.",
+        )
+    return Corpus(folder, manifest)
 
 
 def open_samples(corpus: Path, files: Sequence[str]) -> list[pq.ParquetFile]:
@@ -171,7 +196,11 @@ class SampleColumns(NamedTuple):
 
 
 def read_columns(file: pq.ParquetFile) -> SampleColumns:
-    """Reads what the plan needs of one file."""
+    """Reads the columns of one file that the plan needs.
+
+    Args:
+        file: An open samples file.
+    """
     table = file.read(columns=["num_text_tokens", "label_spans", "image_id", "language"])
     spans = table.column("label_spans").combine_chunks()
     flat = spans.flatten()

@@ -14,6 +14,9 @@ from palo import storage
 from palo.config import from_dict, to_dict
 from palo.errors import DataError
 
+CORPUS_VERSION = 4
+"""Version of corpora; raised when the same sources and settings give other files or samples."""
+
 LENGTH_STEP = 64
 """Text tokens of one bar of a histogram of lengths."""
 

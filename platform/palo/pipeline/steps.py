@@ -12,10 +12,9 @@ from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.config import to_dict
 from palo.corpus.build import build_corpus
-from palo.corpus.config import CorpusConfig, SourceConfig
-from palo.corpus.mixture import EVERYTHING
+from palo.corpus.config import LIST_SUFFIX, CorpusConfig, SourceConfig, read_source_list
+from palo.corpus.filter.mixture import EVERYTHING
 from palo.corpus.report.report import report_path, write_report
-from palo.corpus.source_list import LIST_SUFFIX, read_source_list
 from palo.errors import ConfigError
 from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.stage_scores import StageScores

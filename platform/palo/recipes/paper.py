@@ -12,8 +12,8 @@ from pathlib import Path
 
 from palo import languages
 from palo.checkpoint.parts import ModelParts
-from palo.corpus.cleaning import AS_IT_IS
-from palo.corpus.mixture import MixtureSettings
+from palo.corpus.config import AS_IT_IS
+from palo.corpus.filter.mixture import MixtureSettings
 from palo.model.lora import LoraSettings
 from palo.recipes.recipe import DataSettings, Recipe
 from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, ZeroSettings

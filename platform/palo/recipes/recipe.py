@@ -7,8 +7,8 @@ from typing import Literal
 
 from palo import languages
 from palo.checkpoint.parts import ModelParts
-from palo.corpus.cleaning import CleaningSettings
-from palo.corpus.mixture import MixtureSettings
+from palo.corpus.config import CleaningSettings
+from palo.corpus.filter.mixture import MixtureSettings
 from palo.scenes.corpus import SceneCorpusConfig
 from palo.storage import S3Path
 from palo.train.stages import StageConfig

@@ -4,7 +4,7 @@ import pytest
 
 from palo.corpus.build_state import changes, make_room, read_begun, settings_of
 from palo.corpus.config import CorpusConfig, SourceConfig
-from palo.corpus.mixture import MixtureSettings
+from palo.corpus.filter.mixture import MixtureSettings
 from palo.corpus.sources import split_source
 from palo.errors import StorageError
 from palo.images.preprocessing import Preprocessing

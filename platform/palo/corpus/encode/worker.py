@@ -1,4 +1,4 @@
-"""Last steps of a build: from records, their images' ids and their fates to samples."""
+"""Worker of the encode stage: follows the filter decisions, and makes samples of what is kept."""
 
 import hashlib
 import json
@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from palo import storage
-from palo.corpus.filter.decisions import FilterDecision, RepeatedRecord, unpack
-from palo.corpus.images_step.known_images import KnownImage, known_images
+from palo.corpus.filter.decisions import read_decisions
+from palo.corpus.parse.record_files import records_of
 from palo.corpus.quarantine import Quarantine, SourceFile
 from palo.corpus.ray_tasks import Work
-from palo.corpus.record_tables import records_of
 from palo.corpus.stages import StepName
 from palo.data.records import RECORD_SCHEMA, Record
 from palo.data.samples import write_samples
@@ -35,25 +33,19 @@ from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
 _tokenizer = lru_cache(maxsize=2)(load_tokenizer)
 _QUARANTINED: tuple[StepName, ...] = ("image", "duplicate", "near_duplicate", "encode")
-_REPEATS: Mapping[FilterDecision, tuple[StepName, Reason]] = {
-    FilterDecision.DUPLICATE: ("duplicate", Reason.DUPLICATE),
-    FilterDecision.NEAR_DUPLICATE: ("near_duplicate", Reason.NEAR_DUPLICATE),
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodeTask:
-    """One file of records to encode.
+    """One file of records to encode, and the file of the decisions on them.
 
     Attributes:
         corpus: Folder of the corpus.
-        name: The file, as a path in the corpus.
+        name: The file of records, as a path in the corpus.
         source: The source that it came from.
         template: Name of the template.
         tokenizer: Folder of the tokenizer.
         limits: Length of samples.
-        fates: What becomes of each record, from `Fates.packed`.
-        repeated: The records that an earlier one makes superfluous.
     """
 
     corpus: Path
@@ -62,47 +54,81 @@ class EncodeTask:
     template: str
     tokenizer: Path
     limits: EncodingLimits
-    fates: str = ""
-    repeated: tuple[RepeatedRecord, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodeResult:
+    """What an encode task counted.
+
+    Attributes:
+        num_records: Records of the file.
+        drops: Records dropped, by step, reason and language.
+        counts: By language: records that gave samples, and how many were split or cut.
+        lengths: By language, the number of samples by their text tokens, the latter as text.
+        num_targets: Trained tokens by language.
+        digest: Names the samples; "" if there are none.
+        example: A bad record, in words.
+    """
+
+    num_records: int
+    drops: Mapping[str, Mapping[str, Mapping[str, int]]]
+    counts: Mapping[str, Mapping[str, int]]
+    lengths: Mapping[str, Mapping[str, int]]
+    num_targets: Mapping[str, int]
+    digest: str
+    example: str
 
 
 def samples_name(records: str) -> str:
-    """Returns the path in the corpus of the samples of a file of records."""
+    """Returns the file of the samples of a file of records.
+
+    Args:
+        records: The file of records, as a path in the corpus.
+    """
     return records.replace("records/", "samples/", 1)
 
 
-def encode_records(task: EncodeTask) -> Work:
+def encode_records(task: EncodeTask) -> Work[EncodeResult]:
     """Writes the samples of one file of records, and its quarantine.
 
+    Args:
+        task: The file, and how its records are encoded.
+
     Returns:
-        records; drops by step, reason and language; counts by language; lengths, how many samples
-        have so many text tokens, and targets, trained tokens, by language; digest of the samples,
-        empty if there are none; example of a bad record.
+        The counts of what was done, and the files that were written.
+
+    Raises:
+        StorageError: If a file can't be read or written.
     """
-    path = task.corpus / task.name
-    table = storage.read_table(path, columns=[*RECORD_SCHEMA.names, "place"])
-    num_records = len(table)
-    fates = unpack(task.fates, num_records)
-    unchosen = fates == FilterDecision.MIXTURE
-    step = _EncodeStep(task)
-    if unchosen.any():
-        step.pass_over(table.filter(pa.array(unchosen)).column("language"))
-        table = table.filter(pa.array(~unchosen))
-    step.look_up(
-        table.select(["image"]).filter(pa.array(fates[~unchosen] <= FilterDecision.IMAGE)).column(0)
+    records = storage.read_table(
+        task.corpus / task.name, columns=[*RECORD_SCHEMA.names, "row_offset"]
     )
-    rows = np.flatnonzero(~unchosen).tolist()
-    places = table.column("place").to_pylist()
-    records = records_of(table.select(RECORD_SCHEMA.names))
-    for row, place, record in zip(rows, places, records, strict=True):
-        step.add(row, place, record, FilterDecision(fates[row]))
-    return step.finish(num_records)
+    num_records = len(records)
+    decisions = read_decisions(task.corpus, task.name)
+    encoder = _RecordEncoder(task)
+    unchosen = pc.fill_null(pc.equal(decisions["stage"], "mixture"), False)
+    if pc.any(unchosen).as_py():
+        # Those are counted, and never become Python objects.
+        encoder.count_unchosen(records.filter(unchosen).column("language"))
+        others = pc.invert(unchosen)
+        records, decisions = records.filter(others), decisions.filter(others)
+    for offset, record, decision in zip(
+        records.column("row_offset").to_pylist(),
+        records_of(records.select(RECORD_SCHEMA.names)),
+        decisions.to_pylist(),
+        strict=True,
+    ):
+        if decision["stage"] is None:
+            encoder.encode(offset, record, decision["image_id"])
+        else:
+            reason = Reason(decision["reason"])
+            encoder.drop(decision["stage"], offset, record, reason, decision["detail"])
+    return encoder.finish(num_records)
 
 
-class _EncodeStep:
+class _RecordEncoder:
     def __init__(self, task: EncodeTask) -> None:
         self._task = task
-        self._images: dict[str | None, KnownImage] = {}
         self._tokenizer: TextTokenizer = _tokenizer(task.tokenizer)
         self._rows: list[dict[str, object]] = []
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -111,39 +137,25 @@ class _EncodeStep:
         self._digest = hashlib.sha256()
         self._unchosen: dict[str, dict[str, int]] = {}
         self._bad = {step: Quarantine(task.corpus, step, task.source) for step in _QUARANTINED}
-        self._first = {repeated.row: repeated for repeated in task.repeated}
 
-    def look_up(self, images: pa.ChunkedArray) -> None:
-        self._images = known_images(self._task.corpus, images.unique().drop_null().to_pylist())
-
-    def pass_over(self, languages: pa.ChunkedArray) -> None:
+    def count_unchosen(self, languages: pa.ChunkedArray) -> None:
         pairs = pc.value_counts(languages).to_pylist()
         self._unchosen = {Reason.NOT_CHOSEN.value: {p["values"]: p["counts"] for p in pairs}}
 
-    def add(self, row: int, place: int, record: Record, fate: FilterDecision) -> None:
-        if fate in _REPEATS:
-            step, reason = _REPEATS[fate]
-            first = self._first[row]
-            detail = f"of {first.source}@{first.place}"
-            self._drop(step, place, record, reason, detail)
-            return
-        image = self._images[record.image]
-        if image.reason is not None:
-            self._drop("image", place, record, Reason(image.reason), image.detail)
-            return
+    def encode(self, offset: int, record: Record, image_id: str | None) -> None:
         template = TEMPLATES[self._task.template]
         conversation = record.conversation
         clause = misfit(conversation, template)
         if clause is not None:
-            self._drop("encode", place, record, Reason.MISFIT, clause)
+            self.drop("encode", offset, record, Reason.MISFIT, clause)
             return
         encoding = encode_conversation(conversation, template, self._tokenizer, self._task.limits)
         if not encoding.samples:
-            self._drop("encode", place, record, Reason.NO_ROOM, "")
+            self.drop("encode", offset, record, Reason.NO_ROOM, "")
             return
         self._count(self._counts[record.language], encoding)
         for number, sample in enumerate(encoding.samples):
-            self._keep(record, number, sample, image.image_id)
+            self._keep(record, number, sample, image_id)
 
     def _count(self, counts: Counter[str], encoding: Encoding) -> None:
         counts["records"] += 1
@@ -186,13 +198,13 @@ class _EncodeStep:
         self._digest.update(sample.input_ids)
         self._digest.update(spans.tobytes())
 
-    def _drop(
-        self, step: StepName, place: int, record: Record, reason: Reason, detail: str
+    def drop(
+        self, step: StepName, offset: int, record: Record, reason: Reason, detail: str
     ) -> None:
         text = json.dumps(record.to_llava(), ensure_ascii=False)
-        self._bad[step].add(place, reason, detail, record.language, text)
+        self._bad[step].add(offset, reason, detail, record.language, text)
 
-    def finish(self, num_records: int) -> Work:
+    def finish(self, num_records: int) -> Work[EncodeResult]:
         files: list[str] = []
         if self._rows:
             files.append(samples_name(self._task.name))
@@ -200,14 +212,17 @@ class _EncodeStep:
         for quarantine in self._bad.values():
             quarantine.flush()
             files += quarantine.names
-        drops: dict[str, Any] = {step: self._bad[step].counts for step in _QUARANTINED}
-        result = {
-            "records": num_records,
-            "drops": drops | {"mixture": self._unchosen},
-            "counts": self._counts,
-            "lengths": self._lengths,
-            "targets": self._targets,
-            "digest": self._digest.hexdigest() if self._rows else "",
-            "example": self._bad["image"].example or self._bad["encode"].example,
-        }
+        result = EncodeResult(
+            num_records=num_records,
+            drops={step: bad.counts for step, bad in self._bad.items()}
+            | {"mixture": self._unchosen},
+            counts=self._counts,
+            lengths={
+                language: {str(length): count for length, count in lengths.items()}
+                for language, lengths in self._lengths.items()
+            },
+            num_targets=self._targets,
+            digest=self._digest.hexdigest() if self._rows else "",
+            example=self._bad["image"].example or self._bad["encode"].example,
+        )
         return Work(result, files)

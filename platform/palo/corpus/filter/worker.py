@@ -1,4 +1,4 @@
-"""A step of a build that is to leave out near duplicates: what the texts of records are like."""
+"""Worker of the filter stage: signatures of records' texts, by which near duplicates are found."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from palo.corpus.ray_tasks import Work
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignatureTask:
-    """One file of records.
+    """One file of records to sign.
 
     Attributes:
         corpus: Folder of the corpus.
@@ -24,25 +24,51 @@ class SignatureTask:
     name: str
 
 
-def sign_records(task: SignatureTask) -> Work:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignatureResult:
+    """What a signature task counted.
+
+    Attributes:
+        num_records: Records of the file.
+    """
+
+    num_records: int
+
+
+def sign_records(task: SignatureTask) -> Work[SignatureResult]:
     """Writes the signatures of a file's records, end to end in their order.
 
+    Args:
+        task: The file.
+
     Returns:
-        records: how many they are.
+        The number of records, and the file of signatures.
     """
     table = storage.read_table(task.corpus / task.name, columns=["turns"])
     texts = ["\n".join(turn["text"] for turn in turns) for turns in table["turns"].to_pylist()]
     name = signatures_name(task.name)
     storage.write_bytes(task.corpus / name, signatures(texts).tobytes())
-    return Work({"records": len(texts)}, [name])
+    return Work(SignatureResult(num_records=len(texts)), [name])
 
 
 def read_signatures(corpus: Path, records: str) -> npt.NDArray[np.uint8]:
-    """Returns (records, SIGNATURE_BYTES) of a file of records."""
+    """Reads the signatures of a file of records.
+
+    Args:
+        corpus: Folder of the corpus.
+        records: The file of records, as a path in the corpus.
+
+    Returns:
+        (records, SIGNATURE_BYTES) uint8.
+    """
     data = storage.read_bytes(corpus / signatures_name(records))
     return np.frombuffer(data, np.uint8).reshape(-1, SIGNATURE_BYTES)
 
 
 def signatures_name(records: str) -> str:
-    """Returns the file of signatures that belongs to a file of records, as paths in the corpus."""
+    """Returns the file of signatures of a file of records.
+
+    Args:
+        records: The file of records, as a path in the corpus.
+    """
     return records.replace("records/", "signatures/", 1).removesuffix(".parquet") + ".bin"

@@ -1,6 +1,8 @@
-"""The images of a build: found, identified and put into the image store, each once."""
+"""Driver of the images stage: identifies images, and stores each distinct one once."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,27 +10,42 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from palo import storage
+from palo.config import from_dict
 from palo.corpus.build_run import BuildRun
-from palo.corpus.images_step.image_faults import read_faults
+from palo.corpus.config import CorpusConfig
 from palo.corpus.images_step.image_table import (
     absent_from,
+    faults_folder,
     known_rows,
     prepare_table,
+    read_faults,
     read_parts,
     table_path,
     with_faults,
 )
-from palo.corpus.images_step.shard_tasks import encode_shards
-from palo.corpus.images_step.worker import IdentifyTask, ShardTask, identify_images
-from palo.corpus.ray_tasks import run_tasks
+from palo.corpus.images_step.worker import (
+    IdentifyResult,
+    IdentifyTask,
+    ShardResult,
+    ShardTask,
+    ShardWriter,
+    decoded_row,
+    identify_images,
+)
+from palo.corpus.ray_tasks import dataset, results, run_tasks
+from palo.errors import ResourceError
 from palo.images.archives import IndexTask, index_archive
 from palo.images.store import commit_store, prepare_store
+from palo.images.store_spec import StoreSpec
 from palo.progress import Meter
+from palo.ray_errors import own_errors
 
 _PATHS_PER_TASK = 256
+_DECODER_CPUS = 0.5
+_ENCODER_CPUS = 0.6  # another share than the decoders', else Ray Data fuses them into one
 
 
-class ImageSteps:
+class ImagesStage:
     """Brings the image store and the table of images up to date.
 
     Args:
@@ -44,7 +61,7 @@ class ImageSteps:
         self._config = run.config
         self._indexes = run.config.output / "archives"
 
-    def archives(self) -> None:
+    def index_archives(self) -> None:
         """Indexes the archives of images, so that their members can be reached one by one.
 
         Raises:
@@ -63,15 +80,15 @@ class ImageSteps:
             if path.name not in current:
                 storage.remove(path)
 
-    def images(self, paths: pa.Array, uses: npt.NDArray[np.int64]) -> pa.Table:
+    def store_images(self, paths: pa.Array, uses: npt.NDArray[np.int64]) -> pa.Table:
         """Puts every distinct image into the image store, unless it is there.
 
         Args:
-            paths: Where the images are.
+            paths: Paths of the images.
             uses: (images,) how many records use each.
 
         Returns:
-            What is known of them, as IMAGE_SCHEMA has it, by path.
+            The table of images, as IMAGE_SCHEMA has it, by path.
 
         Raises:
             DataError: If too many rows have an image that can't be used.
@@ -102,10 +119,11 @@ class ImageSteps:
         meter = Meter("identify", "images", self._run.say, len(paths))
         meter.skip(len(paths) - len(missing))
         parts: list[str] = []
-        for result in run_tasks(identify_images, tasks):
+        for values in run_tasks(identify_images, tasks):
+            result = from_dict(IdentifyResult, values)
             self._run.num_run["identify"] += 1
-            parts.append(result["part"])
-            meter.add(result["num_images"])
+            parts.append(result.part)
+            meter.add(result.num_images)
         meter.finish()
         new = read_parts(self._config.output, parts)
         return pa.concat_tables([known, new]).sort_by("path").combine_chunks()
@@ -114,12 +132,12 @@ class ImageSteps:
         self, table: pa.Table, paths: pa.Array, uses: npt.NDArray[np.int64]
     ) -> None:
         bad = table.filter(pc.and_(pc.is_valid(table["reason"]), pc.is_null(table["image_id"])))
-        places = pc.index_in(bad["path"], value_set=paths).to_numpy()
+        numbers = pc.index_in(bad["path"], value_set=paths).to_numpy()
         expected: dict[str, int] = {}
-        for reason, count in zip(bad["reason"].to_pylist(), uses[places].tolist(), strict=True):
+        for reason, count in zip(bad["reason"].to_pylist(), uses[numbers].tolist(), strict=True):
             expected[reason] = expected.get(reason, 0) + count
         example = f"{bad['reason'][0]} ({bad['detail'][0]})" if len(bad) else ""
-        self._run.accounts.require_few_bad(expected, example)
+        self._run.row_counts.require_few_bad(expected, example)
 
     def _encode(self, table: pa.Table) -> Mapping[str, tuple[str, str]]:
         folder = self._config.store_folder
@@ -128,7 +146,7 @@ class ImageSteps:
         image_ids = table["image_id"].to_pylist()
         paths = dict(zip(reversed(image_ids), reversed(table["path"].to_pylist()), strict=True))
         faults = read_faults(self._config.output, self._config.image_limits)
-        # By path, since what lies together in a Parquet file is read once if it is read in order.
+        # By path, since neighbours in a Parquet file are read once if they are read in order.
         new = sorted(paths.keys() - present - faults.keys(), key=paths.__getitem__)
         size = self._config.images_per_shard
         tasks = [
@@ -143,13 +161,59 @@ class ImageSteps:
         meter = Meter("images", "images", self._run.say, len(paths))
         meter.skip(len(paths) - len(new))
         num_bad = 0
-        for result in encode_shards(tasks, self._config, self._run.spec):
+        for result in _encode_shards(tasks, self._config, self._run.spec):
             self._run.num_run["images"] += 1
-            found = {image_id: (fault[0], fault[1]) for image_id, fault in result["faults"].items()}
+            found = {image_id: (fault[0], fault[1]) for image_id, fault in result.faults.items()}
             faults |= found
             num_bad += len(found)
-            meter.add(result["images"])
+            meter.add(result.num_images)
         meter.finish()
         commit_store(folder)
         self.num_encoded = len(new) - num_bad
         return faults
+
+
+def _encode_shards(
+    tasks: Sequence[ShardTask], config: CorpusConfig, spec: StoreSpec
+) -> Iterator[ShardResult]:
+    """Decodes images in tasks, runs the tower on them in a pool of actors, writes their shards."""
+    if not tasks:
+        return
+    import ray
+
+    _require_resources(config)
+
+    def decode(row: dict[str, Any]) -> dict[str, Any]:
+        return decoded_row(from_dict(ShardTask, json.loads(row["task"])), spec)
+
+    with own_errors():
+        decoded = dataset(tasks).map(decode, num_cpus=_DECODER_CPUS)
+        encoded = decoded.map(
+            ShardWriter,
+            fn_constructor_args=(
+                config.store_folder,
+                spec,
+                config.tower,
+                faults_folder(config.output, config.image_limits),
+            ),
+            compute=ray.data.ActorPoolStrategy(size=config.num_encoders),
+            num_cpus=_ENCODER_CPUS,
+            num_gpus=config.gpus_per_encoder or None,
+        )
+        for result in results(encoded):
+            yield from_dict(ShardResult, result)
+
+
+def _require_resources(config: CorpusConfig) -> None:
+    import ray
+
+    present = ray.cluster_resources()
+    needed = {"CPU": config.num_encoders * _ENCODER_CPUS + _DECODER_CPUS}
+    needed["GPU"] = config.num_encoders * config.gpus_per_encoder
+    for name, count in needed.items():
+        if count > present.get(name, 0):
+            raise ResourceError(
+                f"{config.num_encoders} image encoders need more {name}s than Ray has",
+                seen=f"{count:g} of {present.get(name, 0):g}",
+                fix="Lower num_encoders or gpus_per_encoder, or add machines.",
+            )

@@ -1,10 +1,11 @@
-"""The table of a build's images: what was read of each, so that it need not be read again.
+"""The table of a build's images, so that none is read again while its file is unchanged.
 
     <corpus>/image_table.parquet     all images of the corpus, by path
-    <corpus>/image_table/<name>.parquet  those that were identified since, in parts
-    <corpus>/image_table/limits.json    how much one was allowed to ask for
+    <corpus>/image_table/<name>.parquet  those identified since, in parts
+    <corpus>/image_table/limits.json    the limits of one image's size
+    <corpus>/done/images/<limits>/<name>.json   faults of images that can't be decoded
 
-An image counts as known while its file has the size and the time of change that it had.
+An image is known while its file has the same size and modification time.
 """
 
 import hashlib
@@ -19,9 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from palo import storage
-from palo.config import to_dict
+from palo.config import fingerprint, to_dict
 from palo.corpus.images_step.image_files import stamps_of
 from palo.images.preprocessing import ImageLimits
+from palo.reasons import Reason
 
 IMAGE_SCHEMA = pa.schema(
     [
@@ -37,15 +39,34 @@ IMAGE_SCHEMA = pa.schema(
 _PATHS_AT_ONCE = 1024
 _READERS = 8
 _ABSENT = -1
+# May pass until the next try: the file was missing, or changed since it was identified.
+_PASSING = (
+    Reason.IMAGE_MISSING,
+    Reason.IMAGE_UNREADABLE,
+    Reason.IMAGE_HOST,
+    Reason.IMAGE_SERVER_SILENT,
+)
 
 
 def table_path(corpus: Path) -> Path:
-    """Returns where the table of a corpus lies."""
+    """Returns the file of the table.
+
+    Args:
+        corpus: Folder of the corpus.
+    """
     return corpus / "image_table.parquet"
 
 
 def write_part(corpus: Path, rows: pa.Table) -> str:
-    """Keeps what was found of some images, until the table is written; returns a name."""
+    """Writes a part of the table, which is kept until the table is written.
+
+    Args:
+        corpus: Folder of the corpus.
+        rows: As IMAGE_SCHEMA has it.
+
+    Returns:
+        Name of the part.
+    """
     paths = "\n".join(rows.column("path").to_pylist())
     name = hashlib.sha256(paths.encode()).hexdigest()[:24]
     storage.write_table(_part(corpus, name), rows)
@@ -53,7 +74,12 @@ def write_part(corpus: Path, rows: pa.Table) -> str:
 
 
 def read_parts(corpus: Path, names: Sequence[str]) -> pa.Table:
-    """Reads what `write_part` kept."""
+    """Reads parts of the table.
+
+    Args:
+        corpus: Folder of the corpus.
+        names: Their names, from `write_part`.
+    """
     tables = [storage.read_table(_part(corpus, name), schema=IMAGE_SCHEMA) for name in names]
     return pa.concat_tables([IMAGE_SCHEMA.empty_table(), *tables])
 
@@ -63,7 +89,12 @@ def _part(corpus: Path, name: str) -> Path:
 
 
 def prepare_table(corpus: Path, limits: ImageLimits) -> None:
-    """Forgets all images if they were judged by other limits."""
+    """Deletes the table if its images were judged by other limits.
+
+    Args:
+        corpus: Folder of the corpus.
+        limits: The limits of this build.
+    """
     path = corpus / "image_table" / "limits.json"
     wanted = to_dict(limits)
     if path.exists() and storage.read_json(path) == wanted:
@@ -74,11 +105,14 @@ def prepare_table(corpus: Path, limits: ImageLimits) -> None:
 
 
 def known_rows(corpus: Path, wanted: pa.Array) -> pa.Table:
-    """Returns what is still true of images, by path.
+    """Reads the rows of images whose files are unchanged.
 
     Args:
         corpus: Folder of the corpus.
         wanted: Paths of images; others are left out.
+
+    Returns:
+        A table of IMAGE_SCHEMA, by path.
     """
     whole, parts = table_path(corpus), sorted((corpus / "image_table").glob("*.parquet"))
     files = [path for path in (whole, *parts) if path.exists()]
@@ -94,11 +128,14 @@ def known_rows(corpus: Path, wanted: pa.Array) -> pa.Table:
 
 
 def unchanged(table: pa.Table, *, with_absent: bool = False) -> npt.NDArray[np.bool_]:
-    """Returns which images of a table lie there as they did.
+    """Returns which images of a table have unchanged files.
 
     Args:
         table: As IMAGE_SCHEMA has it.
-        with_absent: Whether one that wasn't there, and has no file now, counts as such.
+        with_absent: Whether an image that had no file, and has none now, counts as unchanged.
+
+    Returns:
+        (images,) whether each is unchanged.
     """
     paths = table.column("path").to_pylist()
     parts = [
@@ -116,7 +153,12 @@ def unchanged(table: pa.Table, *, with_absent: bool = False) -> npt.NDArray[np.b
 
 
 def absent_from(table: pa.Table, wanted: pa.Array) -> list[str]:
-    """Returns the paths that a table lacks, sorted."""
+    """Returns the paths that a table lacks, sorted.
+
+    Args:
+        table: As IMAGE_SCHEMA has it.
+        wanted: Paths of images.
+    """
     known = pc.is_in(wanted, value_set=table.column("path").combine_chunks())
     return sorted(wanted.filter(pc.invert(known)).to_pylist())
 
@@ -143,21 +185,27 @@ def with_faults(table: pa.Table, faults: Mapping[str, tuple[str, str]]) -> pa.Ta
     return table
 
 
-class States(NamedTuple):
-    """What is known of some images, as arrays with a row for each.
+class ImageStates(NamedTuple):
+    """Rows of the table, as arrays with a row for each of some images.
 
     Attributes:
         ids: (images, 2) uint64 first half of the image's id; 0 without one.
-        digests: (images, 2) uint64 what names the id, or why it can't be used.
+        digests: (images, 2) uint64 a digest of the id, or of the reason against it.
         is_bad: (images,) whether it can't be used.
+        image_ids: (images,) ids; null without one.
+        reasons: (images,) why it can't be used; null if it can.
+        details: (images,) what was seen; "" or null if it can.
     """
 
     ids: npt.NDArray[np.uint64]
     digests: npt.NDArray[np.uint64]
     is_bad: npt.NDArray[np.bool_]
+    image_ids: pa.Array
+    reasons: pa.Array
+    details: pa.Array
 
 
-def states_of(table: pa.Table, paths: pa.Array) -> States:
+def states_of(table: pa.Table, paths: pa.Array) -> ImageStates:
     """Looks images up.
 
     Args:
@@ -177,9 +225,49 @@ def states_of(table: pa.Table, paths: pa.Array) -> States:
         text = f"{reasons[row].as_py()}\n{details[row].as_py()}"
         digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
         digests[row] = np.frombuffer(digest, "<u8")
-    return States(names, digests, is_bad)
+    return ImageStates(names, digests, is_bad, ids, reasons, details)
 
 
 def _chunk(table: pa.Table, name: str) -> pa.Array:
     column = table.column(name)
     return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+
+
+def faults_folder(corpus: Path, limits: ImageLimits) -> Path:
+    """Returns the folder of the faults of a corpus' images.
+
+    Args:
+        corpus: Folder of the corpus.
+        limits: The limits by which they were judged.
+    """
+    return corpus / "done" / "images" / fingerprint(limits)
+
+
+def write_faults(folder: Path, faults: Mapping[str, tuple[str, str]]) -> None:
+    """Keeps faults that will not pass, so that a resumed build leaves those images alone.
+
+    Args:
+        folder: From `faults_folder`.
+        faults: Reason and detail by image id.
+    """
+    lasting = {key: fault for key, fault in faults.items() if fault[0] not in _PASSING}
+    if lasting:
+        name = hashlib.sha256("".join(sorted(lasting)).encode()).hexdigest()[:24]
+        storage.write_json(folder / f"{name}.json", lasting)
+
+
+def read_faults(corpus: Path, limits: ImageLimits) -> dict[str, tuple[str, str]]:
+    """Reads the faults of images that can't be decoded.
+
+    Args:
+        corpus: Folder of the corpus.
+        limits: The limits by which they were judged.
+
+    Returns:
+        Reason and detail by image id.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for path in sorted(faults_folder(corpus, limits).glob("*.json")):
+        faults = storage.read_json(path)
+        found |= {image_id: (reason, detail) for image_id, (reason, detail) in faults.items()}
+    return found

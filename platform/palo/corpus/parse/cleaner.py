@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from palo.corpus.cleaning import CleaningSettings
+from palo.corpus.config import CleaningSettings
 from palo.data.records import Record, Rejected
 from palo.languages import Language
 from palo.reasons import Reason

@@ -22,7 +22,7 @@ from palo.data.records import Record
 from palo.data.samples import Sample
 from palo.errors import DataError
 
-_NAME = re.compile(r"(?P<source>[^/@]+)(?:/.*)?@(?P<place>\d+)(?:/\d+)?", re.DOTALL)
+_NAME = re.compile(r"(?P<source>[^/@]+)(?:/.*)?@(?P<row_offset>\d+)(?:/\d+)?", re.DOTALL)
 _MOST_COMPARED = 20_000
 
 
@@ -32,14 +32,14 @@ class Found:
 
     Attributes:
         source: Name of its source.
-        place: Where in the source it is, as `Piece.place_of` numbers it.
+        row_offset: Its offset in the source, from `Split.row_offset`.
         record: The record that was made of it, if it came so far.
         samples: The samples that were made of that.
         dropped: Where and why it was left out, if it was.
     """
 
     source: str
-    place: int
+    row_offset: int
     record: Record | None
     samples: tuple[Sample, ...]
     dropped: tuple[Dropped, ...]
@@ -50,17 +50,17 @@ def find(corpus: Path, name: str) -> Found:
 
     Args:
         corpus: Folder of the corpus.
-        name: A record's or a sample's id, `source@place`, or the id that the row has in its
+        name: A record's or a sample's id, `source@row_offset`, or the id that the row has in its
             source, of which the first row counts.
 
     Raises:
         DataError: If the corpus has no such row; the message names one that is near.
     """
     match = _NAME.fullmatch(name)
-    place = (match["source"], int(match["place"])) if match else None
-    if place is None or not _has_source(corpus, place[0]):
-        place = next(_places(corpus, name), None)
-    found = None if place is None else find_at(corpus, *place)
+    row = (match["source"], int(match["row_offset"])) if match else None
+    if row is None or not _has_source(corpus, row[0]):
+        row = next(_rows_named(corpus, name), None)
+    found = None if row is None else find_at(corpus, *row)
     if found is None or not (found.record or found.dropped):
         near = _nearest(corpus, name)
         raise DataError(
@@ -71,40 +71,40 @@ def find(corpus: Path, name: str) -> Found:
     return found
 
 
-def find_at(corpus: Path, source: str, place: int) -> Found:
-    """Returns what became of the row at a place of a source; perhaps nothing.
+def find_at(corpus: Path, source: str, row_offset: int) -> Found:
+    """Returns what became of the row at an offset of a source; perhaps nothing.
 
     Args:
         corpus: Folder of the corpus.
         source: Name of the source.
-        place: Place of the row in the source.
+        row_offset: Offset of the row in the source.
     """
     record: Record | None = None
     samples: list[Sample] = []
-    path = _file_at(corpus / "records" / source, place)
+    path = _file_at(corpus / "records" / source, row_offset)
     if path is not None:
-        record = next(read_records(path, [("place", "=", place)]), None)
+        record = next(read_records(path, [("row_offset", "=", row_offset)]), None)
         of_same_name = corpus / "samples" / source / path.name
         if record is not None and of_same_name.is_file():
             samples += read_samples(of_same_name, [("record_id", "=", record.record_id)])
     dropped: list[Dropped] = []
     for folder in _quarantine_folders(corpus, source):
-        if (path := _file_at(folder, place)) is not None:
-            rows = read_dropped(path, [("offset", "=", offset_of(place))])
-            dropped += [row for row in rows if row.place == place]
+        if (path := _file_at(folder, row_offset)) is not None:
+            rows = read_dropped(path, [("offset", "=", offset_of(row_offset))])
+            dropped += [row for row in rows if row.row_offset == row_offset]
     return Found(
         source=source,
-        place=place,
+        row_offset=row_offset,
         record=record,
         samples=tuple(samples),
         dropped=tuple(dropped),
     )
 
 
-def _file_at(folder: Path, place: int) -> Path | None:
+def _file_at(folder: Path, row_offset: int) -> Path | None:
     """Returns the file that a row is in if it is in any: files are named after their first row."""
     paths = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
-    position = bisect_right([int(path.stem) for path in paths], place)
+    position = bisect_right([int(path.stem) for path in paths], row_offset)
     return paths[position - 1] if position else None
 
 
@@ -118,18 +118,18 @@ def _has_source(corpus: Path, source: str) -> bool:
     return any(folder.is_dir() for folder in folders)
 
 
-def _places(corpus: Path, own_id: str) -> Iterator[tuple[str, int]]:
+def _rows_named(corpus: Path, own_id: str) -> Iterator[tuple[str, int]]:
     """Yields where rows of this id begin: first of the records, then of what was left out."""
     for path in files_of(corpus, "records"):
         source = path.parent.name
-        table = storage.read_table(path, columns=["record_id", "place"])
+        table = storage.read_table(path, columns=["record_id", "row_offset"])
         fits = pc.starts_with(table.column("record_id"), f"{source}/{own_id}@")
-        for place in table.filter(fits).column("place").to_pylist():
-            yield source, place
+        for row_offset in table.filter(fits).column("row_offset").to_pylist():
+            yield source, row_offset
     for path in files_of(corpus, "quarantine"):
         for row in read_dropped(path):
             if str((row.parsed() or {}).get("id")) == own_id:
-                yield row.source, row.place
+                yield row.source, row.row_offset
 
 
 def _nearest(corpus: Path, name: str) -> str | None:

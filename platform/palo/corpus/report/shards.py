@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from palo import storage
+from palo.corpus.parse.record_files import records_of
 from palo.corpus.quarantine import QUARANTINE_SCHEMA
-from palo.corpus.record_tables import records_of
 from palo.corpus.sources import offset_of
 from palo.data.records import RECORD_SCHEMA, Record
 from palo.data.samples import SAMPLE_SCHEMA, Sample
@@ -33,7 +33,7 @@ class Dropped:
     Attributes:
         step: The step that left it out.
         source: Name of its source.
-        place: Where in the source it is, as `Piece.place_of` numbers it.
+        row_offset: Its offset in the source, from `Split.row_offset`.
         file: The source's file.
         offset: Its first byte there; of Parquet its number.
         language: ISO 639-1 code, or "unknown".
@@ -44,7 +44,7 @@ class Dropped:
 
     step: str
     source: str
-    place: int
+    row_offset: int
     file: str
     offset: int
     language: str
@@ -55,7 +55,7 @@ class Dropped:
     @property
     def name(self) -> str:
         """Its name, as `find` takes it."""
-        return f"{self.source}@{self.place}"
+        return f"{self.source}@{self.row_offset}"
 
     def parsed(self) -> dict[str, Any] | None:
         """Returns the row's fields, or None where it is no JSON object."""
@@ -154,7 +154,9 @@ def read_dropped(path: Path, filters: Sequence[Any] | None = None) -> Iterator[D
     table = storage.read_table(path, columns=QUARANTINE_SCHEMA.names, filters=filters)
     first = int(path.stem)
     start = first - offset_of(first)  # all rows of a file come from one file of the source
-    return (Dropped(step=step_of(path), place=start + row["offset"], **row) for row in _rows(table))
+    return (
+        Dropped(step=step_of(path), row_offset=start + row["offset"], **row) for row in _rows(table)
+    )
 
 
 def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:

@@ -1,9 +1,11 @@
-"""Reading source files row by row in bounded memory, in pieces that many tasks read at once."""
+"""Reads source files row by row in bounded memory, in splits that tasks read in parallel.
 
-from palo.corpus.sources.read import SplitReader, read_split
+Size limits are read from the module `rows` at each use, so that tests can lower them.
+"""
+
+from palo.corpus.sources.json_array import SplitBoundary, misread
 from palo.corpus.sources.rows import Format, RawRow, Split, file_number_of, offset_of
-from palo.corpus.sources.split import source_files, split_source
-from palo.corpus.sources.split_boundary import SplitBoundary, misread
+from palo.corpus.sources.splits import SplitReader, read_split, source_files, split_source
 
 __all__ = [
     "Format",

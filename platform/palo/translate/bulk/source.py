@@ -92,9 +92,9 @@ class Source:
             languages=languages.codes(),
             names=tuple(known.name for known in languages.every()),
         )
-        for piece in split_source(self.path, piece_bytes=sys.maxsize):
-            for raw in read_split(piece):
-                found = parse_row(raw, origin, piece.place_of(raw.offset))
+        for split in split_source(self.path, split_bytes=sys.maxsize):
+            for raw in read_split(split):
+                found = parse_row(raw, origin, split.row_offset(raw.offset))
                 if isinstance(found, Record):
                     yield found
                 else:

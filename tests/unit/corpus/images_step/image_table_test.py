@@ -4,18 +4,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from palo.corpus.images_step.image_faults import faults_folder, read_faults, write_faults
 from palo.corpus.images_step.image_table import (
     absent_from,
+    faults_folder,
     known_rows,
     prepare_table,
+    read_faults,
     read_parts,
     states_of,
     table_path,
     unchanged,
     with_faults,
+    write_faults,
 )
-from palo.corpus.images_step.known_images import known_images
 from palo.corpus.images_step.worker import IdentifyTask, identify_images
 from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
@@ -41,8 +42,8 @@ def identify(tmp_path):
             corpus=tmp_path, paths=paths, indexes=tmp_path, limits=ImageLimits(max_pixels=99)
         )
         result = identify_images(task)
-        assert result["num_images"] == len(paths)
-        return result["part"]
+        assert result.num_images == len(paths)
+        return result.part
 
     return run
 
@@ -103,23 +104,15 @@ def test_states_tell_content_and_faults(tmp_path, paths, identify):
     asked = pa.array([paths[3], paths[0], "unknown"])
     states = states_of(table, asked)
     assert states.is_bad.tolist() == [True, False, False]
+    assert states.image_ids.to_pylist() == [None, image_id(b"a.png"), None]
+    assert states.reasons.to_pylist() == [Reason.IMAGE_MISSING, None, None]
+    assert states.details[1].as_py() == ""
     assert states.ids[1].tobytes() == bytes.fromhex(image_id(b"a.png"))[:16]
     assert not states.ids[[0, 2]].any()
     assert np.array_equal(states.digests[1:], states.ids[1:])
     assert states.digests[0].any()
     other = with_faults(table, {image_id(b"a.png"): (Reason.IMAGE_DAMAGED, "")})
     assert (states_of(other, asked).digests[1] != states.digests[1]).any()
-
-
-def test_records_find_their_images(tmp_path, paths, identify):
-    table = read_parts(tmp_path, [identify(*paths)])
-    write_table(table_path(tmp_path), table)
-    found = known_images(tmp_path, paths[2:])
-    assert found.keys() == {None, *paths[2:]}
-    assert found[paths[2]].image_id == image_id(b"c.png")
-    assert found[paths[3]].reason == Reason.IMAGE_MISSING
-    write_table(table_path(tmp_path), table.slice(0, 3))
-    assert known_images(tmp_path, paths[2:]).keys() == {None, paths[2]}
 
 
 def test_only_lasting_faults_are_remembered(tmp_path):

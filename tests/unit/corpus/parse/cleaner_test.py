@@ -4,7 +4,7 @@ import time
 import pytest
 
 from palo import languages
-from palo.corpus.cleaning import AS_IT_IS, CleaningSettings
+from palo.corpus.config import AS_IT_IS, CleaningSettings
 from palo.corpus.parse.cleaner import Cleaner
 from palo.data.records import Record
 from palo.reasons import Reason

@@ -5,11 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from palo import languages
+from palo.config import to_dict
 from palo.corpus import quarantine
-from palo.corpus.cleaning import CleaningSettings
+from palo.corpus.config import CleaningSettings
+from palo.corpus.parse.record_files import records_of
 from palo.corpus.parse.worker import ParseTask, parse_row, parse_split
 from palo.corpus.quarantine import SourceFile
-from palo.corpus.record_tables import records_of
 from palo.corpus.sources import RawRow, split_source
 from palo.data.records import RECORD_SCHEMA, Origin, Record, Rejected
 from palo.reasons import Reason
@@ -83,29 +84,29 @@ def test_a_reason_of_the_reader_stands():
     assert parse_row(RawRow(5, b"{", Reason.TOO_LARGE), ORIGIN, 5).reason is Reason.TOO_LARGE
 
 
-def test_good_bytes_become_a_record_named_by_its_place():
+def test_good_bytes_become_a_record_named_by_its_offset():
     record = parse_row(RawRow(77, (GOOD % 3).encode()), ORIGIN, 77)
     assert isinstance(record, Record)
     assert record.record_id == "test/3@77"
 
 
-def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatch):
+def test_a_split_gives_files_of_bounded_size_and_its_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(quarantine, "_ROWS_PER_FILE", 4)
     path = tmp_path / "rows.jsonl"
     lines = [GOOD % number for number in range(10)] + ["{", "[]"]
     path.write_text("\n".join(lines))
-    (piece,) = split_source(path)
+    (split,) = split_source(path)
     source = SourceFile(name="test", path=path)
     task = ParseTask(
-        corpus=tmp_path / "corpus", source=source, piece=piece, origin=ORIGIN, **CLEANING
+        corpus=tmp_path / "corpus", source=source, split=split, origin=ORIGIN, **CLEANING
     )
     result, written = parse_split(task)
-    assert (result["rows"], result["parsed"], result["records"]) == (12, 10, 10)
-    assert result["parse_drops"] == {"not JSON": {"unknown": 1}, "not a record": {"unknown": 1}}
-    assert "at byte" in result["example"]
+    assert (result.num_rows, result.num_parsed, result.num_records) == (12, 10, 10)
+    assert result.parse_drops == {"not JSON": {"unknown": 1}, "not a record": {"unknown": 1}}
+    assert "at byte" in result.example
     files = sorted((task.corpus / "records" / "test").iterdir())
     names = [f"records/test/{file.name}" for file in files]
-    assert [(name, count) for name, count, _ in result["files"]] == list(
+    assert [(file.name, file.num_rows) for file in result.files] == list(
         zip(names, (4, 4, 2), strict=True)
     )
     (bad,) = (task.corpus / "quarantine" / "parse" / "test").iterdir()
@@ -120,10 +121,10 @@ def test_a_piece_gives_files_of_bounded_size_and_an_account(tmp_path, monkeypatc
     assert [len(pq.read_table(file)) for file in files] == [4, 4, 2]
     assert parse_split(task) == (result, written)
     assert sorted((task.corpus / "records" / "test").iterdir()) == files
-    assert json.loads(json.dumps(result))["sha256"] == result["sha256"]
+    assert json.loads(json.dumps(to_dict(result)))["sha256"] == result.sha256
 
 
-def test_records_are_cleaned_and_those_left_out_are_accounted_for(tmp_path):
+def test_records_are_cleaned_and_those_left_out_are_counted(tmp_path):
     turns = [{"from": "human", "value": "<image>\nQue voyez-vous ?"}, {"from": "gpt"}]
     answers = ["Un chat noir dort sur le canapé.", "A black cat is asleep on the sofa.", "&nbsp;"]
     rows = [{"conversations": [turns[0], turns[1] | {"value": value}]} for value in answers]
@@ -135,13 +136,13 @@ def test_records_are_cleaned_and_those_left_out_are_accounted_for(tmp_path):
     origin = Origin(source="test", language="fr", languages=("fr",), image_folder="images")
     source = SourceFile(name="test", path=path)
     task = ParseTask(
-        corpus=tmp_path, source=source, piece=split_source(path)[0], origin=origin, **CLEANING
+        corpus=tmp_path, source=source, split=split_source(path)[0], origin=origin, **CLEANING
     )
     result, _ = parse_split(task)
-    assert (result["rows"], result["parsed"], result["records"]) == (4, 4, 2)
-    assert result["clean_drops"] == {"not in its language": {"fr": 1}, "empty turn": {"fr": 1}}
-    assert result["counts"] == {"fr": {"normal_form": 2}}
-    records = pq.read_table(tmp_path / result["files"][0][0]).to_pylist()
+    assert (result.num_rows, result.num_parsed, result.num_records) == (4, 4, 2)
+    assert result.clean_drops == {"not in its language": {"fr": 1}, "empty turn": {"fr": 1}}
+    assert result.counts == {"fr": {"normal_form": 2}}
+    records = pq.read_table(tmp_path / result.files[0].name).to_pylist()
     assert records[1]["turns"][1]["text"] == "Le chat & le chien jouent."
     (file,) = (tmp_path / "quarantine" / "clean" / "test").iterdir()
     bad = pq.read_table(file).to_pylist()
@@ -158,10 +159,10 @@ def test_how_a_translation_came_to_be_survives(tmp_path, form):
         path.write_text(json.dumps(row))
     else:
         pq.write_table(pa.Table.from_pylist([row]), path)
-    (piece,) = split_source(path)
+    (split,) = split_source(path)
     source = SourceFile(name="test", path=path)
-    task = ParseTask(corpus=tmp_path, source=source, piece=piece, origin=ORIGIN, **CLEANING)
+    task = ParseTask(corpus=tmp_path, source=source, split=split, origin=ORIGIN, **CLEANING)
     result, _ = parse_split(task)
-    table = pq.read_table(tmp_path / result["files"][0][0])
+    table = pq.read_table(tmp_path / result.files[0].name)
     (record,) = records_of(table.select(RECORD_SCHEMA.names))
     assert {name: getattr(record, name) for name in told} == told

@@ -12,8 +12,8 @@ from tests.fixtures.training import write_tokenizer
 
 from palo import storage
 from palo.corpus.images_step.image_table import IMAGE_SCHEMA
+from palo.corpus.parse.record_files import FiledRecord, file_table
 from palo.corpus.quarantine import Quarantine, SourceFile
-from palo.corpus.record_tables import FiledRecord, file_table
 from palo.corpus.report.show import Inspector
 from palo.data.manifest import LanguageCount, Manifest, SourceCount, StageCount, write_manifest
 from palo.data.records import Record

@@ -30,7 +30,7 @@ def written(folder, columns, rows_per_group=10):
 
 
 def read(path):
-    return [row for piece in split_source(path) for row in read_split(piece)]
+    return [row for split in split_source(path) for row in read_split(split)]
 
 
 def records_of(path, origin=ORIGIN):
@@ -55,7 +55,7 @@ def test_llavas_columns_with_images_within(tmp_path):
         },
     )
     found = split_source(path)
-    assert [(piece.start, piece.end) for piece in found] == [(0, 10), (10, 20), (20, 25)]
+    assert [(split.start, split.end) for split in found] == [(0, 10), (10, 20), (20, 25)]
     assert misread(found, [(None, None, False)] * 3) == []
     rows = read(path)
     assert [row.offset for row in rows] == list(range(25))

@@ -4,7 +4,7 @@ import pytest
 from tests.fixtures.translation import SPANISH, WORDS, Scripted
 
 from palo import storage
-from palo.corpus.source_list import read_source_list
+from palo.corpus.config import read_source_list
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import DataError, ResourceError
 from palo.translate.backends.backend import Draft, TranslationFailure

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from palo import config
-from palo.corpus.mixture import EVERYTHING, MixtureSettings, choose, quotas_of
+from palo.corpus.filter.mixture import EVERYTHING, MixtureSettings, choose, quotas_of
 from palo.errors import ConfigError
 
 CODES, NAMES = ("en", "ur", "zh"), ("big", "small")

@@ -2,7 +2,7 @@ import dataclasses
 
 import pyarrow as pa
 
-from palo.corpus.record_tables import record_table, records_of
+from palo.corpus.parse.record_files import DIGEST_BYTES, digest_of, record_table, records_of
 from palo.data.records import RECORD_SCHEMA, Record
 from palo.text.messages import Turn
 
@@ -44,3 +44,23 @@ def test_the_table_is_the_one_that_rows_would_give():
     rows = [dataclasses.asdict(record) for record in RECORDS]
     rows[1]["gates"] = list(rows[1]["gates"].items())
     assert record_table(RECORDS) == pa.Table.from_pylist(rows, schema=RECORD_SCHEMA)
+
+
+def turns(question="Is it?", answer="yes", num_images=0):
+    return (Turn("user", question, num_images), Turn("assistant", answer))
+
+
+def test_a_digest_tells_language_and_turns():
+    texts = [
+        ("en", turns()),
+        ("fr", turns()),
+        ("en", turns(answer="no")),
+        ("en", turns(question="Is it? ")),
+        ("en", turns(num_images=1)),
+        ("en", (*turns(), *turns())),
+        ("en", turns(question="Is it?y", answer="es")),
+    ]
+    digests = [digest_of(*text) for text in texts]
+    assert len(set(digests)) == len(texts)
+    assert {len(digest) for digest in digests} == {DIGEST_BYTES}
+    assert digest_of("en", turns()) == digests[0]
