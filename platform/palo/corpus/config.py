@@ -70,17 +70,17 @@ class SourceConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CleaningSettings:
-    """What is cleaned, and what is left out.
+    """How records are cleaned, and which are dropped.
 
     Attributes:
-        normal_form: Write every turn in one way: composed characters, LF, no residue of scraping or
-            translation. Off for the very text of LLaVA.
-        other_language: A record whose answers are mostly in another language than it says is
-            dropped, or kept and counted; off doesn't look.
-        duplicates: Of records with the same language, image and turns only the first stays, or
-            all of them.
-        near_duplicates: Of records with the same language and image whose texts are at least so
-            similar, from 0.5 to 1, only the first stays; None doesn't look.
+        normal_form: Normalize every turn: composed characters, LF, no residue of scraping or
+            translation. Off for the exact text of LLaVA.
+        other_language: Drop, or keep and count, records whose answers are mostly in another
+            language than declared; off doesn't check.
+        duplicates: Of records with the same language, image and turns, keep only the first (drop)
+            or all (keep).
+        near_duplicates: Similarity of texts, from 0.5 to 1, from which on only the first of
+            records with the same language and image is kept; None doesn't check.
     """
 
     normal_form: bool = True
@@ -89,13 +89,13 @@ class CleaningSettings:
     near_duplicates: float | None = None
 
     def faults(self) -> Iterator[str]:
-        """Yields what is out of range."""
+        """Yields one clause for each value that is wrong."""
         if self.near_duplicates is not None and not 0.5 <= self.near_duplicates <= 1:
             yield f"near_duplicates must be from 0.5 to 1, not {self.near_duplicates}"
 
 
 AS_IT_IS = CleaningSettings(normal_form=False, other_language="off", duplicates="keep")
-"""Nothing is cleaned: what LLaVA's own scripts would train on."""
+"""No cleaning: what LLaVA's own scripts would train on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,10 +116,10 @@ class CorpusConfig:
         feature_dtype: Element type of stored features.
         image_store: Folder of an image store to share with other corpora; None keeps one in
             `output`.
-        image_limits: How much one image file may ask for.
-        cleaning: How records are cleaned, and which are left out.
-        mixture: Which of them the corpus is made of.
-        max_bad_share: Largest share of rows that may be left out before the build stops.
+        image_limits: The limits of one image file's size.
+        cleaning: How records are cleaned, and which are dropped.
+        mixture: Which of the records the corpus is made of.
+        max_bad_share: Largest share of bad rows; a build with more stops.
         num_encoders: Processes that run the tower.
         gpus_per_encoder: GPUs of each of them.
         images_per_shard: Images of one file of the image store.
@@ -174,6 +174,9 @@ class CorpusConfig:
 
 def read_source_list(path: Path) -> tuple[SourceConfig, ...]:
     """Reads a list of sources.
+
+    Args:
+        path: The TOML file.
 
     Raises:
         ConfigError: If it is no TOML, names no source, or one of them is written wrong.

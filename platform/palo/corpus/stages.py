@@ -1,7 +1,7 @@
-"""The steps that rows of a source go through on their way to samples, as a table.
+"""The steps from a source's rows to samples, as a table of their columns and reasons.
 
-Each reads some columns, adds or rewrites some, and may leave rows out for its own reasons. For
-every step rows in = rows out + rows left out; the account refuses a reason that is not declared.
+Each step reads some columns, adds or rewrites some, and may drop rows for reasons of its own. For
+every step rows in = rows out + rows dropped; the row counts refuse a reason that is not declared.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ class Step:
     Attributes:
         reads: Columns that it needs; parse takes a row's bytes instead.
         writes: Columns that it adds or rewrites.
-        drops: Why it may leave a row out.
-        is_check: Whether what it leaves out is bad. Else it is one too many, or not asked for,
-            and never stops a build.
+        drops: Reasons for which it may drop a row.
+        is_check: Whether the rows it drops are bad and may stop a build; else they are repeated or
+            unwanted.
     """
 
     reads: tuple[str, ...]
@@ -65,7 +65,7 @@ STEPS: Mapping[StepName, Step] = MappingProxyType(
         ),
         "clean": Step(
             reads=("language", "turns"),
-            writes=("turns", "place", "digest"),
+            writes=("turns", "row_offset", "digest"),
             drops=(Reason.EMPTY_TURN, Reason.NOT_IN_LANGUAGE),
         ),
         "image": Step(
@@ -100,4 +100,4 @@ STEPS: Mapping[StepName, Step] = MappingProxyType(
         ),
     }
 )
-"""What happens to rows, in this order."""
+"""The steps of a build, in order."""

@@ -51,7 +51,11 @@ class Batch:
     sample_ids: tuple[str, ...]
 
     def to(self, device: torch.device | str) -> "Batch":
-        """Returns the same batch with its tensors on a device."""
+        """Returns the same batch with its tensors on a device.
+
+        Args:
+            device: The device.
+        """
         moved = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, value in moved.items():
             if isinstance(value, torch.Tensor):
@@ -61,7 +65,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepBatch:
-    """What one rank runs in one optimizer step.
+    """One rank's part of an optimizer step.
 
     Attributes:
         step: Step from 0, counted over all epochs.
@@ -120,7 +124,11 @@ class PackLoader:
         self._thread.start()
 
     def build(self, step: int) -> StepBatch:
-        """Builds this rank's part of one step, in the caller's thread."""
+        """Builds this rank's part of one step, in the caller's thread.
+
+        Args:
+            step: Step from 0, counted over all epochs.
+        """
         packs = self._plan.packs(step, self._world_size)[self._rank]
         samples = list(self._plan.step(step))
         return StepBatch(
@@ -199,7 +207,16 @@ class Collator:
         self._recent: OrderedDict[str, torch.Tensor] = OrderedDict()
 
     def collate(self, samples: list[Sample], *, dummy: bool = False) -> Batch:
-        """Makes one row; a dummy row keeps its tokens and loses its targets and names."""
+        """Makes one row of a batch.
+
+        Args:
+            samples: The samples of the row, in order.
+            dummy: Whether the row only fills a micro-batch: it keeps its tokens, but has no
+                targets and no names.
+
+        Returns:
+            A batch of one row.
+        """
         ids, positions, label_positions, targets, owners = [], [], [], [], []
         starts = [0]
         for number, sample in enumerate(samples):

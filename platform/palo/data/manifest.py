@@ -1,4 +1,4 @@
-"""The manifest of a corpus: an account of every row, and what made the samples."""
+"""The manifest of a corpus: counts of every row, and the settings that made the samples."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +28,8 @@ class StageCount:
     Attributes:
         name: The stage.
         rows_in: Rows that came in.
-        rows_out: Rows that went on.
-        dropped: Rows left out, by reason and language ("unknown" where a row has none).
+        rows_out: Rows that were kept.
+        dropped: Rows dropped, by reason and language ("unknown" where a row has none).
     """
 
     name: str
@@ -39,13 +39,13 @@ class StageCount:
 
     @property
     def num_dropped(self) -> int:
-        """Rows left out for any reason."""
+        """Rows dropped for any reason."""
         return sum(sum(counts.values()) for counts in self.dropped.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LanguageCount:
-    """What a corpus holds in one language.
+    """Counts of a corpus in one language.
 
     Attributes:
         language: ISO 639-1 code.
@@ -85,11 +85,11 @@ class LanguageCount:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceCount:
-    """What a corpus holds of one source.
+    """Counts of one source in a corpus.
 
     Attributes:
         name: The source.
-        stages: Accounts of the build's stages for its rows alone.
+        stages: Counts of its rows in each stage of the build.
         num_records: Records that gave at least one sample, by language.
         num_samples: Samples, by language.
         num_text_tokens: Text tokens of all samples, by language.
@@ -104,17 +104,17 @@ class SourceCount:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What a corpus is, what made it, and where each of its rows went.
+    """A corpus: its settings, its files, and the counts of its rows.
 
     Attributes:
-        stages: Accounts of the build's stages, in order.
+        stages: Counts of rows in each stage of the build, in order.
         languages: Token statistics by language.
-        sources: Accounts of the sources, in order; empty where nothing was built of sources.
+        sources: Counts of the sources, in order; empty where nothing was built of sources.
         files: Size in bytes of each samples file by its path in the corpus, in the order of the
             samples.
         num_samples: Samples.
         num_images: Distinct images that samples use.
-        inputs: SHA-256 of what the rows of each source are made of, by source name.
+        inputs: SHA-256 of the rows of each source, by source name.
         settings: The resolved configuration of the build, as JSON values.
         template: Name of the conversation template.
         tokenizer_fingerprint: Names the tokenizer's files.
@@ -123,7 +123,7 @@ class Manifest:
         image_store: Folder of the image store, relative to the corpus; None without images.
         code_version: Version of the code that built it.
         fingerprint: Names the samples and the images' preprocessing: equal corpora, equal name.
-        tokenizer: Folder of the tokenizer when the corpus was built, for who reads its samples.
+        tokenizer: Folder of the tokenizer when the corpus was built, to decode its samples.
     """
 
     stages: tuple[StageCount, ...]
@@ -143,7 +143,7 @@ class Manifest:
     tokenizer: str = ""
 
     def faults(self) -> Iterator[str]:
-        """Yields one clause for each account that doesn't add up."""
+        """Yields one clause for each count that doesn't add up."""
         yield from _stage_faults(self.stages)
         for source in self.sources:
             yield from (f"source {source.name}: {fault}" for fault in _stage_faults(source.stages))
@@ -177,28 +177,36 @@ def _stage_faults(stages: Sequence[StageCount]) -> Iterator[str]:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Writes a manifest whose accounts add up.
+    """Writes a manifest whose counts add up.
+
+    Args:
+        path: The file.
+        manifest: The manifest.
 
     Raises:
         DataError: If they don't.
+        StorageError: If it can't be written.
     """
-    _require_accounts(path, manifest)
+    _require_counts(path, manifest)
     storage.write_json(path, to_dict(manifest))
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Reads a manifest whose accounts add up.
+    """Reads a manifest whose counts add up.
+
+    Args:
+        path: The file.
 
     Raises:
         DataError: If they don't.
         StorageError: If it can't be read.
     """
     manifest = from_dict(Manifest, storage.read_json(path))
-    _require_accounts(path, manifest)
+    _require_counts(path, manifest)
     return manifest
 
 
-def _require_accounts(path: Path, manifest: Manifest) -> None:
+def _require_counts(path: Path, manifest: Manifest) -> None:
     faults = list(manifest.faults())
     if faults:
         raise DataError(
@@ -210,7 +218,7 @@ def _require_accounts(path: Path, manifest: Manifest) -> None:
 
 @cache
 def code_version() -> str:
-    """Returns the package's version and a hash of its code, which works without git too."""
+    """Returns the package's version and a hash of its code, without the need for git."""
     digest = hashlib.sha256()
     root = Path(palo.__file__).parent
     for path in sorted(root.rglob("*.py")):

@@ -135,7 +135,11 @@ class Plan:
         return np.argsort(keys, kind="stable")
 
     def epoch(self, step: int) -> int:
-        """Returns the epoch, from 0, of a step."""
+        """Returns the epoch, from 0, of a step.
+
+        Args:
+            step: Step from 0, counted over all epochs.
+        """
         return step // self.num_steps_per_epoch
 
     def step(self, step: int) -> tuple[int, ...]:
@@ -155,16 +159,28 @@ class Plan:
         return tuple(order[start : start + self.config.global_batch].tolist())
 
     def length(self, index: int) -> int:
-        """Returns the tokens of one sample, image tokens included."""
+        """Returns the tokens of one sample, image tokens included.
+
+        Args:
+            index: Number of the sample.
+        """
         return int(self._lengths[index])
 
     def cost(self, indices: Sequence[int]) -> float:
-        """Returns the relative time of a pack: its tokens and its samples' squared tokens."""
+        """Returns the relative time of a pack: its tokens and its samples' squared tokens.
+
+        Args:
+            indices: Numbers of its samples.
+        """
         lengths = self._lengths[list(indices)].astype(np.float64)
         return float((lengths + self.config.quadratic_cost * lengths**2).sum())
 
     def packs(self, step: int, world_size: int) -> list[list[Pack]]:
         """Packs a step's samples and deals the packs to ranks by balanced cost.
+
+        Args:
+            step: Step from 0, counted over all epochs.
+            world_size: Number of ranks.
 
         Returns:
             For each rank its packs, one for each micro-batch; every rank has the same number, and

@@ -1,4 +1,4 @@
-"""What a row says of how it came to be: what it is a translation of, by whom, with what checks."""
+"""Provenance of translated rows: their original, translator and quality checks."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,12 +10,12 @@ _MOST_CHARACTERS = 1 << 14
 
 
 class Provenance(NamedTuple):
-    """How a translation came to be; each is None for a row that isn't one.
+    """The provenance of a translation; each field is None for other rows.
 
     Attributes:
-        origin_record_id: The record that it was made from.
-        translator: Who made it.
-        gates: Results of its quality gates, and by name what else is known of its making.
+        origin_record_id: The record that it was translated from.
+        translator: Name of the translator.
+        gates: Results of its quality checks and further notes, by name.
     """
 
     origin_record_id: str | None
@@ -24,10 +24,13 @@ class Provenance(NamedTuple):
 
 
 def read_provenance(row: Mapping[str, object]) -> Provenance:
-    """Returns what a row's fields of these names say.
+    """Reads the provenance of a row.
+
+    Args:
+        row: The row.
 
     Raises:
-        ValueError: If one of them is neither missing nor of text that can be written.
+        ValueError: If a field is neither missing nor text that UTF-8 can hold.
     """
     return Provenance(_text(row, "origin_record_id"), _text(row, "translator"), _gates(row))
 
@@ -45,12 +48,12 @@ def _gates(row: Mapping[str, object]) -> dict[str, str] | None:
         return None
     # Maps of Parquet files come as pairs, structs with every name that any row has.
     pairs = [pair for pair in gates.items() if pair[1]] if isinstance(gates, dict) else gates
-    if not isinstance(pairs, list) or len(pairs) > _MOST_GATES or not all(map(_is_told, pairs)):
+    if not isinstance(pairs, list) or len(pairs) > _MOST_GATES or not all(map(_is_pair, pairs)):
         raise ValueError(f"gates are {gates!r}")
     return dict(pairs)
 
 
-def _is_told(pair: object) -> bool:
+def _is_pair(pair: object) -> bool:
     return (
         isinstance(pair, list | tuple)
         and len(pair) == len(("name", "result"))
@@ -59,5 +62,5 @@ def _is_told(pair: object) -> bool:
 
 
 def _is_short(text: str) -> bool:
-    """Tells whether a text is a note rather than a load, and one that can be written."""
+    """Returns whether a text is of a bounded length, and UTF-8 can hold it."""
     return len(text) <= _MOST_CHARACTERS and is_writable(text)

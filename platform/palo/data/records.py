@@ -1,9 +1,9 @@
-"""Records: one conversation in one language about at most one image, checked on the way in.
+"""Records: one conversation in one language about at most one image, checked when it is read.
 
 In a source one `<image>` in a user's turn is the image's place. It moves to the front of that
-turn, as LLaVA does; everywhere else markup makes the record bad, so that nothing is trained with
-the image in a place that nobody meant. An image that has no place is bad too: LLaVA would train
-it as if there were none.
+turn, as LLaVA does; anywhere else the markup makes the record bad, so that nothing is trained with
+an image in an unintended place. A record whose image has no place is bad too: LLaVA would train it
+as text only.
 """
 
 from collections.abc import Mapping
@@ -58,10 +58,10 @@ class Record:
         source: Name of the source.
         licence: Licence of the source.
         image: Path of the image; None for text only.
-        turns: Who said what, and where the image belongs.
-        origin_record_id: For a translation, the record that it was made from.
-        translator: For a translation, who made it.
-        gates: For a translation, results of its quality gates.
+        turns: Roles and texts, and the place of the image.
+        origin_record_id: For a translation, the record that it was translated from.
+        translator: For a translation, the name of the translator.
+        gates: For a translation, results of its quality checks.
     """
 
     record_id: str
@@ -88,8 +88,8 @@ class Record:
             "language": self.language,
             "conversations": turns,
         }
-        told = {name: value for name in Provenance._fields if (value := getattr(self, name))}
-        return row | ({} if self.image is None else {"image": self.image}) | told
+        provenance = {name: value for name in Provenance._fields if (value := getattr(self, name))}
+        return row | ({} if self.image is None else {"image": self.image}) | provenance
 
     @property
     def conversation(self) -> Conversation:
@@ -114,17 +114,17 @@ class Rejected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """What the rows of one source have in common.
+    """The properties that the rows of one source share.
 
     Attributes:
         source: Name of the source.
         licence: Its licence.
         language: Language of rows that don't name theirs.
-        image_folder: What the rows' image paths start from.
+        image_folder: Folder or archive that the rows' image paths start from.
         allowed_hosts: Servers and buckets that a row's image may be a URI of.
-        languages: Codes that are allowed. Given, not looked up: a language that was registered at
-            run time is not known in worker processes.
-        names: English names of `languages`, in their order; PALO's rows tell their language by one.
+        languages: Codes that are allowed. Passed, not looked up: a language that was registered at
+            run time is unknown in worker processes.
+        names: English names of `languages`, in their order; PALO's rows name their language so.
     """
 
     source: str
@@ -136,23 +136,23 @@ class Origin:
     names: tuple[str, ...] = ()
 
 
-def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Rejected:
+def parse_llava(row: object, origin: Origin, row_offset: str = "") -> Record | Rejected:
     """Makes a record of a row in LLaVA's format: id, image, conversations of {from, value}.
 
-    Also of the chat format of others: images, messages of {role, content}; content may be a list of
-    parts, each a text or the place of an image.
+    The common chat format is read too: images, messages of {role, content}; content may be a list
+    of parts, each a text or the place of an image.
 
-    A translated row may tell how it came to be, see `palo.data.provenance`. In PALO's data it also
-    has its turns under `{language}_conversation`, which tells its language, and may be marked as
-    corrupt; what it repeats is not read.
+    A translated row may have a provenance, see `palo.data.provenance`. In PALO's data it also has
+    its turns under `{language}_conversation`, which names its language, and may be marked as
+    corrupt; the repeated turns are not read.
 
     Args:
-        row: What JSON held.
+        row: A decoded JSON value.
         origin: What the rows of its source have in common.
-        place: Where in the source the row is; becomes part of the record's id.
+        row_offset: The row's offset in the source; becomes part of the record's id.
 
     Returns:
-        The record, or why there is none.
+        The record, or the reason why there is none.
     """
     language = "unknown"
     try:
@@ -171,7 +171,7 @@ def parse_llava(row: object, origin: Origin, place: str = "") -> Record | Reject
     except RecursionError:  # in writing what was seen
         return Rejected(reason=Reason.NOT_A_RECORD, detail="nested too deeply", language=language)
     return Record(
-        record_id=f"{origin.source}/{own_id}@{place}",
+        record_id=f"{origin.source}/{own_id}@{row_offset}",
         language=language,
         source=origin.source,
         licence=origin.licence,

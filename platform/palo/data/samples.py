@@ -1,7 +1,7 @@
 """Samples: records as token ids and label spans, the rows that training reads.
 
-Image tokens are not in here: one sentinel stands for each image, so that one corpus serves
-projectors with 576 and with 144 tokens an image.
+They hold no image tokens: one sentinel stands for each image, so that one corpus serves projectors
+with 576 and with 144 tokens an image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,7 +83,11 @@ def write_samples(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def sample_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Returns samples as a table of SAMPLE_SCHEMA; `rows` as in `write_samples`."""
+    """Returns samples as a table of SAMPLE_SCHEMA.
+
+    Args:
+        rows: As in `write_samples`.
+    """
     columns: dict[str, pa.Array] = {}
     for field in SAMPLE_SCHEMA:
         values = [row[field.name] for row in rows]

@@ -1,4 +1,4 @@
-"""The turns of a row: who says what, where the image belongs, and no more than can be used."""
+"""The turns of a row: roles, texts, the place of the image, and limits of their length."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,7 +7,7 @@ from palo.reasons import Reason
 from palo.text.messages import Turn
 
 MAX_TURN_CHARACTERS = 1 << 17
-"""Longest turn; a template keeps a few thousand tokens, and every step takes time for each one."""
+"""Longest turn; a template keeps a few thousand tokens, and every stage takes time for each."""
 MAX_CHARACTERS = 1 << 19
 """Longest conversation."""
 MAX_TURNS = 1 << 12
@@ -39,12 +39,20 @@ class BadRow(Exception):  # noqa: N818 - control flow of parsing
 
 
 def writable(text: str) -> str:
-    """Returns a text without halves of surrogate pairs, which JSON can hold and UTF-8 can't."""
+    """Returns a text without lone surrogates, which JSON can hold and UTF-8 can't.
+
+    Args:
+        text: The text.
+    """
     return text.encode(errors="replace").decode()
 
 
 def is_writable(text: str) -> bool:
-    """Tells whether UTF-8 can hold a text."""
+    """Returns whether UTF-8 can hold a text.
+
+    Args:
+        text: The text.
+    """
     try:
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
@@ -55,11 +63,11 @@ def turns_of(conversations: object, *, has_image: bool) -> tuple[Turn, ...]:
     """Returns the turns of a row.
 
     Args:
-        conversations: What its field of this name holds.
+        conversations: The value of its field of this name.
         has_image: Whether the row has an image.
 
     Raises:
-        BadRow: If they are no conversation, are too long, or the image has not one place.
+        BadRow: If they are no conversation, are too long, or don't give the image one place.
     """
     return _place_image(_turns(conversations), has_image=has_image)
 

@@ -1,9 +1,9 @@
-"""Choosing records: which languages, in what shares, how many of each source, always the same ones.
+"""The mixture: which records a corpus takes, by language, share and source, always the same.
 
-Every record has a rank that depends on the seed and on what it says and shows, on nothing else. Of
-any group those with the lowest ranks are chosen. So the choice is the same however many workers
-build and however the files are cut, and a larger number takes all that a smaller one took. Limits
-of a source don't notice another one that comes along.
+Every record has a rank that depends on the seed, its text and its image alone. Of any group those
+with the lowest ranks are chosen. So the choice doesn't depend on the number of workers or the
+layout of files, and a larger number takes all that a smaller one took. A new source doesn't change
+which records the limit of another source takes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -21,6 +21,9 @@ _BATCH = 16
 def spec_of(config: CorpusConfig) -> StoreSpec:
     """Returns what the image store of a corpus holds.
 
+    Args:
+        config: The corpus' configuration.
+
     Raises:
         ConfigError: If the tower has no such layer or can't take images of that size.
         DataError: If the tower's folder has no weights.

@@ -1,4 +1,4 @@
-"""Second step of a build, run with the first: one way of writing, and the language that is said."""
+"""Cleaning of records: normal form of their turns, and a check of their language."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -34,7 +34,14 @@ class Cleaner:
         self._finder = LanguageFinder(known)
 
     def clean(self, record: Record) -> Record | Rejected:
-        """Returns the record as it goes on, or why it doesn't."""
+        """Cleans a record.
+
+        Args:
+            record: The record.
+
+        Returns:
+            The clean record, or the reason why it is dropped.
+        """
         if self._settings.normal_form:
             record = self._in_normal_form(record)
             if not all(turn.text or turn.num_images for turn in record.turns):
