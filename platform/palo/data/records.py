@@ -53,7 +53,7 @@ class Record:
     """One conversation.
 
     Attributes:
-        record_id: Its source, own id and place in the file: unique within a corpus.
+        record_id: Its source, own id and row offset: unique within a corpus.
         language: ISO 639-1 code.
         source: Name of the source.
         licence: Licence of the source.

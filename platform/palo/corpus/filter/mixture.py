@@ -91,7 +91,7 @@ class MixtureSettings:
 
 
 EVERYTHING = MixtureSettings()
-"""No record is left out."""
+"""Every record is chosen."""
 
 
 def may_be_chosen(
@@ -102,7 +102,7 @@ def may_be_chosen(
     Args:
         settings: What is wanted.
         codes: ISO 639-1 codes.
-        numbers: (records,) language of each record, as its place among the codes.
+        numbers: (records,) language of each record, as an index into the codes.
     """
     wanted = settings.wanted
     allowed = np.array([wanted is None or code in wanted for code in codes], bool)
@@ -123,9 +123,9 @@ def choose(
     Args:
         settings: What is wanted.
         digests: (records, 2) what each record says and shows.
-        sources: (records,) source of each, as its place among the names.
+        sources: (records,) source of each, as an index into the names.
         names: Names of the sources.
-        numbers: (records,) language of each, as its place among the codes.
+        numbers: (records,) language of each, as an index into the codes.
         codes: ISO 639-1 codes.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Finding records that say nearly the same: MinHash signatures, and bands that find like ones.
+"""Near duplicates: MinHash signatures of texts, and bands that find similar ones.
 
 A text is the set of its shingles: short runs of characters, with case, white space and
 compatibility forms folded away. Three characters where each is a syllable or a word, five
@@ -9,8 +9,8 @@ Two records can only be near duplicates within one scope: the same language, and
 both without one. The same words about another image are another lesson.
 
 Source: Dahlgaard, Knudsen, Thorup: Fast Similarity Sketching (2017). Each shingle is hashed once to
-one of the signature's places; only places that are still empty are hashed for again. A short text
-needs several rounds, and has as good an estimate as with one hash function for each place.
+one of the signature's positions; only positions that are still empty are hashed for again. A short
+text needs several rounds, and has as good an estimate as with one hash function a position.
 """
 
 import unicodedata
@@ -21,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 SIGNATURE_BYTES = 128
-"""One byte of a minimum for each place: 269 MB for 2.1 million records."""
+"""One byte of a minimum for each position: 269 MB for 2.1 million records."""
 
 _Bytes = npt.NDArray[np.uint8]
 _Hashes = npt.NDArray[np.uint64]
 _Rows = npt.NDArray[np.int64]
 
-_PLACE_BITS = 7
+_POSITION_BITS = 7
 _CHARACTERS = 1 << 15  # of the texts that are hashed at once: they stay in the processor's cache
 _MOST_CHARACTERS = 1 << 18  # of one text, so that a monstrous one takes no gigabytes
 _BASIC_PLANE = 1 << 16
@@ -174,11 +174,13 @@ def _sketch(hashes: _Hashes, owners: _Rows, num_texts: int) -> _Bytes:
     least = np.full(num_texts * SIGNATURE_BYTES, _EMPTY)
     for number in range(_ROUNDS):
         drawn = _mixed(hashes + _salt(number))
-        places = owners * SIGNATURE_BYTES + (drawn >> np.uint64(64 - _PLACE_BITS)).astype(np.int64)
+        positions = owners * SIGNATURE_BYTES + (drawn >> np.uint64(64 - _POSITION_BITS)).astype(
+            np.int64
+        )
         if number:
-            free = least[places] == _EMPTY
-            drawn, places = drawn[free], places[free]
-        np.minimum.at(least, places, drawn)
+            free = least[positions] == _EMPTY
+            drawn, positions = drawn[free], positions[free]
+        np.minimum.at(least, positions, drawn)
         open_texts = (least.reshape(num_texts, -1) == _EMPTY).any(axis=1)
         wanted = open_texts[owners]
         hashes, owners = hashes[wanted], owners[wanted]
@@ -188,16 +190,16 @@ def _sketch(hashes: _Hashes, owners: _Rows, num_texts: int) -> _Bytes:
 
 
 def _filled(least: _Hashes, hashes: _Hashes, owners: _Rows) -> _Hashes:
-    """Fills what is still empty after the rounds place by place: texts of a few characters."""
+    """Fills the positions that stay empty after the rounds: texts of a few characters."""
     rows = np.unique(owners)
     if not len(rows):
         return least
     starts = np.searchsorted(owners, rows)
-    for place in range(SIGNATURE_BYTES):
-        drawn = _mixed(hashes + _salt(_ROUNDS + place))
+    for position in range(SIGNATURE_BYTES):
+        drawn = _mixed(hashes + _salt(_ROUNDS + position))
         lowest = np.minimum.reduceat(drawn, starts)
-        empty = least[rows, place] == _EMPTY
-        least[rows[empty], place] = lowest[empty]
+        empty = least[rows, position] == _EMPTY
+        least[rows[empty], position] = lowest[empty]
     return least
 
 

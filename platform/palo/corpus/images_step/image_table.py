@@ -180,8 +180,8 @@ def with_faults(table: pa.Table, faults: Mapping[str, tuple[str, str]]) -> pa.Ta
         own = pc.if_else(pc.is_valid(ids), blank, table.column(name))
         columns[name] = pc.if_else(pc.is_valid(which), values.take(which.combine_chunks()), own)
     for name, column in columns.items():
-        place = table.schema.get_field_index(name)
-        table = table.set_column(place, IMAGE_SCHEMA.field(name), column)
+        number = table.schema.get_field_index(name)
+        table = table.set_column(number, IMAGE_SCHEMA.field(name), column)
     return table
 
 

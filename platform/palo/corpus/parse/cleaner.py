@@ -12,7 +12,7 @@ from palo.text.language_of import LanguageFinder
 from palo.text.normal_form import normal_form
 
 _CHARACTERS = 4000
-"""So much of a record's answers tells its language, in equal shares of each."""
+"""Characters of a record's answers by which its language is found, in equal shares of each."""
 
 
 class Cleaner:
@@ -23,8 +23,8 @@ class Cleaner:
         known: The languages that a record may be in.
 
     Attributes:
-        counts: By language: normal_form, turns that were written anew; other_language, records that
-            were kept though their answers are in another.
+        counts: By language: normal_form, turns that were rewritten; other_language, records that
+            were kept though their answers are in another language.
     """
 
     def __init__(self, settings: CleaningSettings, known: Sequence[Language]) -> None:

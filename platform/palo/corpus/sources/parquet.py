@@ -151,8 +151,8 @@ def _wanted(name: str) -> bool:
 
 def _has_images(path: Path, file: "pq.ParquetFile", group: int, leaf: str) -> bool:
     """Returns whether a row group holds any image, by its statistics."""
-    chunks, place = storage.row_groups(path)[group].chunks, storage.leaves_of(file).index(leaf)
-    chunk = chunks[place] if place < len(chunks) else None
+    chunks, number = storage.row_groups(path)[group].chunks, storage.leaves_of(file).index(leaf)
+    chunk = chunks[number] if number < len(chunks) else None
     return chunk is None or chunk.num_nulls is None or chunk.num_nulls < chunk.num_values
 
 
@@ -216,7 +216,7 @@ def _raw_row(split: Split, offset: int, row: "_Row") -> RawRow:
 
 
 def _image(value: object, within: ImagePath) -> object:
-    """Returns an image's path, or the paths of a list of them, in place of its bytes."""
+    """Returns an image's path, or the paths of a list of them, instead of its bytes."""
     if isinstance(value, list):
         return [_image(one, within) for one in value]
     if isinstance(value, bytes):
