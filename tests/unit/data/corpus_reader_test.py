@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -5,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from palo.data.corpus_reader import open_corpus
+from palo.data.manifest import CORPUS_VERSION
 from palo.errors import DataError, MismatchError, StorageError
 
 
@@ -28,6 +30,16 @@ def test_columns_and_samples_come_in_order(corpus_folder):
 def test_a_corpus_without_an_end_is_refused(corpus_folder):
     (corpus_folder / "manifest.json").unlink()
     with pytest.raises(DataError, match="no finished corpus"):
+        open_corpus(corpus_folder)
+
+
+def test_a_corpus_of_another_version_is_refused_with_what_to_do(corpus_folder):
+    path = corpus_folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"settings": {"version": CORPUS_VERSION}}))
+    assert len(open_corpus(corpus_folder)) == 11
+    path.write_text(json.dumps(manifest | {"settings": {"version": CORPUS_VERSION - 1}}))
+    with pytest.raises(MismatchError, match=r"another version.*Build it again with jobs/build_"):
         open_corpus(corpus_folder)
 
 
