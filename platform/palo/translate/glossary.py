@@ -75,9 +75,9 @@ class Terms:
         Args:
             found: A term as it is written in a text.
         """
-        told = dict(self.pairs)
+        targets = dict(self.pairs)
         folded = {term.casefold(): wanted for term, wanted in self.pairs}
-        wanted = told.get(found) or folded[found.casefold()]
+        wanted = targets.get(found) or folded[found.casefold()]
         return found if wanted.casefold() == found.casefold() else wanted
 
 

@@ -27,9 +27,9 @@ class LocalTranslation:
     """How a model of one's own translates.
 
     Attributes:
-        folder: Folder of the model and its tokenizer, as Hugging Face keeps them: a causal one is
-            told what to do by a prompt, a sequence-to-sequence one such as NLLB by language codes.
-            Or the folder of a finished stage of ours that was taught to translate.
+        folder: Folder of the model and its tokenizer in Hugging Face's format: a causal model,
+            which gets a prompt, or a sequence-to-sequence one such as NLLB, which gets language
+            codes. Or the folder of a finished stage of ours that was taught to translate.
         adapter: Folder of a LoRA adapter for it; None for the model as it is.
         num_workers: Copies of the model, each with one GPU if there are enough, else one CPU.
         batch_size: Texts that are translated at once.

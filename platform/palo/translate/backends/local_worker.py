@@ -53,7 +53,7 @@ class TaughtModel:
         """Translates texts.
 
         Args:
-            asked: Each text with the ISO 639-1 code of the language wanted.
+            asked: Each text with the ISO 639-1 code of its target language.
 
         Returns:
             The translations, in the order of the texts.

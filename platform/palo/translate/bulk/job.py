@@ -159,10 +159,10 @@ class _Job:
                     yield protect_record(record, language, settings=self._work.protection)
 
     async def _translate(self, request: TranslationRequest) -> None:
-        """Takes one conversation the whole way: draft, checks, retries, second opinions, result.
+        """Translates one conversation: draft, checks, retries, second opinions, result.
 
-        Every answer is in the ledger before it is used, so that a run that was killed at any point
-        repeats this without asking again. A conversation without an answer is left to the next run.
+        The ledger has every answer before it is used: after a kill at any point, the next run
+        repeats these steps without asking again. A conversation without an answer is left to it.
         """
         while (draft := await self._first.draft(request)) is not None:
             texts = _finished_texts(request, draft)
@@ -170,7 +170,7 @@ class _Job:
             if decide(results) is Decision.RETRY:
                 request = _next_attempt(request, results)
                 continue
-            # Nobody needs a second opinion about a translation of no use.
+            # A translation of no use needs no second opinion.
             if self._wants_opinions and decide(results) is not Decision.QUARANTINE:
                 evidence = await self._second_opinions(request, texts)
                 if evidence is None:

@@ -48,7 +48,7 @@ def translate_examples(
     max_new_tokens: int = 128,
     batch_size: int = 16,
 ) -> list[str]:
-    """Translates the sources of examples in this process, always with the likeliest words.
+    """Translates the sources of examples in this process, decoding greedily.
 
     Args:
         trained: The model.
@@ -73,11 +73,11 @@ def translate_texts(
     max_new_tokens: int,
     batch_size: int,
 ) -> list[str]:
-    """Translates texts in this process, always with the likeliest words.
+    """Translates texts in this process, decoding greedily.
 
     Args:
         trained: The model.
-        asked: Each text with the ISO 639-1 code of the language wanted.
+        asked: Each text with the ISO 639-1 code of its target language.
         max_new_tokens: Most tokens of a translation.
         batch_size: Texts that are translated at once.
 

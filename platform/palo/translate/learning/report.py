@@ -52,13 +52,13 @@ def write_gain(folder: Path, gain: Gain) -> str:
         StorageError: If a file can't be written.
     """
     before, after = gain.measures()
-    told = as_table(before, after)
+    gains = as_table(before, after)
     values = {"before": config.to_dict(before), "after": config.to_dict(after)}
     storage.write_json(folder / "gain.json", values)
-    storage.write_text(folder / "gain.md", f"{told}\n")
+    storage.write_text(folder / "gain.md", f"{gains}\n")
     _draw(folder / "gain.png", before, after)
     storage.write_text(folder / "examples.html", examples_page(gain))
-    return told
+    return gains
 
 
 def as_table(before: Mapping[str, Measure], after: Mapping[str, Measure]) -> str:
@@ -123,9 +123,9 @@ def examples_page(gain: Gain) -> str:
     head = ("Source", "Before", "After", "Approved", "Faults before", "Faults after")
     caption = "Held-out texts; marked is what differs from the approved words"
     body = table(caption, head, rows, name_columns=len(head))
-    told = f"{len(rows)} held-out texts that are translated in another way than before"
+    subtitle = f"{len(rows)} held-out texts that are translated in another way than before"
     return page(
-        "What the translator has learnt", told, [Section("examples", "Before and after", body)]
+        "What the translator has learnt", subtitle, [Section("examples", "Before and after", body)]
     )
 
 

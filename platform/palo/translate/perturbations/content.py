@@ -222,7 +222,7 @@ def name_in_two_scripts(sample: PerturbationSample, draw: Random) -> tuple[str, 
 
 
 def _share(script: str, code: str) -> bool:
-    """Tells whether two languages have characters in common."""
+    """Returns whether a script and a language share characters."""
     han = ("Hans", "Hant", "Jpan")
     other = languages.get(code).script
     return script == other or (script in han and other in han)
