@@ -1,8 +1,8 @@
-"""Adds, lists and revokes API keys of the endpoint; a running one notices within a second.
+"""Adds, lists and revokes API keys of the endpoint; a running endpoint follows within a second.
 
-python jobs/keys.py add NAME                           prints a fresh key, once
+python jobs/keys.py add NAME                           prints a new key, once
 python jobs/keys.py add NAME --limits.tokens-per-minute 100000
-python jobs/keys.py add NAME --tenant TEAM             shares what is cached with keys of that team
+python jobs/keys.py add NAME --tenant TEAM             shares cached work with keys of that team
 python jobs/keys.py list
 python jobs/keys.py revoke ID
 """
@@ -25,11 +25,11 @@ class KeyJob:
 
     Attributes:
         action: What to do.
-        name: Whom or what a new key is for, or the id of the key to revoke.
-        file: Where keys are kept.
-        limits: How much a new key may ask for.
-        tenant: Team of a new key: its keys share cached prompts and images, and can thus learn
-            from one another by time what was asked. A key without one shares with none.
+        name: The person or program that a new key is for, or the id of the key to revoke.
+        file: The file of keys.
+        limits: Rate limits of a new key.
+        tenant: Team of a new key: its keys share cached prompts and images, and can thus find out
+            by timing what the others have asked. A key without a team shares with no other key.
     """
 
     action: Positional[Literal["add", "list", "revoke"]] = "list"
@@ -47,7 +47,11 @@ class KeyJob:
 
 
 def main(arguments: list[str]) -> None:
-    """Does what was asked for and prints the outcome."""
+    """Runs the action and prints its result.
+
+    Args:
+        arguments: The command line.
+    """
     wanted = command.override(KeyJob(), arguments, "jobs/keys.py")
     config.check(wanted)
     if wanted.action == "add":
@@ -77,5 +81,5 @@ def _number(limit: int | None) -> str:
 
 
 if __name__ == "__main__":
-    start_logging()  # what is done to keys has a line of the audit log, on standard error
+    start_logging()  # changes of keys have a line of the audit log, on standard error
     command.run_job(main)

@@ -76,7 +76,7 @@ class AnswerReader:
         finish_reason: Why the answer ended; None before its end.
         usage: Tokens of the request; None if unknown.
         done: Whether the stream has ended.
-        num_pieces: Deltas with text so far.
+        num_deltas: Deltas with text so far.
         key: The client's API key, which errors must not repeat; None without one.
     """
 
@@ -86,7 +86,7 @@ class AnswerReader:
     finish_reason: str | None = None
     usage: Usage | None = None
     done: bool = False
-    num_pieces: int = 0
+    num_deltas: int = 0
     key: str | None = field(default=None, repr=False)
     _events: EventParser = field(default_factory=EventParser)
     _num_bytes: int = 0
@@ -176,7 +176,7 @@ class AnswerReader:
         choice = _first_choice(values)
         self.finish_reason = _text(choice, "finish_reason") or self.finish_reason
         text = _text(_object(choice, "delta"), "content") if choice.get("delta") else ""
-        self.num_pieces += bool(text)
+        self.num_deltas += bool(text)
         return text
 
     def _take_usage(self, values: dict[str, Any]) -> None:

@@ -36,12 +36,12 @@ class Answer:
         endpoint: The server that sends it.
 
     Attributes:
-        reading: The state of the answer so far.
+        state: The state of the answer so far.
     """
 
     def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
-        self.reading = AnswerReader(key=endpoint.api_key)
-        self.reading.begin(response.headers)
+        self.state = AnswerReader(key=endpoint.api_key)
+        self.state.begin(response.headers)
         self._response = response
         self._url = endpoint.url
         self._until = time.monotonic() + endpoint.answer_s
@@ -50,8 +50,8 @@ class Answer:
     def __iter__(self) -> Iterator[str]:
         try:
             for data in self._response.iter_raw():
-                yield from self.reading.feed(data)
-                if self.reading.done:
+                yield from self.state.feed(data)
+                if self.state.done:
                     return
                 if time.monotonic() > self._until:
                     raise timeout_error(self._url)
@@ -62,7 +62,7 @@ class Answer:
                 raise
             raise transport_error(error, self._url, begun=True) from error
         if not self._cancelled:
-            self.reading.require_end()
+            self.state.require_end()
 
     def cancel(self) -> None:
         """Cancels the answer from any thread: the server stops, and the iteration ends."""
@@ -178,12 +178,12 @@ class AsyncAnswer:
         endpoint: The server that sends it.
 
     Attributes:
-        reading: The state of the answer so far.
+        state: The state of the answer so far.
     """
 
     def __init__(self, response: httpx.Response, endpoint: Endpoint) -> None:
-        self.reading = AnswerReader(key=endpoint.api_key)
-        self.reading.begin(response.headers)
+        self.state = AnswerReader(key=endpoint.api_key)
+        self.state.begin(response.headers)
         self._response = response
         self._url = endpoint.url
         self._until = time.monotonic() + endpoint.answer_s
@@ -191,15 +191,15 @@ class AsyncAnswer:
     async def __aiter__(self) -> AsyncIterator[str]:
         try:
             async for data in self._response.aiter_raw():
-                for text in self.reading.feed(data):
+                for text in self.state.feed(data):
                     yield text
-                if self.reading.done:
+                if self.state.done:
                     return
                 if time.monotonic() > self._until:
                     raise timeout_error(self._url)
         except httpx.HTTPError as error:
             raise transport_error(error, self._url, begun=True) from error
-        self.reading.require_end()
+        self.state.require_end()
 
 
 class AsyncChatClient:

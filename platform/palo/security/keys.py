@@ -226,9 +226,9 @@ def revoke_key(path: Path, key_id: str) -> ApiKey:
 def _new_key(name: str, limits: KeyLimits | None, tenant: str | None = None) -> tuple[str, ApiKey]:
     limits = limits or KeyLimits()
     for fault in name_faults(name):
-        raise ConfigError(fault, fix="Name whom or what the key is for.")
+        raise ConfigError(fault, fix="Name the person or program that the key is for.")
     for fault in () if tenant is None else name_faults(tenant, "tenant"):
-        raise ConfigError(fault, fix="Name the team whose keys share what is cached.")
+        raise ConfigError(fault, fix="Name the team whose keys share cached work.")
     config.check(limits)
     secret = new_secret()
     return secret, ApiKey(

@@ -48,7 +48,7 @@ def test_an_answer_comes_whole_or_in_pieces(client):
         pieces = list(answer)
     assert pieces[0] == "দুটি"
     assert "".join(pieces) == "দুটি লাল বৃত্ত"
-    reading = answer.reading
+    reading = answer.state
     assert (reading.finish_reason, reading.request_id, reading.language) == ("stop", "req-1", "bn")
     assert (reading.usage.prompt_tokens, reading.usage.completion_tokens) == (12, 3)
 

@@ -47,7 +47,7 @@ class AnswerProgress:
         if self.reading is None:
             return 0
         usage = self.reading.usage
-        return usage.completion_tokens if usage is not None else self.reading.num_pieces
+        return usage.completion_tokens if usage is not None else self.reading.num_deltas
 
     @property
     def tokens_per_s(self) -> float:
@@ -113,7 +113,7 @@ async def _read(
     started = time.monotonic()
     try:
         async with AsyncChatClient(endpoint) as client, client.stream(question) as answer:
-            progress.reading = answer.reading
+            progress.reading = answer.state
             async for text in answer:
                 progress.text += text
                 progress.last_s = time.monotonic() - started
