@@ -170,7 +170,7 @@ def _require_fresh(
 ) -> None:
     if item.edition != decision.edition:
         raise StaleError(
-            "this was translated again in the meantime", seen=item.key, fix="Review the new one."
+            "this was translated anew in the meantime", seen=item.key, fix="Review the new one."
         )
     unseen = item.decisions[seen_version:]
     if independent:
