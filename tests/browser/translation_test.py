@@ -6,7 +6,6 @@ import sys
 import pytest
 from tests.conftest import ROOT
 from tests.fixtures.browser_pages import review_opened, served
-from tests.fixtures.scripts import load_script
 
 from palo import storage
 
@@ -52,25 +51,28 @@ def correct_in_browser(tab, store, source) -> int:
     return num_corrected
 
 
-def test_what_is_typed_into_the_page_becomes_records(apertium_pairs, review_tab, tmp_path, capsys):
+def _run(job, *flags):
+    """Runs a job in a process of its own: the browser's client runs an event loop in this one."""
+    command = [sys.executable, str(ROOT / "jobs" / job), *map(str, flags)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_is_typed_into_the_page_becomes_records(apertium_pairs, review_tab, tmp_path):
     from palo.pipeline.translated_scenes import SceneSource
     from palo.translate.review.store import ReviewStore
 
     size = ["--to", "es", "--num-conversations", "3", "--num-rounds", "2"]
-    show = load_script(ROOT / "jobs" / "show_translation.py")
-    show.main(["--by-hand", *size, "--output", str(tmp_path)])
-    assert "3 translations wait for you" in capsys.readouterr().out
+    shown = _run("show_translation.py", "--by-hand", *size, "--output", tmp_path)
+    assert "3 translations wait for you" in shown
     source = SceneSource(folder=tmp_path / "scenes")
     store = ReviewStore(tmp_path / "job" / "review")
     assert correct_in_browser(review_tab(), store, source) == 3
 
     flags = ["--to", "es", "--backend", "apertium", "--review-all"]
-    # In a process of its own: the browser's client runs an event loop in this one.
-    job = [sys.executable, str(ROOT / "jobs" / "translate.py"), str(source.rows), *flags]
-    done = subprocess.run(
-        [*job, "--output", str(tmp_path / "job")], capture_output=True, text=True, check=False
-    )
-    assert "es: 3 records, 0 in review" in done.stdout, done.stderr
+    done = _run("translate.py", source.rows, *flags, "--output", tmp_path / "job")
+    assert "es: 3 records, 0 in review" in done
     right = [source.right_texts(item) for item in store.items()]
     rows = [row for _, row in storage.read_json_lines(tmp_path / "job" / "records" / "es.jsonl")]
     assert {row["gates"]["reviewer"] for row in rows} == {"Ana"}
