@@ -137,12 +137,12 @@ def _turn_name(item: Item, number: int, texts: PageTexts) -> str:
 def _doubts(item: Item, texts: PageTexts) -> Iterator[dict[str, str]]:
     """Yields the findings of the checks: titles in the page's language, reasons in English."""
     found = dict.fromkeys(
-        (gate.check, gate.turn, gate.reason) for gate in item.translated.checks if gate.reason
+        (one.check, one.turn, one.reason) for one in item.translated.checks if one.reason
     )
-    for gate, turn, reason in found:
+    for check, turn, reason in found:
         yield {
             "turn": "" if turn is None else _turn_name(item, turn, texts),
-            "title": texts.texts.get(f"gate_{gate}", gate),
+            "title": texts.texts.get(f"check_{check}", check),
             "reason": reason,
         }
 

@@ -82,12 +82,12 @@ def test_what_the_gates_found_is_told_in_the_readers_language(translation):
     assert "جو جوں کا توں رہنا چاہیے تھا، وہ بدل گیا" in page.texts
     assert "جواب 1" in page.texts
     assert '"12" is missing.' in page.texts
-    assert review_texts("ur")["gate_script"] not in page.texts
+    assert review_texts("ur")["check_script"] not in page.texts
 
 
-def test_every_gate_has_words_in_every_language():
+def test_every_check_has_words_in_every_language():
     for code in languages.codes():
-        assert {f"gate_{name}" for name in (*CHECKS, "every_row")} <= set(review_texts(code).texts)
+        assert {f"check_{name}" for name in (*CHECKS, "every_row")} <= set(review_texts(code).texts)
 
 
 def test_an_images_path_starts_from_its_folder(translation, image_files):
