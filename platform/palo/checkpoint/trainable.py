@@ -57,7 +57,7 @@ class Cursor:
 
 
 def save(folder: Path, states: Mapping[str, ParameterState], cursor: Cursor, keep: int) -> Path:
-    """Writes one whole checkpoint below a folder, or none, and removes the oldest ones.
+    """Writes one whole checkpoint in a folder, or none, and removes the oldest ones.
 
     Args:
         folder: Folder of all checkpoints of a stage.
@@ -67,6 +67,9 @@ def save(folder: Path, states: Mapping[str, ParameterState], cursor: Cursor, kee
 
     Returns:
         The checkpoint's folder.
+
+    Raises:
+        StorageError: If it can't be written.
     """
     final = folder / f"step-{cursor.step:08d}"
     partial = folder / f".{final.name}.{os.getpid()}.partial"

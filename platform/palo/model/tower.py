@@ -68,6 +68,7 @@ class VisionTower(nn.Module):
 
         Raises:
             ValueError: If the images don't have the configured size.
+            ConfigError: If the model's hidden states drop patches.
         """
         if pixels.shape[-2:] != (self.image_size, self.image_size):
             raise ValueError(

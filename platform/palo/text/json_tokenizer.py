@@ -69,7 +69,11 @@ class JsonTokenizer:
         self.pad_id: int = eos_id if pad_id is None else pad_id
 
     def encode(self, text: str) -> Ids:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            text: Any text.
+        """
         try:
             found = self._tokenizer.encode(text, add_special_tokens=False)
         except TypeError:
@@ -77,23 +81,39 @@ class JsonTokenizer:
         return ids_of(found.ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            ids: Token ids, sentinels (negative) among them.
+        """
         text: str = self._tokenizer.decode([i for i in ids if i >= 0 and not self.is_special(i)])
         return text
 
     def special(self, token: str) -> int:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            token: Its name, such as <|im_end|>.
+        """
         if token not in self._control:
             raise no_control(token, self.files[0])
         token_id: int = self._control[token]
         return token_id
 
     def is_special(self, token_id: int) -> bool:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            token_id: The id.
+        """
         return token_id in self._control_ids
 
     def token_bytes(self, token_id: int) -> bytes:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            token_id: The id.
+        """
         if token_id in self._added:
             return self._added[token_id]
         token: str = self._tokenizer.id_to_token(token_id)

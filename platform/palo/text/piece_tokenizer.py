@@ -102,6 +102,10 @@ class SentencePieceTokenizer:
 
     Args:
         folder: Folder that holds tokenizer.model.
+
+    Raises:
+        MismatchError: If it has no end token.
+        StorageError: If it can't be read or is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -132,31 +136,51 @@ class SentencePieceTokenizer:
         return SentencePieceTokenizer, (self.files[0].parent,)
 
     def encode(self, text: str) -> Ids:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            text: Any text.
+        """
         try:
             return self._encode(text)
         except (AttributeError, RuntimeError):  # half a surrogate pair, or no text at all
             return self._encode(repaired(text))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            ids: Token ids, sentinels (negative) among them.
+        """
         text: str = self._processor.decode([i for i in ids if i >= 0 and not self.is_special(i)])
         return text
 
     def special(self, token: str) -> int:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            token: Its name, such as <|im_end|>.
+        """
         token_id: int = self._processor.piece_to_id(token)
         if not self._processor.is_control(token_id):
             raise no_control(token, self.files[0])
         return token_id
 
     def is_special(self, token_id: int) -> bool:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            token_id: The id.
+        """
         processor = self._processor
         return bool(processor.is_control(token_id) or processor.is_unknown(token_id))
 
     def token_bytes(self, token_id: int) -> bytes:
-        """See TextTokenizer."""
+        """See TextTokenizer.
+
+        Args:
+            token_id: The id.
+        """
         piece: str = self._processor.id_to_piece(token_id)
         if self._processor.is_byte(token_id):
             return bytes((int(piece[3:5], 16),))

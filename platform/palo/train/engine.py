@@ -168,12 +168,21 @@ class PlainEngine:
         )
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
-        """See TrainEngine.backward."""
+        """See TrainEngine.backward.
+
+        Args:
+            loss: Scalar.
+            last: Whether this is the step's last micro-batch.
+        """
         del last
         loss.backward()
 
     def step(self, lr_scale: float) -> float:
-        """See TrainEngine.step."""
+        """See TrainEngine.step.
+
+        Args:
+            lr_scale: Share of each group's peak learning rate.
+        """
         limit = self._max_grad_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), limit)
         for group in self._optimizer.param_groups:
@@ -183,7 +192,11 @@ class PlainEngine:
         return float(norm)
 
     def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
-        """See TrainEngine.sum_over_workers."""
+        """See TrainEngine.sum_over_workers.
+
+        Args:
+            values: Values of this worker, float64.
+        """
         return values
 
     def gather(self) -> dict[str, ParameterState]:
@@ -203,7 +216,12 @@ class PlainEngine:
         return state["exp_avg"].cpu().clone(), state["exp_avg_sq"].cpu().clone()
 
     def restore(self, states: dict[str, ParameterState], num_steps: int) -> None:
-        """See TrainEngine.restore."""
+        """See TrainEngine.restore.
+
+        Args:
+            states: State of every trainable parameter, by canonical name.
+            num_steps: Optimizer steps that they have seen.
+        """
         for name, parameter in self._parameters.items():
             state = states[name]
             with torch.no_grad():

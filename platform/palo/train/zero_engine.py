@@ -45,20 +45,33 @@ class ZeroEngine:
         self._create_optimizer_state(num_steps=0)
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
-        """See TrainEngine.backward."""
+        """See TrainEngine.backward.
+
+        Args:
+            loss: Scalar.
+            last: Whether this is the step's last micro-batch.
+        """
         self.module.set_gradient_accumulation_boundary(last)
         # DeepSpeed averages gradients over the workers; the loop's losses are parts of a sum.
         self.module.backward(loss * self.world_size)
 
     def step(self, lr_scale: float) -> float:
-        """See TrainEngine.step."""
+        """See TrainEngine.step.
+
+        Args:
+            lr_scale: Share of each group's peak learning rate.
+        """
         for group in self.module.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * lr_scale
         self.module.step()
         return float(self.module.get_global_grad_norm())
 
     def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
-        """See TrainEngine.sum_over_workers."""
+        """See TrainEngine.sum_over_workers.
+
+        Args:
+            values: Values of this worker, float64.
+        """
         shared = values.to(self.device)
         distributed.all_reduce(shared)
         return shared.cpu()
@@ -74,7 +87,12 @@ class ZeroEngine:
         return states
 
     def restore(self, states: dict[str, ParameterState], num_steps: int) -> None:
-        """See TrainEngine.restore."""
+        """See TrainEngine.restore.
+
+        Args:
+            states: State of every trainable parameter, by canonical name.
+            num_steps: Optimizer steps that they have seen.
+        """
         self._create_optimizer_state(num_steps)
         for name, parameter in self._parameters.items():
             state = states[name]
