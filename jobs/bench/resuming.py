@@ -1,4 +1,4 @@
-"""Parts of a bench that were measured before it was stopped, so that the next run takes them up."""
+"""Figures of a stopped benchmark, reused by the next run of the same settings and commit."""
 
 import dataclasses
 import sys
@@ -12,7 +12,11 @@ from palo.machine import command_lines
 
 
 def say(line: str) -> None:
-    """Shows a line at once."""
+    """Prints a line at once.
+
+    Args:
+        line: The line.
+    """
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -23,9 +27,9 @@ def measured(
     measure: Callable[[], Sequence[Figure]],
     root: Path,
 ) -> list[Figure]:
-    """Returns a part's figures, which a run that was stopped leaves for the next one.
+    """Returns a part's figures, measured now or by a run that was stopped.
 
-    They are taken up only with the same settings, at the same commit, from a clean checkout.
+    They are reused only with the same settings, at the same commit, from a clean checkout.
 
     Args:
         settings: The bench's, with `part`, `output`, `cache` and `keep`.

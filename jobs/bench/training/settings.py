@@ -1,4 +1,4 @@
-"""What the training bench measures, and on what."""
+"""Settings of the training benchmark."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
