@@ -157,8 +157,10 @@ def test_every_flag_that_is_mentioned_exists(root: Path, capsys, monkeypatch) ->
     for name in documents(root):
         if name.startswith(("DECISIONS", "docs/decisions")):
             continue
-        for code in inline_code(text_of(root, name)):
-            for flag in _FLAG.findall(code):
-                if not any(f"{one}.".startswith(f"{flag}.") for one in known):
-                    wrong.append(f"{name}: {flag}")  # noqa: PERF401
+        wrong.extend(
+            f"{name}: {flag}"
+            for code in inline_code(text_of(root, name))
+            for flag in _FLAG.findall(code)
+            if not any(f"{one}.".startswith(f"{flag}.") for one in known)
+        )
     assert not wrong

@@ -55,7 +55,7 @@ class Comparison:
     Attributes:
         question: The question.
         category: Its category, which selects the rule.
-        context: Descriptions of the picture.
+        context: Descriptions of the image.
         first: The answer that the judge reads first.
         second: The other.
     """

@@ -1,4 +1,4 @@
-"""The text that the base language model reads: scenes in words, never a picture."""
+"""The text that the base language model reads: scenes in words, never an image."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -81,7 +81,7 @@ class Lesson:
     Attributes:
         conversation: What is said; where it has `cells`, its first turn counts one image.
         template: How it is laid out, a key of TEMPLATES.
-        cells: What stands for the picture: for each cell of the grid the colour, the shape and the
+        cells: What stands for the image: for each cell of the grid the colour, the shape and the
             place in plain words, and in the course of counting how many are alike; empty where the
             cell is. No cells if words describe the scene.
     """
@@ -94,7 +94,7 @@ class Lesson:
 def lessons(
     num: int, seed: int, *, counting: bool = False, rehearsed: str | None = None
 ) -> Iterator[Lesson]:
-    """Yields conversations in which words stand where a picture would.
+    """Yields conversations in which words stand where an image would.
 
     A part of the conversations begins with a description, in the same language or in the registry's
     first one; the others have a few words for each cell of the scene.
