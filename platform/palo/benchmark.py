@@ -1,6 +1,6 @@
-"""Benchmark results: figures with their spread, one JSON file a bench, a table, quotes in README.
+"""Benchmark results: figures with their spread, one JSON file each, a table, quotes in documents.
 
-A README quotes a figure between two comments, which show nothing when it is rendered:
+A document quotes a figure between two comments, which show nothing when it is rendered:
 `<!-- bench:train/whole_job_ratio -->0.91<!-- /bench -->`. The number between them is kept by
 `publish`, and a rule compares it with the result file.
 """
@@ -188,7 +188,7 @@ def publish(
         figures: What was measured.
         conditions: Under which conditions.
         root: The checkout that was measured.
-        folder: Where the file goes; None for the checkout's own, whose README then follows.
+        folder: Where the file goes; None for the checkout's own, whose documents then follow.
 
     Raises:
         ConfigError: If a figure contradicts itself.

@@ -34,6 +34,8 @@ def checkout(tmp_path):
     """A git checkout with a README that quotes a figure."""
     quote = "We reach <!-- bench:speed/ratio -->0.1<!-- /bench --> of it.\n"
     (tmp_path / "README.md").write_text(quote)
+    (tmp_path / "docs" / "guides").mkdir(parents=True)
+    (tmp_path / "docs" / "guides" / "speed.md").write_text(quote)
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "a"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
@@ -90,9 +92,10 @@ def test_a_figure_that_contradicts_itself_is_not_published(tmp_path, changes, fa
     assert not (tmp_path / "speed.json").exists()
 
 
-def test_publishing_renews_the_quotes_of_the_readme(checkout):
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/speed.md"])
+def test_publishing_renews_the_quotes_of_documents(checkout, page):
     publish(checkout)
-    text = (checkout / "README.md").read_text()
+    text = (checkout / page).read_text()
     assert text == "We reach <!-- bench:speed/ratio -->0.900<!-- /bench --> of it.\n"
 
 
