@@ -47,6 +47,14 @@ def test_its_python_imports_what_is_there(root: Path, name: str) -> None:
                 assert not [one.name for one in node.names if not hasattr(module, one.name)]
 
 
+def test_jobs_and_targets_are_all_listed(root: Path) -> None:
+    listed = text_of(root, "docs/jobs.md")
+    scripts = [*(root / "jobs").glob("*.py"), *(root / "apps").glob("*.py")]
+    assert not [name for path in scripts if (name := str(path.relative_to(root))) not in listed]
+    targets = re.findall(r"^([a-z]+):", text_of(root, "Makefile"), re.MULTILINE)
+    assert not [name for name in targets if f"make {name}" not in listed]
+
+
 @pytest.mark.parametrize("name", _DOCUMENTS)
 def test_the_tests_that_it_names_exist(root: Path, name: str) -> None:
     wrong = [
