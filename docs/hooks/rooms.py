@@ -88,7 +88,7 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     from mkdocs.structure.files import File
 
     for room in read_rooms():
-        page = f"# palo.{room.name}\n\n{room.holds}\n\n::: palo.{room.name}\n"
+        page = f"# palo.{room.name}\n\n::: palo.{room.name}\n"
         files.append(File.generated(config, f"api/{room.name}.md", content=page))
     return files
 

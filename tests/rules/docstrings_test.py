@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 
 # How many don't describe theirs yet; these numbers only fall.
-_MOST_WITHOUT_ARGUMENTS = 577
-_MOST_WITHOUT_ERRORS = 18
+_MOST_WITHOUT_ARGUMENTS = 84
+_MOST_WITHOUT_ERRORS = 5
 
 
 class _Function(NamedTuple):
@@ -46,7 +46,9 @@ def trees(library: list[Path], root: Path) -> dict[str, ast.Module]:
 
 @pytest.fixture(scope="module")
 def functions(trees: dict[str, ast.Module]) -> list[_Function]:
-    return [one for place, tree in trees.items() for one in _public(tree.body, place)]
+    """All public functions but those whose docstring refers to their interface, `See Backend.`"""
+    found = [one for place, tree in trees.items() for one in _public(tree.body, place)]
+    return [one for one in found if not one.doc.startswith("See ")]
 
 
 def _described(doc: str, section: str) -> str:
@@ -98,15 +100,16 @@ def test_public_functions_describe_the_errors_that_they_raise(
     assert len(wrong) <= _MOST_WITHOUT_ERRORS, "\n".join(wrong)
 
 
-def _raised(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    return {
-        inner.exc.func.id
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Raise)
-        and isinstance(inner.exc, ast.Call)
-        and isinstance(inner.exc.func, ast.Name)
-        and not inner.exc.func.id.startswith("_")
-    }
+def _raised(node: ast.AST) -> set[str]:
+    """Returns the names of the errors that a function raises itself, not one within it."""
+    found: set[str] = set()
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(inner, ast.Raise) and isinstance(inner.exc, ast.Call):
+            found.add(getattr(inner.exc.func, "id", "_"))
+        found |= _raised(inner)
+    return {name for name in found if not name.startswith("_")}
 
 
 def test_no_two_public_classes_share_a_name(trees: dict[str, ast.Module]) -> None:
