@@ -50,11 +50,11 @@ def png():
     return file.getvalue()
 
 
-@pytest.fixture
-def fake(tmp_path):
-    program = tmp_path / "fake.py"
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory):
+    program = tmp_path_factory.mktemp("decoder") / "fake.py"
     program.write_text(FAKE)
-    made = Decoder(SMALL, ImageLimits(max_decode_s=2.0), (sys.executable, str(program)))
+    made = Decoder(SMALL, ImageLimits(max_decode_s=0.5), (sys.executable, str(program)))
     yield made
     made.close()
 
@@ -68,8 +68,8 @@ def fault_of(made, data):
 @pytest.mark.parametrize(
     ("data", "reason", "seen"),
     [
-        (b"sleep", Reason.IMAGE_TOO_SLOW, "more than 2 s"),
-        (b"spin", Reason.IMAGE_TOO_SLOW, "more than 2 s"),
+        (b"sleep", Reason.IMAGE_TOO_SLOW, "more than 0.5 s"),
+        (b"spin", Reason.IMAGE_TOO_SLOW, "more than 0.5 s"),
         (b"exit", Reason.IMAGE_CRASHES, "the decoder ended with 3"),
         (b"segfault", Reason.IMAGE_CRASHES, "the decoder ended with -11"),
         (b"raise", Reason.IMAGE_CRASHES, "MemoryError: too much"),

@@ -28,6 +28,7 @@ from palo.scenes.scene import (
 from palo.storage import write_json
 
 _FEATURE_LAYER = -2
+_NUM_HELD_OUT_SCENES = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +156,7 @@ def _features(model: CLIPVisionModel, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _accuracy(model: CLIPVisionModel, probes: _Probes, settings: TowerTraining) -> float:
-    pixels, labels, _ = _drawn(settings, 500, held_out=True)
+    pixels, labels, _ = _drawn(settings, _NUM_HELD_OUT_SCENES, held_out=True)
     with torch.no_grad():
         patches, _ = _features(model, pixels)
         right = [

@@ -11,6 +11,8 @@ from palo import languages, storage
 from palo.config import to_dict
 from palo.images.preprocessing import read_preprocessing
 from palo.scenes.draw import IMAGE_SIDE
+from palo.scenes.nano_base import tokenizer as tokenizer_training
+from palo.scenes.nano_base import tower as tower_training
 from palo.scenes.nano_base.build import NanoBase, build_nano_base
 from palo.scenes.nano_base.language_model import Course, LanguageModelTraining
 from palo.scenes.nano_base.tower import TowerTraining
@@ -43,7 +45,9 @@ WEIGHTS = (
 )
 
 
-def test_equal_configurations_build_equal_weights(tmp_path):
+def test_equal_configurations_build_equal_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(tokenizer_training, "_NUM_SCENES", 150)
+    monkeypatch.setattr(tower_training, "_NUM_HELD_OUT_SCENES", 50)
     lines: list[str] = []
     for name in ("a", "b"):
         build_nano_base(tmp_path / name, TINY, "test", lines.append)
