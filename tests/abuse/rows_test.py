@@ -118,7 +118,7 @@ def test_a_row_that_is_far_too_long_is_not_kept_whole(tmp_path):
         corpus=tmp_path, source=source, split=split, origin=ORIGIN, cleaning=AS_IT_IS, known=()
     )
     work = parse_split(task)
-    assert work.result["parse_drops"] == {Reason.TURN_TOO_LONG: {"en": 1}}
+    assert work.result.parse_drops == {Reason.TURN_TOO_LONG: {"en": 1}}
     (name,) = work.files
     (text,) = storage.read_table(tmp_path / name, columns=["text"]).column(0).to_pylist()
     assert len(text) == byte_limits.KEPT_BYTES
