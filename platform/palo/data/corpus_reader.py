@@ -44,6 +44,9 @@ class Corpus:
         has_image: (samples,) whether the sample has an image.
         languages: (samples,) ISO 639-1 code of each sample.
         images: The image store, or None without images.
+
+    Raises:
+        DataError: If it doesn't hold the samples of its manifest.
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:

@@ -100,6 +100,9 @@ class Inspector:
             code: ISO code of the language.
             count: How many samples.
             seed: Decides which ones.
+
+        Raises:
+            DataError: If there is none in this language.
         """
         numbers = sample_numbers(self.corpus, count, seed, [code])
         if not numbers:
