@@ -5,7 +5,7 @@
     python requirements/install.py --group tools  # a dependency group alone, without palo
 
 Each file is taken only if its hash is in the lock. uv installs where this machine has it or its
-package index does, else by pip.
+package index does; pip otherwise.
 """
 
 import argparse
