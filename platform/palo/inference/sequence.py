@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -14,9 +13,6 @@ from palo.inference.sampler import Sampler
 from palo.model.projectors import Projector
 from palo.text.streaming import TextStream
 from palo.text.tokenizer import TextTokenizer
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)

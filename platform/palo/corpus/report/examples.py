@@ -64,7 +64,7 @@ def dropped_examples(
 
     Args:
         corpus: Folder of the corpus.
-        stages: The account, which tells what there is to look for.
+        stages: Counts of each stage, which say what there is to look for.
         count: How many of each.
     """
     wanted = {(stage.name, reason): count for stage in stages for reason in stage.dropped}

@@ -12,7 +12,7 @@ from palo.data.manifest import Manifest
 from palo.images.image_folder import PARQUET, parts_of
 
 QUARANTINE_FIELD = "quarantine"
-"""Field of an exported row that tells why and from where it was left out; builds don't read it."""
+"""Field of an exported row with the reason and the place of its drop; builds don't read it."""
 
 _ID = re.compile(r"(?:[^/@]+)/(?P<own>.*)@\d+", re.DOTALL)
 
@@ -72,7 +72,7 @@ def exported(row: Dropped, images: str | None = None) -> dict[str, Any]:
 
 
 def _within(image: str, images: str | None) -> str:
-    """Returns an image's path as its row has it, if it can be told."""
+    """Returns an image's path as its row has it; None if that is unknown."""
     file, member = parts_of(image)
     if member:
         return image if file.endswith(PARQUET) else member
