@@ -142,7 +142,7 @@ def test_a_corpus_is_inspected_without_obeying_its_rows():
     row = Dropped(
         step="parse",
         source=_HOSTILE,
-        place=1,
+        row_offset=1,
         file=f"{_HOSTILE}.jsonl",
         offset=0,
         language=_HOSTILE,

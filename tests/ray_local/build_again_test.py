@@ -32,7 +32,7 @@ def test_changes_are_noticed_and_named(make_config, images):
     said = []
     longer = dataclasses.replace(config, limits=EncodingLimits(max_text_tokens=300))
     assert build_corpus(longer, said.append).num_images_encoded == 0
-    assert "which changed: limits.max_text_tokens" in said[0]
+    assert "where these changes matter: limits.max_text_tokens" in said[0]
     said.clear()
     cropped = dataclasses.replace(longer, aspect="crop")
     report = build_corpus(cropped, said.append)

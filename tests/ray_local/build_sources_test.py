@@ -64,11 +64,11 @@ def hub(folder, images):
     (folder / "data").mkdir()
     for shard in range(2):
         rows = [row(40 + 9 * shard + n) for n in range(9)]
-        images = [{"bytes": (images / r["image"]).read_bytes(), "path": "x.png"} for r in rows]
+        cells = [{"bytes": (images / r["image"]).read_bytes(), "path": "x.png"} for r in rows]
         table = pa.table(
             {
                 "id": [str(r["id"]) for r in rows],
-                "image": pa.array(images, IMAGE),
+                "image": pa.array(cells, IMAGE),
                 "conversations": [r["conversations"] for r in rows],
             }
         )

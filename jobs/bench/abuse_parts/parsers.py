@@ -65,8 +65,8 @@ PARSERS = (
     *(Parser(f"clean {code}", calling(f"{_NORMALIZE}:normalize_translation", code))
       for code in languages.codes()),
     Parser("fixed_spans", calling(f"{_SPANS}.spans:fixed_spans")),
-    Parser("quotations", text_parts.listing(f"{_SPANS}.quotations:quotations")),
-    *(Parser(f"quantities {code}", calling(f"{_SPANS}.conversions:quantities", code))
+    Parser("quotations", text_parts.listing(f"{_SPANS}.spans:quotations")),
+    *(Parser(f"quantities {code}", calling(f"{_SPANS}.quantities:quantities", code))
       for code in ("en", "zh", "hi")),
     *(Parser(f"values_in {code}", calling(f"{_SPANS}.numbers:values_in", code))
       for code in ("en", "ja")),
