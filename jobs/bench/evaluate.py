@@ -2,8 +2,8 @@
 
 1. Judged answers a second with many requests at a time, against one after the other.
 2. Answers a second in batches, against a plain loop of transformers' generate.
-3. With --models NAME=SOURCE ...: a whole run over LLaVA-Bench with a judge that misbehaves in every
-   way, killed in the middle and resumed.
+
+`evaluate_drill` measures a whole run that is killed.
 """
 
 import dataclasses
@@ -29,17 +29,10 @@ def main(arguments: list[str]) -> None:
     from evaluating.judging import measure_judging
 
     figures = [*measure_judging(settings), *measure_answering(settings)]
-    if settings.models:
-        from evaluating.drill import measure_drill
-
-        figures += measure_drill(settings, _ROOT)
-    names = tuple(model.partition("=")[0] for model in settings.models)
     conditions = Conditions(
         hardware=machine,
         packages=_PACKAGES,
-        configuration=dataclasses.replace(
-            settings, output=None, models=names, bench=Path(settings.bench.name)
-        ),
+        configuration=dataclasses.replace(settings, output=None),
         seeds=(settings.seed,),
         counts={
             "repeats": settings.repeats,

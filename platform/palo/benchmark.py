@@ -181,7 +181,10 @@ def publish(
     root: Path,
     folder: Path | None = None,
 ) -> Result:
-    """Writes the result file of a bench and prints its table and, as the last line, its path.
+    """Prints the table of a bench, writes its result file, and prints its path as the last line.
+
+    A run of some parts alone can't replace the result of all: the file and the documents stay as
+    they are where a document quotes a figure that this run doesn't have.
 
     Args:
         bench: Name of the bench.
@@ -191,7 +194,7 @@ def publish(
         folder: Where the file goes; None for the checkout's own, whose documents then follow.
 
     Raises:
-        ConfigError: If a figure contradicts itself.
+        ConfigError: If a figure contradicts itself, or a document quotes one that is missing.
     """
     result = Result(
         bench=bench,
@@ -206,16 +209,13 @@ def publish(
         figures=tuple(figures),
     )
     check(result)
+    sys.stdout.write(f"{table(result)}\n")
     path = (folder or results_folder(root)) / f"{bench}.json"
+    renewed = _requoted_documents(root, result) if folder is None else {}
     storage.write_json(path, _without_empty_targets(to_dict(result)))
-    if folder is None:
-        results = read_results(path.parent)
-        for page in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
-            text = storage.read_text(page)
-            renewed = requoted(text, results)
-            if renewed != text:
-                storage.write_text(page, renewed)
-    sys.stdout.write(f"{table(result)}\n{path}\n")
+    for document, text in renewed.items():
+        storage.write_text(document, text)
+    sys.stdout.write(f"{path}\n")
     return result
 
 
@@ -274,7 +274,8 @@ def requoted(text: str, results: Mapping[str, Result]) -> str:
             raise ConfigError(
                 "a document quotes a figure that no result has",
                 seen=f"{bench}/{figure}",
-                fix=f"Run `make bench NAME={bench}`, or quote another figure.",
+                fix=f"Run `make bench NAME={bench}` with all its parts, or only print its figures "
+                "by --output FOLDER.",
             )
         return f"{begin}{values[bench, figure]}{end}"
 
@@ -318,6 +319,15 @@ def table(result: Result) -> str:
         for row in rows
     )
     return "\n".join(lines)
+
+
+def _requoted_documents(root: Path, result: Result) -> dict[Path, str]:
+    """Returns the documents that change with a result, as they will be."""
+    results = read_results(results_folder(root)) | {result.bench: result}
+    pages = (root / "README.md", *sorted((root / "docs").rglob("*.md")))
+    texts = {page: storage.read_text(page) for page in pages}
+    renewed = {page: requoted(text, results) for page, text in texts.items()}
+    return {page: text for page, text in renewed.items() if text != texts[page]}
 
 
 def _without_empty_targets(values: dict[str, Any]) -> dict[str, Any]:

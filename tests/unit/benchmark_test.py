@@ -99,6 +99,16 @@ def test_publishing_renews_the_quotes_of_documents(checkout, page):
     assert text == "We reach <!-- bench:speed/ratio -->0.900<!-- /bench --> of it.\n"
 
 
+def test_a_run_of_some_parts_leaves_the_result_of_all_and_the_documents(checkout, capsys):
+    publish(checkout)
+    before = {path: path.read_bytes() for path in checkout.rglob("*.[jm][sd]*")}
+    with pytest.raises(ConfigError, match=r"speed/ratio.*--output") as raised:
+        benchmark.publish("speed", [figure(name="part")], CONDITIONS, root=checkout)
+    assert "all its parts" in str(raised.value)
+    assert {path: path.read_bytes() for path in before} == before
+    assert "part" in capsys.readouterr().out  # what was measured is shown all the same
+
+
 def test_a_trial_elsewhere_leaves_the_readme_alone(checkout, tmp_path):
     before = (checkout / "README.md").read_text()
     publish(checkout, folder=tmp_path / "trial")

@@ -16,7 +16,7 @@ from typing import Any
 
 from evaluating.behaviour import OUTCOMES, PASSING, behaviour_of, name_of, scores_of
 from evaluating.judge_server import JudgeServer
-from evaluating.settings import EvaluateBench
+from evaluating.settings import EvaluateDrill
 
 from palo import storage
 from palo.benchmark import Better, Figure, spread
@@ -36,7 +36,7 @@ _LATENCY_S = 0.05
 _POLL_S = 0.05
 
 
-def measure_drill(settings: EvaluateBench, root: Path) -> Iterator[Figure]:
+def measure_drill(settings: EvaluateDrill, root: Path) -> Iterator[Figure]:
     """Runs the job, kills it while it judges, runs it to its end, and runs it once more."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -138,19 +138,19 @@ def _figures(run: BenchRun, asked: _Asked) -> Iterator[Figure]:
             found["scores"]["by_language"][code]["value"] != one.value
             for code, one in right.items()
         )
-    yield _count("drill_answers_asked_twice", doubled, target=0.0)
-    yield _count("drill_questions_scored", scored)
+    yield _count("answers_asked_twice", doubled, target=0.0)
+    yield _count("questions_scored", scored)
     for reason, count in sorted(unscored.items()):
-        yield _count(f"drill_unscored_{reason.replace(' ', '_')}", count)
-    yield _count("drill_wrong_scores", wrong_scores, target=0.0)
-    yield _count("drill_wrong_counts_of_failures", wrong_counts, target=0.0)
-    yield _count("drill_judgments_kept_at_kill", len(asked.kept))
+        yield _count(f"unscored_{reason.replace(' ', '_')}", count)
+    yield _count("wrong_scores", wrong_scores, target=0.0)
+    yield _count("wrong_counts_of_failures", wrong_counts, target=0.0)
+    yield _count("judgments_kept_at_kill", len(asked.kept))
     names = {key: name_of(calls[key].body) for key in asked.kept}
     repeated = sum(asked.at_end[name] > asked.at_kill[name] for name in names.values())
-    yield _count("drill_asked_again_after_kill", repeated, target=0.0)
+    yield _count("asked_again_after_kill", repeated, target=0.0)
     passing = {name_of(c.body) for c in calls.values() if _judgment(c).fault in PASSING}
-    yield _count("drill_requests_of_a_third_run", asked.again.total())
-    yield _count("drill_asked_again_without_need", len(asked.again.keys() - passing), target=0.0)
+    yield _count("requests_of_a_third_run", asked.again.total())
+    yield _count("asked_again_without_need", len(asked.again.keys() - passing), target=0.0)
 
 
 def _kept_answers(run: BenchRun, model: NamedModel) -> Path:

@@ -1,4 +1,4 @@
-"""Settings of the evaluation bench."""
+"""Settings of the evaluation benches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,11 +20,6 @@ class EvaluateBench:
         batch_size: Questions that are answered at once.
         threads: Threads of the process that answers.
         repeats: Runs of each side, in turn.
-        models: NAME=SOURCE of models, as in jobs/evaluate.py, whose answers to a real bench are
-            judged by a misbehaving judge; without any, that part is left out.
-        bench: Folder of that bench, Multilingual LLaVA-Bench (In-the-Wild).
-        max_tokens: Most tokens of an answer there.
-        kill_after: Requests to the judge after which that run is killed for the first time.
         seed: Seed of questions and projector.
     """
 
@@ -38,10 +33,6 @@ class EvaluateBench:
     batch_size: int = 32
     threads: int = 1
     repeats: int = 3
-    models: tuple[str, ...] = ()
-    bench: Path = Path("shared") / "data" / "bench" / "llava-bench-itw"
-    max_tokens: int = 64
-    kill_after: int = 100
     seed: int = 0
 
     def faults(self) -> Iterator[str]:
@@ -55,12 +46,37 @@ class EvaluateBench:
             "batch_size",
             "threads",
             "repeats",
-            "max_tokens",
-            "kill_after",
         ):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
         if self.latency_s < 0:
             yield f"latency_s is {self.latency_s} but can't be negative"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateDrill:
+    """Settings of the drill: a whole run with a misbehaving judge, killed and resumed.
+
+    Attributes:
+        output: Folder of the result file; the repository's own by default.
+        models: NAME=SOURCE of the models whose answers are judged, as in jobs/evaluate.py.
+        bench: Folder of the benchmark, Multilingual LLaVA-Bench (In-the-Wild).
+        max_tokens: Most tokens of an answer.
+        kill_after: Requests to the judge after which the run is killed.
+    """
+
+    output: Path | None = None
+    models: tuple[str, ...] = ()
+    bench: Path = Path("shared") / "data" / "bench" / "llava-bench-itw"
+    max_tokens: int = 64
+    kill_after: int = 100
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        for name in ("max_tokens", "kill_after"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)} but must be at least 1"
+        if not self.models:
+            yield "models are needed: --models nano=runs/quickstart/finetune"
         if any("=" not in model for model in self.models):
             yield f"models are written NAME=SOURCE, not {', '.join(self.models)}"

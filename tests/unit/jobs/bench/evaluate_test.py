@@ -1,5 +1,7 @@
 """The evaluation bench runs, on settings that measure nothing, so that it works when needed."""
 
+import pytest
+
 from palo import benchmark
 
 _TRIAL = {
@@ -24,8 +26,15 @@ def test_it_measures_every_target(run_job_here, tmp_path):
     assert figures["answers_that_differ"].value == 0
 
 
-def test_wrong_settings_are_told(run_job_here):
-    done = run_job_here("jobs/bench/evaluate.py", "--models", "nano", "--repeats", "0")
+@pytest.mark.parametrize(
+    ("bench", "flags", "faults"),
+    [
+        ("evaluate", ["--repeats", "0"], ["repeats is 0"]),
+        ("evaluate_drill", [], ["--models nano="]),
+        ("evaluate_drill", ["--models", "nano"], ["NAME=SOURCE, not nano"]),
+    ],
+)
+def test_wrong_settings_are_told(run_job_here, bench, flags, faults):
+    done = run_job_here(f"jobs/bench/{bench}.py", *flags)
     assert done.returncode == 2
-    assert "NAME=SOURCE, not nano" in done.stderr
-    assert "repeats is 0" in done.stderr
+    assert [fault for fault in faults if fault not in done.stderr] == []
