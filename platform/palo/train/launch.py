@@ -66,7 +66,7 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
     progress.finish()
     job.stop_file.unlink(missing_ok=True)
     if training.error is not None:
-        raise _to_palo_error(job, training.error) from training.error
+        raise palo_error(job, training.error) from training.error
     if interrupted or not is_finished(job.output):
         raise KeyboardInterrupt
     return read_stage(job.output)
@@ -226,16 +226,31 @@ def _bundle(workers: WorkerSettings) -> dict[str, float]:
     return {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.use_gpu else {})
 
 
-def _to_palo_error(job: StageJob, error: Exception) -> PaloError:
-    """Finds our own error inside Ray's, or wraps what is not ours."""
-    for failure in _causes(error):
+def palo_error(job: StageJob, error: Exception) -> PaloError:
+    """Returns our own error inside Ray Train's, or one that says what happened.
+
+    Args:
+        job: The stage that ended.
+        error: An error of Ray Train.
+    """
+    from ray.exceptions import OutOfMemoryError
+
+    causes = _causes(error)
+    for failure in causes:
         if isinstance(failure, PaloError):
             return failure
+    again = f"Run the same command again to resume from the last checkpoint in {job.output}."
+    if any(isinstance(failure, OutOfMemoryError) for failure in causes):
+        return TrainingError(
+            f"stage {job.name} ended before its last step, since a machine ran out of memory",
+            seen=f"{job.config.workers.count} workers",
+            fix=f"End other programs there, or lower workers.count or token_budget. {again}",
+        )
     last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     return TrainingError(
         f"stage {job.name} ended before its last step",
         seen=textwrap.shorten(last, _MOST_SHOWN, placeholder=" ..."),
-        fix=f"Run the same command again to resume from the last checkpoint in {job.output}.",
+        fix=again,
     )
 
 

@@ -8,7 +8,7 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 from torch.distributed import DistNetworkError
 
 from palo.errors import MismatchError
-from palo.train.launch import lost_worker, worker_environment
+from palo.train.launch import lost_worker, palo_error, worker_environment
 from palo.train.stages import WorkerSettings
 
 
@@ -45,6 +45,14 @@ def test_our_own_error_counts_even_where_other_workers_lost_their_peer():
     error = caused_by(DistNetworkError("connection closed by peer"))
     error.worker_failures = {0: MismatchError("another corpus")}
     assert not lost_worker(error)
+
+
+def test_a_machine_without_memory_is_told_in_words(make_job):
+    killed = ray.exceptions.OutOfMemoryError("a long text with a link to a manual")
+    told = str(palo_error(make_job(), WorkerGroupError("one failed", worker_failures={0: killed})))
+    assert "ran out of memory" in told
+    assert "token_budget" in told
+    assert "https" not in told
 
 
 def test_cpu_workers_share_out_the_threads_and_keep_their_memory():
