@@ -124,6 +124,7 @@ _ENTRIES = (
         quotes=("«", "»"),
         digits="٠١٢٣٤٥٦٧٨٩",
         answer_wish="أجب باللغة العربية.",
+        usual_letters="يىكةأإ",
     ),
     Language(
         code="hi",

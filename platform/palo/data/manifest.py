@@ -14,7 +14,7 @@ from palo import storage
 from palo.config import from_dict, to_dict
 from palo.errors import DataError
 
-CORPUS_VERSION = 4
+CORPUS_VERSION = 5
 """Version of corpora; raised when the same sources and settings give other files or samples."""
 
 LENGTH_STEP = 64

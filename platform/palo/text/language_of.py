@@ -3,6 +3,9 @@
 The script decides, then letters that only one language of a script uses, then, among languages that
 remain, py3langid. Code, mathematics, addresses and digits don't count. Scripts are named by their
 ISO 15924 codes.
+
+A text in a script that the expected language is never written in can't be in that language,
+whichever language it is in: romanised Hindi is no Hindi. Then the script is the answer.
 """
 
 import re
@@ -58,6 +61,12 @@ _NAMES = ("", *_BLOCKS)
 _LAST = max(last for ranges in _BLOCKS.values() for _, last in ranges) + 1
 _FEWEST_LETTERS = 12
 _FEWEST_WORDS, _FIRST_CHARACTERS = 4, 200
+# That words are in the wrong script shows in fewer of them than which language they are in.
+_FEWEST_FOREIGN_WORDS = 3
+# A text with more of its own script than this mixes both, as people do who code-switch.
+_LEAST_MIXED_SHARE = 0.25
+# Words with capitals in a row are a name, as the title of a film; more of them are a headline.
+_LONGEST_NAME = 7
 # Below this an answer of py3langid is a guess; it is calibrated for short texts too.
 _LEAST_CONFIDENCE = 0.9
 # A guess that a text isn't in the expected language must be at least so sure.
@@ -68,6 +77,8 @@ _PIECES = 3
 # Urdu's own letters make up an eighth of its text, and none of Arabic's but in names.
 _LEAST_OWN_SHARE = 0.03
 _FEWEST_LETTERS_WITHOUT_OWN = 40
+# A fourth of Urdu's letters are its own or usual ones: so many letters have one of them.
+_FEWEST_LETTERS_TO_GUESS = 20
 # With its usual letters they are a quarter of Urdu's text.
 _LEAST_USUAL_SHARE = 0.06
 # Japanese text is about half kana, Chinese text has none but in names.
@@ -78,7 +89,7 @@ _WRITTEN_WITH = {"Hans": "Hani", "Hant": "Hani", "Kore": "Hang"}
 _ASIDE = CodeSpans(besides=r"(?:https?://|www\.)\S+|<[^<>]*>")
 _SIGNS_OF_ASIDE = ("`", "$", "\\", "<", "http", "www.")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_NAME = re.compile(r"\b[A-Z\u00c0-\u00de][^\W_]*")
+_NAME = re.compile(r"\b[A-Z\u00c0-\u00de][^\W_]*+(?:\s++[A-Z\u00c0-\u00de][^\W_]*+)*+")
 
 
 def letters_by_script(text: str) -> dict[str, int]:
@@ -128,8 +139,9 @@ class LanguageFinder:
                 that should be in another script don't count.
 
         Returns:
-            An ISO 639-1 code; the ISO 15924 code of a script that no known language is written in;
-            None if the text is too short to decide, or could be in the expected language.
+            An ISO 639-1 code; the ISO 15924 code of a script that the expected language isn't
+            written in, if the language is unknown or unsure; None if the text is too short to
+            decide, or could be in the expected language.
         """
         has_aside = any(sign in text for sign in _SIGNS_OF_ASIDE)
         words = _without_asides(text) if has_aside else text
@@ -137,17 +149,20 @@ class LanguageFinder:
         letters = letters_by_script(words)
         script = _main_script(letters)
         if script == "Latn" and own != "Latn":
-            words = _NAME.sub(" ", words)
+            words = _without_names(words)
             letters = letters_by_script(words)
             script = _main_script(letters)
-        if script is None or sum(letters.values()) < _FEWEST_LETTERS:
+        if script is None or _num_letters(letters) < _FEWEST_LETTERS:
             return None
         candidates = self._written.get(script)
         if candidates is None:
             return script
-        if script == "Latn" and not _has_words(words):
-            return None
-        return _among(candidates, words, letters.get(script, 0), expected)
+        found = None
+        if script != "Latn" or _has_words(words, _FEWEST_WORDS):
+            found = _among(candidates, words, letters.get(script, 0), expected)
+        if found is None and script != own and _is_foreign(words, letters, script, own):
+            return script
+        return found
 
     def guess(self, text: str, expected: str) -> str | None:
         """Returns the most likely language of a text, however short it is.
@@ -165,11 +180,13 @@ class LanguageFinder:
         words = _without_asides(text)
         letters = letters_by_script(words)
         if self._scripts[expected] != "Latn" and "Latn" in letters:
-            words = _NAME.sub(" ", words)
+            words = _without_names(words)
             letters = letters_by_script(words)
         script = _main_script(letters)
         if script is None or script not in self._written:
             return script
+        if script == "Hani" and self._scripts[expected] == "Jpan":
+            return self._guess_han(words, letters)
         candidates = self._written[script]
         own = {
             language.code: sum(
@@ -181,12 +198,24 @@ class LanguageFinder:
         best = max(own, key=lambda code: own[code], default="")
         if best and own[best] >= _LEAST_USUAL_SHARE * letters.get(script, 0):
             return best
-        left = tuple(language.code for language in candidates if language.code not in own)
+        others = [language for language in candidates if language.code not in own]
+        if expected in own and letters.get(script, 0) < _FEWEST_LETTERS_TO_GUESS:
+            others = [each for each in others if set(each.usual_letters) & set(words)]
+            if not others:
+                return None
+        left = tuple(language.code for language in others)
         if len(left) == 1:
             return left[0]
         # py3langid composes characters itself, which many marks in no order make quadratic.
         found, confidence = _identifier(left)[0].classify(normalized("NFC", words))
         return str(found) if found == expected or confidence >= _LEAST_GUESS else None
+
+    def _guess_han(self, words: str, letters: dict[str, int]) -> str | None:
+        """Tells Chinese from Japanese that is written without kana, as short answers are."""
+        if letters["Hani"] < _FEWEST_LETTERS and _is_japanese(words):
+            return None
+        written = self._written["Hani"]
+        return written[0].code if len(written) == 1 else None
 
 
 def _key(script: str) -> str:
@@ -202,9 +231,43 @@ def _without_asides(text: str) -> str:
     return " ".join([*pieces, text[end:]])
 
 
-def _has_words(words: str) -> bool:
-    found = islice(_WORD.finditer(words, 0, _FIRST_CHARACTERS), _FEWEST_WORDS)
-    return sum(1 for _ in found) == _FEWEST_WORDS
+def _without_names(words: str) -> str:
+    """Returns a text with a space in the place of words that begin with a capital."""
+    return _NAME.sub(lambda name: name[0] if len(name[0].split()) > _LONGEST_NAME else " ", words)
+
+
+def _has_words(words: str, fewest: int) -> bool:
+    found = islice(_WORD.finditer(words, 0, _FIRST_CHARACTERS), fewest)
+    return sum(1 for _ in found) == fewest
+
+
+def _num_letters(letters: dict[str, int]) -> int:
+    """Counts letters; where there is kana each counts as much as it says."""
+    if "Kana" not in letters:
+        return sum(letters.values())
+    return sum(count * _WEIGHTS.get(name, 1) for name, count in letters.items())
+
+
+def _is_foreign(words: str, letters: dict[str, int], script: str, own: str) -> bool:
+    """Returns whether a text can't be in a language, since it is in another script."""
+    if own == "Jpan":
+        if script == "Hani":  # short Japanese may do without kana
+            return False
+        num_own = letters.get("Hani", 0) + letters.get("Kana", 0)
+    else:
+        num_own = letters.get(own, 0)
+    if num_own > _LEAST_MIXED_SHARE * sum(letters.values()):
+        return False
+    return script != "Latn" or _has_words(words, _FEWEST_FOREIGN_WORDS)
+
+
+def _is_japanese(words: str) -> bool:
+    """Returns whether Japanese has all of a text's characters; simplified Chinese has others."""
+    try:
+        words.encode("cp932")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _main_script(letters: dict[str, int]) -> str | None:

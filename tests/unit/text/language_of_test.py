@@ -72,6 +72,54 @@ def test_a_book_title_in_a_hindi_answer_is_no_fault(finder):
     assert finder.find("Harry Potter And The Goblet Of Fire", "hi") is None
 
 
+ROMANISED = {
+    "ru": "krasnyy krug stoit sleva ot sinego kvadrata na belom fone",
+    "hi": "tasveer mein ek laal gola neele chaukor ke baayin taraf hai",
+    "ur": "is tasveer mein ek surkh daira neelay murabba ke saath hai",
+    "ar": "fi alsura dayira hamra ila yasar almurabba alazraq",
+    "bn": "chhobite ekti lal britto nil borgokhetrer bam dike achhe",
+    "zh": "tupian li you yi ge hongse de yuan zai lanse fangkuai zuobian",
+    "ja": "kono gazou ni wa akai maru ga aoi shikaku no hidari ni aru",
+}
+
+
+@pytest.mark.parametrize(("code", "text"), ROMANISED.items())
+@pytest.mark.parametrize("form", [str, str.capitalize, str.upper, str.title, "{}!".format])
+def test_romanised_text_is_in_no_language_of_another_script(finder, code, text, form):
+    assert finder.find(form(text), code) not in (None, code)
+
+
+@pytest.mark.parametrize("code", ["hi", "ru", "ja", "zh"])
+def test_a_language_of_another_script_needs_no_name_to_be_wrong(finder, code):
+    german = "Der Mann fährt mit dem Fahrrad am Ufer des Flusses entlang."
+    assert finder.find(german, code) not in (None, code)
+
+
+@pytest.mark.parametrize("text", ["72歳のマイケル・ヴァン", "赤いりんごです、はい"])
+def test_kana_settles_that_a_short_text_is_japanese(finder, text):
+    assert finder.find(text, "zh") == "ja"
+    assert finder.find(text, "ja") == "ja"
+
+
+def test_short_japanese_may_do_without_kana(finder):
+    assert finder.find("東京都千代田区永田町一丁目七番一号", "ja") in (None, "zh")
+    assert finder.guess("自転車", "ja") is None
+    assert finder.guess("红色的自行车", "ja") == "zh"
+    assert finder.guess("自転車", "zh") == "zh"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("تل", None), ("باب", None), ("تل أخضر بجانب البحر", "ar"), ("کتاب", "ur")]
+)
+def test_short_urdu_may_do_without_its_own_letters(finder, text, found):
+    assert finder.guess(text, "ur") == found
+
+
+def test_text_of_two_scripts_is_no_fault_of_its_speaker(finder):
+    text = "मैंने कल रात को अपने computer पर software install करके restart भी किया"
+    assert finder.find(text, "hi") in (None, "hi")
+
+
 def test_a_script_of_no_known_language_is_named(finder):
     assert finder.find("남자가 강가에서 자전거를 타고 있습니다", "ja") == "Hang"
     assert finder.find("ο άντρας κάνει ποδήλατο", "en") == "Grek"

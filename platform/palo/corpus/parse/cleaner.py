@@ -56,8 +56,9 @@ class Cleaner:
         if self._settings.other_language == "keep":
             self.counts[record.language]["other_language"] += 1
             return record
+        place = found if found in self._scripts else f"the script {found}"
         return Rejected(
-            reason=Reason.NOT_IN_LANGUAGE, detail=f"in {found}", language=record.language
+            reason=Reason.NOT_IN_LANGUAGE, detail=f"in {place}", language=record.language
         )
 
     def _in_normal_form(self, record: Record) -> Record:
