@@ -28,6 +28,9 @@ class Language:
         own_letters: Letters that no other language of its script here writes; they identify it.
         answer_wish: Asks, in the language itself, for an answer in it; in English if left empty.
         usual_letters: Letters of its everyday text that the others use in foreign names at most.
+        caption_wish: Asks, in the language itself, for a description of an image; in English if
+            left empty.
+        other_codes: Its codes in ISO 639-2 and 639-3, by which data may name it.
     """
 
     code: str
@@ -43,6 +46,8 @@ class Language:
     own_letters: str = ""
     answer_wish: str = ""
     usual_letters: str = ""
+    caption_wish: str = ""
+    other_codes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.code.isascii() and self.code.isalpha() and self.code.islower()):
@@ -68,6 +73,8 @@ _ENTRIES = (
         native_name="English",
         script="Latn",
         answer_wish="Answer in English.",
+        caption_wish="Describe this image.",
+        other_codes=("eng",),
     ),
     Language(
         code="zh",
@@ -77,6 +84,8 @@ _ENTRIES = (
         full_stop="。",
         question_mark="？",
         answer_wish="请用中文回答。",
+        caption_wish="请描述这张图片。",
+        other_codes=("zho", "chi", "cmn"),
     ),
     Language(
         code="fr",
@@ -86,6 +95,8 @@ _ENTRIES = (
         question_mark="\u00a0?",
         quotes=("«\u00a0", "\u00a0»"),
         answer_wish="Répondez en français.",
+        caption_wish="Décrivez cette image.",
+        other_codes=("fra", "fre"),
     ),
     Language(
         code="es",
@@ -94,6 +105,8 @@ _ENTRIES = (
         script="Latn",
         quotes=("«", "»"),
         answer_wish="Responde en español.",
+        caption_wish="Describe esta imagen.",
+        other_codes=("spa",),
     ),
     Language(
         code="ru",
@@ -102,6 +115,8 @@ _ENTRIES = (
         script="Cyrl",
         quotes=("«", "»"),
         answer_wish="Ответьте на русском языке.",
+        caption_wish="Опишите это изображение.",
+        other_codes=("rus",),
     ),
     Language(
         code="ja",
@@ -112,6 +127,8 @@ _ENTRIES = (
         question_mark="？",
         quotes=("「", "」"),
         answer_wish="日本語で答えてください。",
+        caption_wish="この画像を説明してください。",
+        other_codes=("jpn",),
     ),
     Language(
         code="ar",
@@ -125,6 +142,8 @@ _ENTRIES = (
         digits="٠١٢٣٤٥٦٧٨٩",
         answer_wish="أجب باللغة العربية.",
         usual_letters="يىكةأإ",
+        caption_wish="صف هذه الصورة.",
+        other_codes=("ara", "arb"),
     ),
     Language(
         code="hi",
@@ -135,6 +154,8 @@ _ENTRIES = (
         full_stop="।",
         digits="०१२३४५६७८९",
         answer_wish="हिन्दी में उत्तर दीजिए।",
+        caption_wish="इस चित्र का वर्णन कीजिए।",
+        other_codes=("hin",),
     ),
     Language(
         code="bn",
@@ -145,6 +166,8 @@ _ENTRIES = (
         full_stop="।",
         digits="০১২৩৪৫৬৭৮৯",
         answer_wish="বাংলায় উত্তর দিন।",
+        caption_wish="এই ছবিটির বর্ণনা দিন।",
+        other_codes=("ben",),
     ),
     Language(
         code="ur",
@@ -159,6 +182,8 @@ _ENTRIES = (
         own_letters="ٹڈڑںےۓہھ",
         answer_wish="اردو میں جواب دیجیے۔",
         usual_letters="یکگپچ",
+        caption_wish="اس تصویر کو بیان کیجیے۔",
+        other_codes=("urd",),
     ),
 )
 

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     PLACE_WITHOUT_IMAGE = "<image> without an image"
     IMAGE_WITHOUT_PLACE = "image without <image>"
     WRONG_IMAGE_FIELD = "image field is not a path"
+    MANY_IMAGES = "more than one image"
+    IMAGE_NOT_READ = "image in a form that isn't read"
     IMAGE_OUTSIDE = "image path leaves its folder"
     IMAGE_HOST = "image's server is not allowed"
     NO_IMAGE_FOLDER = "source has no image folder"

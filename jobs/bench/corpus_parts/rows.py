@@ -81,7 +81,7 @@ def generated_origin() -> Origin:
         language="en",
         image_folder="images",
         languages=languages.codes(),
-        names=tuple(language.name for language in languages.every()),
+        known=tuple(languages.every()),
     )
 
 

@@ -36,7 +36,7 @@ STEPS: Mapping[StepName, Step] = MappingProxyType(
     {
         "parse": Step(
             reads=(),
-            writes=("record_id", "language", "source", "licence", "image", "turns"),
+            writes=("record_id", "language", "source", "licence", "image", "turns", "system"),
             drops=(
                 Reason.NOT_UTF8,
                 Reason.NOT_JSON,
@@ -58,6 +58,8 @@ STEPS: Mapping[StepName, Step] = MappingProxyType(
                 Reason.IMAGE_WITHOUT_PLACE,
                 Reason.WRONG_PROVENANCE,
                 Reason.WRONG_IMAGE_FIELD,
+                Reason.MANY_IMAGES,
+                Reason.IMAGE_NOT_READ,
                 Reason.IMAGE_OUTSIDE,
                 Reason.IMAGE_HOST,
                 Reason.NO_IMAGE_FOLDER,

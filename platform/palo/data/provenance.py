@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from palo.data.turns import is_writable
+from palo.data.bad_row import is_writable
 
 _MOST_GATES = 256
 _MOST_CHARACTERS = 1 << 14

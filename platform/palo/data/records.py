@@ -2,28 +2,39 @@
 
 In a source one `<image>` in a user's turn is the image's place. It moves to the front of that
 turn, as LLaVA does; anywhere else the markup makes the record bad, so that nothing is trained with
-an image in an unintended place. A record whose image has no place is bad too: LLaVA would train it
-as text only.
+an image in an unintended place. An image without a place comes first, or makes the record bad, as
+its source says: LLaVA would train it as text only.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import PurePosixPath
+from typing import Literal
 
 import pyarrow as pa
 
+from palo.data.bad_row import BadRow, writable
+from palo.data.image_markup import PLACE
+from palo.data.layouts import CAPTION_KEYS, OTHER_KEYS, PAIR_KEYS, TURN_KEYS, row_turns
 from palo.data.provenance import Provenance, read_provenance
-from palo.data.turns import PLACE, BadRow, is_writable, turns_of, writable
-from palo.images.image_folder import ImagePath, host_of
+from palo.data.row_images import image_of
+from palo.data.row_language import LANGUAGE_KEYS, caption_question, row_language
+from palo.data.turns import placed_turns, said_turns
+from palo.languages import Language
 from palo.reasons import Reason
-from palo.storage import names_a_store
 from palo.text.messages import Conversation, Turn
 
 _LLAVA_ROLES = {"user": "human", "assistant": "gpt"}
 _MAX_OWN_ID = 120
-_MAX_PATH = 4096
-_TRANSLATION = "_conversation"
+_NO_IMAGES = frozenset(
+    (
+        *TURN_KEYS,
+        *(key for pair in PAIR_KEYS for key in pair),
+        *CAPTION_KEYS,
+        *OTHER_KEYS,
+        *LANGUAGE_KEYS,
+        *Provenance._fields,
+    )
+)
 
 _TURN = pa.struct(
     [
@@ -41,6 +52,7 @@ RECORD_SCHEMA = pa.schema(
         pa.field("licence", pa.string(), nullable=False),
         pa.field("image", pa.string()),
         pa.field("turns", pa.list_(_TURN), nullable=False),
+        pa.field("system", pa.string()),
         pa.field("origin_record_id", pa.string()),
         pa.field("translator", pa.string()),
         pa.field("gates", pa.map_(pa.string(), pa.string())),
@@ -59,6 +71,7 @@ class Record:
         licence: Licence of the source.
         image: Path of the image; None for text only.
         turns: Roles and texts, and the place of the image.
+        system: System text; None takes the template's own.
         origin_record_id: For a translation, the record that it was translated from.
         translator: For a translation, the name of the translator.
         gates: For a translation, results of its quality checks.
@@ -70,6 +83,7 @@ class Record:
     licence: str
     image: str | None
     turns: tuple[Turn, ...]
+    system: str | None = None
     origin_record_id: str | None = None
     translator: str | None = None
     gates: Mapping[str, str] | None = None
@@ -89,12 +103,13 @@ class Record:
             "conversations": turns,
         }
         provenance = {name: value for name in Provenance._fields if (value := getattr(self, name))}
-        return row | ({} if self.image is None else {"image": self.image}) | provenance
+        own = {"image": self.image, "system": self.system}
+        return row | {key: value for key, value in own.items() if value is not None} | provenance
 
     @property
     def conversation(self) -> Conversation:
         """The turns as the text package takes them."""
-        return Conversation(self.turns)
+        return Conversation(self.turns, self.system)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +139,9 @@ class Origin:
         allowed_hosts: Servers and buckets that a row's image may be a URI of.
         languages: Codes that are allowed. Passed, not looked up: a language that was registered at
             run time is unknown in worker processes.
-        names: English names of `languages`, in their order; PALO's rows name their language so.
+        known: What is known of these languages; other names of them are read if it is given.
+        image_place: Where an image without `<image>` goes: before the first question; or nowhere,
+            where every image must be marked.
     """
 
     source: str
@@ -133,21 +150,21 @@ class Origin:
     image_folder: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     languages: tuple[str, ...]
-    names: tuple[str, ...] = ()
+    known: tuple[Language, ...] = ()
+    image_place: Literal["first", "marked"] = "first"
 
 
 def parse_llava(row: object, origin: Origin, row_offset: str = "") -> Record | Rejected:
-    """Makes a record of a row in LLaVA's format: id, image, conversations of {from, value}.
+    """Makes a record of a row: a conversation, or a caption, and perhaps the path of an image.
 
-    The common chat format is read too: images, messages of {role, content}; content may be a list
-    of parts, each a text or the place of an image.
+    LLaVA's format is id, image, conversations of {from, value}. `palo.data.layouts` has the others.
 
     A translated row may have a provenance, see `palo.data.provenance`. In PALO's data it also has
     its turns under `{language}_conversation`, which names its language, and may be marked as
     corrupt; the repeated turns are not read.
 
     Args:
-        row: A decoded JSON value.
+        row: A decoded JSON value. A list is a conversation without anything else.
         origin: What the rows of its source have in common.
         row_offset: The row's offset in the source; becomes part of the record's id.
 
@@ -156,14 +173,16 @@ def parse_llava(row: object, origin: Origin, row_offset: str = "") -> Record | R
     """
     language = "unknown"
     try:
+        if isinstance(row, list) and row and all(isinstance(turn, dict) for turn in row):
+            row = {"conversations": row}
         if not isinstance(row, dict):
             raise BadRow(Reason.NOT_A_RECORD, type(row).__name__)
-        language = _language(row, origin)
+        language = row_language(row, origin)
         if row.get("corrupt") is True:
             raise BadRow(Reason.CORRUPT)
-        image = _image(row, origin)
-        conversations = row.get("conversations", row.get("messages"))
-        turns = turns_of(conversations, has_image=image is not None)
+        said = said_turns(row_turns(row), caption_question(language, origin.known))
+        image = image_of(row, said.named, origin, _NO_IMAGES)
+        turns = placed_turns(said, has_image=image is not None, place=origin.image_place)
         provenance = _provenance(row)
         own_id = writable(str(row.get("id", ""))[:_MAX_OWN_ID])
     except BadRow as bad:
@@ -177,6 +196,7 @@ def parse_llava(row: object, origin: Origin, row_offset: str = "") -> Record | R
         licence=origin.licence,
         image=image,
         turns=turns,
+        system=said.system,
         **provenance._asdict(),
     )
 
@@ -186,70 +206,3 @@ def _provenance(row: Mapping[str, object]) -> Provenance:
         return read_provenance(row)
     except ValueError as error:
         raise BadRow(Reason.WRONG_PROVENANCE, error) from error
-
-
-def _language(row: Mapping[str, object], origin: Origin) -> str:
-    code = row.get("language") or _translated_to(row, origin) or origin.language
-    if not isinstance(code, str) or code not in origin.languages:
-        raise BadRow(Reason.UNKNOWN_LANGUAGE, code if code is not None else "row names none")
-    return code
-
-
-def _translated_to(row: Mapping[str, object], origin: Origin) -> str | None:
-    """Returns the language that a row's `{language}_conversation` names, None if it has none."""
-    keys = [key for key in row if key.endswith(_TRANSLATION)]
-    if not keys:
-        return None
-    codes = _codes_by_name(origin.names, origin.languages)
-    found = codes.get(keys[0].removesuffix(_TRANSLATION).lower())
-    # The source's language would be a guess for a row that says something else about itself.
-    if len(keys) > 1 or found is None:
-        raise BadRow(Reason.UNKNOWN_LANGUAGE, ", ".join(keys))
-    return found
-
-
-@lru_cache(maxsize=8)
-def _codes_by_name(names: tuple[str, ...], codes: tuple[str, ...]) -> dict[str, str]:
-    return {name.lower().replace(" ", "_"): code for name, code in zip(names, codes, strict=True)}
-
-
-def _image(row: Mapping[str, object], origin: Origin) -> str | None:
-    path = row.get("image")
-    if path is None and isinstance(images := row.get("images"), list):
-        if len(images) > 1:
-            raise BadRow(Reason.WRONG_IMAGE_FIELD, f"{len(images)} images")
-        path = images[0] if images else None
-    if path is None:
-        return None
-    if isinstance(path, ImagePath):
-        return str(path)
-    if not isinstance(path, str) or not 0 < len(path) <= _MAX_PATH or "\0" in path:
-        raise BadRow(Reason.WRONG_IMAGE_FIELD, repr(path))
-    if not is_writable(path):
-        raise BadRow(Reason.WRONG_IMAGE_FIELD, repr(path))
-    if "://" in path and _is_allowed_uri(path, origin):
-        return path
-    if origin.image_folder is None:
-        raise BadRow(Reason.NO_IMAGE_FOLDER, path)
-    if _is_plain(path):
-        return f"{origin.image_folder}/{path}"
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or names_a_store(path):
-        raise BadRow(Reason.IMAGE_OUTSIDE, repr(path))
-    return f"{origin.image_folder}/{pure}"
-
-
-def _is_plain(path: str) -> bool:
-    """Tells whether a path is surely relative, without a part that leads elsewhere or nowhere."""
-    ends = path[0] not in "./" and path[-1] != "/"
-    return ends and not any(mark in path for mark in ("//", "/.", "?"))
-
-
-def _is_allowed_uri(path: str, origin: Origin) -> bool:
-    try:
-        host = host_of(path)
-    except ValueError:
-        raise BadRow(Reason.WRONG_IMAGE_FIELD, repr(path)) from None
-    if host is not None and host not in origin.allowed_hosts:
-        raise BadRow(Reason.IMAGE_HOST, host)
-    return host is not None

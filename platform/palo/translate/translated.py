@@ -100,6 +100,7 @@ class Translated:
             licence=self.source.licence,
             image=self.source.image,
             turns=tuple(Turn(turn.role, text, turn.num_images) for turn, text in pairs),
+            system=self.source.system,
             origin_record_id=self.source.record_id,
             translator=self.translator,
             gates=checks | {name: value for name, value in provenance.items() if value},
@@ -125,6 +126,7 @@ def to_row(translated: Translated) -> dict[str, Any]:
                 {"role": turn.role, "text": turn.text, "num_images": turn.num_images}
                 for turn in source.turns
             ],
+            "system": source.system,
             "origin_record_id": source.origin_record_id,
             "translator": source.translator,
             "gates": None if source.gates is None else dict(source.gates),
@@ -199,7 +201,7 @@ def _record(values: Mapping[str, Any]) -> Record:
     turns = tuple(map(_turn, values["turns"]))
     for name in ("record_id", "language", "source", "licence"):
         _text(values[name])
-    for name in ("image", "origin_record_id", "translator"):
+    for name in ("image", "system", "origin_record_id", "translator"):
         if values.get(name) is not None:
             _text(values[name])
     return Record(**{**values, "turns": turns})

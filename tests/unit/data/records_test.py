@@ -1,5 +1,6 @@
 import pytest
 
+from palo import languages
 from palo.data.records import Origin, Record, Rejected, parse_llava
 from palo.reasons import Reason
 
@@ -50,7 +51,9 @@ def test_chat_messages_are_read_too():
     assert parse_llava(row, ORIGIN) == parse_llava(make_row(), ORIGIN)
     row["messages"][0]["content"] = [{"type": "video", "video": "x"}]
     assert parse_llava(row, ORIGIN).detail == "a part is video"
-    assert parse_llava(row | {"images": ["a", "b"]}, ORIGIN).reason is Reason.WRONG_IMAGE_FIELD
+    assert parse_llava(row | {"images": ["a", "b"]}, ORIGIN).detail == "a part is video"
+    row["messages"][0]["content"] = parts
+    assert parse_llava(row | {"images": ["a", "b"]}, ORIGIN).reason is Reason.MANY_IMAGES
 
 
 def test_a_rows_own_language_wins():
@@ -99,7 +102,7 @@ GOOD = make_row()["conversations"]
         (make_row(conversations=[]), Reason.NO_TURNS),
         (make_row(conversations={"from": "human"}), Reason.NO_TURNS),
         (make_row(conversations=["Hi", "Ho"]), Reason.NO_TURNS),
-        (make_row(conversations=[turn("system", "Be"), *GOOD]), Reason.WRONG_ROLE),
+        (make_row(conversations=[*GOOD, turn("system", "Be")]), Reason.WRONG_ROLE),
         (make_row(conversations=[{"value": "Hi"}, GOOD[1]]), Reason.WRONG_ROLE),
         (make_row(conversations=[turn(["human"], "Hi"), GOOD[1]]), Reason.WRONG_ROLE),
         (make_row(conversations=GOOD[::-1]), Reason.NOT_ALTERNATING),
@@ -111,7 +114,7 @@ GOOD = make_row()["conversations"]
         (make_row(answer=" \n"), Reason.EMPTY_TURN),
         (make_row(question=""), Reason.EMPTY_TURN),
         (make_row(language="xx"), Reason.UNKNOWN_LANGUAGE),
-        (make_row(language="English"), Reason.UNKNOWN_LANGUAGE),
+        (make_row(language="German"), Reason.UNKNOWN_LANGUAGE),
         (make_row(language=["en"]), Reason.UNKNOWN_LANGUAGE),
         (make_row(translator=7), Reason.WRONG_PROVENANCE),
         (make_row(translator="\ud83d"), Reason.WRONG_PROVENANCE),
@@ -123,9 +126,9 @@ GOOD = make_row()["conversations"]
         (make_row(conversations=[*GOOD, *GOOD]), Reason.TWO_PLACES),
         (make_row(answer="see <image>"), Reason.PLACE_IN_ANSWER),
         (make_row(image=None), Reason.PLACE_WITHOUT_IMAGE),
-        (make_row(question="No place"), Reason.IMAGE_WITHOUT_PLACE),
-        (make_row(image=["a.jpg"]), Reason.WRONG_IMAGE_FIELD),
-        (make_row(image=""), Reason.WRONG_IMAGE_FIELD),
+        (make_row(image=[["a.jpg"], {"path": "b.jpg"}]), Reason.MANY_IMAGES),
+        (make_row(image=7), Reason.WRONG_IMAGE_FIELD),
+        (make_row(image=""), Reason.PLACE_WITHOUT_IMAGE),
         (make_row(image="a\0.jpg"), Reason.WRONG_IMAGE_FIELD),
         (make_row(image="\udcff.jpg"), Reason.WRONG_IMAGE_FIELD),
         (make_row(image="../../etc/passwd"), Reason.IMAGE_OUTSIDE),
@@ -165,7 +168,7 @@ PALO = Origin(
     language="en",
     image_folder="/images",
     languages=("en", "hi", "ur"),
-    names=("English", "Hindi", "Urdu"),
+    known=tuple(map(languages.get, ("en", "hi", "ur"))),
 )
 
 

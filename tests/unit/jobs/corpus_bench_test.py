@@ -25,7 +25,7 @@ ORIGIN = Origin(
     language="en",
     image_folder="images",
     languages=languages.codes(),
-    names=tuple(language.name for language in languages.every()),
+    known=tuple(languages.every()),
 )
 
 

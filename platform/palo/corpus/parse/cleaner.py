@@ -65,11 +65,13 @@ class Cleaner:
         script = self._scripts[record.language]
         texts = [normal_form(turn.text, script) for turn in record.turns]
         pairs = list(zip(record.turns, texts, strict=True))
-        num_changed = sum(turn.text != text for turn, text in pairs)
+        system = None if record.system is None else normal_form(record.system, script) or None
+        num_changed = sum(turn.text != text for turn, text in pairs) + (system != record.system)
         if not num_changed:
             return record
         self.counts[record.language]["normal_form"] += num_changed
-        return replace(record, turns=tuple(replace(turn, text=text) for turn, text in pairs))
+        turns = tuple(replace(turn, text=text) for turn, text in pairs)
+        return replace(record, turns=turns, system=system)
 
     def _language_of(self, record: Record) -> str | None:
         """Returns what most of the answers are in: all at once, or else each by itself."""

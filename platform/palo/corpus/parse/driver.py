@@ -140,7 +140,7 @@ class ParseStage:
                 image_folder=None if settings.images is None else image_root(settings.images),
                 allowed_hosts=settings.allowed_hosts,
                 languages=languages.codes(),
-                names=tuple(languages.get(code).name for code in languages.codes()),
+                known=tuple(languages.every()),
             ),
             cleaning=self._config.cleaning,
             known=tuple(languages.every()),

@@ -120,14 +120,17 @@ class RecordIndex:
         return [part - start for part, start in zip(parts, self.starts[:-1], strict=True)]
 
 
-def digest_of(language: str, turns: Sequence[Turn]) -> bytes:
-    """Returns a digest of DIGEST_BYTES of a record's language and turns, whatever its image.
+def digest_of(language: str, turns: Sequence[Turn], system: str | None = None) -> bytes:
+    """Returns a digest of DIGEST_BYTES of a record's words and language, whatever its image.
 
     Args:
         language: ISO 639-1 code.
         turns: The record's turns.
+        system: Its system text.
     """
     parts = [_length_and_bytes(language)]
+    if system is not None:
+        parts += [_length_and_bytes("system"), _length_and_bytes(system)]
     for turn in turns:
         text = turn.text.encode()
         parts += (_speaker(turn.role, turn.num_images), len(text).to_bytes(8, "little"), text)

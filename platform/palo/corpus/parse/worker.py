@@ -137,7 +137,7 @@ class _Records:
         self._num_records = 0
 
     def add(self, row_offset: int, record: Record, num_bytes: int) -> None:
-        digest = digest_of(record.language, record.turns)
+        digest = digest_of(record.language, record.turns, record.system)
         self._hash.update(f"{record.record_id}\n{record.image}\n".encode() + digest)
         self._num_records += 1
         if self._out.add(row_offset, FiledRecord(record, row_offset, digest), num_bytes):

@@ -90,7 +90,7 @@ class Source:
             image_folder=_IMAGE_FOLDER,
             allowed_hosts=self.allowed_hosts,
             languages=languages.codes(),
-            names=tuple(known.name for known in languages.every()),
+            known=tuple(languages.every()),
         )
         for split in split_source(self.path, split_bytes=sys.maxsize):
             for raw in read_split(split):

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from palo import languages
 from palo.corpus.images_step.image_files import read_image
 from palo.corpus.sources import misread, read_split, split_source
 from palo.data.records import Origin, Record, parse_llava
@@ -13,7 +14,8 @@ from palo.errors import DataError, ImageError, StorageError
 from palo.images.preprocessing import ImageLimits
 from palo.reasons import Reason
 
-ORIGIN = Origin(source="hub", language="en", languages=("en", "hi"), names=("English", "Hindi"))
+KNOWN = (languages.get("en"), languages.get("hi"))
+ORIGIN = Origin(source="hub", language="en", languages=("en", "hi"), known=KNOWN)
 IMAGES = [bytes([n]) * (10 + n) for n in range(25)]
 TURN = pa.struct({"from": pa.string(), "value": pa.string()})
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -112,7 +114,7 @@ def test_messages_with_a_list_of_images_and_parts(tmp_path):
     one, two, none = records_of(path)
     assert one.turns[0].text == "What?"
     assert images_of([one], tmp_path) == IMAGES[:1]
-    assert (two.reason, two.detail) == (Reason.WRONG_IMAGE_FIELD, "2 images")
+    assert (two.reason, two.detail) == (Reason.MANY_IMAGES, "2 images")
     assert none.reason is Reason.PLACE_WITHOUT_IMAGE
 
 
