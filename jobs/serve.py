@@ -5,7 +5,6 @@ its run's folder. `--help` lists what can be changed.
 """
 
 import dataclasses
-import signal
 import socket
 import sys
 import time
@@ -72,6 +71,7 @@ def main(arguments: list[str]) -> None:
     config.check(job)
     _require_free(job.access.host, job.port)
     folders = job.models or (newest_run(lasting_path(_RUNS)),)
+    _require_models(folders)
     key_file = lasting_path(job.access.key_file).resolve()
     access = dataclasses.replace(job.access, key_file=key_file)
     # Clients wait for an endpoint, so it is no background work.
@@ -96,6 +96,18 @@ def _require_free(host: str, port: int) -> None:
                 seen=f"{host}:{port}, {error.strerror}",
                 fix="Choose another port with --port.",
             ) from error
+
+
+def _require_models(folders: Sequence[Path]) -> None:
+    """Checks the folders before Ray is started.
+
+    Raises:
+        DataError: If a folder holds no finished model, or a pretrained part is missing.
+    """
+    from palo.checkpoint.finished import describe_stage, stage_folder
+
+    for folder in folders:
+        describe_stage(stage_folder(folder.resolve())).parts.require()
 
 
 def newest_run(runs: Path) -> Path:
@@ -123,7 +135,6 @@ def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
     from palo.serve.application import application
     from palo.serve.running import run_application
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = _settings(job, folders)
     key = None if job.access.no_keys else renew_key(job.access.key_file, _KEY_NAME)[0]
     names = ", ".join(source.name for source in settings.models)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from palo import config, storage
 from palo.errors import ConfigError, PaloError
+from palo.ray_start import EXIT_INTERRUPTED
 from palo.terminal import one_line
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _EXIT_ERROR = 2
-_EXIT_INTERRUPTED = 130
 
 
 def run_job(main: Callable[[list[str]], None]) -> NoReturn:
@@ -42,7 +42,7 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
         sys.exit(_EXIT_ERROR)
     except KeyboardInterrupt:
         print("stopped; run the same command again to resume", file=sys.stderr, flush=True)
-        sys.exit(_EXIT_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)
 
 

@@ -1,18 +1,17 @@
 """The Ray of a job: the running cluster if there is one, else a private Ray on this machine."""
 
 import json
-import logging
 import os
 import secrets
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
-from palo.errors import ResourceError
+from palo.errors import ConfigError, ResourceError
+from palo.ray_start import be_patient, cluster_ray, private_ray, unreachable
 
 _OBJECT_STORE_BYTES = 300 << 20
 _ANSWER_TIMEOUT_S = 5.0
@@ -32,9 +31,6 @@ _QUIET = {
     # Ray's core reports each actor pool of Ray Data as an error, for a restart that may fail.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    # On a busy machine Ray Serve's proxy needs more than the usual seconds to start and to answer.
-    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
-    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -54,7 +50,8 @@ def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Ite
     A private Ray has a fresh token of its own, so that neither an old token on this machine nor
     anybody else on it matters, listens on the loopback interface alone, keeps its sockets, logs and
     spilled objects in a folder that no other user may enter, and has no dashboard. It is shut down
-    at the end; its folder stays only if the block failed, for the logs in it.
+    at the end; its folder stays only if the block failed, for the logs in it. On a busy machine it
+    is waited for, and started again.
 
     Args:
         num_cpus: Logical CPUs of a private Ray; the machine's own number by default.
@@ -62,14 +59,16 @@ def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Ite
             whoever works at it.
 
     Raises:
-        ResourceError: If the cluster of `RAY_ADDRESS` can't be reached.
+        ConfigError: If `RAY_ADDRESS` is no address of a cluster.
+        ResourceError: If the cluster of `RAY_ADDRESS` can't be reached, or Ray doesn't start.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    be_patient()
     keep_extensions_apart()
     if shutil.which("nvidia-smi") is None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns wherever it is loaded
-    address = os.environ.get("RAY_ADDRESS")
+    address = _cluster_address()
     if address is None and "ray" not in sys.modules:
         keep_ray_private()
         if niceness is not None:
@@ -80,23 +79,32 @@ def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Ite
 
     if ray.is_initialized():
         yield
-        return
-    with _private_folder() if address is None else nullcontext() as folder:
-        settings = _private_settings(num_cpus, folder) if folder else _cluster_settings()
-        try:
-            ray.init(
-                address=address or "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **settings,
-            )
-        except (ConnectionError, RuntimeError) as error:
-            raise _unreachable(address or "a private Ray", error) from error
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        try:
+    elif address is None:
+        with private_ray(_private_settings(num_cpus)):
             yield
-        finally:
-            ray.shutdown()
+    else:
+        with cluster_ray(address, _cluster_settings()):
+            yield
+
+
+def _cluster_address() -> str | None:
+    """Returns the address of the cluster to join; None for a private Ray.
+
+    Raises:
+        ConfigError: If RAY_ADDRESS is the address of something else.
+    """
+    address = os.environ.get("RAY_ADDRESS", "").strip()
+    if address in ("", "local"):
+        return None
+    scheme, found, _ = address.partition("://")
+    if found and scheme != "ray":
+        raise ConfigError(
+            "RAY_ADDRESS is no address of a Ray cluster",
+            seen=address,
+            fix="Write host:port with the port of `ray start` (6379), or unset it for a private "
+            "Ray. A dashboard's address (http) is for `ray job submit --address`.",
+        )
+    return address
 
 
 def keep_ray_private() -> None:
@@ -149,16 +157,8 @@ def _require_answer(address: str) -> None:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_TIMEOUT_S).close()
-    except OSError as error:
-        raise _unreachable(address, error) from error
-
-
-def _unreachable(address: str, error: Exception) -> ResourceError:
-    return ResourceError(
-        "can't start or reach Ray",
-        seen=f"{address}: {error}",
-        fix="Check RAY_ADDRESS and `ray status`, or unset RAY_ADDRESS for a private Ray.",
-    )
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise unreachable(address, error) from error
 
 
 def lasting_path(path: Path) -> Path:
@@ -189,22 +189,9 @@ def _cluster_settings() -> dict[str, object]:
     )
 
 
-def _private_settings(num_cpus: int | None, folder: Path) -> dict[str, object]:
+def _private_settings(num_cpus: int | None) -> dict[str, object]:
     return {
         "num_cpus": num_cpus or os.cpu_count(),
         "include_dashboard": False,
         "object_store_memory": _OBJECT_STORE_BYTES,
-        "_temp_dir": str(folder / "ray"),
     }
-
-
-@contextmanager
-def _private_folder() -> Iterator[Path]:
-    """Makes a folder that is this user's alone; Ray opens all below it to everybody.
-
-    Sockets lie in it, whose paths may have 107 bytes: its own stays short.
-    """
-    place = os.environ.get("RAY_TMPDIR")
-    folder = Path(tempfile.mkdtemp(prefix="palo-ray-", dir=place))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)  # what a dying process still writes may stay

@@ -32,6 +32,7 @@ _MORE = {
     "palo.text.language_of": "translate",
     "palo.metrics.chrf": "evaluate",
     "palo.session": "model",
+    "palo.ray_start": "model",
     "palo.ray_errors": "model",
 }
 # In no extra: for environments that have them.

@@ -49,6 +49,12 @@ def test_a_port_that_is_taken_is_told():
             main(["--port", str(taken.getsockname()[1])])
 
 
+def test_a_folder_without_a_model_is_told_before_ray_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("jobs.serve.ray_session", lambda **_: pytest.fail("Ray was started"))
+    with pytest.raises(DataError, match=r"no finished model here: .*/nope\. Train one"):
+        main([str(tmp_path / "nope"), "--port", "59321"])
+
+
 @pytest.fixture
 def page_of(monkeypatch, tmp_path):
     """Runs the page of a job beside an endpoint that isn't there; returns its settings."""
