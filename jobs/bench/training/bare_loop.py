@@ -16,7 +16,7 @@ import torch
 from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Batch, PackLoader
 from palo.train.engine import parameter_groups, trainable_parameters
-from palo.train.launch import worker_environment
+from palo.train.launch import compute_on_cpu, worker_environment
 from palo.train.loop import token_losses
 from palo.train.stages import StageJob
 from palo.train.worker import build_model, make_plan
@@ -66,7 +66,8 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 def _serve(end: Connection, job: StageJob, rank: int) -> None:
     stage = job.config
     device = torch.device("cuda", rank) if stage.workers.use_gpu else torch.device("cpu")
-    torch.set_num_threads(1)
+    if not stage.workers.use_gpu:
+        compute_on_cpu(stage.workers)
     model = build_model(job.parts, stage, None).to(device).train()
     batches = _batches(job, rank, model.config.tokens_per_image, device)
     groups = parameter_groups(trainable_parameters(model).items(), stage.optimizer)

@@ -1,3 +1,5 @@
+import threading
+
 import ray.exceptions
 import torch
 from ray.train.v2._internal.exceptions import (
@@ -8,7 +10,7 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 from torch.distributed import DistNetworkError
 
 from palo.errors import MismatchError
-from palo.train.launch import lost_worker, palo_error, worker_environment
+from palo.train.launch import compute_on_cpu, lost_worker, palo_error, worker_environment
 from palo.train.stages import WorkerSettings
 
 
@@ -60,3 +62,20 @@ def test_cpu_workers_share_out_the_threads_and_keep_their_memory():
     assert worker_environment(WorkerSettings(cpus=2.0))["OMP_NUM_THREADS"] == "2"
     assert worker_environment(WorkerSettings(cpus=0.5))["OMP_NUM_THREADS"] == "1"
     assert worker_environment(WorkerSettings(use_gpu=True)) == {}
+
+
+def test_numbers_too_small_for_full_speed_are_zero_in_every_thread_of_a_cpu_worker():
+    results = []
+
+    def work():
+        compute_on_cpu(WorkerSettings(cpus=2.0))
+        tiny = torch.full((1 << 20,), 1e-30)
+        results.append(float((tiny * 1e-10).max()))
+
+    before = torch.get_num_threads()
+    worker = threading.Thread(target=work)  # the setting belongs to a thread, not to the process
+    worker.start()
+    worker.join()
+    torch.set_num_threads(before)
+    assert float((torch.full((1,), 1e-30) * 1e-10).max()) > 0
+    assert results == [0.0]
