@@ -1,10 +1,8 @@
-# Each target does its own set-up: a virtual environment from the lock file, and DeepSpeed's
-# compiled communication kernel, which would otherwise cost the first run a minute and a half.
+# Each target does its own set-up: a virtual environment from the lock file.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-WARM   := .cache/.warm
 MINI   := $(VENV)/.mini
 TOOLS  := .cache/tools
 CHROME := .cache/.chromium
@@ -20,7 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: setup finetune mini serve translate review test docs bench lint types lock sbom audit clean FORCE
 .DELETE_ON_ERROR:
 
-setup: $(READY) $(WARM)
+setup: $(READY)
 
 # Everything for development, or what some rooms need: `make setup EXTRAS="serve review"`.
 # PyTorch's CPU build is taken where pip knows it (from PyTorch's CPU index or a folder of wheels),
@@ -28,11 +26,6 @@ setup: $(READY) $(WARM)
 $(READY): requirements.lock pyproject.toml $(INSTALL) $(if $(EXTRAS),FORCE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(INSTALL) $(EXTRAS) $(if $(TORCH),--torch $(TORCH))
-	@touch $@
-
-$(WARM): $(READY)
-	@mkdir -p $(@D)
-	$(if $(EXTRAS),$(if $(filter train,$(EXTRAS)),,@: )) $(BIN)/python -m palo.train.warm_up
 	@touch $@
 
 finetune: setup
