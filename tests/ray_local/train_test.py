@@ -40,8 +40,9 @@ def plain_losses(make_job):
         ZeroSettings(stage=2),
         ZeroSettings(stage=3, persistence_threshold=0),
         ZeroSettings(stage=3, partition_at_load=True),
+        ZeroSettings(stage=3, whole_blocks=True),
     ],
-    ids=["zero2", "zero3", "zero3-partitioned-at-load"],
+    ids=["zero2", "zero3", "zero3-partitioned-at-load", "zero3-whole-blocks"],
 )
 def test_two_zero_workers_equal_one_plain_process(make_job, plain_losses, zero):
     job = make_job(epochs=2, zero=zero)

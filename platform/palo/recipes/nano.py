@@ -7,10 +7,11 @@ from palo.checkpoint.parts import ModelParts
 from palo.model.lora import LoraSettings
 from palo.recipes.recipe import DataSettings, Recipe
 from palo.scenes.corpus import SceneCorpusConfig
-from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings
+from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, ZeroSettings
 
 BASE = Path(palo.__file__).parent / "scenes" / "nano_base"
 _SCENES = Path("scenes")
+_ZERO = ZeroSettings(whole_blocks=True)
 _BETAS = (0.9, 0.98)  # a run of a few hundred steps has no time for a longer memory
 
 
@@ -42,6 +43,7 @@ def nano() -> Recipe:
             global_batch=64,
             token_budget=8192,
             dtype="float32",
+            zero=_ZERO,
             workers=workers,
             checkpoint_every=50,
         ),
@@ -56,6 +58,7 @@ def nano() -> Recipe:
             token_budget=8192,
             epochs=2,
             dtype="float32",
+            zero=_ZERO,
             workers=workers,
             checkpoint_every=50,
         ),

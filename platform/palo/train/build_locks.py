@@ -1,20 +1,14 @@
-"""Compilation of DeepSpeed's communication kernel, and stale locks of torch's extensions.
-
-`python -m palo.train.warm_up` compiles the kernel once, so that no training waits a minute for it;
-`make setup` runs it. It needs a C++ compiler.
+"""Stale locks of torch's extensions, such as DeepSpeed's optimizer for offloaded states.
 
 torch compiles and loads an extension under a lock file, and waits for that file without end. A
 process that is killed meanwhile leaves it behind, and every later one would hang.
 """
 
 import os
-import sys
 import time
 from pathlib import Path
 
 import psutil
-
-from palo.session import keep_extensions_apart
 
 _SECOND_LOOK_S = 0.3
 
@@ -54,24 +48,3 @@ def _unheld(locks: set[Path]) -> set[Path]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue  # ended meanwhile, or of another user, with extensions of their own
     return {path for path in locks if str(path.resolve()) not in held}
-
-
-def main() -> int:
-    """Builds the kernel for CPU workers; a machine with GPUs needs none."""
-    os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    keep_extensions_apart()
-    import torch
-
-    if torch.cuda.is_available():
-        return 0
-    for lock in free_build_locks():
-        print(f"{lock} was left by a process that was killed: removed", flush=True)
-    print("Compiling DeepSpeed's communication kernel (once, about a minute) ...", flush=True)
-    from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder
-
-    ShareMemCommBuilder().load(verbose=False)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

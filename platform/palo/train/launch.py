@@ -10,6 +10,7 @@ from palo import config, storage
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import PaloError, ResourceError, TrainingError
 from palo.session import keep_extensions_apart
+from palo.train.build_locks import free_build_locks
 from palo.train.eval_callback import EvalCallback
 from palo.train.progress import TrainingProgress
 from palo.train.stages import StageJob, WorkerSettings
@@ -185,19 +186,16 @@ def worker_main(settings: dict[str, Any]) -> None:
         settings: `job` as JSON values, and `callback`.
     """
     keep_extensions_apart()  # on a cluster a worker doesn't have the settings of the job's process
-    import deepspeed
-
-    from palo.train.warm_up import free_build_locks
     from palo.train.worker import train_stage
-    from palo.train.zero_engine import ZeroEngine
+    from palo.train.zero_engine import ZeroEngine, join_workers
 
     job = config.from_dict(StageJob, settings["job"])
     workers = job.config.workers
     if not workers.use_gpu:
         compute_on_cpu(workers)
+    if job.config.zero.offload:
         free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
-    # Ray has made the process group; DeepSpeed wraps it.
-    deepspeed.init_distributed(dist_backend="nccl" if workers.use_gpu else "gloo")
+    join_workers("nccl" if workers.use_gpu else "gloo")
     train_stage(job, ZeroEngine, settings["callback"])
 
 

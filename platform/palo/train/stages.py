@@ -11,6 +11,7 @@ from palo.model.lora import LoraSettings
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
 _NEVER = 10**9
+_BLOCK = "transformers.models.llama.modeling_llama.LlamaDecoderLayer"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +57,8 @@ class ZeroSettings:
         persistence_threshold: Parameters with fewer elements stay whole on every worker.
         bucket_elements: Elements per collective operation.
         live_parameters: Elements that may be gathered at once.
+        whole_blocks: Gather the parameters of a transformer block together, not of each of its
+            modules: quicker where blocks are small. Only for stage 3.
     """
 
     stage: Literal[1, 2, 3] = 3
@@ -64,11 +67,13 @@ class ZeroSettings:
     persistence_threshold: int = 100_000
     bucket_elements: int = 50_000_000
     live_parameters: int = 1_000_000_000
+    whole_blocks: bool = False
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
-        if self.partition_at_load and self.stage != 3:
-            yield f"partition_at_load needs stage 3, not {self.stage}"
+        for name in ("partition_at_load", "whole_blocks"):
+            if getattr(self, name) and self.stage != 3:
+                yield f"{name} needs stage 3, not {self.stage}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,6 +214,8 @@ def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
             "stage3_max_live_parameters": stage.zero.live_parameters,
             "stage3_max_reuse_distance": stage.zero.live_parameters,
         }
+    if stage.zero.whole_blocks:
+        zero["leaf_module"] = {"classes": [_BLOCK]}
     if stage.zero.offload:
         zero["offload_optimizer"] = {"device": "cpu"}
         if stage.zero.stage == 3:

@@ -4,6 +4,7 @@ from typing import Any
 
 import deepspeed
 import torch
+from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder
 from deepspeed.utils import (
     safe_get_full_fp32_param,
     safe_get_full_optimizer_state,
@@ -17,6 +18,18 @@ from palo.train.engine import parameter_groups, trainable_parameters
 from palo.train.stages import StageConfig, deepspeed_config
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def join_workers(backend: str) -> None:
+    """Has DeepSpeed take over the process group that Ray has made.
+
+    Args:
+        backend: "nccl" or "gloo".
+    """
+    # A kernel for tensor-parallel inference, which training never calls. DeepSpeed would compile
+    # it for a minute on each machine, with a compiler that the machine may lack.
+    deepspeed.ops.__compatible_ops__[ShareMemCommBuilder.NAME] = False
+    deepspeed.init_distributed(dist_backend=backend)
 
 
 class ZeroEngine:
@@ -43,6 +56,8 @@ class ZeroEngine:
         # DeepSpeed links the moments of all groups after the first group's first step, when those
         # of the other groups don't exist yet: without this they could never be gathered.
         self._create_optimizer_state(num_steps=0)
+        if self._stage == 3:
+            self._gather_only_what_learns()
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
         """See TrainEngine.backward.
@@ -104,6 +119,14 @@ class ZeroEngine:
             with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0):
                 if self._stage < 3 or self.rank == 0:
                     parameter.data.copy_(state.weight)
+
+    def _gather_only_what_learns(self) -> None:
+        """Leaves frozen parameters out of what DeepSpeed gathers after each step.
+
+        It gathers one by one all that stay whole on every worker, even those that never change.
+        """
+        kept = self.module.optimizer.persistent_parameters
+        kept[:] = [parameter for parameter in kept if parameter.requires_grad]
 
     def _create_optimizer_state(self, num_steps: int) -> None:
         """Makes the moments that AdamW would only create at its first step."""

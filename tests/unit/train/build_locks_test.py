@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from palo.train.warm_up import free_build_locks
+from palo.train.build_locks import free_build_locks
 
 _HOLD = """
 import os, sys
