@@ -19,6 +19,9 @@ class APIErrorCode(StrEnum):
     MODEL_NOT_FOUND = "model_not_found"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     INVALID_REQUEST = "invalid_request"
+    UNKNOWN_PATH = "unknown_path"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     URL_TOO_LONG = "url_too_long"
     HEADERS_TOO_LARGE = "headers_too_large"
     BODY_TOO_LARGE = "body_too_large"
@@ -47,6 +50,9 @@ _STATUS = {
     APIErrorCode.RATE_LIMIT_EXCEEDED: 429,
     APIErrorCode.OVERLOADED: 503,
     APIErrorCode.MODEL_NOT_FOUND: 404,
+    APIErrorCode.UNKNOWN_PATH: 404,
+    APIErrorCode.METHOD_NOT_ALLOWED: 405,
+    APIErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     APIErrorCode.URL_TOO_LONG: 414,
     APIErrorCode.HEADERS_TOO_LARGE: 431,
     APIErrorCode.BODY_TOO_LARGE: 413,
@@ -59,6 +65,8 @@ _TYPE = {
     APIErrorCode.RATE_LIMIT_EXCEEDED: "rate_limit_error",
     APIErrorCode.OVERLOADED: "overloaded_error",
 }
+# Every 401 names a way to authenticate; browsers open no dialog for this one.
+_CHALLENGE = 'Bearer realm="api"'
 
 
 class APIError(PaloError):
@@ -71,6 +79,7 @@ class APIError(PaloError):
         code: The error's code.
         param: Path of the field at fault, as `messages[0].content[1].image_url`.
         retry_after_s: Seconds until another try is sensible; None if it never is.
+        allow: The methods of the path, for `METHOD_NOT_ALLOWED`.
     """
 
     def __init__(
@@ -82,11 +91,13 @@ class APIError(PaloError):
         code: APIErrorCode = APIErrorCode.INTERNAL,
         param: str | None = None,
         retry_after_s: float | None = None,
+        allow: tuple[str, ...] = (),
     ) -> None:
         super().__init__(fact, seen=seen, fix=fix)
         self.code = code
         self.param = param
         self.retry_after_s = retry_after_s
+        self.allow = allow
 
     @property
     def message(self) -> str:
@@ -109,6 +120,11 @@ class APIError(PaloError):
 
     def headers(self) -> dict[str, str]:
         """Returns the response's own headers."""
-        if self.retry_after_s is None:
-            return {}
-        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
+        headers = {}
+        if self.retry_after_s is not None:
+            headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_s)))
+        if self.code is APIErrorCode.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(self.allow)
+        if self.code is APIErrorCode.INVALID_API_KEY:
+            headers["WWW-Authenticate"] = _CHALLENGE
+        return headers

@@ -79,7 +79,7 @@ def stranger(client: TestClient) -> TestClient:
 
 # Requests and routes.
 
-_OPEN = {"/healthz"}
+_OPEN = {"/health", "/healthz"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PALO")
 _OTHERS_ROUTES = (
     "/tokenize", "/detokenize", "/pooling", "/invocations", "/v1/completions", "/v1/responses",

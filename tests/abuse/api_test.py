@@ -205,20 +205,20 @@ def test_wrong_values_are_refused_at_the_first(endpoint, body):
 
 
 def test_text_is_bounded_before_it_is_parsed(endpoint, monkeypatch):
-    monkeypatch.setattr("palo.serve.protocol.chat_request.from_json", lambda *_, **__: 1 // 0)
-    assert refused(ask(endpoint(), "a" * 2_000_000)) == (413, "body_too_large")
+    monkeypatch.setattr("palo.serve.protocol.json_body.from_json", lambda *_, **__: 1 // 0)
+    assert refused(ask(endpoint(), "a" * 2_000_000)) == (400, "context_length_exceeded")
 
 
 def test_large_images_never_meet_the_parser(endpoint, monkeypatch):
-    from palo.serve.protocol import chat_request
+    from palo.serve.protocol import json_body
 
-    lengths, parse = [], chat_request.from_json
+    lengths, parse = [], json_body.from_json
 
     def parsed(body, **options):
         lengths.append(len(body))
         return parse(body, **options)
 
-    monkeypatch.setattr(chat_request, "from_json", parsed)
+    monkeypatch.setattr(json_body, "from_json", parsed)
     model = Played()
     url = "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 12_000).decode()
     image = {"type": "image_url", "image_url": {"url": url}}

@@ -35,6 +35,13 @@ def test_a_refusal_becomes_a_body_of_openai():
     assert APIError("too slow", code=APIErrorCode.TIMEOUT).headers() == {}
 
 
+def test_a_401_names_the_way_to_authenticate_and_a_405_the_methods():
+    wrong_key = APIError("unknown", code=APIErrorCode.INVALID_API_KEY)
+    assert wrong_key.headers()["WWW-Authenticate"].startswith("Bearer ")
+    wrong_method = APIError("no", code=APIErrorCode.METHOD_NOT_ALLOWED, allow=("GET", "HEAD"))
+    assert wrong_method.headers() == {"Allow": "GET, HEAD"}
+
+
 def test_a_refusal_survives_pickling():
     refusal = APIError(
         "slow", code=APIErrorCode.RATE_LIMIT_EXCEEDED, seen="x", param="n", retry_after_s=3

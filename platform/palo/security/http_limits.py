@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palo.api_errors import APIError, APIErrorCode
 
-API_PATHS = ("/v1/", "/metrics", "/healthz")
+API_PATHS = ("/v1/", "/metrics", "/health")
 """Prefixes of the API's paths; all others belong to a page."""
 
 _MESSAGE_TOO_BIG = 1009
@@ -80,6 +80,25 @@ class HeadLimit:
         elif scope["type"] == "websocket" and _is_long(scope, self._bounds):
             await send({"type": "websocket.close", "code": _MESSAGE_TOO_BIG})
             return
+        await self._app(scope, receive, send)
+
+
+class SlashlessPath:
+    """ASGI middleware that takes a path with a slash at its end as the one without.
+
+    A redirect would name the address behind a proxy, and some clients don't follow it with a body.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        if scope["type"] == "http" and len(path := scope["path"]) > 1 and path.endswith("/"):
+            scope = {**scope, "path": path.removesuffix("/")}
         await self._app(scope, receive, send)
 
 

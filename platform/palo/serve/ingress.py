@@ -3,10 +3,12 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -14,9 +16,13 @@ from starlette.responses import RedirectResponse, Response
 from palo.api_errors import APIError, APIErrorCode
 from palo.observability.boundary import Boundary
 from palo.security.access import LoopbackOnly
-from palo.security.http_limits import BodyBounds, BodyLimit, HeadLimit
+from palo.security.http_limits import BodyBounds, BodyLimit, HeadLimit, SlashlessPath
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.protocol.bodies import model_body, models_body
+from palo.serve.protocol.paths import unknown_path, wrong_method
+
+_READ = ["GET", "HEAD"]
+_MODEL_PATH = "/v1/models/{name:path}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,46 +47,27 @@ def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
         handler: Handler of chat completions.
         settings: Settings of the middleware.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    started = int(time.time())
+    # Redirects would name the address behind a proxy; `SlashlessPath` makes them needless.
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    _add_models(app, handler)
+    _add_operations(app, handler)
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
         return await handler.chat(request, request.state.request_id)
 
-    @app.get("/v1/models")
-    async def models(request: Request) -> Response:
-        handler.require_key(request)
-        return _json(models_body(handler.models, started))
-
-    @app.get("/v1/models/{name:path}")
-    async def model(request: Request, name: str) -> Response:
-        handler.require_key(request)
-        if name not in handler.models:
-            raise APIError(
-                "there is no such model here", param="model", code=APIErrorCode.MODEL_NOT_FOUND
-            )
-        return _json(model_body(name, started))
-
-    @app.get("/healthz")
-    async def health() -> Response:
-        return _json({"status": "ok"})
-
-    @app.get("/metrics")
-    async def metrics(request: Request) -> Response:
-        handler.require_key(request)
-        text, media_type = handler.metrics.exposition()
-        return Response(text, media_type=media_type)
+    served = {route.path for route in app.routes if isinstance(route, APIRoute)} - {_MODEL_PATH}
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        fact = "there is no such path or method here"
-        body = APIError(fact, code=APIErrorCode.INVALID_REQUEST).body(request.state.request_id)
-        return _json(body, error.status_code)
+        method, path = request.method, request.scope["path"]
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            raise wrong_method(method, path, tuple((error.headers or {})["Allow"].split(", ")))
+        raise unknown_path(method, path, served)
 
     if (page_path := settings.page_path) is not None:
 
-        @app.get("/")
+        @app.api_route("/", methods=_READ)
         async def page() -> Response:
             return RedirectResponse(page_path)
 
@@ -89,8 +76,40 @@ def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
     if not handler.requires_keys:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(HeadLimit)
+    app.add_middleware(SlashlessPath)
     app.add_middleware(Boundary, behind_proxy=settings.behind_proxy)
     return app
+
+
+def _add_models(app: FastAPI, handler: ChatHandler) -> None:
+    started = int(time.time())
+
+    @app.api_route("/v1/models", methods=_READ)
+    async def models(request: Request) -> Response:
+        handler.require_key(request)
+        return _json(models_body(handler.models, started))
+
+    @app.api_route(_MODEL_PATH, methods=_READ)
+    async def model(request: Request, name: str) -> Response:
+        handler.require_key(request)
+        if name not in handler.models:
+            raise APIError(
+                "there is no such model here", param="model", code=APIErrorCode.MODEL_NOT_FOUND
+            )
+        return _json(model_body(name, started))
+
+
+def _add_operations(app: FastAPI, handler: ChatHandler) -> None:
+    @app.api_route("/health", methods=_READ)
+    @app.api_route("/healthz", methods=_READ)
+    async def health() -> Response:
+        return _json({"status": "ok"})
+
+    @app.api_route("/metrics", methods=_READ)
+    async def metrics(request: Request) -> Response:
+        handler.require_key(request)
+        text, media_type = handler.metrics.exposition()
+        return Response(text, media_type=media_type)
 
 
 def _json(values: Mapping[str, Any], status: int = 200) -> Response:

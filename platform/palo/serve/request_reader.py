@@ -30,6 +30,7 @@ from palo.text.messages import Conversation
 
 _SHORT_BYTES = 16 << 10
 _NUM_THREADS = 2
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +86,7 @@ class RequestReader:
         Raises:
             APIError: If it is invalid, or beyond a bound.
         """
+        _require_json(request)
         data = await _read_body(request, self._bodies.max_bytes)
         parse = partial(self._parse, data)
         if len(data) <= _SHORT_BYTES:
@@ -150,6 +152,26 @@ class RequestReader:
             )
 
 
+def _require_json(request: Request) -> None:
+    """Rejects a body that says that it is something else; clients may leave it unsaid."""
+    media_type = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+    if media_type not in ("", _JSON):
+        raise APIError(
+            "a request is JSON",
+            seen=media_type[:80],
+            fix=f"Send it with Content-Type: {_JSON}.",
+            code=APIErrorCode.UNSUPPORTED_MEDIA_TYPE,
+        )
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise APIError(
+            "a compressed body isn't unpacked here",
+            seen=encoding[:80],
+            fix="Send it without Content-Encoding.",
+            code=APIErrorCode.UNSUPPORTED_MEDIA_TYPE,
+        )
+
+
 async def _read_body(request: Request, max_bytes: int) -> bytes | bytearray:
     """Returns a body, writing each part to a preallocated buffer.
 
@@ -190,5 +212,5 @@ def _require_images_alone(separated: SeparatedBody, references: Sequence[ImageRe
             "a text of the request is too long",
             fix="Send a data: URL as the image_url of an image.",
             param="messages",
-            code=APIErrorCode.INVALID_REQUEST,
+            code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED,
         )

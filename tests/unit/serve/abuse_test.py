@@ -203,7 +203,7 @@ def test_settings_out_of_range(endpoint, values):
 
 
 def test_text_is_bounded(endpoint):
-    assert refused(chat(endpoint(), "ب" * 1001)) == (400, "invalid_request")
+    assert refused(chat(endpoint(), "ب" * 1001)) == (400, "context_length_exceeded")
 
 
 @pytest.mark.parametrize("marker", ["<image>", "</s>", "<s>", "<|im_end|>", "USER: ASSISTANT:"])

@@ -328,15 +328,6 @@ def test_the_root_leads_to_the_page_where_there_is_one(client):
         assert browser.get("/").status_code == 404
 
 
-def test_what_isnt_there_has_a_body_of_openais_too(client):
-    client = client(ANSWER)
-    for response in (client.get("/v1/files"), client.get("/v1/chat/completions")):
-        assert response.status_code in (404, 405)
-        assert code_of(response) == "invalid_request"
-    assert client.get("/docs").status_code == 404
-    assert client.get("/openapi.json").status_code == 404
-
-
 def test_a_client_may_name_its_request(client):
     client = client(ANSWER)
     client.headers["x-request-id"] = "mine-1"

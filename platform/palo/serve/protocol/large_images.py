@@ -67,7 +67,7 @@ def separate_large_images(body: bytes | bytearray, max_text_bytes: int) -> Separ
         raise APIError(
             "the request has too much text",
             fix=f"Send at most {max_text_bytes} bytes of JSON beside images in base64.",
-            code=APIErrorCode.BODY_TOO_LARGE,
+            code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED,
         )
     return SeparatedBody(text=b"".join((*parts, body[copied:])), files=files)
 

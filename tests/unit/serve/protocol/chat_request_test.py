@@ -14,10 +14,10 @@ def read(bounds=BOUNDS, **values):
     return read_request(json.dumps(body).encode(), bounds)
 
 
-def refused(bounds=BOUNDS, **values):
+def refused(bounds=BOUNDS, code=APIErrorCode.INVALID_REQUEST, **values):
     with pytest.raises(APIError) as caught:
         sampling_from(read(bounds, **values), bounds)
-    assert caught.value.code is APIErrorCode.INVALID_REQUEST
+    assert caught.value.code is code
     return caught.value
 
 
@@ -87,8 +87,6 @@ def test_fields_of_openai_that_change_nothing_are_taken():
          "messages[0].content[0]"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
          "messages[0].content[0].image_url.url"),
-        ({"messages": [{"role": "user", "content": "x" * 300_000}]}, "messages"),
-        ({"messages": QUESTION * 300}, "messages"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(values, param):
@@ -98,6 +96,32 @@ def test_what_is_wrong_is_named(values, param):
     assert "pydantic" not in refusal.message
 
 
+def test_what_stands_in_front_of_a_body_is_no_part_of_it():
+    body = json.dumps({"model": "palo", "messages": QUESTION}).encode("utf-8-sig")
+    assert read_request(body, BOUNDS).model == "palo"
+
+
+def test_text_that_is_no_unicode_is_called_so():
+    with pytest.raises(APIError, match="no whole character"):
+        read_request(b'{"model": "\\ud83d"}', BOUNDS)
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([{"role": "user", "content": "x" * 200_001}], "200000 characters together: 200001"),
+        ([{"role": "system", "content": "x" * 150_000}, *QUESTION, {"role": "assistant",
+          "content": "y" * 150_000}, *QUESTION], "characters together: 300026"),
+        (QUESTION * 300, "at most 256 messages: 300"),
+        ([1] * 300, "at most 256 messages: 300"),
+    ],
+)  # fmt: skip
+def test_a_conversation_that_is_too_long_has_the_code_that_makes_clients_shorten_it(messages, told):
+    refusal = refused(code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED, messages=messages)
+    assert told in refusal.message
+    assert refusal.param == "messages"
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"x"', b"\xff", b'{"model": "\\ud800"}'])
 def test_what_is_no_request_is_refused(body):
     with pytest.raises(APIError) as caught:
@@ -105,17 +129,10 @@ def test_what_is_no_request_is_refused(body):
     assert caught.value.code is APIErrorCode.INVALID_REQUEST
 
 
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        ({"messages": QUESTION * 300}, "at most 256 messages: 300"),
-        ({"messages": [1] * 300}, "at most 256 messages: 300"),
-        ({"messages": [{"role": "user", "content": [1] * 1100}]}, "at most 1024 parts together"),
-        ({f"field{n}": 0 for n in range(80)}, "at most 64 fields: 82"),
-    ],
-)
-def test_counts_come_before_everything_else(values, told):
-    assert told in refused(**values).message
+def test_counts_come_before_everything_else():
+    assert "at most 64 fields: 82" in refused(**{f"field{n}": 0 for n in range(80)}).message
+    crowd = [{"role": "user", "content": [1] * 1100}]
+    assert "at most 1024 parts together" in refused(messages=crowd).message
 
 
 def test_of_many_faults_the_first_is_told():

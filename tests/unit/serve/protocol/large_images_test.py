@@ -72,7 +72,7 @@ def test_a_short_body_stays_as_it_is():
 def test_other_text_is_bounded(text):
     with pytest.raises(APIError) as caught:
         separate_large_images(json.dumps({"text": text, "url": URL}).encode(), MAX_TEXT)
-    assert caught.value.code is APIErrorCode.BODY_TOO_LARGE
+    assert caught.value.code is APIErrorCode.CONTEXT_LENGTH_EXCEEDED
 
 
 @pytest.mark.parametrize(
