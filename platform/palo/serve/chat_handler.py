@@ -18,6 +18,7 @@ from palo.security.keys import ApiKey, KeyLimits
 from palo.security.rate_limiter import Lease, RateLimiter, TokenMeter
 from palo.serve.image_reader import ImageReader
 from palo.serve.protocol.chat_request import ProtocolBounds
+from palo.serve.protocol.dialects import Dialect, read_chat
 from palo.serve.protocol.generate import GenerateRequest
 from palo.serve.replica_client import ReplicaClient
 from palo.serve.request_reader import ParsedRequest, RequestReader
@@ -90,12 +91,15 @@ class ChatHandler:
         if self.requires_keys:
             self._admit(self._lookups, replace(key, limits=_LOOKUPS)).close()
 
-    async def chat(self, request: Request, request_id: str) -> Response:
+    async def answer(
+        self, request: Request, request_id: str, dialect: Dialect = read_chat
+    ) -> Response:
         """Handles one request; see `palo.serve.protocol`.
 
         Args:
             request: The request.
             request_id: Its id in responses and logs.
+            dialect: Reads its body in the form of its API.
 
         Returns:
             The whole completion, or a stream that has started.
@@ -110,7 +114,7 @@ class ChatHandler:
             lease = stack.enter_context(self._admit(self._rate_limiter, key))
             self._enter()
             stack.callback(self._leave)
-            parsed = await self._reader.read(request, key.id)
+            parsed = await self._reader.read(request, key.id, dialect)
             generate = self._generate_request(parsed, key, request_id)
             recorder.set_request(generate, parsed.language)
             response = ChatResponse(
@@ -118,13 +122,13 @@ class ChatHandler:
                 self._replicas.events(generate, is_streamed=bool(parsed.body.stream)),
                 TokenMeter(lease, generate.num_choices),
                 recorder,
+                writer=parsed.writer,
                 require_active=partial(self._require_active, key),
                 reports_cached=self._access.reports_cached_tokens,
             )
             headers = {"x-palo-language": parsed.language or "und"}
             if parsed.body.stream:
-                with_usage = parsed.body.wants_usage_event
-                return await response.stream(headers, stack, with_usage=with_usage)
+                return await response.stream(headers, stack)
             return await response.whole(headers)
 
     def _generate_request(

@@ -19,6 +19,7 @@ from palo.security.access import LoopbackOnly
 from palo.security.http_limits import BodyBounds, BodyLimit, HeadLimit, SlashlessPath
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.protocol.bodies import model_body, models_body
+from palo.serve.protocol.dialects import read_responses
 from palo.serve.protocol.paths import unknown_path, wrong_method
 
 _READ = ["GET", "HEAD"]
@@ -54,7 +55,11 @@ def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        return await handler.chat(request, request.state.request_id)
+        return await handler.answer(request, request.state.request_id)
+
+    @app.post("/v1/responses")
+    async def respond(request: Request) -> Response:
+        return await handler.answer(request, request.state.request_id, read_responses)
 
     served = {route.path for route in app.routes if isinstance(route, APIRoute)} - {_MODEL_PATH}
 

@@ -20,10 +20,10 @@ from palo.serve.image_reader import ImageReader
 from palo.serve.protocol.chat_request import (
     ChatRequest,
     ProtocolBounds,
-    read_request,
     sampling_from,
 )
 from palo.serve.protocol.conversation import ChatConversation, ImageReference, read_conversation
+from palo.serve.protocol.dialects import AskedRequest, Dialect, WriterFactory, read_chat
 from palo.serve.protocol.generate import RequestImage
 from palo.serve.protocol.large_images import SeparatedBody, separate_large_images
 from palo.text.messages import Conversation
@@ -38,7 +38,8 @@ class ParsedRequest:
     """A parsed request.
 
     Attributes:
-        body: The body as its client wrote it.
+        body: The chat request that it stands for.
+        writer: Makes the writer of its answer.
         conversation: The conversation, ending with the user's turn.
         images: Its images, in order.
         sampling: Sampling parameters.
@@ -46,6 +47,7 @@ class ParsedRequest:
     """
 
     body: ChatRequest
+    writer: WriterFactory
     conversation: Conversation
     images: tuple[RequestImage, ...]
     sampling: Sampling
@@ -76,40 +78,46 @@ class RequestReader:
         self._images = images
         self._threads = FairThreads(_NUM_THREADS, "palo-read")
 
-    async def read(self, request: Request, owner: str) -> ParsedRequest:
+    async def read(
+        self, request: Request, owner: str, dialect: Dialect = read_chat
+    ) -> ParsedRequest:
         """Reads a request.
 
         Args:
             request: The request; its body hasn't been read yet.
             owner: Id of its key.
+            dialect: Reads its body in the form of its API.
 
         Raises:
             APIError: If it is invalid, or beyond a bound.
         """
         _require_json(request)
         data = await _read_body(request, self._bodies.max_bytes)
-        parse = partial(self._parse, data)
+        parse = partial(self._parse, data, dialect)
         if len(data) <= _SHORT_BYTES:
-            body, chat, embedded = parse()
+            asked, chat, embedded = parse()
         else:
-            body, chat, embedded = await self._threads.run(owner, parse)
+            asked, chat, embedded = await self._threads.run(owner, parse)
         return ParsedRequest(
-            body=body,
+            body=asked.chat,
+            writer=asked.writer,
             conversation=chat.conversation,
             images=await self._with_fetched(chat.images, embedded, owner),
-            sampling=sampling_from(body, self._bounds),
+            sampling=sampling_from(asked.chat, self._bounds),
             language=chat.language,
         )
 
     def _parse(
-        self, data: bytes | bytearray
-    ) -> tuple[ChatRequest, ChatConversation, dict[str, RequestImage]]:
+        self, data: bytes | bytearray, dialect: Dialect
+    ) -> tuple[AskedRequest, ChatConversation, dict[str, RequestImage]]:
         """Parses a body; embedded images are returned by their parameter's path."""
         separated = separate_large_images(data, self._bounds.max_text_bytes)
         require_few_values(separated.text, self._bodies)
-        body = read_request(separated.text, self._bounds)
+        asked = dialect(separated.text, self._bounds)
+        body = asked.chat
         self._require_model(body.model)
-        chat = read_conversation(body.messages, body.language, self._bounds.max_images)
+        most = self._bounds.max_images
+        chat = read_conversation(body.messages, body.language, most, asked.paths)
         _require_images_alone(separated, chat.images)
         embedded = {}
         for reference in chat.images:
@@ -117,7 +125,7 @@ class RequestReader:
             if not isinstance(url, str) or not self._images.is_remote(url):
                 file = self._images.embedded(url, reference.param)
                 embedded[reference.param] = _image(file, reference)
-        return body, chat, embedded
+        return asked, chat, embedded
 
     async def _with_fetched(
         self, references: Sequence[ImageReference], embedded: dict[str, RequestImage], owner: str
@@ -211,6 +219,5 @@ def _require_images_alone(separated: SeparatedBody, references: Sequence[ImageRe
         raise APIError(
             "a text of the request is too long",
             fix="Send a data: URL as the image_url of an image.",
-            param="messages",
-            code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED,
+            code=APIErrorCode.INVALID_REQUEST,
         )

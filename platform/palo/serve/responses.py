@@ -1,4 +1,4 @@
-"""Responses to chat completions: a whole body, or a stream of server-sent events."""
+"""Responses with an answer: a whole body, or a stream of server-sent events."""
 
 import asyncio
 import logging
@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.security.rate_limiter import TokenMeter
-from palo.serve.protocol.bodies import DONE, KEEP_ALIVE, CompletionWriter, event
+from palo.serve.protocol.bodies import KEEP_ALIVE
+from palo.serve.protocol.dialects import AnswerWriter, WriterFactory
 from palo.serve.protocol.generate import (
     Delta,
     GenerateRequest,
@@ -36,6 +37,7 @@ class ChatResponse:
         events: Events of the replica; closing them ends the answer.
         token_meter: Charges the answer to the request's key.
         recorder: Records the request.
+        writer: Makes the writer of the answer.
         require_active: Raises APIError once the request's key is revoked; called once a second.
         reports_cached: Whether usage reports the cached tokens of the prompt.
     """
@@ -47,6 +49,7 @@ class ChatResponse:
         token_meter: TokenMeter,
         recorder: RequestRecorder,
         *,
+        writer: WriterFactory,
         require_active: Callable[[], None],
         reports_cached: bool,
     ) -> None:
@@ -54,6 +57,7 @@ class ChatResponse:
         self._replica_events = events
         self._token_meter = token_meter
         self._recorder = recorder
+        self._make_writer = writer
         self._require_active = require_active
         self._key_checked_s = time.monotonic()
         self._reports_cached = reports_cached
@@ -81,9 +85,7 @@ class ChatResponse:
         body = orjson.dumps(writer.whole())
         return Response(body, headers=headers, media_type="application/json")
 
-    async def stream(
-        self, headers: dict[str, str], held: ExitStack, *, with_usage: bool
-    ) -> Response:
+    async def stream(self, headers: dict[str, str], held: ExitStack) -> Response:
         """Returns the completion as a stream, once a replica has started it.
 
         An error before that has an HTTP status; a later one becomes an event.
@@ -91,25 +93,18 @@ class ChatResponse:
         Args:
             headers: Headers of the response.
             held: What the stream holds; closed when it ends.
-            with_usage: Whether it ends with an event of the usage.
 
         Raises:
             APIError: If no replica starts it.
         """
         writer = await self._start()
-        events = with_keep_alive(self._stream_events(writer, with_usage=with_usage), _KEEP_ALIVE_S)
+        events = with_keep_alive(self._stream_events(writer), _KEEP_ALIVE_S)
         return _Stream(events, self._replica_events, held.pop_all(), headers)
 
-    def _writer(self, version: str) -> CompletionWriter:
-        return CompletionWriter(
-            self._request.model,
-            version,
-            self._request.num_choices,
-            with_logprobs=self._request.sampling.num_logprobs is not None,
-            reports_cached=self._reports_cached,
-        )
+    def _writer(self, version: str) -> AnswerWriter:
+        return self._make_writer(version, self._reports_cached)
 
-    def _add(self, delta: Delta, writer: CompletionWriter) -> None:
+    def _add(self, delta: Delta, writer: AnswerWriter) -> None:
         now = time.monotonic()
         if now - self._key_checked_s >= _CHECK_KEY_EVERY_S:
             self._key_checked_s = now
@@ -119,7 +114,7 @@ class ChatResponse:
         if delta.usage is not None:
             self._recorder.add_usage(delta.usage)
 
-    async def _start(self) -> CompletionWriter:
+    async def _start(self) -> AnswerWriter:
         try:
             async for item in self._replica_events:
                 if isinstance(item, Started):
@@ -130,30 +125,26 @@ class ChatResponse:
             raise
         raise APIError("the model said nothing", fix="Ask again.", code=APIErrorCode.INTERNAL)
 
-    async def _stream_events(
-        self, writer: CompletionWriter, *, with_usage: bool
-    ) -> AsyncGenerator[bytes]:
+    async def _stream_events(self, writer: AnswerWriter) -> AsyncGenerator[bytes]:
         request_id = self._request.request_id
         try:
-            yield b"".join(event(chunk) for chunk in writer.opening())
+            yield writer.stream_start()
             async for item in self._replica_events:
                 if isinstance(item, Delta):
                     self._add(item, writer)
-                    yield b"".join(event(chunk) for chunk in writer.chunks(item))
+                    yield writer.stream_delta(item)
                 elif isinstance(item, ReplicaReport):
                     self._recorder.add_report(item)
             self._recorder.complete(writer.text)
-            if with_usage:
-                yield event(writer.usage_chunk())
+            yield writer.stream_end()
         except APIError as error:
             self._recorder.fail(error)
-            yield event(error.body(request_id))
+            yield writer.stream_error(error, request_id)
         except Exception as error:
             self._recorder.fail(error)
             _LOG.exception("request %s failed in its stream", request_id)
             failed = APIError("the server failed", fix="Ask again.", code=APIErrorCode.INTERNAL)
-            yield event(failed.body(request_id))
-        yield DONE
+            yield writer.stream_error(failed, request_id)
 
 
 class _Stream(StreamingResponse):

@@ -98,7 +98,7 @@ def test_a_short_body_is_read_at_once_and_a_long_one_aside(monkeypatch):
 
 
 def test_a_large_data_url_is_no_text():
-    assert refused(url_of(LARGE), max_bytes=1 << 20) is APIErrorCode.INVALID_REQUEST
+    assert refused(url_of(LARGE), max_bytes=1 << 20) is APIErrorCode.CONTEXT_LENGTH_EXCEEDED
     assert refused([image(url_of(LARGE))], model=url_of(LARGE)) is APIErrorCode.MODEL_NOT_FOUND
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from palo.api_errors import APIError
 from palo.inference.request import TokenUsage
 from palo.serve.protocol.generate import Delta, TokenText
 
@@ -34,6 +35,7 @@ class CompletionWriter:
         version: Fingerprint of the weights, for `system_fingerprint`.
         num_choices: Number of choices.
         with_logprobs: Whether log probabilities are included.
+        with_usage: Whether a stream ends with an event of the usage.
         reports_cached: Whether usage reports cached prompt tokens; otherwise as 0.
     """
 
@@ -44,6 +46,7 @@ class CompletionWriter:
         num_choices: int = 1,
         *,
         with_logprobs: bool = False,
+        with_usage: bool = False,
         reports_cached: bool = True,
     ) -> None:
         self._head = {
@@ -53,6 +56,7 @@ class CompletionWriter:
             "system_fingerprint": version,
         }
         self._with_logprobs = with_logprobs
+        self._with_usage = with_usage
         self._reports_cached = reports_cached
         self._texts = [""] * num_choices
         self._tokens: list[list[TokenText]] = [[] for _ in range(num_choices)]
@@ -107,6 +111,31 @@ class CompletionWriter:
             "usage": self.usage(),
         }
 
+    def stream_start(self) -> bytes:
+        """Returns the events before the first text."""
+        return b"".join(event(chunk) for chunk in self.opening())
+
+    def stream_delta(self, delta: Delta) -> bytes:
+        """Returns the events of a delta.
+
+        Args:
+            delta: The delta.
+        """
+        return b"".join(event(chunk) for chunk in self.chunks(delta))
+
+    def stream_end(self) -> bytes:
+        """Returns the events after the last text."""
+        return (event(self.usage_chunk()) if self._with_usage else b"") + DONE
+
+    def stream_error(self, error: APIError, request_id: str) -> bytes:
+        """Returns the events of a stream that fails.
+
+        Args:
+            error: Why.
+            request_id: Id of the request in the server's log.
+        """
+        return event(error.body(request_id)) + DONE
+
     def opening(self) -> list[dict[str, Any]]:
         """Returns the first chunk of each choice, with its role."""
         delta = {"role": "assistant", "content": ""}
@@ -153,14 +182,20 @@ class CompletionWriter:
         if not self._with_logprobs:
             return None
         entries = [
-            _token(token.data, token.logprob)
-            | {"top_logprobs": [_token(data, logprob) for data, logprob in token.top]}
+            token_body(token.data, token.logprob)
+            | {"top_logprobs": [token_body(data, logprob) for data, logprob in token.top]}
             for token in tokens
         ]
         return {"content": entries, "refusal": None}
 
 
-def _token(data: bytes, logprob: float) -> dict[str, Any]:
+def token_body(data: bytes, logprob: float) -> dict[str, Any]:
+    """Returns a token with its log probability.
+
+    Args:
+        data: Its UTF-8 bytes, maybe part of a character.
+        logprob: Natural logarithm of its probability.
+    """
     return {"token": data.decode("utf-8", "replace"), "bytes": list(data), "logprob": logprob}
 
 

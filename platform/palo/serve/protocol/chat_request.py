@@ -9,11 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, FailFast, Field, Tag, ValidationError
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from palo import languages
 from palo.inference.request import Sampling
-from palo.serve.protocol.json_body import invalid, malformed, read_json, too_long
+from palo.serve.protocol.json_body import (
+    FirstFault,
+    StrictModel,
+    invalid,
+    malformed,
+    read_json,
+    too_long,
+)
 
 _FRAME_BYTES = 128 << 10
 _MAX_SEED = 2**63 - 1
@@ -28,8 +35,10 @@ _UNDONE = (
     "frequency_penalty",
     "audio",
     "web_search_options",
+    "reasoning_effort",
+    "verbosity",
 )
-_HARMLESS: tuple[object, ...] = (None, 0, False, {}, [], "none", "auto")
+_HARMLESS: tuple[object, ...] = (None, 0, False, {}, [], "none", "auto", "medium")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,33 +85,21 @@ class ProtocolBounds:
             yield f"max_tokens is {self.max_tokens}, less than default_max_tokens"
 
 
-class _Strict(BaseModel):
-    """A model without type coercion."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
-
-
-class _FailFast(FailFast):
-    """Stops at the first invalid item of a list, since only one error is reported."""
-
-    __hash__ = object.__hash__  # required by unions
-
-
-class ImageUrl(_Strict):
+class ImageUrl(StrictModel):
     """The URL of an image: a data: URL, or an address for the server to fetch."""
 
     url: str = Field(min_length=1)
     detail: Literal["auto", "low", "high"] | None = None
 
 
-class TextPart(_Strict):
+class TextPart(StrictModel):
     """A text in a message."""
 
     type: Literal["text"]
     text: str
 
 
-class ImagePart(_Strict):
+class ImagePart(StrictModel):
     """An image in a message."""
 
     type: Literal["image_url"]
@@ -124,12 +121,12 @@ Part = Annotated[
     Discriminator(_kind_of_part),
 ]
 Content = Annotated[
-    Annotated[str, Tag("#text")] | Annotated[list[Part], _FailFast(), Tag("#parts")],
+    Annotated[str, Tag("#text")] | Annotated[list[Part], FirstFault(), Tag("#parts")],
     Discriminator(_kind_of_content),
 ]
 
 
-class RequestMessage(_Strict):
+class RequestMessage(StrictModel):
     """A message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -150,19 +147,19 @@ class RequestMessage(_Strict):
         return tuple(part.image_url.url for part in self.content if isinstance(part, ImagePart))
 
 
-class StreamOptions(_Strict):
+class StreamOptions(StrictModel):
     """Options of a streamed completion."""
 
     include_usage: bool = False
 
 
-class ResponseFormat(_Strict):
+class ResponseFormat(StrictModel):
     """The format of an answer; only text is supported."""
 
-    type: Literal["text"]
+    type: str = Field(max_length=64)
 
 
-class ChatRequest(_Strict):
+class ChatRequest(StrictModel):
     """A request's body; all fields but the last three are OpenAI's.
 
     Attributes:
@@ -174,7 +171,7 @@ class ChatRequest(_Strict):
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
     model: str = Field(min_length=1, max_length=256)
-    messages: Annotated[list[RequestMessage], _FailFast()] = Field(min_length=1)
+    messages: Annotated[list[RequestMessage], FirstFault()] = Field(min_length=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     n: int | None = Field(default=None, ge=1)
@@ -187,7 +184,7 @@ class ChatRequest(_Strict):
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     response_format: ResponseFormat | None = None
-    modalities: Annotated[list[Literal["text"]], _FailFast()] | None = None
+    modalities: Annotated[list[Literal["text"]], FirstFault()] | None = None
     top_k: int | None = Field(default=None, ge=0)
     repetition_penalty: float | None = Field(default=None, ge=0.01, le=100)
     language: str | None = Field(default=None, max_length=16)
@@ -230,7 +227,7 @@ def read_request(body: bytes | bytearray, bounds: ProtocolBounds) -> ChatRequest
     except ValidationError as error:
         raise malformed(error, '"text" or "image_url"') from None
     require_short(request.messages, bounds, "messages")
-    for param, fact, seen in _excesses(request, bounds):
+    for param, fact, seen in faults_of(request, bounds):
         raise invalid(fact, seen, param)
     return request
 
@@ -304,10 +301,18 @@ def require_short(messages: Sequence[RequestMessage], bounds: ProtocolBounds, pa
         raise too_long(most, num_characters, param)
 
 
-def _excesses(request: ChatRequest, bounds: ProtocolBounds) -> Iterator[tuple[str, str, object]]:
-    """Yields parameters beyond their bounds: name, fact, value."""
+def faults_of(request: ChatRequest, bounds: ProtocolBounds) -> Iterator[tuple[str, str, object]]:
+    """Yields parameters that are beyond their bounds or not supported: name, fact, value.
+
+    Args:
+        request: The request.
+        bounds: Bounds of its parameters.
+    """
     for name in request.undone():
-        yield name, f"{name} isn't supported here", ""
+        yield name, f"the field {name} isn't supported here", ""
+    if request.response_format is not None and request.response_format.type != "text":
+        wanted = request.response_format.type
+        yield "response_format.type", "the answer's format is text, ask for JSON in words", wanted
     for name, value, most_of_it in (
         ("n", request.n, bounds.max_choices),
         ("max_tokens", request.max_tokens, bounds.max_tokens),

@@ -47,7 +47,10 @@ class ChatConversation:
 
 
 def read_conversation(
-    messages: Sequence[RequestMessage], wanted: str | None, max_images: int
+    messages: Sequence[RequestMessage],
+    wanted: str | None,
+    max_images: int,
+    paths: Sequence[str] | None = None,
 ) -> ChatConversation:
     """Converts messages: instructions first, then turns of user and assistant.
 
@@ -59,23 +62,25 @@ def read_conversation(
         wanted: ISO 639-1 code of the answer's language; None leaves it to the model. If the
             question isn't in this language, a hint in it is added to the question.
         max_images: Most images of all messages.
+        paths: Path of each message in the request's body; None for those of a chat request.
 
     Raises:
         APIError: If the order of roles is wrong, or there are too many images.
     """
-    images = tuple(_images(messages))
+    paths = paths or [f"messages[{number}]" for number in range(len(messages))]
+    images = tuple(_images(messages, paths))
     if len(images) > max_images:
         raise APIError(
             "too many images in one conversation",
             seen=len(images),
             fix=f"Send at most {max_images}.",
-            param="messages",
+            param=paths[-1].partition("[")[0],
             code=APIErrorCode.TOO_MANY_IMAGES,
         )
     num_instructions = next(
         (n for n, message in enumerate(messages) if message.role not in _INSTRUCTORS), len(messages)
     )
-    turns = _turns(messages, num_instructions)
+    turns = _turns(messages, num_instructions, paths)
     language = detect_language([turn.text for turn in turns if turn.role == "user"])
     if wanted is not None and wanted != language:
         question = turns[-1]
@@ -86,30 +91,30 @@ def read_conversation(
     return ChatConversation(conversation=conversation, images=images, language=language)
 
 
-def _turns(messages: Sequence[RequestMessage], start: int) -> list[Turn]:
+def _turns(messages: Sequence[RequestMessage], start: int, paths: Sequence[str]) -> list[Turn]:
     turns: list[Turn] = []
     numbered = list(enumerate(messages))[start:]
     for role, group in groupby(numbered, key=lambda pair: pair[1].role):
         number, *_ = found = list(group)
         if role in _INSTRUCTORS:
-            raise _misplaced("instructions come before everything else", number[0])
+            raise _misplaced("instructions come before everything else", paths[number[0]])
         if role != ("user", "assistant")[len(turns) % 2]:
-            raise _misplaced("a conversation begins with the user's message", number[0])
+            raise _misplaced("a conversation begins with the user's message", paths[number[0]])
         text = "\n".join(message.text for _, message in found)
         turns.append(Turn(role, text, sum(len(message.images) for _, message in found)))
     if not turns or turns[-1].role != "user":
-        raise _misplaced("the last message must be the user's", len(messages) - 1)
+        raise _misplaced("the last message must be the user's", paths[-1])
     return turns
 
 
-def _images(messages: Sequence[RequestMessage]) -> Iterator[ImageReference]:
-    for number, message in enumerate(messages):
+def _images(messages: Sequence[RequestMessage], paths: Sequence[str]) -> Iterator[ImageReference]:
+    for path, message in zip(paths, messages, strict=True):
         if isinstance(message.content, str):
             continue
         for place, part in enumerate(message.content):
             if part.type != "image_url":
                 continue
-            param = f"messages[{number}].content[{place}].image_url"
+            param = f"{path}.content[{place}].image_url"
             if message.role != "user":
                 raise APIError(
                     "only the user's messages bring images",
@@ -120,8 +125,8 @@ def _images(messages: Sequence[RequestMessage]) -> Iterator[ImageReference]:
             yield ImageReference(url=part.image_url.url, param=param)
 
 
-def _misplaced(fact: str, number: int) -> APIError:
-    return APIError(fact, param=f"messages[{number}].role", code=APIErrorCode.INVALID_REQUEST)
+def _misplaced(fact: str, path: str) -> APIError:
+    return APIError(fact, param=f"{path}.role", code=APIErrorCode.INVALID_REQUEST)
 
 
 def detect_language(texts: Sequence[str]) -> str | None:

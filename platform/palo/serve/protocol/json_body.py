@@ -3,13 +3,25 @@
 import codecs
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
 from pydantic_core import from_json
 
 from palo.api_errors import APIError, APIErrorCode
 
 _MAX_SEEN = 80
 _MAX_FIELDS = 64
+
+
+class StrictModel(BaseModel):
+    """A model without type coercion."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class FirstFault(FailFast):
+    """Stops at the first invalid item of a list, since only one error is reported."""
+
+    __hash__ = object.__hash__  # required by unions
 
 
 def read_json(body: bytes | bytearray) -> Any:  # noqa: ANN401 - any JSON
@@ -35,16 +47,17 @@ def read_json(body: bytes | bytearray) -> Any:  # noqa: ANN401 - any JSON
     return values
 
 
-def invalid(fact: str, seen: object = "", param: str | None = None) -> APIError:
+def invalid(fact: str, seen: object = "", param: str | None = None, fix: str = "") -> APIError:
     """Returns the error for a request that is wrong.
 
     Args:
         fact: What is wrong.
         seen: The value.
         param: Path of its field.
+        fix: What to change.
     """
     shown = str(seen)[:_MAX_SEEN]
-    return APIError(fact, seen=shown, param=param, code=APIErrorCode.INVALID_REQUEST)
+    return APIError(fact, seen=shown, fix=fix, param=param, code=APIErrorCode.INVALID_REQUEST)
 
 
 def too_long(fact: str, seen: int, param: str) -> APIError:
