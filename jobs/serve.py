@@ -104,10 +104,10 @@ def _require_models(folders: Sequence[Path]) -> None:
     Raises:
         DataError: If a folder holds no finished model, or a pretrained part is missing.
     """
-    from palo.checkpoint.finished import describe_stage, stage_folder
+    from palo.checkpoint.finished import describe_stage, require_parts, stage_folder
 
     for folder in folders:
-        describe_stage(stage_folder(folder.resolve())).parts.require()
+        require_parts(describe_stage(stage_folder(folder.resolve())))
 
 
 def newest_run(runs: Path) -> Path:

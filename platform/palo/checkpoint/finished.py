@@ -15,15 +15,19 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from palo import storage
+from palo.checkpoint.part_paths import part_path, part_text
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
+from palo.checkpoint.tensors import write_tensors
 from palo.config import from_dict, to_dict
 from palo.errors import DataError, MismatchError, StorageError
 from palo.model.lora import LoraSettings, lora_config
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_READ_VERSIONS = (2, FORMAT_VERSION)  # format 2 names the parts by absolute paths
+_FOLDERS = ("tower", "language_model", "tokenizer")
 _TRACED_PACKAGES = ("torch", "transformers", "peft", "deepspeed", "ray")
 _PEFT_PREFIX = "base_model.model."
 
@@ -84,12 +88,12 @@ def write_stage(
             by_part["lora"][_PEFT_PREFIX + name.replace(".default.", ".")] = tensor
         else:
             by_part["language_model"][name.removeprefix("language_model.")] = tensor
-    _save(by_part["projector"], folder / "projector.safetensors")
+    write_tensors(folder / "projector.safetensors", by_part["projector"])
     if lora is not None:
-        _save(by_part["lora"], folder / "adapter" / "adapter_model.safetensors")
+        write_tensors(folder / "adapter" / "adapter_model.safetensors", by_part["lora"])
         lora_config(lora).save_pretrained(folder / "adapter")
     if by_part["language_model"]:
-        _save(by_part["language_model"], folder / "language_model" / "model.safetensors")
+        write_tensors(folder / "language_model" / "model.safetensors", by_part["language_model"])
         config = storage.read_text(parts.language_model / "config.json")
         storage.write_text(folder / "language_model" / "config.json", config)
     versions = {name: version(name) for name in _TRACED_PACKAGES}
@@ -111,6 +115,7 @@ def write_stage(
         has_language_model=bool(by_part["language_model"]),
     )
     described = {k: v for k, v in to_dict(result).items() if k != "folder"}
+    described["parts"] |= {name: part_text(getattr(parts, name), folder) for name in _FOLDERS}
     storage.write_json(folder / "model.json", {"version": FORMAT_VERSION, **described})
     return result
 
@@ -160,13 +165,35 @@ def describe_stage(folder: Path) -> StageResult:
             fix="Train one with `make finetune`, or name the folder of a finished stage.",
         )
     values = storage.read_json(folder / "model.json")
-    if values.pop("version", None) != FORMAT_VERSION:
+    if values.pop("version", None) not in _READ_VERSIONS:
         raise MismatchError(
             f"{folder} was written by another version",
             seen=f"this version reads format {FORMAT_VERSION}",
             fix="Train it again, or use the version that wrote it.",
         )
+    parts = values.get("parts")
+    if isinstance(parts, dict):
+        found = {name: parts[name] for name in _FOLDERS if isinstance(parts.get(name), str)}
+        parts |= {name: str(part_path(text, folder)) for name, text in found.items()}
     return from_dict(StageResult, {"folder": folder, **values})
+
+
+def require_parts(stage: StageResult) -> None:
+    """Checks that the pretrained parts of a finished stage are there.
+
+    Args:
+        stage: The finished stage.
+
+    Raises:
+        DataError: If one is missing.
+    """
+    if missing := stage.parts.missing():
+        raise DataError(
+            f"pretrained parts of the model in {stage.folder} are missing",
+            seen=", ".join(missing),
+            fix="Put them there, run the command in the folder that they are named from, or change "
+            f"their paths in {stage.folder / 'model.json'}.",
+        )
 
 
 def read_stage(folder: Path) -> StageResult:
@@ -176,10 +203,11 @@ def read_stage(folder: Path) -> StageResult:
         folder: Folder of the stage.
 
     Raises:
-        DataError: If the folder holds no finished stage.
+        DataError: If the folder holds no finished stage, or a pretrained part is missing.
         MismatchError: If a pretrained part is not the one that it was trained with.
     """
     result = describe_stage(folder)
+    require_parts(result)
     for name, found in part_fingerprints(result.parts).items():
         if found != result.fingerprints[name]:
             raise MismatchError(
@@ -188,6 +216,18 @@ def read_stage(folder: Path) -> StageResult:
                 fix="Put the right weights there, or train again.",
             )
     return result
+
+
+def projector_hash(folder: Path) -> str:
+    """Returns the SHA-256 of a finished stage's projector.
+
+    Args:
+        folder: Folder of the stage.
+
+    Raises:
+        StorageError: If the file is missing.
+    """
+    return storage.file_hash(_projector_file(folder))
 
 
 def read_projector(folder: Path) -> dict[str, torch.Tensor]:
@@ -199,22 +239,17 @@ def read_projector(folder: Path) -> dict[str, torch.Tensor]:
     Raises:
         StorageError: If the file is missing or damaged.
     """
-    path = folder / "projector.safetensors"
-    if not path.is_file():
-        raise StorageError(
-            "no projector here", seen=folder, fix="Name the folder of a finished stage."
-        )
+    path = _projector_file(folder)
     try:
         return load_file(path)
     except SafetensorError as error:
         raise StorageError(f"{path} is damaged", seen=error, fix="Train it again.") from error
 
 
-def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    with storage.replacing(path) as partial:
-        try:
-            save_file(dict(tensors), partial, metadata={"format": "pt"})
-        except SafetensorError as error:  # how safetensors reports a full disk
-            raise StorageError(
-                f"can't write {path}", seen=error, fix="Free some disk space."
-            ) from error
+def _projector_file(folder: Path) -> Path:
+    path = folder / "projector.safetensors"
+    if not path.is_file():
+        raise StorageError(
+            "no projector here", seen=folder, fix="Name the folder of a finished stage."
+        )
+    return path

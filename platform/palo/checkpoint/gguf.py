@@ -17,14 +17,14 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer, decoders
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Digits, PreTokenizer, Sequence
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from palo import storage
+from palo.checkpoint.tensors import write_tensors
 from palo.errors import DataError, MismatchError, ResourceError, StorageError
 from palo.model.library_noise import without_progress_bars
 
@@ -227,12 +227,7 @@ def _write_model(gguf: Path, folder: Path, dtype: torch.dtype) -> int:
     with storage.wrap_os_errors("write", folder):
         config.save_pretrained(folder)
         model.generation_config.save_pretrained(folder)
-        try:
-            save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        except SafetensorError as error:  # how safetensors reports a full disk
-            raise StorageError(
-                f"can't write {folder}", seen=error, fix="Free some disk space."
-            ) from error
+    write_tensors(folder / "model.safetensors", tensors)
     _require_same(tensors, folder)
     return sum(tensor.numel() for tensor in tensors.values())
 

@@ -64,8 +64,12 @@ def weights_fingerprint(folder: Path) -> str:
         folder: Folder of a tower or a language model.
 
     Raises:
-        DataError: If the folder holds no safetensors file.
+        DataError: If the folder is missing or holds no safetensors file.
     """
+    if not folder.is_dir():
+        raise DataError(
+            "the folder of pretrained weights is missing", seen=folder, fix="Check its path."
+        )
     files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
     if len(files) == 1:
         raise DataError(

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from palo import storage
+from palo.checkpoint.tensors import write_tensors
 from palo.errors import MismatchError, StorageError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _NAME = re.compile(r"step-(\d{8})")
 _PARTS = ("weight", "exp_avg", "exp_avg_sq")
 
@@ -80,14 +80,10 @@ def save(folder: Path, states: Mapping[str, ParameterState], cursor: Cursor, kee
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
-            save_file(tensors, partial / "trainable.safetensors")
+            write_tensors(partial / "trainable.safetensors", tensors)
             storage.write_json(partial / "state.json", asdict(cursor))
             shutil.rmtree(final, ignore_errors=True)
             partial.rename(final)
-        except SafetensorError as error:  # how safetensors reports a full disk
-            raise StorageError(
-                f"can't write the checkpoint {final}", seen=error, fix="Free some disk space."
-            ) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         for old in every(folder)[:-keep]:
@@ -120,7 +116,8 @@ def read_cursor(checkpoint: Path) -> Cursor:
         raise MismatchError(
             f"{checkpoint} has another format version",
             seen=values.get("version"),
-            fix=f"This version reads {FORMAT_VERSION}: use the version that wrote it.",
+            fix=f"This version reads {FORMAT_VERSION}: use the version that wrote it, or delete "
+            f"{checkpoint.parent.parent} to train that stage again.",
         )
     return Cursor(**values)
 

@@ -261,6 +261,5 @@ def _locked_keys(path: Path) -> Iterator[list[ApiKey]]:
             keys = list(read_keys(path)) if path.exists() else []
             yield keys
             text = json.dumps({"keys": config.to_dict(keys)}, indent=2, ensure_ascii=False)
-            with storage.replacing(path) as partial:
-                partial.touch(mode=0o600, exist_ok=False)  # never readable by others
+            with storage.replacing(path, private=True) as partial:
                 partial.write_text(f"{text}\n", encoding="utf-8")

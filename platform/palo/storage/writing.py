@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -47,11 +48,15 @@ def ensure_folder(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Yields a temporary local file that takes the path's place only if the block succeeds.
+
+    The file is readable for whom the umask and the folder say, whatever library writes it: some
+    make files for their owner alone.
 
     Args:
         path: The file to write.
+        private: Make it readable for its owner alone, from the first byte on.
 
     Raises:
         StorageError: If it can't be written; the path then holds what it held before.
@@ -66,12 +71,26 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
         try:
+            mode = _new_file(partial, 0o600 if private else 0o666)
+            if not private:
+                partial.unlink()  # so that a block that writes nothing is an error
             yield partial
             with partial.open("rb+") as file:
+                if stat.S_IMODE(os.fstat(file.fileno()).st_mode) != mode:
+                    os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _new_file(path: Path, mode: int) -> int:
+    """Makes an empty file; returns the mode that it got, less what the umask takes away."""
+    handle = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, mode)
+    try:
+        return stat.S_IMODE(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

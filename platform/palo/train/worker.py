@@ -9,7 +9,7 @@ import torch
 
 from palo import config
 from palo.checkpoint import trainable
-from palo.checkpoint.finished import StageResult, read_projector, write_stage
+from palo.checkpoint.finished import StageResult, projector_hash, read_projector, write_stage
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.data.corpus_reader import Corpus, open_corpus
 from palo.data.loader import PackLoader
@@ -137,6 +137,8 @@ def make_plan(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> Plan
 def identity(job: StageJob) -> dict[str, str]:
     """Returns the fingerprints of everything that decides what a stage learns.
 
+    They name contents, never paths: a run that was moved or copied stays the same run.
+
     Args:
         job: The stage.
     """
@@ -145,9 +147,13 @@ def identity(job: StageJob) -> dict[str, str]:
         "corpus": open_corpus(job.corpus).manifest.fingerprint,
         "image tower": weights_fingerprint(job.parts.tower),
         "language model": weights_fingerprint(job.parts.language_model),
-        "projector": config.fingerprint([job.parts.projector_type, str(job.projector)]),
+        "projector": config.fingerprint([job.parts.projector_type, _projector_hash(job)]),
         "settings": config.fingerprint(settings),
     }
+
+
+def _projector_hash(job: StageJob) -> str | None:
+    return None if job.projector is None else projector_hash(job.projector)
 
 
 def train_stage(

@@ -190,7 +190,7 @@ def test_a_failure_leaves_the_old_folder_and_no_rest(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("palo.checkpoint.gguf.save_file", full)
+    monkeypatch.setattr("palo.checkpoint.tensors.save_file", full)
     with pytest.raises(StorageError, match="Free some disk space"):
         convert_gguf(source, tmp_path / "out", "bfloat16")
     assert convert_gguf(source, tmp_path / "out").was_there

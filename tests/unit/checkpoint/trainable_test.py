@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from palo import storage
-from palo.checkpoint import trainable
+from palo.checkpoint import tensors, trainable
 from palo.checkpoint.trainable import Cursor, ParameterState
 from palo.errors import MismatchError, StorageError
 
@@ -61,10 +61,10 @@ def test_a_run_with_other_settings_is_named(tmp_path):
 def test_a_full_disk_leaves_no_half_checkpoint(tmp_path, states, monkeypatch):
     from safetensors import SafetensorError
 
-    def full(*_):
+    def full(*_, **__):
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(trainable, "save_file", full)
+    monkeypatch.setattr(tensors, "save_file", full)
     with pytest.raises(StorageError, match=r"No space left.*disk space"):
         trainable.save(tmp_path, states, CURSOR, keep=2)
     assert list(tmp_path.iterdir()) == []

@@ -5,10 +5,11 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,34 @@ def test_a_finished_block_replaces_the_file(kept: Path) -> None:
         assert kept.read_text(encoding="utf-8") == "old"
     assert kept.read_text(encoding="utf-8") == "new"
     assert _only_file(kept)
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+def _for_its_owner_alone(path: Path) -> None:
+    """Writes as safetensors does: to a temporary file of its own, which takes the place."""
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    os.write(handle, b"new")
+    os.close(handle)
+    os.replace(name, path)
+
+
+@pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize(("private", "mode"), [(False, 0o640), (True, 0o600)])
+@pytest.mark.parametrize("write", [_for_its_owner_alone, lambda path: path.write_text("new")])
+def test_a_file_has_the_mode_of_the_umask_whoever_writes_it(
+    kept: Path, write: Callable[[Path], object], private: bool, mode: int
+) -> None:
+    """Regression: weights were readable for their owner alone, whatever the umask said."""
+    with storage.replacing(kept, private=private) as partial:
+        assert partial.exists() == private
+        write(partial)
+    assert (kept.read_text(encoding="utf-8"), stat.S_IMODE(kept.stat().st_mode)) == ("new", mode)
 
 
 def _break_off(path: Path, error: BaseException) -> None:
