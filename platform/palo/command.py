@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from palo import config, storage
+from palo.account import complete_account
 from palo.errors import ConfigError, PaloError
 from palo.ray_start import EXIT_INTERRUPTED
 from palo.terminal import one_line
@@ -28,13 +29,15 @@ _EXIT_ERROR = 2
 def run_job(main: Callable[[list[str]], None]) -> NoReturn:
     """Runs a job and ends the process as a command line should.
 
-    An error of ours is one line on stderr and exit code 2; a stop by Ctrl-C or SIGTERM, as
-    `ray job stop` sends it, is one line and exit code 130.
+    Any language can be printed on any terminal. An error of ours is one line on stderr and exit
+    code 2; a stop by Ctrl-C or SIGTERM, as `ray job stop` sends it, is one line and exit code 130.
 
     Args:
         main: The job; takes the arguments after the script's name.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    _print_anything()
+    complete_account()
     try:
         main(sys.argv[1:])
     except PaloError as error:
@@ -44,6 +47,13 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
         print("stopped; run the same command again to resume", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)
+
+
+def _print_anything() -> None:
+    """Lets a terminal without Unicode show what it lacks as escapes; else printing ends the job."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

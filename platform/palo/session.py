@@ -1,5 +1,6 @@
 """The Ray of a job: the running cluster if there is one, else a private Ray on this machine."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from palo.account import cache_folder, is_writable
 from palo.errors import ConfigError, ResourceError
 from palo.ray_start import be_patient, cluster_ray, private_ray, unreachable
 
@@ -140,10 +142,16 @@ def keep_extensions_apart() -> None:
     """Keeps what torch compiles with the virtual environment that it was compiled for.
 
     In torch's own folder, which all environments of a user share, two of them compile the same
-    extension again and again, each for its own headers.
+    extension again and again, each for its own headers. Where the environment can't be written, as
+    in an installation that several users share, a folder of the user's cache stands for it.
     """
-    if sys.prefix != sys.base_prefix:
-        os.environ.setdefault("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions"))
+    if sys.prefix == sys.base_prefix or "TORCH_EXTENSIONS_DIR" in os.environ:
+        return
+    folder = Path(sys.prefix) / "torch_extensions"
+    if not is_writable(folder):
+        name = hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]
+        folder = cache_folder() / "torch_extensions" / name
+    os.environ["TORCH_EXTENSIONS_DIR"] = str(folder)
 
 
 def _require_answer(address: str) -> None:

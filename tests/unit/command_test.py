@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -105,6 +106,31 @@ def test_a_stop_is_one_line_and_code_130(capsys):
 
     code, told = ended(main, capsys)
     assert (code, told.count("\n")) == (130, 1)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_every_language_can_be_printed_on_every_terminal(encoding):
+    """Regression: a job that printed a Hindi record on a terminal without Unicode ended there."""
+    program = (
+        "import sys\nfrom palo.command import run_job\nfrom palo.errors import DataError\n"
+        "def main(arguments):\n"
+        "    print('لاहि')\n"
+        "    raise DataError('no folder', seen='写真')\n"
+        "run_job(main)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    printed, told = ended.stdout.decode(encoding), ended.stderr.decode(encoding)
+    assert ended.returncode == 2, told
+    if encoding == "utf-8":
+        assert (printed, told) == ("لاहि\n", "error: no folder: 写真.\n")
+    else:
+        assert "\\u0939" in printed
+        assert told == "error: no folder: \\u5199\\u771f.\n"
 
 
 @pytest.mark.parametrize(

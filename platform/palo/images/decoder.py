@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -191,17 +192,28 @@ def shared_decoder(preprocessing: Preprocessing, limits: ImageLimits) -> Decoder
     return Decoder(preprocessing, limits)
 
 
+def _environment() -> dict[str, str]:
+    """Returns the child's environment: it finds palo where this process found it.
+
+    It doesn't get the whole path of a Ray worker, which begins with the working folder: a file
+    there may have the name of a module.
+    """
+    own = Path(__file__).parents[2]
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if own.name not in ("site-packages", "dist-packages"):  # which the child has behind its library
+        paths.append(str(own))
+    return os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+
+
 class _Child:
     def __init__(self, command: Sequence[str]) -> None:
-        # What this process can import, the child must find too, wherever that came from.
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env=environment,
+            env=_environment(),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

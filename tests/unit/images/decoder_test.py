@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 import time
 
@@ -118,4 +119,16 @@ def test_the_real_child_gives_the_same_pixels_as_decoding_in_place(png):
     assert fault_of(made, png[:60])[0] is Reason.IMAGE_DAMAGED
     assert fault_of(made, b"")[0] is Reason.IMAGE_UNKNOWN
     assert shared_decoder(SMALL, ImageLimits()) is made
+    made.close()
+
+
+def test_files_named_like_modules_in_the_working_folder_harm_no_child(png, tmp_path, monkeypatch):
+    """Regression: the child got a Ray worker's path, which begins with the working folder."""
+    for name in ("random", "json", "numpy", "PIL", "palo", "statistics", "signal"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", "") + os.pathsep)
+    made = Decoder(SMALL, ImageLimits())
+    assert np.array_equal(made.decode(png), to_pixels(decode_image(png), SMALL))
     made.close()
