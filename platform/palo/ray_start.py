@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import textwrap
@@ -28,6 +29,7 @@ from palo.progress import duration
 EXIT_INTERRUPTED = 130
 """Exit code of a job that was stopped by Ctrl-C or SIGTERM."""
 _ATTEMPTS = 3
+_LOOK_EVERY_S = 0.1
 _SAY_AFTER_S = 20.0
 _SAY_EVERY_S = 30.0
 _END_S = 5.0
@@ -35,8 +37,8 @@ _SHOWN_CHARACTERS = 300
 _PATIENCE = {
     # How long Ray's processes wait for one another; the usual seconds are too few on a busy
     # machine, where each of its Python processes may need a minute to import Ray.
-    "RAY_raylet_start_wait_time_s": "120",
-    "RAY_gcs_server_port_wait_time_s": "120",
+    "RAY_raylet_start_wait_time_s": "240",
+    "RAY_gcs_server_port_wait_time_s": "240",
     "RAY_worker_register_timeout_seconds": "300",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
     # Ray Serve's proxy needs more than the usual seconds to start and to answer.
@@ -120,12 +122,23 @@ class _RayThread:
         settings: Arguments of `ray.init`.
         error: Why Ray didn't start; None if it did.
         started: Whether the start has ended, well or not.
+        handler: The job's handler of SIGTERM, None if it has none of its own.
     """
 
     settings: Mapping[str, Any]
     error: Exception | None = None
     started: threading.Event = field(default_factory=threading.Event)
+    handler: Any = field(default_factory=lambda: signal.getsignal(signal.SIGTERM))
     _ended: threading.Event = field(default_factory=threading.Event)
+
+    def restore_handler(self) -> None:
+        """Makes SIGTERM the job's again.
+
+        Ray's core puts a handler of its own before it, which prints a trace and aborts the process
+        three seconds later, and takes both away at its end.
+        """
+        if self.handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.handler)
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="palo-ray", daemon=True).start()
@@ -153,6 +166,7 @@ class _RayThread:
         try:
             ray.shutdown()
         finally:
+            self.restore_handler()
             self.end()
 
 
@@ -166,12 +180,14 @@ def _start(settings: Mapping[str, Any]) -> _RayThread:
     thread = _RayThread(settings)
     began = time.monotonic()
     thread.start()
-    wait_s = _SAY_AFTER_S
+    say_at = began + _SAY_AFTER_S
     try:
-        while not thread.started.wait(wait_s):
-            waited = duration(time.monotonic() - began)
-            _say(f"Ray has been starting for {waited}: {_busyness()}; please wait")
-            wait_s = _SAY_EVERY_S
+        while not thread.started.wait(_LOOK_EVERY_S):
+            thread.restore_handler()
+            if (now := time.monotonic()) >= say_at:
+                _say(f"Ray has been starting for {duration(now - began)}: {_busyness()}; waiting")
+                say_at = now + _SAY_EVERY_S
+        thread.restore_handler()
     except KeyboardInterrupt:
         if folder := settings.get("_temp_dir"):
             end_processes(Path(folder))

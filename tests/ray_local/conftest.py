@@ -15,7 +15,16 @@ def ctrl_c():
 
 
 @pytest.fixture(scope="session")
-def local_ray():
+def sigterms():
+    """Which SIGTERMs reached the handler that was there before Ray was started."""
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    yield received
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def local_ray(sigterms):
     """A private Ray with four logical CPUs, so that trainers leave some for data tasks."""
     from palo.session import ray_session
 

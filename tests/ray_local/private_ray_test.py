@@ -1,6 +1,7 @@
 """A private Ray is nobody else's: not the network's, and not another user's of the machine."""
 
 import os
+import signal
 import stat
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -41,6 +42,14 @@ def test_it_listens_on_the_loopback_interface_alone() -> None:
     assert {"gcs_server", "raylet"} <= {name for name, _, _ in found}
     assert not {(name, ip) for name, ip, _ in found if not ip_address(ip).is_loopback}
     ray.kill(worker)
+
+
+def test_sigterm_is_the_jobs_own(sigterms: list[int]) -> None:
+    """Regression: Ray's core printed a trace, set an alarm, and aborted the job when it rang."""
+    before = len(sigterms)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert len(sigterms) == before + 1
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 def test_no_other_user_can_enter_its_folder() -> None:

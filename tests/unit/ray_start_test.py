@@ -100,6 +100,7 @@ def test_a_start_that_takes_long_is_told_and_leaves_signals_alone(starts, monkey
     import ray
 
     told = threading.Event()
+    monkeypatch.setattr(ray_start, "_LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(ray_start, "_SAY_AFTER_S", 0.01)
     monkeypatch.setattr(ray_start, "_SAY_EVERY_S", 0.01)
     monkeypatch.setattr(ray_start, "_say", lambda line: (told.set(), print(line)))
