@@ -19,7 +19,7 @@ from palo.errors import ConfigError
 from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.stage_scores import StageScores
 from palo.machine import PeakMemory
-from palo.progress import duration
+from palo.progress import Meter, duration
 from palo.recipes.recipe import Recipe
 from palo.scenes.corpus import write_scenes
 from palo.terminal import visible
@@ -47,8 +47,10 @@ def draw_scenes(recipe: Recipe) -> None:
     if marker.is_file() and storage.read_json(marker)["config"] == wanted:
         print(f"scenes    already drawn in {folder}")
         return
+    meter = Meter("draw", "images", _speaker("scenes"), recipe.scenes.num_train_scenes)
     with measured(recipe, "scenes"):
-        corpus = write_scenes(folder, recipe.scenes)
+        corpus = write_scenes(folder, recipe.scenes, on_drawn=lambda: meter.add(1))
+        meter.finish()
     print(f"scenes    {corpus.num_records:,} conversations, {corpus.num_captions:,} captions")
 
 

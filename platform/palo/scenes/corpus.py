@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -83,12 +83,15 @@ class SceneCorpus:
     num_questions: int
 
 
-def write_scenes(folder: Path, config: SceneCorpusConfig) -> SceneCorpus:
+def write_scenes(
+    folder: Path, config: SceneCorpusConfig, on_drawn: Callable[[], None] = lambda: None
+) -> SceneCorpus:
     """Draws the scenes of a corpus and writes what is said about them.
 
     Args:
         folder: Where to write images/, captions.jsonl, instructions.jsonl and heldout/.
         config: What to write.
+        on_drawn: Called after each image for training.
 
     Returns:
         The paths and counts.
@@ -114,7 +117,7 @@ def write_scenes(folder: Path, config: SceneCorpusConfig) -> SceneCorpus:
         second.open("w", encoding="utf-8") as instruction_file,
     ):
         num_captions, num_records = _write_training(
-            folder, config, codes, caption_file, instruction_file
+            folder, config, codes, (caption_file, instruction_file), on_drawn
         )
     with replacing(questions) as partial, partial.open("w", encoding="utf-8") as file:
         num_questions = _write_heldout(folder, config, codes, file)
@@ -135,9 +138,10 @@ def _write_training(
     folder: Path,
     config: SceneCorpusConfig,
     codes: tuple[str, ...],
-    captions: TextIO,
-    instructions: TextIO,
+    files: tuple[TextIO, TextIO],
+    on_drawn: Callable[[], None],
 ) -> tuple[int, int]:
+    captions, instructions = files
     choices = {code: BalancedChoice() for code in codes}
     num_captions = num_records = 0
     for index in range(config.num_train_scenes):
@@ -155,6 +159,7 @@ def _write_training(
             rounds = [_worded(fact, code, rng) for fact in facts]
             _write_line(instructions, _record(f"{index:07d}-{code}", image, code, rounds))
             num_records += 1
+        on_drawn()
     return num_captions, num_records
 
 

@@ -51,6 +51,7 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
     training = _TrainerThread(job, callback)
     training.thread.start()
     progress = TrainingProgress(job.name, job.metrics, callback.notes if callback else None)
+    progress.say(f"starting {job.config.workers.count} workers")
     interrupted = False
     ended = False
     while not ended:

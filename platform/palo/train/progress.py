@@ -15,6 +15,8 @@ _RECENT = 20
 class TrainingProgress:
     """Shows loss, speed, wait for data and time left; a live line on a terminal, else a log.
 
+    Until the first step it says now and then for how long the workers have been starting.
+
     Args:
         name: What is running.
         path: Its metrics file, which may not exist yet.
@@ -27,7 +29,9 @@ class TrainingProgress:
         self._notes = notes
         self._told = set(read_notes(notes)) if notes else set()
         self._shown_step = -1
-        self._next_line = time.monotonic()
+        self._started = time.monotonic()
+        self._next_line = self._started
+        self._next_wait_line = self._started + _LINE_EVERY_S
         self._live = sys.stdout.isatty()
 
     def update(self) -> None:
@@ -38,6 +42,10 @@ class TrainingProgress:
         metrics = read_metrics(self._path)
         if metrics and metrics[-1].step != self._shown_step:
             self._show(metrics)
+        elif self._shown_step < 0 and time.monotonic() >= self._next_wait_line:
+            self._next_wait_line += _LINE_EVERY_S
+            waited = duration(time.monotonic() - self._started)
+            self.say(f"the workers have been starting for {waited}")
 
     def finish(self) -> None:
         """Shows the last state and ends the live line."""
