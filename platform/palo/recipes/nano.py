@@ -26,7 +26,7 @@ def nano() -> Recipe:
             language_model=BASE / "language_model",
             tokenizer=BASE / "tokenizer",
         ),
-        scenes=SceneCorpusConfig(num_train_scenes=3_000),
+        scenes=SceneCorpusConfig(num_train_scenes=3_000, num_records_per_scene=6),
         data=DataSettings(
             captions=_SCENES / "captions.jsonl",
             captions_images=_SCENES,
@@ -39,7 +39,7 @@ def nano() -> Recipe:
         pretrain=StageConfig(
             template="plain",
             trains="projector",
-            optimizer=OptimizerSettings(lr_projector=2e-3, betas=_BETAS, warmup_ratio=0.05),
+            optimizer=OptimizerSettings(lr_projector=5e-3, betas=_BETAS, warmup_ratio=0.05),
             global_batch=64,
             token_budget=8192,
             dtype="float32",
@@ -52,11 +52,10 @@ def nano() -> Recipe:
             trains="lora",
             lora=LoraSettings(rank=32, alpha=64.0, dropout=0.0),
             optimizer=OptimizerSettings(
-                lr_projector=1e-3, lr_language_model=2e-3, betas=_BETAS, warmup_ratio=0.05
+                lr_projector=2e-3, lr_language_model=4e-3, betas=_BETAS, warmup_ratio=0.05
             ),
-            global_batch=100,
+            global_batch=50,
             token_budget=8192,
-            epochs=2,
             dtype="float32",
             zero=_ZERO,
             workers=workers,
