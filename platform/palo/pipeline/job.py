@@ -25,7 +25,7 @@ def recipe_job(program: str, run: Callable[[Recipe], None]) -> Callable[[list[st
             dry_run(recipe)
             return
         recipe = replace(recipe, output=lasting_path(recipe.output))
-        print(f"run folder  {recipe.output}", flush=True)
+        print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
         with ray_session():
             run(recipe)
 

@@ -87,6 +87,11 @@ def _score_questions(recipe: Recipe) -> dict[str, Any]:
         },
         num_workers=recipe.finetune.workers.count,
     )
+    print(
+        f"evaluate  starting {settings.num_workers} workers for {len(bench.items):,} questions, "
+        "asked with and without the image",
+        flush=True,
+    )
     # Answers of an earlier evaluation are not reused: it may have been made by other code.
     with measured(recipe, "evaluate"), tempfile.TemporaryDirectory() as cache:
         answer_sets = answer_from_checkpoint(bench, settings, Path(cache))
