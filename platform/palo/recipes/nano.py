@@ -52,7 +52,7 @@ def nano() -> Recipe:
             trains="lora",
             lora=LoraSettings(rank=32, alpha=64.0, dropout=0.0),
             optimizer=OptimizerSettings(
-                lr_projector=2e-3, lr_language_model=2.5e-3, betas=_BETAS, warmup_ratio=0.05
+                lr_projector=2e-3, lr_language_model=1.5e-3, betas=_BETAS, warmup_ratio=0.05
             ),
             global_batch=50,
             token_budget=8192,
