@@ -39,8 +39,8 @@ def nano() -> Recipe:
         pretrain=StageConfig(
             template="plain",
             trains="projector",
-            optimizer=OptimizerSettings(lr_projector=5e-3, betas=_BETAS, warmup_ratio=0.05),
-            global_batch=64,
+            optimizer=OptimizerSettings(lr_projector=4e-3, betas=_BETAS, warmup_ratio=0.05),
+            global_batch=48,
             token_budget=8192,
             dtype="float32",
             zero=_ZERO,
