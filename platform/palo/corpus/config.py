@@ -37,7 +37,8 @@ class SourceConfig:
 
     Attributes:
         name: Short name; it appears in sample ids, counts and file names.
-        path: JSON array, JSON lines or Parquet; a folder of such files, or a pattern that names
+        path: JSON array, JSON lines, a table (.csv, .tsv) or Parquet, the text ones perhaps
+            compressed (.gz); a folder of such files, or a pattern that names
             some (shards/*.jsonl), is read in the order of their paths.
         images: Folder that the rows' image paths start from, or a zip or uncompressed tar of
             it, which is read in place; None for text only, or where Parquet files hold them.
@@ -46,6 +47,8 @@ class SourceConfig:
             A private address must be listed itself, not by a name.
         language: ISO 639-1 code of rows that don't name theirs.
         licence: Licence of the rows, kept with each record.
+        image_place: Where an image without `<image>` goes: before the first question (first); or
+            nowhere (marked), and its row is bad.
         format: auto looks at the first bytes.
     """
 
@@ -55,7 +58,8 @@ class SourceConfig:
     allowed_hosts: tuple[str, ...] = ()
     language: str | None = None
     licence: str = ""
-    format: Literal["auto", "json", "jsonl", "parquet"] = "auto"
+    image_place: Literal["first", "marked"] = "first"
+    format: Literal["auto", "json", "jsonl", "parquet", "table", "coco"] = "auto"
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""

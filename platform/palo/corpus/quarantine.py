@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from palo import storage
 from palo.corpus.sources import offset_of
+from palo.corpus.sources.opened import suffix_of
 from palo.corpus.stages import StepName
 from palo.reasons import Reason
 
@@ -28,6 +29,8 @@ QUARANTINE_SCHEMA = pa.schema(
         pa.field("text", pa.string(), nullable=False),
     ]
 )
+
+_UNITS = {".parquet": "row", ".csv": "line", ".tsv": "line"}
 
 R = TypeVar("R")
 
@@ -141,7 +144,9 @@ class Quarantine:
         offset = offset_of(row_offset)
         self.counts[reason.value][language] += 1
         if not self.example:
-            self.example = f"{reason.value} ({detail}) at byte {offset} of {self._source.path}"
+            seen = f"{reason.value} ({detail})" if detail else reason.value
+            unit = _UNITS.get(suffix_of(self._source.path), "byte")
+            self.example = f"{seen} at {unit} {offset} of {self._source.path}"
         row = {
             "source": self._source.name,
             "file": str(self._source.path),

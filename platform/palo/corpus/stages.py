@@ -41,6 +41,7 @@ STEPS: Mapping[StepName, Step] = MappingProxyType(
                 Reason.NOT_UTF8,
                 Reason.NOT_JSON,
                 Reason.NOT_A_RECORD,
+                Reason.MORE_CELLS,
                 Reason.TOO_LARGE,
                 Reason.NO_TURNS,
                 Reason.WRONG_ROLE,

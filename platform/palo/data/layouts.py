@@ -4,7 +4,7 @@ Tools write the same conversation in many ways. Each is brought into one form he
 with a role and a content. A row in none of them is bad, with words that name its keys.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from palo.data.bad_row import BadRow
@@ -62,6 +62,16 @@ def keys_of(row: Row) -> str:
     """
     names = ", ".join(str(key)[:_SHOWN] for key in list(row)[:_SHOWN]) or "no keys"
     return f"the row has {names if len(names) <= _SHOWN else names[: _SHOWN - 3] + '...'}"
+
+
+def is_row(keys: Container[str]) -> bool:
+    """Returns whether something with these keys may be a row.
+
+    Args:
+        keys: The keys.
+    """
+    pairs = ((asked, answered) for asked, answered in PAIR_KEYS)
+    return any(key in keys for key in TURN_KEYS) or any(a in keys and b in keys for a, b in pairs)
 
 
 def row_turns(row: Row) -> RowTurns:

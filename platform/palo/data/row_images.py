@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from palo.data.bad_row import BadRow, is_writable
+from palo.data.layouts import CAPTION_KEYS, is_row
 from palo.images.image_folder import ImagePath, host_of
 from palo.reasons import Reason
 from palo.storage import names_a_store
@@ -89,6 +90,25 @@ def image_of(
     return _usable(found[0], rules)
 
 
+def can_hold_rows(columns: Container[str]) -> bool:
+    """Returns whether a table with these columns can hold conversations or captions.
+
+    Args:
+        columns: Their names.
+    """
+    has_image = any(key in columns for key in (*IMAGE_KEYS, *FILE_KEYS))
+    return is_row(columns) or (has_image and any(key in columns for key in CAPTION_KEYS))
+
+
+def names_an_image(key: str) -> bool:
+    """Returns whether a key's name is that of an image, a video or a sound.
+
+    Args:
+        key: The key.
+    """
+    return _IMAGE_KEY.search(key) is not None
+
+
 def _found(row: Mapping[str, object]) -> list[str]:
     """Returns the paths under the first of the keys that has any; image and images go together."""
     paths: list[str] = []
@@ -131,7 +151,7 @@ def _require_no_sign(row: Mapping[str, object], besides: Container[str]) -> None
     for key, value in row.items():
         if not value or key in besides:
             continue
-        if _IMAGE_KEY.search(str(key)) or _is_image(value):
+        if names_an_image(str(key)) or _is_image(value):
             raise BadRow(
                 Reason.IMAGE_NOT_READ,
                 f"{str(key)[:40]} is {value!r:.60}; an image's path goes under image",

@@ -141,6 +141,7 @@ class ParseStage:
                 allowed_hosts=settings.allowed_hosts,
                 languages=languages.codes(),
                 known=tuple(languages.every()),
+                image_place=settings.image_place,
             ),
             cleaning=self._config.cleaning,
             known=tuple(languages.every()),

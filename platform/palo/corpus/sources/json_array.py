@@ -1,10 +1,10 @@
 """JSON arrays, read in splits: each finds the rows that begin in its range of bytes.
 
 In mid-file, bytes alone don't show whether they are inside a string or how deep the brackets are.
-But an object that decodes, behind `},` and with a `conversations` field, is a row: within a string
+But an object that decodes, behind `},` and with the turns of a row, is a row: within a string
 every quote is escaped, so that no object with a field can be read there, and between two strings
 of valid JSON there is never a word. An object nested in a row could still be taken for one, and a
-row without that field missed. Therefore neighbouring splits are compared (`misread`): where the
+row without them missed. Therefore neighbouring splits are compared (`misread`): where the
 rows of one end, those of the next must begin, and a split that began elsewhere is read again.
 
 Rows are cut where the next one seems to begin, and decoded: an object that decodes was cut right.
@@ -23,9 +23,10 @@ from typing import BinaryIO
 from palo.corpus.sources import rows as byte_limits
 from palo.corpus.sources.json_scan import Element, Window, read_element
 from palo.corpus.sources.rows import SPACE, UTF8_BOM, RawRow, Split, fast_object, source_error
+from palo.data.layouts import CAPTION_KEYS, PAIR_KEYS, TURN_KEYS
 from palo.reasons import Reason, SourceFault
 
-_ROW_FIELDS = ("conversations", "messages")
+_ROW_FIELDS = (*TURN_KEYS, *(asked for asked, _ in PAIR_KEYS), *CAPTION_KEYS)
 _FIELD = rb'\{\s*"([^"\\]{1,200})"\s*:'
 _FIRST_FIELD = re.compile(_FIELD)
 _BOUNDARY = re.compile(rb"\}\s*,\s*(?=" + _FIELD + rb")")
@@ -83,7 +84,7 @@ class ArrayReader:
             if split.first < split.end:
                 yield from self._rows(Window(self._file, split.first), 0)
         elif split.start == 0:
-            window = Window(self._file, 0)
+            window = Window(self._file, split.array_start)
             yield from self._rows(window, self._enter(window))
         else:
             window = Window(self._file, max(0, split.start - _LONGEST_BOUNDARY))
@@ -211,7 +212,7 @@ class ArrayReader:
         """Checks that nothing follows the array's end."""
         end = window.base + position
         position = window.skip_space(position)
-        if position < len(window.data):
+        if position < len(window.data) and not self._split.array_start:
             fault = source_error(
                 SourceFault.TRAILING,
                 f"{self._split.path} at byte {end}: {window.data[position : position + 24]!r}",

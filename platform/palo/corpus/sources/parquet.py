@@ -1,8 +1,8 @@
 """Parquet in the Hugging Face layout: a split is a row group, and images may lie within.
 
-Known columns: id, language, corrupt, image or images, conversations of {from, value} or messages of
-{role, content}. An image is a path, or a struct of bytes and path; its bytes are not read here:
-the row names them by the path `file.parquet//row`, as members of archives are named.
+Columns are named as the keys of rows are, see `palo.data.layouts`. An image is a path, bytes, or a
+struct of bytes and path; its bytes are not read here: the row names them by the path
+`file.parquet//row`, as members of archives are named.
 
 The headers of pages show how much a file from an unknown author would unpack to, before it does.
 """
@@ -17,7 +17,16 @@ import orjson
 from palo import storage
 from palo.corpus.sources import rows as byte_limits
 from palo.corpus.sources.rows import RawRow, Split, source_error
+from palo.data.layouts import (
+    CAPTION_KEYS,
+    EXPECTED,
+    OTHER_KEYS,
+    PAIR_KEYS,
+    TURN_KEYS,
+)
 from palo.data.provenance import Provenance
+from palo.data.row_images import FILE_KEYS, IMAGE_KEYS, can_hold_rows, names_an_image
+from palo.data.row_language import LANGUAGE_KEYS
 from palo.errors import DataError
 from palo.images.image_folder import ImagePath, path_within
 from palo.reasons import Reason, SourceFault
@@ -28,9 +37,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-_TURNS = ("conversations", "messages")
-_IMAGES = ("image", "images")
-_KNOWN = (*_TURNS, *_IMAGES, "id", "language", "corrupt", *Provenance._fields)
+_PAIRED = tuple(key for pair in PAIR_KEYS for key in pair)
+_WORDS = (*TURN_KEYS, *_PAIRED, *CAPTION_KEYS)
+_OTHERS = (*OTHER_KEYS, *LANGUAGE_KEYS, "id", "corrupt", *Provenance._fields)
+_KNOWN = frozenset((*_WORDS, *_OTHERS, *IMAGE_KEYS, *FILE_KEYS))
 _TRANSLATION = "_conversation"
 _ROWS_PER_BATCH = 64
 _IMAGES_PER_BATCH = 8
@@ -72,14 +82,36 @@ def row_ranges(path: Path) -> list[tuple[int, int]]:
     """
     with storage.open_parquet(path) as file:
         names = file.schema_arrow.names
-        if not set(_TURNS) & set(names):
+        if not can_hold_rows(names):
             raise source_error(
                 SourceFault.NO_CONVERSATIONS,
                 f"{path} has {', '.join(names)}"[:_SHOWN],
-                fix="It needs conversations of {from, value} or messages of {role, content}.",
+                fix=f"It needs {EXPECTED}.",
             )
+        _require_read_images(path, file)
         _require_few_rows(path, file.metadata.num_rows)
         return [(group.start, group.end) for group in _row_groups(file)]
+
+
+def _require_read_images(path: Path, file: "pq.ParquetFile") -> None:
+    """Refuses a file whose only images are bytes in a column that isn't read."""
+    if set(IMAGE_KEYS) & set(file.schema_arrow.names):
+        return
+    unread = {name.partition(".")[0] for name in storage.leaves_of(file) if _is_binary(file, name)}
+    if unread - _KNOWN:
+        raise source_error(
+            SourceFault.UNREAD_COLUMN,
+            f"{path}: {', '.join(sorted(unread - _KNOWN))}"[:_SHOWN],
+            fix="Rename it to image if it holds images, or remove it.",
+        )
+
+
+def _is_binary(file: "pq.ParquetFile", leaf: str) -> bool:
+    import pyarrow as pa
+
+    kind = file.schema_arrow.field(leaf.partition(".")[0]).type
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return is_bytes or leaf.rpartition(".")[2] == "bytes"
 
 
 def _row_groups(file: "pq.ParquetFile") -> list[RowGroup]:
@@ -133,20 +165,15 @@ def image_leaf(file: "pq.ParquetFile") -> str | None:
     Args:
         file: An open file.
     """
-    import pyarrow as pa
-
     for name in storage.leaves_of(file):
-        top, _, inner = name.partition(".")
-        if top in _IMAGES:
-            kind = file.schema_arrow.field(top).type
-            if inner.rpartition(".")[2] == "bytes" or pa.types.is_binary(kind):
-                return name
+        if name.partition(".")[0] in IMAGE_KEYS and _is_binary(file, name):
+            return name
     return None
 
 
 def _wanted(name: str) -> bool:
     top = name.partition(".")[0]
-    return top in _KNOWN or top.endswith(_TRANSLATION)
+    return top in _KNOWN or top.endswith(_TRANSLATION) or names_an_image(top)
 
 
 def _has_images(path: Path, file: "pq.ParquetFile", group: int, leaf: str) -> bool:
@@ -198,10 +225,10 @@ def _raw_row(split: Split, offset: int, row: "_Row") -> RawRow:
         return RawRow(offset, b"", row)
     value = {key: kept for key, kept in row.items() if kept is not None}
     within = ImagePath(path_within(split.path, offset))
-    for name in _IMAGES:
+    for name in IMAGE_KEYS:
         if name in value:
             value[name] = _image(value[name], within)
-    for name in _TURNS:
+    for name in TURN_KEYS:
         if isinstance(value.get(name), dict):  # how old versions of datasets write lists of structs
             fields = value[name]
             lists = zip(*(part or () for part in fields.values()), strict=False)

@@ -21,7 +21,7 @@ UTF8_BOM = b"\xef\xbb\xbf"
 _OFFSET_BITS = 44  # files of up to 16 TiB
 SPACE = b" \t\r\n"
 
-Format = Literal["json", "jsonl", "parquet"]
+Format = Literal["json", "jsonl", "parquet", "table", "coco"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +38,7 @@ class Split:
         file_number: Index of the file in a source of several.
         first: Offset of the first row of a JSON array that the split owns, as found by the splits
             before it; None to search for it.
+        array_start: Where the array begins, if an object is around it.
         proven: Whether all splits before it began at a row, so that a fault is the file's own.
     """
 
@@ -49,6 +50,7 @@ class Split:
     modified_ns: int
     file_number: int = 0
     first: int | None = None
+    array_start: int = 0
     proven: bool = False
 
     def row_offset(self, offset: int) -> int:

@@ -8,6 +8,8 @@ from typing import BinaryIO, Literal
 from palo import storage
 from palo.corpus.sources import rows as byte_limits
 from palo.corpus.sources.json_array import ArrayReader, SplitBoundary
+from palo.corpus.sources.json_object import described, read_coco, whole_object
+from palo.corpus.sources.opened import GZIP_SUFFIX, is_gzip, open_source, suffix_of
 from palo.corpus.sources.parquet import read_rows, row_ranges
 from palo.corpus.sources.rows import (
     READ_BYTES,
@@ -20,12 +22,17 @@ from palo.corpus.sources.rows import (
     fast_object,
     source_error,
 )
+from palo.corpus.sources.table import TABLE_ENDINGS, read_table, require_columns
+from palo.data.layouts import is_row
 from palo.errors import DataError, StorageError
 from palo.reasons import Reason, SourceFault
 
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _PARQUET_MAGIC = b"PAR1"
-_ENDINGS = (".json", ".jsonl", ".parquet")
+_TEXT_ENDINGS = (".json", ".jsonl", ".ndjson", *TABLE_ENDINGS)
+_ENDINGS = (*_TEXT_ENDINGS, ".parquet")
+_GZIP_ENDINGS = tuple(f"{ending}{GZIP_SUFFIX}" for ending in _TEXT_ENDINGS)
+_WHOLE = (1 << 43) - 1  # behind the end of every file, for those that one task reads
 _WILDCARD = re.compile(r"[*\[]")
 
 
@@ -58,8 +65,9 @@ def source_files(path: Path) -> list[Path]:
     """Returns the files of a source, sorted by path.
 
     Args:
-        path: A file; a folder, of which every .json, .jsonl and .parquet file counts, however deep;
-            or a pattern like shards/*.jsonl. Names that begin with a dot or underscore don't count.
+        path: A file; a folder, of which every .json, .jsonl, .csv, .tsv and .parquet file counts,
+            .gz behind it or not, however deep; or a pattern like shards/*.jsonl. Names that begin
+            with a dot or underscore don't count.
 
     Raises:
         DataError: If there is none in the folder, or the pattern names none.
@@ -71,7 +79,7 @@ def source_files(path: Path) -> list[Path]:
         with storage.wrap_os_errors("read", path):
             if not path.is_dir():
                 return [path]
-            files = _visible((f for f in path.rglob("*") if f.suffix in _ENDINGS), path)
+            files = _visible((f for f in path.rglob("*") if _is_named_so(f)), path)
     else:
         folder = path.parents[len(parts) - 1 - first]
         with storage.wrap_os_errors("read", folder):
@@ -81,6 +89,10 @@ def source_files(path: Path) -> list[Path]:
             SourceFault.NO_FILES, path, fix=f"It must hold {', '.join(_ENDINGS)} files."
         )
     return files
+
+
+def _is_named_so(path: Path) -> bool:
+    return path.name.lower().endswith((*_ENDINGS, *_GZIP_ENDINGS))
 
 
 def _visible(found: Iterable[Path], root: Path) -> list[Path]:
@@ -95,11 +107,14 @@ def _split_file(
 ) -> list[Split]:
     with storage.wrap_os_errors("read", path):
         stat = path.stat()
-        with path.open("rb") as file:
+        with open_source(path) as file:
             head = file.read(READ_BYTES)
-    found: Format = _format(path, head) if form == "auto" else form
+    found, array_start = _format(path, head) if form == "auto" else (form, 0)
     if found == "parquet":
         ranges = row_ranges(path)
+    elif found in ("table", "coco") or is_gzip(path):
+        _require_text(path, head)
+        ranges = [(0, _WHOLE)]
     else:
         _require_text(path, head)
         starts = range(0, stat.st_size, split_bytes)
@@ -113,6 +128,7 @@ def _split_file(
             size_bytes=stat.st_size,
             modified_ns=stat.st_mtime_ns,
             file_number=number,
+            array_start=array_start,
         )
         for start, end in ranges
     ]
@@ -127,20 +143,55 @@ def _require_text(path: Path, head: bytes) -> None:
         )
 
 
-def _format(path: Path, head: bytes) -> Format:
+def _format(path: Path, head: bytes) -> tuple[Format, int]:
+    """Returns how a file is written, and where its array begins if an object is around it."""
     if head.startswith(_PARQUET_MAGIC):
-        return "parquet"
+        return "parquet", 0
     _require_text(path, head)
     text = head.removeprefix(UTF8_BOM).lstrip(SPACE)
     if text.startswith(b"["):
-        return "json"
-    # One object over several lines, as pretty printers write it, is not a line of JSON lines.
-    if text.startswith(b"{") and text.split(b"\n", 1)[0].strip() != b"{":
-        return "jsonl"
+        return ("jsonl" if _are_lines(text) else "json"), 0
+    if text.startswith(b"{"):
+        return _format_of_objects(path, text)
+    if suffix_of(path) in TABLE_ENDINGS:
+        require_columns(path, head)
+        return "table", 0
     raise source_error(
         SourceFault.NOT_JSON,
         f"{path} begins with {text[:24]!r}",
         fix='A record looks like {"id": ..., "image": ..., "conversations": [...]}.',
+    )
+
+
+def _are_lines(text: bytes) -> bool:
+    """Returns whether each line is a list: a conversation without anything else."""
+    first, _, rest = text.partition(b"\n")
+    return first.rstrip(SPACE).endswith(b"]") and rest.lstrip(SPACE).startswith(b"[")
+
+
+def _format_of_objects(path: Path, text: bytes) -> tuple[Format, int]:
+    lines = text.split(b"\n", 2)
+    if len(lines) > 1 and lines[1].startswith(b"{") and lines[0].rstrip(SPACE).endswith(b"}"):
+        return "jsonl", 0
+    with open_source(path) as file:
+        found = whole_object(file)
+    if found is None:
+        # One object over several lines, as pretty printers write it, is no line of JSON lines.
+        if lines[0].strip() != b"{":
+            return "jsonl", 0
+        seen = f"{path} begins with {text[:24]!r}"
+    elif found.is_coco and not is_row(found.members):
+        return "coco", 0
+    elif found.rows is not None and not is_row(found.members):
+        return "json", found.rows
+    elif lines[0].strip() != b"{":
+        return "jsonl", 0
+    else:
+        seen = described(path, found)
+    raise source_error(
+        SourceFault.NOT_JSON,
+        seen,
+        fix='Rows are a list, [{...}, {...}] or {"data": [...]}, or one a line.',
     )
 
 
@@ -177,6 +228,10 @@ class SplitReader:
             try:
                 if split.format == "parquet":
                     yield from read_rows(split)
+                elif split.format in ("table", "coco"):
+                    with open_source(split.path) as file:
+                        is_table = split.format == "table"
+                        yield from read_table(split.path, file) if is_table else read_coco(file)
                 else:
                     yield from self._read_text()
             except (DataError, StorageError):
@@ -186,7 +241,7 @@ class SplitReader:
             _require_unchanged(split)
 
     def _read_text(self) -> Iterator[RawRow]:
-        with self._split.path.open("rb") as file:
+        with open_source(self._split.path) as file:
             if self._split.format == "jsonl":
                 yield from read_lines(self._split, file)
                 return
