@@ -39,6 +39,7 @@ from palo.corpus.filter.driver import FilterStage
 from palo.corpus.images_step.driver import ImagesStage
 from palo.corpus.images_step.tower_encoder import spec_of
 from palo.corpus.parse.driver import ParseStage
+from palo.corpus.source_check import check_images
 from palo.corpus.sources import Split, split_source
 from palo.data.manifest import Manifest, code_version, write_manifest
 from palo.text.encoding import encode_prompt
@@ -96,6 +97,8 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
     tokenizer = _fitting_tokenizer(config)
     spec = spec_of(config)
     splits = [split_source(source.path, source.format) for source in config.sources]
+    for source, own in zip(config.sources, splits, strict=True):
+        check_images(source, own)
     settings = settings_of(config, splits, tokenizer, spec)
     manifest = read_finished(config.output)
     changed = [] if manifest is None else what_changed(config, manifest, settings)

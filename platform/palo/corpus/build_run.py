@@ -42,7 +42,7 @@ class BuildRun:
         self.tokenizer = tokenizer
         self.say = say
         self.names = [source.name for source in config.sources]
-        self.row_counts = RowCounts(config.max_bad_share, self.names)
+        self.row_counts = RowCounts(config.max_bad_share, self.names, config.output / "quarantine")
         self.num_run: Counter[str] = Counter()
         self.num_reused: Counter[str] = Counter()
         self._outputs: dict[TaskKey, list[str]] = {}

@@ -50,6 +50,7 @@ def settings_of(
             "language": source.language,
             "licence": source.licence,
             "format": source.format,
+            "image_place": source.image_place,
         }
         for source, own in zip(config.sources, splits, strict=True)
     }

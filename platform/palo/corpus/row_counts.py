@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -19,9 +20,16 @@ class RowCounts:
     Args:
         max_bad_share: Largest share of rows that may be bad.
         sources: Names of the sources, in order.
+        quarantine: Folder of the rows that were dropped, for messages.
     """
 
-    def __init__(self, max_bad_share: float, sources: Sequence[str]) -> None:
+    def __init__(
+        self,
+        max_bad_share: float,
+        sources: Sequence[str],
+        quarantine: Path = Path("quarantine"),
+    ) -> None:
+        self._quarantine = quarantine
         self._by_source = {source: _Tally() for source in sources}
         self._max_bad_share = max_bad_share
         self._example = ""
@@ -94,8 +102,8 @@ class RowCounts:
         raise DataError(
             f"{total.total()} of {rows} rows are bad, more than {self._max_bad_share:.1%}",
             seen=f"{listed}; for example {self._example or example}",
-            fix="Repair them (the quarantine folder lists those read so far), "
-            "or raise max_bad_share.",
+            fix=f"Repair them ({self._quarantine} lists those read so far), or allow more: "
+            "--data.max-bad-share.",
         )
 
     def stages(self) -> tuple[StageCount, ...]:

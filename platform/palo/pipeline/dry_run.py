@@ -7,6 +7,7 @@ from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError
 from palo.model.config import PaloConfig
 from palo.model.sizes import SIZES, from_folders
+from palo.pipeline.source_checks import missing_sources
 from palo.pipeline.steps import StageName, corpus_config
 from palo.recipes.recipe import Recipe
 from palo.train.planner import cost_lines, estimate
@@ -41,6 +42,8 @@ def _print_stage(recipe: Recipe, name: StageName, stage: StageConfig, model: Pal
     config = corpus_config(recipe, name)
     for own in config.sources:
         print(f"source          {own.name}: {own.path}")
+    for path in missing_sources(recipe, name):
+        print(f"missing         {path}")
     for line in config.mixture.lines():
         print(f"mixture         {line}")
 

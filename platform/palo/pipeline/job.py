@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from palo.command import parse_recipe
 from palo.recipes import RECIPES, Recipe
+from palo.recipes.own_data import OwnData, take_own_data, with_own_data
 from palo.session import lasting_path, ray_session
 
 
 def recipe_job(program: str, run: Callable[[Recipe], None]) -> Callable[[list[str]], None]:
     """Returns a job that reads `RECIPE [--field value ...] [--dry-run]` and runs on Ray.
+
+    `--data FILE --images FOLDER` trains the finetune stage on data of one's own.
 
     Args:
         program: The script, as people call it.
@@ -18,15 +22,26 @@ def recipe_job(program: str, run: Callable[[Recipe], None]) -> Callable[[list[st
     """
 
     def main(arguments: list[str]) -> None:
-        recipe, only_dry_run = parse_recipe(arguments, RECIPES, program)
+        arguments, own = take_own_data(arguments)
+        recipes = RECIPES
+        if own is not None:
+            recipes = {name: partial(_own, make, own) for name, make in RECIPES.items()}
+        recipe, only_dry_run = parse_recipe(arguments, recipes, program)
         if only_dry_run:
             from palo.pipeline.dry_run import dry_run
 
             dry_run(recipe)
             return
+        from palo.pipeline.source_checks import check_sources
+
         recipe = replace(recipe, output=lasting_path(recipe.output))
+        check_sources(recipe)
         print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
         with ray_session():
             run(recipe)
 
     return main
+
+
+def _own(make: Callable[[], Recipe], own: OwnData) -> Recipe:
+    return with_own_data(make(), own)

@@ -32,6 +32,8 @@ from palo.train.worker import identity
 
 StageName = Literal["pretrain", "finetune"]
 
+_USUAL_LANGUAGE = "en"
+
 
 def draw_scenes(recipe: Recipe) -> None:
     """Draws the recipe's scenes, if it has any and they are not there yet.
@@ -94,10 +96,21 @@ def _sources(recipe: Recipe, stage: StageName) -> tuple[SourceConfig, ...]:
     captions = stage == "pretrain"
     path = recipe.source(data.captions if captions else data.instructions)
     if path.suffix == LIST_SUFFIX:
-        return read_source_list(path)
+        listed = read_source_list(path)
+        if data.language is None:
+            return listed
+        return tuple(replace(one, language=one.language or data.language) for one in listed)
     images = recipe.source(data.captions_images if captions else data.instructions_images)
     name = "captions" if captions else "instructions"
-    return (SourceConfig(name=name, path=path, images=images, language=data.language),)
+    return (
+        SourceConfig(
+            name=name,
+            path=path,
+            images=images,
+            language=data.language or _USUAL_LANGUAGE,
+            image_place=data.image_place,
+        ),
+    )
 
 
 def build_corpora(recipe: Recipe) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 import palo
 from palo.checkpoint.parts import ModelParts
 from palo.model.lora import LoraSettings
-from palo.recipes.recipe import DataSettings, Recipe
+from palo.recipes.recipe import DRAWN, DataSettings, Recipe
 from palo.scenes.corpus import SceneCorpusConfig
 from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, ZeroSettings
 
 BASE = Path(palo.__file__).parent / "scenes" / "nano_base"
-_SCENES = Path("scenes")
+_SCENES = Path(DRAWN)
 _ZERO = ZeroSettings(whole_blocks=True)
 _BETAS = (0.9, 0.98)  # a run of a few hundred steps has no time for a longer memory
 

@@ -13,18 +13,24 @@ from palo.scenes.corpus import SceneCorpusConfig
 from palo.storage import S3Path
 from palo.train.stages import StageConfig
 
+DRAWN = "scenes"
+"""Folder of the drawn scenes in a run folder; a recipe's paths of them begin with it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSettings:
-    """The source files of a run, in LLaVA's format, and how they become samples.
+    """The source files of a run, and how they become samples.
 
     Attributes:
-        captions: JSON, JSON lines or Parquet for the pretrain stage; or a list of sources, a .toml
-            file with a table for each, which names their images itself.
+        captions: JSON, JSON lines, CSV or Parquet for the pretrain stage; or a list of sources, a
+            .toml file with a table for each, which names their images itself.
         captions_images: Folder that its image paths start from.
         instructions: The same for the finetune stage.
         instructions_images: Folder that its image paths start from.
-        language: ISO 639-1 code of rows that name none.
+        language: ISO 639-1 code of rows that name none, where their list of sources doesn't say it
+            either; None is en for a file, and no language for a list.
+        image_place: Where an image without `<image>` goes: before the first question (first); or
+            nowhere (marked), and its row is bad. A list of sources says it itself.
         questions: Held-out questions with short answers, as JSON lines, to score exact match.
         questions_images: Folder that their image paths start from.
         max_answer_tokens: Longest answer to a held-out question.
@@ -50,7 +56,8 @@ class DataSettings:
     captions_images: Path
     instructions: Path
     instructions_images: Path
-    language: str = "en"
+    language: str | None = None
+    image_place: Literal["first", "marked"] = "first"
     questions: Path | None = None
     questions_images: Path | None = None
     max_answer_tokens: int = 64
@@ -71,7 +78,7 @@ class DataSettings:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        if not languages.known(self.language):
+        if self.language is not None and not languages.known(self.language):
             yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
         if self.max_text_tokens < 1:
             yield f"max_text_tokens is {self.max_text_tokens} but must be at least 1"
@@ -127,12 +134,13 @@ class Recipe:
             yield "without a pretrain stage a projector to start from is needed"
 
     def source(self, path: Path) -> Path:
-        """Returns the path of a source file: drawn scenes are in the run folder.
+        """Returns the path of a source file: drawn scenes are in the run folder, below `scenes`.
 
         Args:
             path: A source file as the recipe names it.
         """
-        return self.output / path if self.scenes is not None else path
+        is_drawn = self.scenes is not None and path.parts[:1] == (DRAWN,)
+        return self.output / path if is_drawn else path
 
     @property
     def corpora_folder(self) -> Path:

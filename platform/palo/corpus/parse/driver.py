@@ -9,7 +9,7 @@ from itertools import groupby, takewhile
 from palo import languages
 from palo.config import fingerprint
 from palo.corpus.build_run import BuildRun
-from palo.corpus.images_step.image_files import image_root
+from palo.corpus.parse.origin import origin_of
 from palo.corpus.parse.record_files import RecordFile, RecordIndex, read_index
 from palo.corpus.parse.worker import ParseResult, ParseTask, parse_split
 from palo.corpus.quarantine import SourceFile
@@ -18,7 +18,6 @@ from palo.corpus.row_counts import RowCounts
 from palo.corpus.sources import Split, SplitBoundary, misread
 from palo.corpus.task_log import TaskKey
 from palo.data.manifest import CORPUS_VERSION
-from palo.data.records import Origin
 from palo.progress import Meter
 
 
@@ -103,7 +102,9 @@ class ParseStage:
         done = sum(sizes[job.key] for job in proven)
         if not self._is_hopeless(num_bad, num_rows, done, sum(sizes.values())):
             return
-        so_far = RowCounts(self._config.max_bad_share, self._run.names)
+        so_far = RowCounts(
+            self._config.max_bad_share, self._run.names, self._config.output / "quarantine"
+        )
         for job, result in zip(proven, results, strict=True):
             _count(so_far, job.task.source.name, [result])
         so_far.require_few_bad()
@@ -133,16 +134,7 @@ class ParseStage:
             corpus=self._config.output,
             source=SourceFile(name=settings.name, path=split.path),
             split=split,
-            origin=Origin(
-                source=settings.name,
-                licence=settings.licence,
-                language=settings.language,
-                image_folder=None if settings.images is None else image_root(settings.images),
-                allowed_hosts=settings.allowed_hosts,
-                languages=languages.codes(),
-                known=tuple(languages.every()),
-                image_place=settings.image_place,
-            ),
+            origin=origin_of(settings),
             cleaning=self._config.cleaning,
             known=tuple(languages.every()),
         )

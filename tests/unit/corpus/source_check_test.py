@@ -1,0 +1,76 @@
+"""A wrong image folder is one message, before anything is built."""
+
+import json
+
+import pytest
+
+from palo.corpus.config import SourceConfig
+from palo.corpus.source_check import check_images
+from palo.corpus.sources import split_source
+from palo.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def place(tmp_path):
+    photos = tmp_path / "data" / "photos"
+    (photos / "train").mkdir(parents=True)
+    for name in ("a.jpg", "train/b.jpg"):
+        (photos / name).write_bytes(b"")
+    return tmp_path / "data"
+
+
+def check(place, images, *names):
+    rows = [{"image": name, "caption": "A dog."} for name in names] + [
+        {"query": "a", "response": "b"}
+    ]
+    path = place / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    source = SourceConfig(name="own", path=path, images=images, language="en")
+    check_images(source, split_source(path))
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("photos", ["a.jpg", "gone.jpg"]),
+        ("photos", ["gone.jpg", "train/b.jpg"]),
+        (".", ["photos/a.jpg"]),
+        ("photos", []),
+        ("photos/a.jpg", ["b.jpg"]),  # taken for an archive, whose index is made later
+        (None, ["a.jpg"]),
+    ],
+)
+def test_a_folder_with_any_of_the_first_images_is_right(place, folder, names):
+    check(place, None if folder is None else place / folder, *names)
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "near"),
+    [
+        (".", ["x.jpg", "a.jpg"], "photos"),
+        ("photos", ["b.jpg"], "photos/train"),
+        ("photos", ["photos/a.jpg"], "."),
+        ("photos/train", ["a.jpg"], "photos"),
+    ],
+)
+def test_a_folder_near_the_images_is_told_with_the_right_one(place, folder, names, near):
+    with pytest.raises(DataError, match=f"none of the first {len(names)} images") as caught:
+        check(place, place / folder, *names)
+    assert f"It is in {place / near}: name that folder." in str(caught.value)
+    assert names[0] in str(caught.value)
+
+
+def test_rows_that_name_folders_which_are_not_there_are_told_where_their_file_is(place):
+    with pytest.raises(DataError, match=r"There is .*: correct the rows' paths") as caught:
+        check(place, place / "photos", "coco/train2017/a.jpg")
+    assert str(place / "photos" / "a.jpg") in str(caught.value)
+
+
+def test_a_folder_that_is_not_there_is_told_at_once(place):
+    with pytest.raises(ConfigError, match="the image folder of source own doesn't exist"):
+        check(place, place / "phtos", "a.jpg")
+
+
+def test_images_that_are_nowhere_near_are_told_too(place):
+    with pytest.raises(DataError, match="Name the folder that the rows' image paths start from"):
+        check(place, place / "photos", "nowhere.jpg")
