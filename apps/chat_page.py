@@ -7,7 +7,7 @@ If the server requires keys, so does the page; PALO_API_KEY is used for all visi
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from palo import command, config
@@ -15,6 +15,7 @@ from palo.api_errors import APIErrorCode
 from palo.client import ChatClient, Endpoint, EndpointError
 from palo.endpoint.credentials import key_of
 from palo.errors import ConfigError
+from palo.security.forwarded import ProxySettings
 from palo.serve.chat_page.settings import PageSettings
 from palo.session import lasting_path
 
@@ -30,6 +31,7 @@ class ChatPage:
         allow_insecure_http: Sends keys over http:// to another machine, too.
         host: Address to listen on; only this machine can reach the default.
         port: Port to listen on.
+        proxy: The reverse proxy in front of the page, if there is one.
         feedback: Folder for the answers that people rated good or bad.
     """
 
@@ -37,6 +39,7 @@ class ChatPage:
     allow_insecure_http: bool = False
     host: str = "127.0.0.1"
     port: int = 7860
+    proxy: ProxySettings = field(default_factory=ProxySettings)
     feedback: Path = Path("runs/feedback")
 
     def faults(self) -> Iterator[str]:
@@ -68,7 +71,7 @@ def main(arguments: list[str]) -> None:
     feedback = lasting_path(chosen.feedback)
     print(f"The chat page is at http://{chosen.host}:{chosen.port}", flush=True)
     serve_page(
-        PageSettings(endpoint=endpoint, login=login, feedback=feedback),
+        PageSettings(endpoint=endpoint, login=login, proxy=chosen.proxy, feedback=feedback),
         host=chosen.host,
         port=chosen.port,
     )

@@ -196,6 +196,7 @@ def _run_page(job: ServeJob) -> None:
         # The page reaches the endpoint within this machine, whatever address it listens on.
         endpoint=Endpoint(url=_address(job), allow_insecure_http=True),
         login=not job.access.no_keys,
+        proxy=job.access.proxy,
         feedback=lasting_path(job.feedback).resolve(),
     )
     try:
@@ -203,7 +204,8 @@ def _run_page(job: ServeJob) -> None:
     except PaloError as error:
         print(error, file=sys.stderr, flush=True)
     else:
-        print(f"chat page  {_address(job)}{PAGE_PATH}", flush=True)
+        public = job.access.proxy.public_url.rstrip("/")
+        print(f"chat page  {public or _address(job)}{PAGE_PATH}", flush=True)
 
 
 def _address(job: ServeJob) -> str:
@@ -216,6 +218,8 @@ def _print_addresses(job: ServeJob, models: Sequence[ModelSource], key: str | No
     address = _address(job)
     print(f"models     {', '.join(model.name for model in models)}")
     print(f"endpoint   {address}/v1   for any OpenAI client")
+    if public := job.access.proxy.public_url.rstrip("/"):
+        print(f"           {public}/v1   behind the proxy")
     shown = "none is asked for" if key is None else f"{key}   it is shown only now"
     print(f"API key    {shown}", flush=True)
 

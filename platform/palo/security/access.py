@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError, PaloError
 from palo.security.audit_log import record
+from palo.security.forwarded import ProxySettings
 from palo.security.keys import KEY_FILE, UNKEYED, ApiKey, key_digest, read_keys
 
 _LOG = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class AccessSettings:
         no_keys: Requires no API keys. Then the host must be loopback.
         num_ingresses: Ingress processes. Each grants an equal part of a key's limits, at least one
             request, so that a limit below their number isn't kept.
+        proxy: The reverse proxy in front of it, if there is one.
         cache_sharing: Which requests share cached prompts and images. "key": those of one key, and
             of its tenant. "all": all of them, which saves work where many keys ask about the same;
             then a key can find out by timing what others have asked.
@@ -43,6 +45,7 @@ class AccessSettings:
     key_file: Path = KEY_FILE
     no_keys: bool = False
     num_ingresses: int = 1
+    proxy: ProxySettings = field(default_factory=ProxySettings)
     cache_sharing: Literal["key", "all"] = "key"
 
     def faults(self) -> Iterator[str]:
@@ -52,6 +55,8 @@ class AccessSettings:
                 f"no_keys needs a loopback host like 127.0.0.1, not {self.host!r}: "
                 "everybody who reaches it could use it"
             )
+        if self.no_keys and self.proxy.public_url:
+            yield "no_keys serves this machine alone, so it has no proxy.public_url: ask for keys"
         if self.num_ingresses < 1:
             yield f"num_ingresses must be at least 1, not {self.num_ingresses}"
 

@@ -69,7 +69,10 @@ class Ingress:
         start_logging()
         load_language_detector()
         middleware = IngressSettings(
-            bodies=settings.bodies, behind_proxy=True, page_path=settings.page_path
+            bodies=settings.bodies,
+            behind_proxy=True,
+            proxy=settings.access.proxy,
+            page_path=settings.page_path,
         )
         app = build_app(handler, middleware)
         # Objects loaded by now stay; otherwise each full collection would traverse all of them

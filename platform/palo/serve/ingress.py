@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from palo.api_errors import APIError, APIErrorCode
 from palo.observability.boundary import Boundary
 from palo.security.access import LoopbackOnly
+from palo.security.forwarded import ProxySettings, PublicAddress
 from palo.security.http_limits import BodyBounds, BodyLimit, HeadLimit, SlashlessPath
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.protocol.bodies import model_body, models_body
@@ -33,11 +34,13 @@ class IngressSettings:
     Attributes:
         bodies: Bounds of request bodies.
         behind_proxy: See `Boundary`.
+        proxy: The reverse proxy in front of the endpoint.
         page_path: Path that `/` redirects to; None for an endpoint without a chat page.
     """
 
     bodies: BodyBounds = field(default_factory=BodyBounds)
     behind_proxy: bool = False
+    proxy: ProxySettings = field(default_factory=ProxySettings)
     page_path: str | None = None
 
 
@@ -73,8 +76,9 @@ def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
     if (page_path := settings.page_path) is not None:
 
         @app.api_route("/", methods=_READ)
-        async def page() -> Response:
-            return RedirectResponse(page_path)
+        async def page(request: Request) -> Response:
+            prefix = getattr(request.state, "public_prefix", "")
+            return RedirectResponse(f"{prefix}{page_path}")
 
     # The last middleware is the outermost.
     app.add_middleware(BodyLimit, bounds=settings.bodies, paths=("/v1/",))
@@ -83,6 +87,8 @@ def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
     app.add_middleware(HeadLimit)
     app.add_middleware(SlashlessPath)
     app.add_middleware(Boundary, behind_proxy=settings.behind_proxy)
+    if handler.requires_keys:
+        app.add_middleware(PublicAddress, settings=settings.proxy, keeps_prefix=False)
     return app
 
 

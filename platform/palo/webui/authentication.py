@@ -52,7 +52,6 @@ class Authentication:
         app: The page.
         authenticator: Checks keys and tokens; None for a page without a login.
         limit: Limit on attempts to log in.
-        trust_forwarded_for: See `palo.webui.request.address_of`.
     """
 
     def __init__(
@@ -60,8 +59,6 @@ class Authentication:
         app: ASGIApp,
         authenticator: Authenticator | None,
         limit: LoginLimit | None = None,
-        *,
-        trust_forwarded_for: bool = False,
     ) -> None:
         self._app = app
         self._authenticator = authenticator
@@ -70,7 +67,6 @@ class Authentication:
             self._guests if authenticator is None else authenticator
         )
         self._limit = limit or LoginLimit()
-        self._trust_forwarded_for = trust_forwarded_for
         self._checking = asyncio.Semaphore(_MAX_CHECKS)
         self._throttle = AuditThrottle()
 
@@ -128,7 +124,7 @@ class Authentication:
         about, texts = authenticator.about(code), page_texts(code)
         if request.method != "POST":
             return HTMLResponse(render_login(code, about=about))
-        address = address_of(request.scope, trust_forwarded_for=self._trust_forwarded_for)
+        address = address_of(request.scope)
         if wait_s := self._limit.begin(address):
             self._throttle.record("page_login_limited", client=address)
             return _limited(texts, about, wait_s)

@@ -16,6 +16,10 @@ _OWN = ("same-origin", "none")
 _PAGES = ("", "login")
 _MAX_HEADER_BYTES = 16 << 10
 _MAX_COOKIE_BYTES = 8 << 10
+_NOT_OWN = (
+    "This page answers to requests of its own only. Behind a reverse proxy, set the page's "
+    "proxy.public_url, or let the proxy send X-Forwarded-Host.\n"
+)
 _YEAR_S = 365 * 24 * 3600
 SECURITY_HEADERS: Mapping[str, str] = {
     # Nothing from elsewhere, whatever the page's components would load.
@@ -57,7 +61,7 @@ class SameOrigin:
         if self._is_own(scope):
             await self._app(scope, receive, send)
         else:
-            answer = PlainTextResponse("This page answers to requests of its own only.", 403)
+            answer = PlainTextResponse(_NOT_OWN, 403)
             await answer(scope, receive, send)
 
     def _is_own(self, scope: Scope) -> bool:

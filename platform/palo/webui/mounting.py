@@ -26,6 +26,7 @@ from palo.errors import ConfigError
 from palo.observability.boundary import Boundary
 from palo.observability.logs import start_logging
 from palo.security.access import LoopbackOnly, is_loopback
+from palo.security.forwarded import ProxySettings, PublicAddress
 from palo.security.http_limits import BodyBounds, BodyLimit
 from palo.webui.authentication import Authentication
 from palo.webui.browser_security import ResponseHeaders, SameOrigin
@@ -63,6 +64,7 @@ def mount_blocks(
     public: Sequence[Path] = (),
     max_file_bytes: int = 1,
     quotas: QuotaSettings | None = None,
+    proxy: ProxySettings | None = None,
 ) -> None:
     """Mounts a page of Gradio behind its guards.
 
@@ -76,6 +78,7 @@ def mount_blocks(
         public: Folders with files that the page shows to everybody.
         max_file_bytes: Largest file that can be uploaded.
         quotas: How much of it one visitor may use.
+        proxy: The reverse proxy in front of the page; none is believed without a login.
     """
     make_private(public)
     page = build()
@@ -110,15 +113,16 @@ def mount_blocks(
     guarded = Quotas(
         guarded,
         quotas,
-        name_of=VisitorNames(
-            by_login=authenticator is not None, trust_forwarded_for=quotas.trust_forwarded_for
-        ),
+        name_of=VisitorNames(by_login=authenticator is not None),
         max_file_bytes=max_file_bytes,
         forget_session=forgetting_sessions(page),
     )
-    guarded = Authentication(guarded, authenticator, trust_forwarded_for=quotas.trust_forwarded_for)
+    guarded = Authentication(guarded, authenticator)
     guarded = SameOrigin(guarded, is_keyless=authenticator is None)
-    mounted.app = ResponseHeaders(guarded)
+    guarded = ResponseHeaders(guarded)
+    # A site whose name leads to this machine could write a proxy's headers too.
+    believed = ProxySettings(trusted=()) if authenticator is None else proxy or ProxySettings()
+    mounted.app = PublicAddress(guarded, believed, keeps_prefix=True)
 
 
 def head_of(more: Mapping[str, Mapping[str, str]] | None = None, script: str = "") -> str:
@@ -166,7 +170,8 @@ def serve_alone(app: fastapi.FastAPI, *, host: str, port: int, is_keyless: bool)
     if is_keyless:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(Boundary)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    # `PublicAddress` reads what a proxy says.
+    uvicorn.run(app, host=host, port=port, log_level="warning", proxy_headers=False)
 
 
 @functools.cache

@@ -148,16 +148,12 @@ def without_cookies(
     return kept
 
 
-def address_of(scope: Scope, *, trust_forwarded_for: bool) -> str:
+def address_of(scope: Scope) -> str:
     """Returns the address that a request comes from; "" if it is unknown.
 
     Args:
-        scope: The request.
-        trust_forwarded_for: Believes the last address in `X-Forwarded-For`, which the nearest
-            proxy has added; the addresses before it come from the client.
+        scope: The request, which `PublicAddress` has given its client's address.
     """
-    if trust_forwarded_for and (forwarded := Headers(scope=scope).getlist("x-forwarded-for")):
-        return forwarded[-1].rpartition(",")[2].strip()
     client = scope.get("client")
     return str(client[0]) if client else ""
 

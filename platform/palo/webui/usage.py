@@ -39,8 +39,6 @@ class QuotaSettings:
         files: Uploaded files that are kept; older ones are deleted.
         file_bytes: Their bytes.
         all_file_bytes: Bytes of all visitors' files together.
-        trust_forwarded_for: Tells visitors who haven't logged in apart by the last address in
-            `X-Forwarded-For`. Only for a page behind a proxy that adds it.
     """
 
     bodies: BodyBounds = field(
@@ -62,13 +60,12 @@ class QuotaSettings:
     files: int = 50
     file_bytes: int = 200 << 20
     all_file_bytes: int = 4 << 30
-    trust_forwarded_for: bool = False
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
         for each in fields(self):
             value = getattr(self, each.name)
-            if not isinstance(value, BodyBounds | bool) and value <= 0:
+            if not isinstance(value, BodyBounds) and value <= 0:
                 yield f"{each.name} is {value} but must be above 0"
         for one in ("streams", "answers", "sessions", "file_bytes"):
             if getattr(self, f"all_{one}") < getattr(self, one):

@@ -328,15 +328,13 @@ class VisitorNames:
 
     Args:
         by_login: Whether visitors log in.
-        trust_forwarded_for: See `palo.webui.request.address_of`.
     """
 
-    def __init__(self, *, by_login: bool, trust_forwarded_for: bool) -> None:
+    def __init__(self, *, by_login: bool) -> None:
         self._by_login = by_login
-        self._trust_forwarded_for = trust_forwarded_for
 
     def __call__(self, scope: Scope) -> str:
         """Returns the name for a request that has passed authentication."""
         if self._by_login:
             return visitor_of(scope).owner
-        return address_of(scope, trust_forwarded_for=self._trust_forwarded_for)
+        return address_of(scope)

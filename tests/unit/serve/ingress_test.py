@@ -180,3 +180,20 @@ def test_without_keys_the_root_is_the_pages_and_no_api_path_is(tmp_path):
         assert browser.get("/").headers["location"] == "/chat/"
         assert browser.post("/").status_code == 405
         assert browser.get("/v1/completions").status_code == 404
+
+
+def test_all_of_it_may_be_below_a_path(tmp_path):
+    from palo.security.forwarded import ProxySettings
+    from palo.serve.ingress import IngressSettings, build_app
+
+    key_file = tmp_path / "keys.json"
+    secret = keyed(key_file)
+    proxy = ProxySettings(public_url="https://example.org/palo")
+    settings = IngressSettings(page_path="/chat/", proxy=proxy)
+    client = client_of(build_app(handler_of(Played(), key_file), settings), secret)
+    for prefix in ("", "/palo"):
+        assert client.get(f"{prefix}/v1/models/").status_code == 200
+        assert client.post(prefix + CHAT, json=QUESTION).status_code == 200
+        root = client.get(f"{prefix}/", follow_redirects=False)
+        assert root.headers["location"] == "/palo/chat/"
+    assert client.get("/other/v1/models").status_code == 404

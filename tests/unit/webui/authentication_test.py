@@ -159,15 +159,6 @@ def test_a_server_that_hangs_keeps_no_login_waiting(browse, monkeypatch):
     assert {answer.status_code for answer in answers} == {503}
 
 
-def test_behind_a_trusted_proxy_each_client_has_its_own_tries(browse):
-    limit = LoginLimit(of_one=1)
-    wrong = [_log_in("sk-bad", **{"x-forwarded-for": f"6.6.6.6, 192.0.2.{n}"}) for n in (1, 2, 1)]
-    answers = browse(*wrong, limit=limit, trust_forwarded_for=True)
-    assert [answer.status_code for answer in answers] == [401, 401, 429]
-    answers = browse(*wrong, limit=LoginLimit(of_one=1))
-    assert [answer.status_code for answer in answers] == [401, 429, 429]
-
-
 def test_a_revoked_key_loses_the_page_and_a_server_that_is_away_takes_none(
     browse, visitors, chat_server, monkeypatch
 ):

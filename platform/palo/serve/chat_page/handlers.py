@@ -47,9 +47,7 @@ class ChatHandlers:
         self._examples = examples
         quotas = settings.quotas
         self._running = RunningAnswers(quotas.answers, quotas.all_answers)
-        self._visitor_of = VisitorNames(
-            by_login=settings.login, trust_forwarded_for=quotas.trust_forwarded_for
-        )
+        self._visitor_of = VisitorNames(by_login=settings.login)
         self._feedback = FeedbackFolder(settings.feedback, settings.feedback_bounds)
 
     async def models(self, code: str, request: gr.Request) -> Updates:

@@ -51,6 +51,7 @@ def mount_page(app: fastapi.FastAPI, settings: PageSettings, path: str = "/") ->
         public=[images],
         max_file_bytes=settings.max_image_bytes,
         quotas=settings.quotas,
+        proxy=settings.proxy,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from palo.client import Endpoint
 from palo.endpoint.credentials import way_faults
+from palo.security.forwarded import ProxySettings
 from palo.serve.chat_page.chat import ChatBounds
 from palo.serve.chat_page.feedback import FeedbackBounds
 from palo.storage import S3Path
@@ -20,6 +21,7 @@ class PageSettings:
         endpoint: The server that answers. Its key, if it has one, is used for everybody who can
             open the page.
         login: Asks everybody for a key of their own.
+        proxy: The reverse proxy in front of the page, if there is one.
         feedback: Folder on a disk for the answers that people rated good or bad.
         feedback_bounds: Bounds of that folder.
         chat_bounds: Bounds of a chat's length.
@@ -30,6 +32,7 @@ class PageSettings:
 
     endpoint: Endpoint = field(default_factory=Endpoint)
     login: bool = False
+    proxy: ProxySettings = field(default_factory=ProxySettings)
     feedback: Path = Path("runs/feedback")
     feedback_bounds: FeedbackBounds = field(default_factory=FeedbackBounds)
     chat_bounds: ChatBounds = field(default_factory=ChatBounds)
@@ -45,6 +48,8 @@ class PageSettings:
             yield from way_faults(
                 self.endpoint.url, allow_insecure_http=self.endpoint.allow_insecure_http
             )
+        elif self.proxy.public_url:
+            yield "a page without a login is for this machine alone, so it has no proxy.public_url"
         if isinstance(self.feedback, S3Path):
             yield f"feedback is {self.feedback} but must be a folder on a disk"
         if not 1 <= self.max_image_bytes <= self.quotas.file_bytes:

@@ -53,6 +53,7 @@ def mount_review(app: fastapi.FastAPI, settings: ReviewPage, path: str = "/") ->
         head=head_of(more, (_ASSETS / "review.js").read_text(encoding="utf-8")),
         style=(_ASSETS / "review.css").read_text(encoding="utf-8"),
         quotas=settings.quotas,
+        proxy=settings.proxy,
     )
 
 

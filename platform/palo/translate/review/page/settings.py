@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from palo.security.access import is_loopback
+from palo.security.forwarded import ProxySettings
 from palo.webui.texts import PageTexts, read_texts
 from palo.webui.usage import QuotaSettings
 
@@ -24,6 +25,7 @@ class ReviewPage:
         port: Port to listen on.
         key_file: File of keys, see jobs/keys.py: reviewers log in with theirs, and the key's name
             is theirs. Without it everybody types a name, which only this machine may allow.
+        proxy: The reverse proxy in front of the page, if there is one.
         second_share: Share of the translations that two reviewers see.
         quotas: How much of the page one reviewer may use.
     """
@@ -33,6 +35,7 @@ class ReviewPage:
     host: str = "127.0.0.1"
     port: int = 7861
     key_file: Path | None = None
+    proxy: ProxySettings = field(default_factory=ProxySettings)
     second_share: float = 0.2
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
 
@@ -47,6 +50,8 @@ class ReviewPage:
                 f"host {self.host} can be reached by others, who could write under any name: "
                 "give a key_file"
             )
+        if self.key_file is None and self.proxy.public_url:
+            yield "proxy.public_url is for a page with a login: give a key_file"
 
 
 def review_texts(code: str) -> PageTexts:
