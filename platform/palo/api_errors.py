@@ -56,7 +56,7 @@ _STATUS = {
     APIErrorCode.URL_TOO_LONG: 414,
     APIErrorCode.HEADERS_TOO_LARGE: 431,
     APIErrorCode.BODY_TOO_LARGE: 413,
-    APIErrorCode.REPLICA_LOST: 502,
+    APIErrorCode.REPLICA_LOST: 503,
     APIErrorCode.TIMEOUT: 504,
     APIErrorCode.INTERNAL: 500,
 }

@@ -1,5 +1,6 @@
 """The endpoint as clients meet it: OpenAI's own package against a running Serve application."""
 
+import asyncio
 import base64
 import os
 import signal
@@ -46,6 +47,8 @@ def endpoint(local_ray, finished_stage, tmp_path_factory):
         models=(ModelSource(name="palo", folder=finished_stage),),
         access=AccessSettings(key_file=key_file),
         replica=ReplicaSettings(engine=engine),
+        # However long a busy machine takes to start another replica, answers wait for it.
+        restart_wait_s=WAIT_S,
         page_path=PAGE_PATH,
     )
     port = _free_port()
@@ -199,17 +202,30 @@ def test_a_client_that_leaves_frees_its_slots(client):
     assert replica().stats.remote().result().num_finished["cancelled"] > before
 
 
-def test_a_killed_replica_is_told_in_a_stream_and_retried_elsewhere(client):
+def is_served():
+    """Whether the controller knows of a replica that runs."""
+    from palo.serve.replica_watch import ServeWatch
+
+    return asyncio.run(ServeWatch({"palo": "model-palo"}).is_served("palo"))
+
+
+def test_answers_of_a_killed_replica_go_on_in_the_next_one(client):
+    wanted = {"max_tokens": 200, "n": 8, "temperature": 2, "seed": 3}
+    unbroken = [choice.message.content for choice in ask(client, **wanted).choices]
     process_id = replica().process_id.remote().result()
-    stream = ask(client, max_tokens=200, n=8, temperature=2, stream=True)
+    assert is_served()
+    texts, whole = [""] * 8, None
     with ThreadPoolExecutor(1) as other:
-        whole = other.submit(ask, client, max_tokens=4)
-        next(chunk for chunk in stream if chunk.choices[0].delta.content)
-        os.kill(process_id, signal.SIGKILL)
-        with pytest.raises(openai.APIError) as caught:
-            list(stream)
-        assert caught.value.code == "replica_lost"
+        for chunk in ask(client, stream=True, **wanted):
+            for choice in chunk.choices:
+                texts[choice.index] += choice.delta.content or ""
+            if whole is None and any(texts):
+                whole = other.submit(ask, client, max_tokens=4)
+                os.kill(process_id, signal.SIGKILL)
+                until(lambda: not is_served())
         assert whole.result().choices[0].finish_reason in ("stop", "length")
+    assert texts == unbroken
+    assert replica().process_id.remote().result() != process_id
 
 
 @pytest.fixture
@@ -260,3 +276,30 @@ def test_a_page_that_hangs_or_dies_takes_no_answer_with_it(client, browser):
     assert ask(client, max_tokens=3).usage.completion_tokens
     until(lambda: browser.get("/chat/login").status_code == 200)
     assert process_of("page:page").pid != process.pid
+
+
+def test_the_end_waits_for_answers_that_have_begun_and_says_nothing(endpoint, client, capfd):
+    import ray
+    from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
+
+    from palo.serve.running import end_applications
+
+    stream = ask(client, max_tokens=100, n=8, temperature=2, seed=3, stream=True)
+    next(chunk for chunk in stream if chunk.choices[0].delta.content)
+    with ThreadPoolExecutor(1) as other:
+        ending = other.submit(end_applications, WAIT_S)
+        finishes = [choice.finish_reason for chunk in stream for choice in chunk.choices]
+        ending.result()
+    assert sum(finish is not None for finish in finishes) == 8
+
+    def is_over():
+        try:
+            ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+        except ValueError:
+            return True
+        return False
+
+    until(is_over)
+    with pytest.raises(openai.APIConnectionError):
+        client.models.list()
+    assert "graceful_shutdown" not in "".join(capfd.readouterr())

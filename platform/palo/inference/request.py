@@ -75,6 +75,8 @@ class Request:
         sampling: Sampling parameters.
         adapter: Name of the adapter to use; None for the model's own weights.
         salt: Requests share cached blocks only with requests of an equal salt.
+        begun_ids: Ids of an answer that another engine has begun, which is continued: outputs have
+            what follows, and the usage covers all of it.
     """
 
     prompt_ids: Sequence[int]
@@ -83,6 +85,7 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     adapter: str | None = None
     salt: str = ""
+    begun_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -66,12 +66,13 @@ class RequestPreparer:
         sentinel, per_image = self._config.image_sentinel, self._config.tokens_per_image
         ids, images = expand_images(request, sentinel, per_image)
         room = self.max_context - len(ids)
-        if room < 1:
+        if room < 1 + len(request.begun_ids):
             raise DataError(
                 "a conversation is too long for the model",
                 seen=f"{len(ids)} tokens",
                 fix=f"It takes {self.max_context} with the answer.",
             )
+        ids += request.begun_ids
         return SequenceState(
             next(self._numbers),
             request,
@@ -91,14 +92,20 @@ class RequestPreparer:
             raise ValueError("a prompt needs at least one id")
         sentinel = self._config.image_sentinel
         for token_id in request.prompt_ids:
-            if not 0 <= token_id < self.vocab_size and token_id != sentinel:
-                raise ValueError(f"id {token_id} is none of the model's {self.vocab_size}")
+            if token_id != sentinel:
+                self._check_id(token_id)
+        for token_id in request.begun_ids:
+            self._check_id(token_id)
         shape = (self._config.num_patches, self._config.vision_hidden_size)
         for image_id in request.image_ids:
             features = request.features.get(image_id)
             if features is None or tuple(features.shape) != shape:
                 seen = None if features is None else tuple(features.shape)
                 raise ValueError(f"image {image_id} needs features of shape {shape}, got {seen}")
+
+    def _check_id(self, token_id: int) -> None:
+        if not 0 <= token_id < self.vocab_size:
+            raise ValueError(f"id {token_id} is none of the model's {self.vocab_size}")
 
 
 def expand_images(

@@ -19,13 +19,23 @@ class Sampler:
         sampling: Sampling parameters.
         prompt_ids: Ids of the prompt; negative ones, of images, are skipped.
         vocab_size: Number of ids (V).
+        num_drawn: Tokens that another engine has sampled of the same answer.
     """
 
-    def __init__(self, sampling: Sampling, prompt_ids: Iterable[int], vocab_size: int) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        prompt_ids: Iterable[int],
+        vocab_size: int,
+        num_drawn: int = 0,
+    ) -> None:
         self.sampling = sampling
         self.is_greedy = sampling.temperature < _GREEDY_BELOW
         self.is_plain = sampling.repetition_penalty == 1 and self.is_greedy
         self._random = random.Random(sampling.seed)  # noqa: S311 - choosing words is no cryptography
+        if not self.is_greedy:
+            for _ in range(num_drawn):
+                self._random.random()
         self._seen: Tensor | None = None
         if sampling.repetition_penalty != 1:
             self._seen = torch.zeros(vocab_size, dtype=torch.bool)

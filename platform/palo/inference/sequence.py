@@ -30,7 +30,8 @@ class SequenceState:
     Args:
         number: Identifies the sequence within its engine.
         request: The request.
-        ids: The prompt, with each image's sentinel repeated for each of its tokens.
+        ids: The prompt, with each image's sentinel repeated for each of its tokens, and the
+            beginning of the answer that the request carries.
         images: Positions of the images.
         block_keys: Names of its blocks, those of the prompt included.
         adapter: Adapter to use; None for the model's own weights.
@@ -43,7 +44,7 @@ class SequenceState:
         num_computed: Tokens whose keys and values are in the slot.
         num_stored_blocks: Its blocks that are in the prefix cache.
         num_cached: Prompt tokens that came from the prefix cache.
-        generated: Ids of the answer, the one that ended it included.
+        generated: Ids of the answer that are sampled here, the one that ended it included.
         max_tokens: Most tokens of the answer.
     """
 
@@ -70,11 +71,14 @@ class SequenceState:
         self.num_stored_blocks = 0
         self.num_cached = 0
         self.generated: list[int] = []
-        self.sampler = Sampler(request.sampling, ids, vocab_size)
+        self._num_begun = len(request.begun_ids)
+        self.sampler = Sampler(request.sampling, ids, vocab_size, self._num_begun)
         self._images = images
         self._projected: dict[str, Tensor] = {}
         self.max_tokens = max_tokens
         self._text = TextStream(tokenizer, request.sampling.stop)
+        for token_id in request.begun_ids:  # whoever sends them has their text
+            self._text.add(token_id)
         self._submitted_at = time.monotonic()
         self._started_at: float | None = None
         self._first_token_at: float | None = None
@@ -174,7 +178,7 @@ class SequenceState:
         text = self._text.add(token.id)
         if self._text.stopped:
             return self.finish("stop", text, token)
-        if len(self.generated) == self.max_tokens:
+        if self._num_begun + len(self.generated) >= self.max_tokens:
             return self.finish("length", text, token)
         return Output(text=text, tokens=(token,))
 
@@ -191,10 +195,11 @@ class SequenceState:
         """
         now = time.monotonic()
         started = now if self._started_at is None else self._started_at
+        prompt_tokens = len(self.prompt) - self._num_begun
         usage = TokenUsage(
-            prompt_tokens=len(self.prompt),
-            completion_tokens=len(self.generated),
-            cached_tokens=self.num_cached,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=self._num_begun + len(self.generated),
+            cached_tokens=min(self.num_cached, prompt_tokens),
             queue_s=started - self._submitted_at,
             first_token_s=self.first_token_s,
             total_s=now - self._submitted_at,

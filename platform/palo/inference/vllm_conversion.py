@@ -73,14 +73,15 @@ def sampling_params(sequence: SequenceState, allowed_ids: list[int] | None) -> A
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    sampling = sequence.request.sampling
+    sampling, num_begun = sequence.request.sampling, len(sequence.request.begun_ids)
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         top_k=sampling.top_k,
         repetition_penalty=sampling.repetition_penalty,
-        seed=sampling.seed,
-        max_tokens=sequence.max_tokens,
+        # The random numbers of an answer that goes on must not be those of its beginning again.
+        seed=None if sampling.seed is None else sampling.seed + num_begun,
+        max_tokens=sequence.max_tokens - num_begun,
         stop_token_ids=list(sampling.stop_ids),
         ignore_eos=True,
         logprobs=sampling.num_logprobs,

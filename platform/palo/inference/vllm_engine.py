@@ -3,9 +3,9 @@
 Vision tower, projector and token embedding run here, so that every projector works, MobilePALO's
 too. vLLM is an optional extra in an environment of its own, since it needs other versions of
 transformers than we pin (docs/cluster.md). Text, stop texts, limits and token counts are computed
-here, as for the built-in engine. There are two differences: a repetition penalty covers the answer
-alone, as vLLM knows no ids of the prompt, and adapters are merged, so that each model has its own
-base.
+here, as for the built-in engine. There are three differences: a repetition penalty covers the
+answer alone, as vLLM knows no ids of the prompt; adapters are merged, so that each model has its
+own base; and an answer with a seed that another engine has begun goes on with other random numbers.
 """
 
 import asyncio

@@ -106,13 +106,12 @@ class TokenMeter:
         self._answer_tokens = [0] * num_choices
 
     def charge_prompt(self, prompt_tokens: int) -> None:
-        """Charges the prompt; another attempt on the same prompt is not charged again.
+        """Charges the prompt; a replica that continues the answer doesn't charge it again.
 
         Args:
             prompt_tokens: Its tokens, each image with all of its tokens.
         """
         self._pay_prompt(prompt_tokens)
-        self._answer_tokens = [0] * len(self._answer_tokens)
 
     def charge_delta(self, choice: int, usage: TokenUsage | None) -> None:
         """Charges one step of the engine.

@@ -20,6 +20,7 @@ from palo.serve.loading import group_by_base
 from palo.serve.protocol.conversation import load_language_detector
 from palo.serve.replica import ModelReplica
 from palo.serve.replica_client import ReplicaCall, ReplicaClient
+from palo.serve.replica_watch import ServeWatch
 from palo.serve.routing import ImageRouter
 from palo.serve.settings import ModelSource, ServeSettings
 
@@ -48,6 +49,7 @@ class Ingress:
         deployments: Mapping[str, str],
     ) -> None:
         self._settings = settings
+        self._deployments = deployments
         self._calls = {model: _call(handles[name]) for model, name in deployments.items()}
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
@@ -57,7 +59,12 @@ class Ingress:
         sys.setswitchinterval(_SWITCH_S)
         handler = ChatHandler(
             tuple(self._calls),
-            ReplicaClient(self._calls, settings.timeout_s),
+            ReplicaClient(
+                self._calls,
+                settings.timeout_s,
+                watch=ServeWatch(self._deployments),
+                restart_wait_s=settings.restart_wait_s,
+            ),
             bounds=settings.bounds,
             access=Access(settings.access),
             rate_limiter=RateLimiter(settings.access.num_ingresses),

@@ -119,7 +119,7 @@ class ChatHandler:
             recorder.set_request(generate, parsed.language)
             response = ChatResponse(
                 generate,
-                self._replicas.events(generate, is_streamed=bool(parsed.body.stream)),
+                self._replicas.events(generate),
                 TokenMeter(lease, generate.num_choices),
                 recorder,
                 writer=parsed.writer,

@@ -100,10 +100,10 @@ class ModelReplica:
 
         try:
             engine_requests = await self._engine_requests(request)
-            for choice, engine_request in enumerate(engine_requests):
+            for choice, engine_request in engine_requests.items():
                 numbers.append(self._engine.submit(engine_request, partial(pass_on, choice)))
             version = self._loaded.served_models[request.model].version
-            prompt_tokens = self._prompt_tokens(engine_requests[0])
+            prompt_tokens = self._prompt_tokens(next(iter(engine_requests.values())))
             yield [Started(version=version, prompt_tokens=prompt_tokens)]
             num_left = len(numbers)
             while num_left:
@@ -156,8 +156,8 @@ class ModelReplica:
         per_image = self._loaded.model.config.tokens_per_image
         return len(request.prompt_ids) + len(request.image_ids) * (per_image - 1)
 
-    async def _engine_requests(self, request: GenerateRequest) -> list[Request]:
-        """Returns a request to the engine for each choice."""
+    async def _engine_requests(self, request: GenerateRequest) -> dict[int, Request]:
+        """Returns a request to the engine for each choice that isn't finished."""
         served = self._loaded.served_models.get(request.model)
         if served is None:
             raise APIError(
@@ -166,22 +166,31 @@ class ModelReplica:
                 param="model",
                 code=APIErrorCode.MODEL_NOT_FOUND,
             )
+        if request.version not in ("", served.version):
+            raise APIError(
+                "the replica that answered was lost, and another version of the model runs now",
+                fix="Ask again.",
+                code=APIErrorCode.REPLICA_LOST,
+            )
         # In a thread: long texts take a while, and other requests' deltas must not wait for them.
         ids = await asyncio.to_thread(
             encode_prompt, request.conversation, served.template, self._loaded.tokenizer
         )
         features = await self._encoder.features_of(request.images, request.owner, request.salt)
-        return [
-            Request(
+        begun = request.begun or ((),) * request.num_choices
+        return {
+            choice: Request(
                 prompt_ids=ids,
                 image_ids=tuple(image.image_id for image in request.images),
                 features=features,
                 sampling=sampling_for_choice(request.sampling, choice, served.stop_ids),
                 adapter=served.adapter,
                 salt=request.salt,
+                begun_ids=begun_ids,
             )
-            for choice in range(request.num_choices)
-        ]
+            for choice, begun_ids in enumerate(begun)
+            if begun_ids is not None
+        }
 
     def _events(
         self, request: GenerateRequest, outputs: Sequence[tuple[int, Output]]
@@ -262,6 +271,7 @@ def delta_from(choice: int, output: Output, tokenizer: TextTokenizer | None) -> 
     return Delta(
         choice=choice,
         text=output.text,
+        ids=tuple(token.id for token in output.tokens),
         tokens=tuple(_token_text(token, tokenizer) for token in tokens if tokenizer is not None),
         finish=output.finish,
         usage=output.usage,

@@ -17,11 +17,11 @@ from palo.serve.protocol.dialects import AnswerWriter, WriterFactory
 from palo.serve.protocol.generate import (
     Delta,
     GenerateRequest,
+    Queued,
     ReplicaEvent,
     ReplicaReport,
     Started,
 )
-from palo.serve.replica_client import Attempt
 from palo.serve.request_recorder import RequestRecorder
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ChatResponse:
     def __init__(
         self,
         request: GenerateRequest,
-        events: AsyncGenerator[ReplicaEvent | Attempt],
+        events: AsyncGenerator[ReplicaEvent | Queued],
         token_meter: TokenMeter,
         recorder: RequestRecorder,
         *,
@@ -71,22 +71,16 @@ class ChatResponse:
         Raises:
             APIError: If there is no answer.
         """
+        writer = self._writer()
         async with aclosing(self._replica_events):
-            writer = self._writer("")
             async for item in self._replica_events:
-                if isinstance(item, Started):  # another attempt starts the answer anew
-                    writer = self._writer(item.version)
-                    self._token_meter.charge_prompt(item.prompt_tokens)
-                elif isinstance(item, Delta):
-                    self._add(item, writer)
-                elif isinstance(item, ReplicaReport):
-                    self._recorder.add_report(item)
+                self._take(item, writer)
         self._recorder.complete(writer.text)
         body = orjson.dumps(writer.whole())
         return Response(body, headers=headers, media_type="application/json")
 
     async def stream(self, headers: dict[str, str], held: ExitStack) -> Response:
-        """Returns the completion as a stream, once a replica has started it.
+        """Returns the completion as a stream, once it has a replica or a place in a queue.
 
         An error before that has an HTTP status; a later one becomes an event.
 
@@ -95,14 +89,24 @@ class ChatResponse:
             held: What the stream holds; closed when it ends.
 
         Raises:
-            APIError: If no replica starts it.
+            APIError: If no replica takes it.
         """
-        writer = await self._start()
-        events = with_keep_alive(self._stream_events(writer), _KEEP_ALIVE_S)
+        first = await self._first()
+        events = with_keep_alive(self._stream_events(first), _KEEP_ALIVE_S)
         return _Stream(events, self._replica_events, held.pop_all(), headers)
 
-    def _writer(self, version: str) -> AnswerWriter:
-        return self._make_writer(version, self._reports_cached)
+    def _writer(self) -> AnswerWriter:
+        return self._make_writer(self._reports_cached)
+
+    def _take(self, item: ReplicaEvent | Queued, writer: AnswerWriter) -> None:
+        """Charges, records and writes an event."""
+        if isinstance(item, Started):
+            writer.set_version(item.version)
+            self._token_meter.charge_prompt(item.prompt_tokens)
+        elif isinstance(item, Delta):
+            self._add(item, writer)
+        elif isinstance(item, ReplicaReport):
+            self._recorder.add_report(item)
 
     def _add(self, delta: Delta, writer: AnswerWriter) -> None:
         now = time.monotonic()
@@ -114,27 +118,32 @@ class ChatResponse:
         if delta.usage is not None:
             self._recorder.add_usage(delta.usage)
 
-    async def _start(self) -> AnswerWriter:
+    async def _first(self) -> ReplicaEvent | Queued:
         try:
-            async for item in self._replica_events:
-                if isinstance(item, Started):
-                    self._token_meter.charge_prompt(item.prompt_tokens)
-                    return self._writer(item.version)
+            first = await anext(self._replica_events, None)
         except BaseException:
             await self._replica_events.aclose()
             raise
-        raise APIError("the model said nothing", fix="Ask again.", code=APIErrorCode.INTERNAL)
+        if first is None:
+            raise APIError("the model said nothing", fix="Ask again.", code=APIErrorCode.INTERNAL)
+        return first
 
-    async def _stream_events(self, writer: AnswerWriter) -> AsyncGenerator[bytes]:
+    async def _stream_events(self, first: ReplicaEvent | Queued) -> AsyncGenerator[bytes]:
         request_id = self._request.request_id
+        writer = self._writer()
+        is_started = False
+        item: ReplicaEvent | Queued | None = first
         try:
-            yield writer.stream_start()
-            async for item in self._replica_events:
-                if isinstance(item, Delta):
-                    self._add(item, writer)
-                    yield writer.stream_delta(item)
-                elif isinstance(item, ReplicaReport):
-                    self._recorder.add_report(item)
+            while item is not None:
+                self._take(item, writer)
+                if isinstance(item, Queued):
+                    yield KEEP_ALIVE
+                elif isinstance(item, Started) and not is_started:
+                    is_started = True
+                    yield writer.stream_start()
+                elif isinstance(item, Delta) and (events := writer.stream_delta(item)):
+                    yield events
+                item = await anext(self._replica_events, None)
             self._recorder.complete(writer.text)
             yield writer.stream_end()
         except APIError as error:
@@ -153,7 +162,7 @@ class _Stream(StreamingResponse):
     def __init__(
         self,
         events: AsyncGenerator[bytes],
-        replica_events: AsyncGenerator[ReplicaEvent | Attempt],
+        replica_events: AsyncGenerator[ReplicaEvent | Queued],
         held: ExitStack,
         headers: dict[str, str],
     ) -> None:

@@ -118,6 +118,8 @@ class ServeSettings:
         replica: Settings of each replica.
         scale: Number of replicas and their resources.
         timeout_s: Seconds that one request may take.
+        restart_wait_s: Seconds that a request waits while no replica of its model runs; then it is
+            told to come back.
         max_requests: Most requests in the ingress at once; more are rejected as overload.
         log_contents: Logs questions and answers too; images never.
         page_path: Path of the chat page, an application of its own on the same address, to which
@@ -131,6 +133,7 @@ class ServeSettings:
     replica: ReplicaSettings = field(default_factory=ReplicaSettings)
     scale: ScaleSettings = field(default_factory=ScaleSettings)
     timeout_s: float = 300.0
+    restart_wait_s: float = 8.0
     max_requests: int = 256
     log_contents: bool = False
     page_path: str | None = None

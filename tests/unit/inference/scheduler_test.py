@@ -1,6 +1,7 @@
 """Whatever runs beside it, a request gets the answer that it would get alone."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -344,3 +345,56 @@ def test_two_batchers_share_one_model(tiny_model, make_request, alone):
     assert (
         model.generate(ids, max_new_tokens=6, do_sample=False)[0, 20:].tolist() == alone(request)[0]
     )
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {},
+        {"temperature": 1.3, "seed": 5},
+        {"temperature": 1.3, "seed": 5, "top_p": 0.8, "repetition_penalty": 1.5},
+    ],
+)
+@pytest.mark.parametrize("num_begun", [1, 7, 19])
+def test_an_answer_that_another_engine_has_begun_goes_on_as_it_would_have(
+    make_batcher, make_request, sampling, num_begun
+):
+    whole = make_request(2, 20, "cat", max_tokens=20, **sampling)
+    (outputs,) = turn(make_batcher(), [whole])
+    ids = ids_of(outputs)
+    resumed = replace(whole, begun_ids=tuple(ids[:num_begun]))
+    (rest,) = turn(make_batcher(), [resumed])
+    assert ids_of(rest) == ids[num_begun:]
+    text_before = "".join(output.text for output in outputs[:num_begun])
+    assert text_before + "".join(output.text for output in rest) == "".join(
+        output.text for output in outputs
+    )
+    counts = [
+        (each[-1].usage.prompt_tokens, each[-1].usage.completion_tokens) for each in (outputs, rest)
+    ]
+    assert counts[0] == counts[1]
+
+
+def test_a_stop_text_may_begin_before_the_engine_was_lost(make_batcher, make_request):
+    free = make_request(2, 20, max_tokens=20)
+    (outputs,) = turn(make_batcher(), [free])
+    texts = [output.text for output in outputs]
+    stop = "".join(texts[5:8])
+    stopped = replace(free, sampling=replace(free.sampling, stop=(stop,)))
+    (whole,) = turn(make_batcher(), [stopped])
+    ids = ids_of(whole)
+    num_sent = len(ids) - 1  # the replica is lost within the stop text
+    (rest,) = turn(make_batcher(), [replace(stopped, begun_ids=tuple(ids[:num_sent]))])
+    sent = "".join(output.text for output in whole[:num_sent])
+    assert sent + "".join(output.text for output in rest) == "".join(
+        output.text for output in whole
+    )
+    assert rest[-1].finish == "stop"
+
+
+def test_a_begun_answer_holds_only_ids_of_the_model_and_leaves_room(make_batcher, make_request):
+    request = make_request(1, 5)
+    with pytest.raises(ValueError, match="none of the model's"):
+        make_batcher().prepare(replace(request, begun_ids=(-200,)))
+    with pytest.raises(DataError, match="too long"):
+        make_batcher().prepare(replace(request, begun_ids=(1,) * 155))

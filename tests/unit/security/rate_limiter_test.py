@@ -192,10 +192,11 @@ def test_a_prompt_is_paid_once_even_if_nobody_told_its_length_first(lease):
     assert lease.spent == 610
 
 
-def test_a_second_try_costs_only_what_it_says(lease):
+def test_a_replica_that_continues_costs_only_what_it_adds(lease):
     spending = TokenMeter(lease, 1)
     spending.charge_prompt(600)
     spending.charge_delta(0, None)
     spending.charge_prompt(600)
+    spending.charge_delta(0, None)
     spending.charge_delta(0, usage(600, 3))
-    assert lease.spent == 600 + 1 + 3
+    assert lease.spent == 600 + 3

@@ -13,10 +13,12 @@ from palo.api_errors import APIError, APIErrorCode
 from palo.inference.engine import EngineStats
 from palo.inference.request import TokenUsage
 from palo.observability.logs import RequestLog
+from palo.retries import Backoff
 from palo.security.access import Access, AccessSettings
 from palo.security.http_limits import BodyBounds
 from palo.security.keys import KeyLimits, add_key
 from palo.security.rate_limiter import RateLimiter
+from palo.serve import replica_client
 from palo.serve.chat_handler import ChatHandler
 from palo.serve.decoder_pool import ImageRules
 from palo.serve.image_reader import ImageReader
@@ -98,6 +100,11 @@ class Said:
 @pytest.fixture
 def key_file(tmp_path):
     return tmp_path / "keys.json"
+
+
+@pytest.fixture(autouse=True)
+def without_waits(monkeypatch):
+    monkeypatch.setattr(replica_client, "_BACKOFF", Backoff(attempts=4, first_wait_s=0.0))
 
 
 @pytest.fixture
@@ -192,7 +199,7 @@ def test_an_image_reaches_the_replica_and_keeps_its_place(client):
         ([[APIError("long", code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED)]], 400,
          "context_length_exceeded"),
         ([BackPressureError(1, 1)], 503, "overloaded"),
-        ([LOST], 502, "replica_lost"),
+        ([LOST], 503, "replica_lost"),
         ([RayTaskError("answer", "secret place", ValueError("secret"))], 500, "internal"),
         ([ValueError("secret")], 500, "internal"),
         ([9.0], 504, "timeout"),
@@ -204,7 +211,7 @@ def test_what_fails_before_a_word_has_a_status(client, script, status, code, str
     assert (response.status_code, code_of(response)) == (status, code)
     assert "secret" not in response.text
     assert response.json()["error"]["request_id"] == response.headers["x-request-id"]
-    assert ("retry-after" in response.headers) == (status in (502, 503))
+    assert ("retry-after" in response.headers) == (status == 503)
     assert client.handler._num_requests == 0
 
 
@@ -222,14 +229,54 @@ def test_a_replica_that_says_that_it_goes_is_left_for_another(client):
     assert post(client(going, ANSWER)).status_code == 200
 
 
-def test_an_answer_that_isnt_streamed_starts_anew_wherever_it_was(client):
-    client = client([[OPENED], [Delta(text="wrong")], LOST], ANSWER)
-    assert post(client).json()["choices"][0]["message"]["content"] == "ein Kreis"
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_goes_on_where_its_replica_was_lost(client, stream):
+    begun = [[OPENED], [Delta(text="ein ", ids=(5,))], [Delta(ids=(6,))], LOST]
+    rest = [[OPENED], [Delta(text="Kreis", ids=(7,), finish="stop", usage=USAGE)], [REPORT]]
+    client = client(begun, [LOST], rest)
+    response = post(client, stream=stream)
+    text = said(response) if stream else response.json()["choices"][0]["message"]["content"]
+    assert text == "ein Kreis"
+    first, *others = client.replica.asked
+    assert (first.begun, first.version) == ((), "")
+    assert [(ask.begun, ask.version) for ask in others] == [(((5, 6),), "fp_1")] * 2
+    if stream:
+        roles = [event["choices"][0]["delta"].get("role") for event in events(response)]
+        assert roles.count("assistant") == 1
+
+
+def test_only_choices_that_miss_something_go_on(client):
+    begun = [
+        [OPENED],
+        [
+            Delta(text="a", ids=(1,), finish="stop", usage=USAGE),
+            Delta(choice=1, text="b", ids=(2,)),
+        ],
+        LOST,
+    ]
+    rest = [[OPENED], [Delta(choice=1, text="c", ids=(3,), finish="stop", usage=USAGE)], [REPORT]]
+    client = client(begun, rest)
+    choices = post(client, n=2).json()["choices"]
+    assert [choice["message"]["content"] for choice in choices] == ["a", "bc"]
+    assert client.replica.asked[1].begun == (None, (2,))
+
+
+def test_a_whole_answer_needs_no_other_replica_for_its_report(client):
+    client = client([[OPENED], [Delta(text="a", finish="stop", usage=USAGE)], LOST])
+    assert said(post(client, stream=True)) == "a"
+    assert len(client.replica.asked) == 1
+
+
+def test_an_answer_that_nobody_can_continue_ends_with_an_error(client):
+    other = [[APIError("another version", code=APIErrorCode.REPLICA_LOST)]]
+    response = post(client([[OPENED], [Delta(text="ein ", ids=(5,))], LOST], other), stream=True)
+    assert said(response) == "ein "
+    assert events(response)[-1]["error"]["code"] == "replica_lost"
 
 
 @pytest.mark.parametrize(
     ("failure", "code"),
-    [(LOST, "replica_lost"), (9.0, "timeout"), (ValueError("secret"), "internal")],
+    [(9.0, "timeout"), (ValueError("secret"), "internal")],
 )
 def test_what_fails_later_is_told_in_the_stream(client, failure, code):
     client = client([[OPENED], [Delta(text="ein ")], failure], ANSWER, timeout_s=0.3)

@@ -3,7 +3,15 @@ from contextlib import closing
 
 import pytest
 
-from palo.serve.replica_client import Deadline
+from palo.api_errors import APIError
+from palo.serve import replica_client
+from palo.serve.protocol.generate import Delta, GenerateRequest, Queued, Started
+from palo.serve.replica_client import Deadline, ReplicaClient
+from palo.text.messages import Conversation, Turn
+
+REQUEST = GenerateRequest(
+    request_id="r1", model="palo", conversation=Conversation((Turn("user", "?"),))
+)
 
 
 def in_s(seconds):
@@ -60,3 +68,102 @@ def test_a_deadline_that_was_kept_ends_nothing():
         await asyncio.sleep(0.05)
 
     asyncio.run(run())
+
+
+class Slow:
+    """A replica that starts when a test says so."""
+
+    def __init__(self):
+        self.starts = asyncio.Event()
+        self.left = [[Started(version="fp_1")], [Delta(text="a", ids=(1,), finish="stop")]]
+        self.is_cancelled = False
+
+    async def __anext__(self):
+        await self.starts.wait()
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop(0)
+
+    def cancel(self):
+        self.is_cancelled = True
+
+
+class Watch:
+    """Says what a test has written down, the last of it again and again."""
+
+    def __init__(self, *served):
+        self.served = list(served)
+
+    async def is_served(self, model):
+        assert model == "palo"
+        return self.served.pop(0) if len(self.served) > 1 else self.served[0]
+
+
+@pytest.fixture
+def often(monkeypatch):
+    monkeypatch.setattr(replica_client, "_LOOK_EVERY_S", 0.001)
+
+
+@pytest.mark.usefixtures("often")
+def test_who_waits_for_busy_replicas_hears_of_it_and_waits_on():
+    async def run():
+        slow = Slow()
+        client = ReplicaClient(
+            {"palo": lambda request: slow}, 60.0, watch=Watch(True), restart_wait_s=0.0
+        )
+        heard = []
+        async for event in client.events(REQUEST):
+            heard.append(event)
+            if heard == [Queued()] * 3:
+                slow.starts.set()
+        return heard, slow
+
+    heard, slow = asyncio.run(run())
+    spoken = [event for event in heard if event != Queued()]
+    assert heard[:3] == [Queued()] * 3
+    assert spoken == [Started(version="fp_1"), Delta(text="a", ids=(1,), finish="stop")]
+    assert slow.is_cancelled
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("served", [(False,), (True, True, False)])
+def test_without_a_replica_nobody_waits_for_long(served):
+    async def run():
+        slow = Slow()
+        client = ReplicaClient(
+            {"palo": lambda request: slow}, 60.0, watch=Watch(*served), restart_wait_s=0.01
+        )
+        heard = []
+
+        async def hear():
+            async for event in client.events(REQUEST):
+                heard.append(event)  # noqa: PERF401 - kept where an error comes later
+
+        with pytest.raises(APIError, match="no replica of this model runs") as caught:
+            await hear()
+        assert heard == [Queued()] * served.count(True)
+        assert slow.is_cancelled
+        return caught.value
+
+    error = asyncio.run(run())
+    assert error.code.status == 503
+    assert error.headers()["Retry-After"] == "10"
+
+
+@pytest.mark.usefixtures("often")
+def test_a_replica_that_is_back_in_time_answers():
+    async def run():
+        slow = Slow()
+
+        class Back(Watch):
+            async def is_served(self, model):
+                if len(self.served) == 1:
+                    slow.starts.set()
+                return await super().is_served(model)
+
+        client = ReplicaClient(
+            {"palo": lambda request: slow}, 60.0, watch=Back(False, False), restart_wait_s=60.0
+        )
+        return [event async for event in client.events(REQUEST)]
+
+    assert asyncio.run(run())[0] == Started(version="fp_1")

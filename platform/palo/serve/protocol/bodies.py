@@ -32,7 +32,6 @@ class CompletionWriter:
 
     Args:
         model: Name of the model.
-        version: Fingerprint of the weights, for `system_fingerprint`.
         num_choices: Number of choices.
         with_logprobs: Whether log probabilities are included.
         with_usage: Whether a stream ends with an event of the usage.
@@ -42,7 +41,6 @@ class CompletionWriter:
     def __init__(
         self,
         model: str,
-        version: str,
         num_choices: int = 1,
         *,
         with_logprobs: bool = False,
@@ -53,7 +51,7 @@ class CompletionWriter:
             "id": f"chatcmpl-{secrets.token_hex(12)}",
             "created": int(time.time()),
             "model": model,
-            "system_fingerprint": version,
+            "system_fingerprint": "",
         }
         self._with_logprobs = with_logprobs
         self._with_usage = with_usage
@@ -62,6 +60,14 @@ class CompletionWriter:
         self._tokens: list[list[TokenText]] = [[] for _ in range(num_choices)]
         self._finishes: list[str | None] = [None] * num_choices
         self._usages: list[TokenUsage] = []
+
+    def set_version(self, version: str) -> None:
+        """Sets the version, before the first delta and wherever another replica continues.
+
+        Args:
+            version: Fingerprint of the weights, for `system_fingerprint`.
+        """
+        self._head["system_fingerprint"] = version
 
     def add(self, delta: Delta) -> None:
         """Adds a delta.

@@ -19,6 +19,13 @@ class AnswerWriter(Protocol):
     def text(self) -> str:
         """The answer so far."""
 
+    def set_version(self, version: str) -> None:
+        """Takes the version, before the first delta and wherever another replica continues.
+
+        Args:
+            version: Fingerprint of the weights.
+        """
+
     def add(self, delta: Delta) -> None:
         """Adds a delta.
 
@@ -51,8 +58,8 @@ class AnswerWriter(Protocol):
         """
 
 
-WriterFactory = Callable[[str, bool], AnswerWriter]
-"""Makes the writer of an answer: the weights' fingerprint, whether cached tokens are reported."""
+WriterFactory = Callable[[bool], AnswerWriter]
+"""Makes the writer of an answer; the argument is whether cached tokens are reported."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,10 +93,9 @@ def read_chat(body: bytes | bytearray, bounds: ProtocolBounds) -> AskedRequest:
     """
     request = read_request(body, bounds)
 
-    def writer(version: str, reports_cached: bool) -> AnswerWriter:
+    def writer(reports_cached: bool) -> AnswerWriter:
         return CompletionWriter(
             request.model,
-            version,
             request.n or 1,
             with_logprobs=bool(request.logprobs),
             with_usage=request.wants_usage_event,
@@ -112,7 +118,7 @@ def read_responses(body: bytes | bytearray, bounds: ProtocolBounds) -> AskedRequ
     """
     request = read_responses_request(body, bounds)
 
-    def writer(version: str, reports_cached: bool) -> AnswerWriter:
+    def writer(reports_cached: bool) -> AnswerWriter:
         return ResponseWriter(request, reports_cached=reports_cached)
 
     paths = tuple(path for path, _ in request.messages())

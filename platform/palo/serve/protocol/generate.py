@@ -37,6 +37,9 @@ class GenerateRequest:
         num_choices: Number of answers.
         owner: Id of its key; owners take turns in decoding images.
         salt: Cache salt: requests share cached work only with requests of an equal salt.
+        begun: Ids of each choice that a lost replica has sent; None for a choice that is finished.
+            Empty for a new request.
+        version: Fingerprint of the weights that generated them; empty for a new request.
     """
 
     request_id: str
@@ -47,6 +50,8 @@ class GenerateRequest:
     num_choices: int = 1
     owner: str = ""
     salt: str = ""
+    begun: tuple[tuple[int, ...] | None, ...] = ()
+    version: str = ""
 
     @property
     def routing_key(self) -> str | None:
@@ -76,6 +81,7 @@ class Delta:
     Attributes:
         choice: Index of the choice.
         text: Complete characters.
+        ids: Ids of its tokens, with which another replica can continue the answer.
         tokens: Its tokens, if log probabilities are requested.
         finish: Why the choice ended; None before its end.
         usage: Tokens and time of the choice, together with `finish`.
@@ -83,6 +89,7 @@ class Delta:
 
     choice: int = 0
     text: str = ""
+    ids: tuple[int, ...] = ()
     tokens: tuple[TokenText, ...] = ()
     finish: Literal["stop", "length"] | None = None
     usage: TokenUsage | None = None
@@ -99,6 +106,11 @@ class Started:
 
     version: str
     prompt_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queued:
+    """The request waits for a replica: all are busy, or the one that answered was lost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -44,6 +44,13 @@ class ResponseWriter:
         """The answer so far."""
         return self._text
 
+    def set_version(self, version: str) -> None:
+        """Ignores the version, which this API has no field for.
+
+        Args:
+            version: Fingerprint of the weights.
+        """
+
     def add(self, delta: Delta) -> None:
         """Adds a delta.
 

@@ -22,7 +22,7 @@ PIECES = (
 
 @pytest.fixture
 def writer():
-    return CompletionWriter("palo", "fp_1", 2)
+    return CompletionWriter("palo", 2)
 
 
 def test_a_whole_answer(writer):
@@ -57,7 +57,7 @@ def test_chunks_say_the_same(writer):
 
 
 def test_logprobs_are_told_with_their_bytes():
-    writer = CompletionWriter("palo", "fp_1", with_logprobs=True)
+    writer = CompletionWriter("palo", with_logprobs=True)
     half = "ক".encode()[:2]
     writer.add(Delta(tokens=(TokenText(data=half, logprob=-0.5, top=((b"a", -1.0),)),)))
     writer.add(Delta(text="x", finish="stop", usage=TAKEN))
@@ -65,6 +65,14 @@ def test_logprobs_are_told_with_their_bytes():
     (token,) = answer.choices[0].logprobs.content
     assert (token.bytes, token.logprob) == (list(half), -0.5)
     assert token.top_logprobs[0].token == "a"
+
+
+def test_chunks_name_the_version_that_wrote_them(writer):
+    versions = []
+    for version in ("fp_1", "fp_2"):
+        writer.set_version(version)
+        versions += [chunk["system_fingerprint"] for chunk in writer.chunks(PIECES[0])]
+    assert versions == ["fp_1", "fp_2"]
 
 
 def test_events_are_lines_of_json():
