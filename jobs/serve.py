@@ -4,6 +4,7 @@ Prints the addresses and a fresh API key, and ends with Ctrl-C. Clients call a m
 its run's folder. `--help` lists what can be changed.
 """
 
+import contextlib
 import dataclasses
 import socket
 import sys
@@ -24,6 +25,7 @@ from palo.session import lasting_path, ray_session
 
 _RUNS = Path("runs")
 _KEY_NAME = "make serve"
+_END_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +40,8 @@ class ServeJob:
         replica: Settings of each replica.
         num_replicas: Replicas of each model.
         timeout_s: Seconds that one request may take.
+        restart_wait_s: Seconds that a request waits while no replica of its model runs; then it is
+            told to come back.
         images: Image store of the models' vision tower, as a corpus build writes it (`images-pad`,
             for example): features of stored images aren't computed again.
         page: Runs the chat page too.
@@ -51,6 +55,7 @@ class ServeJob:
     replica: ReplicaSettings = field(default_factory=ReplicaSettings)
     num_replicas: int = 1
     timeout_s: float = 300.0
+    restart_wait_s: float = 8.0
     images: Path | None = None
     page: bool = True
     feedback: Path = Path("runs/feedback")
@@ -130,8 +135,6 @@ def newest_run(runs: Path) -> Path:
 
 
 def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
-    from ray import serve
-
     from palo.serve.application import application
     from palo.serve.running import run_application
 
@@ -148,9 +151,17 @@ def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        print("\nending; answers that have begun are finished first", flush=True)
-        serve.shutdown()
-        sys.exit(0)
+        _end()
+
+
+def _end() -> None:
+    """Ends the endpoint; a second Ctrl-C ends it at once."""
+    from palo.serve.running import end_applications
+
+    print(f"\nending; answers that have begun get up to {_END_S:.0f} s", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        end_applications(_END_S)
+    sys.exit(0)
 
 
 def _settings(job: ServeJob, folders: Sequence[Path]) -> ServeSettings:
@@ -181,6 +192,7 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> ServeSettings:
             num_gpus=1.0 if has_gpu else 0.0,
         ),
         timeout_s=job.timeout_s,
+        restart_wait_s=job.restart_wait_s,
         page_path=PAGE_PATH if job.page else None,
     )
 

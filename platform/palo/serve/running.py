@@ -1,11 +1,14 @@
-"""Starts the Ray Serve applications, for command lines."""
+"""Starts and ends the Ray Serve applications, for command lines."""
 
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import ray
 from ray import serve
+from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _NUM_TRIES = 5
+_LOOK_EVERY_S = 0.1
 _ENDPOINT = "palo"
 _PAGE = "page"
 PAGE_PATH = "/chat/"
@@ -65,6 +69,24 @@ def run_page(built: "Application") -> None:
             seen=seen,
             fix="Start it alone to see more: python apps/chat_page.py --endpoint ADDRESS",
         ) from error
+
+
+def end_applications(within_s: float) -> None:
+    """Ends the page at once, and the endpoint when its answers are complete; then Ray Serve.
+
+    Args:
+        within_s: Seconds for answers that have begun. What isn't complete by then is cut off.
+    """
+    running = serve.status().applications
+    for name in (_PAGE, _ENDPOINT):
+        if name in running:
+            serve.delete(name, _blocking=False)
+    ends = time.monotonic() + within_s
+    while _ENDPOINT in serve.status().applications and time.monotonic() < ends:
+        time.sleep(_LOOK_EVERY_S)
+    # `serve.shutdown` waits for the controller's death, and Ray reports that as a failed task.
+    controller = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+    ray.get(controller.graceful_shutdown.remote(wait=False))
 
 
 def _why_not(name: str, error: RuntimeError) -> str:

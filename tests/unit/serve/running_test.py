@@ -6,7 +6,8 @@ import pytest
 from ray import serve
 
 from palo.errors import ResourceError
-from palo.serve.running import run_application, run_page, start_proxy
+from palo.serve import running
+from palo.serve.running import end_applications, run_application, run_page, start_proxy
 
 
 @pytest.mark.parametrize("num_slow", [0, 2])
@@ -75,3 +76,53 @@ def test_a_page_that_does_not_start_is_told_and_taken_away_and_nothing_else(monk
     with pytest.raises(ResourceError, match=r"page didn't start.*it is wrong: 9"):
         run_page(object())
     assert deleted == ["page"]
+
+
+class Ending:
+    """Ray Serve with an endpoint whose answers take a number of looks; what it is asked for."""
+
+    def __init__(self, num_looks):
+        self.looks, self.asked = [*[{"palo", "page"}] * num_looks, set()], []
+        self.graceful_shutdown = SimpleNamespace(remote=self.shut_down)
+
+    def status(self):
+        names = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return SimpleNamespace(applications=names)
+
+    def delete(self, name, *, _blocking):
+        assert not _blocking
+        self.asked.append(name)
+
+    def shut_down(self, *, wait):
+        assert not wait
+        self.asked.append("controller")
+
+    def install(self, monkeypatch):
+        monkeypatch.setattr(serve, "status", self.status)
+        monkeypatch.setattr(serve, "delete", self.delete)
+        monkeypatch.setattr(running.ray, "get_actor", lambda name, namespace: self)
+        monkeypatch.setattr(running.ray, "get", lambda call: call)
+        monkeypatch.setattr(running, "_LOOK_EVERY_S", 0.0)
+
+
+def test_an_end_waits_for_answers_and_then_ends_ray_serve(monkeypatch):
+    ending = Ending(5)
+    ending.install(monkeypatch)
+    end_applications(60.0)
+    assert ending.looks == [set()]
+    assert ending.asked == ["page", "palo", "controller"]
+
+
+def test_an_end_waits_for_no_answer_that_takes_too_long(monkeypatch):
+    ending = Ending(1000)
+    ending.install(monkeypatch)
+    end_applications(0.0)
+    assert len(ending.looks) > 900
+    assert ending.asked == ["page", "palo", "controller"]
+
+
+def test_an_end_without_an_endpoint_ends_ray_serve(monkeypatch):
+    ending = Ending(0)
+    ending.install(monkeypatch)
+    end_applications(60.0)
+    assert ending.asked == ["controller"]
