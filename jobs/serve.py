@@ -6,6 +6,7 @@ its run's folder. `--help` lists what can be changed.
 
 import contextlib
 import dataclasses
+import os
 import socket
 import sys
 import time
@@ -26,6 +27,7 @@ from palo.session import lasting_path, ray_session
 _RUNS = Path("runs")
 _KEY_NAME = "make serve"
 _END_S = 5.0
+_SMALL_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +41,8 @@ class ServeJob:
         bounds: Bounds of a request's parameters.
         replica: Settings of each replica.
         num_replicas: Replicas of each model.
+        num_spares: Replicas beyond these, which take over where one is lost. None for one where it
+            costs little: without a GPU, with small models, and with a core for each replica.
         timeout_s: Seconds that one request may take.
         restart_wait_s: Seconds that a request waits while no replica of its model runs; then it is
             told to come back.
@@ -54,6 +58,7 @@ class ServeJob:
     bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
     replica: ReplicaSettings = field(default_factory=ReplicaSettings)
     num_replicas: int = 1
+    num_spares: int | None = None
     timeout_s: float = 300.0
     restart_wait_s: float = 8.0
     images: Path | None = None
@@ -189,12 +194,30 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> ServeSettings:
         scale=ScaleSettings(
             min_replicas=job.num_replicas,
             max_replicas=job.num_replicas,
+            num_spares=_num_spares(job, folders, has_gpu=has_gpu),
             num_gpus=1.0 if has_gpu else 0.0,
         ),
         timeout_s=job.timeout_s,
         restart_wait_s=job.restart_wait_s,
         page_path=PAGE_PATH if job.page else None,
     )
+
+
+def _num_spares(job: ServeJob, folders: Sequence[Path], *, has_gpu: bool) -> int:
+    from palo.checkpoint.finished import describe_stage, stage_folder
+
+    if job.num_spares is not None:
+        return job.num_spares
+    has_cores = (os.cpu_count() or 1) >= len(folders) * (job.num_replicas + 1)
+    if has_gpu or not has_cores:
+        return 0
+    stages = [describe_stage(stage_folder(folder.resolve())) for folder in folders]
+    sizes = [
+        weights.stat().st_size
+        for stage in stages
+        for weights in stage.parts.language_model.glob("*.safetensors")
+    ]
+    return int(sum(sizes) <= _SMALL_BYTES)
 
 
 def _run_page(job: ServeJob) -> None:

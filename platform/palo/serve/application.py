@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ray import serve
-from ray.serve.config import AutoscalingConfig, RequestRouterConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
 from ray.serve.handle import DeploymentHandle
 
 from palo import config
@@ -144,15 +144,27 @@ def _model_deployment(
             "num_gpus": scale.num_gpus,
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(replica.num_threads)}},
         },
-        autoscaling_config=AutoscalingConfig(
-            min_replicas=scale.min_replicas,
-            max_replicas=scale.max_replicas,
-            target_ongoing_requests=replica.engine.num_slots,
-            downscale_delay_s=scale.idle_s,
-        ),
+        autoscaling_config=_autoscaling(settings),
         request_router_config=_router(settings),
     )
     return deployment.bind(group, replica, owns_process=True)
+
+
+def _autoscaling(settings: ServeSettings) -> AutoscalingConfig:
+    scale = settings.scale
+    policy = AutoscalingPolicy()
+    if scale.num_spares:
+        policy = AutoscalingPolicy(
+            policy_function="palo.serve.scaling:WithSpares",
+            policy_kwargs={"num_spares": scale.num_spares},
+        )
+    return AutoscalingConfig(
+        min_replicas=scale.min_replicas,
+        max_replicas=scale.max_replicas + scale.num_spares,
+        target_ongoing_requests=settings.replica.engine.num_slots,
+        downscale_delay_s=scale.idle_s,
+        policy=policy,
+    )
 
 
 def _router(settings: ServeSettings) -> RequestRouterConfig:

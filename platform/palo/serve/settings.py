@@ -74,6 +74,8 @@ class ScaleSettings:
     Attributes:
         min_replicas: Replicas that always run.
         max_replicas: Most replicas under load.
+        num_spares: Replicas beyond these, which answer like all others and take over where one is
+            lost. They start half a minute after the first ones.
         num_cpus: Logical CPUs of a replica.
         num_gpus: GPUs of a replica.
         idle_s: Seconds of low load after which a replica is removed.
@@ -85,6 +87,7 @@ class ScaleSettings:
 
     min_replicas: int = 1
     max_replicas: int = 1
+    num_spares: int = 0
     num_cpus: float = 1.0
     num_gpus: float = 0.0
     idle_s: float = 600.0
@@ -99,7 +102,7 @@ class ScaleSettings:
                 f"min_replicas is {self.min_replicas}, it must be at least 1 and at most "
                 f"max_replicas, {self.max_replicas}"
             )
-        for name in ("num_cpus", "num_gpus", "idle_s", "drain_s"):
+        for name in ("num_spares", "num_cpus", "num_gpus", "idle_s", "drain_s"):
             if getattr(self, name) < 0:
                 yield f"{name} is {getattr(self, name)}, it can't be negative"
         if self.max_queued < 1:

@@ -3,7 +3,8 @@ import os
 import socket
 
 import pytest
-from jobs.serve import ServeJob, _run_page, main, newest_run
+from jobs import serve as serve_job
+from jobs.serve import ServeJob, _num_spares, _run_page, main, newest_run
 
 from palo.errors import ConfigError, DataError, ResourceError
 from palo.security.access import AccessSettings
@@ -88,3 +89,22 @@ def test_a_page_that_does_not_start_is_told_and_the_endpoint_goes_on(page_of, ca
     told = capsys.readouterr()
     assert "the chat page didn't start" in told.err
     assert "chat page" not in told.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "num_cores", "has_gpu", "small_bytes", "wanted"),
+    [
+        ({}, 2, False, 2**28, 1),
+        ({}, 2, True, 2**28, 0),
+        ({}, 1, False, 2**28, 0),
+        ({"num_replicas": 2}, 2, False, 2**28, 0),
+        ({}, 2, False, 1000, 0),
+        ({"num_spares": 3}, 1, True, 1000, 3),
+    ],
+)
+def test_a_small_model_has_a_spare_replica_where_there_is_a_core_for_it(
+    monkeypatch, finished_stage, changes, num_cores, has_gpu, small_bytes, wanted
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: num_cores)
+    monkeypatch.setattr(serve_job, "_SMALL_BYTES", small_bytes)
+    assert _num_spares(ServeJob(**changes), [finished_stage], has_gpu=has_gpu) == wanted
