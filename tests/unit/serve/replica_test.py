@@ -4,12 +4,14 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
+from ray.exceptions import ActorDiedError
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ResourceError
 from palo.inference.engine import EngineSettings
 from palo.serve.protocol.generate import Delta, ReplicaReport, Started
 from palo.serve.replica import ModelReplica
+from palo.serve.replica_client import ReplicaClient
 from palo.serve.settings import ModelSource, ReplicaSettings
 from palo.text.encoding import encode_prompt, expand_sentinels
 from palo.text.messages import Turn
@@ -212,3 +214,75 @@ def test_several_models_on_one_replica(adapted_stages, ask):
     replica.close()
     assert first[0].version != second[0].version
     assert text_of(first) != text_of(second)
+
+
+class Lossy:
+    """Calls a replica as Ray Serve does, and loses the first calls after some messages each.
+
+    Args:
+        replica: The replica.
+        lives: Messages of each call that is lost.
+    """
+
+    def __init__(self, replica, *lives):
+        self.replica, self.lives, self.asked = replica, list(lives), []
+
+    def __call__(self, request):
+        self.asked.append(request)
+        lives = self.lives.pop(0) if self.lives else None
+        return LossyCall(self.replica.generate(request), lives)
+
+
+class LossyCall:
+    def __init__(self, messages, lives):
+        self.messages, self.lives = messages, lives
+
+    async def __anext__(self):
+        if self.lives == 0:
+            await self.messages.aclose()
+            raise ActorDiedError
+        if self.lives is not None:
+            self.lives -= 1
+        return await anext(self.messages)
+
+    def cancel(self):
+        self.closing = asyncio.ensure_future(self.messages.aclose())
+
+
+def events_of(call, asked):
+    async def collect():
+        client = ReplicaClient({"palo": call}, 60.0)
+        return [event async for event in client.events(asked)]
+
+    return asyncio.run(collect())
+
+
+@pytest.mark.parametrize("lives", [(0,), (1,), (4,), (2, 3), (3, 0, 5)])
+@pytest.mark.parametrize(
+    "sampling", [{}, {"temperature": 1.5, "seed": 4}, {"num_logprobs": 1, "repetition_penalty": 2}]
+)
+def test_an_answer_that_loses_its_replica_is_the_same_word_for_word(
+    replica, ask, image_files, lives, sampling
+):
+    asked = ask("a red circle", image_files[0], num_choices=2, max_tokens=16, **sampling)
+    unbroken = events_of(Lossy(replica), asked)
+    call = Lossy(replica, *lives)
+    broken = events_of(call, asked)
+    for choice in range(2):
+        assert text_of(broken, choice) == text_of(unbroken, choice)
+        last, whole = (
+            [e for e in events if isinstance(e, Delta) and e.choice == choice][-1]
+            for events in (broken, unbroken)
+        )
+        assert last.finish == whole.finish
+        assert last.usage.prompt_tokens == whole.usage.prompt_tokens
+        assert last.usage.completion_tokens == whole.usage.completion_tokens
+    ids = [[e.ids for e in events if isinstance(e, Delta)] for events in (broken, unbroken)]
+    assert sorted(sum(ids[0], ())) == sorted(sum(ids[1], ()))
+    assert len(call.asked) == len(lives) + 1
+
+
+def test_another_version_continues_no_answer(replica, ask):
+    begun = replace(ask(), begun=((5,),), version="fp_other")
+    (items,) = answered(replica, begun)
+    assert refusal_of(items).code is APIErrorCode.REPLICA_LOST
