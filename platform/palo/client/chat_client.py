@@ -207,20 +207,25 @@ class AsyncChatClient:
 
     Args:
         endpoint: The server.
+        shared: Connections that outlive this client; its own without them.
 
     Raises:
         ConfigError: If the address is wrong, or the key may not be sent there.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, shared: httpx.AsyncClient | None = None) -> None:
+        settings = endpoint.client_settings()
         self._endpoint = endpoint
-        self._http = httpx.AsyncClient(**endpoint.client_settings())
+        self._headers = _JSON | settings["headers"]
+        self._is_shared = shared is not None
+        self._http = shared or httpx.AsyncClient(**settings)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        if not self._is_shared:
+            await self._http.aclose()
 
     async def models(self) -> list[str]:
         """Returns the names of the server's models.
@@ -255,7 +260,9 @@ class AsyncChatClient:
         self, method: str, address: str, content: bytes | None = None
     ) -> AsyncIterator[httpx.Response]:
         try:
-            request = self._http.build_request(method, address, content=content, headers=_JSON)
+            request = self._http.build_request(
+                method, address, content=content, headers=self._headers
+            )
             async with asyncio.timeout(self._endpoint.answer_s):
                 response = await self._http.send(request, stream=True)
         except TimeoutError as error:

@@ -14,7 +14,10 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF8", "image/gif"),
     (b"BM", "image/bmp"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
 )
+_AVIF_BRANDS = (b"avif", b"avis")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +48,12 @@ class ImageContent:
                 return cls(data=data, media_type=media_type)
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             return cls(data=data, media_type="image/webp")
+        if data[4:8] == b"ftyp" and data[8:12] in _AVIF_BRANDS:
+            return cls(data=data, media_type="image/avif")
         raise ImageError(
             f"{name} is no image that can be sent",
             seen=f"it begins with {data[:8]!r}",
-            fix="Use a PNG, JPEG, WebP, GIF or BMP file.",
+            fix="Use a PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP file.",
         )
 
     @classmethod

@@ -79,13 +79,23 @@ def table(
 ) -> Markup:
     """Returns a table that scrolls by itself where the page is too narrow.
 
+    Columns with nothing in any row are left out.
+
     Args:
         caption: Its title.
         head: Names of the columns.
         rows: Cells, markup or text.
         name_columns: How many of the first columns are words; the others are numbers.
     """
-    return _shared().macro("table", caption, head, rows, name_columns)
+    filled = [number for number in range(len(head)) if any(row[number] for row in rows)]
+    kept = filled if rows else range(len(head))
+    return _shared().macro(
+        "table",
+        caption,
+        [head[number] for number in kept],
+        [[row[number] for number in kept] for row in rows],
+        sum(number < name_columns for number in kept),
+    )
 
 
 class Section(NamedTuple):

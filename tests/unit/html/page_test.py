@@ -37,6 +37,16 @@ def test_a_table_has_headers_for_rows_and_columns():
     assert 'tabindex="0" role="region" aria-label="Rows &lt;all&gt;"' in made
 
 
+def test_a_column_with_nothing_in_it_is_left_out():
+    made = table(
+        "t", ("", "what", "none", "in"), [("a", "x", "", "3"), ("b", "y", "", "")], name_columns=2
+    )
+    assert "none" not in made
+    assert '<td>x</td><td class="number">3</td>' in made
+    assert '<td>y</td><td class="number"></td>' in made
+    assert ">none<" in table("t", ("", "none"), [])
+
+
 def test_a_language_has_its_own_name_in_its_own_script():
     assert language_label("ur") == 'Urdu <span lang="ur" dir="rtl" class="own">اردو</span>'
     assert language_label("en") == "English"

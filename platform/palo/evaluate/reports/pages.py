@@ -87,8 +87,9 @@ def _figures(
     board: Leaderboard, tables: Mapping[str, Table], charts: Mapping[str, Path]
 ) -> Iterator[Section]:
     for name, one in tables.items():
-        rows = [(row, *map(_cell, cells)) for row, cells in one.rows.items()]
-        body = table(one.title, ("", *one.columns), rows)
+        order = _measured_first(one)
+        rows = [(row, *(_cell(cells[n]) for n in order)) for row, cells in one.rows.items()]
+        body = table(one.title, ("", *(one.columns[n] for n in order)), rows)
         yield Section(name, one.title, _part(body, note=one.note))
     for title, path in charts.items():
         yield Section(path.stem, title, _part(chart={"uri": _png(path), "title": title}))
@@ -99,6 +100,15 @@ def _figures(
         body = _part(*map(_yes_no, board.models))
         yield Section("yes-no", "Yes and no (POPE)", body)
     yield Section("defects", "What went wrong", _defects(board))
+
+
+def _measured_first(one: Table) -> list[int]:
+    """Returns the columns, those without a number of the first model at the end of them.
+
+    A telephone shows three columns: they should be the ones that were measured.
+    """
+    first = next(iter(one.rows.values()), ())
+    return sorted(range(len(one.columns)), key=lambda number: not (first and first[number]))
 
 
 def _cell(text: str) -> Markup:
