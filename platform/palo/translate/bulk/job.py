@@ -28,7 +28,7 @@ from palo.translate.protected_spans.protect import (
     protect_record,
     restore_text,
 )
-from palo.translate.request import TranslationRequest
+from palo.translate.request import ProtectedSpan, TranslationRequest
 from palo.translate.translated import CheckResult, Decision, Translated, decide
 
 
@@ -192,7 +192,8 @@ class _Job:
             decision = Decision.QUARANTINE if is_last else Decision.RETRY
             fault = draft.draft.fault
             return (CheckResult(check="reply", decision=decision, reason=fault, doubt=1.0),)
-        results = run_checks(request, texts, checks, evidence or Evidence())
+        raw = _restored_texts(request, draft)
+        results = run_checks(request, texts, checks, evidence or Evidence(), raw)
         if self._work.review_all:
             reason = "Every translation of this job is reviewed."
             return (
@@ -261,12 +262,22 @@ def back_translation(request: TranslationRequest, texts: Sequence[str]) -> Trans
 
 def _finished_texts(request: TranslationRequest, draft: CachedDraft) -> tuple[str, ...]:
     """Returns the turns of a draft, placeholders replaced and normalized."""
-    # A draft may have too few or too many turns; a check finds that.
-    spans = chain((turn.spans for turn in request.turns), repeat(()))
+    restored = _restored_texts(request, draft)
     return tuple(
-        normalize_translation(restore_text(text, own), request.language, own)
-        for text, own in zip(draft.draft.texts, spans, strict=False)
+        normalize_translation(text, request.language, own)
+        for text, own in zip(restored, _spans(request), strict=False)
     )
+
+
+def _restored_texts(request: TranslationRequest, draft: CachedDraft) -> tuple[str, ...]:
+    """Returns the turns of a draft, placeholders replaced."""
+    pairs = zip(draft.draft.texts, _spans(request), strict=False)
+    return tuple(restore_text(text, own) for text, own in pairs)
+
+
+def _spans(request: TranslationRequest) -> Iterator[tuple[ProtectedSpan, ...]]:
+    """Yields the protected spans of each turn, and none for turns that a draft has beyond them."""
+    return chain((turn.spans for turn in request.turns), repeat(()))
 
 
 def _next_attempt(

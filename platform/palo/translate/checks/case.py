@@ -14,6 +14,12 @@ from palo.translate.translated import CheckResult, Decision
 if TYPE_CHECKING:
     from palo.text.language_of import LanguageFinder
 
+_WRITTEN_WITH = {
+    "Hans": ("Hani",),
+    "Hant": ("Hani",),
+    "Jpan": ("Hani", "Kana"),
+    "Kore": ("Hang", "Hani"),
+}
 _SPACELESS = ("Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr")
 
 
@@ -26,6 +32,7 @@ class CheckLimits:
         shortest: Fewest characters of a source whose length is checked.
         foreign_letters: Most letters of scripts that belong to neither language.
         untranslated_words: Most lower-case words of the source in a row.
+        unknown_words: Most lower-case words of the source that the language can't have.
         round_trip: Least chrF, from 0 to 100, of the translation back against the source.
         agreement: Least chrF of a second translation against this one.
         conversions: Whether a length, weight or speed may be given in other units, if it is right.
@@ -35,6 +42,7 @@ class CheckLimits:
     shortest: int = 8
     foreign_letters: int = 1
     untranslated_words: int = 2
+    unknown_words: int = 0
     round_trip: float = 30.0
     agreement: float = 25.0
     conversions: bool = True
@@ -43,7 +51,7 @@ class CheckLimits:
         """Yields what is out of range."""
         if self.length_spreads <= 0:
             yield f"length_spreads is {self.length_spreads} but must be above 0"
-        for name in ("shortest", "foreign_letters", "untranslated_words"):
+        for name in ("shortest", "foreign_letters", "untranslated_words", "unknown_words"):
             if getattr(self, name) < 0:
                 yield f"{name} is {getattr(self, name)} but must not be negative"
         for name in ("round_trip", "agreement"):
@@ -74,6 +82,7 @@ class Side:
         source: The source's text, spaces in the place of placeholders.
         text: The translation.
         words: The translation without its protected spans.
+        draft: The same before clean-up, which writes letters and marks as the language does.
     """
 
     number: int
@@ -81,6 +90,7 @@ class Side:
     source: str
     text: str
     words: str
+    draft: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +103,7 @@ class CheckCase:
         limits: The limits of the checks.
         evidence: The second opinions.
         finder: Identifies languages.
+        drafts: Its turns before clean-up; None if they are as they were.
     """
 
     request: TranslationRequest
@@ -100,6 +111,7 @@ class CheckCase:
     limits: CheckLimits
     evidence: Evidence
     finder: "LanguageFinder"
+    drafts: tuple[str, ...] | None = None
 
     @property
     def language(self) -> languages.Language:
@@ -122,6 +134,11 @@ class CheckCase:
         return language_profile(self.source_language)
 
     @property
+    def scripts(self) -> tuple[str, ...]:
+        """Scripts of the language's letters, as `letters_by_script` names them."""
+        return scripts_of(self.language.code)
+
+    @property
     def is_spaceless(self) -> bool:
         """Whether the language puts no spaces between words."""
         return self.language.script in _SPACELESS
@@ -129,8 +146,8 @@ class CheckCase:
     @cached_property
     def sides(self) -> tuple[Side, ...]:
         """Every turn with its translation."""
-        pairs = zip(self.request.turns, self.texts, strict=True)
-        return tuple(_side(number, *pair) for number, pair in enumerate(pairs))
+        triples = zip(self.request.turns, self.texts, self.drafts or self.texts, strict=True)
+        return tuple(_side(number, *triple) for number, triple in enumerate(triples))
 
 
 def fault(check: str, side: Side, reason: str, doubt: float) -> CheckResult:
@@ -151,15 +168,30 @@ Check = Callable[[CheckCase], Iterator[CheckResult]]
 """A quality check: yields its objections and doubts; nothing for a flawless translation."""
 
 
-def _side(number: int, protected: ProtectedText, text: str) -> Side:
-    words = text
-    for span in protected.spans:
-        if span.kind not in VISIBLE_KINDS:
-            words = words.replace(span.target, " ")
+def scripts_of(language: str) -> tuple[str, ...]:
+    """Returns the scripts that a language's letters are of, as `letters_by_script` names them.
+
+    Args:
+        language: ISO 639-1 code.
+    """
+    script = languages.get(language).script
+    return _WRITTEN_WITH.get(script, (script,))
+
+
+def _side(number: int, protected: ProtectedText, text: str, draft: str) -> Side:
+    words = _without_spans(text, protected)
     return Side(
         number=number,
         protected=protected,
         source=without_placeholders(protected.text),
         text=text,
         words=words,
+        draft=words if draft == text else _without_spans(draft, protected),
     )
+
+
+def _without_spans(text: str, protected: ProtectedText) -> str:
+    for span in protected.spans:
+        if span.kind not in VISIBLE_KINDS:
+            text = text.replace(span.target, " ")
+    return text

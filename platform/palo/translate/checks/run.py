@@ -9,21 +9,18 @@ from palo import languages
 from palo.text.language_of import LanguageFinder
 from palo.translate.checks.case import Check, CheckCase, CheckLimits, Evidence
 from palo.translate.checks.fidelity import agreement, protected_spans, round_trip
-from palo.translate.checks.form import ending, layout, length, repetition, turns
-from palo.translate.checks.wording import (
-    chatter,
-    language,
-    refusal,
-    script,
-    terms,
-    untranslated,
-)
+from palo.translate.checks.form import ending, layout, length, turns
+from palo.translate.checks.leftovers import untranslated
+from palo.translate.checks.repetition import repetition
+from palo.translate.checks.residue import residue
+from palo.translate.checks.wording import chatter, language, refusal, script, terms
 from palo.translate.request import TranslationRequest
 from palo.translate.translated import CheckResult, Decision
 
 CHECKS: Mapping[str, Check] = {
     "turns": turns,
     "protected_spans": protected_spans,
+    "residue": residue,
     "language": language,
     "script": script,
     "untranslated": untranslated,
@@ -87,6 +84,7 @@ def run_checks(
     texts: tuple[str, ...],
     settings: CheckSettings = _DEFAULT,
     evidence: Evidence = _NOTHING,
+    drafts: tuple[str, ...] | None = None,
 ) -> tuple[CheckResult, ...]:
     """Runs all checks of a translation.
 
@@ -95,6 +93,8 @@ def run_checks(
         texts: Its turns, placeholders replaced and normalized.
         settings: Which checks run, and how.
         evidence: Second opinions, if there are any.
+        drafts: Its turns before they were normalized; None where they weren't. The language is
+            judged by them: normalizers write its own letters in the place of another language's.
 
     Returns:
         For each check its objections, the most severe last, or one acceptance. With missing or
@@ -107,6 +107,7 @@ def run_checks(
         limits=dict(settings.by_language).get(request.language, settings.limits),
         evidence=evidence,
         finder=_finder(languages.codes()),
+        drafts=drafts,
     )
     counted = tuple(turns(case))
     if counted:

@@ -1,29 +1,18 @@
-"""Checks of the wording: language, script, untranslated words, names, chatter, refusals."""
+"""Checks of the wording: language, script, names, chatter, refusals."""
 
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 
 from palo import languages
 from palo.text.language_of import letters_by_script
-from palo.translate.checks.case import CheckCase, Side, fault
+from palo.translate.checks.case import CheckCase, Side, fault, scripts_of
 from palo.translate.language_profiles.profile import language_profile
 from palo.translate.translated import CheckResult, Decision
 
-_WRITTEN_WITH = {
-    "Hans": ("Hani",),
-    "Hant": ("Hani",),
-    "Jpan": ("Hani", "Kana"),
-    "Kore": ("Hang", "Hani"),
-}
 # Two alphabets whose letters look alike meet within a word only by mistake.
-_LATIN_IN_WORD = re.compile("[\u0400-\u04ff][A-Za-z]|[A-Za-z][\u0400-\u04ff]")
-# Vowel signs and other marks belong to words, but are no letters for regular expressions.
-_WORD = re.compile(r"[^\W\d_][^\s\d.,;:!?…\"“”«»()\[\]،؛؟۔।、，。：；（）/—–]*")
-_IN_BRACKETS = re.compile(r"[(（][^()（）]*[)）]")
-_LONGEST_NAME = 2
+_LATIN_IN_WORD = re.compile("[\u0370-\u04ff][A-Za-z]|[A-Za-z][\u0370-\u04ff]")
 _LATIN_WORD = re.compile(r"[A-Za-z]+")
 _LATIN_WORD_ALONE = re.compile(r"(?<![A-Za-z])(?<![A-Za-z] )[A-Za-z]++(?! [A-Za-z])")
 _NAME = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b")
@@ -33,16 +22,12 @@ _SENTENCE = re.compile(r"[\n.!?。！？۔।؟(（]+")
 # What stands before a first colon.
 _COLON = re.compile("[:：]")
 _HEAD = re.compile(r"[^:：\n]{2,50}[:：]")
-_QUOTES = tuple("\"'“‘«「<*`’”»」")
+_STOPS = ".。۔।"
 _WRAPS = (
-    ('"', '"'),
-    ("“", "”"),
-    ("«", "»"),
-    ("「", "」"),
-    ("<", ">"),
-    ("```", "```"),
-    ("**", "**"),
-)
+    ('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‹", "›"), ("‘", "’"), ("'", "'"),
+    ("「", "」"), ("『", "』"), ("(", ")"), ("（", "）"), ("<", ">"), ("```", "```"), ("**", "**"),
+)  # fmt: skip
+_QUOTES = tuple({mark[0] for pair in _WRAPS for mark in pair})
 
 
 def language(case: CheckCase) -> Iterator[CheckResult]:
@@ -53,7 +38,7 @@ def language(case: CheckCase) -> Iterator[CheckResult]:
     """
     wanted = case.language
     for side in case.sides:
-        found = case.finder.find(side.words, wanted.code)
+        found = case.finder.find(side.draft, wanted.code)
         if found is None or found == wanted.code:
             continue
         name = languages.get(found).name if languages.known(found) else f"the script {found}"
@@ -67,22 +52,17 @@ def script(case: CheckCase) -> Iterator[CheckResult]:
         case: The translation and its source.
     """
     wanted = case.language.script
-    own = {*_scripts(case.language.code), "Latn"}
-    source = _scripts(case.source_language)
+    own = {*case.scripts, "Latn"}
+    source = scripts_of(case.source_language)
     for side in case.sides:
         foreign = _foreign(side, own, source)
         if sum(foreign.values()) > case.limits.foreign_letters:
             names = ", ".join(foreign)
             reason = f"This turn has letters of a foreign script ({names})."
             yield fault("script", side, reason, 0.9)
-        elif wanted == "Cyrl" and (mixed := _LATIN_IN_WORD.search(side.words)):
-            reason = f"A word mixes Latin and Cyrillic letters near {mixed[0]!r}."
+        elif wanted in ("Cyrl", "Latn") and (mixed := _LATIN_IN_WORD.search(side.words)):
+            reason = f"A word mixes letters of two alphabets near {mixed[0]!r}."
             yield fault("script", side, reason, 0.9)
-
-
-def _scripts(language: str) -> tuple[str, ...]:
-    script = languages.get(language).script
-    return _WRITTEN_WITH.get(script, (script,))
 
 
 def _foreign(side: Side, own: set[str], source: tuple[str, ...]) -> dict[str, int]:
@@ -95,42 +75,6 @@ def _foreign(side: Side, own: set[str], source: tuple[str, ...]) -> dict[str, in
         return {}
     quoted = letters_by_script(side.protected.text).keys() - {*source}
     return {name: n for name, n in found.items() if name not in own and name not in quoted}
-
-
-def untranslated(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that repeats words of its source one after another.
-
-    Names may stay: words with a capital letter don't count.
-
-    Args:
-        case: The translation and its source.
-    """
-    most = case.limits.untranslated_words
-    for side in case.sides:
-        left = _left(side, most)
-        if left:
-            reason = f'"{left}" is left in the source\'s language.'
-            yield fault("untranslated", side, reason, 0.9)
-
-
-def _left(side: Side, most: int) -> str:
-    """Returns the longest run of the source's words in a translation, "" if it is short enough."""
-    source = [match[0] for match in _WORD.finditer(side.source)]
-    if len(source) > _LONGEST_NAME and side.words.strip() == side.source.strip():
-        return side.source.strip()
-    runs = set(pairwise(word.lower() for word in source))
-    longest, run = "", list[str]()
-    # What stands in brackets explains a translation.
-    found = [match[0] for match in _WORD.finditer(_IN_BRACKETS.sub(" ", side.words))]
-    for word in [*found, ""]:
-        if run and (run[-1].lower(), word.lower()) in runs:
-            run.append(word)
-            continue
-        small = sum(one == one.lower() for one in run)
-        if small > most and len(" ".join(run)) > len(longest):
-            longest = " ".join(run)
-        run = [word]
-    return longest
 
 
 def terms(case: CheckCase) -> Iterator[CheckResult]:
@@ -244,7 +188,7 @@ def _is_unquoted(source: str) -> bool:
 
 
 def _is_wrapped(text: str) -> bool:
-    text = text.strip()
+    text = text.strip().rstrip(_STOPS)
     return any(
         len(text) > len(first) + len(last)
         and text.startswith(first)

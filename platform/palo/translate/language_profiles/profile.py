@@ -9,6 +9,10 @@ A file may have these entries:
     afternoon = ["p.m."]              # what follows an hour after noon
     prefixes = ["al"]                 # what may be written together with the word behind it
     finals = ["ed"]                   # last words, where full stops are often left out
+    roles = ["assistant"]             # roles of a conversation, which begin no turn
+    foreign_shapes = ["th", "ing$"]   # regular expressions for spellings that its words don't have
+    loanwords = ["parking"]           # its words that have such a spelling all the same
+    decimal = "."                     # its decimal mark, if a comma never is one, or the other way
     [magnitudes]                      # words that multiply the number before them
     million = 6                       # by ten to this power; "million*" for all such words
     [numbers]                         # words for numbers
@@ -38,6 +42,10 @@ class LanguageProfile:
         afternoon: What follows an hour after noon.
         prefixes: What may be written together with the word behind it.
         finals: How the last words of sentences end, where people often leave out the full stop.
+        roles: Names of the roles of a conversation, in small letters.
+        foreign_shapes: Regular expressions for spellings that its own words don't have.
+        loanwords: Words of the language that have such a spelling all the same.
+        decimal: Its decimal mark, if thousands never have it; empty if both marks may be both.
         magnitudes: Powers of ten by the words that multiply the number before them.
         numbers: Numbers by the words for them.
         units: How the language writes units, by their symbol.
@@ -50,6 +58,10 @@ class LanguageProfile:
     afternoon: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     finals: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    foreign_shapes: tuple[str, ...] = ()
+    loanwords: tuple[str, ...] = ()
+    decimal: str = ""
     magnitudes: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -279,3 +279,21 @@ def _phrases(sample: PerturbationSample, draw: Random) -> Mapping[str, list[str]
 def _read(language: str) -> Mapping[str, list[str]]:
     path = files(__package__) / "phrases" / f"{language}.toml"
     return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+KINDS = (
+    dropped_lock,
+    changed_lock,
+    stray_mark,
+    dropped_number,
+    changed_number,
+    added_number,
+    other_language,
+    source_language,
+    other_script,
+    remainder,
+    name_in_two_scripts,
+    chatter,
+    refusal,
+    wrapped,
+)

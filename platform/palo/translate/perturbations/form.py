@@ -1,12 +1,15 @@
 """Perturbations of the form: missing and repeated text, turns, lines, punctuation."""
 
 import re
+import unicodedata
 from random import Random
 
 from palo import languages
 from palo.translate.perturbations.sample import PerturbationSample
 
 _SENTENCE = re.compile(r"(?<=[.!?。！？۔؟।])\s*(?=\S)")
+_WORD = re.compile(r"[^\W\d_]+")
+_MARKS = re.compile(r"[^\w\s]")
 _QUESTIONS = "?？؟"
 _SPACELESS = ("Hans", "Hant", "Jpan")
 _LATIN_MARKS = str.maketrans("،؛؟۔।，。？！；：、", ",;?..,.?!;:,")
@@ -161,5 +164,110 @@ def latin_marks(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | N
     return sample.replaced(number, text) if text != sample.texts[number] else None
 
 
+def no_marks(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
+    """Leaves out every mark of a turn with several.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
+    number = draw.randrange(len(sample.texts))
+    text = sample.texts[number]
+    marks = [m for m in _MARKS.findall(text) if not unicodedata.category(m).startswith("M")]
+    if len(marks) < 3 or sample.request.turns[number].spans:
+        return None
+    return sample.replaced(number, "".join(c for c in text if c not in marks))
+
+
+def misplaced_mark(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
+    """Puts an opening mark behind its words, or a closing one before them.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
+    number = draw.randrange(len(sample.texts))
+    text = sample.texts[number]
+    if "¿" in text:
+        return sample.replaced(
+            number, text.replace("¿", "", 1).replace("?", draw.choice(("¿?", "?¿")), 1)
+        )
+    words = [match.span() for match in _WORD.finditer(text)]
+    start, end = draw.choice(words)
+    first, last = languages.get(sample.request.language).quotes
+    if first == last or any(mark.strip() in text for mark in (first, last)):
+        return None
+    return sample.replaced(number, f"{text[:start]}{last}{text[start:end]}{first}{text[end:]}")
+
+
+def open_quote(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
+    """Opens a quotation that doesn't end, or ends one that hasn't begun.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
+    number = draw.randrange(len(sample.texts))
+    text = sample.texts[number]
+    if any(mark in sample.request.source.turns[number].text + text for mark in "\"'“”«»‘’「」"):
+        return None
+    first, last = languages.get(sample.request.language).quotes
+    start, _ = draw.choice([match.span() for match in _WORD.finditer(text)])
+    mark = draw.choice((first, last, '"'))
+    return sample.replaced(number, f"{text[:start]}{mark}{text[start:]}")
+
+
+def cut_in_word(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
+    """Breaks a turn off within its last quarter, in the middle of a word.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
+    number = draw.randrange(len(sample.texts))
+    text = sample.texts[number]
+    words = [
+        m
+        for m in _WORD.finditer(text, len(text) * 2 // 3)
+        if len(m[0]) > 4 and m.end() < len(text) - 8
+    ]
+    if not words or text[-1:].isalnum():
+        return None
+    return sample.replaced(number, text[: draw.choice(words).start() + 2])
+
+
+def lost_beginning(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
+    """Leaves out the first half of a turn.
+
+    Args:
+        sample: A correct translation.
+        draw: Draws the place and the kind of the change.
+    """
+    number = draw.randrange(len(sample.texts))
+    text = sample.texts[number]
+    place = text.find(" ", len(text) * 3 // 5) if not _is_spaceless(sample) else len(text) * 3 // 5
+    return sample.replaced(number, text[place:].strip()) if place > 0 else None
+
+
 def _is_spaceless(sample: PerturbationSample) -> bool:
     return languages.get(sample.request.language).script in _SPACELESS
+
+
+KINDS = (
+    broken_off,
+    missing_sentence,
+    added_sentence,
+    repeated_clause,
+    missing_turn,
+    merged_turns,
+    empty_turn,
+    split_lines,
+    open_bracket,
+    lost_question,
+    latin_marks,
+    no_marks,
+    misplaced_mark,
+    open_quote,
+    cut_in_word,
+    lost_beginning,
+)

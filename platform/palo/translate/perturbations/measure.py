@@ -9,7 +9,16 @@ from random import Random
 from palo.metrics.intervals import wilson
 from palo.translate.checks.run import CHECKS, CheckSettings, run_checks
 from palo.translate.normalizers.normalize import normalize_translation
-from palo.translate.perturbations import content, form
+from palo.translate.perturbations import (
+    content,
+    encoding,
+    figures,
+    form,
+    letters,
+    repeats,
+    residue,
+)
+from palo.translate.perturbations.figures import measured_samples
 from palo.translate.perturbations.sample import (
     Perturbation,
     PerturbationSample,
@@ -20,33 +29,8 @@ from palo.translate.translated import CheckResult, Decision, decide
 
 KINDS: Mapping[str, Perturbation] = {
     perturbation.__name__: perturbation
-    for perturbation in (
-        content.dropped_lock,
-        content.changed_lock,
-        content.stray_mark,
-        content.dropped_number,
-        content.changed_number,
-        content.added_number,
-        content.other_language,
-        content.source_language,
-        content.other_script,
-        content.remainder,
-        content.name_in_two_scripts,
-        form.broken_off,
-        form.missing_sentence,
-        form.added_sentence,
-        form.repeated_clause,
-        form.missing_turn,
-        form.merged_turns,
-        form.empty_turn,
-        form.split_lines,
-        form.open_bracket,
-        form.lost_question,
-        form.latin_marks,
-        content.chatter,
-        content.refusal,
-        content.wrapped,
-    )
+    for module in (content, form, residue, encoding, letters, repeats, figures)
+    for perturbation in module.KINDS
 }
 """Perturbations by name."""
 
@@ -108,6 +92,7 @@ class CheckRates:
     Attributes:
         caught: By perturbation, the share that is refused, or repaired by the normalizers.
         refused: The share of correct sentences that are refused.
+        figures_refused: The share of correct sentences with figures that are refused.
         by_check: Number of correct sentences that each check refuses.
         examples: The correct sentences that are refused.
         missed: By perturbation, the perturbed translations that every check accepts.
@@ -115,6 +100,7 @@ class CheckRates:
 
     caught: Mapping[str, RateWithInterval]
     refused: RateWithInterval
+    figures_refused: RateWithInterval
     by_check: Mapping[str, int]
     examples: tuple[RefusedReference, ...] = ()
     missed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -140,56 +126,92 @@ def measure(
         settings: The checks' settings.
     """
     settings = settings or CheckSettings()
-    refused: dict[tuple[int, int], RefusedReference] = {}
-    by_check: Counter[str] = Counter()
-    right: list[PerturbationSample] = []
-    for number, sample in enumerate(plain_samples(rows, language, source)):
-        faults = _refusals(sample, _cleaned(sample, sample.texts), settings)
-        seen = {(result.turn or 0, result.check) for result in faults}
-        by_check.update(check for _, check in seen)
-        for result in faults:
-            turn = result.turn or 0
-            refused[number, turn] = RefusedReference(
-                source=sample.request.source.turns[turn].text,
-                text=sample.texts[turn],
-                reason=f"{result.check}: {result.reason}",
-            )
-        if not faults:
-            right.append(sample)
-    rich = [
-        sample
-        for sample in rich_samples(rows, language, source)
-        if not _refusals(sample, _cleaned(sample, sample.texts), settings)
-    ]
+    plain = _judged(plain_samples(rows, language, source), settings)
+    rich = _judged(rich_samples(rows, language, source), settings)
+    figured = _judged(measured_samples(rows, language, source), settings)
+    # No kind has only the first sentences, or only those with figures.
+    right = sorted(
+        (one for one in (*plain, *rich, *figured) if not one.faults), key=lambda one: one.number
+    )
     caught, missed = {}, {}
     for kind in KINDS:
-        caught[kind], missed[kind] = _caught(kind, [*rich, *right], cases, seed, settings)
+        caught[kind], missed[kind] = _caught(kind, right, cases, seed, settings)
+    refused = {
+        (one.number, result.turn or 0): _example(one.sample, result)
+        for one in plain
+        for result in one.faults
+    }
+    seen = {(one.number, result.turn or 0, result.check) for one in plain for result in one.faults}
+    in_figures = [one for one in figured if any(result.turn for result in one.faults)]
     return CheckRates(
         caught=caught,
-        refused=RateWithInterval(count=len(refused), total=2 * (len(rows) // 2)),
-        by_check=by_check,
-        examples=tuple(refused.values()),
+        refused=RateWithInterval(count=len(refused), total=2 * len(plain)),
+        figures_refused=RateWithInterval(count=len(in_figures), total=len(figured)),
+        by_check=Counter(check for _, _, check in seen),
+        examples=(
+            *refused.values(),
+            *(_example(one.sample, one.faults[-1]) for one in in_figures),
+        ),
         missed=missed,
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Judged:
+    """A correct translation with what the checks say about it.
+
+    Attributes:
+        sample: The translation.
+        cleaned: Its turns, normalized.
+        faults: Its refusals.
+    """
+
+    sample: PerturbationSample
+    cleaned: tuple[str, ...]
+    faults: list[CheckResult]
+
+    @property
+    def number(self) -> int:
+        """Number of the conversation."""
+        return int(self.sample.request.source.record_id)
+
+
+def _judged(samples: Iterable[PerturbationSample], settings: CheckSettings) -> list[_Judged]:
+    return [
+        _Judged(
+            sample=sample,
+            cleaned=_cleaned(sample, sample.texts),
+            faults=_refusals(sample, sample.texts, settings),
+        )
+        for sample in samples
+    ]
+
+
+def _example(sample: PerturbationSample, result: CheckResult) -> RefusedReference:
+    turn = result.turn or 0
+    return RefusedReference(
+        source=sample.request.source.turns[turn].text,
+        text=sample.texts[turn],
+        reason=f"{result.check}: {result.reason}",
+    )
+
+
 def _caught(
-    kind: str, samples: Iterable[PerturbationSample], cases: int, seed: int, settings: CheckSettings
+    kind: str, right: Sequence[_Judged], cases: int, seed: int, settings: CheckSettings
 ) -> tuple[RateWithInterval, tuple[str, ...]]:
     """Perturbs correct translations in one way until there are enough."""
     draw = Random(f"{seed} {kind}")  # noqa: S311 - nothing secret is drawn
     count = total = 0
     missed = []
-    for sample in samples:
+    for one in right:
         if total == cases:
             break
-        texts = KINDS[kind](sample, draw)
+        texts = KINDS[kind](one.sample, draw)
         if texts is None:
             continue
         total += 1
-        cleaned = _cleaned(sample, texts)
-        right = _cleaned(sample, sample.texts)
-        if _alike(cleaned) == _alike(right) or _refusals(sample, cleaned, settings):
+        is_repaired = _alike(_cleaned(one.sample, texts)) == _alike(one.cleaned)
+        if is_repaired or _refusals(one.sample, texts, settings):
             count += 1
         else:
             missed.append(" | ".join(texts))
@@ -199,7 +221,7 @@ def _caught(
 def _refusals(
     sample: PerturbationSample, texts: tuple[str, ...], settings: CheckSettings
 ) -> list[CheckResult]:
-    results = run_checks(sample.request, texts, settings)
+    results = run_checks(sample.request, _cleaned(sample, texts), settings, drafts=texts)
     if decide(results) is Decision.ACCEPT:
         return []
     return [result for result in results if result.decision is not Decision.ACCEPT]
@@ -255,6 +277,8 @@ def table(measured: Mapping[str, CheckRates]) -> str:
     rows.append(("all kinds caught", *map(_shown, sums), _shown(total(sums), spread=True)))
     shares = [one.refused for one in measured.values()]
     rows.append(("untouched refused", *map(_shown, shares), _shown(total(shares), spread=True)))
+    shares = [one.figures_refused for one in measured.values()]
+    rows.append(("with figures refused", *map(_shown, shares), _shown(total(shares), spread=True)))
     for check in CHECKS:
         counts = [one.by_check.get(check, 0) for one in measured.values()]
         if any(counts):

@@ -54,7 +54,7 @@ def plain_samples(
     """
     for number in range(0, len(rows) - 1, 2):
         turns = rows[number], rows[number + 1]
-        yield _sample(turns, rows[number - 2], (language, source), number)
+        yield one_sample(turns, rows[number - 2], (language, source), number)
 
 
 def rich_samples(
@@ -74,15 +74,23 @@ def rich_samples(
             span = _SPANS[number // 2 % len(_SPANS)].format(n=number)
             parts.append(dict.fromkeys(question, span))
         answer = {code: " ".join(part[code] for part in parts) for code in question}
-        yield _sample((question, answer), rows[number - 2], (language, source), number)
+        yield one_sample((question, answer), rows[number - 2], (language, source), number)
 
 
-def _sample(
+def one_sample(
     turns: Sequence[Mapping[str, str]],
     following: Mapping[str, str],
     languages: tuple[str, str],
     number: int,
 ) -> PerturbationSample:
+    """Returns a conversation of some turns.
+
+    Args:
+        turns: The turns by ISO 639-1 code, the user's first.
+        following: A sentence of another conversation, by ISO 639-1 code.
+        languages: ISO 639-1 codes of the target language and of the source.
+        number: Number of the conversation.
+    """
     language, source = languages
     record = Record(
         record_id=str(number),
@@ -95,7 +103,7 @@ def _sample(
             for place, turn in enumerate(turns)
         ),
     )
-    codes = [code for code in turns[0] if code not in (language, source)]
+    codes = set.intersection(*map(set, turns)) - {language, source}
     return PerturbationSample(
         request=protect_record(record, language),
         texts=tuple(turn[language] for turn in turns),

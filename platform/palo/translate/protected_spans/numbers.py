@@ -49,10 +49,12 @@ class Amount:
         end: Number of the character after it, words of magnitude included.
         values: Every way of reading it.
         parts: Ways of reading what it consists of, if it is several numbers after all.
+        digits_end: Number of the character behind its digits.
     """
 
     start: int
     end: int
+    digits_end: int
     values: frozenset[float]
     parts: tuple[frozenset[float], ...]
 
@@ -114,14 +116,17 @@ def _scales(text: str, language: str) -> frozenset[float]:
 
 
 def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[float]) -> Amount:
-    values = set(_readings(match[0]))
-    pieces = tuple(frozenset(_readings(piece)) for piece in _SEPARATORS.split(match[0]))
+    profile = language_profile(language)
+    values = set(_readings(match[0], profile.decimal))
+    groups = _SEPARATORS.split(match[0])
+    pieces = tuple(frozenset(_readings(piece, "")) for piece in groups)
+    if profile.decimal and profile.decimal not in match[0] and _are_thousands(groups):
+        pieces = (frozenset(values),)
     end = match.end()
     if _DECADE.match(text, end):
         values |= {value % 100 for value in values if value >= 100 and value % 100}
     if (years := _YEARS.match(text, max(0, match.start() - 5))) and years.end() >= end:
         values |= {int(years[1]) // 100 * 100.0 + value for value in values}
-    profile = language_profile(language)
     if (pattern := _magnitude_words(language)) and (word := pattern.match(text, end)):
         end = word.end()
         scale = 10.0 ** _power(word[1].lower(), profile.magnitudes)
@@ -137,7 +142,13 @@ def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[fl
         values |= {value + _EARLY_HOURS for value in values if value <= _EARLY_HOURS}
     if len(pieces) == 1:
         pieces = (frozenset(values),)
-    return Amount(start=match.start(), end=end, values=frozenset(values), parts=pieces)
+    return Amount(
+        start=match.start(),
+        end=end,
+        digits_end=match.end(),
+        values=frozenset(values),
+        parts=pieces,
+    )
 
 
 def _joined(first: Amount, second: Amount, text: str) -> Amount | None:
@@ -150,24 +161,40 @@ def _joined(first: Amount, second: Amount, text: str) -> Amount | None:
     return Amount(
         start=first.start,
         end=second.end,
+        digits_end=second.digits_end,
         values=frozenset(sums),
         parts=(first.values, second.values),
     )
 
 
-def _readings(digits: str) -> Iterator[float]:
-    """Yields the possible values of digits with separators."""
+def _readings(digits: str, decimal: str) -> Iterator[float]:
+    """Yields the possible values of digits with separators.
+
+    Args:
+        digits: The digits.
+        decimal: The language's decimal mark; "" if any separator may be one.
+    """
     plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in digits)
     groups = _SEPARATORS.split(plain)
     if len(groups) == 1:
         yield float(plain)
         return
-    if all(len(group) == 3 for group in groups[1:]) and len(groups[0]) <= 3:
+    last = plain[-len(groups[-1]) - 1]
+    if decimal and plain.count(decimal) == 1 and last == decimal:
+        if len(groups) == 2 or _are_thousands(groups[:-1]):
+            yield float("".join(groups[:-1]) + "." + groups[-1])
+        return
+    if _are_thousands(groups) and (not decimal or decimal not in plain):
         yield float("".join(groups))
-    elif all(len(group) in (2, 3) for group in groups[1:]) and len(groups) > 2:
-        yield float("".join(groups))  # as India groups: 1,00,000
-    if not plain[-len(groups[-1]) - 1].isspace():
+    if not decimal and not last.isspace():
         yield float("".join(groups[:-1]) + "." + groups[-1])
+
+
+def _are_thousands(groups: list[str]) -> bool:
+    """Returns whether groups of digits are thousands, or lakhs as India groups them: 1,00,000."""
+    if all(len(group) == 3 for group in groups[1:]):
+        return len(groups[0]) <= 3
+    return len(groups[-1]) == 3 and all(len(group) == 2 for group in groups[1:-1])
 
 
 @cache

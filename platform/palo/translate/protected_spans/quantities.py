@@ -8,12 +8,43 @@ from functools import cache
 from palo.translate.language_profiles.profile import language_profile
 from palo.translate.protected_spans.numbers import Amount, amounts, whole_word
 
-_SYMBOLS = ("km/h", "mph", "km", "cm", "mm", "kg", "mg", "°C", "°F", "kB", "MB", "GB", "kWh", "%")
-# Many languages say "85 miles in an hour" with the time elsewhere.
-DISTANCES = {"mph": "mi", "km/h": "km"}
-"""Units that may follow a number in place of a unit of speed."""
+_SYMBOLS = (
+    "km/h", "m/s", "mph", "km", "cm", "mm", "m", "mi", "ft", "yd", "kg", "mg", "g", "lb", "oz",
+    "ml", "l", "gal", "°C", "°F", "kB", "MB", "GB", "kW", "kWh", "Hz", "%",
+)  # fmt: skip
+# Other ways of writing a symbol, in any language.
+_VARIANTS: Mapping[str, str] = {
+    "kmh": "km/h", "kph": "km/h", "kmph": "km/h", "lbs": "lb", "kgs": "kg", "kms": "km",
+    "℃": "°C", "℉": "°F", "㎏": "kg", "㎞": "km", "㎝": "cm", "㎜": "mm", "％": "%",
+    "US$": "$", "USD": "$", "EUR": "€", "GBP": "£",
+}  # fmt: skip
+_CURRENCIES = ("$", "€", "£", "¥", "₹")
+_CURRENCY_BEFORE = re.compile(r"(?:US|[$€£¥₹])?([$€£¥₹])[ \u00a0\u202f]?$")
+_CURRENCY_BEHIND = re.compile(r"[ \u00a0\u202f]?([$€£¥₹])")
+# A unit that is written as its parts, wherever they stand: 85 miles in an hour.
+_PARTS: Mapping[str, tuple[str, str]] = {
+    "km/h": ("km", "h"),
+    "mph": ("mi", "h"),
+    "m/s": ("m", "s"),
+}
+# Units that may stand for another one: degrees of a scale, pounds of money and of weight.
+_ALSO: Mapping[str, tuple[str, ...]] = {
+    "°C": ("°",),
+    "°F": ("°",),
+    "°": ("°C", "°F"),
+    "lb": ("£",),
+    "£": ("lb",),
+    "m": ("million",),
+    "km": ("kilo",),
+    "kg": ("kilo",),
+}
+_DISTANCES = {unit: parts[0] for unit, parts in _PARTS.items() if unit != "m/s"}
 _GAP = "[\u00a0\u202f -]?"
-# In metres and kilograms; speeds are compared as the distances of an hour.
+# Part of a name: the broadcast 60 Minutes.
+_TITLE = re.compile(r"\W?[A-Z][a-z]{3,}")
+_NEW_WORD = "(?<![A-Za-z])"
+_AFTER_DIGIT = r"(?:(?<=\d)|(?<=\d[\u00a0\u202f ]))"
+# In metres, kilograms and litres; speeds are compared as the distances of an hour.
 _SIZES: Mapping[str, tuple[str, float]] = {
     "km": ("length", 1000),
     "mi": ("length", 1609.344),
@@ -26,6 +57,11 @@ _SIZES: Mapping[str, tuple[str, float]] = {
     "kg": ("mass", 1),
     "lb": ("mass", 0.45359237),
     "g": ("mass", 0.001),
+    "oz": ("mass", 0.028349523),
+    "l": ("volume", 1),
+    "ml": ("volume", 0.001),
+    "gal": ("volume", 3.785411784),
+    "m/s": ("length", 3600),
 }
 # People round what they convert, by this share or this much of the new unit, but never by more.
 _SHARE, _OF_UNIT, _MOST = 0.1, 0.6, 0.25
@@ -54,7 +90,7 @@ class Quantity:
         pairs = [(a, b) for a in self.amount.values for b in other.amount.values]
         if self.unit in _DEGREES and other.unit in _DEGREES:
             return any(_same_heat(a, b) or _same_heat(b, a) for a, b in pairs)
-        mine, its = (_SIZES.get(DISTANCES.get(one.unit, one.unit)) for one in (self, other))
+        mine, its = (_SIZES.get(_DISTANCES.get(one.unit, one.unit)) for one in (self, other))
         if mine is None or its is None or mine[0] != its[0] or self.unit == other.unit:
             return False
         return any(_is_rounded(a * mine[1], b * its[1], its[1]) for a, b in pairs)
@@ -108,7 +144,19 @@ def _with_units(quantity: Quantity, units: set[str]) -> Iterator[Quantity]:
 
 
 def _symbol(text: str, amount: Amount, language: str) -> str:
+    """Returns the unit, or the currency, of a number; "" for none, or an unknown one."""
+    before = _CURRENCY_BEFORE.search(text[max(0, amount.start - 4) : amount.start])
+    if before is not None:
+        return before[1]
+    behind = _CURRENCY_BEHIND.match(text, amount.end)
+    if behind is not None:
+        return behind[1]
     unit = unit_behind(text, amount.end, language)
+    if unit is None and amount.digits_end < amount.end:
+        # What may be millions may be metres, too, with a space before it.
+        unit = unit_behind(text, amount.digits_end, language)
+        if unit is not None and text[amount.digits_end].isalpha():
+            return ""
     return "" if unit is None else unit[0]
 
 
@@ -123,15 +171,107 @@ def unit_behind(text: str, place: int, language: str) -> tuple[str, int] | None:
     Returns:
         The unit's symbol and the number of the character after it; None if no known unit follows.
     """
-    pattern, symbols = _units(language)
+    pattern, units = _units(language)
     match = pattern.match(text, place)
-    return None if match is None else (symbols[match[1].lower()], match.end())
+    if match is None or _TITLE.fullmatch(match[0]):
+        return None
+    return units[match.lastindex - 1 if match.lastindex else 0], match.end()
+
+
+def unit_symbols() -> tuple[str, ...]:
+    """Returns the symbols of units in Latin letters, and other ways of writing them."""
+    return (*_SYMBOLS, *_VARIANTS, *(part for unit in _SYMBOLS for part in unit.split("/")))
+
+
+def is_of_unit(text: str, unit: str, language: str) -> bool:
+    """Returns whether a text names a unit, as far as the language's profile lists its forms.
+
+    Args:
+        text: A translation.
+        unit: Symbol of the unit.
+        language: ISO 639-1 code of the text's language.
+
+    Returns:
+        True as well for a unit that the profile doesn't list.
+    """
+    if not _is_listed(unit, language):
+        return True
+    for one in (unit, *_ALSO.get(unit, ())):
+        pattern = _anywhere(one, language)
+        if pattern is not None and pattern.search(text):
+            return True
+    parts = _PARTS.get(unit)
+    return parts is not None and all(is_of_unit(text, part, language) for part in parts)
+
+
+def stand_for(seen: set[str], unit: str, text: str, language: str) -> bool:
+    """Returns whether units in a translation are the same as one of its source.
+
+    Args:
+        seen: Symbols of the units of the number in the translation.
+        unit: Symbol of its unit in the source.
+        text: The translation.
+        language: ISO 639-1 code of the translation.
+    """
+    if not seen.isdisjoint((unit, *_ALSO.get(unit, ()))):
+        return True
+    if unit not in _PARTS:
+        return False
+    distance, time = _PARTS[unit]
+    has_distance = not seen.isdisjoint((distance, *_ALSO.get(distance, ())))
+    return has_distance and is_of_unit(text, time, language)
 
 
 @cache
-def _units(language: str) -> tuple[re.Pattern[str], dict[str, str]]:
-    symbols = {symbol.lower(): symbol for symbol in _SYMBOLS}
+def _is_listed(unit: str, language: str) -> bool:
+    units = language_profile(language).units
+    return unit in units or (unit in _PARTS and all(part in units for part in _PARTS[unit]))
+
+
+@cache
+def _anywhere(unit: str, language: str) -> re.Pattern[str] | None:
+    """Returns a pattern for a unit wherever it stands in a text; None for one without any form."""
+    forms = [form for form, symbol in _forms(language) if symbol == unit]
+    if unit == "million":
+        forms = [
+            word for word, power in language_profile(language).magnitudes.items() if power >= 4
+        ]
+    if not forms:
+        return None
+    forms.sort(key=len, reverse=True)
+    words = "|".join(
+        rf"{_AFTER_DIGIT if _is_letter(form) else _NEW_WORD}{_form_pattern(form)}" for form in forms
+    )
+    return re.compile(words, re.IGNORECASE)
+
+
+def _is_letter(form: str) -> bool:
+    """Returns whether a way of writing a unit is one letter, which is a word as well."""
+    return len(form) == 1 and form.isalpha() and form < "\u3000"
+
+
+def _forms(language: str) -> Iterator[tuple[str, str]]:
+    """Yields all ways of writing units in a language, each with the unit's symbol."""
+    yield from ((symbol, symbol) for symbol in (*_SYMBOLS, *_CURRENCIES))
+    yield from _VARIANTS.items()
     for symbol, forms in language_profile(language).units.items():
-        symbols |= {form.lower(): symbol for form in forms}
-    longest_first = sorted(symbols, key=len, reverse=True)
-    return re.compile(f"{_GAP}({'|'.join(map(whole_word, longest_first))})", re.IGNORECASE), symbols
+        yield from ((form, symbol) for form in forms)
+
+
+def _form_pattern(form: str) -> str:
+    """Returns a pattern for a way of writing a unit; single Latin letters must be small."""
+    stem = form.rstrip("*")
+    if not stem[-1].isascii():
+        return whole_word(form)
+    # Scripts without spaces go on right after a Latin symbol.
+    ending = "[A-Za-z]*" if stem != form else "(?![A-Za-z])" if stem[-1].isalpha() else ""
+    pattern = re.escape(stem) + ending
+    return f"(?-i:{pattern})" if len(form) == 1 and form.isalpha() else pattern
+
+
+@cache
+def _units(language: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """Returns a pattern for any unit, a group for each way of writing one, and their symbols."""
+    forms = dict(sorted(_forms(language), key=lambda pair: len(pair[0]), reverse=True))
+    groups = "|".join(f"({_form_pattern(form)})" for form in forms)
+    return re.compile(f"{_GAP}(?:{groups})", re.IGNORECASE), tuple(forms.values())

@@ -11,10 +11,18 @@ from palo.translate.protected_spans.protect import (
     stray_placeholders,
     without_placeholders,
 )
-from palo.translate.protected_spans.quantities import DISTANCES, Quantity, is_converted, quantities
+from palo.translate.protected_spans.quantities import (
+    Quantity,
+    is_converted,
+    is_of_unit,
+    quantities,
+    stand_for,
+)
 from palo.translate.request import MOST_SPANS, ProtectedSpan, ProtectedText
 
 _NOTHING = frozenset((0.0,))
+_ALL = 100.0
+"""So many percent may become words: all, surely."""
 _MOST_PAIRS = 10_000
 """With more pairs of numbers to compare, none of them counts as the other in other units."""
 _SMALL = frozenset((0.0, 1.0, 2.0))
@@ -98,28 +106,40 @@ def _visible_faults(protected: ProtectedText, text: str, pair: LanguagePair) -> 
     if before and not any(span.kind in VISIBLE_KINDS for span in protected.spans):
         return  # numbers were not to be protected
     known, present = values_in(source, pair.source), values_in(text, pair.target)
-    converts = pair.conversions and len(before) * len(after) <= _MOST_PAIRS
+    converts = pair.conversions and len(before) * max(len(before), len(after)) <= _MOST_PAIRS
+    twice = _given_twice(before) if converts else set[str]()
     visible = iter([span for span in protected.spans if span.kind in VISIBLE_KINDS])
     for quantity in before:
         seen = source[quantity.amount.start : quantity.amount.end]
         own = next((one for one in visible if seen in one.text), None)
         shown = own.text if own else seen
         is_present = quantity.amount.is_among(present, _NOTHING)
-        if (not is_present or quantity.unit) and converts and is_converted(quantity, after):
+        others = (
+            [one for one in after if one.unit not in twice] if quantity.unit in twice else after
+        )
+        if (not is_present or quantity.unit) and converts and is_converted(quantity, others):
             continue
         if not is_present:
-            if not _has_two_units(quantity, before, present):
+            if quantity.unit == "%" and _ALL in quantity.amount.values:
+                continue
+            is_given = _has_two_units(quantity, before, present)
+            if not is_given or is_of_unit(text, quantity.unit, pair.target):
                 reason = f"{shown} is missing from the translation."
                 yield SpanFault(span=own, reason=reason)
-        elif quantity.unit and (others := _other_units(quantity, after)):
-            reason = f"{shown} has become {', '.join(others)}."
-            yield SpanFault(span=own, reason=reason)
+        elif quantity.unit and (change := _changed_unit(quantity, after, text, pair.target)):
+            yield SpanFault(span=own, reason=f"{shown} has {change}.")
     for quantity in after:
         if quantity.amount.is_among(known, _SMALL):
             continue
-        if not (converts and is_converted(quantity, before)):
+        if quantity.unit in twice or not (converts and is_converted(quantity, before)):
             seen = text[quantity.amount.start : quantity.amount.end]
             yield SpanFault(span=None, reason=f"The source has no number {seen}.")
+
+
+def _given_twice(before: list[Quantity]) -> set[str]:
+    """Returns the units of what a source gives in two of them: 30 m (98 ft)."""
+    with_units = [one for one in before if one.unit]
+    return {one.unit for one in with_units for other in with_units if one.converts_to(other)}
 
 
 def _has_two_units(quantity: Quantity, before: list[Quantity], present: frozenset[float]) -> bool:
@@ -127,12 +147,12 @@ def _has_two_units(quantity: Quantity, before: list[Quantity], present: frozense
     return any(quantity.converts_to(other) and other.amount.is_among(present) for other in before)
 
 
-def _other_units(quantity: Quantity, after: list[Quantity]) -> list[str]:
-    """Returns the units of a number in the translation, if its own unit isn't among them."""
-    seen = {
-        other.unit
-        for other in after
-        if other.unit and not other.amount.values.isdisjoint(quantity.amount.values)
-    }
-    own = {quantity.unit, DISTANCES.get(quantity.unit, quantity.unit)}
-    return sorted(seen) if seen.isdisjoint(own) else []
+def _changed_unit(quantity: Quantity, after: list[Quantity], text: str, language: str) -> str:
+    """Returns what a translation has made of the unit of a number, "" for nothing."""
+    same = [other for other in after if not other.amount.values.isdisjoint(quantity.amount.values)]
+    seen = {other.unit for other in same if other.unit}
+    if not same or stand_for(seen, quantity.unit, text, language):
+        return ""
+    if seen:
+        return f"become {', '.join(sorted(seen))}"
+    return "" if is_of_unit(text, quantity.unit, language) else f"lost its unit, {quantity.unit}"

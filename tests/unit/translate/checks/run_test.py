@@ -96,7 +96,7 @@ def test_after_some_attempts_nobody_is_asked_again(make_request, text, last):
 def test_gates_are_adjustable_by_language(make_request):
     request = make_request(_QUESTION, _ANSWER)
     texts = (_GOOD[0], "Il monte 2 horses near a river.")
-    loose = CheckSettings(by_language=(("fr", CheckLimits(untranslated_words=9)),))
+    loose = CheckSettings(by_language=(("fr", CheckLimits(untranslated_words=9, unknown_words=9)),))
     assert "untranslated" not in _against(run_checks(request, texts, loose))
     few = CheckSettings(names=("turns", "protected_spans"))
     assert [result.check for result in run_checks(request, texts, few)] == [
