@@ -21,6 +21,7 @@ from pathlib import Path
 
 from palo import command, config
 from palo.session import ray_session
+from palo.terminal import one_line
 
 _EXAMPLE = "jobs/translate.py"
 
@@ -32,8 +33,10 @@ def main(arguments: list[str]) -> None:
         arguments: The command line.
     """
     from palo.translate.bulk.bench_questions import BenchQuestions, write_bench
+    from palo.translate.bulk.ending import require_complete
     from palo.translate.bulk.job import translate_all
     from palo.translate.bulk.outputs import OutputForm
+    from palo.translate.bulk.report import reasons_of
     from palo.translate.bulk.settings import TranslateJob
 
     job = command.override(TranslateJob(source=Path(), to=()), arguments, _EXAMPLE).used()
@@ -54,9 +57,9 @@ def main(arguments: list[str]) -> None:
     if report.costs.cost or report.costs.open_cost:
         print(f"cost {report.costs.cost:,.4g}, and at most {report.costs.open_cost:,.4g} more")
     print(f"{job.folder / 'report' / 'index.html'}")
-    if report.lost:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.lost.items())
-        print(f"no answer: {reasons}; run the same command again to resume", file=sys.stderr)
+    for reason in reasons_of(report.bad_rows, report.bad_examples):
+        _say(one_line(f"no conversation: {reason}"))
+    require_complete(report, job)
 
 
 def _say(line: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from palo import config, storage
 from palo.account import complete_account
-from palo.errors import ConfigError, PaloError
+from palo.errors import ConfigError, IncompleteError, PaloError
 from palo.ray_start import EXIT_INTERRUPTED
 from palo.terminal import one_line
 
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _EXIT_ERROR = 2
+_EXIT_INCOMPLETE = 3
 
 
 def run_job(main: Callable[[list[str]], None]) -> NoReturn:
     """Runs a job and ends the process as a command line should.
 
     Any language can be printed on any terminal. An error of ours is one line on stderr and exit
-    code 2; a stop by Ctrl-C or SIGTERM, as `ray job stop` sends it, is one line and exit code 130.
+    code 2, or 3 where the same command goes on with what is left; a stop by Ctrl-C or SIGTERM, as
+    `ray job stop` sends it, is one line and exit code 130.
 
     Args:
         main: The job; takes the arguments after the script's name.
@@ -40,6 +42,9 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
     complete_account()
     try:
         main(sys.argv[1:])
+    except IncompleteError as error:
+        print(f"incomplete: {one_line(str(error))}", file=sys.stderr, flush=True)
+        sys.exit(_EXIT_INCOMPLETE)
     except PaloError as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr, flush=True)
         sys.exit(_EXIT_ERROR)

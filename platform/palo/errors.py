@@ -65,5 +65,9 @@ class TrainingError(PaloError):
     """Training can't continue, for example after a loss that is not finite."""
 
 
+class IncompleteError(PaloError):
+    """A job has ended in order, and the same command goes on with what is left; exit code 3."""
+
+
 class ThresholdError(PaloError):
     """A model's scores are below what was required of them."""

@@ -150,13 +150,14 @@ def quality_checks(language: str) -> Callable[[], Parse]:
 
 def translators_reply() -> Parse:
     """Builds the reading of a translator's reply, as it is and as the turn of a good one."""
+    from palo.endpoint.replies import Reply
     from palo.translate.prompts.reply import BadReplyError, read_turns
 
     def parse(text: str) -> object:
         found: list[object] = []
         for reply in (text, f"```json\n{text}", json.dumps({"turns": [text]})):
             try:
-                found.append(read_turns(reply, 1))
+                found.append(read_turns(Reply(text=reply, finish_reason="stop"), 1))
             except BadReplyError as error:
                 found.append(error)
         return found

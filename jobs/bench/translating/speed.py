@@ -35,6 +35,7 @@ class _Known:
     """A backend that answers at once: what is left is the job's own cost."""
 
     name = "dictionary"
+    settings_hash = ""
     accepts_feedback = True
     concurrency = 1
 
@@ -45,7 +46,7 @@ class _Known:
         return "0" * 16
 
     @asynccontextmanager
-    async def open(self, spent_before: float) -> AsyncIterator[Translate]:
+    async def open(self, spent_before: float, *, has_worked: bool) -> AsyncIterator[Translate]:
         yield self._translate
 
     async def _translate(self, request: TranslationRequest, meter: CostMeter) -> Draft:

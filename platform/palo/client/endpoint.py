@@ -1,19 +1,13 @@
 """The address, key and timeouts of an OpenAI-compatible server."""
 
-import functools
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from palo.endpoint.credentials import (
-    address_faults,
-    authorization,
-    is_loopback,
-    key_faults,
-)
+from palo.endpoint.connections import connection_settings
+from palo.endpoint.credentials import address_faults, authorization, key_faults
 from palo.endpoint.replies import IDENTITY
 
 
@@ -57,19 +51,12 @@ class Endpoint:
         """Returns the arguments of httpx's clients.
 
         Raises:
-            ConfigError: If the address is wrong, or the key may not be sent there.
+            ConfigError: If the address is wrong, the key may not be sent there, or the
+                environment's proxies or certificates can't be used.
         """
         key = authorization(self.url, self.api_key, allow_insecure_http=self.allow_insecure_http)
         return {
             "headers": IDENTITY | key,
             "timeout": httpx.Timeout(self.silence_s, connect=self.connect_s),
-            # A proxy of the environment is meant for other machines, and would read the key.
-            "trust_env": not is_loopback(self.url),
-            "verify": _tls(),
+            **connection_settings(self.url),
         }
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Returns the TLS context, cached since reading the certificates takes tens of milliseconds."""
-    return httpx.create_ssl_context()

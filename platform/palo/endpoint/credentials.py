@@ -45,9 +45,10 @@ def is_loopback(url: str) -> bool:
     """
     host = (parts.hostname or "") if (parts := _split(url)) is not None else ""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host in ("localhost", "localhost.")
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def key_variable(url: str, named: str | None) -> str | None:

@@ -6,10 +6,17 @@ bounded, and whatever comes is a value or one clear failure.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Literal
 
 import orjson
+
+from palo.endpoint.refusals import (
+    FailureKind,
+    ServerError,
+    hidden_error,
+    kind_of,
+    read_error,
+)
 
 # A few bytes of gzip or brotli can stand for gigabytes. Replies of models are short: compressing
 # them saves nothing, and what isn't decompressed can't be a bomb.
@@ -19,10 +26,9 @@ MAX_REPLY_BYTES = 2 << 20
 _MOST_TOKENS = 1 << 30
 _SHOWN = 200
 
-FinishReason = Literal["stop", "length", "unknown"]
-FailureKind = Literal[
-    "timeout", "connection", "busy", "server_error", "refused", "bad_response", "budget"
-]
+_THOUGHTS = ("reasoning_content", "reasoning")
+
+FinishReason = Literal["stop", "length", "filtered", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,16 +36,20 @@ class Reply:
     """A model's answer.
 
     Attributes:
-        text: The answer.
+        text: The answer; empty if the model gave none, or reasoned only.
         finish_reason: Why it ended.
         tokens_in: Tokens of the question, as the server counts them; 0 if it doesn't.
         tokens_out: Tokens of the answer, likewise.
+        reasoning: What the model thought before, where the server sends it apart.
+        refusal: Why the model won't answer, where it says so apart.
     """
 
     text: str
     finish_reason: FinishReason
     tokens_in: int = 0
     tokens_out: int = 0
+    reasoning: str = ""
+    refusal: str = ""
 
     @property
     def num_tokens(self) -> int:
@@ -52,15 +62,17 @@ class Failure:
     """A request without an answer.
 
     Attributes:
-        kind: timeout, connection, busy (429), server_error (5xx), refused (another 4xx: the same
-            request would be refused again), bad_response, or budget: it was never sent.
+        kind: timeout, connection, busy (429), server_error (5xx), refused (the form of the
+            request), filtered or too_long (its texts), bad_response, or budget: it was never sent.
         detail: The error, or the beginning of the response.
         is_free: Whether it has surely cost nothing: it was refused, or never reached the server.
+        error: What the server says; None if it says nothing.
     """
 
     kind: FailureKind
     detail: str
     is_free: bool = False
+    error: ServerError | None = None
 
 
 class BadJsonError(ValueError):
@@ -158,24 +170,73 @@ def read_reply(body: bytes) -> Reply | Failure:
         body: The body of a response with status 200.
 
     Returns:
-        The reply, or a failure of kind bad_response.
+        The reply, or a failure: of kind bad_response, or of the kind of the error that the body
+        holds in spite of its status.
     """
     try:
         values = parse_json(body, max_bytes=MAX_REPLY_BYTES)
+        if (hidden := hidden_error(values)) is not None:
+            return Failure(kind=kind_of(hidden), detail=_quoted(hidden.status, body), error=hidden)
         choice = values["choices"][0]
-        text = choice["message"]["content"]
+        message = choice["message"]
+        text = _text_of(message)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return Failure(kind="bad_response", detail=f"{error!r} in {body[:80]!r}")
-    if not isinstance(text, str):
-        return Failure(kind="bad_response", detail=f"content is {type(text).__name__}, not text")
     reason = choice.get("finish_reason")
     tokens_in, tokens_out = _tokens(values)
+    refusal = message.get("refusal")
     return Reply(
         text=text,
-        finish_reason=reason if reason in ("stop", "length") else "unknown",
+        finish_reason=_finish_reason(reason),
         tokens_in=tokens_in,
         tokens_out=tokens_out,
+        reasoning=next(filter(None, (_words(message.get(name)) for name in _THOUGHTS)), ""),
+        refusal=refusal if isinstance(refusal, str) else "",
     )
+
+
+def _text_of(message: Mapping[str, Any]) -> str:
+    """Returns the words of an answer: a text, a list of parts, or nothing at all.
+
+    Raises:
+        KeyError: If the message has neither words nor reasoning nor a refusal.
+        TypeError: If it or its content is something else.
+    """
+    if not isinstance(message, Mapping):
+        raise TypeError(f"the message is {type(message).__name__}, not an object")
+    content = message.get("content")
+    if content is None:
+        known = ("content", "refusal", *_THOUGHTS)
+        if not any(name in message for name in known):
+            raise KeyError("content")
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise TypeError(f"content is {type(content).__name__}, not text")
+    return "".join(_part_text(part) for part in content)
+
+
+def _part_text(part: object) -> str:
+    """Returns the text of one part of an answer; none of a part that holds reasoning."""
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping):
+        raise TypeError(f"a part of content is {type(part).__name__}, not text")
+    is_text = part.get("type", "text") in ("text", "output_text")
+    return _words(part.get("text")) if is_text else ""
+
+
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _finish_reason(reason: object) -> FinishReason:
+    if reason == "content_filter":
+        return "filtered"
+    if reason in ("length", "max_tokens"):
+        return "length"
+    return "stop" if reason == "stop" else "unknown"
 
 
 def _tokens(values: Mapping[str, Any]) -> tuple[int, int]:
@@ -196,11 +257,9 @@ def failure_of(status: int, body: bytes) -> Failure:
         status: The HTTP status.
         body: The response's body, whose beginning is quoted.
     """
-    detail = f"HTTP {status}: {body[:_SHOWN].decode('utf-8', 'replace')}"
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Failure(kind="busy", detail=detail, is_free=True)
-    return Failure(
-        kind="server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused",
-        detail=detail,
-        is_free=True,
-    )
+    error = read_error(status, body)
+    return Failure(kind=kind_of(error), detail=_quoted(status, body), is_free=True, error=error)
+
+
+def _quoted(status: int, body: bytes) -> str:
+    return f"HTTP {status}: {body[:_SHOWN].decode('utf-8', 'replace')}"

@@ -78,7 +78,7 @@ def refuses(text: str) -> bool:
     return bool(_REFUSALS.search(text[:_BEGINNING]))
 
 
-def is_cut_off(text: str, finish_reason: Literal["stop", "length", "unknown"]) -> bool:
+def is_cut_off(text: str, finish_reason: Literal["stop", "length", "filtered", "unknown"]) -> bool:
     """Returns whether an answer broke off: by its finish reason, else by its last character.
 
     Args:
@@ -86,7 +86,7 @@ def is_cut_off(text: str, finish_reason: Literal["stop", "length", "unknown"]) -
         finish_reason: As its engine reports it.
     """
     if finish_reason != "unknown":
-        return finish_reason == "length"
+        return finish_reason in ("length", "filtered")
     text = text.rstrip()
     return len(text) >= _SHORT and text[-1] not in _endings()
 

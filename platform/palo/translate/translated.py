@@ -11,6 +11,9 @@ from palo.data.records import Record
 from palo.errors import DataError
 from palo.text.messages import Turn
 
+# Names the check of whether there is a translation to check at all.
+REPLY_CHECK = "reply"
+
 
 class Decision(IntEnum):
     """What is done with a translation: the most severe of its checks' decisions."""
@@ -62,6 +65,8 @@ class Translated:
         attempt: Number of the attempt, from 0.
         checks: The results of its checks.
         reviewer: The reviewer who approved or corrected it; empty before a review.
+        faulty_under: Names the settings under which no answer was of use; empty where there is a
+            translation.
     """
 
     source: Record
@@ -72,11 +77,17 @@ class Translated:
     attempt: int = 0
     checks: tuple[CheckResult, ...] = ()
     reviewer: str = ""
+    faulty_under: str = ""
 
     @property
     def key(self) -> str:
         """Name of the translation in a job: the record and the target language."""
         return f"{self.source.record_id}>{self.language}"
+
+    @property
+    def is_without_answer(self) -> bool:
+        """Whether the translator gave no answer that could be read."""
+        return any(result.check == REPLY_CHECK for result in self.checks)
 
     @property
     def doubt(self) -> float:
@@ -147,6 +158,7 @@ def to_row(translated: Translated) -> dict[str, Any]:
             for result in translated.checks
         ],
         "reviewer": translated.reviewer,
+        "faulty_under": translated.faulty_under,
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.fixtures.completion_server import completion
 
 from palo import config
-from palo.endpoint.caller import Caller, run_concurrently
+from palo.endpoint.caller import Caller, Meter, run_concurrently
 from palo.endpoint.limits import RequestPacer
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
@@ -48,7 +48,10 @@ def test_words_come_back_with_why_they_end(completions, monkeypatch):
         None,
         (200, b"not json"),
         (200, {"choices": []}),
-        (200, completion(None)),
+        (200, {"error": {"message": "overloaded", "code": 503}}),
+        (408, {}),
+        (409, {}),
+        (425, {}),
     ],
 )
 def test_what_may_pass_is_tried_again(completions, trouble):
@@ -64,7 +67,10 @@ def test_what_may_pass_is_tried_again(completions, trouble):
     [
         ((429, {}), "busy", 3),
         ((502, {}), "server_error", 3),
-        ((400, {"error": "too long"}), "refused", 1),
+        ((400, {"error": "bad"}), "refused", 1),
+        ((400, {"error": "your prompt is too long"}), "too_long", 1),
+        ((413, b"<html>"), "too_long", 1),
+        ((400, {"error": {"code": "content_filter"}}), "filtered", 1),
         ((200, {"choices": [{}]}), "bad_response", 3),
         ((200, b"x" * (3 << 20)), "bad_response", 3),
     ],
@@ -179,7 +185,7 @@ def test_it_is_told_before_anything_is_sent_and_what_it_may_cost(completions):
 
     async def run():
         async with Caller(settings(completions, input_price=1e6)) as caller:
-            return await caller.call(BODY, on_send=told.append)
+            return await caller.call(BODY, meter=Meter(on_send=told.append))
 
     assert isinstance(asyncio.run(run()), Reply)
     assert told == [3.0, 3.0]

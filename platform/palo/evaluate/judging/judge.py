@@ -9,7 +9,7 @@ from typing import Any
 
 from palo import config
 from palo.endpoint.caller import Caller, run_concurrently
-from palo.endpoint.replies import Failure
+from palo.endpoint.replies import Failure, Reply
 from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.judging.requests import Call, JudgeSettings, calls_for
@@ -18,6 +18,8 @@ from palo.evaluate.judging.verdict import JudgeFault, read_verdict
 from palo.evaluate.result_cache import ResultCache
 
 _SHOWN = 200
+# Refusals of what a question or an answer says: the same words would be refused again.
+_OF_THE_TEXT = ("filtered", "too_long")
 # Several times the length that `max_tokens` allows; not every server keeps to it.
 _LONGEST_REASON = 8_000
 
@@ -33,6 +35,8 @@ class JudgeRun:
         num_calls: Requests that were sent for them, attempts included.
         num_tokens: Tokens that the server counted.
         failures: How many of the requested judgments failed, by reason.
+        examples: What was seen of the first of them, by reason.
+        num_lost: How many of them the next run asks for again.
     """
 
     judged: Judged
@@ -41,6 +45,8 @@ class JudgeRun:
     num_calls: int
     num_tokens: int
     failures: Mapping[str, int]
+    examples: Mapping[str, str]
+    num_lost: int
 
 
 def judge(
@@ -61,7 +67,8 @@ def judge(
         on_judgment: Called after each judgment, for progress.
 
     Raises:
-        ConfigError: If a setting is wrong, or the server refuses the key or the model.
+        ConfigError: If a setting is wrong, the server refuses the key or the model, or no request
+            gets a verdict.
         DataError: If the file of judgments is damaged.
         ResourceError: If the server can't be reached.
         StorageError: If the file can't be written.
@@ -80,21 +87,24 @@ def judge(
         key: Judgment(fault=failure.kind, detail=failure.detail)
         for key, failure in run.lost.items()
     }
+    failed = [judgments[call.key] for call in todo if judgments[call.key].fault]
     return JudgeRun(
         judged=combined(items, calls, judgments),
         num_cached=len(wanted) - len(todo),
         num_asked=len(todo),
         num_calls=run.num_calls,
         num_tokens=run.num_tokens,
-        failures=Counter(
-            str(judgments[call.key].fault) for call in todo if judgments[call.key].fault
-        ),
+        failures=Counter(str(one.fault) for one in failed),
+        examples={str(one.fault): one.detail for one in reversed(failed)},
+        num_lost=len(run.lost),
     )
 
 
 def _is_open(call: Call, results: ResultCache, settings: JudgeSettings) -> bool:
     values = results.known.get(call.key)
-    return values is None or (settings.ask_again and "fault" in values)
+    # Versions before this one kept refusals of a request's form.
+    is_unsettled = values is not None and values.get("fault") == "refused"
+    return values is None or is_unsettled or (settings.ask_again and "fault" in values)
 
 
 class _Run:
@@ -109,10 +119,12 @@ class _Run:
         self._settings = settings
         self._results = results
         self._on_judgment = on_judgment
+        self._has_worked = any("first" in values for values in results.known.values())
+        self._unproven: list[tuple[Call, str, str]] = []
 
     async def all(self, todo: Sequence[Call]) -> None:
         endpoint = self._settings.endpoint
-        async with Caller(endpoint) as caller:
+        async with Caller(endpoint, has_worked=self._has_worked) as caller:
 
             async def one(call: Call) -> None:
                 await self._one(caller, call)
@@ -120,15 +132,17 @@ class _Run:
 
             await run_concurrently(todo, one, in_flight=endpoint.in_flight)
             self.num_calls, self.num_tokens = caller.spent.calls, caller.spent.tokens
+            caller.streak.require_some_good()
+        self._settle()
 
     async def _one(self, caller: Caller, call: Call) -> None:
         fault, text = JudgeFault.EMPTY, ""
         for _ in range(self._settings.tries):
-            reply = await caller.call(call.body)
+            reply = await caller.call(call.body, fault_of=self._fault_of)
             if isinstance(reply, Failure):
-                # Not cached: the next run may succeed. A refusal is final.
-                if reply.kind == "refused":
-                    self._save_fault(call, reply.kind, reply.detail)
+                # Only what a text itself met is final: the next run may succeed with the rest.
+                if reply.kind in _OF_THE_TEXT:
+                    self._unproven.append((call, reply.kind, reply.detail))
                 else:
                     self.lost[call.key] = reply
                 return
@@ -136,13 +150,24 @@ class _Run:
             if not isinstance(verdict, JudgeFault):
                 verdict = verdict._replace(reason=verdict.reason[:_LONGEST_REASON])
                 self._results.add(call.key, {**verdict._asdict(), **self._origin()})
+                self._settle()
                 return
-            fault, text = verdict, reply.text
-        self._save_fault(call, fault, text)
+            fault, text = verdict, reply.text or reply.refusal
+        self._unproven.append((call, str(fault), text))
 
-    def _save_fault(self, call: Call, fault: str, detail: str) -> None:
-        values = {"fault": str(fault), "detail": detail[:_SHOWN]}
-        self._results.add(call.key, {**values, **self._origin()})
+    def _fault_of(self, reply: Reply) -> str:
+        verdict = read_verdict(reply, self._settings.form)
+        if not isinstance(verdict, JudgeFault):
+            return ""
+        shown = reply.text or reply.refusal
+        return f"{verdict}: {shown[:_SHOWN]}" if shown else str(verdict)
+
+    def _settle(self) -> None:
+        """Keeps what got no verdict, now that the judge has shown that it can give one."""
+        for call, fault, detail in self._unproven:
+            values = {"fault": fault, "detail": detail[:_SHOWN]}
+            self._results.add(call.key, {**values, **self._origin()})
+        self._unproven.clear()
 
     def _origin(self) -> dict[str, str]:
         return {"judge": self._settings.endpoint.model}

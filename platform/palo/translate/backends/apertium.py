@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from palo import languages
+from palo.config import fingerprint, to_dict
 from palo.errors import ConfigError
 from palo.translate.backends.backend import Draft, Translate, TranslationFailure
 from palo.translate.backends.batching import batched
@@ -66,6 +67,11 @@ class ApertiumTranslator:
         """A batch that is translated, and the next one."""
         return 2 * self._settings.batch_size
 
+    @property
+    def settings_hash(self) -> str:
+        """Names how Apertium is run."""
+        return fingerprint(to_dict(self._settings))
+
     def prompt_hash(self, language: str) -> str:
         """Returns nothing: Apertium has no prompt.
 
@@ -75,11 +81,14 @@ class ApertiumTranslator:
         return ""
 
     @asynccontextmanager
-    async def open(self, spent_before: float = 0.0) -> AsyncIterator[Translate]:
+    async def open(
+        self, spent_before: float = 0.0, *, has_worked: bool = False
+    ) -> AsyncIterator[Translate]:
         """Gives the function to translate with; one process runs at a time.
 
         Args:
             spent_before: Of no importance: Apertium costs nothing.
+            has_worked: Of no importance, likewise.
 
         Yields:
             The function. It raises ConfigError if Apertium isn't installed, or if no pairs lead to

@@ -15,7 +15,7 @@ class Draft:
     Attributes:
         texts: The translated turns, placeholders as the translator left them; empty on a fault.
         fault: Why there are no turns, in a sentence; empty if there are some.
-        is_hopeless: Whether another attempt would end the same way.
+        is_hopeless: Whether another attempt would end the same way: the text itself was refused.
         tokens_in: Prompt tokens, as the server counts them.
         tokens_out: Completion tokens, as the server counts them.
         cost: Cost in the currency of the prices.
@@ -34,7 +34,7 @@ class TranslationFailure:
     """Why a request got no answer; a later run may get one.
 
     Attributes:
-        kind: timeout, connection, busy, server_error, bad_response or budget.
+        kind: timeout, connection, busy, server_error, refused, bad_response or budget.
         detail: The error as it was seen.
     """
 
@@ -94,6 +94,11 @@ class Backend(Protocol):
         """How many requests keep it busy."""
         ...
 
+    @property
+    def settings_hash(self) -> str:
+        """Names all settings that decide whether an answer is of use."""
+        ...
+
     def prompt_hash(self, language: str) -> str:
         """Returns the name of the prompt for a language; empty for a translator without one.
 
@@ -102,11 +107,14 @@ class Backend(Protocol):
         """
         ...
 
-    def open(self, spent_before: float) -> AbstractAsyncContextManager[Translate]:
+    def open(
+        self, spent_before: float, *, has_worked: bool
+    ) -> AbstractAsyncContextManager[Translate]:
         """Connects to the translator.
 
         Args:
             spent_before: The cost of earlier runs, which counts towards a limit of money.
+            has_worked: Whether it has given answers of use in an earlier run.
 
         Returns:
             A context that gives the function to translate with. That raises PaloError if no

@@ -83,6 +83,11 @@ class LocalTranslator:
         """Whether the model has a prompt, which can hold the reasons."""
         return self._kind == "chat"
 
+    @property
+    def settings_hash(self) -> str:
+        """Names the model and how it generates."""
+        return config.fingerprint(config.to_dict(self._settings))
+
     def prompt_hash(self, language: str) -> str:
         """Names the prompt for a language; empty for a model that has none.
 
@@ -97,11 +102,14 @@ class LocalTranslator:
         return 2 * self._settings.batch_size * self._settings.num_workers
 
     @asynccontextmanager
-    async def open(self, spent_before: float = 0.0) -> AsyncIterator[Translate]:
+    async def open(
+        self, spent_before: float = 0.0, *, has_worked: bool = False
+    ) -> AsyncIterator[Translate]:
         """Starts the workers; each loads the model when it gets its first batch.
 
         Args:
             spent_before: Of no importance: a model of one's own costs nothing.
+            has_worked: Of no importance, likewise.
 
         Yields:
             The function to translate with. It raises ConfigError if the model doesn't know a

@@ -5,13 +5,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from palo.endpoint.caller import Caller
+from palo.config import fingerprint, to_dict
+from palo.endpoint.caller import Caller, Meter
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
 from palo.translate.backends.backend import CostMeter, Draft, Translate, TranslationFailure
 from palo.translate.prompts.prompt import conversation_messages, prompt_hash
 from palo.translate.prompts.reply import BadReplyError, read_turns
 from palo.translate.request import TranslationRequest
+
+# Refusals of what the conversation says: the same words would be refused again.
+_OF_THE_TEXT = ("filtered", "too_long")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,28 +72,44 @@ class HttpTranslator:
         """
         return prompt_hash(language)
 
+    @property
+    def settings_hash(self) -> str:
+        """Names the server, the model and how it generates."""
+        endpoint = self._endpoint
+        return fingerprint([endpoint.url, endpoint.model, to_dict(self._settings)])
+
     @asynccontextmanager
-    async def open(self, spent_before: float = 0.0) -> AsyncIterator[Translate]:
+    async def open(
+        self, spent_before: float = 0.0, *, has_worked: bool = False
+    ) -> AsyncIterator[Translate]:
         """Connects to the server.
 
         Args:
             spent_before: The cost of earlier runs, which counts towards the endpoint's max_cost.
+            has_worked: Whether it has translated in an earlier run.
 
         Yields:
             The function to translate with. It raises ConfigError if the server refuses the key,
-            doesn't know the model, or wants money, and ResourceError if it can't be reached.
+            doesn't know the model, wants money, or refuses everything, and ResourceError if it
+            can't be reached.
+
+        Raises:
+            ConfigError: At the end, if there were answers but none of use.
         """
-        async with Caller(self._endpoint, spent_before) as caller:
+        async with Caller(self._endpoint, spent_before, has_worked=has_worked) as caller:
 
             async def translate(
                 request: TranslationRequest, meter: CostMeter
             ) -> Draft | TranslationFailure:
                 reply = await caller.call(
-                    self._body(request), on_send=meter.send, on_refused=meter.refuse
+                    self._body(request),
+                    meter=Meter(on_send=meter.send, on_refused=meter.refuse),
+                    fault_of=lambda reply: _read(request, reply)[1],
                 )
                 return self._answer(request, reply)
 
             yield translate
+            caller.streak.require_some_good()
 
     def _body(self, request: TranslationRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -105,21 +125,24 @@ class HttpTranslator:
         self, request: TranslationRequest, reply: Reply | Failure
     ) -> Draft | TranslationFailure:
         if isinstance(reply, Failure):
-            if reply.kind == "refused":
-                fault = f"The server refused the request: {reply.detail}"
+            if reply.kind in _OF_THE_TEXT:
+                fault = f"The server refused the text: {reply.detail}"
                 return Draft(fault=fault, is_hopeless=True)
             return TranslationFailure(kind=reply.kind, detail=reply.detail)
-        texts: tuple[str, ...] = ()
-        fault = ""
-        try:
-            is_cut = reply.finish_reason == "length"
-            texts = read_turns(reply.text, len(request.turns), is_cut=is_cut)
-        except BadReplyError as error:
-            fault = str(error)
+        texts, fault = _read(request, reply)
         return Draft(
             texts=texts,
             fault=fault,
+            is_hopeless=bool(fault) and reply.finish_reason == "filtered",
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             cost=self._endpoint.cost(reply.tokens_in, reply.tokens_out),
         )
+
+
+def _read(request: TranslationRequest, reply: Reply) -> tuple[tuple[str, ...], str]:
+    """Returns the turns of a reply, or why it has none."""
+    try:
+        return read_turns(reply, len(request.turns)), ""
+    except BadReplyError as error:
+        return (), str(error)

@@ -10,6 +10,7 @@ from typing import Self
 
 import orjson
 
+from palo.errors import PaloError
 from palo.translate.backends.backend import Backend, Translate, TranslationFailure
 from palo.translate.bulk.ledger import CachedDraft, Ledger
 from palo.translate.request import TranslationRequest
@@ -41,15 +42,20 @@ class TranslationClient:
 
     Attributes:
         failures: Requests that got no answer in this run, by reason.
+        examples: What was seen of the first failure of each reason.
     """
 
     def __init__(self, backend: Backend, ledger: Ledger, prefix: str = "") -> None:
         self.failures: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
         self.concurrency = backend.concurrency
+        self.settings_hash = backend.settings_hash
         self._backend = backend
         self._ledger = ledger
         self._prefix = prefix
         self._in_flight: dict[str, asyncio.Event] = {}
+        self._charged: set[str] = set()
+        self._unproven: list[str] = []
         self._translate: Translate
 
     @asynccontextmanager
@@ -63,8 +69,33 @@ class TranslationClient:
             PaloError: If it can't be used.
         """
         self._slots = asyncio.Semaphore(self.concurrency)
-        async with self._backend.open(self._ledger.spent(self._prefix)) as self._translate:
-            yield self
+        spent, has_worked = self._ledger.spent(self._prefix), self.has_worked
+        try:
+            async with self._backend.open(spent, has_worked=has_worked) as self._translate:
+                yield self
+        except PaloError:
+            # Where every answer is of no use, none of them says anything about its conversation.
+            for name in self._unproven:
+                self._ledger.discard(name)
+            raise
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether the translator has given an answer of use, in this run or before."""
+        return self._ledger.has_worked(self._backend.name)
+
+    def charge(self, request: TranslationRequest, draft: CachedDraft) -> float:
+        """Returns what an answer cost, once: conversations of the same words share its cost.
+
+        Args:
+            request: The conversation.
+            draft: Its answer.
+        """
+        name = self._prefix + answer_id(request)
+        if name in self._charged:
+            return 0.0
+        self._charged.add(name)
+        return draft.draft.cost
 
     async def draft(self, request: TranslationRequest) -> CachedDraft | None:
         """Returns the translator's answer to a request.
@@ -83,7 +114,7 @@ class TranslationClient:
         name = self._prefix + answer_id(request)
         while name in self._in_flight:
             await self._in_flight[name].wait()
-        if name in self._ledger:
+        if self._ledger.holds(name, self.settings_hash):
             return self._ledger.read(name)
         if self.failures["budget"]:
             return None
@@ -100,13 +131,19 @@ class TranslationClient:
         if isinstance(answer, TranslationFailure):
             self._ledger.lose(name, answer)
             self.failures[answer.kind] += 1
+            self.examples.setdefault(answer.kind, answer.detail)
             return None
         made = CachedDraft(
             draft=answer,
             translator=self._backend.name,
             prompt_hash=self._backend.prompt_hash(request.language),
+            settings_hash=self.settings_hash,
         )
         self._ledger.answer(name, made)
+        if answer.fault:
+            self._unproven.append(name)
+        else:
+            self._unproven.clear()
         return made
 
 

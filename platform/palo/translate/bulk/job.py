@@ -11,15 +11,16 @@ from pathlib import Path
 
 from palo import storage
 from palo.endpoint.caller import run_concurrently
+from palo.errors import DataError
 from palo.text.messages import Turn
 from palo.translate.backends.backend import Backend
 from palo.translate.bulk.client import TranslationClient
 from palo.translate.bulk.ledger import CachedDraft, Ledger
 from palo.translate.bulk.outputs import OutputForm, write_outputs
 from palo.translate.bulk.progress import TranslationProgress
-from palo.translate.bulk.report import Costs, TranslationReport, write_report
+from palo.translate.bulk.report import Costs, TranslationReport, reasons_of, write_report
 from palo.translate.bulk.results import Results
-from palo.translate.bulk.source import Conversations, count
+from palo.translate.bulk.source import Conversations, Counted, count
 from palo.translate.checks.case import Evidence
 from palo.translate.checks.run import CheckSettings, run_checks
 from palo.translate.normalizers.normalize import normalize_translation
@@ -29,7 +30,7 @@ from palo.translate.protected_spans.protect import (
     restore_text,
 )
 from palo.translate.request import ProtectedSpan, TranslationRequest
-from palo.translate.translated import CheckResult, Decision, Translated, decide
+from palo.translate.translated import REPLY_CHECK, CheckResult, Decision, Translated, decide
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,11 +86,13 @@ def translate_all(
     with storage.alone_in(folder):
         counted = count(work.source)
         pairs = counted.pairs(work.languages)
+        _require_work(work, counted, pairs)
         with (
             Ledger(folder / "ledger.jsonl") as ledger,
             Results(folder / "results.jsonl") as results,
         ):
-            progress = TranslationProgress(on_progress, pairs, min(pairs, len(results)), ledger)
+            done = min(pairs, results.count(work.backend.settings_hash))
+            progress = TranslationProgress(on_progress, pairs, done, ledger)
             job = _Job(work, ledger, results, progress)
             try:
                 asyncio.run(job.run())
@@ -102,7 +105,9 @@ def translate_all(
                     languages=languages,
                     costs=_costs(ledger),
                     bad_rows=counted.bad,
+                    bad_examples=counted.examples,
                     lost=job.failures,
+                    lost_examples=job.examples,
                 )
                 write_report(folder, report)
     return report
@@ -128,6 +133,7 @@ class _Job:
         self._work = work
         self._results = results
         self._progress = progress
+        self._held: list[Translated] = []
         self._first = TranslationClient(work.backend, ledger)
         self._clients = [self._first]
         self._second: TranslationClient | None = None
@@ -140,6 +146,11 @@ class _Job:
         """Requests that got no answer in this run, by reason."""
         return sum((client.failures for client in self._clients), Counter())
 
+    @property
+    def examples(self) -> dict[str, str]:
+        """What was seen of the first failure of each reason."""
+        return {kind: seen for client in self._clients for kind, seen in client.examples.items()}
+
     async def run(self) -> None:
         """Translates what isn't done yet, many conversations at a time."""
         async with AsyncExitStack() as clients:
@@ -147,6 +158,7 @@ class _Job:
                 await clients.enter_async_context(client.open())
             most = sum(client.concurrency for client in self._clients)
             await run_concurrently(self._waiting(), self._translate, in_flight=most)
+        self._let_go()
         self._progress.tell()
 
     def _waiting(self) -> Iterator[TranslationRequest]:
@@ -155,7 +167,9 @@ class _Job:
             for language in self._work.languages:
                 if any(client.failures["budget"] for client in self._clients):
                     return
-                if language != record.language and not self._results.has(record, language):
+                if language != record.language and not self._results.has(
+                    record, language, self._first.settings_hash
+                ):
                     yield protect_record(record, language, settings=self._work.protection)
 
     async def _translate(self, request: TranslationRequest) -> None:
@@ -164,7 +178,9 @@ class _Job:
         The ledger has every answer before it is used: after a kill at any point, the next run
         repeats these steps without asking again. A conversation without an answer is left to it.
         """
+        cost = 0.0
         while (draft := await self._first.draft(request)) is not None:
+            cost += self._first.charge(request, draft)
             texts = _finished_texts(request, draft)
             results = self._check(request, draft, texts)
             if decide(results) is Decision.RETRY:
@@ -172,11 +188,13 @@ class _Job:
                 continue
             # A translation of no use needs no second opinion.
             if self._wants_opinions and decide(results) is not Decision.QUARANTINE:
-                evidence = await self._second_opinions(request, texts)
+                evidence, own_cost = await self._second_opinions(request, texts)
                 if evidence is None:
                     return
+                cost += own_cost
                 results = self._check(request, draft, texts, evidence)
             self._save(request, draft, texts, results)
+            self._progress.add(cost)
             return
 
     def _check(
@@ -191,7 +209,7 @@ class _Job:
             is_last = draft.draft.is_hopeless or request.attempt >= checks.retries
             decision = Decision.QUARANTINE if is_last else Decision.RETRY
             fault = draft.draft.fault
-            return (CheckResult(check="reply", decision=decision, reason=fault, doubt=1.0),)
+            return (CheckResult(check=REPLY_CHECK, decision=decision, reason=fault, doubt=1.0),)
         raw = _restored_texts(request, draft)
         results = run_checks(request, texts, checks, evidence or Evidence(), raw)
         if self._work.review_all:
@@ -208,19 +226,25 @@ class _Job:
 
     async def _second_opinions(
         self, request: TranslationRequest, texts: tuple[str, ...]
-    ) -> Evidence | None:
-        """Returns the translation back and the other translator's; None if one has no answer."""
+    ) -> tuple[Evidence | None, float]:
+        """Returns the translation back and the other translator's, and what they cost.
+
+        There is no evidence if one of them has no answer.
+        """
         back = other = None
+        cost = 0.0
         if self._work.round_trip:
             back_request = back_translation(request, texts)
             if (draft := await self._first.draft(back_request)) is None:
-                return None
+                return None, cost
+            cost += self._first.charge(back_request, draft)
             back = _finished_texts(back_request, draft)
         if self._second is not None:
             if (draft := await self._second.draft(request)) is None:
-                return None
+                return None, cost
+            cost += self._second.charge(request, draft)
             other = _finished_texts(request, draft)
-        return Evidence(round_trip=back, second=other)
+        return Evidence(round_trip=back, second=other), cost
 
     def _save(
         self,
@@ -229,18 +253,43 @@ class _Job:
         texts: tuple[str, ...],
         results: tuple[CheckResult, ...],
     ) -> None:
-        self._results.add(
-            Translated(
-                source=request.source,
-                language=request.language,
-                texts=texts,
-                translator=draft.translator,
-                prompt_hash=draft.prompt_hash,
-                attempt=request.attempt,
-                checks=results,
-            )
+        made = Translated(
+            source=request.source,
+            language=request.language,
+            texts=texts,
+            translator=draft.translator,
+            prompt_hash=draft.prompt_hash,
+            attempt=request.attempt,
+            checks=results,
+            faulty_under=draft.settings_hash if draft.draft.fault else "",
         )
-        self._progress.add()
+        self._held.append(made)
+        # What got no answer of use says nothing about a conversation before the next one gets one.
+        if not made.is_without_answer:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for made in self._held:
+            self._results.add(made)
+        self._held.clear()
+
+
+def _require_work(work: TranslationWork, counted: Counted, pairs: int) -> None:
+    """Raises DataError unless there is something to translate."""
+    name = work.source.name
+    if not counted.records.total():
+        seen = "; ".join(reasons_of(counted.bad, counted.examples)) or "it is empty"
+        raise DataError(
+            f"no row of {name} is a conversation",
+            seen=seen,
+            fix="Correct the rows, or name the file in LLaVA's format.",
+        )
+    if not pairs:
+        raise DataError(
+            f"nothing of {name} is to be translated",
+            seen=f"all its conversations are in {', '.join(work.languages)}",
+            fix="Name other languages with --to, or the rows' own with --source-language.",
+        )
 
 
 def back_translation(request: TranslationRequest, texts: Sequence[str]) -> TranslationRequest:
@@ -283,15 +332,20 @@ def _spans(request: TranslationRequest) -> Iterator[tuple[ProtectedSpan, ...]]:
 def _next_attempt(
     request: TranslationRequest, results: Sequence[CheckResult]
 ) -> TranslationRequest:
-    """Returns the request with the reasons why this attempt was refused."""
-    reasons = (
+    """Returns the request with the reasons why this attempt and those before were refused.
+
+    A reason that comes again is told with the attempt's number: decoded greedily, the same request
+    would end in the same answer.
+    """
+    known = request.reasons
+    attempt = request.attempt + 1
+    reasons = dict.fromkeys(
         result.reason if result.turn is None else f"Turn {result.turn + 1}: {result.reason}"
         for result in results
         if result.reason
     )
-    return dataclasses.replace(
-        request, attempt=request.attempt + 1, reasons=tuple(dict.fromkeys(reasons))
-    )
+    told = (f"Again in attempt {attempt}: {one}" if one in known else one for one in reasons)
+    return dataclasses.replace(request, attempt=attempt, reasons=(*known, *told))
 
 
 def _costs(ledger: Ledger) -> Costs:

@@ -18,11 +18,13 @@ class CachedDraft:
         draft: The draft.
         translator: Backend and model.
         prompt_hash: Names the prompt.
+        settings_hash: Names the settings that it was asked for under; empty where that is unknown.
     """
 
     draft: Draft
     translator: str
     prompt_hash: str
+    settings_hash: str = ""
 
 
 class Ledger:
@@ -51,6 +53,9 @@ class Ledger:
         self.tokens_in = self.tokens_out = 0
         self.num_answers = self.num_sent = self.num_open = 0
         self._places: dict[str, int] = {}
+        # Answers of no use, with the settings under which they are all that there is.
+        self._faulty: dict[str, str] = {}
+        self._working: set[str] = set()
         self._flying: Counter[str] = Counter()
         self._most: dict[str, float] = {}
         self._spent: defaultdict[str, float] = defaultdict(float)
@@ -72,8 +77,22 @@ class Ledger:
     def __exit__(self, *error: object) -> None:
         self._file.__exit__(*error)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._places
+    def holds(self, name: str, settings_hash: str) -> bool:
+        """Returns whether there is an answer; one of no use counts under its own settings only.
+
+        Args:
+            name: The answer's, from `answer_id`.
+            settings_hash: Names the present settings.
+        """
+        return name in self._places and self._faulty.get(name, settings_hash) == settings_hash
+
+    def has_worked(self, translator: str) -> bool:
+        """Returns whether a translator has given an answer of use.
+
+        Args:
+            translator: Backend and model.
+        """
+        return translator in self._working
 
     def spent(self, prefix: str) -> float:
         """Returns the most that one translator's requests have cost.
@@ -118,8 +137,17 @@ class Ledger:
                 "cost": draft.cost,
                 "translator": made.translator,
                 "prompt": made.prompt_hash,
+                "settings": made.settings_hash,
             }
         )
+
+    def discard(self, name: str) -> None:
+        """Records that an answer of no use isn't used; its cost stays.
+
+        Args:
+            name: The answer's, from `answer_id`.
+        """
+        self._add({"discarded": name})
 
     def lose(self, name: str, failure: TranslationFailure) -> None:
         """Records that a request failed.
@@ -152,7 +180,10 @@ class Ledger:
             cost=values["cost"],
         )
         return CachedDraft(
-            draft=draft, translator=values["translator"], prompt_hash=values["prompt"]
+            draft=draft,
+            translator=values["translator"],
+            prompt_hash=values["prompt"],
+            settings_hash=values.get("settings", ""),
         )
 
     def _add(self, values: dict[str, Any]) -> None:
@@ -167,6 +198,9 @@ class Ledger:
         if (name := values.get("refused")) is not None:
             self._flying[name] -= 1
             return
+        if (name := values.get("discarded")) is not None:
+            self._places.pop(name, None)
+            return
         name = values["answered"] if "answered" in values else values["lost"]
         # Each attempt before the one that was answered has ended in nothing.
         answered = "answered" in values
@@ -180,6 +214,18 @@ class Ledger:
             self.tokens_in += values["tokens"][0]
             self.tokens_out += values["tokens"][1]
             self._places[name] = place
+            self._judge(name, values)
+
+    def _judge(self, name: str, values: dict[str, Any]) -> None:
+        """Notes whether an answer is of use, and under which settings it isn't."""
+        self._faulty.pop(name, None)
+        if not values["fault"]:
+            self._working.add(values["translator"])
+        elif settings := values.get("settings", ""):
+            self._faulty[name] = settings
+        elif values["is_hopeless"]:
+            # Versions before this one kept refusals of a request's form as if of its text.
+            self._places.pop(name, None)
 
     def _give_up(self, name: str, count: int) -> None:
         if count > 0:

@@ -33,14 +33,20 @@ class TranslationProgress:
         self._say = say
         self._total = total
         self._ledger = ledger
-        self._cost_before = ledger.cost
+        self._cost_of_made = 0.0
         self._clock = clock
         self._start = self._last = clock()
         self._said = -1
 
-    def add(self) -> None:
-        """Counts one finished conversation, and reports every few seconds."""
+    def add(self, cost: float) -> None:
+        """Counts one finished conversation, and reports every few seconds.
+
+        Args:
+            cost: What its answers have cost, whichever run paid for them. What conversations in
+                flight have cost tells nothing about those to come.
+        """
         self.num_done += 1
+        self._cost_of_made += cost
         if self._clock() - self._last >= _LINE_EVERY_S:
             self.tell()
 
@@ -59,11 +65,10 @@ class TranslationProgress:
         left = max(0, self._total - self.num_done)
         speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
         parts = [f"translate: {self.num_done:,}/{self._total:,} conversations, {speed}/s"]
-        spent = self._ledger.cost - self._cost_before
         if self._ledger.cost:
             parts.append(f"cost {self._ledger.cost:,.4g} so far")
             if made and left:
-                parts.append(f"about {spent / made * left:,.3g} to come")
+                parts.append(f"about {self._cost_of_made / made * left:,.3g} to come")
         if made and left:
             parts.append(f"{duration(left / rate)} left")
         return ", ".join(parts)

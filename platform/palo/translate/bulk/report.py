@@ -1,7 +1,7 @@
 """The quality report of a job, by language: JSON for programs, a page for people."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from palo.html.page import Section, language_label, page, table
 from palo.translate.bulk.outputs import LanguageCounts
 
 _MOST_REASONS = 20
+_SHOWN = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +47,16 @@ class TranslationReport:
         costs: What it has cost.
         bad_rows: Rows of the source that are no conversations, by reason.
         lost: Conversations that got no answer in the last run, by reason.
+        bad_examples: What was seen of the first bad row of each reason.
+        lost_examples: What was seen of the first such conversation of each reason.
     """
 
     languages: Mapping[str, LanguageCounts]
     costs: Costs
     bad_rows: Mapping[str, int]
     lost: Mapping[str, int]
+    bad_examples: Mapping[str, str] = field(default_factory=dict)
+    lost_examples: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_missing(self) -> int:
@@ -65,7 +70,24 @@ class TranslationReport:
             "costs": asdict(self.costs),
             "bad_rows": dict(self.bad_rows),
             "lost": dict(self.lost),
+            "bad_examples": dict(self.bad_examples),
+            "lost_examples": dict(self.lost_examples),
         }
+
+
+def reasons_of(counts: Mapping[str, int], examples: Mapping[str, str]) -> list[str]:
+    """Returns reasons with their counts and an example each, the most frequent first.
+
+    Args:
+        counts: By reason.
+        examples: What was seen of the first of each reason.
+    """
+    ordered = sorted(counts.items(), key=lambda pair: -pair[1])[:_MOST_REASONS]
+    return [
+        f"{count:,} {reason}" + (f" (the first: {seen[:_SHOWN]})" if seen else "")
+        for reason, count in ordered
+        for seen in [examples.get(reason, "").strip()]
+    ]
 
 
 def write_report(folder: Path, report: TranslationReport) -> Path:
@@ -150,10 +172,14 @@ def _makers(report: TranslationReport) -> Markup:
 
 def _left(report: TranslationReport) -> Markup:
     parts = [
-        table(caption, ("why", "how many"), [(why, f"{n:,}") for why, n in counts.items()])
-        for caption, counts in (
-            ("Rows of the source that are no conversations", report.bad_rows),
-            ("Conversations that got no answer in the last run", report.lost),
+        table(
+            caption,
+            ("why", "how many", "the first"),
+            [(why, f"{n:,}", examples.get(why, "")[:_SHOWN]) for why, n in counts.items()],
+        )
+        for caption, counts, examples in (
+            ("Rows of the source that are no conversations", report.bad_rows, report.bad_examples),
+            ("Conversations that got no answer in the last run", report.lost, report.lost_examples),
         )
         if counts
     ]

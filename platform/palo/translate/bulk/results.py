@@ -24,10 +24,9 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self._file = LineFile(path)
-        self._places: dict[str, tuple[int, str]] = {}
+        self._places: dict[str, tuple[int, str, str]] = {}
         for place, values in self._file.rows():
-            made = from_row(values)
-            self._places[made.key] = place, _words_of(made.source)
+            self._learn(place, from_row(values))
 
     def __enter__(self) -> Self:
         return self
@@ -35,18 +34,27 @@ class Results:
     def __exit__(self, *error: object) -> None:
         self._file.__exit__(*error)
 
-    def __len__(self) -> int:
-        return len(self._places)
+    def count(self, settings_hash: str) -> int:
+        """Returns how many conversations are done.
 
-    def has(self, record: Record, language: str) -> bool:
-        """Returns whether a conversation is translated, with its present text.
+        Args:
+            settings_hash: Names the present settings, see `has`.
+        """
+        return sum(under in ("", settings_hash) for _, _, under in self._places.values())
+
+    def has(self, record: Record, language: str, settings_hash: str | None = None) -> bool:
+        """Returns whether a conversation is done, with its present text.
 
         Args:
             record: The conversation.
             language: ISO 639-1 code of the target language.
+            settings_hash: Names the present settings: what got no answer of use under others isn't
+                done. None for any settings.
         """
         found = self._places.get(f"{record.record_id}>{language}")
-        return found is not None and found[1] == _words_of(record)
+        if found is None or found[1] != _words_of(record):
+            return False
+        return settings_hash is None or found[2] in ("", settings_hash)
 
     def add(self, made: Translated) -> None:
         """Adds a conversation that is done.
@@ -54,8 +62,12 @@ class Results:
         Args:
             made: The translation.
         """
-        place = self._file.append(to_row(made))
-        self._places[made.key] = place, _words_of(made.source)
+        self._learn(self._file.append(to_row(made)), made)
+
+    def _learn(self, place: int, made: Translated) -> None:
+        # Versions before this one didn't name the settings of what got no answer of use.
+        under = made.faulty_under or ("unknown" if made.is_without_answer else "")
+        self._places[made.key] = place, _words_of(made.source), under
 
     def find(self, record: Record, language: str) -> Translated | None:
         """Returns the translation of a conversation; None if there is none.

@@ -117,10 +117,12 @@ class Counted:
     Attributes:
         records: Conversations by the ISO 639-1 code of their language.
         bad: Rows that are none, by reason.
+        examples: What was seen of the first of these rows, by reason.
     """
 
     records: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
 
     def pairs(self, codes: Sequence[str]) -> int:
         """Returns how many translations there will be into some languages.
@@ -141,6 +143,7 @@ def count(source: Conversations) -> Counted:
 
     def on_bad(reason: str, detail: str) -> None:
         counted.bad[reason] += 1
+        counted.examples.setdefault(reason, detail)
 
     counted.records.update(record.language for record in source.records(on_bad))
     return counted

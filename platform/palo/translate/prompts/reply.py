@@ -1,10 +1,12 @@
 """Parses the replies of translators."""
 
 import json
-import re
 from collections.abc import Sequence
 
-_FENCE = re.compile(r"\A```\w*\n(.*)\n```\Z", re.DOTALL)
+from palo.endpoint.replies import Reply
+from palo.endpoint.reply_text import objects_in, without_thinking
+
+_TURNS = "turns"
 _SHOWN = 60
 
 
@@ -18,32 +20,43 @@ def write_turns(texts: Sequence[str]) -> str:
     Args:
         texts: The translated turns.
     """
-    return json.dumps({"turns": list(texts)}, ensure_ascii=False)
+    return json.dumps({_TURNS: list(texts)}, ensure_ascii=False)
 
 
-def read_turns(reply: str, count: int, *, is_cut: bool = False) -> tuple[str, ...]:
+def read_turns(reply: Reply, count: int) -> tuple[str, ...]:
     """Returns the turns of a reply.
 
     Args:
         reply: The translator's reply.
         count: Expected number of turns.
-        is_cut: Whether the reply ended for its length.
 
     Raises:
         BadReplyError: If there are none, too many or too few, or some are empty.
     """
-    if not reply.strip():
-        raise BadReplyError("The reply was empty.")
-    if is_cut:
+    # Some servers take an answer without reasoning for reasoning without an answer.
+    text = reply.text if reply.text.strip() or reply.finish_reason != "stop" else reply.reasoning
+    if not text.strip():
+        raise BadReplyError(_why_empty(reply))
+    if reply.finish_reason == "length":
         raise BadReplyError("The reply was cut off before its end.")
-    fenced = _FENCE.match(reply.strip())
-    try:
-        values = json.loads(fenced[1] if fenced else reply)
-    except (ValueError, RecursionError):
-        raise BadReplyError(
-            f"The reply was not the JSON object that was asked for, but: {reply[:_SHOWN]}"
-        ) from None
-    turns = values.get("turns") if isinstance(values, dict) else None
+    found = objects_in(text, [_TURNS])
+    if not found:
+        shown = without_thinking(text)[:_SHOWN] or "reasoning alone"
+        raise BadReplyError(f"The reply was not the JSON object that was asked for, but: {shown}")
+    if len(found) > 1:
+        raise BadReplyError(f"The reply had {len(found)} different JSON objects instead of one.")
+    return _checked(found[0].get(_TURNS), count)
+
+
+def _why_empty(reply: Reply) -> str:
+    if reply.refusal.strip():
+        return f"The model refused: {reply.refusal[:_SHOWN]}"
+    if reply.finish_reason == "length":
+        return "The reply was cut off before its answer began; all its tokens went into reasoning."
+    return "The reply was reasoning alone." if reply.reasoning.strip() else "The reply was empty."
+
+
+def _checked(turns: object, count: int) -> tuple[str, ...]:
     if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
         raise BadReplyError('The reply had no list of texts called "turns".')
     if len(turns) != count:

@@ -154,7 +154,7 @@ def test_a_judge_that_misbehaves_in_every_way_costs_its_questions_alone(completi
         "en/3": "empty",
         "en/4": "bad_response",
         "en/5": "server_error",
-        "en/6": "refused",
+        "en/6": "filtered",
         "en/7": "connection",
         "en/11": "no answer",
     }
@@ -222,7 +222,7 @@ def test_wrong_settings_are_told_before_anything_is_asked(completions, kept):
 
 def test_many_judgments_are_in_flight_at_once(completions, kept):
     def slow(body, number):
-        time.sleep(0.05)
+        time.sleep(0.2)
         return verdict(body)
 
     completions.answer = slow

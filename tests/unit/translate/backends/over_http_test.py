@@ -59,20 +59,34 @@ def test_a_conversation_is_one_request(completions, translator, conversation, ba
 def test_an_answer_that_is_no_translation_is_paid_and_has_a_fault(
     completions, translator, conversation, backend_run, answer, fault
 ):
-    completions.answer = lambda body, number: answer
-    backend_run.run(translator, [conversation])
+    good = (200, completion(write_turns(TURNS)) | USAGE)
+    completions.answer = lambda body, number: good if number else answer
+    other = dataclasses.replace(conversation, language="fr")
+    backend_run.run(translator, [conversation, other])
     draft = backend_run.ended[conversation.key]
     assert fault in draft.fault
     assert (draft.texts, draft.cost, draft.is_hopeless) == ((), 54.0, False)
 
 
-def test_a_request_that_is_refused_is_hopeless(completions, translator, conversation, backend_run):
-    completions.answer = lambda body, number: (400, {"error": {"message": "bad words"}})
-    backend_run.run(translator, [conversation])
-    draft = backend_run.ended[conversation.key]
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "content_filter", "message": "bad words"},
+        {"code": "context_length_exceeded", "message": "bad words: too many tokens"},
+    ],
+)
+def test_a_text_that_is_refused_is_hopeless(
+    completions, translator, request_of, backend_run, error
+):
+    good = (200, completion(write_turns(TURNS)) | USAGE)
+    completions.answer = lambda body, number: (400, {"error": error}) if number else good
+    requests = [request_of("What is it?", "A cat.", number=number) for number in range(2)]
+    endpoint = dataclasses.replace(translator._endpoint, in_flight=1)
+    backend_run.run(HttpTranslator(endpoint, HttpTranslation()), requests)
+    draft = backend_run.ended[requests[1].key]
     assert draft.is_hopeless
     assert "bad words" in draft.fault
-    assert backend_run.refused == [conversation.key]
+    assert backend_run.refused == [requests[1].key]
 
 
 @pytest.mark.parametrize(

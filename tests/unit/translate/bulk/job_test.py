@@ -1,4 +1,5 @@
 import json
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from tests.fixtures.translation import SPANISH, WORDS, Scripted
@@ -6,7 +7,7 @@ from tests.fixtures.translation import SPANISH, WORDS, Scripted
 from palo import storage
 from palo.corpus.config import read_source_list
 from palo.data.records import Origin, Record, parse_llava
-from palo.errors import DataError, ResourceError
+from palo.errors import ConfigError, DataError, ResourceError
 from palo.translate.backends.backend import Draft, TranslationFailure
 from palo.translate.checks.run import CheckSettings
 from palo.translate.review.decision import ReviewDecision
@@ -103,6 +104,106 @@ def test_an_answer_that_is_none_ends_in_quarantine(translate, read_lines, draft,
     assert row["checks"][0]["reason"] == draft.fault
     assert sum(request.turns[0].text == WORDS[0] for request in backend.asked) == times
     assert report.languages["es"].records == 2
+
+
+REFUSED = Draft(fault="The server refused the text.", is_hopeless=True)
+
+
+def refusing(draft, **settings):
+    return Scripted(lambda asked, _: draft if asked.turns[0].text == WORDS[0] else None, **settings)
+
+
+def test_what_was_refused_stays_refused_until_the_settings_change(translate):
+    translate(refusing(REFUSED))
+    again = refusing(REFUSED)
+    assert translate(again).languages["es"].quarantine == 1
+    assert again.asked == []
+    other = Scripted(settings_hash="other")
+    said = []
+    report = translate(other, on_progress=said.append)
+    assert [request.turns[0].text for request in other.asked] == [WORDS[0]]
+    assert (report.languages["es"].records, report.languages["es"].quarantine) == (3, 0)
+    assert said[-1].startswith("translate: 3/3 conversations")
+
+
+def test_refusals_that_an_older_version_kept_are_asked_for_again(translate, tmp_path):
+    translate(refusing(REFUSED))
+    for name, field in (("ledger", "settings"), ("results", "faulty_under")):
+        path = tmp_path / "job" / f"{name}.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = [{key: row[key] for key in row if key != field} for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    again = Scripted()
+    assert translate(again).languages["es"].records == 3
+    assert [request.turns[0].text for request in again.asked] == [WORDS[0]]
+
+
+def test_where_nothing_is_of_use_nothing_is_kept_but_its_cost(translate, read_lines):
+    class UselessServer(Scripted):
+        @asynccontextmanager
+        async def open(self, spent_before=0.0, *, has_worked=False):
+            yield self.translate
+            assert not has_worked
+            raise ConfigError("the server gives no answer of use")
+
+    faulty = Draft(fault="The reply was empty.", cost=1.0)
+    with pytest.raises(ConfigError, match="no answer of use"):
+        translate(UselessServer(lambda request, number: faulty))
+    again = Scripted()
+    report = translate(again)
+    assert (report.languages["es"].records, len(again.asked)) == (3, 2)
+    assert report.costs.cost == 2 * 3 + 2
+
+
+def test_no_attempt_is_the_same_request_as_the_one_before(translate):
+    backend = refusing(LAZY)
+    translate(backend, checks=CheckSettings(retries=4))
+    asked = [one.reasons for one in backend.asked if one.turns[0].text == WORDS[0]]
+    assert len(asked) == len(set(asked)) == 5
+
+
+def test_a_source_without_a_conversation_says_why(translate, tmp_path):
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"id": 1}\n{"id": 2}\n{broken\n')
+    with pytest.raises(
+        DataError, match=r"no row of photos is a conversation: 2 no turns.*1 not JSON"
+    ):
+        translate(Scripted(), path=path)
+
+
+def test_a_source_in_the_language_that_is_wanted_says_so(translate):
+    with pytest.raises(DataError, match="all its conversations are in en"):
+        translate(Scripted(), codes=("en",))
+
+
+def test_the_cost_to_come_is_right_after_a_restart(translate, rows):
+    """Answers that a killed run paid for and didn't use count with their conversations."""
+    line = json.loads(rows.read_text().splitlines()[0])
+    texts = [(question, answer) for question in WORDS[::2] for answer in WORDS[1::2]]
+    with rows.open("w") as file:
+        for question, answer in texts:
+            line["conversations"][0]["value"] = f"<image>\n{question}"
+            line["conversations"][1]["value"] = answer
+            file.write(json.dumps(line) + "\n")
+
+    def crash(request, number):
+        if number == 5:
+            raise Crash
+
+    with suppress(BaseExceptionGroup):
+        translate(Scripted(crash))
+    results = rows.parent / "job" / "results.jsonl"
+    results.write_text("")  # as if it had been killed before any conversation was saved
+    said = []
+    translate(
+        Scripted(lambda request, number: None if number < 2 else lost("budget")),
+        on_progress=said.append,
+    )
+    assert "cost 7 so far, about 2 to come" in said[-1]
+
+
+def lost(kind):
+    return TranslationFailure(kind=kind, detail="")
 
 
 def test_what_got_no_answer_is_asked_for_by_the_next_run_alone(translate):
@@ -205,7 +306,10 @@ def test_a_turn_too_many_is_no_translation(translate, read_lines):
     assert report.languages["es"].quarantine == 1
     asked = [request for request in backend.asked if request.turns[0].text == WORDS[0]]
     assert len(asked) > 1
-    assert asked[-1].reasons == ("The translation has 3 turns, the source 2.",)
+    fault = "The translation has 3 turns, the source 2."
+    assert [one.reasons for one in asked] == [
+        (), (fault,), (fault, f"Again in attempt 2: {fault}"),
+    ]  # fmt: skip
 
 
 def test_two_jobs_in_one_folder_would_pay_twice(translate, tmp_path):

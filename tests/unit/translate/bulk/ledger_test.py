@@ -24,8 +24,8 @@ def test_answers_and_what_they_cost_are_there_after_a_restart(path):
         ledger.send("x", 3.0)
         ledger.answer("x", MADE)
     with Ledger(path) as ledger:
-        assert "x" in ledger
-        assert "y" not in ledger
+        assert ledger.holds("x", "any")
+        assert not ledger.holds("y", "any")
         assert ledger.read("x") == MADE
         assert (ledger.cost, ledger.tokens_in, ledger.tokens_out) == (0.5, 1, 2)
         assert (ledger.num_answers, ledger.num_sent, ledger.num_open) == (1, 1, 0)

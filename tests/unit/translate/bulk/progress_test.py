@@ -10,7 +10,7 @@ def test_it_tells_speed_cost_and_what_is_to_come():
     for _ in range(200):
         now[0] += 0.0625
         ledger.cost += 0.5
-        progress.add()
+        progress.add(0.5)
     assert said[0] == (
         "translate: 180/1,000 conversations, 16/s, cost 50 so far, about 410 to come, 51 s left"
     )
