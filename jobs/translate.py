@@ -32,11 +32,10 @@ def main(arguments: list[str]) -> None:
     Args:
         arguments: The command line.
     """
+    from palo.endpoint.ending import reasons_of, require_complete
     from palo.translate.bulk.bench_questions import BenchQuestions, write_bench
-    from palo.translate.bulk.ending import require_complete
     from palo.translate.bulk.job import translate_all
     from palo.translate.bulk.outputs import OutputForm
-    from palo.translate.bulk.report import reasons_of
     from palo.translate.bulk.settings import TranslateJob
 
     job = command.override(TranslateJob(source=Path(), to=()), arguments, _EXAMPLE).used()
@@ -59,7 +58,8 @@ def main(arguments: list[str]) -> None:
     print(f"{job.folder / 'report' / 'index.html'}")
     for reason in reasons_of(report.bad_rows, report.bad_examples):
         _say(one_line(f"no conversation: {reason}"))
-    require_complete(report, job)
+    left = f"{report.num_missing:,} conversations"
+    require_complete(report.lost, report.lost_examples, left, job.limits())
 
 
 def _say(line: str) -> None:

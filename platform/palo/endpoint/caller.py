@@ -48,7 +48,7 @@ _MOST_WAYS = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Meter:
+class CallMeter:
     """Follows what one request costs.
 
     Attributes:
@@ -129,7 +129,7 @@ class Caller:
         self,
         body: Mapping[str, Any],
         *,
-        meter: Meter | None = None,
+        meter: CallMeter | None = None,
         fault_of: Callable[[Reply], str] = lambda reply: "",
     ) -> Reply | Failure:
         """Sends one request, and repeats it after transient failures.
@@ -150,11 +150,11 @@ class Caller:
         if not self._is_open:
             async with self._first:
                 if not self._is_open:
-                    return await self._counted(body, meter or Meter(), fault_of)
-        return await self._counted(body, meter or Meter(), fault_of)
+                    return await self._counted(body, meter or CallMeter(), fault_of)
+        return await self._counted(body, meter or CallMeter(), fault_of)
 
     async def _counted(
-        self, body: Mapping[str, Any], meter: Meter, fault_of: Callable[[Reply], str]
+        self, body: Mapping[str, Any], meter: CallMeter, fault_of: Callable[[Reply], str]
     ) -> Reply | Failure:
         outcome = await self._repeated(body, meter)
         if isinstance(outcome, Failure):
@@ -166,7 +166,7 @@ class Caller:
             self.streak.good()
         return outcome
 
-    async def _repeated(self, body: Mapping[str, Any], meter: Meter) -> Reply | Failure:
+    async def _repeated(self, body: Mapping[str, Any], meter: CallMeter) -> Reply | Failure:
         failure = Failure(kind="budget", detail="the budget is spent")
         for wait_s in self._backoff.waits():
             await asyncio.sleep(wait_s)
@@ -188,7 +188,7 @@ class Caller:
         return failure
 
     async def _said(
-        self, body: Mapping[str, Any], meter: Meter
+        self, body: Mapping[str, Any], meter: CallMeter
     ) -> tuple[Reply | Failure, float | None]:
         """Sends a request in the ways that may be the server's, until one isn't refused.
 
@@ -234,7 +234,7 @@ class Caller:
         _LOG.warning("%s: %s", self._endpoint.url, "; ".join(dialect.notes()))
 
     async def _attempt(
-        self, body: Mapping[str, Any], meter: Meter
+        self, body: Mapping[str, Any], meter: CallMeter
     ) -> tuple[Reply | Failure, float | None]:
         reserved = await self._budget.reserve(body)
         if reserved is None:

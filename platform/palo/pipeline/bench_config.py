@@ -39,11 +39,13 @@ class BenchRun:
         bench: Name of the bench.
         folder: Folder of its files.
         models: NAME=SOURCE each. A source is the folder of a run or stage; a server and its model,
-            http://host:port/v1#model; or a file of answers in LLaVA's form, with {language} or
-            {code} in its path where there is one for each language.
+            http://host:port/v1#model; or a file of answers (.jsonl or .json) in LLaVA's form or
+            lmms-eval's, with {language} or {code} in its path where there is one for each language.
         output: Folder of the report, answers and judgments; runs/scores/BENCH by default.
         languages: ISO 639-1 codes; all that the folder has by default.
-        max_tokens: Most tokens of an answer.
+        max_tokens: Most tokens of an answer, reasoning included.
+        temperature: Sampling temperature of servers that answer; 0 decodes greedily. One that
+            takes no temperature isn't sent any.
         name_language: Sends servers the language wanted in the request field `language`.
         key_env: Environment variable with the API key of the server that answers. Where models are
             on several servers, NAME=VARIABLE for each model that needs one. By default,
@@ -62,6 +64,7 @@ class BenchRun:
     output: Path | None = None
     languages: tuple[str, ...] = ()
     max_tokens: int = 1024
+    temperature: float = 0.0
     name_language: bool = False
     key_env: tuple[str, ...] = ()
     allow_insecure_http: bool = False
@@ -83,6 +86,8 @@ class BenchRun:
         for name in ("max_tokens", "num_workers", "in_flight"):
             if getattr(self, name) < 1:
                 yield f"{name} must be at least 1, not {getattr(self, name)}"
+        if not 0 <= self.temperature <= 2:
+            yield f"temperature must be from 0 to 2, not {self.temperature}"
         try:
             self.requirements()
         except ConfigError as error:
@@ -154,7 +159,7 @@ class BenchRun:
             kind: ModelKind = "checkpoint"
             if source.startswith(("http://", "https://")):
                 kind = "server"
-            elif source.endswith(".jsonl"):
+            elif source.endswith((".jsonl", ".json")):
                 kind = "file"
             found.append(NamedModel(name, source, kind))
         return found

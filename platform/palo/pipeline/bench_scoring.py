@@ -1,12 +1,15 @@
 """Scores models on a bench: answers, measures, judgments, a report, thresholds."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from palo import storage
 from palo.checkpoint.finished import stage_folder
+from palo.endpoint.ending import limits_of, reasons_of, require_complete
 from palo.errors import ConfigError
 from palo.evaluate.answers.answer_cache import AnswerSet, ModelAnswer
 from palo.evaluate.answers.from_files import answers_from_files
@@ -28,6 +31,7 @@ from palo.evaluate.statistics.paired import Difference, differences_by_model
 from palo.evaluate.statistics.relative import ScoredItem
 from palo.evaluate.thresholds import require_thresholds
 from palo.pipeline.bench_config import BenchRun, NamedModel
+from palo.terminal import one_line
 
 
 def score_on_bench(run: BenchRun) -> None:
@@ -40,6 +44,7 @@ def score_on_bench(run: BenchRun) -> None:
         ConfigError: If the bench is unknown.
         DataError: If its files, or files of answers, are wrong.
         ThresholdError: If a requirement isn't met; the report is written nevertheless.
+        IncompleteError: If servers left questions or judgments without an answer; likewise.
         MismatchError: If the output folder holds results of another bench, version or judge.
         PaloError: Errors of answering and judging.
     """
@@ -56,13 +61,15 @@ def score_on_bench(run: BenchRun) -> None:
     identity = None if run.judge is None else _identity(run.judge)
     require_same_bench(output / VALUES, bench, identity)
     print(f"{source.title}: {len(bench.items)} questions, version {bench.hash}", flush=True)
-    models = tuple(_result(bench, run, model, output) for model in run.named_models())
+    asked = [_result(bench, run, model, output) for model in run.named_models()]
+    models = tuple(one.result for one in asked)
     board = Leaderboard(
         bench=bench, models=models, judge=identity, differences=_differences(models, run.seed)
     )
     page = write_report(output, board)
     _show(board)
     print(f"\nReport: {page}", flush=True)
+    _require_complete(run, asked)
     require_thresholds(board, run.requirements())
 
 
@@ -75,13 +82,48 @@ def _identity(settings: JudgeSettings) -> JudgeIdentity:
     )
 
 
-def _result(bench: Bench, run: BenchRun, model: NamedModel, output: Path) -> ModelResult:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """The result of one model, and what servers didn't answer.
+
+    Attributes:
+        result: The result.
+        lost: Questions without an answer, by the kind of their failure.
+        lost_judgments: Judgments without one, likewise.
+        examples: What was seen of the first failure of each kind.
+    """
+
+    result: ModelResult
+    lost: Mapping[str, int]
+    lost_judgments: Mapping[str, int]
+    examples: Mapping[str, str]
+
+
+def _result(bench: Bench, run: BenchRun, model: NamedModel, output: Path) -> _Asked:
     answers = _answers(bench, run, model, output / "answers")
-    judged = None
+    judging = None
     if run.judge is not None:
         judgments = output / "judgments.jsonl"
-        judged = _judged(bench, run.judge, model.name, answers.answers, judgments).judged
-    return model_result(bench, answers, judged, seed=run.seed)
+        judging = _judged(bench, run.judge, model.name, answers.answers, judgments)
+    is_served = model.kind == "server"
+    return _Asked(
+        result=model_result(
+            bench, answers, None if judging is None else judging.judged, seed=run.seed
+        ),
+        lost=Counter(answers.unanswered.values()) if is_served else {},
+        lost_judgments=judging.lost if judging else {},
+        examples={**answers.examples, **(judging.examples if judging else {})},
+    )
+
+
+def _require_complete(run: BenchRun, asked: Sequence[_Asked]) -> None:
+    """Raises ConfigError if a limit ended the run, and IncompleteError if anything is left."""
+    examples = {kind: seen for one in asked for kind, seen in one.examples.items()}
+    questions = sum((Counter(one.lost) for one in asked), Counter[str]())
+    judgments = sum((Counter(one.lost_judgments) for one in asked), Counter[str]())
+    limits = list(limits_of(run.judge.endpoint, "--judge.endpoint")) if run.judge else []
+    require_complete(questions, examples, f"{questions.total():,} questions", limits)
+    require_complete(judgments, examples, f"{judgments.total():,} judgments", limits)
 
 
 def _answers(bench: Bench, run: BenchRun, model: NamedModel, folder: Path) -> AnswerSet:
@@ -91,11 +133,14 @@ def _answers(bench: Bench, run: BenchRun, model: NamedModel, folder: Path) -> An
         settings = HttpAnswers(
             endpoint=run.server(model),
             max_tokens=run.max_tokens,
+            temperature=run.temperature,
             name_language=run.name_language,
         )
         path = folder / f"{model.name}.jsonl"
         with tqdm(total=len(bench.items), desc=f"answers of {model.name}") as bar:
-            return answer_over_http(bench, model.name, settings, path, on_answer=bar.update)
+            found = answer_over_http(bench, model.name, settings, path, on_answer=bar.update)
+        _tell_missing(model.name, found)
+        return found
     from palo.evaluate.answers.from_checkpoint import CheckpointAnswers, answer_from_checkpoint
     from palo.evaluate.generation import AnswerSettings
 
@@ -121,7 +166,24 @@ def _judged(
         f"{found.num_calls:,} requests; {len(found.judged.unscored):,} questions have no score",
         flush=True,
     )
+    for reason in reasons_of(found.failures, found.examples):
+        print(one_line(f"{name}: no verdict: {reason}"), flush=True)
     return found
+
+
+def _tell_missing(name: str, found: AnswerSet) -> None:
+    """Prints why questions have no answer, and how many answers say nothing."""
+    counts = Counter(found.unanswered.values())
+    for reason in reasons_of(counts, found.examples):
+        print(one_line(f"{name}: no answer: {reason}"), flush=True)
+    empty = [one for one in found.answers.values() if not one.text.strip()]
+    if empty:
+        cut = sum(one.finish_reason == "length" for one in empty)
+        print(
+            f"{name}: {len(empty):,} answers are empty, {cut:,} of them since reasoning used all "
+            "tokens (--max-tokens)",
+            flush=True,
+        )
 
 
 def _differences(models: tuple[ModelResult, ...], seed: int) -> dict[str, dict[str, Difference]]:

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -118,7 +118,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON values
     """
     text = read_text(path, MAX_JSON_BYTES)
     try:
-        return json.loads(text)
+        return json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         raise StorageError(
             f"{path} is not JSON",
@@ -127,11 +127,14 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON values
         ) from error
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+def read_json_lines(
+    path: Path, *, on_cut: Callable[[], None] | None = None
+) -> Iterator[tuple[int, Any]]:
     """Yields the number of each line that is not blank, from 1, and its JSON value.
 
     Args:
-        path: The file.
+        path: The file; it may begin with a byte order mark.
+        on_cut: Called in place of an error if the last line was cut off; None refuses such a file.
 
     Raises:
         StorageError: If the file can't be read, is not UTF-8, or a line is not JSON or is longer
@@ -143,13 +146,17 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
             number += 1
             if len(line) > MAX_JSON_BYTES:
                 raise _bad_line(path, number, f"longer than {MAX_JSON_BYTES} bytes")
+            is_cut_off = on_cut is not None and not line.endswith(b"\n")
             try:
-                text = line.removesuffix(b"\n").decode()
+                text = line.removesuffix(b"\n").decode("utf-8-sig" if number == 1 else "utf-8")
                 if text.strip():
                     yield number, json.loads(text)
-            except UnicodeDecodeError as error:
-                raise _not_utf8(path, error, offset) from error
             except (ValueError, RecursionError) as error:
+                if on_cut is not None and is_cut_off:
+                    on_cut()
+                    return
+                if isinstance(error, UnicodeDecodeError):
+                    raise _not_utf8(path, error, offset) from error
                 raise _bad_line(path, number, f"{_told(error)} in {text[:60]!r}") from error
             offset += len(line)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.fixtures.completion_server import completion
 
 from palo import config
-from palo.endpoint.caller import Caller, Meter, run_concurrently
+from palo.endpoint.caller import Caller, CallMeter, run_concurrently
 from palo.endpoint.limits import RequestPacer
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
@@ -185,7 +185,7 @@ def test_it_is_told_before_anything_is_sent_and_what_it_may_cost(completions):
 
     async def run():
         async with Caller(settings(completions, input_price=1e6)) as caller:
-            return await caller.call(BODY, meter=Meter(on_send=told.append))
+            return await caller.call(BODY, meter=CallMeter(on_send=told.append))
 
     assert isinstance(asyncio.run(run()), Reply)
     assert told == [3.0, 3.0]

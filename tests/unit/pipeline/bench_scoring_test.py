@@ -12,7 +12,7 @@ from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo import config
 from palo.endpoint.settings import EndpointSettings
-from palo.errors import ConfigError, MismatchError, ThresholdError
+from palo.errors import ConfigError, DataError, IncompleteError, MismatchError, ThresholdError
 from palo.evaluate.judging.requests import JudgeSettings
 from palo.pipeline.bench_config import BenchRun
 from palo.pipeline.bench_scoring import score_on_bench
@@ -215,3 +215,71 @@ def test_models_and_judges_that_can_not_be_meant_are_told_together(run):
 def test_short_answers_are_not_for_a_judge(run):
     with pytest.raises(ConfigError, match="xGQA is not for a judge"):
         score_on_bench(replace(run, bench="xgqa"))
+
+
+def served(tmp_path, server, **changes):
+    """A run of a served model and a judge, both asked one by one."""
+    endpoint = EndpointSettings(url=server.url, model="judge-1", in_flight=1, attempts=1)
+    return BenchRun(
+        bench="llava-wild",
+        folder=write_bench(tmp_path),
+        models=(f"served={server.url}#tiny",),
+        languages=("en",),
+        in_flight=1,
+        output=tmp_path / "out",
+        judge=JudgeSettings(endpoint=replace(endpoint, **changes)),
+    )
+
+
+def test_what_got_no_answer_is_told_and_the_same_command_goes_on(completions, tmp_path, capsys):
+    odd = (400, {"error": {"message": "the cat ate it"}})
+    completions.answer = lambda body, number: odd if number == 11 else behave(body, number)
+    run = served(tmp_path, completions)
+    with pytest.raises(IncompleteError, match=r"1 judgments got no answer: 1 refused.*cat ate it"):
+        score_on_bench(run)
+    assert "served: no verdict: 1 refused (the first: HTTP 400" in capsys.readouterr().out
+    assert (run.output / "scores.json").is_file()
+    completions.answer = behave
+    asked = len(completions.bodies)
+    score_on_bench(run)
+    assert len(completions.bodies) == asked + 1
+
+
+def test_a_judge_s_limit_ends_the_run_by_its_flag(completions, tmp_path):
+    completions.answer = behave
+    run = served(tmp_path, completions, max_calls=3)
+    with pytest.raises(ConfigError, match=r"a limit ended.*--judge\.endpoint\.max-calls 3"):
+        score_on_bench(run)
+
+
+def test_a_judge_that_refuses_everything_ends_the_run_and_leaves_nothing(completions, tmp_path):
+    def refuse(body, number):
+        is_question = isinstance(body["messages"][-1]["content"], list)
+        return behave(body, number) if is_question else (400, {"error": "no such form"})
+
+    completions.answer = refuse
+    run = served(tmp_path, completions)
+    with pytest.raises(ConfigError, match=r"gives no answer of use.*no such form"):
+        score_on_bench(run)
+    completions.answer = behave
+    score_on_bench(run)
+    values = json.loads((run.output / "scores.json").read_text("utf-8"))
+    assert values["models"]["served"]["unscored"] == {}
+
+
+def test_the_temperature_of_answers_is_a_setting(completions, tmp_path):
+    completions.answer = behave
+    score_on_bench(replace(served(tmp_path, completions), judge=None, temperature=0.7))
+    assert {body["temperature"] for body in completions.bodies} == {0.7}
+
+
+def test_folders_of_languages_may_begin_with_capitals(completions, tmp_path):
+    run = replace(served(tmp_path, completions), judge=None)
+    (run.folder / "english").rename(run.folder / "English")
+    (run.folder / "urdu").rename(run.folder / "UR")
+    completions.answer = behave
+    score_on_bench(replace(run, languages=("en", "ur")))
+    assert len(completions.bodies) == 16
+    (run.folder / "ENGLISH").mkdir()
+    with pytest.raises(DataError, match="two folders of English: ENGLISH, English"):
+        score_on_bench(run)

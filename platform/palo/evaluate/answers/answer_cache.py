@@ -1,11 +1,12 @@
 """Cached answers of a model: an interrupted run resumes, and nothing is answered twice."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from palo import storage
 from palo.endpoint.replies import FinishReason
+from palo.endpoint.reply_text import without_thinking
 from palo.evaluate.benches.bench import Bench, BenchItem, check_images, content_hash
 from palo.evaluate.result_cache import ResultCache
 
@@ -16,8 +17,9 @@ class ModelAnswer:
 
     Attributes:
         key: The question's key within its bench.
-        text: The answer.
-        finish_reason: stop: the model ended it; length: it was cut off; unknown.
+        text: The answer, without reasoning before it.
+        finish_reason: stop: the model ended it; length: it was cut off; filtered: the server cut it
+            off for what it says; unknown.
     """
 
     key: str
@@ -47,6 +49,7 @@ class AnswerSet:
         name: The model's name in reports.
         answers: By the questions' keys.
         unanswered: The reason of each missing answer, by key.
+        examples: What was seen of the first of each reason.
         num_cached: Answers of earlier runs.
         num_asked: Questions that this run asked.
     """
@@ -56,6 +59,7 @@ class AnswerSet:
     unanswered: Mapping[str, str]
     num_cached: int
     num_asked: int
+    examples: Mapping[str, str] = field(default_factory=dict)
 
 
 class AnswerCache:
@@ -84,6 +88,12 @@ class AnswerCache:
             item for item in bench.items if self._keys[item.key] not in self._results.known
         ]
         self._unanswered: dict[str, str] = {}
+        self._examples: dict[str, str] = {}
+
+    @property
+    def num_known(self) -> int:
+        """Number of answers of earlier runs."""
+        return len(self._items) - len(self.open)
 
     def __enter__(self) -> "AnswerCache":
         self._results.__enter__()
@@ -103,14 +113,16 @@ class AnswerCache:
         values = {"question": item.key, "answer": text, "finish_reason": finish_reason}
         self._results.add(self._keys[item.key], values)
 
-    def fail(self, item: BenchItem, reason: str) -> None:
+    def fail(self, item: BenchItem, reason: str, detail: str = "") -> None:
         """Records a missing answer; the next run asks again.
 
         Args:
             item: The question.
             reason: Why it has no answer.
+            detail: What was seen.
         """
         self._unanswered[item.key] = reason
+        self._examples.setdefault(reason, detail)
 
     def answer_set(self) -> AnswerSet:
         """Returns all answers, those of earlier runs included."""
@@ -119,14 +131,17 @@ class AnswerCache:
             values = self._results.known.get(self._keys[item.key])
             if values is not None:
                 answers[item.key] = ModelAnswer(
-                    key=item.key, text=values["answer"], finish_reason=values["finish_reason"]
+                    key=item.key,
+                    text=without_thinking(values["answer"]),
+                    finish_reason=values["finish_reason"],
                 )
         return AnswerSet(
             name=self._name,
             answers=answers,
             unanswered=self._unanswered,
-            num_cached=len(self._items) - len(self.open),
+            num_cached=self.num_known,
             num_asked=len(self.open),
+            examples=self._examples,
         )
 
 

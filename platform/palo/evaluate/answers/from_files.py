@@ -1,6 +1,6 @@
 """Answers in files of other programs: LLaVA's form (question_id, text), or lmms-eval's log.
 
-lmms-eval writes such a log with --log_samples.
+lmms-eval writes such a log with --log_samples. Reasoning before an answer is no part of it.
 """
 
 from collections import Counter
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo import languages
+from palo.endpoint.reply_text import without_thinking
 from palo.errors import DataError
 from palo.evaluate.answers.answer_cache import AnswerSet, ModelAnswer
 from palo.evaluate.benches.bench import Bench, BenchItem
-from palo.evaluate.benches.rows import Row, read_rows
+from palo.evaluate.benches.rows import Row
+from palo.evaluate.foreign_rows import read_foreign_rows
 
 _LMMS_ANSWERS = ("filtered_resps", "resps")
 
@@ -56,7 +58,7 @@ class ForeignAnswers:
     Attributes:
         answers: By the questions' keys.
         defects: How many lines or questions are wrong, by what is wrong with them: another
-            question's words (stale), an id of no question, no text, no answer.
+            question's words (stale), an id of no question, no text, no answer, a cut last line.
     """
 
     answers: Mapping[str, ModelAnswer]
@@ -75,11 +77,12 @@ def read_answer_file(path: Path, items: Sequence[BenchItem]) -> ForeignAnswers:
             to these questions.
         StorageError: If it can't be read or is not JSON lines.
     """
-    rows = [_from_lmms(row) if _is_lmms(row) else row for row in read_rows(path)]
+    read = read_foreign_rows(path)
+    rows = _in_llava_form(read.rows)
     _require_one_model(path, rows)
     by_id = {item.question_id: item for item in items}
     answers: dict[str, ModelAnswer] = {}
-    defects: Counter[str] = Counter()
+    defects: Counter[str] = Counter(read.defects)
     for row in rows:
         item = by_id.get(row.text("question_id"))
         fault = _fault(row, item)
@@ -88,7 +91,7 @@ def read_answer_file(path: Path, items: Sequence[BenchItem]) -> ForeignAnswers:
             continue
         if item.key in answers:
             raise row.wrong("answers a question for the second time", item.question_id)
-        answers[item.key] = ModelAnswer(key=item.key, text=row.values["text"])
+        answers[item.key] = ModelAnswer(key=item.key, text=without_thinking(row.values["text"]))
     if missing := len(items) - len(answers):
         defects["questions without an answer"] = missing
     if not answers:
@@ -122,11 +125,33 @@ def _require_one_model(path: Path, rows: Sequence[Row]) -> None:
         )
 
 
+def _in_llava_form(rows: Sequence[Row]) -> list[Row]:
+    """Returns rows in LLaVA's form, one for each document of lmms-eval's log.
+
+    That log has a row for each filter. Where there are several, the answer is what the model said,
+    before any of them.
+    """
+    counts = Counter(str(row.values["doc_id"]) for row in rows if _is_lmms(row))
+    made: list[Row] = []
+    known: dict[str, Row] = {}
+    for row in rows:
+        if not _is_lmms(row):
+            made.append(row)
+            continue
+        document = str(row.values["doc_id"])
+        has_filters = counts[document] > 1 and "filter" in row.values
+        one = _from_lmms(row, _LMMS_ANSWERS[::-1] if has_filters else _LMMS_ANSWERS)
+        first = known.setdefault(document, one)
+        if first is one or not has_filters or first.values != one.values:
+            made.append(one)
+    return made
+
+
 def _is_lmms(row: Row) -> bool:
     return "doc_id" in row.values and any(name in row.values for name in _LMMS_ANSWERS)
 
 
-def _from_lmms(row: Row) -> Row:
+def _from_lmms(row: Row, names: Sequence[str]) -> Row:
     """Returns a line of lmms-eval's log in LLaVA's form.
 
     The question's id is that of its document where the log has it, else its number.
@@ -134,7 +159,7 @@ def _from_lmms(row: Row) -> Row:
     Raises:
         DataError: If it has no answer, or several.
     """
-    answer = next((row.values[name] for name in _LMMS_ANSWERS if row.values.get(name)), None)
+    answer = next((row.values[name] for name in names if row.values.get(name)), None)
     # A list for each request, and in it one for each repeat.
     while isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]

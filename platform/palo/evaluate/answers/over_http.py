@@ -64,7 +64,7 @@ def answer_over_http(
         on_answer: Called after each answer, for progress.
 
     Raises:
-        ConfigError: If a setting is wrong, or the server refuses the key or the model.
+        ConfigError: If a setting is wrong, or the server refuses the key, the model or everything.
         DataError: If the file of answers is damaged.
         ImageError: If images are missing or are none.
         ResourceError: If the server can't be reached.
@@ -85,17 +85,19 @@ def answer_over_http(
 async def _ask_all(
     cache: AnswerCache, settings: HttpAnswers, on_answer: Callable[[], object]
 ) -> None:
-    async with Caller(settings.endpoint) as caller:
+    has_worked = bool(cache.num_known)
+    async with Caller(settings.endpoint, has_worked=has_worked) as caller:
 
         async def one(item: BenchItem) -> None:
             reply = await caller.call(_body(item, settings))
             if isinstance(reply, Failure):
-                cache.fail(item, reply.kind)
+                cache.fail(item, reply.kind, reply.detail)
             else:
-                cache.add(item, reply.text, reply.finish_reason)
+                cache.add(item, reply.text or reply.refusal, reply.finish_reason)
             on_answer()
 
         await run_concurrently(cache.open, one, in_flight=settings.endpoint.in_flight)
+        caller.streak.require_some_good()
 
 
 def _body(item: BenchItem, settings: HttpAnswers) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 LLaVA's layout of a bench is a file of questions, one of answers, one of captions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,18 +93,19 @@ class Row(NamedTuple):
         )
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, *, on_cut: Callable[[], None] | None = None) -> list[Row]:
     """Reads JSON lines that are objects.
 
     Args:
         path: The file.
+        on_cut: Called in place of an error if the last line was cut off; None refuses such a file.
 
     Raises:
         StorageError: If the file can't be read or is not JSON lines.
         DataError: If a line is no object.
     """
     rows = []
-    for number, value in storage.read_json_lines(path):
+    for number, value in storage.read_json_lines(path, on_cut=on_cut):
         row = Row(path, number, value if isinstance(value, Mapping) else {})
         if not isinstance(value, Mapping):
             raise row.wrong("is not an object", value)
@@ -136,17 +137,35 @@ def rows_by(path: Path, name: str) -> dict[str, Row]:
 
 
 def language_folder(folder: Path, code: str) -> Path | None:
-    """Returns the folder of a language: named by its English name or its code.
-
-    Returns:
-        None if there is none.
+    """Returns the folder of a language: named by its English name or its code, in any case.
 
     Args:
         folder: Folder of the bench.
         code: ISO 639-1 code.
+
+    Returns:
+        None if there is none.
+
+    Raises:
+        DataError: If two folders are of one name.
     """
-    names = (languages.get(code).name.lower(), code)
-    return next((folder / name for name in names if (folder / name).is_dir()), None)
+    if not folder.is_dir():
+        return None
+    for name in (languages.get(code).name.lower(), code):
+        if (folder / name).is_dir():
+            return folder / name
+        found = sorted(
+            place for place in folder.iterdir() if place.name.lower() == name and place.is_dir()
+        )
+        if len(found) > 1:
+            raise DataError(
+                f"{folder} has two folders of {languages.get(code).name}",
+                seen=", ".join(place.name for place in found),
+                fix=f"Rename the one that is wanted to {name}.",
+            )
+        if found:
+            return found[0]
+    return None
 
 
 def first_file(folder: Path, code: str, *stems: str) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from palo import config
 from palo.endpoint.caller import Caller, run_concurrently
+from palo.endpoint.ending import OF_THE_TEXT
 from palo.endpoint.replies import Failure, Reply
 from palo.evaluate.answers.answer_cache import ModelAnswer
 from palo.evaluate.benches.bench import BenchItem
@@ -18,8 +19,6 @@ from palo.evaluate.judging.verdict import JudgeFault, read_verdict
 from palo.evaluate.result_cache import ResultCache
 
 _SHOWN = 200
-# Refusals of what a question or an answer says: the same words would be refused again.
-_OF_THE_TEXT = ("filtered", "too_long")
 # Several times the length that `max_tokens` allows; not every server keeps to it.
 _LONGEST_REASON = 8_000
 
@@ -36,7 +35,7 @@ class JudgeRun:
         num_tokens: Tokens that the server counted.
         failures: How many of the requested judgments failed, by reason.
         examples: What was seen of the first of them, by reason.
-        num_lost: How many of them the next run asks for again.
+        lost: Those of them that the next run asks for again, by the kind of their failure.
     """
 
     judged: Judged
@@ -46,7 +45,7 @@ class JudgeRun:
     num_tokens: int
     failures: Mapping[str, int]
     examples: Mapping[str, str]
-    num_lost: int
+    lost: Mapping[str, int]
 
 
 def judge(
@@ -96,7 +95,7 @@ def judge(
         num_tokens=run.num_tokens,
         failures=Counter(str(one.fault) for one in failed),
         examples={str(one.fault): one.detail for one in reversed(failed)},
-        num_lost=len(run.lost),
+        lost=Counter(failure.kind for failure in run.lost.values()),
     )
 
 
@@ -141,7 +140,7 @@ class _Run:
             reply = await caller.call(call.body, fault_of=self._fault_of)
             if isinstance(reply, Failure):
                 # Only what a text itself met is final: the next run may succeed with the rest.
-                if reply.kind in _OF_THE_TEXT:
+                if reply.kind in OF_THE_TEXT:
                     self._unproven.append((call, reply.kind, reply.detail))
                 else:
                     self.lost[call.key] = reply

@@ -11,12 +11,16 @@ from pathlib import Path
 
 from palo.errors import DataError
 from palo.evaluate.benches.bench import BenchItem
-from palo.evaluate.benches.rows import Row, read_rows
+from palo.evaluate.benches.rows import Row
+from palo.evaluate.foreign_rows import read_foreign_rows
 from palo.evaluate.judging.requests import HIGHEST, LOWEST
 from palo.evaluate.statistics.relative import ScoredItem
 
 _ANSWERS = 2
 _PREFIX = "llava_bench_"
+# Fields of the scores and of the judge's words: today's, and those of LLaVA's first text files.
+_SCORES = ("tuple", "score")
+_WORDS = ("content", "text")
 _PARSED = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)[ ,]+([0-9]+(?:\.[0-9]+)?)\s*$")
 
 UNREADABLE = "reviews without two scores, which the script counts as -1"
@@ -51,33 +55,41 @@ def read_reviews(
     """Reads the reviews of one model's answers in one language.
 
     Args:
-        path: JSON lines with question_id, category, content, tuple, answer2_id.
+        path: JSON lines with question_id, category, content, tuple, answer2_id; or in LLaVA's
+            older form with text for content and score for tuple, without categories.
         items: The bench's questions in that language.
         answer_ids: The model's answer ids by question id, to find reviews of older answers, which
             the script keeps when it resumes.
 
     Raises:
         DataError: If no line is a review of these questions.
-        StorageError: If the file can't be read or is not JSON lines.
+        StorageError: If the file can't be read or is not JSON.
     """
     by_id = {item.question_id: item for item in items}
+    read = read_foreign_rows(path)
     scored: dict[str, ScoredItem] = {}
     seen: set[str] = set()
-    defects: Counter[str] = Counter()
+    faults: dict[str, str] = {}
+    defects: Counter[str] = Counter(read.defects)
     published: list[tuple[float, float]] = []
-    for row in read_rows(path):
+    for row in read.rows:
         pair = _pair(row)
         published.append(pair or (-1.0, -1.0))
         question_id = str(row.values.get("question_id"))
-        item = by_id.get(question_id)
-        fault = UNKNOWN if item is None else TWICE if question_id in seen else ""
         seen.add(question_id)
-        if item is not None and not fault:
-            fault = _fault(row, item, pair, answer_ids)
-        if item is None or fault or pair is None:
-            defects[fault] += 1
+        item = by_id.get(question_id)
+        if item is None:
+            defects[UNKNOWN] += 1
             continue
-        scored[item.key] = _scored(item, pair)
+        fault = _fault(row, item, pair, answer_ids)
+        if pair is None or fault:
+            # It may be repeated below, as the scripts do with what failed.
+            faults.setdefault(item.key, fault)
+        elif item.key in scored:
+            defects[TWICE] += 1
+        else:
+            scored[item.key] = _scored(item, pair)
+    defects.update(fault for key, fault in faults.items() if key not in scored)
     if missing := len(by_id.keys() - seen):
         defects[MISSING] = missing
     if not seen & by_id.keys():
@@ -105,8 +117,7 @@ def _fault(
         return UNREADABLE
     if not all(LOWEST <= score <= HIGHEST for score in pair):
         return OUT_OF_RANGE
-    content = row.values.get("content")
-    first = _PARSED.match(content.partition("\n")[0]) if isinstance(content, str) else None
+    first = _first_line(row)
     if first is not None and (float(first[1]), float(first[2])) != pair:
         return CONTRADICTS
     category = str(row.values.get("category", "")).removeprefix(_PREFIX)
@@ -118,7 +129,11 @@ def _fault(
 
 
 def _pair(row: Row) -> tuple[float, float] | None:
-    scores = row.values.get("tuple")
+    """Returns a review's two scores; None if it has none that can be read."""
+    scores = next((row.values[name] for name in _SCORES if name in row.values), None)
+    if scores is None and not any(name in row.values for name in _SCORES):
+        first = _first_line(row)
+        return (float(first[1]), float(first[2])) if first else None
     if not isinstance(scores, list) or len(scores) != _ANSWERS:
         return None
     if any(isinstance(score, bool) or not isinstance(score, int | float) for score in scores):
@@ -127,6 +142,12 @@ def _pair(row: Row) -> tuple[float, float] | None:
         return float(scores[0]), float(scores[1])
     except OverflowError:  # hundreds of digits
         return None
+
+
+def _first_line(row: Row) -> re.Match[str] | None:
+    """Returns the two scores that a review's text begins with, as the scripts look for them."""
+    words = next((row.values[name] for name in _WORDS if name in row.values), None)
+    return _PARSED.match(words.partition("\n")[0]) if isinstance(words, str) else None
 
 
 def _scored(item: BenchItem, pair: tuple[float, float]) -> ScoredItem:

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from palo.config import fingerprint, to_dict
-from palo.endpoint.caller import Caller, Meter
+from palo.endpoint.caller import Caller, CallMeter
+from palo.endpoint.ending import OF_THE_TEXT
 from palo.endpoint.replies import Failure, Reply
 from palo.endpoint.settings import EndpointSettings
 from palo.translate.backends.backend import CostMeter, Draft, Translate, TranslationFailure
 from palo.translate.prompts.prompt import conversation_messages, prompt_hash
 from palo.translate.prompts.reply import BadReplyError, read_turns
 from palo.translate.request import TranslationRequest
-
-# Refusals of what the conversation says: the same words would be refused again.
-_OF_THE_TEXT = ("filtered", "too_long")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +101,7 @@ class HttpTranslator:
             ) -> Draft | TranslationFailure:
                 reply = await caller.call(
                     self._body(request),
-                    meter=Meter(on_send=meter.send, on_refused=meter.refuse),
+                    meter=CallMeter(on_send=meter.send, on_refused=meter.refuse),
                     fault_of=lambda reply: _read(request, reply)[1],
                 )
                 return self._answer(request, reply)
@@ -125,7 +123,7 @@ class HttpTranslator:
         self, request: TranslationRequest, reply: Reply | Failure
     ) -> Draft | TranslationFailure:
         if isinstance(reply, Failure):
-            if reply.kind in _OF_THE_TEXT:
+            if reply.kind in OF_THE_TEXT:
                 fault = f"The server refused the text: {reply.detail}"
                 return Draft(fault=fault, is_hopeless=True)
             return TranslationFailure(kind=reply.kind, detail=reply.detail)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from palo import storage
 from palo.endpoint.caller import run_concurrently
+from palo.endpoint.ending import reasons_of
 from palo.errors import DataError
 from palo.text.messages import Turn
 from palo.translate.backends.backend import Backend
@@ -18,7 +19,7 @@ from palo.translate.bulk.client import TranslationClient
 from palo.translate.bulk.ledger import CachedDraft, Ledger
 from palo.translate.bulk.outputs import OutputForm, write_outputs
 from palo.translate.bulk.progress import TranslationProgress
-from palo.translate.bulk.report import Costs, TranslationReport, reasons_of, write_report
+from palo.translate.bulk.report import Costs, TranslationReport, write_report
 from palo.translate.bulk.results import Results
 from palo.translate.bulk.source import Conversations, Counted, count
 from palo.translate.checks.case import Evidence

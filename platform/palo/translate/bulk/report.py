@@ -75,21 +75,6 @@ class TranslationReport:
         }
 
 
-def reasons_of(counts: Mapping[str, int], examples: Mapping[str, str]) -> list[str]:
-    """Returns reasons with their counts and an example each, the most frequent first.
-
-    Args:
-        counts: By reason.
-        examples: What was seen of the first of each reason.
-    """
-    ordered = sorted(counts.items(), key=lambda pair: -pair[1])[:_MOST_REASONS]
-    return [
-        f"{count:,} {reason}" + (f" (the first: {seen[:_SHOWN]})" if seen else "")
-        for reason, count in ordered
-        for seen in [examples.get(reason, "").strip()]
-    ]
-
-
 def write_report(folder: Path, report: TranslationReport) -> Path:
     """Writes report.json and report/index.html.
 

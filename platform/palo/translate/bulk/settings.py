@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from palo import languages
+from palo.endpoint.ending import limits_of
 from palo.endpoint.settings import EndpointSettings
 from palo.errors import ConfigError
 from palo.translate.backends.apertium import ApertiumTranslation, ApertiumTranslator
@@ -150,6 +151,14 @@ class TranslateJob:
     def used(self) -> "TranslateJob":
         """Returns the job without the settings of translators that it doesn't use."""
         return replace(self, translator=self.translator.used(), second=self.second.used())
+
+    def limits(self) -> list[str]:
+        """Returns the limits of both translators, as they stand on the command line."""
+        found: list[str] = []
+        for prefix, translator in (("--", self.translator), ("--second.", self.second)):
+            if (endpoint := translator.used().endpoint) is not None:
+                found += limits_of(endpoint, f"{prefix}endpoint")
+        return found
 
     @property
     def needs_ray(self) -> bool:

@@ -7,7 +7,7 @@ from PIL import Image
 from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo.endpoint.settings import EndpointSettings
-from palo.errors import DataError, ImageError
+from palo.errors import ConfigError, DataError, ImageError
 from palo.evaluate.answers.answer_cache import AnswerCache, AnswerSource
 from palo.evaluate.answers.from_files import read_answer_file
 from palo.evaluate.answers.over_http import HttpAnswers, answer_over_http
@@ -164,3 +164,57 @@ def test_logs_of_lmms_eval_are_read_by_the_question_of_their_document(bench, tmp
     several = rows[1] | {"resps": [["a", "b"]]}
     with pytest.raises(DataError, match=r"line 1 .* has not one answer"):
         read_answer_file(lines(tmp_path / "log.jsonl", several), urdu(bench))
+
+
+def test_a_log_with_a_row_for_each_filter_holds_each_answer_once(bench, tmp_path):
+    """What a filter made of an answer is no answer: what the model said is."""
+    rows = [
+        {"doc_id": n, "filter": name, "resps": [[said]], "filtered_resps": [filtered]}
+        for n, said in ((1, "گھر ہے۔"), (2, "یہاں"))
+        for name, filtered in (("none", said), ("first-word", said.split()[0]))
+    ]
+    found = read_answer_file(lines(tmp_path / "log.jsonl", *rows), urdu(bench))
+    assert {key: one.text for key, one in found.answers.items()} == {
+        "ur/1": "گھر ہے۔", "ur/2": "یہاں",
+    }  # fmt: skip
+    assert found.defects == {}
+    rows[1]["resps"] = [["another answer"]]
+    with pytest.raises(DataError, match="for the second time"):
+        read_answer_file(lines(tmp_path / "log.jsonl", *rows), urdu(bench))
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("<think>گھر؟ نہیں۔</think>\n\nیہاں", "یہاں"),
+        ("<think></think>یہاں", "یہاں"),
+        ("It is here.</think>یہاں", "یہاں"),
+        ("◁think▷hm◁/think▷یہاں", "یہاں"),
+        ("<think>It is", ""),
+        ("یہاں <b>", "یہاں <b>"),
+        (" یہاں\n", " یہاں\n"),
+    ],
+)
+def test_reasoning_is_no_part_of_an_answer(completions, bench, tmp_path, said, answer):
+    path = lines(tmp_path / "a.jsonl", {"question_id": 1, "text": said})
+    assert read_answer_file(path, urdu(bench)).answers["ur/1"].text == answer
+    completions.answer = lambda body, number: said
+    found = answer_over_http(bench, "m", server_settings(completions), tmp_path / "kept")
+    assert {one.text for one in found.answers.values()} == {answer}
+
+
+def test_what_a_server_refuses_is_told_and_not_kept(completions, bench, tmp_path):
+    refusal = (400, {"error": {"message": "image too odd"}})
+    completions.answer = lambda body, number: refusal if number == 1 else "here"
+    settings = server_settings(completions, {"in_flight": 1})
+    found = answer_over_http(bench, "m", settings, tmp_path / "kept")
+    assert list(found.unanswered.values()) == ["refused"]
+    assert "image too odd" in found.examples["refused"]
+    completions.answer = lambda body, number: "here"
+    assert answer_over_http(bench, "m", settings, tmp_path / "kept").unanswered == {}
+
+
+def test_a_server_that_refuses_everything_ends_the_run(completions, bench, tmp_path):
+    completions.answer = lambda body, number: (400, {"error": {"message": "no images here"}})
+    with pytest.raises(ConfigError, match="no images here"):
+        answer_over_http(bench, "m", server_settings(completions), tmp_path / "kept")

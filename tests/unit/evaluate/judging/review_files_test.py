@@ -5,6 +5,7 @@ from tests.unit.evaluate.benches.conftest import write_lines
 
 from palo.errors import DataError
 from palo.evaluate.benches.bench import BenchItem
+from palo.evaluate.foreign_rows import CUT_LINE
 from palo.evaluate.judging import review_files
 from palo.evaluate.judging.review_files import read_reviews
 from palo.evaluate.statistics.relative import relative_scores
@@ -101,3 +102,42 @@ def test_a_file_of_another_bench_is_told(write):
 
 def test_reviews_of_nothing_but_failures_have_no_published_score(write):
     assert read_reviews(write(review(0, [-1, -1])), ITEMS).as_published is None
+
+
+def test_a_failed_review_that_was_repeated_counts_once(write):
+    failed = review(0, [-1, -1], content="I can't tell.")
+    stale = review(1, [3, 3], answer2_id="old")
+    path = write(failed, stale, failed, review(0, [8, 4]), review(1, [10, 5]))
+    ids = {str(n): f"a{n}" for n in range(4)}
+    found = read_reviews(path, ITEMS, ids)
+    assert [(one.key, one.candidate) for one in found.scored] == [("ur/0", 4), ("ur/1", 5)]
+    assert found.defects == {review_files.MISSING: 2}
+    # A failure that comes after a sound review changes nothing.
+    assert read_reviews(write(review(0, [8, 4]), failed), ITEMS).scored == found.scored[:1]
+
+
+def test_a_question_whose_every_review_failed_is_counted_once(write):
+    failed = review(0, [-1, -1])
+    found = read_reviews(write(failed, failed, review(1, [8, 4])), ITEMS)
+    assert found.defects == {review_files.UNREADABLE: 1, review_files.MISSING: 2}
+
+
+def test_a_last_line_that_was_cut_off_is_set_aside(write):
+    path = write(review(0, [8, 4]), review(1, [8, 4]))
+    path.write_bytes(path.read_bytes()[:-40])
+    found = read_reviews(path, ITEMS)
+    assert len(found.scored) == 1
+    assert found.defects == {CUT_LINE: 1, review_files.MISSING: 3}
+
+
+def test_the_older_form_of_reviews_is_read(write):
+    old = {"review_id": "r", "question_id": 0, "answer1_id": "x", "metadata": {}}
+    path = write(
+        old | {"text": "8 4\nShorter.", "score": [8, 4]},
+        old | {"question_id": 1, "text": "8, 6\nShorter."},
+        old | {"question_id": 2, "text": "8 6\nShorter.", "score": [6, 8]},
+        old | {"question_id": 3, "text": "Both are good."},
+    )
+    found = read_reviews(path, ITEMS)
+    assert [(one.reference, one.candidate) for one in found.scored] == [(8, 4), (8, 6)]
+    assert found.defects == {review_files.CONTRADICTS: 1, review_files.UNREADABLE: 1}
