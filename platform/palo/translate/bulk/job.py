@@ -13,7 +13,6 @@ from palo import storage
 from palo.endpoint.caller import run_concurrently
 from palo.endpoint.ending import reasons_of
 from palo.errors import DataError
-from palo.text.messages import Turn
 from palo.translate.backends.backend import Backend
 from palo.translate.bulk.client import TranslationClient
 from palo.translate.bulk.ledger import CachedDraft, Ledger
@@ -27,6 +26,7 @@ from palo.translate.checks.run import CheckSettings, run_checks
 from palo.translate.normalizers.normalize import normalize_translation
 from palo.translate.protected_spans.protect import (
     ProtectionSettings,
+    back_translation,
     protect_record,
     restore_text,
 )
@@ -291,23 +291,6 @@ def _require_work(work: TranslationWork, counted: Counted, pairs: int) -> None:
             seen=f"all its conversations are in {', '.join(work.languages)}",
             fix="Name other languages with --to, or the rows' own with --source-language.",
         )
-
-
-def back_translation(request: TranslationRequest, texts: Sequence[str]) -> TranslationRequest:
-    """Returns the request to translate a translation back into the language of its source.
-
-    Args:
-        request: The conversation that was translated.
-        texts: Its translation, turn by turn.
-    """
-    turns = tuple(
-        Turn(turn.role, text, turn.num_images)
-        for turn, text in zip(request.source.turns, texts, strict=True)
-    )
-    translated = dataclasses.replace(
-        request.source, record_id=request.key, language=request.language, turns=turns
-    )
-    return protect_record(translated, request.source.language)
 
 
 def _finished_texts(request: TranslationRequest, draft: CachedDraft) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ placeholder of such a span is its own text. Everything else becomes a placeholde
 Apertium leaves alone and a language model can be told to keep.
 """
 
+import dataclasses
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from palo.data.records import Record
+from palo.text.messages import Turn
 from palo.translate.glossary import Glossary
 from palo.translate.protected_spans.numbers import amounts
 from palo.translate.protected_spans.quantities import unit_behind
@@ -104,6 +106,23 @@ def protect_record(
         first += sum(span.placeholder != span.text for span in protected.spans)
         turns.append(protected)
     return TranslationRequest(source=record, language=language, turns=tuple(turns), attempt=attempt)
+
+
+def back_translation(request: TranslationRequest, texts: Sequence[str]) -> TranslationRequest:
+    """Returns the request to translate a translation back into the language of its source.
+
+    Args:
+        request: The conversation that was translated.
+        texts: Its translation, turn by turn.
+    """
+    turns = tuple(
+        Turn(turn.role, text, turn.num_images)
+        for turn, text in zip(request.source.turns, texts, strict=True)
+    )
+    translated = dataclasses.replace(
+        request.source, record_id=request.key, language=request.language, turns=turns
+    )
+    return protect_record(translated, request.source.language)
 
 
 def restore_text(text: str, spans: Iterable[ProtectedSpan]) -> str:
