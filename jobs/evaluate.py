@@ -23,6 +23,13 @@ def run(recipe: Recipe) -> None:
     scoring.evaluate(recipe)
 
 
+def check(recipe: Recipe) -> None:
+    """Looks for the finished model before Ray is started."""
+    from palo.checkpoint.finished import describe_stage, require_parts
+
+    require_parts(describe_stage(recipe.finetune_folder))
+
+
 def main(arguments: list[str]) -> None:
     """Scores a recipe's run, or models on a bench if the first word is the name of one."""
     from palo.evaluate.benches.bench import bench_sources
@@ -32,7 +39,7 @@ def main(arguments: list[str]) -> None:
         return
     if not arguments or arguments[0] not in RECIPES:
         print(f"benches: {', '.join(bench_sources())}", file=sys.stderr)
-    recipe_job("jobs/evaluate.py", run)(arguments)
+    recipe_job("jobs/evaluate.py", run, check)(arguments)
 
 
 def score_bench(arguments: list[str]) -> None:

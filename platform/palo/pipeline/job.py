@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from palo import storage
 from palo.command import parse_recipe
 from palo.recipes import RECIPES, Recipe
 from palo.recipes.own_data import OwnData, take_own_data, with_own_data
 from palo.session import lasting_path, ray_session
 
 
-def recipe_job(program: str, run: Callable[[Recipe], None]) -> Callable[[list[str]], None]:
+def recipe_job(
+    program: str, run: Callable[[Recipe], None], check: Callable[[Recipe], None] | None = None
+) -> Callable[[list[str]], None]:
     """Returns a job that reads `RECIPE [--field value ...] [--dry-run]` and runs on Ray.
 
     `--data FILE --images FOLDER` trains the finetune stage on data of one's own.
@@ -19,6 +22,8 @@ def recipe_job(program: str, run: Callable[[Recipe], None]) -> Callable[[list[st
         program: The script, as people call it.
         run: Runs the recipe. It imports heavy modules itself, so that a wrong command line is
             reported at once.
+        check: Looks at what the run needs, before Ray is started; by default at what training
+            needs: parts, sources, and a folder that can be written.
     """
 
     def main(arguments: list[str]) -> None:
@@ -32,15 +37,21 @@ def recipe_job(program: str, run: Callable[[Recipe], None]) -> Callable[[list[st
 
             dry_run(recipe)
             return
-        from palo.pipeline.source_checks import check_sources
-
         recipe = replace(recipe, output=lasting_path(recipe.output))
-        check_sources(recipe)
+        (check or _check_training)(recipe)
         print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
         with ray_session():
             run(recipe)
 
     return main
+
+
+def _check_training(recipe: Recipe) -> None:
+    recipe.parts.require()
+    from palo.pipeline.source_checks import check_sources
+
+    check_sources(recipe)
+    storage.ensure_folder(recipe.output)
 
 
 def _own(make: Callable[[], Recipe], own: OwnData) -> Recipe:
