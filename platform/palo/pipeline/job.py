@@ -16,14 +16,16 @@ def recipe_job(
 ) -> Callable[[list[str]], None]:
     """Returns a job that reads `RECIPE [--field value ...] [--dry-run]` and runs on Ray.
 
+    The run folder is the job's own while it runs.
+
     `--data FILE --images FOLDER` trains the finetune stage on data of one's own.
 
     Args:
         program: The script, as people call it.
         run: Runs the recipe. It imports heavy modules itself, so that a wrong command line is
             reported at once.
-        check: Looks at what the run needs, before Ray is started; by default at what training
-            needs: parts, sources, and a folder that can be written.
+        check: Looks at what the run needs, before Ray is started; by default at the parts and
+            sources of a training.
     """
 
     def main(arguments: list[str]) -> None:
@@ -39,9 +41,10 @@ def recipe_job(
             return
         recipe = replace(recipe, output=lasting_path(recipe.output))
         (check or _check_training)(recipe)
-        print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
-        with ray_session():
-            run(recipe)
+        with storage.alone_in(recipe.output):
+            print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
+            with ray_session():
+                run(recipe)
 
     return main
 
@@ -51,7 +54,6 @@ def _check_training(recipe: Recipe) -> None:
     from palo.pipeline.source_checks import check_sources
 
     check_sources(recipe)
-    storage.ensure_folder(recipe.output)
 
 
 def _own(make: Callable[[], Recipe], own: OwnData) -> Recipe:

@@ -21,6 +21,7 @@ from palo.storage.s3_path import S3Path
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.01
+_SHOWN_CHARACTERS = 120
 
 
 def ensure_folder(path: Path) -> Path:
@@ -194,9 +195,23 @@ def _lock(handle: int, folder: Path, until_s: float) -> None:
                 continue
             raise ResourceError(
                 "another process is writing in this folder",
-                seen=folder,
+                seen=f"{folder}{_holder(handle)}",
                 fix="Wait until it is done, or name another folder.",
             ) from None
         except OSError as error:
             _log.warning("%s can't be locked (%s): let only one process write there", folder, error)
         return
+
+
+def _holder(handle: int) -> str:
+    """Names the process that holds a lock on a file, where the kernel tells it."""
+    found = os.fstat(handle)
+    inode = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    try:
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        owners = [line.split()[4] for line in lines if inode in line.split() and "->" not in line]
+        command = Path(f"/proc/{owners[0]}/cmdline").read_bytes() if owners else b""
+    except (OSError, IndexError):  # no Linux, a process that has ended or that may not be seen
+        return ""
+    words = command.decode("utf-8", "replace").replace("\0", " ").strip()
+    return f", held by process {owners[0]} ({words[:_SHOWN_CHARACTERS]})" if words else ""

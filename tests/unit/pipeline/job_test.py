@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from jobs import evaluate, finetune
 
+from palo import storage
 from palo.command import parse_recipe
-from palo.errors import DataError, PaloError
+from palo.errors import DataError, PaloError, ResourceError
 from palo.pipeline import job
 from palo.pipeline.job import recipe_job
 from palo.recipes import RECIPES
@@ -30,6 +31,14 @@ def test_missing_weights_are_told_at_once(recipe, tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_told_at_once(output):
     with pytest.raises(PaloError, match=output):
         recipe_job("jobs/finetune.py", finetune.run)(["nano", "--output", output])
+
+
+def test_a_second_job_in_a_run_folder_is_refused(tmp_path):
+    with (
+        storage.alone_in(tmp_path),
+        pytest.raises(ResourceError, match=f"another process is writing in this .*{os.getpid()}"),
+    ):
+        recipe_job("jobs/finetune.py", finetune.run)(["nano", "--output", str(tmp_path)])
 
 
 def test_a_run_without_a_model_is_not_scored(tmp_path):

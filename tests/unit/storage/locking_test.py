@@ -24,8 +24,10 @@ def test_a_folder_is_kept_until_its_holder_ends(tmp_path):
     command = [sys.executable, "-c", HOLDS, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(ResourceError, match="another process"), storage.alone_in(folder):
+        with pytest.raises(ResourceError) as refused, storage.alone_in(folder):
             pytest.fail("two processes hold one folder")
+        told = f"another process is writing in this folder: {folder}, held by process {holder.pid}"
+        assert str(refused.value).startswith(f"{told} ({sys.executable} -c")
         holder.kill()
     with storage.alone_in(folder):
         assert os.listdir(folder) == []
