@@ -14,12 +14,30 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+class Sigterms:
+    """A handler of SIGTERM that was there before Ray was started.
+
+    Attributes:
+        expected: Whether a test sends one; any other ends the tests.
+        received: How many reached it.
+    """
+
+    def __init__(self):
+        self.expected = False
+        self.received = 0
+
+    def __call__(self, number, frame):
+        if not self.expected:
+            raise KeyboardInterrupt
+        self.received += 1
+
+
 @pytest.fixture(scope="session")
 def sigterms():
-    """Which SIGTERMs reached the handler that was there before Ray was started."""
-    received = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
-    yield received
+    """Makes Python's handler of SIGTERM one that counts."""
+    handler = Sigterms()
+    before = signal.signal(signal.SIGTERM, handler)
+    yield handler
     signal.signal(signal.SIGTERM, before)
 
 
