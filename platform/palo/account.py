@@ -30,8 +30,11 @@ def complete_account() -> None:
 
 
 def cache_folder() -> Path:
-    """Returns the folder for files that can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "palo"
+    """Returns the folder for files that can be made again, in the user's cache if there is one."""
+    home = os.path.expanduser("~")  # Path.home raises where there is none
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache")
+    usable = cache.is_absolute() and is_writable(cache)
+    return (cache if usable else private_folder("cache")) / "palo"
 
 
 def is_writable(folder: Path) -> bool:

@@ -242,7 +242,7 @@ def _is_lasting(error: Exception) -> bool:
 
 def _does_not_start(error: Exception, folder: Path, attempts: int) -> ResourceError:
     fix = (
-        "Check the free space in the folder for temporary files; RAY_TMPDIR names another one."
+        "RAY_TMPDIR names another folder for temporary files: it needs space and a short path."
         if _is_lasting(error)
         else f"Run the same command again when the machine has less to do; logs are in {folder}."
     )

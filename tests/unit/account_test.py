@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from palo.account import is_writable, private_folder
+from palo import account
+from palo.account import cache_folder, is_writable, private_folder
 
 _NOBODY_KNOWN = 45_678
 _PROGRAM = """
@@ -61,6 +62,21 @@ def test_a_folder_that_somebody_else_could_enter_is_not_taken(tmp_path, monkeypa
     own.rmdir()
     own.symlink_to(tmp_path)
     assert private_folder("cache") != own
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"HOME": "/nonexistent"}, {"HOME": "~"}, {"HOME": "/", "XDG_CACHE_HOME": "relative"}],
+)
+def test_without_a_cache_a_private_folder_stands_for_it(monkeypatch, tmp_path, settings):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(account, "is_writable", lambda folder: folder.parent.name == "sound")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder().is_relative_to(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/sound/cache")
+    assert cache_folder() == Path("/sound/cache/palo")
 
 
 def test_what_is_writable(tmp_path):
