@@ -26,7 +26,7 @@ def nano() -> Recipe:
             language_model=BASE / "language_model",
             tokenizer=BASE / "tokenizer",
         ),
-        scenes=SceneCorpusConfig(num_train_scenes=3_000, num_records_per_scene=6),
+        scenes=SceneCorpusConfig(num_train_scenes=3_000, num_records_per_scene=7),
         data=DataSettings(
             captions=_SCENES / "captions.jsonl",
             captions_images=_SCENES,
@@ -39,8 +39,8 @@ def nano() -> Recipe:
         pretrain=StageConfig(
             template="plain",
             trains="projector",
-            optimizer=OptimizerSettings(lr_projector=4e-3, betas=_BETAS, warmup_ratio=0.05),
-            global_batch=48,
+            optimizer=OptimizerSettings(lr_projector=5e-3, betas=_BETAS, warmup_ratio=0.05),
+            global_batch=64,
             token_budget=8192,
             dtype="float32",
             zero=_ZERO,
