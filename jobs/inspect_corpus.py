@@ -1,5 +1,6 @@
-"""Shows what is in a corpus, what was left out, and why.
+"""Shows what is in a corpus, what was left out, and why; or what a source would become.
 
+    python jobs/inspect_corpus.py --source FILE --images FOLDER  before anything is built
     python jobs/inspect_corpus.py CORPUS                        the account, and rows left out
     python jobs/inspect_corpus.py CORPUS --language ur          some samples of a language
     python jobs/inspect_corpus.py CORPUS --sample 17            one sample, by its number
@@ -24,26 +25,37 @@ if TYPE_CHECKING:
     from palo.corpus.report.show import Inspector, Item
 
 
+_USUAL_LANGUAGE = "en"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
-    """Shows what is in a corpus, what was left out, and why.
+    """Shows what is in a corpus, what was left out, and why; or what a source would become.
 
     Attributes:
         corpus: Folder of the corpus, on disk or s3://.
+        source: In place of a corpus, a source: a file, a folder or a pattern.
+        images: Folder or archive of the source's images; that of its files by default.
+        rows: Rows of the source to look at.
         record: Id of a record or sample, `source@place`, or a row's own id in its source.
         sample: Number of a sample.
         shard: A Parquet file of the corpus: of its samples, records or quarantine.
-        language: Show samples of this language only, or rows left out that are in it.
+        language: Show samples of this language only, or rows left out that are in it; with a
+            source the language of rows that name none.
         reason: Export only rows that were left out for this reason; may be given several times.
         count: How many samples, rows, or examples for each reason.
         seed: Decides which samples are shown.
         html: File to write a page to, in place of printing.
         report: Write the corpus's report anew.
         export_quarantine: File to write rows that were left out to, for repair.
-        tokenizer: Where the corpus's tokenizer is now, if not where it was.
+        tokenizer: Where the corpus's tokenizer is now, if not where it was; with a source the one
+            that counts tokens.
     """
 
-    corpus: Positional[str]
+    corpus: Positional[str] = ""
+    source: str | None = None
+    images: str | None = None
+    rows: int = 10_000
     record: str | None = None
     sample: int | None = None
     shard: str | None = None
@@ -58,8 +70,14 @@ class Inspection:
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""
-        if not self.corpus:
-            yield "the folder of the corpus is missing"
+        if not self.corpus and self.source is None:
+            yield "the folder of the corpus is missing; or give --source FILE"
+        if self.corpus and self.source is not None:
+            yield "a corpus and a source can't be shown at once"
+        if self.images is not None and self.source is None:
+            yield "images goes with source"
+        if self.rows < 1:
+            yield f"rows must be at least 1, not {self.rows}"
         if self.language is not None and not languages.known(self.language):
             yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
         if self.count < 1:
@@ -74,8 +92,11 @@ class Inspection:
 
 def main(arguments: list[str]) -> None:
     """Prints what was asked for, or writes it to a file."""
-    wanted = command.override(Inspection(corpus=""), arguments, "jobs/inspect_corpus.py")
+    wanted = command.override(Inspection(), arguments, "jobs/inspect_corpus.py")
     config.check(wanted)
+    if wanted.source is not None:
+        _show_source(wanted, storage.path_of(wanted.source))
+        return
     from palo.corpus.report.show import Inspector
 
     tokenizer = None if wanted.tokenizer is None else storage.path_of(wanted.tokenizer)
@@ -86,6 +107,21 @@ def main(arguments: list[str]) -> None:
         print(f"report: {inspector.write_report(samples=wanted.count, seed=wanted.seed)}")
     else:
         _show(inspector, wanted)
+
+
+def _show_source(wanted: Inspection, path: Path) -> None:
+    from palo.corpus.config import SourceConfig
+    from palo.corpus.report.source_preview import default_images, preview_lines, preview_source
+    from palo.text.tokenizer import load_tokenizer
+
+    images = default_images(path) if wanted.images is None else storage.path_of(wanted.images)
+    source = SourceConfig(
+        name="source", path=path, images=images, language=wanted.language or _USUAL_LANGUAGE
+    )
+    folder = wanted.tokenizer
+    tokenizer = None if folder is None else load_tokenizer(storage.path_of(folder))
+    preview = preview_source(source, tokenizer, most_rows=wanted.rows, count=wanted.count)
+    print("\n".join(preview_lines(preview)))
 
 
 def _export(inspector: "Inspector", wanted: Inspection, target: Path) -> None:

@@ -112,6 +112,8 @@ def record_lines(record: Record) -> Iterator[str]:
     yield visible(f"{record.record_id}  {record.language}")
     if record.image is not None:
         yield f"{_INDENT}image {visible(record.image)}"
+    if record.system is not None:
+        yield f"{_INDENT}system: {_cut(record.system)}"
     for turn in record.turns:
         yield f"{_INDENT}{turn.role}: {_cut(turn.text)}"
 
