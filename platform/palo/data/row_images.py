@@ -47,7 +47,7 @@ _ONE_MORE = re.compile(
 )
 
 
-class ImageRules(Protocol):
+class RowImageRules(Protocol):
     """What the rows of a source may name as images."""
 
     @property
@@ -62,7 +62,10 @@ class ImageRules(Protocol):
 
 
 def image_of(
-    row: Mapping[str, object], named: Sequence[object], rules: ImageRules, besides: Container[str]
+    row: Mapping[str, object],
+    named: Sequence[object],
+    rules: RowImageRules,
+    besides: Container[str],
 ) -> str | None:
     """Returns the path of a row's image; None if there is no sign of one.
 
@@ -170,7 +173,7 @@ def _is_image(value: object) -> bool:
     )
 
 
-def _usable(path: str, rules: ImageRules) -> str:
+def _usable(path: str, rules: RowImageRules) -> str:
     if isinstance(path, ImagePath):
         return str(path)
     if path.startswith("data:"):
@@ -217,7 +220,7 @@ def _is_plain(path: str) -> bool:
     return ends and not any(mark in path for mark in ("//", "/.", "?"))
 
 
-def _is_allowed_uri(path: str, rules: ImageRules) -> bool:
+def _is_allowed_uri(path: str, rules: RowImageRules) -> bool:
     try:
         host = host_of(path)
     except ValueError:

@@ -1,6 +1,7 @@
 """A corpus's account as the sections of a page."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -167,6 +168,8 @@ def lengths(manifest: Manifest) -> Markup:
     limit = limits.get("max_text_tokens")
     low = _low({count.language: 1 for count in manifest.languages})
     size = max((len(count.lengths) for count in manifest.languages), default=0)
+    # The limit must lie within the chart, or its line would stand where another length is.
+    size = max(size, math.ceil((limit or 0) / LENGTH_STEP))
     shapes = [
         _shape(count, size, limit, is_low=count.language in low)
         for count in manifest.languages
@@ -218,7 +221,7 @@ def _shape(
     name = languages.get(count.language).name if languages.known(count.language) else ""
     most = max(values, default=0) or 1
     width = _WIDTH / max(1, len(values))
-    share_of_limit = min((limit or 0) / (LENGTH_STEP * max(1, len(values))), 1)
+    share_of_limit = (limit or 0) / (LENGTH_STEP * max(1, len(values)))
     return {
         "language": count.language,
         "title": (
