@@ -28,6 +28,7 @@ from palo.observability.logs import start_logging
 from palo.observability.metrics import CANCELLED, OK
 from palo.serve.image_encoder import ImageEncoder
 from palo.serve.loading import load_engine
+from palo.serve.outbox import Outbox, message_pause_s
 from palo.serve.protocol.generate import (
     Delta,
     GenerateRequest,
@@ -70,6 +71,7 @@ class ModelReplica:
         torch.set_num_threads(settings.num_threads)
         self._name = sources[0].name
         self._replica = secrets.token_hex(4)
+        self._num_streams = 0
         self._loaded, self._engine = load_engine(sources, settings.engine, settings.backend)
         self._encoder = ImageEncoder(
             self._loaded.model,
@@ -90,26 +92,20 @@ class ModelReplica:
             New events: `Started` first, then `Delta`s, and `ReplicaReport` last. `APIError` ends
             the answers.
         """
-        loop = asyncio.get_running_loop()
-        outputs: asyncio.Queue[tuple[int, Output]] = asyncio.Queue()
+        outbox = Outbox(lambda: message_pause_s(self._num_streams, os.cpu_count() or 1))
         numbers: list[int] = []
         outcome = _OutcomeLog(request, self._replica)
-
-        def pass_on(choice: int, output: Output) -> None:
-            loop.call_soon_threadsafe(outputs.put_nowait, (choice, output))
-
+        self._num_streams += 1
         try:
             engine_requests = await self._engine_requests(request)
             for choice, engine_request in engine_requests.items():
-                numbers.append(self._engine.submit(engine_request, partial(pass_on, choice)))
+                numbers.append(self._engine.submit(engine_request, partial(outbox.put, choice)))
             version = self._loaded.served_models[request.model].version
             prompt_tokens = self._prompt_tokens(next(iter(engine_requests.values())))
             yield [Started(version=version, prompt_tokens=prompt_tokens)]
             num_left = len(numbers)
             while num_left:
-                ready = [await outputs.get()]
-                while not outputs.empty():
-                    ready.append(outputs.get_nowait())
+                ready = await outbox.take()
                 num_left -= sum(output.finish is not None for _, output in ready)
                 events = self._events(request, ready)
                 outcome.observe(events)
@@ -123,6 +119,8 @@ class ModelReplica:
         finally:
             for number in numbers:
                 self._engine.cancel(number)
+            outbox.close()
+            self._num_streams -= 1
             outcome.write()
 
     def stats(self) -> EngineStats:

@@ -217,11 +217,11 @@ def test_several_models_on_one_replica(adapted_stages, ask):
 
 
 class Lossy:
-    """Calls a replica as Ray Serve does, and loses the first calls after some messages each.
+    """Calls a replica as Ray Serve does, and loses the first calls after some tokens each.
 
     Args:
         replica: The replica.
-        lives: Messages of each call that is lost.
+        lives: Tokens of each call that is lost; below 0 it doesn't even start.
     """
 
     def __init__(self, replica, *lives):
@@ -229,21 +229,26 @@ class Lossy:
 
     def __call__(self, request):
         self.asked.append(request)
-        lives = self.lives.pop(0) if self.lives else None
+        lives = self.lives.pop(0) if self.lives else 1000
         return LossyCall(self.replica.generate(request), lives)
 
 
 class LossyCall:
     def __init__(self, messages, lives):
-        self.messages, self.lives = messages, lives
+        self.messages, self.lives, self.is_lost = messages, lives, lives < 0
 
     async def __anext__(self):
-        if self.lives == 0:
+        if self.is_lost:
             await self.messages.aclose()
             raise ActorDiedError
-        if self.lives is not None:
-            self.lives -= 1
-        return await anext(self.messages)
+        said = []
+        for event in await anext(self.messages):
+            if isinstance(event, Delta) and not self.lives:
+                self.is_lost = True
+                return said
+            self.lives -= isinstance(event, Delta)
+            said.append(event)
+        return said
 
     def cancel(self):
         self.closing = asyncio.ensure_future(self.messages.aclose())
@@ -257,7 +262,7 @@ def events_of(call, asked):
     return asyncio.run(collect())
 
 
-@pytest.mark.parametrize("lives", [(0,), (1,), (4,), (2, 3), (3, 0, 5)])
+@pytest.mark.parametrize("lives", [(-1,), (0,), (5,), (2, 3), (3, -1, 0, 4)])
 @pytest.mark.parametrize(
     "sampling", [{}, {"temperature": 1.5, "seed": 4}, {"num_logprobs": 1, "repetition_penalty": 2}]
 )
