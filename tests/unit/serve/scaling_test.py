@@ -5,7 +5,11 @@ from types import SimpleNamespace
 import pytest
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
+from palo import config
+from palo.errors import ConfigError
+from palo.serve.application import _autoscaling
 from palo.serve.scaling import WithSpares
+from palo.serve.settings import ModelSource, ScaleSettings, ServeSettings
 
 
 def context(num_requests):
@@ -28,3 +32,19 @@ def test_the_policy_travels_to_ray_serves_controller():
         policy_function="palo.serve.scaling:WithSpares", policy_kwargs={"num_spares": 1}
     )
     assert policy.get_policy()(**policy.policy_kwargs)(context(9)) == (3, {})
+
+
+@pytest.mark.parametrize(("num_spares", "most"), [(0, 3), (2, 5)])
+def test_spares_come_on_top_of_the_most_replicas(tmp_path, num_spares, most):
+    settings = ServeSettings(
+        models=(ModelSource(name="palo", folder=tmp_path),),
+        scale=ScaleSettings(min_replicas=1, max_replicas=3, num_spares=num_spares),
+    )
+    autoscaling = _autoscaling(settings)
+    assert (autoscaling.min_replicas, autoscaling.max_replicas) == (1, most)
+    assert autoscaling.policy.is_default_policy_function() == (num_spares == 0)
+
+
+def test_spares_are_never_fewer_than_none():
+    with pytest.raises(ConfigError, match="num_spares is -1"):
+        config.check(ScaleSettings(num_spares=-1))
