@@ -1,9 +1,10 @@
 """The number of replicas that a load gets, as Ray Serve computes it."""
 
-from types import SimpleNamespace
-
 import pytest
-from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
+from ray.serve._private.autoscaling_state import _resolve_policy_callable
+from ray.serve._private.common import DeploymentID
+from ray.serve.autoscaling_policy import _apply_autoscaling_config
+from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 
 from palo import config
 from palo.errors import ConfigError
@@ -12,10 +13,27 @@ from palo.serve.scaling import WithSpares
 from palo.serve.settings import ModelSource, ScaleSettings, ServeSettings
 
 
-def context(num_requests):
-    config = AutoscalingConfig(min_replicas=1, max_replicas=9, target_ongoing_requests=8)
-    return SimpleNamespace(
-        config=config, total_num_requests=num_requests, capacity_adjusted_min_replicas=1
+def context(num_requests, **config):
+    """What Ray Serve tells a policy of a deployment with one replica."""
+    sizes = {"min_replicas": 1, "max_replicas": 9, "target_ongoing_requests": 8}
+    return AutoscalingContext(
+        deployment_id=DeploymentID("model-palo", "palo"),
+        deployment_name="model-palo",
+        app_name="palo",
+        current_num_replicas=1,
+        target_num_replicas=1,
+        running_replicas=[],
+        total_num_requests=num_requests,
+        total_queued_requests=0,
+        aggregated_metrics={},
+        raw_metrics={},
+        capacity_adjusted_min_replicas=1,
+        capacity_adjusted_max_replicas=9,
+        policy_state={},
+        last_scale_up_time=None,
+        last_scale_down_time=None,
+        current_time=0.0,
+        config=AutoscalingConfig(**sizes | config),
     )
 
 
@@ -31,7 +49,9 @@ def test_the_policy_travels_to_ray_serves_controller():
     policy = AutoscalingPolicy(
         policy_function="palo.serve.scaling:WithSpares", policy_kwargs={"num_spares": 1}
     )
-    assert policy.get_policy()(**policy.policy_kwargs)(context(9)) == (3, {})
+    received = _apply_autoscaling_config(_resolve_policy_callable(policy))
+    assert received(context(9, upscale_delay_s=0))[0] == 3
+    assert received(context(9))[0] == 1, "spares come after the delay, beside no first question"
 
 
 @pytest.mark.parametrize(("num_spares", "most"), [(0, 3), (2, 5)])
