@@ -68,7 +68,7 @@ class RequestPreparer:
         room = self.max_context - len(ids)
         if room < 1 + len(request.begun_ids):
             raise DataError(
-                "a conversation is too long for the model",
+                "the prompt is too long for the model",
                 seen=f"{len(ids)} tokens",
                 fix=f"It takes {self.max_context} with the answer.",
             )

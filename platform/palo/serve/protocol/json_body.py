@@ -63,13 +63,15 @@ def invalid(fact: str, seen: object = "", param: str | None = None, fix: str = "
 def too_long(fact: str, seen: int, param: str) -> APIError:
     """Returns the error by which clients know that they must shorten a conversation.
 
+    Some look at the code, others (LangChain, LiteLLM) for these words in the message.
+
     Args:
-        fact: What is too long.
+        fact: The bound that it exceeds.
         seen: Its length.
         param: Path of its field.
     """
     return APIError(
-        fact,
+        f"the prompt is too long, {fact}",
         seen=seen,
         fix="Leave out the oldest turns.",
         param=param,

@@ -65,7 +65,7 @@ def separate_large_images(body: bytes | bytearray, max_text_bytes: int) -> Separ
         copied = place = end
     if num_bytes + len(body) - copied > max_text_bytes:
         raise APIError(
-            "the request has too much text",
+            "the prompt is too long",
             fix=f"Send at most {max_text_bytes} bytes of JSON beside images in base64.",
             code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED,
         )

@@ -119,6 +119,7 @@ def test_text_that_is_no_unicode_is_called_so():
 def test_a_conversation_that_is_too_long_has_the_code_that_makes_clients_shorten_it(messages, told):
     refusal = refused(code=APIErrorCode.CONTEXT_LENGTH_EXCEEDED, messages=messages)
     assert told in refusal.message
+    assert "prompt is too long" in refusal.message  # some clients look for these words
     assert refusal.param == "messages"
 
 
