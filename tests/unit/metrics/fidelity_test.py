@@ -24,6 +24,16 @@ _FEW = 4
         ("দুই", "bn", ("bn", "right")),
         ("`print(1)`", "ja", (None, "unsure")),
         ("これは Mona Lisa です", "ja", ("ja", "right")),
+        # Short answers in letters that two languages write are no mistake.
+        ("自転車", "ja", (None, "unsure")),
+        ("東京 2020", "ja", (None, "unsure")),
+        ("红色的自行车", "ja", ("zh", "wrong")),
+        ("中国国家自然科学基金提供资金支持", "ja", ("zh", "wrong")),
+        ("自転車", "zh", ("zh", "right")),
+        ("سرخ", "ur", (None, "unsure")),
+        ("دو درخت", "ur", (None, "unsure")),
+        ("دراجة حمراء", "ur", ("ar", "wrong")),
+        ("سرخ", "ar", ("ar", "right")),
     ],
 )
 def test_an_answer_is_in_a_language(answer, expected, found):

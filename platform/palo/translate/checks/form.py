@@ -30,6 +30,7 @@ _WITH_OTHER_SENTENCES = 0.55
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"'”’»)]|$)|[。！？۔؟।॥]")
 _SENTENCE_MARK = re.compile("[.,;:!?،؛؟۔।。，、；：！？…—–«»“”「」]")
 _SEVERAL_MARKS = 2
+_QUOTED_SPEECH = re.compile(r"[:;]\s|[\"“«]")
 _SHORTER, _MUCH_SHORTER = 0.0, -1.5
 
 
@@ -201,12 +202,17 @@ def ending(case: CheckCase) -> Iterator[CheckResult]:
         if before not in _ENDS:
             continue
         asks = not _QUESTIONS.isdisjoint(side.words)
-        if before in _QUESTIONS and not asks:
+        if before in _QUESTIONS and not asks and _QUOTED_SPEECH.search(side.source):
+            # What somebody asks may be told: he asked whether it was red.
+            yield CheckResult(check="ending", turn=side.number, doubt=0.4)
+        elif before in _QUESTIONS and not asks:
             yield fault(
                 "ending", side, "The source ends in a question, the translation has none.", 0.8
             )
         elif after in _QUESTIONS and _QUESTIONS.isdisjoint(side.source):
             yield CheckResult(check="ending", turn=side.number, doubt=0.4)
+        elif _trails_off(side.words) and not _trails_off(side.source):
+            yield fault("ending", side, "The translation breaks off in an ellipsis.", 0.8)
         elif after not in _ENDS:
             if _lost_marks(case, side):
                 yield fault("ending", side, "The translation has lost its punctuation.", 0.8)
@@ -223,6 +229,10 @@ def ending(case: CheckCase) -> Iterator[CheckResult]:
 
 def _num_sentences(text: str) -> int:
     return sum(1 for part in _SENTENCE_END.split(text) if any(map(str.isalnum, part)))
+
+
+def _trails_off(text: str) -> bool:
+    return text.rstrip(_CLOSERS).endswith(("…", "..."))
 
 
 def _lost_marks(case: CheckCase, side: Side) -> bool:

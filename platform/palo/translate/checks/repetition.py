@@ -82,7 +82,7 @@ def _runs(side: Side, *, is_spaceless: bool) -> str:
     tokens: Sequence[str] = side.words if is_spaceless else side.words.split()
     tokens, source = tokens[:_MOST_TOKENS], side.source.split()[:_MOST_TOKENS]
     repeated, num = _repeated(tokens, size)
-    stutter = 0 if is_spaceless else _stutter(tokens)
+    stutter = _stutter(side.words.split()[:_MOST_TOKENS] if is_spaceless else tokens)
     few = _FEW_CHARACTERS if is_spaceless else _FEW_WORDS
     if num > max(few, _repeated(source, _WORDS)[1] * 2):
         return repeated

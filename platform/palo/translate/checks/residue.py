@@ -11,27 +11,29 @@ from functools import cache
 from itertools import islice
 
 from palo.text.language_of import letters_by_script
-from palo.translate.checks.case import CheckCase, fault
+from palo.translate.checks.case import CheckCase, Side, fault
 from palo.translate.language_profiles.profile import language_profile
 from palo.translate.translated import CheckResult
 
 # Emoji, arrows, boxes and mathematical brackets; letters of tokenizers; Unicode's special
 # characters, U+FFFD among them; marks of direction that hide others; control characters.
 _SIGNS = re.compile(
-    r"&#?\w{1,10};|~~|[<>{}\[\]【】〔〕\\`|^*_#=@Ġ"
+    r"~~|[<>{}\[\]【】〔〕\\`|^*_#=@Ġ"
     "\u2190-\u21ff\u2300-\u23ff\u2500-\u27ff\u2900-\u2bff\U0001f000-\U0001faff\ufe0f\ue000-\uf8ff"
-    "\ufff0-\uffff\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\x7f-\x9f]",
-    re.ASCII,
+    "\ufff0-\uffff\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+# Clean-up resolves some of them, and sets spaces within the others.
+_ENTITY = re.compile(r"&(#?\w{1,10});", re.ASCII)
 _SAME = str.maketrans("【】〔〕", "[][]")
 _AROUND = 20
 _TOKENS = re.compile(r"</?[^<>\s]{1,30}>?|\[/?[^\[\]\s]{1,30}\]|&#?\w{1,10};|\\u?\w{0,4}")
 _ADDRESS = re.compile(r"https?://|www\.", re.IGNORECASE)
 _ROLES = (
     "user", "assistant", "human", "gpt", "chatgpt", "system", "bot", "ai", "model", "q", "a",
-    "question", "answer", "input", "output", "response", "translation", "translated",
+    "question", "answer", "chatbot", "input", "output", "response", "translation", "translated",
     "translated text", "text", "source", "target", "turn",
 )  # fmt: skip
+_AI = "(?:ai|ia|ии)"
 # Whatever page a text's UTF-8 was read in, its runs are no words, and become words once reversed.
 _PAGES = ("latin-1", "cp1251", "cp1256")
 _HAN_PAGES = ("gbk", "cp932")
@@ -66,6 +68,8 @@ def residue(case: CheckCase) -> Iterator[CheckResult]:
         source = turn.text
         if found := _sign(side.text, source):
             yield fault("residue", side, f"The source has no {found}.", 1.0)
+        elif (entity := _entity(side)) and entity not in source:
+            yield fault("residue", side, f'The source has no "{entity};".', 1.0)
         elif (run := _misread(side.draft, case.scripts)) and run not in source:
             reason = f"The letters {run!r} are UTF-8 that was read in another encoding."
             yield fault("residue", side, reason, 1.0)
@@ -87,7 +91,15 @@ def _sign(text: str, source: str) -> str:
     for token in _TOKENS.findall(text):
         if token[0] == sign and len(token) > 1 and token not in source:
             return f'"{token}"'
-    return f'"{sign}"' if sign.isprintable() else f"character U+{ord(sign[0]):04X}"
+    if sign.isascii() and sign.isprintable():
+        return f'"{sign}"'
+    return f'"{sign}" (U+{ord(sign):04X})' if sign.isprintable() else f"U+{ord(sign):04X}"
+
+
+def _entity(side: Side) -> str:
+    """Returns an entity of HTML that clean-up has left, without its semicolon; "" for none."""
+    found = (f"&{match[1]}" for match in _ENTITY.finditer(side.draft))
+    return next((entity for entity in found if entity in side.text), "")
 
 
 @cache
@@ -96,7 +108,7 @@ def _roles(language: str) -> re.Pattern[str]:
     names = {*_ROLES, *language_profile(language).roles, *language_profile("en").roles}
     longest_first = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     return re.compile(
-        rf"(?:^|[\n.!?。！？۔।؟>])[\s*#\"(\[]{{0,3}}(?:{longest_first})(?:\s?\d{{1,3}})?[\s*]{{0,2}}[:：]",
+        rf"(?:^|[\n.!?。！？۔।؟>])[\s*#\"(\[]{{0,3}}(?:{_AI}[\s-]?)?(?:{longest_first})(?:\s{_AI})?(?:\s?\d{{1,3}})?[\s*]{{0,2}}[:：]",
         re.IGNORECASE,
     )
 

@@ -12,6 +12,7 @@ from palo.translate.language_profiles.profile import language_profile
 from palo.translate.translated import CheckResult, Decision
 
 # Two alphabets whose letters look alike meet within a word only by mistake.
+_FEWEST_OTHER_LETTERS = 3
 _LATIN_IN_WORD = re.compile("[\u0370-\u04ff][A-Za-z]|[A-Za-z][\u0370-\u04ff]")
 _LATIN_WORD = re.compile(r"[A-Za-z]+")
 _LATIN_WORD_ALONE = re.compile(r"(?<![A-Za-z])(?<![A-Za-z] )[A-Za-z]++(?! [A-Za-z])")
@@ -54,15 +55,28 @@ def script(case: CheckCase) -> Iterator[CheckResult]:
     wanted = case.language.script
     own = {*case.scripts, "Latn"}
     source = scripts_of(case.source_language)
+    others = frozenset(case.profile.other_letters)
     for side in case.sides:
         foreign = _foreign(side, own, source)
         if sum(foreign.values()) > case.limits.foreign_letters:
             names = ", ".join(foreign)
             reason = f"This turn has letters of a foreign script ({names})."
             yield fault("script", side, reason, 0.9)
+        elif others and (letters := _other_letters(side, others)):
+            reason = f"{case.language.name} doesn't write the letters {letters}."
+            yield fault("script", side, reason, 0.9)
         elif wanted in ("Cyrl", "Latn") and (mixed := _LATIN_IN_WORD.search(side.words)):
             reason = f"A word mixes letters of two alphabets near {mixed[0]!r}."
             yield fault("script", side, reason, 0.9)
+
+
+def _other_letters(side: Side, others: frozenset[str]) -> str:
+    """Returns letters of another language of the script, "" for few: those of a name."""
+    if others.isdisjoint(side.draft):
+        return ""
+    known = set(side.source)
+    found = [letter for letter in side.draft if letter in others and letter not in known]
+    return " ".join(dict.fromkeys(found)) if len(found) >= _FEWEST_OTHER_LETTERS else ""
 
 
 def _foreign(side: Side, own: set[str], source: tuple[str, ...]) -> dict[str, int]:

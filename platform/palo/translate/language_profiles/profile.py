@@ -12,6 +12,7 @@ A file may have these entries:
     roles = ["assistant"]             # roles of a conversation, which begin no turn
     foreign_shapes = ["th", "ing$"]   # regular expressions for spellings that its words don't have
     loanwords = ["parking"]           # its words that have such a spelling all the same
+    other_letters = "ß"               # letters of its script that its words don't have
     decimal = "."                     # its decimal mark, if a comma never is one, or the other way
     [magnitudes]                      # words that multiply the number before them
     million = 6                       # by ten to this power; "million*" for all such words
@@ -45,6 +46,7 @@ class LanguageProfile:
         roles: Names of the roles of a conversation, in small letters.
         foreign_shapes: Regular expressions for spellings that its own words don't have.
         loanwords: Words of the language that have such a spelling all the same.
+        other_letters: Letters of its script that its words don't have; names may.
         decimal: Its decimal mark, if thousands never have it; empty if both marks may be both.
         magnitudes: Powers of ten by the words that multiply the number before them.
         numbers: Numbers by the words for them.
@@ -61,6 +63,7 @@ class LanguageProfile:
     roles: tuple[str, ...] = ()
     foreign_shapes: tuple[str, ...] = ()
     loanwords: tuple[str, ...] = ()
+    other_letters: str = ""
     decimal: str = ""
     magnitudes: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)

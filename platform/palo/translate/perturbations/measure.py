@@ -14,6 +14,7 @@ from palo.translate.perturbations import (
     encoding,
     figures,
     form,
+    leaks,
     letters,
     repeats,
     residue,
@@ -29,7 +30,7 @@ from palo.translate.translated import CheckResult, Decision, decide
 
 KINDS: Mapping[str, Perturbation] = {
     perturbation.__name__: perturbation
-    for module in (content, form, residue, encoding, letters, repeats, figures)
+    for module in (content, form, residue, encoding, letters, repeats, leaks, figures)
     for perturbation in module.KINDS
 }
 """Perturbations by name."""
@@ -114,6 +115,7 @@ def measure(
     source: str = "en",
     seed: int = 0,
     settings: CheckSettings | None = None,
+    faulty: frozenset[int] = frozenset(),
 ) -> CheckRates:
     """Measures the checks on parallel sentences.
 
@@ -124,6 +126,8 @@ def measure(
         source: ISO 639-1 code of the source language.
         seed: Perturbation of every draw.
         settings: The checks' settings.
+        faulty: Numbers of rows whose translation into the language is known to be wrong; they
+            don't count among the correct ones.
     """
     settings = settings or CheckSettings()
     plain = _judged(plain_samples(rows, language, source), settings)
@@ -140,12 +144,13 @@ def measure(
         (one.number, result.turn or 0): _example(one.sample, result)
         for one in plain
         for result in one.faults
+        if one.number + (result.turn or 0) not in faulty
     }
     seen = {(one.number, result.turn or 0, result.check) for one in plain for result in one.faults}
     in_figures = [one for one in figured if any(result.turn for result in one.faults)]
     return CheckRates(
         caught=caught,
-        refused=RateWithInterval(count=len(refused), total=2 * len(plain)),
+        refused=RateWithInterval(count=len(refused), total=2 * len(plain) - len(faulty)),
         figures_refused=RateWithInterval(count=len(in_figures), total=len(figured)),
         by_check=Counter(check for _, _, check in seen),
         examples=(

@@ -93,7 +93,13 @@ class Quantity:
         mine, its = (_SIZES.get(_DISTANCES.get(one.unit, one.unit)) for one in (self, other))
         if mine is None or its is None or mine[0] != its[0] or self.unit == other.unit:
             return False
-        return any(_is_rounded(a * mine[1], b * its[1], its[1]) for a, b in pairs)
+        # 120 km for 120 km/h is no conversion: something of the unit is lost.
+        speed_lost = (
+            _DISTANCES.get(self.unit) == other.unit or _DISTANCES.get(other.unit) == self.unit
+        )
+        return not speed_lost and any(
+            _is_rounded(a * mine[1], b * its[1], its[1]) for a, b in pairs
+        )
 
 
 def _is_rounded(size: float, other: float, unit: float) -> bool:

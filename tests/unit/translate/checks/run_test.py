@@ -5,6 +5,7 @@ import pytest
 from palo.text.messages import Turn
 from palo.translate.checks.case import CheckLimits, Evidence
 from palo.translate.checks.run import CHECKS, CheckSettings, run_checks
+from palo.translate.normalizers.normalize import normalize_translation
 from palo.translate.protected_spans.protect import protect_record
 from palo.translate.request import MOST_SPANS
 from palo.translate.translated import Decision, decide
@@ -49,6 +50,18 @@ def test_gates_that_need_evidence_speak_where_there_is_some(make_request):
         ((_GOOD[0], "I'm sorry, but I can't translate this."), "refusal"),
         ((_GOOD[0], f"{_GOOD[1]}\n\nIl est beau."), "layout"),
         ((_GOOD[0], "Il monte 2 chevaux (près d’une rivière."), "layout"),
+        ((_GOOD[0], "Il monte 2 chevaux )près( d’une rivière."), "layout"),
+        ((_GOOD[0], "Il monte 2 chevaux « près d’une rivière."), "layout"),
+        ((_GOOD[0], "IL MONTE 2 CHEVAUX PRÈS D’UNE RIVIÈRE."), "layout"),
+        ((_GOOD[0], "I l m o n t e 2 c h e v a u x."), "layout"),
+        ((_GOOD[0], "Ilmonte2chevauxprèsd’unerivière."), "layout"),
+        ((_GOOD[0], ".erèivir enu’d sèrp xuavehc 2 etnom lI"), "layout"),
+        ((_GOOD[0], "Il monte 2 chevаux près d’une rivière."), "script"),
+        ((_GOOD[0], "Él monta 2 caballos cerca del río más próximo, según señaló."), "script"),
+        ((_GOOD[0], "Il monte 2 chevaux près d’une…"), "ending"),
+        ((_GOOD[0], f"({_GOOD[1]})"), "chatter"),
+        ((_GOOD[0], f"‘{_GOOD[1]}’."), "chatter"),
+        ((_GOOD[0], f"{_GOOD[1]} <image>"), "residue"),
     ],
 )  # fmt: skip
 def test_each_gate_says_what_it_is_for(make_request, texts, check):
@@ -103,6 +116,22 @@ def test_gates_are_adjustable_by_language(make_request):
         "turns",
         "protected_spans",
     ]
+
+
+def test_opening_marks_stand_before_their_words(make_request):
+    request = make_request("Is it red?", language="es")
+    assert not _against(run_checks(request, ("¿Es rojo?",)))
+    assert "layout" in _against(run_checks(request, ("Es rojo¿?",)))
+    assert "layout" in _against(run_checks(request, ("¿Es rojo?¿",)))
+
+
+def test_a_language_is_judged_before_its_letters_are_changed(make_request):
+    """Regression: clean-up gave Arabic the letters that identify Urdu."""
+    request = make_request("There is a large brown dog near the old house.", language="ur")
+    draft = "هناك كلب بني كبير بالقرب من البيت القديم في هذه الصورة."
+    text = normalize_translation(draft, "ur")
+    assert text != draft
+    assert "language" in _against(run_checks(request, (text,), drafts=(draft,)))
 
 
 def test_settings_tell_their_faults():
