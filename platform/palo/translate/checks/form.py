@@ -11,6 +11,7 @@ from palo.translate.translated import CheckResult, Decision
 _ITEM = re.compile(r"^[^\S\n]*+(?:[-*•]|\d+[.)]|[(（]\d+[)）])\s", re.MULTILINE)
 _BRACKET_PAIRS = (("(（", ")）"), ("[", "]"))
 _ENDS = frozenset(".!?…。！？؟۔।॥:：;；")
+_COMMAS = frozenset(",،、，")
 _QUESTIONS = frozenset("?？؟")
 _QUOTES = "\"'“”‘’„»」』"
 # An apostrophe within a word is no quotation mark.
@@ -30,7 +31,6 @@ _WITH_OTHER_SENTENCES = 0.55
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"'”’»)]|$)|[。！？۔؟।॥]")
 _SENTENCE_MARK = re.compile("[.,;:!?،؛؟۔।。，、；：！？…—–«»“”「」]")
 _SEVERAL_MARKS = 2
-_QUOTED_SPEECH = re.compile(r"[:;]\s|[\"“«]")
 _SHORTER, _MUCH_SHORTER = 0.0, -1.5
 
 
@@ -202,10 +202,7 @@ def ending(case: CheckCase) -> Iterator[CheckResult]:
         if before not in _ENDS:
             continue
         asks = not _QUESTIONS.isdisjoint(side.words)
-        if before in _QUESTIONS and not asks and _QUOTED_SPEECH.search(side.source):
-            # What somebody asks may be told: he asked whether it was red.
-            yield CheckResult(check="ending", turn=side.number, doubt=0.4)
-        elif before in _QUESTIONS and not asks:
+        if before in _QUESTIONS and not asks:
             yield fault(
                 "ending", side, "The source ends in a question, the translation has none.", 0.8
             )
@@ -213,6 +210,8 @@ def ending(case: CheckCase) -> Iterator[CheckResult]:
             yield CheckResult(check="ending", turn=side.number, doubt=0.4)
         elif _trails_off(side.words) and not _trails_off(side.source):
             yield fault("ending", side, "The translation breaks off in an ellipsis.", 0.8)
+        elif after in _COMMAS and before not in _COMMAS:
+            yield fault("ending", side, "The translation breaks off at a comma.", 0.8)
         elif after not in _ENDS:
             if _lost_marks(case, side):
                 yield fault("ending", side, "The translation has lost its punctuation.", 0.8)

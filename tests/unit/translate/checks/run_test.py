@@ -59,6 +59,7 @@ def test_gates_that_need_evidence_speak_where_there_is_some(make_request):
         ((_GOOD[0], "Il monte 2 chevаux près d’une rivière."), "script"),
         ((_GOOD[0], "Él monta 2 caballos cerca del río más próximo, según señaló."), "script"),
         ((_GOOD[0], "Il monte 2 chevaux près d’une…"), "ending"),
+        ((_GOOD[0], "Il monte 2 chevaux près d’une rivière,"), "ending"),
         ((_GOOD[0], f"({_GOOD[1]})"), "chatter"),
         ((_GOOD[0], f"‘{_GOOD[1]}’."), "chatter"),
         ((_GOOD[0], f"{_GOOD[1]} <image>"), "residue"),
