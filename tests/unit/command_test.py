@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from palo.command import override, parse_recipe, run_job
-from palo.errors import ConfigError, DataError, StorageError
+from palo.errors import ConfigError, DataError, IncompleteError, StorageError
 from palo.model.lora import LoraSettings
 from palo.recipes import RECIPES
 from palo.storage import S3Path
@@ -98,6 +98,14 @@ def test_an_error_of_ours_is_one_line_and_code_2(capsys):
         raise DataError("the file is empty", seen="x.json", fix="Give another.")
 
     assert ended(main, capsys) == (2, "error: the file is empty: x.json. Give another.\n")
+
+
+def test_what_the_same_command_goes_on_with_is_one_line_and_code_3(capsys):
+    def main(arguments):
+        raise IncompleteError("2 questions got no answer", seen="2 timeout", fix="Run it again.")
+
+    line = "incomplete: 2 questions got no answer: 2 timeout. Run it again.\n"
+    assert ended(main, capsys) == (3, line)
 
 
 def test_a_stop_is_one_line_and_code_130(capsys):

@@ -29,7 +29,8 @@ async def run(role: Role, victim: Victim, seconds: float, concurrency: int) -> d
     """Attacks, several requests at once; returns how often which status came, by attack."""
     outcomes: dict[str, Counter[str]] = {}
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(timeout=_TIMEOUT_S, limits=limits) as client:
+    # The victim is on this machine: a proxy of the environment is not attacked.
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S, limits=limits, trust_env=False) as client:
         attacks = await attacks_of(role, victim, client)
         turns = cycle(attacks.items())
         until = time.monotonic() + seconds

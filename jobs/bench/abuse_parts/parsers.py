@@ -97,6 +97,8 @@ PARSERS = (
     Parser("server's reply", wire_parts.servers_reply),
     Parser("server's stream", wire_parts.servers_stream),
     Parser("server's error", wire_parts.servers_error),
+    Parser("refusal of a server", wire_parts.refusal),
+    Parser("answer behind reasoning", calling("palo.endpoint.reply_text:without_thinking")),
     Parser("Retry-After", calling("palo.retries:retry_after_s", 0.0)),
     Parser("address of a server",
            text_parts.listing("palo.endpoint.credentials:address_faults")),

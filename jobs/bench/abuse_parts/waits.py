@@ -15,6 +15,7 @@ from abuse_parts.settings import AbuseBench, Role
 from resuming import say
 
 from palo.benchmark import Figure, spread
+from palo.endpoint.connections import connection_settings
 
 _HERE = Path(__file__).parent
 _LONGEST_S = 0.05
@@ -47,7 +48,9 @@ def measure_waits(settings: AbuseBench, root: Path) -> list[Figure]:
 
 def _running(settings: AbuseBench) -> Victim:
     headers = {"authorization": f"Bearer {settings.key}"}
-    models = httpx.get(f"{settings.endpoint}/v1/models", headers=headers).json()
+    models = httpx.get(
+        f"{settings.endpoint}/v1/models", headers=headers, **connection_settings(settings.endpoint)
+    ).json()
     return Victim(
         endpoint=settings.endpoint,
         page=settings.page,

@@ -1,5 +1,6 @@
 """Parsers of what comes over the network or in a file, as functions of a text."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
@@ -159,6 +160,24 @@ def servers_reply() -> Parse:
     from palo.endpoint.replies import read_reply
 
     return refusing(read_reply)
+
+
+def refusal() -> Parse:
+    """Builds what learns from a refused request: whether to stop, to give up, or to ask anew."""
+    from palo.endpoint.dialect import Dialect
+    from palo.endpoint.refusals import kind_of, read_error, stop_of
+
+    body = {"messages": [{"role": "user", "content": "?"}], "max_tokens": 4096, "temperature": 0}
+
+    def learn(data: bytes) -> object:
+        error = read_error(400, data)
+        return stop_of(error), kind_of(error), Dialect().after(body, error)
+
+    def both(text: str) -> object:
+        data = text.encode("utf-8", "surrogatepass")
+        return learn(data), learn(json.dumps({"error": {"message": text}}).encode())
+
+    return both
 
 
 def servers_stream() -> Parse:

@@ -12,6 +12,8 @@ from typing import Any, Self
 import httpx
 from evaluating.behaviour import behaviour_of, name_of, reply_to
 
+from palo.endpoint.connections import connection_settings
+
 _LONGEST_SILENCE_S = 3600.0
 
 
@@ -53,7 +55,11 @@ class JudgeServer:
 
     def asked(self) -> Counter[str]:
         """Returns how often each request came, by its name."""
-        return Counter(httpx.get(f"{self._address}/asked", timeout=60.0).json())
+        return Counter(
+            httpx.get(
+                f"{self._address}/asked", timeout=60.0, **connection_settings(self._address)
+            ).json()
+        )
 
 
 async def _serve(latency_s: float, *, misbehaves: bool) -> None:

@@ -11,6 +11,7 @@ from evaluating.judge_server import JudgeServer
 from evaluating.settings import EvaluateBench
 
 from palo.benchmark import Figure, spread
+from palo.endpoint.connections import connection_settings
 from palo.endpoint.replies import Reply, read_reply
 from palo.endpoint.settings import EndpointSettings
 from palo.evaluate.answers.answer_cache import ModelAnswer
@@ -63,7 +64,7 @@ def _one_by_one(settings: EvaluateBench, url: str, number: int) -> float:
     items = _items(settings.judged_one_by_one, f"one by one {number}")
     judging = _judge(settings, url)
     started = time.perf_counter()
-    with httpx.Client(timeout=60.0) as client:
+    with httpx.Client(timeout=60.0, **connection_settings(url)) as client:
         for item in items:
             for call in calls_for(item, _answer(item), judging):
                 body = {"model": _MODEL, **call.body}

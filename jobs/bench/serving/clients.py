@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import orjson
 
+from palo.endpoint.connections import connection_settings
+
 _WAIT_S = 600.0
 
 
@@ -114,7 +116,9 @@ class ConcurrentClients:
         return self.outcomes
 
     def _run(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=_WAIT_S) as client:
+        with httpx.Client(
+            base_url=self._url, timeout=_WAIT_S, **connection_settings(self._url)
+        ) as client:
             while (body := self._next()) is not None:
                 outcome = _send(client, body)
                 with self._ended:

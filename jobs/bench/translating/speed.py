@@ -13,6 +13,7 @@ from translating.settings import TranslateBench
 
 from palo import storage
 from palo.benchmark import Figure, resampled, spread
+from palo.endpoint.connections import connection_settings
 from palo.endpoint.settings import EndpointSettings
 from palo.translate.backends.backend import CostMeter, Draft, Translate
 from palo.translate.backends.over_http import HttpTranslation, HttpTranslator
@@ -129,7 +130,7 @@ def _loop(url: str, rows: Path, count: int) -> float:
         bodies.append({"model": "dictionary", "messages": messages, "max_tokens": 4096})
         if len(bodies) == count:
             break
-    with httpx.Client() as client:
+    with httpx.Client(**connection_settings(url)) as client:
         start = time.perf_counter()
         for body in bodies:
             client.post(f"{url}/chat/completions", json=body).raise_for_status()

@@ -167,7 +167,6 @@ class Caller:
         return outcome
 
     async def _repeated(self, body: Mapping[str, Any], meter: CallMeter) -> Reply | Failure:
-        failure = Failure(kind="budget", detail="the budget is spent")
         for wait_s in self._backoff.waits():
             await asyncio.sleep(wait_s)
             outcome, hold_s = await self._said(body, meter)
@@ -238,7 +237,7 @@ class Caller:
     ) -> tuple[Reply | Failure, float | None]:
         reserved = await self._budget.reserve(body)
         if reserved is None:
-            return Failure(kind="budget", detail="the budget is spent"), None
+            return Failure(kind="budget", detail=self._budget.reached), None
         await self._pacer.wait(reserved.tokens)
         meter.on_send(reserved.cost)
         outcome, hold_s = await self._post({"model": self._endpoint.model, **body})

@@ -9,6 +9,7 @@ from palo.errors import ConfigError, IncompleteError
 OF_THE_TEXT = ("filtered", "too_long")
 _BUDGET = "budget"
 _LIMITS = ("max_cost", "max_calls", "max_total_tokens")
+_OF_ONE_RUN = ("max-calls", "max-total-tokens")
 _MOST_REASONS = 20
 _SHOWN = 200
 
@@ -25,16 +26,19 @@ def require_complete(
         limits: The flags of the limits that are set, with their values.
 
     Raises:
-        ConfigError: If a limit ended the job: the same command would end at once.
+        ConfigError: If the limit of money ended the job: the same command would end at once.
         IncompleteError: If something got no answer: the same command asks again.
     """
     open_kinds = {kind: count for kind, count in lost.items() if kind not in OF_THE_TEXT}
     if _BUDGET in open_kinds:
-        raise ConfigError(
-            f"a limit ended the job, with {left} to come",
-            seen=", ".join(limits),
-            fix="Raise it, and run the command again; what is paid for is kept.",
-        )
+        reached = examples.get(_BUDGET, "").replace("_", "-")
+        seen = ", ".join(limit for limit in limits if f".{reached} " in limit)
+        fact = f"a limit ended the job, with {left} to come"
+        if reached in _OF_ONE_RUN:
+            fix = "Run the same command again to go on, or raise it."
+            raise IncompleteError(fact, seen=seen, fix=fix)
+        fix = "Raise it, and run the command again; what is paid for is kept."
+        raise ConfigError(fact, seen=seen, fix=fix)
     if open_kinds:
         raise IncompleteError(
             f"{left} got no answer",

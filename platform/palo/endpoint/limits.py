@@ -54,10 +54,12 @@ class Budget:
 
     Attributes:
         spent: What this run has cost.
+        reached: Name of the limit that didn't allow a request; empty while all were allowed.
     """
 
     def __init__(self, endpoint: EndpointSettings, before: float = 0.0) -> None:
         self.spent = Spending()
+        self.reached = ""
         self._endpoint = endpoint
         self._before = before
         self._reserved_tokens = 0
@@ -79,8 +81,9 @@ class Budget:
         most_in, most_out = most_tokens(body)
         cost = self._endpoint.cost(most_in, most_out)
         async with self._released:
-            while not self._fits(most_in + most_out, cost):
+            while limit := self._too_low(most_in + most_out, cost):
                 if not self._in_flight:
+                    self.reached = limit
                     return None
                 await self._released.wait()
             self._in_flight += 1
@@ -89,15 +92,18 @@ class Budget:
             self.spent += Spending(calls=1)
         return Reservation(self, most_in + most_out, cost)
 
-    def _fits(self, tokens: int, cost: float) -> bool:
+    def _too_low(self, tokens: int, cost: float) -> str:
+        """Returns the name of a limit that a request would exceed; empty if there is none."""
         limits = self._endpoint
         all_tokens = self.spent.tokens + self._reserved_tokens + tokens
         all_cost = self._before + self.spent.cost + self._reserved_cost + cost
-        return (
-            (limits.max_calls is None or self.spent.calls < limits.max_calls)
-            and (limits.max_total_tokens is None or all_tokens <= limits.max_total_tokens)
-            and (limits.max_cost is None or all_cost <= limits.max_cost)
-        )
+        if limits.max_cost is not None and all_cost > limits.max_cost:
+            return "max_cost"
+        if limits.max_calls is not None and self.spent.calls >= limits.max_calls:
+            return "max_calls"
+        if limits.max_total_tokens is not None and all_tokens > limits.max_total_tokens:
+            return "max_total_tokens"
+        return ""
 
     async def _release(self, tokens: int, cost: float, spent: Spending) -> None:
         async with self._released:

@@ -1,7 +1,9 @@
+import ast
 import asyncio
 
 import httpx
 import pytest
+from tests.conftest import ROOT
 
 from palo import client
 from palo.endpoint.caller import Caller
@@ -71,3 +73,23 @@ def test_certificates_that_are_not_there_are_told(monkeypatch):
     connections._tls.cache_clear()
     with pytest.raises(ConfigError, match="SSL_CERT_FILE"):
         connection_settings("https://host/v1")
+
+
+def test_every_client_follows_the_rule():
+    """Regression: benches sent what was meant for this machine to the environment's proxy."""
+    loose = []
+    for folder in ("platform", "jobs", "apps"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                    continue
+                owner = node.func.value
+                is_http = isinstance(owner, ast.Name) and owner.id == "httpx"
+                opens = node.func.attr in ("Client", "AsyncClient", "get", "post", "stream")
+                given = {keyword.arg for keyword in node.keywords}
+                if is_http and opens and not given & {None, "trust_env"}:
+                    loose.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    # The one of them that sends nothing reads the proxies to check them.
+    assert [place.rpartition(":")[0] for place in loose] == [
+        "platform/palo/endpoint/connections.py"
+    ]

@@ -248,7 +248,10 @@ def test_what_got_no_answer_is_told_and_the_same_command_goes_on(completions, tm
 def test_a_judge_s_limit_ends_the_run_by_its_flag(completions, tmp_path):
     completions.answer = behave
     run = served(tmp_path, completions, max_calls=3)
-    with pytest.raises(ConfigError, match=r"a limit ended.*--judge\.endpoint\.max-calls 3"):
+    with pytest.raises(IncompleteError, match=r"a limit ended.*: --judge\.endpoint\.max-calls 3"):
+        score_on_bench(run)
+    run = served(tmp_path / "b", completions, max_calls=99, input_price=1e6, max_cost=10.0)
+    with pytest.raises(ConfigError, match=r"a limit ended.*: --judge\.endpoint\.max-cost 10"):
         score_on_bench(run)
 
 
