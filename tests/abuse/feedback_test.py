@@ -5,6 +5,7 @@ opinions at once a third was lost, since each wrote the whole file anew; any vis
 disk; every user of the machine could read what was asked.
 """
 
+import asyncio
 import html
 import json
 import stat
@@ -19,9 +20,10 @@ import pytest
 
 from palo.client import Endpoint
 from palo.errors import ResourceError
-from palo.serve.chat_page.chat import Chat
+from palo.serve.chat_page.chat import Chat, ChatBounds
 from palo.serve.chat_page.feedback import FeedbackBounds, FeedbackFolder
 from palo.serve.chat_page.handlers import ChatHandlers
+from palo.serve.chat_page.history import KeptChats
 from palo.serve.chat_page.settings import PageSettings
 from palo.webui.texts import page_texts
 
@@ -61,9 +63,9 @@ def judge(tmp_path):
     scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
     request = SimpleNamespace(session_hash="s", request=SimpleNamespace(scope=scope))
 
-    def run(talk, index, liked=True):
-        event = SimpleNamespace(index=index, liked=liked, value="x")
-        return html.unescape(handlers.rate(talk, "", "en", request, event))
+    def run(talk, position, rating="good", side="first"):
+        event = SimpleNamespace(_data={"position": position, "rating": rating, "side": side})
+        return html.unescape(handlers.rate(talk, Chat(), request, event))
 
     run.handlers, run.request, run.folder = handlers, request, settings.feedback
     return run
@@ -71,11 +73,26 @@ def judge(tmp_path):
 
 def test_an_edited_answer_never_becomes_a_good_one(judge):
     talk = answered("what the model said")
-    event = SimpleNamespace(index=1, value="my own words")
-    edited, *_ = judge.handlers.edit(False, talk, talk, "en", judge.request, event)
-    assert edited == talk
-    judge(edited, 1)
+    data = {"do": "edit", "position": 1, "text": "my own words"}
+
+    async def edited():
+        event = SimpleNamespace(_data=data)
+        return await anext(judge.handlers.ask(talk, Chat(), judge.request, event))
+
+    assert asyncio.run(edited()).first == talk
+    judge(talk, 1)
     assert said(judge.folder) == {"what the model said"}
+
+
+def test_an_answer_that_only_a_browser_vouches_for_is_never_a_good_one(judge):
+    kept = KeptChats(ChatBounds())
+    told = json.loads(kept.write((answered("what the model said"), Chat()), ""))
+    told["chats"] = told["chats"].replace("what the model said", "my own words")
+    (talk, _) = kept.read(json.dumps(told), "", lambda path: False)
+    assert talk.messages[1].text == "my own words"
+    assert page_texts("en")["not_rated"] in judge(talk, 1)
+    again, _ = kept.read(kept.write((talk, Chat()), ""), "", lambda path: False)
+    assert page_texts("en")["not_rated"] in judge(again, 1)
 
 
 @pytest.mark.parametrize("index", [0, 2, -1, -2, 10**9, None, "1", [], [[1]], {"a": 1}, 1.0, True])
@@ -84,7 +101,7 @@ def test_only_answers_can_be_judged_and_nothing_else_fails(judge, index):
     assert not judge.folder.exists()
 
 
-@pytest.mark.parametrize("liked", [None, [], {"a": 1}, 7, "x"])
+@pytest.mark.parametrize("liked", [None, [], {"a": 1}, 7, "x", True])
 def test_an_opinion_that_is_none_takes_back(judge, liked):
     judge(answered(), 1)
     assert page_texts("en")["rating_removed"] in judge(answered(), 1, liked)

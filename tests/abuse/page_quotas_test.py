@@ -5,6 +5,7 @@ an upload that broke off left a file that nothing deleted, and nothing else had 
 streams, sessions, calls, questions.
 """
 
+import asyncio
 import contextlib
 import html
 import http.client
@@ -269,21 +270,27 @@ _LONG = Chat().with_question("?", None).with_answer("y" * 100_000, "m", "en")
     ],
 )
 def test_questions_and_conversations_have_a_longest_length(tmp_path, text, talk, code):
-    handlers = ChatHandlers(PageSettings(feedback=tmp_path), None, ())
-    request = SimpleNamespace(session_hash="s")
-    written = {"text": text, "files": []}
-    asked, _, _, notice = handlers.ask(written, False, talk, Chat(), "en", request)
+    asked = _first_update(tmp_path, talk, {"do": "ask", "text": text})
     if code is None:
-        assert (asked.messages[-1].text, notice) == (text, "")
+        assert (asked.first.messages[-1].text, asked.notice) == (text, "")
     else:
-        assert asked == talk
-        assert page_texts("en").errors[code] in html.unescape(notice)
+        assert asked.first == talk
+        assert page_texts("en").errors[code] in html.unescape(asked.notice)
 
 
 def test_a_question_in_other_words_has_a_longest_length_too(tmp_path):
-    handlers = ChatHandlers(PageSettings(feedback=tmp_path), None, ())
-    request, talk = SimpleNamespace(session_hash="s"), Chat().with_question("?", None)
-    event = SimpleNamespace(index=0, value="x" * 20_001)
-    edited, _, notice = handlers.edit(False, talk, Chat(), "en", request, event)
-    assert edited == talk
-    assert page_texts("en").errors["body_too_large"] in html.unescape(notice)
+    talk = Chat().with_question("?", None)
+    edited = _first_update(tmp_path, talk, {"do": "edit", "position": 0, "text": "x" * 20_001})
+    assert edited.first == talk
+    assert page_texts("en").errors["body_too_large"] in html.unescape(edited.notice)
+
+
+def _first_update(folder, talk, data):
+    """Returns the first update that a browser gets for an act."""
+    handlers = ChatHandlers(PageSettings(feedback=folder), None, ())
+    request, event = SimpleNamespace(session_hash="s"), SimpleNamespace(_data=data)
+
+    async def first():
+        return await anext(handlers.ask(talk, Chat(), request, event))
+
+    return asyncio.run(first())

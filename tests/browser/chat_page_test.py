@@ -3,7 +3,8 @@
 import json
 import re
 
-from palo import languages
+import pytest
+
 from palo.webui.texts import page_texts
 
 _DESKTOP = {"viewport": {"width": 1280, "height": 860}}
@@ -20,8 +21,7 @@ _BENGALI = "এই ছবিতে কয়টি লাল বৃত্ত আ
 _SAID = """() => {
   const texts = [];
   for (const part of document.querySelectorAll('gradio-app *')) {
-    const hidden = !part.checkVisibility() || part.closest('[data-testid=user], [data-testid=bot]');
-    if (hidden || part.closest('ul[role=listbox]')) continue;
+    if (!part.checkVisibility() || part.closest('.message .text, select, .name')) continue;
     for (const name of ['aria-label', 'title', 'placeholder', 'alt'])
       if (part.getAttribute(name)) texts.push(part.getAttribute(name));
     for (const node of part.childNodes)
@@ -30,11 +30,18 @@ _SAID = """() => {
   }
   return texts.map((text) => text.trim()).filter(Boolean);
 }"""
+_ANSWERS = "#side-first .assistant .text"
+# What a finger must hit is 44 pixels wide and high.
+_SMALL = """() => [...document.querySelectorAll('button, select, input, textarea, summary')]
+  .filter((one) => one.checkVisibility() && one.type !== 'checkbox')
+  .map((one) => [one.id || one.className, one.getBoundingClientRect()])
+  .filter(([, box]) => box.width < 43.5 || box.height < 43.5)
+  .map(([name, box]) => `${name} ${box.width} x ${box.height}`)"""
 _NAMES = re.compile(r"PALO|palo-7b|palo-mobile")
 
 
 def _bot(tab):
-    return tab.locator("#chat-first [data-testid=bot]").last
+    return tab.locator("#side-first .assistant .text").last
 
 
 def _wait_for_text(tab, selector, text):
@@ -46,7 +53,7 @@ def _wait_for_text(tab, selector, text):
 
 
 def _ask(tab, text):
-    tab.fill("#question textarea", text)
+    tab.fill("#words", text)
     tab.keyboard.press("Enter")
 
 
@@ -55,35 +62,41 @@ def _english_left(tab):
 
 
 def _speak(tab, language):
-    tab.click("#language input")
-    tab.get_by_role("option", name=languages.get(language).native_name).click()
+    tab.select_option("#language", language)
     tab.wait_for_selector(f"html[lang={language}]")
-    _wait_for_text(tab, "#new-chat", page_texts(language)["new_chat"])
+    tab.wait_for_selector(f"#chat-first [aria-label='{page_texts(language)['conversation']}']")
 
 
-def test_a_conversation_about_an_image(visit, page, image, keep_screenshot):
+def _wait_for_end(tab):
+    tab.wait_for_selector("html:not(.busy)")
+
+
+def test_a_conversation_about_an_image(visit, page, image, keep_screenshot, violations):
     tab = visit("ar", **_DESKTOP)
     words = page_texts("ar")
     assert tab.evaluate("document.documentElement.dir") == "rtl"
     assert _english_left(tab) == []
+    assert violations(tab) == []
     keep_screenshot(tab, "opened_ar")
 
-    tab.set_input_files("#question input[type=file]", image)
-    tab.wait_for_selector("#question img")
+    tab.set_input_files("#file", image)
+    tab.wait_for_selector("#question .attached img")
     page.chat.pause_s = 0.1
     _ask(tab, _QUESTION)
-    _wait_for_text(tab, "#chat-first [data-testid=bot]", "كم")
+    _wait_for_text(tab, _ANSWERS, "كم")
     assert _english_left(tab) == []
     assert len(_bot(tab).text_content()) < len(_ANSWER), "the answer did not stream"
-    _wait_for_text(tab, "#chat-first [data-testid=bot]", _ANSWER)
-    _wait_for_text(tab, ".speed", "رمز/ث")
-    tab.wait_for_selector("#stop:disabled")
+    _wait_for_text(tab, _ANSWERS, _ANSWER)
+    _wait_for_text(tab, "#side-first .speed", "رمز/ث")
+    _wait_for_end(tab)
     (asked,) = page.chat.asked
     assert [part["type"] for part in asked["messages"][0]["content"]] == ["image_url", "text"]
-    assert tab.evaluate(
-        "getComputedStyle(document.querySelector('[data-testid=bot] .message-content')).textAlign"
-    ) in ("start", "right")
     assert _english_left(tab) == []
+    assert violations(tab) == []
+    question, answer = (
+        tab.locator(f"#chat-first .{role} .bubble").bounding_box() for role in ("user", "assistant")
+    )
+    assert question["x"] < answer["x"], "the sides of a conversation are not mirrored"
     keep_screenshot(tab, "answered_ar")
 
     tab.get_by_role("button", name=words["good"]).click()
@@ -93,67 +106,160 @@ def test_a_conversation_about_an_image(visit, page, image, keep_screenshot):
 
     page.chat.endless = True
     _ask(tab, _BENGALI)
-    _wait_for_text(tab, "#chat-first [data-testid=bot]", "2 3")
+    _wait_for_text(tab, _ANSWERS, "2 3")
     tab.click("#stop")
     _wait_for_text(tab, "#notice", words["stopped"])
     assert page.chat.left.wait(10)
+    _wait_for_end(tab)
 
     page.chat.endless, page.chat.pause_s = False, 0.0
-    tab.click("#regenerate")
-    _wait_for_text(tab, "#chat-first [data-testid=bot]", f"«{_BENGALI}»")
-    assert tab.locator("#chat-first [data-testid=bot]").count() == 2
+    tab.locator("#chat-first [data-do=again]").click()
+    _wait_for_text(tab, "#chat-first .assistant .text", f"«{_BENGALI}»")
+    _wait_for_end(tab)
+    assert tab.locator("#chat-first .assistant").count() == 2
 
     _speak(tab, "bn")
     assert tab.evaluate("document.documentElement.dir") == "ltr"
     assert _english_left(tab) == []
-    assert tab.locator("#chat-first [data-testid=bot]").count() == 2
+    assert tab.locator("#chat-first .assistant").count() == 2
 
+    width = tab.locator("#chat-first").bounding_box()["width"]
     tab.get_by_role("button", name=page_texts("bn")["edit"]).last.click()
-    tab.locator("#chat-first textarea").fill("আর নীল?")
+    field = tab.locator("#chat-first .editing textarea")
+    assert field.bounding_box()["width"] > 0.9 * width
+    field.fill("আর নীল?")
     tab.get_by_role("button", name=page_texts("bn")["save"]).click()
-    _wait_for_text(tab, "#chat-first [data-testid=bot]", "«আর নীল?»")
+    _wait_for_text(tab, "#chat-first .assistant .text", "«আর নীল?»")
+    _wait_for_end(tab)
     assert page.chat.asked[-1]["messages"][-1]["content"] == "আর নীল?"
 
     _ask(tab, "refuse overloaded")
     _wait_for_text(tab, "#notice [role=alert]", "\u20687\u2069 সেকেন্ড")
+    _wait_for_end(tab)
+    tab.click("#open-settings")
     with tab.expect_download() as download:
         tab.click("#download")
     assert "আর নীল?" in download.value.path().read_text("utf-8")
+    tab.click("#close-settings")
     tab.click("#new-chat")
     tab.wait_for_selector(".example")
-    assert tab.locator("#chat-first [data-testid=user]").count() == 0
+    assert tab.locator("#chat-first .user").count() == 0
     assert (page.foreign, page.faults) == ([], [])
 
 
-def test_two_models_on_a_telephone(visit, page, keep_screenshot):
+def test_two_models_on_a_telephone(visit, page, keep_screenshot, violations):
     tab = visit("bn", **_TELEPHONE)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     keep_screenshot(tab, "opened_bn_telephone")
     tab.locator(".example").first.tap()
-    _wait_for_text(tab, "#chat-first [data-testid=bot]", "ছবিতে")
+    _wait_for_text(tab, "#chat-first .assistant .text", "ছবিতে")
+    _wait_for_end(tab)
     keep_screenshot(tab, "answered_bn_telephone")
-    tab.locator("#settings > button").tap()
+    tab.tap("#open-settings")
     tab.get_by_label(page_texts("bn")["compare"]).check()
-    tab.wait_for_selector("#chat-second [data-testid=bot]")
+    tab.wait_for_selector("#chat-second .assistant", state="attached")
     assert _english_left(tab) == []
+    assert violations(tab) == []
+    keep_screenshot(tab, "settings_bn_telephone")
+    tab.tap("#close-settings")
     _ask(tab, _BENGALI)
     for side in ("first", "second"):
-        _wait_for_text(tab, f"#chat-{side} [data-testid=bot]", f"«{_BENGALI}»")
+        _wait_for_text(tab, f"#chat-{side} .assistant .text", f"«{_BENGALI}»")
+    _wait_for_end(tab)
     assert {body["model"] for body in page.chat.asked[-2:]} == {"palo-7b", "palo-mobile"}
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.evaluate(_SMALL) == []
+    assert violations(tab) == []
     keep_screenshot(tab, "compared_bn_telephone")
+
+
+def test_a_question_is_echoed_before_the_server_hears_of_it_and_costs_two_requests(visit, page):
+    tab = visit("ur", **_DESKTOP)
+    asked, held = [], []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.route("**/queue/join*", held.append)
+    _ask(tab, "کتنے؟")
+    _wait_for_text(tab, "#chat-first .user .text", "کتنے؟")
+    tab.wait_for_selector("#stop")
+    assert page.chat.asked[-1:] == [] or "کتنے؟" not in str(page.chat.asked[-1])
+    tab.unroute("**/queue/join*")
+    for route in held:
+        route.continue_()
+    _wait_for_text(tab, "#chat-first .assistant .text", "«کتنے؟»")
+    _wait_for_end(tab)
+    assert len(asked) <= 3, asked
+
+
+def test_what_a_model_writes_is_shown_and_does_nothing(visit, page, violations):
+    tab = visit("en", **_DESKTOP)
+    asked = []
+    tab.on("request", lambda request: asked.append(request.url))
+    _ask(tab, "say **two** <img src=gone.png onerror=document.title=1> ![x](gone2.png)")
+    _wait_for_end(tab)
+    _wait_for_text(tab, "#chat-first .assistant .text", "two")
+    assert tab.locator("#chat-first .assistant strong").text_content() == "two"
+    assert tab.locator(".message .text img").count() == 0
+    assert [url for url in asked if "gone" in url] == []
+    assert (tab.title(), violations(tab)) == ("PALO", [])
+
+
+def test_a_conversation_outlives_a_reload_and_ends_with_the_login(visit, page, image):
+    tab = visit("ja", **_DESKTOP)
+    tab.set_input_files("#file", image)
+    _ask(tab, "")
+    _wait_for_text(tab, "#chat-first .assistant .text", page_texts("ja")["describe"])
+    _wait_for_end(tab)
+    tab.reload()
+    tab.wait_for_selector("html[data-palo=ready]")
+    assert tab.locator("#chat-first .user img").count() == 1
+    assert tab.locator("#chat-first .assistant").count() == 1
+    assert tab.locator("#chat-first [data-do=good]").count() == 1
+    tab.click("#open-settings")
+    tab.click("#log-out")
+    tab.wait_for_selector("#key")
+    assert tab.evaluate("localStorage.getItem('palo-chat')") is None
+
+
+def test_an_image_that_cant_be_read_is_told_and_the_question_stays(visit, page, tmp_path):
+    tab = visit("es", **_DESKTOP)
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
+    tab.set_input_files("#file", tmp_path / "broken.png")
+    _ask(tab, "¿Qué es?")
+    _wait_for_text(tab, "#notice [role=alert]", page_texts("es").errors["image_unreadable"])
+    _wait_for_end(tab)
+    assert tab.locator(".message").count() == 0
+    assert tab.input_value("#words") == "¿Qué es?"
+    assert tab.locator("#question .attached").is_visible()
+
+
+@pytest.mark.parametrize(("language", "font"), [("ur", "Noto Nastaliq Urdu"), ("ja", "CJK JP")])
+def test_a_language_has_letters_of_its_own_form(visit, page, language, font):
+    tab = visit(language, **_DESKTOP)
+    for part in (".empty .about", ".example span"):
+        used = fonts_of(tab, part)
+        assert any(font in name for name in used), used
+
+
+def fonts_of(tab, selector):
+    """Returns the names of the fonts that a text is drawn in."""
+    browser = tab.context.new_cdp_session(tab)
+    browser.send("DOM.enable")
+    browser.send("CSS.enable")
+    root = browser.send("DOM.getDocument")["root"]["nodeId"]
+    found = browser.send("DOM.querySelector", {"nodeId": root, "selector": selector})
+    used = browser.send("CSS.getPlatformFontsForNode", {"nodeId": found["nodeId"]})
+    return [font["familyName"] for font in used["fonts"]]
 
 
 def test_images_come_from_the_camera_the_clipboard_and_by_dragging(visit, page):
     tab = visit("ur", **_DESKTOP)
     tab.click("#camera")
     tab.click("#camera-dialog .take")
-    tab.wait_for_selector("#question img")
+    tab.wait_for_selector("#question .attached img")
     tab.wait_for_selector("#camera-dialog", state="detached")
     for kind in ("paste", "drop"):
         tab.reload()
-        tab.wait_for_selector("html[data-palo][lang=ur]")
-        tab.wait_for_selector("#question input[type=file]", state="attached")
+        tab.wait_for_selector("html[data-palo=ready][lang=ur]")
         tab.evaluate(
             """async (kind) => {
               const canvas = Object.assign(document.createElement('canvas'), {width: 9, height: 9});
@@ -163,9 +269,9 @@ def test_images_come_from_the_camera_the_clipboard_and_by_dragging(visit, page):
               const event = kind === 'paste'
                 ? new ClipboardEvent(kind, {clipboardData: data, bubbles: true})
                 : new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true});
-              document.querySelector('#title').dispatchEvent(event);
+              document.querySelector('#head h1').dispatchEvent(event);
             }""",
             kind,
         )
-        tab.wait_for_selector("#question img")
+        tab.wait_for_selector("#question .attached img")
     assert (page.foreign, page.faults) == ([], [])

@@ -99,6 +99,22 @@ def visit(chromium: Any, page: Page) -> Iterator[Callable[..., Any]]:
         context.close()
 
 
+@pytest.fixture(scope="session")
+def violations() -> Callable[[Any], list[str]]:
+    """Returns what axe-core finds wrong with a tab for people with disabilities."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+
+    def found(tab: Any) -> list[str]:
+        results = axe.Axe().run(tab, options={"resultTypes": ["violations"]}).response
+        return [
+            f"{one['id']}: {node['html'][:200]} {node.get('failureSummary', '')}"
+            for one in results["violations"]
+            for node in one["nodes"]
+        ]
+
+    return found
+
+
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     """A scene with two red circles, large as a photo is."""

@@ -59,6 +59,18 @@ def test_one_corrects_and_rejects_and_another_sees_it(open_review, review, keep_
     answer = tab.locator("#review-text-1")
     assert answer.get_attribute("dir") == "rtl"
     assert tab.locator("#review-source-1 mark").all_text_contents() == ["3"]
+    assert tab.locator("#review-title").text_content().startswith("How many apples")
+    assert isolated("4") in tab.locator("#review-form .hint").first.text_content()
+    assert tab.title().startswith("How many apples")
+    source, field = (
+        tab.locator(part).bounding_box() for part in ("#review-source-1", "#review-text-1")
+    )
+    assert abs(source["y"] - field["y"]) < 60, "source and translation aren't side by side"
+    assert source["x"] > field["x"] + field["width"], "the source isn't first in an Urdu page"
+    told = "getComputedStyle(document.querySelector('#accept'), '::after').content"
+    assert "Ctrl+Enter" in tab.evaluate(told)
+    locked = tab.locator("section:has(#review-text-1) .locked mark")
+    assert locked.all_text_contents() == ["3"]
     answer.fill("تصویر میں سیب ہیں۔")
     tab.keyboard.press("Control+Enter")
     tab.wait_for_selector("#notice [role=alert]")

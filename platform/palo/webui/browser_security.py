@@ -20,6 +20,8 @@ _NOT_OWN = (
     "This page answers to requests of its own only. Behind a reverse proxy, set the page's "
     "proxy.public_url, or let the proxy send X-Forwarded-Host.\n"
 )
+# Most of their names hold a hash of their contents; those of another release replace the rest.
+_ASSETS_KEPT = "public, max-age=86400"
 _YEAR_S = 365 * 24 * 3600
 SECURITY_HEADERS: Mapping[str, str] = {
     # Nothing from elsewhere, whatever the page's components would load.
@@ -109,8 +111,7 @@ class ResponseHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(SECURITY_HEADERS)
-                if not is_public:
-                    headers["cache-control"] = "no-store"
+                headers["cache-control"] = _ASSETS_KEPT if is_public else "no-store"
                 if is_https:
                     headers["strict-transport-security"] = f"max-age={_YEAR_S}"
             await send(message)

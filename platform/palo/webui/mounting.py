@@ -8,8 +8,9 @@ A test fails when another version of Gradio changes either.
 import functools
 import json
 import os
+import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import fastapi
@@ -37,19 +38,10 @@ from palo.webui.usage import QuotaSettings
 from palo.webui.visitors import Authenticator, VisitorNames
 
 _ASSETS = Path(__file__).parent / "assets"
-# Fonts of the machine, by the names that Debian packages them under.
-_FONTS = (
-    "system-ui",
-    "Noto Sans",
-    "Noto Sans Arabic",
-    "Noto Naskh Arabic",
-    "Noto Nastaliq Urdu",
-    "Noto Sans Devanagari",
-    "Noto Sans Bengali",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "sans-serif",
-)
+# The machine's own fonts; page.css names those of each language.
+_FONTS = ("system-ui", "Noto Sans", "sans-serif")
+# What a messenger would show for a link to the page: Gradio advertises itself there.
+_PREVIEW = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>')
 _MONO = ("ui-monospace", "Noto Sans Mono", "monospace")
 
 
@@ -61,7 +53,6 @@ def mount_blocks(
     authenticator: Authenticator | None,
     head: str,
     style: str = "",
-    public: Sequence[Path] = (),
     max_file_bytes: int = 1,
     quotas: QuotaSettings | None = None,
     proxy: ProxySettings | None = None,
@@ -75,12 +66,11 @@ def mount_blocks(
         authenticator: Checks keys and tokens; None for a page without a login, on loopback alone.
         head: HTML for the beginning of the page's head.
         style: CSS in addition to that of all pages.
-        public: Folders with files that the page shows to everybody.
         max_file_bytes: Largest file that can be uploaded.
         quotas: How much of it one visitor may use.
         proxy: The reverse proxy in front of the page; none is believed without a login.
     """
-    make_private(public)
+    make_private()
     page = build()
     quotas = quotas or QuotaSettings()
     page.state_session_capacity = quotas.all_sessions
@@ -109,7 +99,7 @@ def mount_blocks(
     assert isinstance(mounted, Mount)
     # Around all of Gradio, whose own middleware would answer other sites before ours. A request
     # passes the guards from the last to the first.
-    guarded: ASGIApp = SessionOwnership(mounted.app, public)
+    guarded: ASGIApp = SessionOwnership(mounted.app)
     guarded = Quotas(
         guarded,
         quotas,
@@ -135,6 +125,7 @@ def head_of(more: Mapping[str, Mapping[str, str]] | None = None, script: str = "
     spoken = {
         language.code: {
             "direction": language.direction,
+            **page_texts(language.code).errors,
             **page_texts(language.code).texts,
             **(more or {}).get(language.code, {}),
         }
@@ -175,24 +166,19 @@ def serve_alone(app: fastapi.FastAPI, *, host: str, port: int, is_keyless: bool)
 
 
 @functools.cache
-def _private_folder() -> "tempfile.TemporaryDirectory[str]":
-    # Readable by its owner alone, and gone with this process.
+def private_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Returns this process's folder: its owner alone can read it, and it ends with the process."""
     return tempfile.TemporaryDirectory(
         prefix="palo-uploads-", dir=os.environ.get("GRADIO_TEMP_DIR") or None
     )
 
 
-def make_private(public: Sequence[Path] = ()) -> None:
-    """Gives Gradio a folder of this process's own; to be called before a page is made.
-
-    Args:
-        public: Folders with files that everybody may see, which are served from where they are.
-    """
-    folder = str(Path(_private_folder().name).resolve())
+def make_private() -> None:
+    """Gives Gradio a folder of this process's own; to be called before a page is made."""
+    folder = str(Path(private_folder().name).resolve())
     os.environ["GRADIO_TEMP_DIR"] = folder
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     gradio.routes.DEFAULT_TEMP_DIR = folder  # read from the environment when it was imported
-    gr.set_static_paths([str(path) for path in public])
 
 
 def as_if_launched(page: gr.Blocks) -> None:
@@ -260,7 +246,7 @@ class _Sending:
             self._html += message.get("body", b"")
             if message.get("more_body"):
                 return
-            self._html = self._html.replace(b"<head>", b"<head>" + self._head, 1)
+            self._html = _PREVIEW.sub(b"", self._html.replace(b"<head>", b"<head>" + self._head, 1))
             MutableHeaders(scope=self._start)["content-length"] = str(len(self._html))
             await self._send(self._start)
             message = {"type": "http.response.body", "body": self._html}

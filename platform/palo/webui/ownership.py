@@ -8,7 +8,6 @@ names another session for everybody else, and a path is good for those who uploa
 import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -41,12 +40,10 @@ class SessionOwnership:
 
     Args:
         app: The page.
-        public: Folders with files that everybody may see.
     """
 
-    def __init__(self, app: ASGIApp, public: Sequence[Path] = ()) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._public = tuple(folder.resolve() for folder in public)
         self._throttle = AuditThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,15 +93,10 @@ class SessionOwnership:
         return scope, replayed(BytesIO(body), receive)
 
     def _require_own(self, file: object, visitor: Visitor[Any]) -> None:
-        """Refuses a file that the visitor didn't upload, unless it is public."""
-        if isinstance(file, str) and (file in visitor.files or self._is_public(file)):
+        """Refuses a file that the visitor didn't upload."""
+        if isinstance(file, str) and file in visitor.files:
             return
         raise _RefusedError(403, "this file isn't one of yours")
-
-    def _is_public(self, file: str) -> bool:
-        path = Path(file)
-        is_plain = path.is_absolute() and ".." not in path.parts and "\0" not in file
-        return is_plain and any(path.is_relative_to(folder) for folder in self._public)
 
 
 class _RefusedError(Exception):

@@ -24,7 +24,19 @@ async def _text(request):
     return PlainTextResponse("<head>")
 
 
-_APP = Starlette(routes=[Route("/", _page), Route("/parts", _parts), Route("/assets/a.js", _text)])
+async def _preview(request):
+    metas = '<meta\n\tproperty="og:title" content="Gradio" /><meta name="twitter:card" content="x">'
+    return HTMLResponse(f'<html><head>{metas}<meta charset="utf-8"></head></html>')
+
+
+_APP = Starlette(
+    routes=[
+        Route("/", _page),
+        Route("/parts", _parts),
+        Route("/preview", _preview),
+        Route("/assets/a.js", _text),
+    ]
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +44,7 @@ _APP = Starlette(routes=[Route("/", _page), Route("/parts", _parts), Route("/ass
     [
         ("/", "<html><head>MORE<title>t</title></head></html>"),
         ("/parts", "<html><head>MORE</head></html>"),
+        ("/preview", '<html><head>MORE<meta charset="utf-8"></head></html>'),
         ("/assets/a.js", "<head>"),
     ],
 )
@@ -45,7 +58,7 @@ def test_a_head_gets_longer_and_nothing_else_does(path, text):
 def test_only_what_a_page_consists_of_may_be_kept_by_browsers():
     client = TestClient(ResponseHeaders(_APP))
     assert client.get("/").headers["cache-control"] == "no-store"
-    assert "cache-control" not in client.get("/assets/a.js").headers
+    assert client.get("/assets/a.js").headers["cache-control"] == "public, max-age=86400"
 
 
 def test_behind_tls_browsers_are_told_to_stay_there():

@@ -7,10 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from palo.api_errors import APIErrorCode
-from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError
+from palo.client import AsyncChatClient, ChatQuestion, EndpointError
 from palo.client.answers import AnswerReader
 from palo.errors import PaloError
 from palo.webui.texts import PageTexts, notice
@@ -70,20 +68,20 @@ class AnswerProgress:
 
 
 async def progress_of(
-    endpoint: Endpoint, question: ChatQuestion, stop: asyncio.Event
+    client: AsyncChatClient, question: ChatQuestion, stop: asyncio.Event
 ) -> AsyncIterator[AnswerProgress]:
     """Asks a question, and yields the progress of its answer; the last one is its end.
 
     Closing the iterator, as setting `stop` does, ends the answer on the server.
 
     Args:
-        endpoint: The server.
+        client: A client of the server; it is closed in the end, its shared connections are not.
         question: The question.
         stop: Set to end the answer.
     """
     progress = AnswerProgress()
     news = asyncio.Event()
-    reader = asyncio.create_task(_read(endpoint, question, progress, news))
+    reader = asyncio.create_task(_read(client, question, progress, news))
     reader.add_done_callback(lambda _: news.set())
     stopper = asyncio.create_task(stop.wait())
     # At once: when the visitor has left, nothing below runs any more.
@@ -108,11 +106,11 @@ async def progress_of(
 
 
 async def _read(
-    endpoint: Endpoint, question: ChatQuestion, progress: AnswerProgress, news: asyncio.Event
+    client: AsyncChatClient, question: ChatQuestion, progress: AnswerProgress, news: asyncio.Event
 ) -> None:
     started = time.monotonic()
     try:
-        async with AsyncChatClient(endpoint) as client, client.stream(question) as answer:
+        async with client, client.stream(question) as answer:
             progress.reading = answer.state
             async for text in answer:
                 progress.text += text
@@ -125,7 +123,7 @@ async def _read(
 
 
 def speed_line(texts: PageTexts, progress: AnswerProgress) -> str:
-    """Returns the line about an answer's speed, as HTML; "" before its first text.
+    """Returns the line about an answer's speed; "" before its first text.
 
     Args:
         texts: Texts of the page's language.
@@ -133,10 +131,8 @@ def speed_line(texts: PageTexts, progress: AnswerProgress) -> str:
     """
     if progress.first_s is None:
         return ""
-    return Markup.escape(
-        texts.speed(
-            speed=progress.tokens_per_s, first_s=progress.first_s, count=progress.num_tokens
-        )
+    return texts.speed(
+        speed=progress.tokens_per_s, first_s=progress.first_s, count=progress.num_tokens
     )
 
 

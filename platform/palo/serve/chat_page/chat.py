@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from palo.api_errors import APIErrorCode
 from palo.client import ImageContent, Message, assistant, user
@@ -20,6 +20,8 @@ class ChatMessage:
         image: File of its image.
         model: For an answer, the model.
         language: For an answer, the language that the server detected.
+        is_unproven: Whether a browser alone vouches for it; it can't be rated then.
+        is_image_gone: Whether its image isn't kept any longer.
     """
 
     role: Literal["user", "assistant"]
@@ -27,6 +29,8 @@ class ChatMessage:
     image: Path | None = None
     model: str = ""
     language: str | None = None
+    is_unproven: bool = False
+    is_image_gone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,17 +110,16 @@ class Chat:
         """Returns the chat without its last answer."""
         return self if self.is_open else Chat(messages=self.messages[:-1])
 
-    def edited(self, index: int, text: str) -> "Chat | None":
+    def edited(self, position: int, text: str) -> "Chat | None":
         """Returns the chat up to a question, with another text for it; None if it is no question.
 
-        Answers of models can't be edited: a browser may send any index.
+        Answers of models can't be edited: a browser may send any position.
 
         Args:
-            index: Index of the question's text among the shown messages.
+            position: Position of the question.
             text: The new text.
         """
-        position = self._position(index)
-        if position is None or self.messages[position].role != "user":
+        if not 0 <= position < len(self.messages) or self.messages[position].role != "user":
             return None
         question = replace(self.messages[position], text=text)
         return Chat(messages=(*self.messages[:position], question))
@@ -133,22 +136,16 @@ class Chat:
             return edited  # only one model answered: both continue from the same chat
         return Chat(messages=(*own, question))
 
-    def answer_at(self, index: int) -> int | None:
-        """Returns the position of a shown message in the chat; None if it is no answer.
+    def is_rateable(self, position: int) -> bool:
+        """Tells whether a model has said here what stands at a position.
 
         Args:
-            index: Index of the message among the shown ones, as a browser sends it.
+            position: The position, as a browser sends it.
         """
-        position = self._position(index)
-        return position if position is not None and self.messages[position].role != "user" else None
-
-    def _position(self, index: int) -> int | None:
-        positions = [
-            position
-            for position, message in enumerate(self.messages)
-            for _ in range(1 + (message.image is not None))
-        ]
-        return positions[index] if 0 <= index < len(positions) else None
+        if not 0 <= position < len(self.messages):
+            return False
+        message = self.messages[position]
+        return message.role == "assistant" and not message.is_unproven
 
     def request_messages(self) -> Iterator[Message]:
         """Yields the messages of a request to a server.
@@ -164,23 +161,6 @@ class Chat:
                 images = () if message.image is None else (ImageContent.read(message.image),)
                 yield user(message.text, *images)
 
-    def to_gradio(self, texts: PageTexts, coming: str | None = None) -> list[dict[str, Any]]:
-        """Returns the chat as the page shows it: a message for each image and each text.
-
-        Args:
-            texts: Texts of the page's language.
-            coming: The answer so far; None if none is awaited.
-        """
-        shown: list[dict[str, Any]] = []
-        for message in self.messages:
-            if message.image is not None:
-                file = {"path": str(message.image), "alt_text": texts["image"]}
-                shown.append({"role": message.role, "content": file})
-            shown.append({"role": message.role, "content": message.text})
-        if coming is not None:
-            shown.append({"role": "assistant", "content": coming or "…"})
-        return shown
-
     def to_markdown(self, texts: PageTexts) -> str:
         """Returns the chat as Markdown, for people to keep.
 
@@ -193,14 +173,3 @@ class Chat:
             image = [f"[{texts['image']}]"] if message.image is not None else []
             lines.append("\n\n".join([f"**{author}**", *image, message.text]))
         return "\n\n---\n\n".join(lines) + "\n"
-
-
-def message_index(index: object) -> int:
-    """Returns the index of a shown message that a browser names; -1 if it names none.
-
-    Args:
-        index: The index as it was sent: a number, or a list that begins with one.
-    """
-    if isinstance(index, list | tuple) and index:
-        index = index[0]
-    return index if type(index) is int else -1

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from palo import languages, storage
+from palo import storage
 from palo.errors import DataError
 from palo.scenes.draw import draw_scene, png_bytes
 from palo.scenes.phrase_book import phrase_book
@@ -57,8 +57,3 @@ def draw_examples(folder: Path) -> tuple[PageExample, ...]:
             storage.write_bytes(path, png_bytes(draw_scene(scene, rng)))
             examples.append(PageExample(image=path, facts=facts[0]))
     return tuple(examples)
-
-
-def choices() -> list[tuple[str, str]]:
-    """Returns every language's own name with its code."""
-    return [(language.native_name, language.code) for language in languages.every()]

@@ -1,33 +1,71 @@
 """Handlers of the chat page's events: each returns updates of the page's parts."""
 
+import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
-from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError
+from palo.api_errors import APIErrorCode
+from palo.client import Endpoint, EndpointError
+from palo.client.connections import SharedConnections
 from palo.errors import PaloError
-from palo.serve.chat_page.answering import (
-    AnswerProgress,
-    RunningAnswers,
-    as_endpoint_error,
-    ending_notice,
-    progress_of,
-    speed_line,
-)
-from palo.serve.chat_page.chat import Chat, message_index
+from palo.serve.chat_page.act import ChatAct, Side
+from palo.serve.chat_page.answering import RunningAnswers, as_endpoint_error
+from palo.serve.chat_page.answers import Answers, AskedBy
+from palo.serve.chat_page.chat import Chat
 from palo.serve.chat_page.examples import PageExample
 from palo.serve.chat_page.feedback import FeedbackFolder, Rating
+from palo.serve.chat_page.history import KeptChats
+from palo.serve.chat_page.merging import merged
 from palo.serve.chat_page.settings import PageSettings
-from palo.webui.texts import notice, page_texts
+from palo.serve.chat_page.view import ChatView, thumbnail
+from palo.webui.texts import PageTexts, notice, page_texts
 from palo.webui.visitors import KeyLogins, VisitorNames, visitor_of
 
 _LOG = logging.getLogger(__name__)
-_RATINGS: dict[object, Rating] = {True: "good", "Like": "good", False: "bad", "Dislike": "bad"}
+_RATINGS: dict[object, Rating] = {"good": "good", "bad": "bad"}
 _SAVED = {"good": "saved_good", "bad": "saved_bad", None: "rating_removed"}
-Updates = tuple[Any, ...]
+_SIDES: tuple[Side, Side] = ("first", "second")
+_SAME = gr.skip()
+# They only show what is there.
+_QUIET = ("compare", "relabel")
+
+
+class ChatUpdates(NamedTuple):
+    """New contents of the page's parts, in the order of `mount.ChatParts`.
+
+    `told` is JSON for the page's script: what an answer's end changes.
+    """
+
+    first: Any = _SAME
+    second: Any = _SAME
+    first_log: Any = _SAME
+    second_log: Any = _SAME
+    first_coming: Any = _SAME
+    second_coming: Any = _SAME
+    notice: Any = _SAME
+    told: Any = _SAME
+
+
+def _script_json(value: object) -> str:
+    """Returns JSON for the page's script that is no markup, wherever a browser puts it.
+
+    Regression: Gradio shows it in a hidden part, where the words of a model became elements.
+    """
+    text = json.dumps(value)
+    for mark in "<>&":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text
+
+
+class _RefusedError(Exception):
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class ChatHandlers:
@@ -49,137 +87,60 @@ class ChatHandlers:
         self._running = RunningAnswers(quotas.answers, quotas.all_answers)
         self._visitor_of = VisitorNames(by_login=settings.login)
         self._feedback = FeedbackFolder(settings.feedback, settings.feedback_bounds)
+        self._connections = SharedConnections()
+        self._view = ChatView(examples)
+        self._answers = Answers(self._view, self._running, self._connections)
+        self._kept = KeptChats(settings.chat_bounds)
 
-    async def models(self, code: str, request: gr.Request) -> Updates:
-        """Returns the updates of both lists of models and of the notice.
+    async def begin(self, request: gr.Request, event: gr.EventData) -> ChatUpdates:
+        """Opens the page, with the chats that its browser has kept and the server's models.
 
         Args:
-            code: ISO code of the page's language.
             request: The request.
+            event: The browser's event.
         """
+        given = event._data if isinstance(event._data, dict) else {}
+        texts = page_texts(ChatAct.read(given, 1).code)
+        owner, names, message = self._owner(request), [], ""
         try:
-            async with AsyncChatClient(self._endpoint(request)) as client:
+            async with self._connections.client(self._endpoint(request)) as client:
                 names = await client.models()
         except EndpointError as error:
-            return gr.update(), gr.update(), notice(page_texts(code).error(error), "problem")
-        if not names:
-            return gr.update(), gr.update(), notice(page_texts(code)["no_models"], "problem")
-        first = gr.update(choices=names, value=names[0])
-        return first, gr.update(choices=names, value=names[-1]), ""
+            message = notice(texts.error(error), "problem")
+        else:
+            message = "" if names else notice(texts["no_models"], "problem")
+        chats = self._kept.read(given.get("kept"), owner, lambda path: self._owns(path, request))
+        told: dict[str, object] = {"models": names, "tag": self._kept.tag(owner)}
+        return await self._shown(chats or (Chat(), Chat()), texts, message, told)
 
-    def ask(
-        self,
-        written: dict[str, Any],
-        compare: bool,
-        first: Chat,
-        second: Chat,
-        code: str,
-        request: gr.Request,
-    ) -> Updates:
-        """Takes a question from its field; returns both chats, the field and the notice.
+    async def ask(
+        self, first: Chat, second: Chat, request: gr.Request, event: gr.EventData
+    ) -> AsyncGenerator[ChatUpdates, None]:
+        """Does what the browser asks for, and answers the question that this opens.
 
         Args:
-            written: Text and files of the field.
-            compare: Whether two models are compared.
             first: Chat with the first model.
             second: Chat with the second model.
-            code: ISO code of the page's language.
-            request: The request.
-        """
-        text, files = written["text"].strip(), written["files"]
-        if not text:
-            return first, second, gr.update(), notice(page_texts(code)["ask_first"], "problem")
-        if self._running.busy(str(request.session_hash)):
-            return first, second, gr.update(), ""
-        image = Path(files[0]) if files else None
-        asked = first.with_question(text, image)
-        beside = second.with_question(text, image) if compare else second
-        if message := self._too_long(asked, beside, code):
-            return first, second, gr.update(), message
-        return asked, beside, None, ""
-
-    def ask_example(self, number: int, code: str) -> Updates:
-        """Begins a chat with an example; returns both chats.
-
-        Args:
-            number: Number of the example.
-            code: ISO code of the page's language.
-        """
-        example = self._examples[number]
-        chat = Chat().with_question(example.question(code), example.image)
-        return chat, chat
-
-    def reopen(self, compare: bool, first: Chat, second: Chat, request: gr.Request) -> Updates:
-        """Reopens the last questions, to be answered again; returns both chats.
-
-        Args:
-            compare: Whether two models are compared.
-            first: Chat with the first model.
-            second: Chat with the second model.
-            request: The request.
-        """
-        if self._running.busy(str(request.session_hash)):
-            return first, second
-        return first.without_answer(), second.without_answer() if compare else second
-
-    def edit(
-        self,
-        compare: bool,
-        first: Chat,
-        second: Chat,
-        code: str,
-        request: gr.Request,
-        event: gr.EditData,
-    ) -> Updates:
-        """Edits an earlier question of the first chat; returns both chats and the notice.
-
-        Args:
-            compare: Whether two models are compared.
-            first: Chat with the first model.
-            second: Chat with the second model.
-            code: ISO code of the page's language.
             request: The request.
             event: The browser's event.
+
+        Yields:
+            The updates.
         """
-        text = event.value.strip() if isinstance(event.value, str) else ""
-        edited = first.edited(message_index(event.index), text)
-        if not text or edited is None or self._running.busy(str(request.session_hash)):
-            return first, second, ""
-        beside = second.with_edit_of(edited) if compare else second
-        if message := self._too_long(edited, beside, code):
-            return first, second, message
-        return edited, beside, ""
-
-    def edit_beside(
-        self,
-        compare: bool,
-        first: Chat,
-        second: Chat,
-        code: str,
-        request: gr.Request,
-        event: gr.EditData,
-    ) -> Updates:
-        """Edits an earlier question of the second chat; returns both chats and the notice.
-
-        Args:
-            compare: Whether two models are compared.
-            first: Chat with the first model.
-            second: Chat with the second model.
-            code: ISO code of the page's language.
-            request: The request.
-            event: The browser's event.
-        """
-        second, first, message = self.edit(compare, second, first, code, request, event)
-        return first, second, message
-
-    def start_new(self, request: gr.Request) -> Updates:
-        """Begins new chats; returns both with their chatbots, speeds, the field and the notice.
-
-        Args:
-            request: The request.
-        """
-        self._running.stop(str(request.session_hash))
-        return Chat(), Chat(), [], [], "", "", None, ""
+        act = ChatAct.read(event._data, self._settings.max_length)
+        texts = page_texts(act.code)
+        try:
+            chats = await self._begun(act, (first, second), request)
+        except _RefusedError as refusal:
+            yield await self._shown((first, second), texts, refusal.message, is_refused=True)
+            return
+        if act.deed not in ("new", *_QUIET) and chats[0].is_open:
+            async for update in self._answered(act, chats, request, texts):
+                yield update
+            return
+        told = self._told(chats, request)
+        message = _SAME if act.deed in _QUIET else ""
+        yield await self._shown(chats, texts, message, told)
 
     def stop(self, request: gr.Request) -> None:
         """Ends the running answers.
@@ -189,156 +150,176 @@ class ChatHandlers:
         """
         self._running.stop(str(request.session_hash))
 
-    def settle(self, first: Chat, request: gr.Request) -> Updates:
-        """Returns the updates of the stop button and of the examples.
+    def rate(self, first: Chat, second: Chat, request: gr.Request, event: gr.EventData) -> str:
+        """Saves a rating of one of the chats' answers; returns the notice.
 
         Args:
-            first: Chat with the first model.
-            request: The request.
-        """
-        busy = self._running.busy(str(request.session_hash))
-        return gr.update(interactive=busy), gr.update(visible=not first.messages)
-
-    async def answer(
-        self,
-        chat: Chat,
-        model: str,
-        language: str,
-        temperature: float,
-        length: int,
-        code: str,
-        request: gr.Request,
-    ) -> AsyncIterator[Updates]:
-        """Answers a chat's open question; yields the chat, its chatbot, speed and notice.
-
-        Args:
-            chat: The chat.
-            model: Name of the model.
-            language: ISO code of the wanted language; "" for that of the question.
-            temperature: Temperature of sampling; 0 for greedy decoding.
-            length: Longest answer, in tokens.
-            code: ISO code of the page's language.
-            request: The request.
-        """
-        texts = page_texts(code)
-        if not chat.is_open:
-            yield chat, chat.to_gradio(texts), gr.update(), gr.update()
-            return
-        scope = request.request.scope
-        page, visitor = str(request.session_hash), visitor_of(scope)
-        try:
-            running = self._running.begun(page, self._visitor_of(scope))
-            with running as stop, visitor.stopping(stop):
-                yield chat, chat.to_gradio(texts, ""), "", ""
-                question = ChatQuestion(
-                    model=model or "",
-                    messages=tuple(chat.request_messages()),
-                    language=language or None,
-                    temperature=temperature,
-                    max_tokens=int(length),
-                )
-                progress = AnswerProgress()
-                async for progress in progress_of(self._endpoint(request), question, stop):
-                    shown = chat.to_gradio(texts, progress.text)
-                    yield chat, shown, speed_line(texts, progress), gr.update()
-                updated = chat.with_answer(progress.text, model, progress.language)
-                yield (
-                    updated,
-                    updated.to_gradio(texts),
-                    speed_line(texts, progress),
-                    ending_notice(texts, progress),
-                )
-        except PaloError as error:
-            message = texts.error(as_endpoint_error(error))
-            yield chat, chat.to_gradio(texts), "", notice(message, "problem")
-
-    async def answer_beside(
-        self,
-        compare: bool,
-        chat: Chat,
-        model: str,
-        language: str,
-        temperature: float,
-        length: int,
-        code: str,
-        request: gr.Request,
-    ) -> AsyncIterator[Updates]:
-        """Answers like `answer`, if two models are compared.
-
-        Args:
-            compare: Whether two models are compared.
-            chat: The chat.
-            model: Name of the model.
-            language: ISO code of the wanted language; "" for that of the question.
-            temperature: Temperature of sampling; 0 for greedy decoding.
-            length: Longest answer, in tokens.
-            code: ISO code of the page's language.
-            request: The request.
-        """
-        if not compare:
-            yield chat, gr.update(), gr.update(), gr.update()
-            return
-        updates = self.answer(chat, model, language, temperature, length, code, request)
-        async for update in updates:
-            yield update
-
-    def compare(self, compare: bool, first: Chat, second: Chat, code: str) -> Updates:
-        """Shows the second model with the same chat; returns its chat, chatbot, column and list.
-
-        Args:
-            compare: Whether two models are compared.
             first: Chat with the first model.
             second: Chat with the second model.
-            code: ISO code of the page's language.
-        """
-        chat = first if compare else second
-        shown = gr.update(visible=compare)
-        return chat, chat.to_gradio(page_texts(code)), shown, shown
-
-    def rate(
-        self, chat: Chat, language: str, code: str, request: gr.Request, event: gr.LikeData
-    ) -> str:
-        """Saves a rating of one of the chat's answers; returns the notice.
-
-        Args:
-            chat: The chat.
-            language: ISO code of the wanted language; "" for that of the question.
-            code: ISO code of the page's language.
             request: The request.
             event: The browser's event.
         """
-        texts = page_texts(code)
-        position = chat.answer_at(message_index(event.index))
-        if position is None:
+        act = ChatAct.read(event._data, self._settings.max_length)
+        given = event._data if isinstance(event._data, dict) else {}
+        texts, liked = page_texts(act.code), given.get("rating")
+        chat = second if act.side == "second" else first
+        if not chat.is_rateable(act.position):
             return notice(texts["not_rated"], "problem")
-        rating = _RATINGS.get(event.liked) if isinstance(event.liked, bool | str) else None
-        spoken = chat.messages[position].language or language or code
+        rating = _RATINGS.get(liked) if isinstance(liked, str) else None
+        spoken = chat.messages[act.position].language or act.language or act.code
         try:
             visitor = self._visitor_of(request.request.scope)
-            self._feedback.keep(chat, position, spoken, rating, visitor)
+            self._feedback.keep(chat, act.position, spoken, rating, visitor)
         except PaloError as error:
             _LOG.warning("feedback wasn't kept: %s", error)
             return notice(texts["not_saved"], "problem")
         return notice(texts[_SAVED[rating]])
 
-    def write(self, first: Chat, code: str) -> str:
-        """Returns the chat as the text of a file.
+    def write(self, first: Chat, event: gr.EventData) -> str:
+        """Returns the chat as the text of a file, in JSON.
 
         Args:
             first: Chat with the first model.
-            code: ISO code of the page's language.
+            event: The browser's event.
         """
-        return first.to_markdown(page_texts(code))
+        act = ChatAct.read(event._data, self._settings.max_length)
+        return _script_json(first.to_markdown(page_texts(act.code)))
 
-    def _too_long(self, first: Chat, second: Chat, code: str) -> str:
-        """Returns the notice for chats that are too long; "" if they aren't."""
-        bounds = self._settings.chat_bounds
-        refused = bounds.problem(first) or bounds.problem(second)
-        if refused is None:
-            return ""
-        return notice(
-            page_texts(code).error(EndpointError("it is too long", code=refused)), "problem"
+    async def _begun(
+        self, act: ChatAct, chats: tuple[Chat, Chat], request: gr.Request
+    ) -> tuple[Chat, Chat]:
+        """Returns the chats with what an act changes, before any answer."""
+        first, second = chats
+        page = str(request.session_hash)
+        if act.deed == "new":
+            self._running.stop(page)
+            return Chat(), Chat()
+        if act.deed in _QUIET:
+            return (first, first) if act.deed == "compare" and act.compare else chats
+        if self._running.busy(page):
+            raise _RefusedError("")
+        match act.deed:
+            case "ask":
+                image = await self._image_of(act, request)
+                question = act.text or page_texts(act.code)["describe"], image
+                first = first.with_question(*question)
+                second = second.with_question(*question) if act.compare else second
+            case "example" if self._examples:
+                example = self._examples[act.position % len(self._examples)]
+                first = Chat().with_question(example.question(act.code), example.image)
+                second = first if act.compare else Chat()
+            case "again":
+                first = first.without_answer()
+                second = second.without_answer() if act.compare else second
+            case "edit":
+                first, second = self._edited(act, first, second)
+        for chat in (first, second):
+            if (problem := self._settings.chat_bounds.problem(chat)) is not None:
+                error = EndpointError("it is too long", code=problem)
+                raise _RefusedError(notice(page_texts(act.code).error(error), "problem"))
+        return first, second
+
+    def _edited(self, act: ChatAct, first: Chat, second: Chat) -> tuple[Chat, Chat]:
+        own, other = (second, first) if act.side == "second" else (first, second)
+        edited = own.edited(act.position, act.text) if act.text else None
+        if edited is None:
+            raise _RefusedError("")
+        if act.compare or act.side == "second":
+            other = other.with_edit_of(edited)
+        return (other, edited) if act.side == "second" else (edited, other)
+
+    async def _image_of(self, act: ChatAct, request: gr.Request) -> Path | None:
+        """Returns the image of a question, which the visitor owns and which can be decoded."""
+        texts = page_texts(act.code)
+        if act.image is None:
+            if not act.text:
+                raise _RefusedError(notice(texts["ask_first"], "problem"))
+            return None
+        try:
+            if not self._owns(str(act.image), request):
+                raise EndpointError("it isn't theirs", code=APIErrorCode.IMAGE_UNREADABLE)
+            await asyncio.to_thread(thumbnail, act.image)
+        except PaloError as error:
+            message = texts.error(as_endpoint_error(error))
+            raise _RefusedError(notice(message, "problem")) from error
+        return act.image
+
+    async def _answered(
+        self,
+        act: ChatAct,
+        chats: tuple[Chat, Chat],
+        request: gr.Request,
+        texts: PageTexts,
+    ) -> AsyncGenerator[ChatUpdates, None]:
+        waiting = [self._view.coming("", name, None, texts, "") for name in act.models]
+        sides = _SIDES if act.compare else _SIDES[:1]
+        shown = await self._shown(chats, texts, "")
+        yield shown._replace(
+            first_coming=waiting[0], second_coming=waiting[1] if act.compare else ""
         )
+        scope = request.request.scope
+        asked_by = AskedBy(
+            page=str(request.session_hash),
+            visitor=visitor_of(scope),
+            name=self._visitor_of(scope),
+            endpoint=self._endpoint(request),
+        )
+        current = list(chats)
+        streams = [
+            self._answers.stream(chat, side, act, asked_by, texts)
+            for chat, side in zip(chats, sides, strict=False)
+        ]
+        async for number, news in merged(*streams):
+            side = sides[number]
+            update: dict[str, Any] = {f"{side}_coming": news.coming}
+            if news.notice is not None:
+                update["notice"] = news.notice
+            if news.is_over:
+                current[number] = news.chat
+                log = await asyncio.to_thread(self._view.log, news.chat, side, texts)
+                update |= {side: news.chat, f"{side}_log": log}
+            yield ChatUpdates(**update)
+        yield ChatUpdates(told=_script_json(self._told((current[0], current[1]), request)))
+
+    def _told(self, chats: tuple[Chat, Chat], request: gr.Request) -> dict[str, object]:
+        """Returns what the page's script is told when chats have changed."""
+        if not any(chat.messages for chat in chats):
+            return {"kept": ""}
+        return {"kept": self._kept.write(chats, self._owner(request))}
+
+    async def _shown(
+        self,
+        chats: tuple[Chat, Chat],
+        texts: PageTexts,
+        message: Any,  # noqa: ANN401 - text or none of Gradio's
+        told: dict[str, object] | None = None,
+        *,
+        is_refused: bool = False,
+    ) -> ChatUpdates:
+        """Returns the updates that show chats without a coming answer."""
+        logs = [
+            await asyncio.to_thread(self._view.log, chat, side, texts, is_refused=is_refused)
+            for chat, side in zip(chats, _SIDES, strict=True)
+        ]
+        coming = _SAME if is_refused else ""
+        return ChatUpdates(
+            first=chats[0],
+            second=chats[1],
+            first_log=logs[0],
+            second_log=logs[1],
+            first_coming=coming,
+            second_coming=coming,
+            notice=message,
+            told=_SAME if told is None else _script_json(told),
+        )
+
+    def _owns(self, path: str, request: gr.Request) -> bool:
+        """Tells whether a path is an upload of a visitor's, or an example's image."""
+        examples = (str(example.image) for example in self._examples)
+        return path in visitor_of(request.request.scope).files or path in examples
+
+    def _owner(self, request: gr.Request) -> str:
+        return visitor_of(request.request.scope).owner
 
     def _endpoint(self, request: gr.Request) -> Endpoint:
         if not self._settings.login:

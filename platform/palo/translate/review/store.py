@@ -79,6 +79,15 @@ class ReviewStore:
         """
         return [item for item in list(self._items.values()) if language in (None, item.language)]
 
+    def place_of(self, item: Item) -> tuple[int, int]:
+        """Returns an item's number among those of its language, and how many these are.
+
+        Args:
+            item: An item of this review.
+        """
+        keys = [one.key for one in self.items(item.language)]
+        return keys.index(item.key) + 1, len(keys)
+
     def languages(self) -> set[str]:
         """Returns the languages of the translations under review."""
         return {item.language for item in list(self._items.values())}

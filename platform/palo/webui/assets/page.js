@@ -1,4 +1,4 @@
-// The page's own script: its language, images from anywhere, files to keep.
+// What all pages share: their language, files to keep, the way out.
 (() => {
   const texts = window.paloTexts;
   // Gradio's components name their buttons in the browser's language, and lack some of ours: they are
@@ -13,21 +13,40 @@
   };
   const kinds = ["number input for ", "range slider for "];
   const speakers = { "user's message: ": "you", "bot's message: ": "answer" };
+  const wanted = [...navigator.languages];
   Object.defineProperty(navigator, "language", { get: () => "en" });
   Object.defineProperty(navigator, "languages", { get: () => ["en"] });
 
   let code = (document.cookie.match(/(?:^|; )palo_language=(\w+)/) || [])[1];
-  if (!(code in texts)) code = null;
+  if (!(code in texts))
+    code = wanted.map((one) => one.split("-")[0].toLowerCase()).find((one) => one in texts) || null;
   const say = (name) => texts[code || "en"][name];
   const named = new WeakMap();
   const attributes = ["aria-label", "title", "alt"];
+  const translated = "[aria-label], [title], [alt], [dir], [data-text], [data-label], [data-placeholder]";
 
   function nameOf(element, value) {
     return value === "Submit" && element.closest("#question") ? "send" : inner[value];
   }
 
+  // Parts of our own name their texts.
+  const ours = { text: "textContent", placeholder: "placeholder", alt: "alt" };
+
+  function relabel(element) {
+    for (const [kind, property] of Object.entries(ours))
+      if (kind in element.dataset && element[property] !== say(element.dataset[kind]))
+        element[property] = say(element.dataset[kind]);
+    if (!("label" in element.dataset)) return;
+    const label = say(element.dataset.label);
+    for (const name of ["aria-label", "title"])
+      if ((name !== "title" || element.matches("button")) && element.getAttribute(name) !== label)
+        element.setAttribute(name, label);
+  }
+
   function translate(element) {
+    relabel(element);
     direct(element);
+    if ("label" in element.dataset) return;
     for (const attribute of attributes) {
       const value = element.getAttribute(attribute);
       if (value === null) continue;
@@ -66,7 +85,7 @@
   function translateAll(root) {
     if (root.nodeType !== Node.ELEMENT_NODE) return;
     translate(root);
-    root.querySelectorAll("[aria-label], [title], [alt], [dir]").forEach(translate);
+    root.querySelectorAll(translated).forEach(translate);
   }
 
   function face() {
@@ -75,54 +94,10 @@
     page.dir = say("direction");
   }
 
-  function addImage(file) {
-    const field = document.querySelector("#question input[type=file]");
-    if (!field || !file || !file.type.startsWith("image/")) return;
-    const files = new DataTransfer();
-    files.items.add(file);
-    field.files = files.files;
-    field.dispatchEvent(new Event("change", { bubbles: true }));
-  }
-
   function element(name, properties, ...children) {
     const made = Object.assign(document.createElement(name), properties);
     made.append(...children);
     return made;
-  }
-
-  async function takeImage() {
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    } catch {
-      notify(say("camera_failed"));
-      return;
-    }
-    const video = element("video", { srcObject: stream, autoplay: true, playsInline: true, muted: true });
-    const take = element("button", { textContent: say("take_image"), className: "take" });
-    const close = element("button", { textContent: say("close") });
-    const dialog = element("dialog", { id: "camera-dialog", ariaLabel: say("camera") }, video,
-      element("div", {}, take, close));
-    dialog.addEventListener("close", () => {
-      stream.getTracks().forEach((track) => track.stop());
-      dialog.remove();
-    });
-    close.onclick = () => dialog.close();
-    take.onclick = () => {
-      const canvas = element("canvas", { width: video.videoWidth, height: video.videoHeight });
-      canvas.getContext("2d").drawImage(video, 0, 0);
-      canvas.toBlob((blob) => {
-        addImage(new File([blob], "camera.jpg", { type: "image/jpeg" }));
-        dialog.close();
-      }, "image/jpeg", 0.92);
-    };
-    document.body.append(dialog);
-    dialog.showModal();
-  }
-
-  function notify(text) {
-    const place = document.querySelector("#notice .prose") || document.querySelector("#notice");
-    place?.replaceChildren(element("p", { role: "alert", className: "problem", textContent: text }));
   }
 
   window.palo = {
@@ -141,8 +116,12 @@
       element("a", { href: address, download: "palo.md" }).click();
       setTimeout(() => URL.revokeObjectURL(address), 10000);
     },
-    takeImage,
+    say,
+    relabel,
+    element,
+    code: () => code || "en",
     logOut() {
+      window.dispatchEvent(new Event("palo-leaves"));
       const form = element("form", { method: "post", action: "logout" });
       document.body.append(form);
       form.submit();
@@ -162,16 +141,4 @@
   }).observe(document.documentElement, {
     subtree: true, childList: true, attributes: true, attributeFilter: [...attributes, "dir", "lang"],
   });
-  document.addEventListener("paste", (event) => {
-    if (event.target.closest?.("#question")) return;
-    const [file] = event.clipboardData?.files || [];
-    if (file) addImage(file);
-  });
-  for (const kind of ["dragover", "drop"]) {
-    document.addEventListener(kind, (event) => {
-      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      if (kind === "drop") addImage(event.dataTransfer.files[0]);
-    });
-  }
 })();

@@ -4,7 +4,7 @@ import itertools
 import pytest
 
 from palo.api_errors import APIErrorCode
-from palo.client import ChatQuestion, Endpoint, EndpointError, Usage, user
+from palo.client import AsyncChatClient, ChatQuestion, Endpoint, EndpointError, Usage, user
 from palo.client.answers import AnswerReader
 from palo.serve.chat_page.answering import AnswerProgress, RunningAnswers, progress_of
 
@@ -18,7 +18,9 @@ def follow(chat_server):
             stop = asyncio.Event()
             question = ChatQuestion(model="palo-7b", messages=(user(words),))
             seen = []
-            async for progress in progress_of(Endpoint(url=chat_server.url), question, stop):
+            async for progress in progress_of(
+                AsyncChatClient(Endpoint(url=chat_server.url)), question, stop
+            ):
                 seen.append(progress.text)
             return seen, progress
 
@@ -49,7 +51,9 @@ def test_stopping_ends_the_answer_on_the_server_too(follow, chat_server, words):
         question = ChatQuestion(model="palo-7b", messages=(user(words),))
         if words == "wait":
             stopping = asyncio.create_task(stop_when_asked(stop))
-        async for progress in progress_of(Endpoint(url=chat_server.url), question, stop):
+        async for progress in progress_of(
+            AsyncChatClient(Endpoint(url=chat_server.url)), question, stop
+        ):
             if progress.text:
                 stop.set()
         if words == "wait":
@@ -65,7 +69,9 @@ def test_stopping_ends_the_answer_on_the_server_too(follow, chat_server, words):
 def test_leaving_early_ends_the_answer_on_the_server(chat_server):
     async def leave():
         question = ChatQuestion(model="palo-7b", messages=(user("forever"),))
-        steps = progress_of(Endpoint(url=chat_server.url), question, asyncio.Event())
+        steps = progress_of(
+            AsyncChatClient(Endpoint(url=chat_server.url)), question, asyncio.Event()
+        )
         await anext(steps)
         await steps.aclose()
 

@@ -20,12 +20,17 @@ TEMPLATES = Templates(Path(__file__).parent / "templates")
 """The templates of the page."""
 
 _LONGEST_SIDE = 480
+_LONGEST_HEADLINE = 80
 _TURN_NAMES = {"user": "question_turn", "assistant": "answer_turn"}
 _MOST_CHARACTERS = 4_000_000
 
 
 def item_form(
-    item: Item, texts: PageTexts, earlier: ReviewDecision | None, images: Path | None = None
+    item: Item,
+    texts: PageTexts,
+    earlier: ReviewDecision | None,
+    images: Path | None = None,
+    place: tuple[int, int] | None = None,
 ) -> Markup:
     """Returns the form in which a translation is reviewed.
 
@@ -34,6 +39,7 @@ def item_form(
         texts: The page's texts.
         earlier: The reviewer's earlier decision, if there is one.
         images: Folder that the images' paths start from.
+        place: The translation's number among those of its language, and how many these are.
     """
     translated = item.translated
     turn_texts = earlier.texts if earlier is not None else translated.texts
@@ -41,6 +47,8 @@ def item_form(
         "form.html",
         item=item,
         texts=texts,
+        headline=_headline(translated.source.turns[0].text),
+        place=_place(place, texts),
         earlier=earlier,
         fresh=secrets.token_hex(8),
         translated_by=texts["translated_by"].format(name=isolated(translated.translator)),
@@ -106,6 +114,19 @@ def read_answer(text: object, outcome: Outcome) -> ReviewDecision | None:
     )
 
 
+def _headline(text: str) -> str:
+    """Returns the beginning of a conversation, as people would name it."""
+    first = " ".join(text.split())
+    return first if len(first) <= _LONGEST_HEADLINE else f"{first[: _LONGEST_HEADLINE - 1]}…"
+
+
+def _place(place: tuple[int, int] | None, texts: PageTexts) -> str:
+    if place is None:
+        return ""
+    number, total = (isolated(f"{count:,}") for count in place)
+    return texts["place"].format(number=number, total=total)
+
+
 def _turn(item: Item, number: int, text: str, texts: PageTexts) -> dict[str, object]:
     spans = spans_of(item.translated)[number]
     return {
@@ -115,6 +136,7 @@ def _turn(item: Item, number: int, text: str, texts: PageTexts) -> dict[str, obj
         "before": item.translated.texts[number],
         "rows": min(12, 2 + len(text) // 70),
         "spans": json.dumps([span.target for span in spans if span.placeholder != span.text]),
+        "locked": list(dict.fromkeys(span.target for span in spans)),
     }
 
 

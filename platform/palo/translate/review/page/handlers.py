@@ -196,7 +196,8 @@ class ReviewHandlers:
             )
         if self._queue.held_by_another(item.key, session):
             message = f"{message} {texts['busy']}"
-        form = item_form(item, texts, item.latest.get(session.reviewer), self._images)
+        place = self._queue.store.place_of(item)
+        form = item_form(item, texts, item.latest.get(session.reviewer), self._images, place)
         decisions = decisions_of(item, texts, hide=self._hidden(session, item))
         return ReviewUpdates(
             position, form, decisions, self._progress(session, texts), notice(message), saved

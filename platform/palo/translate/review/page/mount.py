@@ -157,7 +157,7 @@ def build_review(
         log_out: Returns the text of the button for logging out, for a language.
         login: Whether reviewers have logged in.
     """
-    with gr.Blocks(title="PALO", analytics_enabled=False, fill_width=True) as blocks:
+    with gr.Blocks(title="PALO review", analytics_enabled=False, fill_width=True) as blocks:
         layout = ReviewLayout(review_texts(_DEFAULT), login=login)
         _wire_opening(blocks, layout, handlers, log_out)
         _wire_work(layout, handlers)

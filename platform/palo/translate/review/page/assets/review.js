@@ -59,6 +59,8 @@
     const turn = field.closest(".turn");
     showChanges(turn.querySelector(".changes"), field.dataset.before, field.value);
     const lost = JSON.parse(field.dataset.spans).filter((text) => !field.value.includes(text));
+    turn.querySelectorAll(".locked mark").forEach((mark) =>
+      mark.classList.toggle("lost", lost.includes(mark.dataset.span)));
     const place = turn.querySelector(".missing");
     const message = lost.map((text) => place.dataset.text.replace("{text}", `\u2068${text}\u2069`)).join("\n");
     if (place.textContent !== message) place.textContent = message;
@@ -94,6 +96,7 @@
     if (!one || one.dataset.fresh === shown) return;
     const first = shown === null;
     shown = one.dataset.fresh;
+    document.title = `${one.querySelector("#review-title").textContent} · PALO`;
     one.reset();
     restore(one);
     fields().forEach(check);
