@@ -9,6 +9,7 @@ from training.settings import TrainBench
 from palo.benchmark import Figure, resampled
 from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Batch, Collator
+from palo.train.launch import compute_on_cpu
 from palo.train.loop import token_losses
 from palo.train.stages import StageJob
 from palo.train.worker import build_model, make_plan
@@ -18,8 +19,9 @@ _TARGET = 1.10
 
 def measure_packing(settings: TrainBench, job: StageJob) -> Figure:
     """Computes both in turn and compares their seconds."""
-    torch.set_num_threads(1)
     device = torch.device(settings.device)
+    if device.type == "cpu":
+        compute_on_cpu(job.config.workers)
     model = build_model(job.parts, job.config, None).to(device).train()
     corpus = open_corpus(job.corpus)
     tokens_per_image = model.config.tokens_per_image
