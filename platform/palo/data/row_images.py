@@ -37,9 +37,7 @@ FILE_KEYS = ("file_name", "filename", "file", "path", "filepath", "url", "pictur
 
 _PATH_KEYS = ("path", "file_name", "filename", "image", "image_url", "url")
 _MAX_PATH = 4096
-_IMAGE_FILE = re.compile(
-    r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|jfif|ppm)(?:\?[^\s]{0,2000})?\Z", re.IGNORECASE
-)
+_IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|jfif|ppm)\Z", re.IGNORECASE)
 _IMAGE_KEY = re.compile(r"image|img|pictur|photo|pixel|video|audio", re.IGNORECASE)
 _ONE_MORE = re.compile(
     r"(?:image|img|picture|photo)s?[_ -]?(?:\d+|[a-d]|left|right|after|before)|videos?|audios?",
@@ -124,7 +122,7 @@ def _found(row: Mapping[str, object]) -> list[str]:
             paths += [path for path in _paths(value, key) if path not in before]
     if not paths:
         values = (row.get(key) for key in FILE_KEYS)
-        file = next((v for v in values if isinstance(v, str) and _IMAGE_FILE.search(v)), None)
+        file = next((v for v in values if isinstance(v, str) and _is_image(v)), None)
         paths = [] if file is None else [file]
     return paths
 
@@ -169,7 +167,7 @@ def _is_image(value: object) -> bool:
     if not isinstance(value, str):
         return isinstance(value, bytes)
     return value.startswith("data:image/") or (
-        len(value) <= _MAX_PATH and _IMAGE_FILE.search(value) is not None
+        len(value) <= _MAX_PATH and _IMAGE_FILE.search(value.partition("?")[0]) is not None
     )
 
 
@@ -199,7 +197,7 @@ def _usable(path: str, rules: RowImageRules) -> str:
     pure = PurePosixPath(path)
     if pure.is_absolute() and ".." not in pure.parts and not names_a_store(path):
         return _within(pure, folder)
-    if not pure.parts or ".." in pure.parts or names_a_store(path):
+    if ".." in pure.parts or names_a_store(path):
         raise BadRow(Reason.IMAGE_OUTSIDE, repr(path))
     return f"{folder}/{pure}"
 

@@ -205,7 +205,13 @@ def test_no_row_chooses_the_store_of_its_bucket():
     assert parse_llava(row(image), origin).reason is Reason.WRONG_IMAGE_FIELD
 
 
-@pytest.mark.parametrize("image", ["file:///etc/passwd", "ftp://a.org/1.jpg", "gopher://a.org/x"])
+@pytest.mark.parametrize("image", ["file:/etc/passwd", "ftp://a.org/1.jpg", "gopher://a.org/x"])
 def test_other_schemes_never_leave_the_folder(image):
     origin = Origin(source="t", language="en", languages=("en",), image_folder="/images")
     assert parse_llava(row(image), origin).image.startswith("/images/")
+
+
+def test_a_file_uri_is_a_path_that_must_be_in_the_folder():
+    origin = Origin(source="t", language="en", languages=("en",), image_folder="/images")
+    assert parse_llava(row("file:///etc/passwd"), origin).reason is Reason.IMAGE_OUTSIDE
+    assert parse_llava(row("file:///images/a.jpg"), origin).image == "/images/a.jpg"
