@@ -163,5 +163,12 @@ def _condensed(message: str) -> tuple[str, str]:
         lambda pair: not pair[1], zip(lines[first:], is_rule[first:], strict=True)
     )
     fact = " ".join(line for line, _ in body if line).rstrip(".")
-    suggested = re.search(r"--[\w.-]+", message.partition("Perhaps you meant")[2])
-    return fact, f"Did you mean {suggested[0]}? " if suggested else ""
+    suggested = re.findall(r"--[\w.-]+", message.partition("Perhaps you meant")[2])
+    # The first is not always the nearest: what is wrong is the end of a longer name, too.
+    near = difflib.get_close_matches(_wrong_flag(fact), suggested, n=1, cutoff=0.0)
+    return fact, f"Did you mean {near[0]}? " if near else ""
+
+
+def _wrong_flag(fact: str) -> str:
+    found = re.search(r"--[\w.-]+", fact)
+    return found[0] if found else ""

@@ -167,3 +167,16 @@ def test_sigterm_stops_as_ctrl_c_does(work):
     assert told.startswith("stopped")
     assert told.count("\n") == 1
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("--data.instruction", "--data.instructions"),
+        ("--data.instructions-image", "--data.instructions-images"),
+        ("--data.expected-instruction", "--data.expected-instructions"),
+    ],
+)
+def test_the_nearest_flag_is_suggested(wrong, right):
+    with pytest.raises(ConfigError, match=f"Did you mean {right}[?]"):
+        parse_recipe(["nano", wrong, "1"], RECIPES, "job")
