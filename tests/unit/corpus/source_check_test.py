@@ -5,9 +5,11 @@ import json
 import pytest
 
 from palo.corpus.config import SourceConfig
+from palo.corpus.images_step.image_files import read_image
 from palo.corpus.source_check import check_images
 from palo.corpus.sources import split_source
 from palo.errors import ConfigError, DataError
+from palo.images.preprocessing import ImageLimits
 
 
 @pytest.fixture
@@ -74,3 +76,12 @@ def test_a_folder_that_is_not_there_is_told_at_once(place):
 def test_images_that_are_nowhere_near_are_told_too(place):
     with pytest.raises(DataError, match="Name the folder that the rows' image paths start from"):
         check(place, place / "photos", "nowhere.jpg")
+
+
+def test_a_link_that_leads_out_of_the_folder_is_followed(place):
+    outside = place.parent / "elsewhere.jpg"
+    outside.write_bytes(b"bytes of an image")
+    link = place / "photos" / "link.jpg"
+    link.symlink_to(outside)
+    check(place, place / "photos", "link.jpg")
+    assert read_image(str(link), place, ImageLimits()) == outside.read_bytes()
