@@ -1,11 +1,13 @@
 """What Ray Serve costs: questions to the bare engine, and like ones through the endpoint."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
+import psutil
 import torch
 from resuming import say
 from serving.clients import request_body
@@ -46,6 +48,7 @@ def measure_overhead(settings: ServeBench, root: Path) -> list[Figure]:
     loaded = load_models([ModelSource(name=MODEL, folder=stage.resolve())])
     served = serve_settings(stage.resolve(), {"engine": sizes, "num_threads": settings.threads}, {})
     numbers, rounds = count(), Rounds()
+    processor_s: dict[tuple[str, int], list[float]] = {}
     with (
         bench_session(root),
         running(served) as url,
@@ -54,14 +57,39 @@ def measure_overhead(settings: ServeBench, root: Path) -> list[Figure]:
         for repeat in range(-1, settings.repeats):  # the first one warms up
             say(f"bare engine and endpoint, round {repeat + 1}")
             for clients in dict.fromkeys((1, settings.compared_clients)):
+                begun_s = _processor_s()
                 words = _words(numbers, settings.served_requests)
                 bare = _bare(engine, loaded, words, clients, settings.new_tokens)
+                between_s = _processor_s()
                 words = _words(numbers, settings.served_requests)
                 through = _served(url, words, clients, settings.new_tokens)
+                ended_s = _processor_s()
                 if repeat >= 0:
                     rounds.setdefault(("bare", clients), []).append(bare)
                     rounds.setdefault(("served", clients), []).append(through)
-    return list(_figures(settings, rounds))
+                    processor_s.setdefault(("bare", clients), []).append(between_s - begun_s)
+                    processor_s.setdefault(("served", clients), []).append(ended_s - between_s)
+    return [*_figures(settings, rounds), *_costs(settings, processor_s)]
+
+
+def _processor_s() -> float:
+    """Returns the processor time of this process, of Ray, and of all that it runs."""
+    this = psutil.Process()
+    total = 0.0
+    for process in (this, *this.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def _costs(
+    settings: ServeBench, processor_s: Mapping[tuple[str, int], Sequence[float]]
+) -> Iterator[Figure]:
+    """Yields the processor time of a request, which other work on the machine hardly changes."""
+    for (side, clients), runs in processor_s.items():
+        each = [seconds / settings.served_requests for seconds in runs]
+        yield spread(f"{side}_{clients}_clients_processor_s", each, "s")
 
 
 def _words(numbers: Iterator[int], how_many: int) -> list[str]:

@@ -1,8 +1,10 @@
 """The serving bench's clients notice how a request ends, and the drill what that means."""
 
+import subprocess
 import sys
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from tests.conftest import ROOT
 from tests.fixtures.chat_server import running_chat_server
@@ -15,10 +17,12 @@ def bench():
     """The bench's own modules, which are importable from beside the bench alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "jobs" / "bench"))
-        from serving import clients, drill, routing
+        from serving import clients, drill, overhead, routing
         from serving.settings import ServeBench
 
-        yield SimpleNamespace(clients=clients, drill=drill, routing=routing, settings=ServeBench)
+        yield SimpleNamespace(
+            clients=clients, drill=drill, overhead=overhead, routing=routing, settings=ServeBench
+        )
     for name in list(sys.modules):
         if name.split(".")[0] in _OWN:
             del sys.modules[name]
@@ -89,3 +93,17 @@ def test_a_fifth_of_the_images_gets_four_fifths_of_the_questions(bench):
     counts = sorted((urls.count(url) for url in set(urls)), reverse=True)
     assert len(counts) == 10
     assert sum(counts[:2]) / 400 == pytest.approx(0.8, abs=0.06)
+
+
+def test_the_processor_time_of_a_request_counts_what_others_work_for_it(bench):
+    before_s = bench.overhead._processor_s()
+    busy = "sum(range(10**7))"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{busy}; input()"], stdin=subprocess.PIPE
+    ) as child:
+        while psutil.Process(child.pid).cpu_times().user < 0.05:
+            pass
+        assert bench.overhead._processor_s() >= before_s + 0.05
+    settings = bench.settings(served_requests=16)
+    (figure,) = bench.overhead._costs(settings, {("served", 8): [8.0, 24.0]})
+    assert (figure.name, figure.value) == ("served_8_clients_processor_s", 1.0)
