@@ -14,12 +14,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from palo.api_errors import APIErrorCode
+from palo.api_errors import APIError, APIErrorCode
 from palo.client import EndpointError
 from palo.security.audit_log import AuditThrottle, record
 from palo.webui.login import LoginLimit, key_of_form, render_login
+from palo.webui.paths import error_response
 from palo.webui.request import (
     LANGUAGE_COOKIE,
+    LOGIN,
+    LOGOUT,
     address_of,
     cookies_of,
     is_stream,
@@ -77,9 +80,9 @@ class Authentication:
         token = cookies.get(visitor_cookie(scope))
         language = cookies.get(LANGUAGE_COOKIE)
         response: Response | None = None
-        if self._authenticator is not None and path.strip("/") == "login":
+        if self._authenticator is not None and path.strip("/") == LOGIN:
             response = await self._log_in(Request(scope, receive), self._authenticator, language)
-        elif path.strip("/") == "logout":
+        elif path.strip("/") == LOGOUT:
             response = self._log_out(Request(scope), token)
         if response is not None:
             await response(scope, receive, send)
@@ -87,13 +90,15 @@ class Authentication:
         visitor = self._visitors.visitor(token)
         if visitor is not None and not await self._visitors.confirm(visitor):
             visitor = None
-        is_page = scope["method"] == "GET" and not path.strip("/")
+        is_page = scope["method"] in ("GET", "HEAD") and not path.strip("/")
         if visitor is None and self._authenticator is None and is_page:
             token = self._guests.issue(None)
             visitor = self._guests.visitor(token)
             send = _with_cookie(send, scope, token)
         if visitor is None:
-            response = RedirectResponse("login", 303) if is_page else Response(status_code=401)
+            response = (
+                RedirectResponse(LOGIN, 303) if is_page else error_response(_unknown(), scope)
+            )
             await response(scope, receive, send)
             return
         await self._pass_on(visitor, scope, receive, send, language)
@@ -155,7 +160,7 @@ class Authentication:
 
     def _log_out(self, request: Request, token: str | None) -> Response:
         if request.method != "POST":
-            return Response(status_code=405)
+            return Response(status_code=405, headers={"Allow": "POST"})
         visitor = self._visitors.visitor(token)
         if visitor is not None:
             self._visitors.revoke(token)
@@ -164,6 +169,14 @@ class Authentication:
         is_https = request.scope.get("scheme") == "https"  # the name's prefix requires it
         response.delete_cookie(visitor_cookie(request.scope), secure=is_https)
         return response
+
+
+def _unknown() -> APIError:
+    return APIError(
+        "nobody is logged in here",
+        fix="Open the page in a browser, and log in if it asks for a key.",
+        code=APIErrorCode.INVALID_API_KEY,
+    )
 
 
 def _limited(texts: PageTexts, about: str, wait_s: float) -> Response:

@@ -32,6 +32,7 @@ from palo.security.http_limits import BodyBounds, BodyLimit
 from palo.webui.authentication import Authentication
 from palo.webui.browser_security import ResponseHeaders, SameOrigin
 from palo.webui.ownership import SessionOwnership
+from palo.webui.paths import KnownPaths
 from palo.webui.quotas import Quotas
 from palo.webui.texts import page_texts
 from palo.webui.usage import QuotaSettings
@@ -108,6 +109,7 @@ def mount_blocks(
         forget_session=forgetting_sessions(page),
     )
     guarded = Authentication(guarded, authenticator)
+    guarded = KnownPaths(guarded, has_login=authenticator is not None)
     guarded = SameOrigin(guarded, is_keyless=authenticator is None)
     guarded = ResponseHeaders(guarded)
     # A site whose name leads to this machine could write a proxy's headers too.

@@ -22,7 +22,6 @@ from palo.webui.request import (
     JOIN,
     QUERIES,
     UPLOAD,
-    is_used,
     path_in,
     replayed,
     with_path,
@@ -36,7 +35,7 @@ _NOT_PASSED_ON = (b"accept-encoding", b"range", b"content-length", b"content-typ
 
 
 class SessionOwnership:
-    """ASGI middleware: visitors reach the paths that a page uses, their sessions and their files.
+    """ASGI middleware: visitors reach their own sessions and files.
 
     Args:
         app: The page.
@@ -50,8 +49,6 @@ class SessionOwnership:
         """Handles one request."""
         path, visitor = path_in(scope), visitor_of(scope)
         try:
-            if not is_used(path, scope["method"]):
-                raise _RefusedError(404, "there is no such path or method here")
             if path == JOIN:
                 scope, receive = self._joining(scope, receive, visitor)
             elif path.startswith(HEARTBEAT):

@@ -9,11 +9,11 @@ from typing import IO
 from urllib.parse import parse_qsl
 
 import orjson
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.security.http_limits import BodyLimit
+from palo.webui.paths import error_response
 from palo.webui.request import (
     EVENTS,
     HEARTBEAT,
@@ -86,10 +86,7 @@ class Quotas:
             with self._usage.admitted(self._name_of(scope), kind, _session_read(scope)):
                 await handle(scope, receive, send)
         except APIError as refusal:  # always before the page has begun to answer
-            body = orjson.dumps(refusal.body(scope.get("state", {}).get("request_id")))
-            response = Response(
-                body, refusal.code.status, refusal.headers(), media_type="application/json"
-            )
+            response = error_response(refusal, scope)
             await response(scope, receive, send)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,6 +19,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 LANGUAGE_COOKIE = "palo_language"
 _VISITOR = "palo_visitor"
 _PART_BYTES = 256 << 10
+LOGIN = "login"
+LOGOUT = "logout"
 JOIN = "gradio_api/queue/join"
 EVENTS = "gradio_api/queue/data"
 HEARTBEAT = "gradio_api/heartbeat/"
@@ -29,6 +31,8 @@ _ASSETS = ("assets/", "static/")
 _READ = ("GET", "HEAD")
 _METHODS: Mapping[str, tuple[str, ...]] = {
     "": _READ,
+    LOGIN: (*_READ, "POST"),
+    LOGOUT: ("POST",),
     "config": _READ,
     "theme.css": _READ,
     "favicon.ico": _READ,
@@ -91,17 +95,17 @@ def is_stream(path: str) -> bool:
     return path == EVENTS or path.startswith(HEARTBEAT)
 
 
-def is_used(path: str, method: str) -> bool:
-    """Tells whether the page uses a path with a method.
+def methods_of(path: str) -> tuple[str, ...]:
+    """Returns the methods that the page uses a path with; none for a path that it doesn't have.
 
     Args:
         path: Path within the page.
-        method: HTTP method.
     """
     for prefix, methods in _PREFIXES.items():
         if path.startswith(prefix):
-            return method in methods
-    return method in _METHODS.get(path, ())
+            return methods
+    name = path.rstrip("/")
+    return _METHODS.get(name if name in (LOGIN, LOGOUT) else path, ())
 
 
 def cookies_of(headers: Headers) -> dict[str, str]:

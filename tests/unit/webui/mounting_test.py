@@ -114,3 +114,4 @@ print(json.dumps([modes, gradio.utils.get_upload_folder()]))
     assert {name: mode for name, mode in modes.items() if mode & 0o077} == {}
     assert "gradio" not in modes
     assert not Path(folder).exists(), "uploads outlive the process"
+    assert list(tmp_path.glob("palo-*")) == [], "images of the examples outlive the process"
