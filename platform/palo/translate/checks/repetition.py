@@ -29,18 +29,17 @@ def repetition(case: CheckCase) -> Iterator[CheckResult]:
     Args:
         case: The translation and its source.
     """
-    before: tuple[str, str] | None = None
+    before: Side | None = None
     for side in case.sides:
-        letters = _letters(side.source), _letters(side.words)
         if loop := _loop(side):
             yield fault("repetition", side, f"This turn repeats {loop!r}.", 0.9)
         elif repeated := _runs(side, is_spaceless=case.is_spaceless):
             yield fault("repetition", side, f"This turn repeats itself: {repeated!r}.", 0.9)
-        elif before is not None and _is_echo(before, letters):
+        elif before is not None and _is_echo(before, side):
             yield fault("repetition", side, "This turn repeats the turn before it.", 0.9)
-        elif _is_doubled(*letters):
+        elif _is_doubled(side):
             yield fault("repetition", side, "This turn says everything twice.", 0.9)
-        before = letters
+        before = side
 
 
 def _loop(side: Side) -> str:
@@ -61,15 +60,23 @@ def _letters(text: str) -> str:
     return _NO_LETTERS.sub("", text[:_MOST_TOKENS]).casefold()
 
 
-def _is_echo(before: tuple[str, str], now: tuple[str, str]) -> bool:
+def _is_echo(before: Side, side: Side) -> bool:
     """Returns whether a turn holds all of the turn before, which it doesn't in the source."""
-    (old_source, old_text), (source, text) = before, now
-    if len(old_text) < _FEWEST_SAME:
+    start = before.words.strip()[:_FEWEST_SAME]
+    # Most turns are done with here, without a look at each letter.
+    if len(start) < _FEWEST_SAME or start not in side.words:
         return False
-    return old_text in text and old_source not in source and old_source != source
+    if _letters(before.words) not in _letters(side.words):
+        return False
+    return _letters(before.source) not in _letters(side.source)
 
 
-def _is_doubled(source: str, text: str) -> bool:
+def _is_doubled(side: Side) -> bool:
+    """Returns whether a turn consists of one text twice, which its source doesn't."""
+    start = side.words.strip()[:_FEWEST_SAME]
+    if side.words.find(start, side.words.find(start) + 1) < 0:
+        return False
+    text, source = _letters(side.words), _letters(side.source)
     half = len(text) // 2
     if len(text) < 2 * _FEWEST_SAME or len(text) % 2 or text[:half] != text[half:]:
         return False

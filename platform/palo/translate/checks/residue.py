@@ -81,10 +81,11 @@ def residue(case: CheckCase) -> Iterator[CheckResult]:
 
 def _sign(text: str, source: str) -> str:
     """Returns the markup, or the sign, that a text has and its source hasn't; "" for none."""
-    there = Counter(_SIGNS.findall(text.translate(_SAME)))
-    if not there:
+    if _SIGNS.search(text) is None:
         return ""
-    more = there - Counter(_SIGNS.findall(source.translate(_SAME)))
+    more = Counter(_SIGNS.findall(text.translate(_SAME))) - Counter(
+        _SIGNS.findall(source.translate(_SAME))
+    )
     if not more:
         return ""
     sign = next(iter(more))
