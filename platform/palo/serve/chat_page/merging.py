@@ -1,7 +1,6 @@
 """Several asynchronous streams as one."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from typing import TypeVar
 
@@ -11,32 +10,35 @@ T = TypeVar("T")
 async def merged(*streams: AsyncGenerator[T, None]) -> AsyncGenerator[tuple[int, T], None]:
     """Yields what streams yield, as it comes, each with its stream's number.
 
-    Closing this one closes all of them.
+    A stream goes on only when its last value was taken: a slow reader gets fewer values, not late
+    ones. Closing this one closes all of them.
 
     Args:
         *streams: The streams.
     """
-    news: asyncio.Queue[tuple[int, T] | None] = asyncio.Queue()
-
-    async def pass_on(number: int, stream: AsyncGenerator[T, None]) -> None:
-        try:
-            async with contextlib.aclosing(stream):
-                async for value in stream:
-                    news.put_nowait((number, value))
-        finally:
-            news.put_nowait(None)
-
-    tasks = [asyncio.create_task(pass_on(number, one)) for number, one in enumerate(streams)]
+    coming = {_next(stream): number for number, stream in enumerate(streams)}
     try:
-        num_left = len(tasks)
-        while num_left:
-            if (value := await news.get()) is None:
-                num_left -= 1
-            else:
-                yield value
+        while coming:
+            done, _ = await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                number = coming.pop(task)
+                try:
+                    value = task.result()
+                except StopAsyncIteration:
+                    continue
+                yield number, value
+                coming[_next(streams[number])] = number
     finally:
-        for task in tasks:
+        for task in coming:
             task.cancel()
-        await asyncio.wait(tasks)
-    for task in tasks:
-        task.result()  # raises its error
+        if coming:
+            await asyncio.wait(coming)
+        for stream in streams:
+            await stream.aclose()
+
+
+def _next(stream: AsyncGenerator[T, None]) -> "asyncio.Task[T]":
+    async def step() -> T:
+        return await anext(stream)
+
+    return asyncio.create_task(step())

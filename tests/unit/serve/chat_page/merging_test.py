@@ -45,3 +45,22 @@ def test_an_error_ends_it():
 
     with pytest.raises(ValueError, match="x"):
         asyncio.run(collect())
+
+
+def test_a_stream_waits_until_its_value_is_taken():
+    made = []
+
+    async def quick():
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    async def read_slowly():
+        news = merged(quick(), _stream([], []))
+        await anext(news)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await news.aclose()
+
+    asyncio.run(read_slowly())
+    assert len(made) <= 2
