@@ -16,10 +16,11 @@ _WORD = re.compile(r"[^\W\d_][^\s\d.,;:!?…\"“”«»()\[\]،؛؟۔।、，�
 _IN_BRACKETS = re.compile("[(（][^()（）\u0370-\U0010ffff]*[)）]")
 # A name may have small words within: Newport on the Levee, Marks and Spencer.
 _LONG_NAME = re.compile(
-    r"\b[A-Z][\w'’&-]*+(?:\s++(?:[a-z]{1,4}\s++){0,2}[A-Z][\w'’&-]*+)++", re.ASCII
+    r"(?<![\w'’&-])[A-Z][\w'’&-]*+(?:\s++(?:[a-z]{1,4}\s++){0,2}[A-Z][\w'’&-]*+)++", re.ASCII
 )
 _QUOTED = re.compile(
-    r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|「[^」\n]*」|『[^』\n]*』|‘[^’\n]*’|'[^'\n]*'"
+    r"\"[^\"\n]{0,120}\"|“[^“”\n]{0,120}”|«[^«»\n]{0,120}»|「[^「」\n]{0,120}」|『[^『』\n]{0,120}』"
+    r"|‘[^‘’\n]{0,120}’|'[^'\n]{0,120}'"
 )
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+(?:['’-][A-Za-z\u00c0-\u024f]+)*")
 _SMALL_WORD = re.compile(

@@ -58,7 +58,7 @@ _CURRENCY_BEHIND = ("es", "fr", "ru")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Measures:
+class FigureSentences:
     """Sentences about images with figures, in one language.
 
     Attributes:
@@ -157,7 +157,7 @@ def _figure(unit: str, code: str, figures: _Figures, units: Mapping[str, str]) -
 
 
 @cache
-def read_measures(language: str) -> Measures | None:
+def read_measures(language: str) -> FigureSentences | None:
     """Returns the sentences with figures of a language; None if there are none.
 
     Args:
@@ -167,7 +167,7 @@ def read_measures(language: str) -> Measures | None:
     if not path.is_file():
         return None
     values = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Measures(
+    return FigureSentences(
         sentences=tuple(values["sentences"]),
         sign=values["sign"],
         signs=tuple(values["signs"]),
@@ -242,7 +242,7 @@ def _with_unit(
     return None
 
 
-def _forms(*measures: Measures) -> Iterator[tuple[str, str]]:
+def _forms(*measures: FigureSentences) -> Iterator[tuple[str, str]]:
     for one in measures:
         for unit, forms in one.units.items():
             for form in forms:
