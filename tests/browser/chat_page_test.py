@@ -177,7 +177,7 @@ def test_a_question_is_echoed_before_the_server_hears_of_it_and_costs_two_reques
     tab = visit("ur", **_DESKTOP)
     asked, held = [], []
     tab.on("request", lambda request: asked.append(request.url))
-    tab.route("**/queue/join*", held.append)
+    tab.route("**/queue/join*", lambda route: held.append(route))
     _ask(tab, "کتنے؟")
     _wait_for_text(tab, "#chat-first .user .text", "کتنے؟")
     tab.wait_for_selector("#stop")
