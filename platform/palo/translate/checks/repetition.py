@@ -18,7 +18,8 @@ _FEW_WORDS, _FEW_CHARACTERS = 2, 6
 _LETTER_LOOP = re.compile(r"([^\W\d])\1{3,}|((?=[^\W\d_])\S{2,5}?)\2{3,}")
 _MARK_LOOP = re.compile(r"([^\w\s.])\1{2,}|([?？؟!！])\2+|\.{5,}|(?<=\w)[?؟？](?=[^\W\d_])")
 _SHOWN = 24
-_NO_LETTERS = re.compile(r"[\W_]+")
+# Marks of Arabic and of India's scripts tell words apart, and are no word characters for `re`.
+_NO_LETTERS = re.compile(r"(?:_|[^\w\u064b-\u065f\u0900-\u0963\u0966-\u0dff])+")
 _FEWEST_SAME = 8
 """Shorter turns may be the same: yes, and yes."""
 

@@ -43,3 +43,9 @@ def test_what_the_source_repeats_may_be_repeated(make_request):
     request = make_request("A red apple on a table.", "A red apple on a table.")
     same = "Une pomme rouge sur une table."
     assert not _refusals(request, same, same)
+
+
+def test_an_answer_that_differs_in_vowel_signs_is_no_echo(make_request):
+    """Regression: Bengali's signs were dropped, and রং কী stands in রং কালো then."""
+    request = make_request("What colour is the star?", "The star is black.", language="bn")
+    assert not _refusals(request, "তারাটির রং কী?", "তারাটির রং কালো।")
