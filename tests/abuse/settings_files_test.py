@@ -20,7 +20,7 @@ from palo.translate.review.store import ReviewStore
 from palo.translate.translated import from_row, read_rows, to_row
 
 DEEP = ("[" * 200_000, '{"a":' * 200_000, "[" * 5000 + "]" * 5000)
-NONSENSE = (*DEEP, "", "\0", "nul", '{"a": 1' + "0" * 5000 + "}", "\ufeff{}", "{} {}")
+NONSENSE = (*DEEP, "", "\0", "nul", '{"a": 1' + "0" * 5000 + "}", "{} {}")
 
 
 @dataclass(frozen=True, kw_only=True)

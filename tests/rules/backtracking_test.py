@@ -37,7 +37,7 @@ _MAKERS: Mapping[str, Sequence[tuple[str, tuple[object, ...]]]] = {
 _LENGTHS = (20, 24, 28, 64, 256, 1024, 4096)
 _SUSPECT_S, _CONFIRMED_S = 0.010, 0.030
 # Four times the text takes a linear pattern four times as long, a quadratic one sixteen times.
-_FACTOR, _MOST_RATIO = 4, 8
+_FACTOR, _MOST_RATIO, _MOST_STEP_RATIO = 4, 8, 3
 
 _SEARCHING = ("search", "finditer", "findall", "sub", "subn", "split")
 _ANCHORED = ("match", "fullmatch")
@@ -136,6 +136,10 @@ def _backtracks(
         if time.perf_counter() - start > _SUSPECT_S:
             small = _cpu_s(pattern, method, make(length))
             if length < _LENGTHS[-1] and small > _SUSPECT_S:
+                return True
+            # A little more text first: on a lot more, an exponential pattern would never end.
+            step = _cpu_s(pattern, method, make(length + length // 4))
+            if step > _CONFIRMED_S and step > _MOST_STEP_RATIO * max(small, 0.004):
                 return True
             large = _cpu_s(pattern, method, make(_FACTOR * length))
             return large > _CONFIRMED_S and large > _MOST_RATIO * max(small, 0.004)

@@ -26,6 +26,7 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from palo.config import from_dict, to_dict
 from palo.errors import ImageError, ResourceError
@@ -106,6 +107,7 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     limits = from_dict(ImageLimits, settings["limits"])
     preprocessing = from_dict(Preprocessing, settings["preprocessing"])
+    Image.init()  # loads all formats, which would fail as an image does once memory is short
     from_dict(Confinement, settings["confinement"]).take_effect()
     serve(lambda data: to_pixels(decode_image(data, limits), preprocessing), limits.max_decode_s)
 
@@ -202,7 +204,9 @@ def _environment() -> dict[str, str]:
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if own.name not in ("site-packages", "dist-packages"):  # which the child has behind its library
         paths.append(str(own))
-    return os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    # The child computes nothing in threads, but BLAS would give each core's thread its memory.
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return os.environ | threads | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 
 
 class _Child:
