@@ -170,12 +170,10 @@ def _end() -> None:
 
 
 def _settings(job: ServeJob, folders: Sequence[Path]) -> ServeSettings:
-    import torch
-
     from palo.checkpoint.finished import stage_folder
     from palo.serve.running import PAGE_PATH
 
-    has_gpu = torch.cuda.is_available()
+    has_gpu = _has_gpu()
     models = tuple(
         ModelSource(
             name=folder.resolve().name,
@@ -201,6 +199,15 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> ServeSettings:
         restart_wait_s=job.restart_wait_s,
         page_path=PAGE_PATH if job.page else None,
     )
+
+
+def _has_gpu() -> bool:
+    """Returns whether torch sees a GPU. Without a driver, it needn't be loaded for that."""
+    if not any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/dxg")):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _num_spares(job: ServeJob, folders: Sequence[Path], *, has_gpu: bool) -> int:

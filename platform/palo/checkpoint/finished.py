@@ -11,19 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from palo import storage
 from palo.checkpoint.part_paths import part_path, part_text
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
-from palo.checkpoint.tensors import write_tensors
 from palo.config import from_dict, to_dict
 from palo.errors import DataError, MismatchError, StorageError
 from palo.model.lora import LoraSettings, lora_config
+
+# Many look at a stage whose weights they don't load: torch, which takes seconds, stays away.
+if TYPE_CHECKING:
+    import torch
 
 FORMAT_VERSION = 3
 _READ_VERSIONS = (2, FORMAT_VERSION)  # format 2 names the parts by absolute paths
@@ -57,7 +58,7 @@ class StageResult:
 
 def write_stage(
     folder: Path,
-    weights: Mapping[str, torch.Tensor],
+    weights: Mapping[str, "torch.Tensor"],
     *,
     parts: ModelParts,
     lora: LoraSettings | None,
@@ -76,6 +77,8 @@ def write_stage(
         preprocessing: What happens to an image.
         lineage: What it was made of, as JSON values.
     """
+    from palo.checkpoint.tensors import write_tensors
+
     by_part: dict[str, dict[str, torch.Tensor]] = {
         "projector": {},
         "lora": {},
@@ -230,7 +233,7 @@ def projector_hash(folder: Path) -> str:
     return storage.file_hash(_projector_file(folder))
 
 
-def read_projector(folder: Path) -> dict[str, torch.Tensor]:
+def read_projector(folder: Path) -> dict[str, "torch.Tensor"]:
     """Reads the projector of a finished stage: float32 tensors by name.
 
     Args:
@@ -239,6 +242,8 @@ def read_projector(folder: Path) -> dict[str, torch.Tensor]:
     Raises:
         StorageError: If the file is missing or damaged.
     """
+    from safetensors.torch import load_file
+
     path = _projector_file(folder)
     try:
         return load_file(path)

@@ -14,9 +14,9 @@ from palo.observability.logs import RequestLog, start_logging
 from palo.security.access import Access
 from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
+from palo.serve.grouping import group_by_base
 from palo.serve.image_reader import ImageReader
 from palo.serve.ingress import IngressSettings, build_app
-from palo.serve.loading import group_by_base
 from palo.serve.protocol.conversation import load_language_detector
 from palo.serve.replica import ModelReplica
 from palo.serve.replica_client import ReplicaCall, ReplicaClient

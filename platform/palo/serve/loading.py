@@ -6,7 +6,7 @@ merged with its adapter, which is faster.
 """
 
 import hashlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from palo import storage
-from palo.checkpoint.finished import StageResult, describe_stage, read_stage
+from palo.checkpoint.finished import StageResult, read_stage
 from palo.checkpoint.load import load_trained
 from palo.config import from_dict
-from palo.errors import ConfigError
 from palo.images.preprocessing import Preprocessing, read_preprocessing
 from palo.images.store import ImageStore
 from palo.images.store_spec import StoreSpec, read_spec
@@ -75,48 +74,11 @@ class LoadedModels:
     store: ImageStore | None = None
 
 
-def group_by_base(sources: Iterable[ModelSource]) -> list[tuple[ModelSource, ...]]:
-    """Groups models that can share one base.
-
-    Args:
-        sources: The models.
-
-    Raises:
-        ConfigError: If two have the same name, or one was trained on captions only.
-        DataError: If a folder holds no finished stage.
-    """
-    groups: dict[Hashable, list[ModelSource]] = {}
-    names: set[str] = set()
-    for source in sources:
-        if source.name in names:
-            raise ConfigError(
-                "two models have one name", seen=source.name, fix="Give each its own."
-            )
-        names.add(source.name)
-        stage = describe_stage(source.folder)
-        if TEMPLATES[stage.template].caption:
-            raise ConfigError(
-                "this stage only describes images and can't talk",
-                seen=source.folder,
-                fix="Serve the finetune stage that was trained on it.",
-            )
-        groups.setdefault(_shared_base(stage) or source.name, []).append(source)
-    return [tuple(group) for group in groups.values()]
-
-
-def _shared_base(stage: StageResult) -> Hashable:
-    """Returns a key that models on the same base share; None for a base of its own."""
-    if not stage.has_adapter or stage.has_language_model:
-        return None
-    preprocessing = tuple(sorted((k, str(v)) for k, v in (stage.preprocessing or {}).items()))
-    return stage.parts, preprocessing
-
-
 def load_models(sources: Sequence[ModelSource], device: str | None = None) -> LoadedModels:
     """Loads models that share one base, from safetensors only.
 
     Args:
-        sources: One of the groups of `group_by_base`.
+        sources: One of the groups of `palo.serve.grouping.group_by_base`.
         device: Device; None for the GPU if there is one. Weights are bfloat16 on a GPU.
 
     Raises:

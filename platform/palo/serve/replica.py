@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
 
-import torch
 from PIL import Image
 
 from palo.api_errors import APIError, APIErrorCode
@@ -26,8 +25,6 @@ from palo.inference.request import Output, Request, Sampling, Token
 from palo.machine import lower_priority
 from palo.observability.logs import start_logging
 from palo.observability.metrics import CANCELLED, OK
-from palo.serve.image_encoder import ImageEncoder
-from palo.serve.loading import load_engine
 from palo.serve.outbox import Outbox, message_pause_s
 from palo.serve.protocol.generate import (
     Delta,
@@ -68,6 +65,12 @@ class ModelReplica:
         if owns_process:
             lower_priority(_NICENESS)
             start_logging()
+        # The ingress and the command line know this class, and have no need for torch.
+        import torch
+
+        from palo.serve.image_encoder import ImageEncoder
+        from palo.serve.loading import load_engine
+
         torch.set_num_threads(settings.num_threads)
         self._name = sources[0].name
         self._replica = secrets.token_hex(4)

@@ -22,11 +22,13 @@ class WithSpares:
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
         """Returns the wanted number of replicas, and no state.
 
-        Ray Serve applies its delays and the most replicas of the deployment.
+        Ray Serve applies its delays and the most replicas of the deployment. It has no delay for
+        the first replicas, which spares would only make slower.
 
         Args:
             context: The deployment's replicas and its load.
         """
         each = context.config.get_target_ongoing_requests()
         needed = math.ceil(context.total_num_requests / each)
-        return max(context.capacity_adjusted_min_replicas, needed) + self._num_spares, {}
+        num_spares = self._num_spares if context.current_num_replicas else 0
+        return max(context.capacity_adjusted_min_replicas, needed) + num_spares, {}

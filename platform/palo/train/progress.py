@@ -28,11 +28,17 @@ class TrainingProgress:
         self._path = path
         self._notes = notes
         self._told = set(read_notes(notes)) if notes else set()
-        self._shown_step = -1
+        self._before = read_metrics(path)
+        self._shown_step = self._before[-1].step if self._before else -1
         self._started = time.monotonic()
         self._next_line = self._started
         self._next_wait_line = self._started + _LINE_EVERY_S
         self._live = sys.stdout.isatty()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there was a step since this was made."""
+        return read_metrics(self._path) != self._before
 
     def update(self) -> None:
         """Reads new metrics and shows the latest, at most every few seconds in a log."""
@@ -42,7 +48,7 @@ class TrainingProgress:
         metrics = read_metrics(self._path)
         if metrics and metrics[-1].step != self._shown_step:
             self._show(metrics)
-        elif self._shown_step < 0 and time.monotonic() >= self._next_wait_line:
+        elif metrics == self._before and time.monotonic() >= self._next_wait_line:
             self._next_wait_line += _LINE_EVERY_S
             waited = duration(time.monotonic() - self._started)
             self.say(f"the workers have been starting for {waited}")

@@ -13,7 +13,8 @@ from palo.errors import ConfigError, DataError
 from palo.inference.engine import EngineSettings
 from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
-from palo.serve.loading import group_by_base, load_engine, load_models
+from palo.serve.grouping import group_by_base
+from palo.serve.loading import load_engine, load_models
 from palo.serve.settings import ModelSource, ReplicaSettings, ScaleSettings, ServeSettings
 
 SMALL = EngineSettings(num_slots=4, max_context=96)

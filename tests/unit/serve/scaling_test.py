@@ -13,14 +13,14 @@ from palo.serve.scaling import WithSpares
 from palo.serve.settings import ModelSource, ScaleSettings, ServeSettings
 
 
-def context(num_requests, **config):
-    """What Ray Serve tells a policy of a deployment with one replica."""
+def context(num_requests, num_replicas=1, **config):
+    """What Ray Serve tells a policy of a deployment, with one replica by default."""
     sizes = {"min_replicas": 1, "max_replicas": 9, "target_ongoing_requests": 8}
     return AutoscalingContext(
         deployment_id=DeploymentID("model-palo", "palo"),
         deployment_name="model-palo",
         app_name="palo",
-        current_num_replicas=1,
+        current_num_replicas=num_replicas,
         target_num_replicas=1,
         running_replicas=[],
         total_num_requests=num_requests,
@@ -43,6 +43,10 @@ def context(num_requests, **config):
 )
 def test_a_load_gets_what_it_needs_and_spares(num_requests, num_spares, wanted):
     assert WithSpares(num_spares)(context(num_requests)) == (wanted, {})
+
+
+def test_spares_come_after_the_first_replicas():
+    assert WithSpares(1)(context(0, num_replicas=0)) == (1, {})
 
 
 def test_the_policy_travels_to_ray_serves_controller():

@@ -1,6 +1,7 @@
 import pytest
 
 from palo.train import progress
+from palo.train.metrics import MetricsLog, StepMetrics
 from palo.train.progress import TrainingProgress
 
 
@@ -23,3 +24,26 @@ def test_it_says_for_how_long_the_workers_have_been_starting(tmp_path, clock, ca
         "pretrain  the workers have been starting for 15 s",
         "pretrain  the workers have been starting for 31 s",
     ]
+
+
+def test_a_stage_that_goes_on_waits_for_its_next_step(tmp_path, clock, capsys):
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path, start_step=0)
+    log.append(step(0))
+    shown = TrainingProgress("pretrain", path)
+    clock["s"] = 115.0
+    shown.update()
+    assert capsys.readouterr().out == "pretrain  the workers have been starting for 15 s\n"
+    assert not shown.has_begun
+    log.append(step(1))
+    clock["s"] = 130.0
+    shown.update()
+    assert capsys.readouterr().out.startswith("pretrain  step 2/9  loss 0.5000")
+    assert shown.has_begun
+
+
+def step(number):
+    return StepMetrics(
+        step=number, num_steps=9, loss=0.5, grad_norm=1.0, lr_scale=1.0, num_samples=1,
+        num_tokens=10, num_target_tokens=5, step_s=1.0, data_wait_s=0.0, time=float(number),
+    )  # fmt: skip
