@@ -9,6 +9,7 @@ import dataclasses
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from palo.session import lasting_path, ray_session
 _RUNS = Path("runs")
 _KEY_NAME = "make serve"
 _END_S = 5.0
+_MOST_END_S = _END_S + 3.0
 _SMALL_BYTES = 256 * 2**20
 
 
@@ -164,8 +166,11 @@ def _end() -> None:
     from palo.serve.running import end_applications
 
     print(f"\nending; answers that have begun get up to {_END_S:.0f} s", flush=True)
+    # A thread, since calls to a Ray that was ended by the same signal wait for it for a minute.
+    ending = threading.Thread(target=end_applications, args=(_END_S,), daemon=True)
+    ending.start()
     with contextlib.suppress(KeyboardInterrupt):
-        end_applications(_END_S)
+        ending.join(_MOST_END_S)
     sys.exit(0)
 
 

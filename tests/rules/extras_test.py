@@ -103,8 +103,8 @@ def test_a_rooms_modules_load_with_its_extra_alone(
     assert result.returncode == 0, result.stderr
     failed, loaded = json.loads(result.stdout.splitlines()[-1])
     assert failed == {}
-    # Gradio belongs to the page's own process.
-    assert loaded.get("palo.serve.application", ["torch"]) == ["torch"]
+    # Gradio belongs to the page's own process, torch to the replicas': both take seconds to load.
+    assert loaded.get("palo.serve.application", []) == []
 
 
 def _imported(path: Path) -> Iterator[str]:
