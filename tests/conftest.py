@@ -118,7 +118,8 @@ def tiny_model(
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keeps tests that share one Ray, or one browser, in one process.
 
-    Those of corpora have a Ray of their own, so that both processes share the long ones.
+    Those of corpora have a Ray of their own, and those of commands start theirs, so that both
+    processes share the long ones.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -126,7 +127,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         # The marks of --dist loadgroup don't reach pytest-xdist 3.8 under pytest 9.2.
         def _split_scope(self, nodeid: str) -> str:
             _, folder, *_, file = nodeid.partition("::")[0].split("/")
-            if folder == "ray_local" and file.startswith(("build_", "inspect_")):
+            if folder == "ray_local" and file.startswith(("build_", "finetune_", "inspect_")):
                 return "corpora"
             return folder if folder in ("browser", "ray_local") else nodeid
 
