@@ -122,7 +122,8 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def files_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    # Not rglob, which fails where a folder is removed meanwhile.
+    return sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names)
 
 
 def test_a_question_of_60_mb_is_refused_before_it_is_read(page):
