@@ -60,8 +60,7 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
             ended = training.ended.wait(_POLL_S)
             progress.update()
         except KeyboardInterrupt:
-            # Before the first step there is nothing to save.
-            if interrupted or not progress.has_begun:
+            if interrupted:
                 raise
             interrupted = True
             progress.say("stopping after this step; press Ctrl-C again to end at once")

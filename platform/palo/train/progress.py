@@ -35,11 +35,6 @@ class TrainingProgress:
         self._next_wait_line = self._started + _LINE_EVERY_S
         self._live = sys.stdout.isatty()
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether there was a step since this was made."""
-        return read_metrics(self._path) != self._before
-
     def update(self) -> None:
         """Reads new metrics and shows the latest, at most every few seconds in a log."""
         if not self._live and time.monotonic() < self._next_line:
