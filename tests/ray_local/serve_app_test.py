@@ -236,18 +236,13 @@ def browser(endpoint):
         yield browser
 
 
-def processes_of(name):
-    """Returns the processes of a deployment's replicas, whatever method of theirs runs."""
-    return [
+def process_of(name):
+    """Returns the process of a deployment's only replica, whatever method of it runs."""
+    (process,) = [
         each
         for each in psutil.Process().children(recursive=True)
         if each.name().partition(".")[0] == f"ray::ServeReplica:{name}"
     ]
-
-
-def process_of(name):
-    """Returns the process of a deployment's only replica."""
-    (process,) = processes_of(name)
     return process
 
 

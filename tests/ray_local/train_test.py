@@ -1,7 +1,13 @@
-"""Ray Train and DeepSpeed against one plain process, and what it needs to begin."""
+"""Ray Train and DeepSpeed against one plain process, and what happens when workers die."""
 
+import dataclasses
 import json
+import os
+import signal
+import threading
+import time
 
+import psutil
 import pytest
 
 from palo.checkpoint import trainable
@@ -54,6 +60,56 @@ def test_two_zero_workers_equal_one_plain_process(make_job, plain_losses, zero):
     plain = trainable.read_states(trainable.every(job.output.parent / "plain" / "checkpoints")[-1])
     for name, state in trainable.read_states(trainable.every(job.checkpoints)[-1]).items():
         assert state.weight.sub(plain[name].weight).abs().max() < 1e-4, name
+
+
+def train_workers() -> list[psutil.Process]:
+    """Lists the processes of this session's training workers."""
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "RayTrainWorker" in " ".join(process.cmdline())
+    ]
+
+
+def test_a_killed_worker_is_replaced_and_the_losses_stay_the_same_bit_for_bit(make_job):
+    undisturbed = make_job("undisturbed", epochs=10, checkpoint_every=4)
+    run_stage(undisturbed)
+    killed = make_job("killed", epochs=10, checkpoint_every=4)
+    victims = []
+
+    def kill_in_mid_epoch():
+        while len(losses(killed)) < 13:
+            time.sleep(0.01)
+        victims.append(train_workers()[-1])
+        os.kill(victims[0].pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_in_mid_epoch)
+    killer.start()
+    run_stage(killed)
+    killer.join()
+    assert not victims[0].is_running()
+    assert losses(killed) == losses(undisturbed)
+
+
+def test_one_worker_goes_on_where_two_stopped(make_job, plain_losses):
+    job = make_job(epochs=2)
+    stopper = threading.Thread(target=press_ctrl_c_after, args=(job, 3))
+    stopper.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(job)
+    stopper.join()
+    num_done = len(losses(job))
+    assert 3 <= num_done < len(plain_losses)
+    assert trainable.read_cursor(trainable.every(job.checkpoints)[-1]).step == num_done
+    alone = dataclasses.replace(job.config, workers=WorkerSettings(count=1))
+    run_stage(dataclasses.replace(job, config=alone))
+    assert losses(job) == pytest.approx(plain_losses, abs=1e-5)
+
+
+def press_ctrl_c_after(job, num_steps):
+    while len(losses(job)) < num_steps:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_more_workers_than_cpus_is_said_at_once(make_job):
