@@ -112,9 +112,8 @@ def cost_at(sizes: tuple[int, int], parse: Parse, name: str, make: Make) -> Cost
     small, large = sizes
     small_s = cpu_s(parse, make(small), repeats=2)
     # A text between tells what isn't linear, which the large one might take hours for.
-    is_too_long = small_s > TOO_LONG_S or cpu_s(parse, make(4 * small)) > 4 * _MOST_GROWTH * max(
-        small_s, FLOOR_S
-    )
+    most_s = 4 * _MOST_GROWTH * max(small_s, FLOOR_S)
+    is_too_long = small_s > TOO_LONG_S or cpu_s(parse, make(4 * small), repeats=2) > most_s
     large_s = math.inf if is_too_long else cpu_s(parse, make(large))
     return Cost(text=name, small_s=small_s, large_s=large_s)
 
