@@ -221,6 +221,16 @@ def read_stage(folder: Path) -> StageResult:
     return result
 
 
+def language_model_folder(stage: StageResult) -> Path:
+    """Returns the folder of a finished stage's language model: its own, or the pretrained one.
+
+    Args:
+        stage: The finished stage.
+    """
+    own = stage.folder / "language_model"
+    return own if stage.has_language_model else stage.parts.language_model
+
+
 def projector_hash(folder: Path) -> str:
     """Returns the SHA-256 of a finished stage's projector.
 
@@ -230,7 +240,7 @@ def projector_hash(folder: Path) -> str:
     Raises:
         StorageError: If the file is missing.
     """
-    return storage.file_hash(_projector_file(folder))
+    return storage.file_hash(projector_file(folder))
 
 
 def read_projector(folder: Path) -> dict[str, "torch.Tensor"]:
@@ -244,14 +254,22 @@ def read_projector(folder: Path) -> dict[str, "torch.Tensor"]:
     """
     from safetensors.torch import load_file
 
-    path = _projector_file(folder)
+    path = projector_file(folder)
     try:
         return load_file(path)
     except SafetensorError as error:
         raise StorageError(f"{path} is damaged", seen=error, fix="Train it again.") from error
 
 
-def _projector_file(folder: Path) -> Path:
+def projector_file(folder: Path) -> Path:
+    """Returns the file of a finished stage's projector.
+
+    Args:
+        folder: Folder of the stage.
+
+    Raises:
+        StorageError: If it is missing.
+    """
     path = folder / "projector.safetensors"
     if not path.is_file():
         raise StorageError(

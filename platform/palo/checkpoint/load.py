@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from palo.checkpoint.finished import StageResult, read_projector, read_stage
+from palo.checkpoint.finished import (
+    StageResult,
+    language_model_folder,
+    read_projector,
+    read_stage,
+)
 from palo.errors import MismatchError
 from palo.model.assemble import assemble
 from palo.model.folder_guard import require_adapter
@@ -47,12 +52,9 @@ def load_trained(folder: Path, dtype: torch.dtype = torch.float32) -> TrainedMod
         MismatchError: If its weights are not for its pretrained parts.
     """
     stage = read_stage(folder)
-    language_model = (
-        folder / "language_model" if stage.has_language_model else stage.parts.language_model
-    )
     model = assemble(
         stage.parts.tower,
-        language_model,
+        language_model_folder(stage),
         stage.parts.projector_type,
         image_size=stage.parts.image_size,
         dtype=dtype,

@@ -17,6 +17,7 @@ from palo.checkpoint.finished import read_projector
 from palo.errors import MismatchError, StorageError
 from palo.inference.layers import LINEARS, LinearName
 from palo.model.folder_guard import require_adapter
+from palo.model.lora import adapter_scale
 from palo.model.projectors import Projector, build_projector
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def load_adapter(folder: Path, model: "PaloForConditionalGeneration") -> Adapter
         raise StorageError(
             f"can't read the adapter {path}", seen=error, fix="Name the folder of a finished stage."
         ) from error
-    scale = _scale(config, lora)
+    scale = adapter_scale(config, lora)
     projector = _projector(folder, model) if whole.is_dir() else None
     layers = tuple(
         _layer(weights, number, layer, scale)
@@ -93,24 +94,6 @@ def load_adapter(folder: Path, model: "PaloForConditionalGeneration") -> Adapter
             fix="Merge it into the model instead.",
         )
     return Adapter(layers, projector)
-
-
-def _scale(config: Mapping[str, Any], folder: Path) -> float:
-    unusual = [
-        name
-        for name in ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save")
-        if config.get(name)
-    ]
-    if config.get("bias", "none") != "none":
-        unusual.append("bias")
-    if unusual:
-        raise MismatchError(
-            f"the adapter {folder} is more than plain LoRA",
-            seen=", ".join(unusual),
-            fix="Merge it into the model instead.",
-        )
-    rank = config["r"]
-    return float(config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank))
 
 
 def _projector(folder: Path, model: "PaloForConditionalGeneration") -> Projector:

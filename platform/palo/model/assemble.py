@@ -115,7 +115,9 @@ def load_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dt
             fix="Give a folder with config.json and model.safetensors.",
         ) from error
     faults = [f"missing {key}" for key in sorted(report["missing_keys"])]
-    faults += [f"unexpected {key}" for key in sorted(report["unexpected_keys"]) if not _spare(key)]
+    faults += [
+        f"unexpected {key}" for key in sorted(report["unexpected_keys"]) if not is_spare_weight(key)
+    ]
     faults += [f"wrong shape {mismatch}" for mismatch in sorted(report["mismatched_keys"])]
     if faults:
         raise MismatchError(
@@ -126,5 +128,10 @@ def load_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dt
     return model
 
 
-def _spare(key: str) -> bool:
+def is_spare_weight(key: str) -> bool:
+    """Returns whether a folder of a tower or a language model may hold a tensor that isn't needed.
+
+    Args:
+        key: Name of the tensor.
+    """
     return key.startswith(_SPARE_PREFIXES) or key.endswith(_SPARE_SUFFIXES)

@@ -1,9 +1,11 @@
 """LoRA on the language model, with the projector in training beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from palo.errors import MismatchError
 from palo.model.library_noise import without_peft_warning
 
 if TYPE_CHECKING:
@@ -81,3 +83,30 @@ def attach_lora(model: "PaloForConditionalGeneration", settings: LoraSettings) -
         wrapped = get_peft_model(model, lora_config(settings), autocast_adapter_dtype=False)
     model.projector.requires_grad_(True)
     return wrapped
+
+
+def adapter_scale(config: Mapping[str, Any], folder: Path) -> float:
+    """Returns what the product of an adapter's two matrices is scaled by.
+
+    Args:
+        config: Values of its adapter_config.json.
+        folder: Its folder, for the message.
+
+    Raises:
+        MismatchError: If it is more than plain LoRA with one scale.
+    """
+    unusual = [
+        name
+        for name in ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save")
+        if config.get(name)
+    ]
+    if config.get("bias", "none") != "none":
+        unusual.append("bias")
+    if unusual:
+        raise MismatchError(
+            f"the adapter {folder} is more than plain LoRA",
+            seen=", ".join(unusual),
+            fix="Merge it into the model instead.",
+        )
+    rank = config["r"]
+    return float(config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank))

@@ -1,0 +1,155 @@
+"""The weights of a finished model, its adapter merged, one tensor at a time.
+
+Names are canonical whatever the folders hold:
+
+    vision_tower.X      X as the tower's own library names it, without `vision_model.`
+    projector.X         X as `palo.model.projectors` names it
+    language_model.X    X as in a folder of LlamaForCausalLM: model.layers.0..., lm_head.weight
+
+So a model of any size is written elsewhere in the memory of its largest tensor.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from palo.checkpoint.finished import StageResult, language_model_folder, projector_file
+from palo.errors import MismatchError, StorageError
+from palo.model.assemble import is_spare_weight
+from palo.model.folder_guard import require_adapter, shapes_of
+from palo.model.lora import adapter_scale
+
+_ADAPTER_PREFIX = "base_model.model.language_model."
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a tensor lies: its file, and its name there."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MergedWeights:
+    """The weights of a finished model by canonical name; they are read when they are asked for.
+
+    Attributes:
+        places: Where each tensor of tower, projector and language model lies.
+        adapter: Where the adapter's matrices lie, by canonical name of the weight that they change:
+            down (rank, inputs) and up (outputs, rank).
+        scale: What the product of two matrices is scaled by.
+    """
+
+    places: Mapping[str, _Place]
+    adapter: Mapping[str, tuple[_Place, _Place]]
+    scale: float
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each tensor, by canonical name."""
+        return {name: place.shape for name, place in self.places.items()}
+
+    def read(self, name: str) -> Tensor:
+        """Reads a tensor: float32 where an adapter was merged, else of its file's type.
+
+        Args:
+            name: Its canonical name.
+
+        Raises:
+            StorageError: If its file is missing or damaged.
+        """
+        weight = _read(self.places[name])
+        if name not in self.adapter:
+            return weight
+        down, up = map(_read, self.adapter[name])
+        return weight.float() + self.scale * (up.float() @ down.float())
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """Yields the tensors with their canonical names, in the order of the names."""
+        return ((name, self.read(name)) for name in sorted(self.places))
+
+
+def merged_weights(stage: StageResult) -> MergedWeights:
+    """Finds the weights of a finished model.
+
+    Args:
+        stage: The finished stage, as `read_stage` describes it.
+
+    Raises:
+        MismatchError: If the adapter is more than plain LoRA, or isn't one for this language model.
+        StorageError: If a file is missing or damaged.
+    """
+    places = {
+        f"vision_tower.{name.removeprefix('vision_model.')}": place
+        for name, place in _places(stage.parts.tower).items()
+    }
+    projector = projector_file(stage.folder)
+    places |= {
+        f"projector.{name}": _Place(projector, name, shape)
+        for name, shape in shapes_of(projector.parent, projector.name).items()
+    }
+    places |= {
+        f"language_model.{name}": place
+        for name, place in _places(language_model_folder(stage)).items()
+    }
+    if not stage.has_adapter:
+        return MergedWeights(places, {}, 1.0)
+    folder = stage.folder / "adapter"
+    scale = adapter_scale(require_adapter(folder), folder)
+    return MergedWeights(places, _adapter(folder, places), scale)
+
+
+def _places(folder: Path) -> dict[str, _Place]:
+    return {
+        name: _Place(path, name, shape)
+        for path in sorted(folder.glob("*.safetensors"))
+        for name, shape in shapes_of(folder, path.name).items()
+        if not is_spare_weight(name)
+    }
+
+
+def _adapter(folder: Path, places: Mapping[str, _Place]) -> dict[str, tuple[_Place, _Place]]:
+    path = folder / "adapter_model.safetensors"
+    shapes = shapes_of(folder, path.name)
+    pairs: dict[str, tuple[_Place, _Place]] = {}
+    for key in (key for key in shapes if key.endswith(".lora_A.weight")):
+        stem = key.removesuffix("lora_A.weight")
+        name = f"language_model.{stem.removeprefix(_ADAPTER_PREFIX)}weight"
+        other = f"{stem}lora_B.weight"
+        if name in places and other in shapes:
+            (rank, inputs), (outputs, rank_up) = shapes[key], shapes[other]
+            if rank == rank_up and places[name].shape == (outputs, inputs):
+                pairs[name] = (
+                    _Place(path, key, shapes[key]),
+                    _Place(path, other, shapes[other]),
+                )
+    paired = {place.name for pair in pairs.values() for place in pair}
+    if strange := sorted(set(shapes) - paired):
+        raise MismatchError(
+            f"the adapter {folder} is not one for this language model",
+            seen=f"{len(strange)} of {len(shapes)} tensors, such as {strange[0]} of "
+            f"{shapes[strange[0]]}",
+            fix="Use the language model that it was trained on.",
+        )
+    return pairs
+
+
+def _read(place: _Place) -> Tensor:
+    try:
+        with safe_open(place.file, "pt") as file:
+            tensor: Tensor = file.get_tensor(place.name)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"can't read {place.name} of {place.file}", seen=error, fix="Download it again."
+        ) from error
+    if tuple(tensor.shape) != place.shape or tensor.dtype == torch.bool:
+        raise StorageError(
+            f"{place.file} has changed meanwhile", seen=place.name, fix="Run the command again."
+        )
+    return tensor
