@@ -21,6 +21,7 @@ WAIT_S = 400.0
 SMALL = [
     "--scenes.num-train-scenes", "60", "--scenes.num-records-per-scene", "3",
     "--scenes.num-heldout-scenes", "2", "--pretrain.global-batch", "20",
+    "--pretrain.checkpoint-every", "2",
     "--finetune.global-batch", "8", "--finetune.checkpoint-every", "5",
 ]  # fmt: skip
 
@@ -90,8 +91,10 @@ def test_a_run_survives_a_lost_worker_ctrl_c_a_move_and_fewer_workers(undisturbe
     run, moved = tmp_path / "run", tmp_path / "moved"
     command = Command(tmp_path / "first", "--output", str(run))
     command.wait_for(lambda: len(losses(run, "pretrain")) >= 3)
-    command.workers()[0].kill()
+    victim = command.workers()[0]
+    victim.kill()
     command.wait_for(lambda: len(losses(run, "finetune")) >= 7)
+    assert not victim.is_running()
     command.press_ctrl_c()
     assert command.end() == 130
     assert command.said.rstrip().endswith("stopped; run the same command again to resume")

@@ -69,6 +69,7 @@ def evaluate_if_possible(recipe: Recipe) -> None:
     """
     if recipe.data.questions is None and recipe.data.photos is None:
         print("evaluate  left out: the recipe names no held-out data")
+        print(f"Chat:   python jobs/chat.py {recipe.output}")
         return
     evaluate(recipe)
 

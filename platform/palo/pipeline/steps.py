@@ -1,5 +1,6 @@
 """The steps of a run, each done once: scenes, corpora, pretrain, finetune, with time and memory."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from palo.corpus.build import build_corpus
 from palo.corpus.config import LIST_SUFFIX, CorpusConfig, SourceConfig, read_source_list
 from palo.corpus.filter.mixture import EVERYTHING
 from palo.corpus.report.report import report_path, write_report
+from palo.data.corpus_reader import open_corpus
 from palo.errors import ConfigError
 from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.stage_scores import StageScores
@@ -27,12 +29,13 @@ from palo.text.encoding import EncodingLimits
 from palo.train.eval_callback import EvalCallback
 from palo.train.launch import run_stage
 from palo.train.metrics import plot_loss
-from palo.train.stages import StageJob
+from palo.train.stages import StageConfig, StageJob
 from palo.train.worker import identity
 
 StageName = Literal["pretrain", "finetune"]
 
 _USUAL_LANGUAGE = "en"
+_FEW_STEPS, _FEW_STEPS_AN_EPOCH = 20, 4
 
 
 def draw_scenes(recipe: Recipe) -> None:
@@ -205,10 +208,32 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
         return read_stage(job.output)
     if checkpoints:
         print(f"{stage}  resumes from {checkpoints[-1].name}")
+    elif hint := few_steps(stage, job.config, open_corpus(job.corpus).manifest.num_samples):
+        print(f"{stage}  {hint}")
     with measured(recipe, stage):
         result = run_stage(job, _eval_callback(recipe, job))
         plot_loss(job.metrics, title=stage)
     return result
+
+
+def few_steps(stage: StageName, config: StageConfig, num_samples: int) -> str | None:
+    """Returns what to say where the data makes too few optimizer steps to learn from, else None.
+
+    Args:
+        stage: The stage.
+        config: Its settings.
+        num_samples: Samples of its corpus.
+    """
+    num_steps = config.epochs * math.ceil(num_samples / config.global_batch)
+    if config.max_steps is not None or num_steps >= _FEW_STEPS:
+        return None
+    batch = max(1, min(config.global_batch, num_samples // _FEW_STEPS_AN_EPOCH))
+    epochs = math.ceil(_FEW_STEPS / math.ceil(num_samples / batch))
+    flags = f"--{stage}.global-batch {batch} --{stage}.epochs {max(config.epochs, epochs)}"
+    return (
+        f"few steps to learn in: {num_steps}, of {num_samples} samples in batches of up to "
+        f"{config.global_batch}. For more: {flags} --output ANOTHER-FOLDER"
+    )
 
 
 def _eval_callback(recipe: Recipe, job: StageJob) -> EvalCallback | None:

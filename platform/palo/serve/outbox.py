@@ -8,7 +8,7 @@ from palo.inference.request import Output
 # Processor time of a message in the replica, the ingress and Ray Serve's proxy together.
 _MESSAGE_S = 0.006
 # What part of the machine messages may take.
-_SHARE = 1 / 8
+_SHARE = 1 / 12
 _LONGEST_S = 0.25
 
 

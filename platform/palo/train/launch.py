@@ -63,7 +63,8 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
             if interrupted:
                 raise
             interrupted = True
-            progress.say("stopping after this step; press Ctrl-C again to end at once")
+            when = "after this step" if progress.has_begun else "when the workers have started"
+            progress.say(f"stopping {when}; press Ctrl-C again to end at once")
             storage.write_text(job.stop_file, "")
     progress.finish()
     job.stop_file.unlink(missing_ok=True)
@@ -188,7 +189,7 @@ def worker_main(settings: dict[str, Any]) -> None:
     """
     keep_extensions_apart()  # on a cluster a worker doesn't have the settings of the job's process
     from palo.train.worker import train_stage
-    from palo.train.zero_engine import ZeroEngine, join_workers
+    from palo.train.zero_engine import ZeroEngine, any_worker, join_workers
 
     job = config.from_dict(StageJob, settings["job"])
     workers = job.config.workers
@@ -197,6 +198,8 @@ def worker_main(settings: dict[str, Any]) -> None:
     if job.config.zero.offload:
         free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
     join_workers("nccl" if workers.use_gpu else "gloo")
+    if any_worker(job.stop_file.exists()):  # before the model is loaded, which takes long
+        return
     train_stage(job, ZeroEngine, settings["callback"])
 
 

@@ -35,6 +35,11 @@ class TrainingProgress:
         self._next_wait_line = self._started + _LINE_EVERY_S
         self._live = sys.stdout.isatty()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a step was done since this was made."""
+        return any(one not in self._before for one in read_metrics(self._path)[-1:])
+
     def update(self) -> None:
         """Reads new metrics and shows the latest, at most every few seconds in a log."""
         if not self._live and time.monotonic() < self._next_line:

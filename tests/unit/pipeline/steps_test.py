@@ -1,5 +1,6 @@
 """Building the corpora of a recipe writes their reports, once."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -52,3 +53,26 @@ def test_without_a_report_nothing_is_said_of_one(recipe, capsys):
     steps.build_corpora(recipe.of(report=False))
     assert recipe.written == []
     assert "report" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "hint"),
+    [
+        (20, "1, of 20 samples .*: --finetune.global-batch 5 --finetune.epochs 5 --output"),
+        (3, "1, of 3 samples .*: --finetune.global-batch 1 --finetune.epochs 7 --output"),
+        (640, "10, of 640 samples .*: --finetune.global-batch 64 --finetune.epochs 2 --output"),
+    ],
+)
+def test_a_corpus_of_few_samples_gets_a_hint_that_helps(num_samples, hint):
+    settings = RECIPES["nano"]().finetune
+    settings = replace(settings, global_batch=64, epochs=1)
+    assert re.search(hint, steps.few_steps("finetune", settings, num_samples))
+    found = re.search(r"global-batch (\d+) .*epochs (\d+)", hint)
+    enough = replace(settings, global_batch=int(found[1]), epochs=int(found[2]))
+    assert steps.few_steps("finetune", enough, num_samples) is None
+
+
+def test_a_corpus_of_many_samples_or_a_chosen_number_of_steps_gets_none():
+    settings = replace(RECIPES["nano"]().finetune, global_batch=64, epochs=1)
+    assert steps.few_steps("finetune", settings, 64 * 20) is None
+    assert steps.few_steps("finetune", replace(settings, max_steps=2), 20) is None

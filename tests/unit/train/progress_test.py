@@ -31,10 +31,12 @@ def test_a_stage_that_goes_on_waits_for_its_next_step(tmp_path, clock, capsys):
     log = MetricsLog(path, start_step=0)
     log.append(step(0))
     shown = TrainingProgress("pretrain", path)
+    assert not shown.has_begun
     clock["s"] = 115.0
     shown.update()
     assert capsys.readouterr().out == "pretrain  the workers have been starting for 15 s\n"
     log.append(step(1))
+    assert shown.has_begun
     clock["s"] = 130.0
     shown.update()
     assert capsys.readouterr().out.startswith("pretrain  step 2/9  loss 0.5000")
