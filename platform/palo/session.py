@@ -33,6 +33,8 @@ _QUIET = {
     # Ray's core reports each actor pool of Ray Data as an error, for a restart that may fail.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # A thread that still asks Ray something when the session ends would start another one.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -31,7 +31,8 @@ _WRAPPED = ("__cause__", "cause", "health_check_failure", "controller_failure", 
 def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResult:
     """Trains a stage on Ray's workers, from its newest checkpoint if it has one.
 
-    Ctrl-C asks the workers to save a checkpoint and end; a second one ends at once.
+    Ctrl-C asks the workers to save a checkpoint and end; a second one, or one before the first
+    step, ends at once.
 
     Args:
         job: The stage. Ray must be running.
@@ -60,11 +61,10 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
             ended = training.ended.wait(_POLL_S)
             progress.update()
         except KeyboardInterrupt:
-            if interrupted:
+            if interrupted or not progress.has_begun:  # no step is lost
                 raise
             interrupted = True
-            when = "after this step" if progress.has_begun else "when the workers have started"
-            progress.say(f"stopping {when}; press Ctrl-C again to end at once")
+            progress.say("stopping after this step; press Ctrl-C again to end at once")
             storage.write_text(job.stop_file, "")
     progress.finish()
     job.stop_file.unlink(missing_ok=True)
@@ -189,7 +189,7 @@ def worker_main(settings: dict[str, Any]) -> None:
     """
     keep_extensions_apart()  # on a cluster a worker doesn't have the settings of the job's process
     from palo.train.worker import train_stage
-    from palo.train.zero_engine import ZeroEngine, any_worker, join_workers
+    from palo.train.zero_engine import ZeroEngine, join_workers
 
     job = config.from_dict(StageJob, settings["job"])
     workers = job.config.workers
@@ -198,8 +198,6 @@ def worker_main(settings: dict[str, Any]) -> None:
     if job.config.zero.offload:
         free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
     join_workers("nccl" if workers.use_gpu else "gloo")
-    if any_worker(job.stop_file.exists()):  # before the model is loaded, which takes long
-        return
     train_stage(job, ZeroEngine, settings["callback"])
 
 

@@ -32,18 +32,6 @@ def join_workers(backend: str) -> None:
     deepspeed.init_distributed(dist_backend=backend)
 
 
-def any_worker(wish: bool) -> bool:
-    """Returns on every worker whether one of them has a wish; all must ask together.
-
-    Args:
-        wish: Whether this one has it.
-    """
-    device = deepspeed.get_accelerator().current_device_name()
-    wishes = torch.tensor(float(wish), device=device)
-    distributed.all_reduce(wishes)
-    return bool(wishes > 0)
-
-
 class ZeroEngine:
     """A TrainEngine on DeepSpeed ZeRO stage 1, 2 or 3.
 

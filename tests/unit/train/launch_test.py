@@ -1,5 +1,7 @@
 import threading
+from types import SimpleNamespace
 
+import pytest
 import ray.exceptions
 import torch
 from ray.train.v2._internal.exceptions import (
@@ -10,7 +12,15 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 from torch.distributed import DistNetworkError
 
 from palo.errors import MismatchError
-from palo.train.launch import compute_on_cpu, lost_worker, palo_error, worker_environment
+from palo.train import launch
+from palo.train.launch import (
+    compute_on_cpu,
+    lost_worker,
+    palo_error,
+    run_stage,
+    worker_environment,
+)
+from palo.train.metrics import MetricsLog, StepMetrics
 from palo.train.stages import WorkerSettings
 
 
@@ -79,3 +89,49 @@ def test_numbers_too_small_for_full_speed_are_zero_in_every_thread_of_a_cpu_work
     torch.set_num_threads(before)
     assert float((torch.full((1,), 1e-30) * 1e-10).max()) > 0
     assert results == [0.0]
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch):
+    """Has a stage without workers take a Ctrl-C at each look, after what `before` does."""
+    before = []
+
+    def wait(timeout):
+        before.pop(0)()
+        raise KeyboardInterrupt
+
+    trainer = SimpleNamespace(thread=threading.Thread(), ended=SimpleNamespace(wait=wait))
+    monkeypatch.setattr(launch, "_TrainerThread", lambda job, callback: trainer)
+    monkeypatch.setattr(launch, "require_resources", lambda workers: None)
+    return before
+
+
+def test_a_ctrl_c_before_the_first_step_ends_at_once(make_job, ctrl_c, capsys):
+    """Regression: it waited for the workers to start, 45 seconds on a busy machine."""
+    job = make_job()
+    ctrl_c.append(lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(job)
+    assert not job.stop_file.exists()
+    assert "stopping" not in capsys.readouterr().out
+
+
+def test_a_later_ctrl_c_asks_for_a_checkpoint_and_a_second_one_ends_at_once(
+    make_job, ctrl_c, capsys
+):
+    job = make_job()
+
+    def step():
+        MetricsLog(job.metrics, start_step=0).append(
+            StepMetrics(
+                step=0, num_steps=9, loss=0.5, grad_norm=1.0, lr_scale=1.0, num_samples=1,
+                num_tokens=10, num_target_tokens=5, step_s=1.0, data_wait_s=0.0, time=0.0,
+            )
+        )  # fmt: skip
+
+    asked = []
+    ctrl_c += [step, lambda: asked.append(job.stop_file.exists())]
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(job)
+    assert asked == [True]
+    assert "stopping after this step" in capsys.readouterr().out
