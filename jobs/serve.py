@@ -18,7 +18,8 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from palo import command, config
-from palo.errors import DataError, PaloError, ResourceError
+from palo.checkpoint.runs import newest_run
+from palo.errors import PaloError, ResourceError
 from palo.security.access import AccessSettings
 from palo.security.keys import renew_key
 from palo.serve.protocol.chat_request import ProtocolBounds
@@ -120,25 +121,6 @@ def _require_models(folders: Sequence[Path]) -> None:
 
     for folder in folders:
         require_parts(describe_stage(stage_folder(folder.resolve())))
-
-
-def newest_run(runs: Path) -> Path:
-    """Returns the run whose finetune stage finished last.
-
-    Args:
-        runs: Folder of runs.
-
-    Raises:
-        DataError: If there is none.
-    """
-    finished = {path: path.stat().st_mtime for path in runs.glob("*/finetune/model.json")}
-    if not finished:
-        raise DataError(
-            "there is no finished model to serve yet",
-            seen=runs,
-            fix="Train one with `make finetune`, or name a folder: make serve MODEL=FOLDER",
-        )
-    return max(finished, key=lambda path: finished[path]).parent.parent
 
 
 def _serve(job: ServeJob, folders: Sequence[Path]) -> None:

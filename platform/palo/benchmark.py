@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 from palo import storage
 from palo.config import check, from_dict, to_dict
 from palo.errors import ConfigError
-from palo.machine import command_lines, versions
+from palo.machine import checkout_state, versions
 
 T = TypeVar("T")
 Better = Literal["higher", "lower"]
@@ -198,8 +198,7 @@ def publish(
     """
     result = Result(
         bench=bench,
-        commit="".join(command_lines("git", "-C", str(root), "rev-parse", "HEAD")),
-        dirty=bool(command_lines("git", "-C", str(root), "status", "--porcelain")),
+        **checkout_state(root),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         hardware=conditions.hardware,
         versions=versions(conditions.packages),

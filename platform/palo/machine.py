@@ -44,6 +44,24 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
+def checkout_state(root: Path) -> dict[str, Any]:
+    """Returns the state of a git checkout.
+
+    Args:
+        root: Its folder.
+
+    Returns:
+        `commit`, empty outside a checkout, and `dirty`: whether files differ from it.
+    """
+    # A folder without it may lie below somebody else's checkout.
+    if not (root / ".git").exists():
+        return {"commit": "", "dirty": False}
+    return {
+        "commit": "".join(command_lines("git", "-C", str(root), "rev-parse", "HEAD")),
+        "dirty": bool(command_lines("git", "-C", str(root), "status", "--porcelain")),
+    }
+
+
 def command_lines(program: str, *arguments: str) -> list[str]:
     """Returns the lines that a program prints, none where it is missing or fails.
 

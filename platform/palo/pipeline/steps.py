@@ -159,6 +159,7 @@ def stage_job(recipe: Recipe, stage: StageName) -> StageJob:
             parts=recipe.parts,
             corpus=config.output,
             output=recipe.pretrain_folder,
+            recipe=recipe.scale,
         )
     return StageJob(
         name="finetune",
@@ -167,6 +168,7 @@ def stage_job(recipe: Recipe, stage: StageName) -> StageJob:
         corpus=config.output,
         output=recipe.finetune_folder,
         projector=recipe.pretrain_folder if recipe.pretrain else recipe.projector,
+        recipe=recipe.scale,
     )
 
 

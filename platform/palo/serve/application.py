@@ -10,6 +10,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouter
 from ray.serve.handle import DeploymentHandle
 
 from palo import config
+from palo.checkpoint.lineage_id import lineage_id
 from palo.observability.logs import RequestLog, start_logging
 from palo.security.access import Access
 from palo.security.rate_limiter import RateLimiter
@@ -40,6 +41,7 @@ class Ingress:
         settings: Settings of the endpoint.
         handles: Handles of the model deployments, by name.
         deployments: Name of each model's deployment, by name of the model.
+        lineages: Id of each model's lineage, by name of the model.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Ingress:
         settings: ServeSettings,
         handles: Mapping[str, DeploymentHandle],
         deployments: Mapping[str, str],
+        lineages: Mapping[str, str],
     ) -> None:
         self._settings = settings
+        self._lineages = lineages
         self._deployments = deployments
         self._calls = {model: _call(handles[name]) for model, name in deployments.items()}
 
@@ -80,6 +84,7 @@ class Ingress:
             behind_proxy=True,
             proxy=settings.access.proxy,
             page_path=settings.page_path,
+            lineages=self._lineages,
         )
         app = build_app(handler, middleware)
         # Objects loaded by now stay; otherwise each full collection would traverse all of them
@@ -103,6 +108,7 @@ def application(settings: ServeSettings) -> "Application":
     Raises:
         ConfigError: If a setting is out of range, or two models have the same name.
         DataError: If a folder holds no finished stage.
+        StorageError: If weights can't be read.
     """
     config.check(settings)
     bound: dict[str, Application] = {}
@@ -123,7 +129,9 @@ def application(settings: ServeSettings) -> "Application":
         "ray_actor_options": {"num_cpus": 0},
     }
     ingress = serve.deployment(serve.ingress()(Ingress), **options)
-    return ingress.bind(settings, bound, deployments)
+    # Not in the ingress, whose machine may not see the folders.
+    lineages = {source.name: lineage_id(source.folder) for source in settings.models}
+    return ingress.bind(settings, bound, deployments, lineages)
 
 
 def _model_deployment(

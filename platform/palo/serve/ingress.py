@@ -29,19 +29,21 @@ _MODEL_PATH = "/v1/models/{name:path}"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngressSettings:
-    """Settings of the middleware.
+    """Settings of the routes and the middleware.
 
     Attributes:
         bodies: Bounds of request bodies.
         behind_proxy: See `Boundary`.
         proxy: The reverse proxy in front of the endpoint.
         page_path: Path that `/` redirects to; None for an endpoint without a chat page.
+        lineages: Ids of the models' lineages, by name of the model.
     """
 
     bodies: BodyBounds = field(default_factory=BodyBounds)
     behind_proxy: bool = False
     proxy: ProxySettings = field(default_factory=ProxySettings)
     page_path: str | None = None
+    lineages: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
@@ -53,7 +55,7 @@ def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
     """
     # Redirects would name the address behind a proxy; `SlashlessPath` makes them needless.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    _add_models(app, handler)
+    _add_models(app, handler, settings.lineages)
     _add_operations(app, handler)
 
     @app.post("/v1/chat/completions")
@@ -92,13 +94,13 @@ def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
     return app
 
 
-def _add_models(app: FastAPI, handler: ChatHandler) -> None:
+def _add_models(app: FastAPI, handler: ChatHandler, lineages: Mapping[str, str]) -> None:
     started = int(time.time())
 
     @app.api_route("/v1/models", methods=_READ)
     async def models(request: Request) -> Response:
         handler.require_key(request)
-        return _json(models_body(handler.models, started))
+        return _json(models_body(handler.models, started, lineages))
 
     @app.api_route(_MODEL_PATH, methods=_READ)
     async def model(request: Request, name: str) -> Response:
@@ -107,7 +109,7 @@ def _add_models(app: FastAPI, handler: ChatHandler) -> None:
             raise APIError(
                 "there is no such model here", param="model", code=APIErrorCode.MODEL_NOT_FOUND
             )
-        return _json(model_body(name, started))
+        return _json(model_body(name, started, lineages.get(name)))
 
 
 def _add_operations(app: FastAPI, handler: ChatHandler) -> None:

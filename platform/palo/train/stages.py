@@ -167,6 +167,7 @@ class StageJob:
         corpus: Folder of the corpus.
         output: Folder of the stage, which every worker must see.
         projector: Finished stage whose projector is the start; a fresh one if None.
+        recipe: Name of the recipe, for people; empty without one.
     """
 
     name: str
@@ -175,6 +176,7 @@ class StageJob:
     corpus: Path
     output: Path
     projector: Path | None = None
+    recipe: str = ""
 
     @property
     def checkpoints(self) -> Path:

@@ -13,7 +13,6 @@ from palo.checkpoint.finished import StageResult, projector_hash, read_projector
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.data.corpus_reader import Corpus, open_corpus
 from palo.data.loader import PackLoader
-from palo.data.manifest import code_version
 from palo.data.plan import Plan, PlanConfig
 from palo.errors import MismatchError
 from palo.model.assemble import assemble
@@ -23,6 +22,7 @@ from palo.train.engine import TrainEngine, choose_trainable
 from palo.train.eval_callback import EvalCallback, run_eval_callback
 from palo.train.loop import Hooks, LoopSettings, train
 from palo.train.metrics import MetricsLog
+from palo.train.stage_record import Machine, stage_record, this_machine
 from palo.train.stages import StageConfig, StageJob, deepspeed_config
 
 if TYPE_CHECKING:
@@ -248,6 +248,7 @@ def _preprocessing(corpus: Corpus) -> dict[str, Any] | None:
 def _finish(
     job: StageJob, engine: TrainEngine, corpus: Corpus, known: dict[str, str]
 ) -> StageResult | None:
+    machines = _machines(engine)
     if engine.rank != 0:
         return None
     states = trainable.read_states(trainable.every(job.checkpoints)[-1])
@@ -259,11 +260,15 @@ def _finish(
         lora=job.config.lora,
         template=job.config.template,
         preprocessing=_preprocessing(corpus),
-        lineage={
-            "identity": known,
-            "settings": config.to_dict(job),
-            "corpus": {"folder": str(job.corpus), "fingerprint": manifest.fingerprint},
-            "sources": dict(manifest.inputs),
-            "code": code_version(),
-        },
+        lineage=stage_record(job, manifest, known, machines),
     )
+
+
+def _machines(engine: TrainEngine) -> list[Machine]:
+    """Returns the machine of each worker; every worker must call it."""
+    own = this_machine()
+    if engine.world_size == 1:
+        return [own]
+    every: list[Machine] = [own] * engine.world_size
+    torch.distributed.all_gather_object(every, own)
+    return every

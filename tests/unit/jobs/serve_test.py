@@ -4,8 +4,9 @@ import socket
 
 import pytest
 from jobs import serve as serve_job
-from jobs.serve import ServeJob, _num_spares, _run_page, main, newest_run
+from jobs.serve import ServeJob, _num_spares, _run_page, main
 
+from palo.checkpoint.runs import newest_run
 from palo.errors import ConfigError, DataError, ResourceError
 from palo.security.access import AccessSettings
 

@@ -2,8 +2,11 @@ import dataclasses
 
 import pytest
 
+from palo import storage
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import is_finished
+from palo.checkpoint.lineage import lineage_of
+from palo.checkpoint.lineage_id import lineage_id
 from palo.checkpoint.load import load_trained
 from palo.errors import MismatchError, TrainingError
 from palo.train.engine import PlainEngine
@@ -97,3 +100,31 @@ def test_a_stage_starts_from_the_projector_of_another(make_job):
     fresh = make_job("fresh")
     train_stage(fresh, PlainEngine)
     assert losses(second)[0] < losses(fresh)[0]
+
+
+def test_a_stage_records_what_it_was_made_of(make_job):
+    first = dataclasses.replace(make_job("first", trains="projector", lora=None), recipe="nano")
+    train_stage(first, PlainEngine)
+    second = dataclasses.replace(make_job("second"), projector=first.output)
+    train_stage(second, PlainEngine)
+    record = storage.read_json(second.output / "lineage.json")
+    assert record["started_from"]["folder"] == "../first"
+    assert record["started_from"]["id"] == lineage_id(first.output)
+    assert [one["num_workers"] for one in record["machines"]] == [1]
+    assert "name" not in record["machines"][0]
+    assert set(record["commit"]) == {"commit", "dirty"}
+    assert record["corpus"]["records"][0]["language"] == "en"
+    lineage = lineage_of(second.output, check=True)
+    states = {node.name: node.state for node in lineage.root.children}
+    for name in ("tower", "language model", "tokenizer", "projector.safetensors"):
+        assert states[name] == "checked"
+    assert [node.state for node in lineage.root.children if node.kind == "start"] == ["checked"]
+    recipes = [n.facts["recipe"] for n in lineage.nodes() if n.kind == "settings"]
+    assert recipes == ["not recorded", "nano"]
+
+
+def test_a_stage_trained_again_has_the_same_id(make_job):
+    first, second = make_job("one"), make_job("two")
+    train_stage(first, PlainEngine)
+    train_stage(second, PlainEngine)
+    assert lineage_id(first.output) == lineage_id(second.output)

@@ -1,7 +1,6 @@
 """Driver of the parse stage: the splits of all sources to files of records."""
 
 import dataclasses
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, takewhile
@@ -16,6 +15,7 @@ from palo.corpus.quarantine import SourceFile
 from palo.corpus.ray_tasks import Job
 from palo.corpus.row_counts import RowCounts
 from palo.corpus.sources import Split, SplitBoundary, misread
+from palo.corpus.sources.rows_hash import joined_hash
 from palo.corpus.task_log import TaskKey
 from palo.data.manifest import CORPUS_VERSION
 from palo.progress import Meter
@@ -60,8 +60,7 @@ class ParseStage:
             results = [self._results[self._name(number, split)] for split in own]
             source = self._run.names[number]
             _count(self._run.row_counts, source, results)
-            joined = "".join(result.sha256 for result in results)
-            self.inputs[source] = hashlib.sha256(joined.encode()).hexdigest()
+            self.inputs[source] = joined_hash(result.sha256 for result in results)
             own_files = [file for result in results for file in result.files]
             files += own_files
             sources += [number] * len(own_files)

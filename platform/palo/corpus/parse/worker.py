@@ -13,6 +13,7 @@ from palo.corpus.quarantine import Quarantine, RowFiles, SourceFile
 from palo.corpus.ray_tasks import Work
 from palo.corpus.sources import RawRow, Split, SplitBoundary, read_split
 from palo.corpus.sources import rows as byte_limits
+from palo.corpus.sources.rows_hash import RowsHash
 from palo.data.records import Origin, Record, Rejected, parse_llava
 from palo.languages import Language
 from palo.reasons import Reason
@@ -87,13 +88,12 @@ def parse_split(task: ParseTask) -> Work[ParseResult]:
     bad = {step: Quarantine(task.corpus, step, task.source) for step in ("parse", "clean")}
     cleaner = Cleaner(task.cleaning, task.known)
     num_rows = num_parsed = 0
-    read = hashlib.sha256()
+    read = RowsHash()
     reader = read_split(task.split)
     for raw in reader:
         num_rows += 1
         row_offset = task.split.row_offset(raw.offset)
-        read.update(b"%d %d\n" % (row_offset, len(raw.data)))
-        read.update(raw.data)
+        read.add(row_offset, raw.data)
         step, outcome = "parse", parse_row(raw, task.origin, row_offset)
         if isinstance(outcome, Record):
             num_parsed += 1

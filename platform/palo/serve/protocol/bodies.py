@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -205,21 +205,25 @@ def token_body(data: bytes, logprob: float) -> dict[str, Any]:
     return {"token": data.decode("utf-8", "replace"), "bytes": list(data), "logprob": logprob}
 
 
-def model_body(name: str, created: int) -> dict[str, Any]:
+def model_body(name: str, created: int, lineage: str | None) -> dict[str, Any]:
     """Returns the body of one model.
 
     Args:
         name: Its name.
         created: Unix time in seconds.
+        lineage: Id of its lineage, a field of our own; None where it is unknown.
     """
-    return {"id": name, "object": "model", "created": created, "owned_by": "palo"}
+    body = {"id": name, "object": "model", "created": created, "owned_by": "palo"}
+    return body if lineage is None else body | {"lineage": lineage}
 
 
-def models_body(names: Iterable[str], created: int) -> dict[str, Any]:
+def models_body(names: Iterable[str], created: int, lineages: Mapping[str, str]) -> dict[str, Any]:
     """Returns the body of the list of models.
 
     Args:
         names: Their names.
         created: Unix time in seconds.
+        lineages: Ids of their lineages, by name.
     """
-    return {"object": "list", "data": [model_body(name, created) for name in names]}
+    data = [model_body(name, created, lineages.get(name)) for name in names]
+    return {"object": "list", "data": data}

@@ -81,6 +81,8 @@ def test_events_are_lines_of_json():
 
 
 def test_models_are_listed():
-    body = models_body(["a", "b"], 5)
+    body = models_body(["a", "b"], 5, {"a": "palo-0123456789ab"})
     assert [model["id"] for model in body["data"]] == ["a", "b"]
     assert body["data"][0]["created"] == 5
+    assert body["data"][0]["lineage"] == "palo-0123456789ab"
+    assert "lineage" not in body["data"][1]
