@@ -13,10 +13,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from palo import storage
 from palo.checkpoint.finished import describe_stage, is_finished, stage_folder
-from palo.checkpoint.lineage_id import id_of, read_record, recorded_id, weight_hashes
-from palo.checkpoint.lineage_node import LineageNode, flat_facts, named_missing, short_hash
+from palo.checkpoint.lineage_facts import (
+    code_nodes,
+    mapping_of,
+    recorded_corpus,
+    settings_node,
+    weights_node,
+)
+from palo.checkpoint.lineage_id import (
+    PLACES,
+    id_of,
+    places_of,
+    read_record,
+    recorded_id,
+    weight_hashes,
+)
+from palo.checkpoint.lineage_node import LineageNode, flat_facts, named_missing
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.config import fingerprint, from_dict, to_dict
 from palo.errors import ConfigError, DataError, PaloError
@@ -27,6 +40,7 @@ CorpusReader = Callable[[Path, Mapping[str, Any], bool], LineageNode]
 
 _MOST_ANCESTORS = 16
 _PARTS = ("tower", "language_model", "tokenizer")
+_KEPT = ("code", "commit", "identity", "machines", "sources", "tokenizer", "versions")
 _KNOWN = {
     "code", "commit", "corpus", "exported_from", "id", "identity", "machines", "settings",
     "sources", "started_from", "tokenizer", "versions", "weights",
@@ -52,11 +66,20 @@ class Lineage:
         yield from self.root.nodes()
 
     def export_record(self) -> dict[str, Any]:
-        """Returns what an exported folder keeps as its `lineage.json`: the tree without places."""
-        return {
-            "id": self.id,
-            "exported_from": {"id": self.id, "tree": to_dict(_placeless(self.root))},
-        }
+        """Returns what an exported folder keeps as its `lineage.json`.
+
+        Returns:
+            The id, the whole tree below `exported_from`, and what the model's own folder records
+            in the form of a finished stage, for readers of those; all without absolute paths.
+        """
+        record = read_record(self.folder) or {}
+        kept = {name: record[name] for name in _KEPT if name in record}
+        if settings := mapping_of(record.get("settings")):
+            kept["settings"] = {name: settings.get(name) for name in ("name", "recipe", "config")}
+        if corpus := mapping_of(record.get("corpus")):
+            kept["corpus"] = {k: v for k, v in corpus.items() if k not in PLACES}
+        tree = to_dict(_placeless(self.root))
+        return {"id": self.id, "exported_from": {"id": self.id, "tree": tree}, **kept}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,42 +114,6 @@ def lineage_of(
     return Lineage(id=root.id, folder=found, root=root)
 
 
-def recorded_corpus(folder: Path, record: Mapping[str, Any], check: bool) -> LineageNode:
-    """Returns the node of a corpus as a model's folder records it, without a look at the corpus.
-
-    Args:
-        folder: The model's folder.
-        record: What is recorded of the corpus: `folder`, `fingerprint`, and `records`.
-        check: Not used: nothing is looked at.
-    """
-    named = str(record.get("folder", ""))
-    return LineageNode(
-        kind="corpus",
-        name=Path(named).name or "corpus",
-        id=str(record.get("fingerprint", "")),
-        facts={"folder": named, **count_facts(record)},
-    )
-
-
-def count_facts(record: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the counts of records by language and by licence; one that says so without counts.
-
-    Args:
-        record: What is recorded of a corpus.
-    """
-    rows = [row for row in _list(record.get("records")) if isinstance(row, Mapping)]
-    if not rows:
-        return {"records by language and licence": "not recorded"}
-    facts = {}
-    for key, title in (("language", "records by language"), ("licence", "records by licence")):
-        counts: dict[str, int] = {}
-        for row in rows:
-            name = str(row.get(key) or "not said")
-            counts[name] = counts.get(name, 0) + _whole(row.get("records"))
-        facts[title] = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    return facts
-
-
 def _model_node(folder: Path, reading: _Reading) -> LineageNode:
     record = read_record(folder)
     finished = is_finished(folder)
@@ -138,19 +125,15 @@ def _model_node(folder: Path, reading: _Reading) -> LineageNode:
         )
     known = record or {}
     hashes = weight_hashes(folder)
+    children = [weights_node(name, digest, known) for name, digest in hashes.items()]
     exported = known.get("exported_from")
-    children = [_weights_node(name, digest, known) for name, digest in hashes.items()]
     if exported is not None:
         children.append(_exported_node(exported))
-    else:
-        children += [_settings_node(known), *_code_nodes(known)]
+    # The tree of an exported folder holds them already.
+    if not mapping_of(exported).get("tree"):
+        children += _own_nodes(folder, known, reading, is_export=exported is not None)
     if finished:
         children += _part_nodes(folder, known, reading)
-    if (start := _start_node(folder, known, reading)) is not None:
-        children.append(start)
-    if isinstance(known.get("corpus"), Mapping):
-        told = {**known["corpus"], "sources": known.get("sources", {})}
-        children.append(reading.corpus_of(folder, told, reading.check))
     children += [
         LineageNode(kind="record", name=name.replace("_", " "), facts=flat_facts(value))
         for name, value in known.items()
@@ -166,73 +149,26 @@ def _model_node(folder: Path, reading: _Reading) -> LineageNode:
     )
 
 
+def _own_nodes(
+    folder: Path, record: Mapping[str, Any], reading: _Reading, *, is_export: bool
+) -> Iterator[LineageNode]:
+    """Yields what a folder records in the form of a finished stage."""
+    if not is_export or record.get("settings"):
+        yield settings_node(record)
+    if not is_export or record.get("code"):
+        yield from code_nodes(record)
+    if (start := _start_node(folder, record, reading)) is not None:
+        yield start
+    if isinstance(record.get("corpus"), Mapping):
+        told = {**record["corpus"], "sources": record.get("sources", {})}
+        yield reading.corpus_of(folder, told, reading.check)
+
+
 def _name(folder: Path) -> str:
     """Returns the names of run and stage, or of any other folder."""
     resolved = folder.resolve()
     is_stage = resolved.name in ("pretrain", "finetune")
     return f"{resolved.parent.name}/{resolved.name}" if is_stage else resolved.name
-
-
-def _weights_node(name: str, digest: str, record: Mapping[str, Any]) -> LineageNode:
-    told = _mapping(record.get("weights")).get(name)
-    if told is None:
-        return LineageNode(kind="weights", name=name, id=short_hash(digest))
-    if told == digest:
-        return LineageNode(kind="weights", name=name, id=short_hash(digest), state="checked")
-    facts = {"recorded as": short_hash(str(told))}
-    return LineageNode(
-        kind="weights", name=name, id=short_hash(digest), state="changed", facts=facts
-    )
-
-
-def _settings_node(record: Mapping[str, Any]) -> LineageNode:
-    settings = _mapping(record.get("settings"))
-    if not settings:
-        return LineageNode(kind="settings", name="settings", facts={"settings": "not recorded"})
-    recipe = str(settings.get("recipe") or "not recorded")
-    facts = {"recipe": recipe, "stage": str(settings.get("name", "")) or "not recorded"}
-    facts |= flat_facts(settings.get("config"))
-    own_id = str(_mapping(record.get("identity")).get("settings", ""))
-    return LineageNode(kind="settings", name="recipe and settings", id=own_id, facts=facts)
-
-
-def _code_nodes(record: Mapping[str, Any]) -> Iterator[LineageNode]:
-    commit = _mapping(record.get("commit"))
-    told = "not recorded"
-    if commit.get("commit"):
-        state = "with changes that are in no commit" if commit.get("dirty") else "without changes"
-        told = f"{commit['commit']}, {state}"
-    elif "commit" in record:
-        told = "none: it ran outside a git checkout"
-    code = str(record.get("code", ""))
-    yield LineageNode(
-        kind="code",
-        name="code",
-        id=code.partition("+")[2],
-        facts={"version": code or "not recorded", "commit": told},
-    )
-    machines = [one for one in _list(record.get("machines")) if isinstance(one, Mapping)]
-    yield LineageNode(
-        kind="machines",
-        name="machines",
-        facts={f"machine {n}": _machine(one) for n, one in enumerate(machines, 1)}
-        or {"machines": "not recorded"},
-    )
-    versions = _mapping(record.get("versions"))
-    yield LineageNode(
-        kind="packages",
-        name="packages",
-        facts={str(name): str(value) for name, value in versions.items()}
-        or {"versions": "not recorded"},
-    )
-
-
-def _machine(values: Mapping[str, Any]) -> str:
-    gpus = ", ".join(map(str, _list(values.get("gpus")))) or "no GPU"
-    return (
-        f"{values.get('processor')}, {values.get('num_cpus')} CPUs, "
-        f"{values.get('memory_gib')} GiB, {gpus}, {values.get('num_workers')} workers"
-    )
 
 
 def _part_nodes(
@@ -267,36 +203,38 @@ def _part_node(name: str, parts: ModelParts, wanted: str, *, check: bool) -> Lin
 
 def _start_node(folder: Path, record: Mapping[str, Any], reading: _Reading) -> LineageNode | None:
     """Returns the stage that a stage started from; older records name its folder alone."""
-    start = _mapping(record.get("started_from"))
-    named = start.get("folder") or _mapping(record.get("settings")).get("projector")
+    start = mapping_of(record.get("started_from"))
+    absolute = mapping_of(record.get("settings")).get("projector")
+    named = start.get("folder") or absolute
     if not named:
         return None
     wanted = str(start.get("id", ""))
     node = LineageNode(kind="start", name="started from", id=wanted, place=Path(str(named)))
     if len(reading.above) >= _MOST_ANCESTORS:
         return replace(node, facts={"more": "stages before it are not shown"})
-    followed = storage.follow(folder.resolve(), str(named))
-    # A run that was moved as a whole has its stages beside one another.
-    beside = folder.resolve().parent / Path(str(named)).name
-    for place in (followed, beside):
-        if not is_finished(place) or place in (folder.resolve(), *reading.above):
-            continue
-        found = _model_node(place, reading.below(folder))
-        if wanted:
-            return replace(
-                found, kind="start", state="checked" if found.id == wanted else "changed"
-            )
-        told = str(_mapping(record.get("identity")).get("projector", ""))
-        projector = weight_hashes(place).get("projector.safetensors")
-        kind = describe_stage(place).parts.projector_type
-        is_same = told == fingerprint([kind, projector])
-        return replace(found, kind="start", state="checked" if is_same else "changed")
-    return named_missing(node)
+    above = (folder.resolve(), *reading.above)
+    places = [one for one in places_of(folder, named, absolute) if is_finished(one)]
+    below = reading.below(folder)
+    found = [_model_node(one, below) for one in places if one.resolve() not in above]
+    for one in found:
+        if _is_start(one, record, wanted):
+            return replace(one, kind="start", state="checked")
+    return replace(found[0], kind="start", state="changed") if found else named_missing(node)
+
+
+def _is_start(found: LineageNode, record: Mapping[str, Any], wanted: str) -> bool:
+    """Returns whether a stage is the one that another started from."""
+    if wanted or found.place is None:
+        return found.id == wanted
+    told = str(mapping_of(record.get("identity")).get("projector", ""))
+    projector = weight_hashes(found.place).get("projector.safetensors")
+    kind = describe_stage(found.place).parts.projector_type
+    return told == fingerprint([kind, projector])
 
 
 def _exported_node(exported: object) -> LineageNode:
     """Returns what an exported folder was made of: a whole tree, or as much as it says."""
-    values = _mapping(exported)
+    values = mapping_of(exported)
     if not isinstance(values.get("tree"), Mapping):
         facts = flat_facts(exported)
         return LineageNode(
@@ -304,7 +242,7 @@ def _exported_node(exported: object) -> LineageNode:
         )
     try:
         tree = from_dict(LineageNode, values["tree"])
-    except (ConfigError, RecursionError) as error:
+    except ConfigError as error:
         return LineageNode(
             kind="start",
             name="exported from",
@@ -324,15 +262,3 @@ def _placeless(node: LineageNode) -> LineageNode:
     }
     children = tuple(map(_placeless, node.children))
     return replace(node, place=None, state="named", facts=facts, children=children)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0

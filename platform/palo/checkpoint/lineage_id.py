@@ -19,8 +19,12 @@ from palo.errors import DataError
 RECORD = "lineage.json"
 """File of a model's folder that says what the model was made of."""
 
+PLACES = ("folder", "relative")
+"""Fields of a record that say where something is, absolute and from the model's folder."""
+
 _ID = re.compile(r"palo-[0-9a-f]{12}")
 _DIGITS = 12
+_MOST_DEPTH = 100
 # One level deep: checkpoints of a stage lie deeper, and are no part of the model.
 _WEIGHTS = (
     "*.safetensors", "*.gguf", "*.bin", "*/*.safetensors", "*/*.bin", "*/adapter_config.json",
@@ -61,11 +65,25 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     record = storage.read_json(path)
-    if not isinstance(record, dict):
-        raise DataError(
-            f"{path} is no lineage", seen=str(record)[:60], fix="Restore the file, or delete it."
-        )
+    if not isinstance(record, dict) or _is_deep(record):
+        seen = "too deeply nested" if isinstance(record, dict) else str(record)[:60]
+        raise DataError(f"{path} is no lineage", seen=seen, fix="Restore the file, or delete it.")
     return record
+
+
+def _is_deep(values: object) -> bool:
+    """Returns whether JSON values are nested deeper than any lineage is."""
+    level = [values]
+    for _ in range(_MOST_DEPTH):
+        level = [
+            child
+            for value in level
+            if isinstance(value, dict | list)
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def recorded_id(record: Mapping[str, Any]) -> str | None:
@@ -127,8 +145,36 @@ def id_of(folder: Path, record: Mapping[str, Any], hashes: Mapping[str, str]) ->
     traced = {key: value for key, value in record.items() if key not in ("settings", "weights")}
     for key in ("corpus", "started_from"):
         if isinstance(traced.get(key), Mapping):
-            traced[key] = {k: v for k, v in traced[key].items() if k != "folder"}
+            traced[key] = {k: v for k, v in traced[key].items() if k not in PLACES}
+    traced = _without_places(traced)
     values = [dict(hashes), described, traced]
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"palo-{digest[:_DIGITS]}"
+
+
+def _without_places(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    """Returns JSON values with names in place of absolute paths."""
+    if isinstance(value, Mapping):
+        return {_without_places(key): _without_places(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_places(one) for one in value]
+    is_path = isinstance(value, str) and (value.startswith("/") or storage.is_uri(value))
+    return value.rstrip("/").rpartition("/")[2] if is_path else value
+
+
+def places_of(folder: Path, *named: object) -> list[Path]:
+    """Returns where something that a model's folder names may be, each place once.
+
+    That is where it was named, and beside the folder: a run that was moved as a whole has its
+    stages beside one another.
+
+    Args:
+        folder: The model's folder.
+        *named: Paths relative to the folder, or absolute ones; what is no text names nothing.
+    """
+    start = folder.resolve()
+    texts = [text for text in named if isinstance(text, str) and text and "\0" not in text]
+    followed = [storage.follow(start, text) for text in texts]
+    beside = [start.parent / place.name for place in followed]
+    return list(dict.fromkeys((*followed, *beside)))

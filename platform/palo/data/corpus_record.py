@@ -14,15 +14,15 @@ def corpus_record(corpus: Path, manifest: Manifest, model: Path) -> dict[str, An
     Args:
         corpus: Folder of the corpus.
         manifest: Its manifest.
-        model: Folder of the model, which the corpus is named relative to: both can be moved.
+        model: Folder of the model: corpus and model can be moved together.
 
     Returns:
-        `folder`, `fingerprint`, `samples`, `images`, and `records`: rows of source, licence,
-        language, and how many records of these gave samples.
+        `folder`, `relative` to the model's folder, `fingerprint`, `samples`, `images`, and
+        `records`: rows of source, licence, language, and how many of these gave samples.
     """
-    folder = storage.relative_text(_whole(corpus), _whole(model))
     return {
-        "folder": folder,
+        "folder": str(_whole(corpus)),
+        "relative": storage.relative_text(_whole(corpus), _whole(model)),
         "fingerprint": manifest.fingerprint,
         "samples": manifest.num_samples,
         "images": manifest.num_images,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from palo import storage
-from palo.checkpoint.lineage import count_facts, recorded_corpus
+from palo.checkpoint.lineage_facts import count_facts, recorded_corpus
+from palo.checkpoint.lineage_id import places_of
 from palo.checkpoint.lineage_node import LineageNode, named_missing, short_hash
 from palo.corpus.sources.rows_hash import source_hash
 from palo.data.corpus_record import record_counts, source_settings
@@ -30,8 +31,8 @@ def corpus_node(folder: Path, record: Mapping[str, Any], check: bool) -> Lineage
         StorageError: If its manifest can't be read.
     """
     recorded = recorded_corpus(folder, record, check)
-    place = _found(folder, str(record.get("folder", "")))
-    if place is None:
+    found = _found(folder, record)
+    if found is None:
         missing = named_missing(replace(recorded, place=Path(str(record.get("folder", "")))))
         hashes = record.get("sources")
         told = hashes.items() if isinstance(hashes, Mapping) else ()
@@ -40,7 +41,7 @@ def corpus_node(folder: Path, record: Mapping[str, Any], check: bool) -> Lineage
             for name, digest in told
         )
         return replace(missing, children=sources)
-    manifest = read_manifest(place / _MANIFEST)
+    place, manifest = found
     is_same = manifest.fingerprint == recorded.id
     node = replace(
         recorded,
@@ -57,13 +58,15 @@ def corpus_node(folder: Path, record: Mapping[str, Any], check: bool) -> Lineage
     return node
 
 
-def _found(folder: Path, named: str) -> Path | None:
-    """Returns the folder of a corpus; one of a run that was moved lies in the run's `corpus`."""
-    if not named:
-        return None
-    followed = storage.follow(folder.resolve(), named)
-    beside = folder.resolve().parent / "corpus" / followed.name
-    return next((one for one in (followed, beside) if (one / _MANIFEST).is_file()), None)
+def _found(folder: Path, record: Mapping[str, Any]) -> tuple[Path, Manifest] | None:
+    """Returns a model's corpus: the one of the right fingerprint, else any where it should be."""
+    named = (record.get("relative"), record.get("folder"))
+    # A run that was moved as a whole keeps its corpora in `corpus`.
+    inside = [one.parent / "corpus" / one.name for one in places_of(folder, *named)]
+    places = [one for one in (*places_of(folder, *named), *inside) if (one / _MANIFEST).is_file()]
+    found = [(one, read_manifest(one / _MANIFEST)) for one in places]
+    right = (one for one in found if one[1].fingerprint == record.get("fingerprint"))
+    return next(right, found[0] if found else None)
 
 
 def _facts(place: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:

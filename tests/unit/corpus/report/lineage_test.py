@@ -36,7 +36,7 @@ def traced(write_inspected, tmp_path):
 
 def test_records_are_counted_by_language_and_licence(traced) -> None:
     model, _, record = traced
-    assert record["folder"] == "../../corpus"
+    assert record["relative"] == "../../corpus"
     assert {row["licence"] for row in record["records"]} == {"CC0"}
     node = corpus_node(model, record, False)
     assert node.state == "checked"
@@ -91,7 +91,9 @@ def test_a_corpus_that_was_built_anew_is_another_one(traced) -> None:
 def test_a_corpus_of_a_run_that_was_moved_is_found_beside_the_stage(traced) -> None:
     model, corpus, record = traced
     shutil.move(corpus, model.parent / "corpus" / "finetune")
-    node = corpus_node(model, record | {"folder": "/gone/corpus/finetune"}, False)
+    node = corpus_node(
+        model, {**record, "folder": "/gone/finetune", "relative": "../../gone/finetune"}, False
+    )
     assert node.state == "checked"
 
 
