@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from palo import command, config, storage
-from palo.progress import Meter
 from palo.session import lasting_path
 from palo.terminal import one_line
 
@@ -108,18 +107,15 @@ def _compared(job: CompareJob) -> "FolderComparison":
 
     prompts, origin = _prompts(job)
     print(f"loading {' and '.join(map(str, job.models))}", flush=True)
-    meter = Meter("compare", "prompts", lambda line: print(line, flush=True), len(prompts))
-    comparison = compare_folders(
+    return compare_folders(
         ComparedFolder(folder=job.models[0], dtype=job.first_dtype),
         ComparedFolder(folder=job.models[1], dtype=job.second_dtype),
         prompts,
         origin=origin,
         most_tokens=job.max_tokens,
         cache=lasting_path(job.results),
-        on_prompt=lambda known: meter.skip(1) if known else meter.add(1),
+        say=lambda line: print(line, flush=True),
     )
-    meter.finish()
-    return comparison
 
 
 def _prompts(job: CompareJob) -> "tuple[list[ComparisonPrompt], str]":

@@ -21,6 +21,7 @@ from palo.evaluate.model_comparison.compared_model import (
 from palo.images.decode import decode_image
 from palo.images.image_folder import read_image_file
 from palo.model.folder_guard import read_model_config
+from palo.model.library_noise import without_progress_bars
 from palo.text.encoding import IMAGE_SENTINEL
 
 MODEL_TYPE = "llava"
@@ -148,9 +149,10 @@ def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
 
     try:
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        model = LlavaForConditionalGeneration.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True
-        )
+        with without_progress_bars():
+            model = LlavaForConditionalGeneration.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise MismatchError(
             f"transformers can't load {folder}",

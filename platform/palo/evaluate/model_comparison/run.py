@@ -15,6 +15,7 @@ from palo.evaluate.model_comparison.summary import (
     figures_of,
     same_prompts,
 )
+from palo.progress import Meter
 
 if TYPE_CHECKING:
     from palo.evaluate.model_comparison.compared_model import ComparedDtype
@@ -56,7 +57,7 @@ def compare_folders(
     origin: str,
     most_tokens: int,
     cache: Path,
-    on_prompt: Callable[[bool], object] = lambda known: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> FolderComparison:
     """Compares two models; both are in memory at once.
 
@@ -67,7 +68,7 @@ def compare_folders(
         origin: Where they come from, for the report.
         most_tokens: Most tokens of an answer.
         cache: File of results: the same comparison resumes.
-        on_prompt: Called after each, with whether it was known.
+        say: Receives lines on the progress.
 
     Raises:
         ConfigError: If fewer than one token is allowed.
@@ -79,9 +80,16 @@ def compare_folders(
         raise ConfigError("an answer has at least one token", seen=most_tokens, fix="Allow more.")
     one, other = (open_compared(model.folder, model.dtype) for model in (first, second))
     names = _names(first, second, [one.name, other.name])
+    meter = Meter("compare", "prompts", say, len(prompts))
     compared = compare_models(
-        one, other, prompts, most_tokens=most_tokens, cache=cache, on_prompt=on_prompt
+        one,
+        other,
+        prompts,
+        most_tokens=most_tokens,
+        cache=cache,
+        on_prompt=lambda known: meter.skip(1) if known else meter.add(1),
     )
+    meter.finish()
     summary = ComparisonSummary(
         first=names[0],
         first_id=one.id,
