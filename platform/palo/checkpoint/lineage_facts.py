@@ -115,10 +115,12 @@ def code_nodes(record: Mapping[str, Any]) -> Iterator[LineageNode]:
 
 
 def _machine(values: Mapping[str, Any]) -> str:
+    count = values.get("num_workers")
+    workers = "1 worker" if count == 1 else f"{count} workers"
     gpus = ", ".join(map(str, _list(values.get("gpus")))) or "no GPU"
     return (
         f"{values.get('processor')}, {values.get('num_cpus')} CPUs, "
-        f"{values.get('memory_gib')} GiB, {gpus}, {values.get('num_workers')} workers"
+        f"{values.get('memory_gib')} GiB, {gpus}, {workers}"
     )
 
 

@@ -49,6 +49,7 @@ def test_a_stage_recognises_its_own_run(name, stage, tmp_path):
     """Regression: alpha was 64 in the driver and 64.0 in the workers, "another settings"."""
     job = job_of(name, stage)
     there = in_a_worker(job)
+    assert there.recipe == RECIPES[name]().scale
     known = worker.identity(there)
     assert known == worker.identity(job) == worker.identity(in_a_worker(there))
     assert fingerprint(to_dict(there)) == fingerprint(to_dict(job))

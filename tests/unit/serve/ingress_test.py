@@ -197,3 +197,18 @@ def test_all_of_it_may_be_below_a_path(tmp_path):
         root = client.get(f"{prefix}/", follow_redirects=False)
         assert root.headers["location"] == "/palo/chat/"
     assert client.get("/other/v1/models").status_code == 404
+
+
+def test_models_have_the_ids_of_their_lineages_for_any_client(tmp_path):
+    from palo.serve.ingress import IngressSettings, build_app
+
+    secret = keyed(tmp_path / "keys.json")
+    handler = handler_of(Played(), tmp_path / "keys.json")
+    settings = IngressSettings(lineages={"palo": "palo-0123456789ab"})
+    http = client_of(build_app(handler, settings), secret)
+    assert http.get("/v1/models/palo").json()["lineage"] == "palo-0123456789ab"
+    client = openai.OpenAI(base_url="http://testserver/v1", api_key=secret, http_client=http)
+    (model,) = client.models.list().data
+    assert (model.id, model.lineage) == ("palo", "palo-0123456789ab")
+    http = client_of(build_app(handler, IngressSettings()), secret)
+    assert "lineage" not in http.get("/v1/models").json()["data"][0]

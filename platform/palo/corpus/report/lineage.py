@@ -9,7 +9,7 @@ from typing import Any
 from palo import storage
 from palo.checkpoint.lineage_facts import count_facts, recorded_corpus
 from palo.checkpoint.lineage_id import places_of
-from palo.checkpoint.lineage_node import LineageNode, named_missing, short_hash
+from palo.checkpoint.lineage_node import LineageNode, flat_facts, named_missing, short_hash
 from palo.corpus.sources.rows_hash import source_hash
 from palo.data.corpus_record import record_counts, source_settings
 from palo.data.manifest import Manifest, SourceCount, read_manifest
@@ -46,7 +46,7 @@ def corpus_node(folder: Path, record: Mapping[str, Any], check: bool) -> Lineage
     node = replace(
         recorded,
         place=place,
-        state="checked" if is_same else "changed",
+        state=("checked" if check else "named") if is_same else "changed",
         facts=dict(_facts(place, manifest)),
         children=tuple(_sources(place, manifest, check=check)),
     )
@@ -76,6 +76,8 @@ def _facts(place: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "template", manifest.template
     yield "tokenizer", manifest.tokenizer_fingerprint
     yield "built by", manifest.code_version
+    chosen = {name: manifest.settings.get(name) for name in ("limits", "cleaning", "mixture")}
+    yield from flat_facts(chosen).items()
     for stage in manifest.stages:
         yield (
             f"rows, {stage.name.replace('_', ' ')}",

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from palo.errors import MismatchError
+from palo.errors import DataError, MismatchError
 
 ComparedDtype = Literal["float32", "bfloat16", "float16"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -147,6 +147,25 @@ def forced_logits(
     if len(answer) > 1:
         rows.append(model.go_on(answer[:-1], cache))
     return torch.cat(rows).float().cpu()
+
+
+def require_room(name: str, num_tokens: int, most: int) -> None:
+    """Checks that a prompt fits into a model.
+
+    Args:
+        name: The model's name.
+        num_tokens: Tokens of the prompt, those of its image included.
+        most: Positions that the model has.
+
+    Raises:
+        DataError: If it doesn't.
+    """
+    if num_tokens > most:
+        raise DataError(
+            f"a prompt is too long for {name}",
+            seen=f"{num_tokens:,} tokens, it has {most:,} positions",
+            fix="Take that prompt out.",
+        )
 
 
 def require_comparable(first: ComparedModel, second: ComparedModel, texts: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from palo.evaluate.model_comparison.compared_model import (
     ComparedDtype,
     forced_logits,
     greedy,
+    require_room,
 )
 from palo.images.decode import decode_image
 from palo.images.image_folder import read_image_file
@@ -98,6 +99,7 @@ class LlavaModel:
         ids: list[int] = []
         for one in prompt:
             ids += [self._image_id] * num_tokens if one == IMAGE_SENTINEL else [one]
+        require_room(self.name, len(ids), self._model.config.text_config.max_position_embeddings)
         out = self._model(
             input_ids=torch.tensor([ids], device=self._model.device),
             pixel_values=pixels,

@@ -22,6 +22,7 @@ from palo.evaluate.model_comparison.compared_model import (
     ComparedDtype,
     forced_logits,
     greedy,
+    require_room,
 )
 from palo.text.encoding import expand_sentinels, stop_ids
 from palo.text.messages import Conversation, Turn
@@ -80,6 +81,7 @@ class StageModel:
         """See `CachedSteps`."""
         model = self._trained.model
         ids = expand_sentinels(prompt, model.config.tokens_per_image)
+        require_room(self.name, len(ids), model.config.text_config.max_position_embeddings)
         out = model(
             input_ids=torch.tensor([ids], device=model.device),
             features=None if image is None else self._features(image),

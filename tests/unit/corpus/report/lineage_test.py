@@ -38,10 +38,12 @@ def test_records_are_counted_by_language_and_licence(traced) -> None:
     model, _, record = traced
     assert record["relative"] == "../../corpus"
     assert {row["licence"] for row in record["records"]} == {"CC0"}
+    assert corpus_node(model, record, True).state == "checked"
     node = corpus_node(model, record, False)
-    assert node.state == "checked"
+    assert node.state == "named"
     assert node.facts["records by language"] == "en 1, ur 1, ja 1"
     assert node.facts["records by licence"] == "CC0 3"
+    assert node.facts["limits.overflow"] == "split"
     assert node.facts["rows, near duplicate"] == "4 in, 3 out"
     assert "jobs/inspect_corpus.py" in node.facts["its rows"]
 
@@ -82,7 +84,7 @@ def test_a_corpus_that_was_built_anew_is_another_one(traced) -> None:
     assert node.facts["fingerprint now"] == "cccc000011112222"
     samples = next((corpus / "samples" / "made").iterdir())
     samples.write_bytes(samples.read_bytes() + b"x")
-    assert corpus_node(model, record, False).state == "checked"
+    assert corpus_node(model, record, False).state == "named"
     node = corpus_node(model, record, True)
     assert node.state == "changed"
     assert samples.name in node.facts["other sizes"]
