@@ -94,7 +94,7 @@ def test_a_corpus_of_a_run_that_was_moved_is_found_beside_the_stage(traced) -> N
     model, corpus, record = traced
     shutil.move(corpus, model.parent / "corpus" / "finetune")
     node = corpus_node(
-        model, {**record, "folder": "/gone/finetune", "relative": "../../gone/finetune"}, False
+        model, {**record, "folder": "/gone/finetune", "relative": "../../gone/finetune"}, True
     )
     assert node.state == "checked"
 

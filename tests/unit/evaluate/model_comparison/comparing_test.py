@@ -146,7 +146,7 @@ def test_no_prompts_and_missing_images_are_refused(compare, finished_stage, tmp_
     with pytest.raises(ImageError, match=r"broken\.png"):
         compare(finished_stage, finished_stage, asked=asked)
     asked = [ComparisonPrompt(key="1", language="en", question="a red circle " * 100)]
-    with pytest.raises(DataError, match="too long for stage.*it has 256 positions"):
+    with pytest.raises(DataError, match=r"too long for stage.*it has 256 positions"):
         compare(finished_stage, finished_stage, asked=asked)
     with pytest.raises(ConfigError, match="at least one token"):
         compare(finished_stage, finished_stage, most_tokens=0)
