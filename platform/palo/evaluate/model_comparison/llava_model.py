@@ -25,7 +25,7 @@ from palo.model.folder_guard import read_model_config
 from palo.model.library_noise import without_progress_bars
 from palo.text.encoding import IMAGE_SENTINEL
 
-MODEL_TYPE = "llava"
+_FAULTS = ("missing", "unexpected", "mismatched")
 
 
 class LlavaModel:
@@ -152,13 +152,27 @@ def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     try:
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         with without_progress_bars():
-            model = LlavaForConditionalGeneration.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            model, told = LlavaForConditionalGeneration.from_pretrained(
+                folder,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise MismatchError(
             f"transformers can't load {folder}",
             seen=(str(error).strip().splitlines() or [type(error).__name__])[0][:200],
             fix="Export it again.",
         ) from error
+    # transformers fills what is missing with random numbers.
+    wrong = [
+        f"{kind} {name}" for kind in _FAULTS for name in sorted(map(str, told[f"{kind}_keys"]))
+    ]
+    if wrong:
+        raise MismatchError(
+            f"the weights of {folder} are not those of its configuration",
+            seen=f"{len(wrong)} keys, such as {wrong[0]}"[:200],
+            fix="Export it again.",
+        )
     return processor, model

@@ -1,12 +1,13 @@
 """Two models on the same prompts: nothing differs where they are one, and what does is measured."""
 
 import math
+import shutil
 
 import pytest
 import torch
 
 from palo import storage
-from palo.errors import ConfigError, DataError, ImageError, MismatchError
+from palo.errors import ConfigError, DataError, ImageError, MismatchError, StorageError
 from palo.evaluate.model_comparison.comparing import common_length, compare_models, differences
 from palo.evaluate.model_comparison.opening import open_compared
 from palo.evaluate.model_comparison.prompts import ComparisonPrompt
@@ -109,8 +110,6 @@ def test_the_layout_of_llava_computes_the_same(
 def test_another_chat_template_is_no_acceptable_export(
     compare, adapted_stage, llava_folder, tmp_path
 ) -> None:
-    import shutil
-
     changed = tmp_path / "changed"
     shutil.copytree(llava_folder, changed)
     template = changed / "chat_template.jinja"
@@ -123,6 +122,21 @@ def test_another_chat_template_is_no_acceptable_export(
     assert compare(adapted_stage, changed, asked=asked).summary.same_prompts is None
     with pytest.raises(DataError, match="no chat template"):
         compare(changed, adapted_stage, asked=asked)
+
+
+def test_a_llava_folder_without_some_weights_is_refused(llava_folder, tmp_path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    cut = tmp_path / "cut"
+    shutil.copytree(llava_folder, cut)
+    weights = load_file(cut / "model.safetensors")
+    del weights["multi_modal_projector.linear_2.weight"]
+    save_file(weights, cut / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(MismatchError, match=r"missing .*linear_2\.weight"):
+        open_compared(cut)
+    (cut / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(StorageError):
+        open_compared(cut)
 
 
 def test_models_of_different_vocabularies_are_refused(compare, finished_stage, wider_stage) -> None:
