@@ -15,7 +15,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from palo import command, config, storage
-from palo.checkpoint.runs import newest_run
+from palo.checkpoint.finished import newest_run
 from palo.session import lasting_path
 
 _RUNS = Path("runs")

@@ -18,7 +18,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from palo import command, config
-from palo.checkpoint.runs import newest_run
+from palo.checkpoint.finished import newest_run
 from palo.errors import PaloError, ResourceError
 from palo.security.access import AccessSettings
 from palo.security.keys import renew_key

@@ -151,6 +151,25 @@ def stage_folder(folder: Path) -> Path:
     return finetuned if is_finished(finetuned) else folder
 
 
+def newest_run(runs: Path) -> Path:
+    """Returns the run whose finetune stage finished last.
+
+    Args:
+        runs: Folder of runs.
+
+    Raises:
+        DataError: If there is none.
+    """
+    finished = {path: path.stat().st_mtime for path in runs.glob("*/finetune/model.json")}
+    if not finished:
+        raise DataError(
+            "there is no finished model yet",
+            seen=runs,
+            fix="Train one with `make finetune`, or name the folder of a model.",
+        )
+    return max(finished, key=lambda path: finished[path]).parent.parent
+
+
 def describe_stage(folder: Path) -> StageResult:
     """Reads the description of a finished stage, without its weights.
 

@@ -6,7 +6,7 @@ import pytest
 from jobs import serve as serve_job
 from jobs.serve import ServeJob, _num_spares, _run_page, main
 
-from palo.checkpoint.runs import newest_run
+from palo.checkpoint.finished import newest_run
 from palo.errors import ConfigError, DataError, ResourceError
 from palo.security.access import AccessSettings
 
