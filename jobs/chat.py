@@ -38,7 +38,7 @@ class ChatSettings:
     """Chats with a finished model about an image.
 
     Attributes:
-        model: Folder of a finished stage, or of a run that has finished its finetune stage.
+        model: Folder of a run or of a finished stage, or any checkpoint that can be imported.
         image: Image to start with.
         temperature: 0 is greedy decoding; higher values vary the answers.
         max_tokens: Most tokens of an answer.
@@ -102,14 +102,14 @@ def _open_session(settings: ChatSettings) -> "ChatSession":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     from transformers.utils import logging
 
-    from palo.checkpoint.finished import stage_folder
+    from palo.checkpoint.importing import open_model
     from palo.evaluate.chat_session import ChatSession
     from palo.evaluate.generation import load_for_answers
 
     logging.disable_progress_bar()
     folder = settings.model if settings.model.exists() else lasting_path(settings.model)
     session = ChatSession(
-        load_for_answers(stage_folder(folder)),
+        load_for_answers(open_model(folder)),
         max_new_tokens=settings.max_tokens,
         temperature=settings.temperature,
     )

@@ -31,7 +31,7 @@ class GallerySettings:
     """Shows dialogues with a model on a page.
 
     Attributes:
-        model: Folder of a finished stage, or of a run that has finished its finetune stage.
+        model: Folder of a run or of a finished stage, or any checkpoint that can be imported.
         endpoint: Address of a server to ask instead.
         name: The endpoint's model; its first one by default.
         allow_insecure_http: Sends the key over http:// to another machine, too.
@@ -87,12 +87,12 @@ def main(arguments: list[str]) -> None:
 def _sessions(settings: GallerySettings) -> "Callable[[str], DialogueSession]":
     """Returns a function from language to session; a folder's model has one session for all."""
     if settings.endpoint is None:
-        from palo.checkpoint.finished import stage_folder
+        from palo.checkpoint.importing import open_model
         from palo.evaluate.chat_session import ChatSession
         from palo.evaluate.generation import load_for_answers
 
         folder = settings.model if settings.model.exists() else lasting_path(settings.model)
-        trained = load_for_answers(stage_folder(folder))
+        trained = load_for_answers(open_model(folder))
         session = ChatSession(trained, max_new_tokens=settings.max_tokens)
         return lambda language: session
     from palo.client import Endpoint

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tyro.conf import Positional
 
 from palo import command, config
 from palo.checkpoint.finished import newest_run
-from palo.errors import PaloError, ResourceError
+from palo.errors import ConfigError, PaloError, ResourceError
 from palo.security.access import AccessSettings
 from palo.security.keys import renew_key
 from palo.serve.protocol.chat_request import ProtocolBounds
@@ -38,7 +38,8 @@ class ServeJob:
     """Serves finished models.
 
     Attributes:
-        models: Folders of runs or of finished stages; the newest run by default.
+        models: Folders of runs or of finished stages, or any checkpoints that can be imported; the
+            newest run by default.
         port: Port to listen on.
         access: Listening address and authentication.
         bounds: Bounds of a request's parameters.
@@ -84,12 +85,12 @@ def main(arguments: list[str]) -> None:
     config.check(job)
     _require_free(job.access.host, job.port)
     folders = job.models or (newest_run(lasting_path(_RUNS)),)
-    _require_models(folders)
+    models = _open_models(folders)
     key_file = lasting_path(job.access.key_file).resolve()
     access = dataclasses.replace(job.access, key_file=key_file)
     # Clients wait for an endpoint, so it is no background work.
     with ray_session(niceness=0):
-        _serve(dataclasses.replace(job, access=access), folders)
+        _serve(dataclasses.replace(job, access=access), models)
 
 
 def _require_free(host: str, port: int) -> None:
@@ -111,23 +112,37 @@ def _require_free(host: str, port: int) -> None:
             ) from error
 
 
-def _require_models(folders: Sequence[Path]) -> None:
-    """Checks the folders before Ray is started.
+def _open_models(folders: Sequence[Path]) -> dict[str, Path]:
+    """Checks the folders before Ray is started, and imports what isn't ours.
+
+    Returns:
+        The folder of each model's stage by the model's name, that of the folder that was named.
 
     Raises:
-        DataError: If a folder holds no finished model, or a pretrained part is missing.
+        ConfigError: If two have one name.
+        DataError: If a folder holds no model, or a pretrained part is missing.
     """
-    from palo.checkpoint.finished import describe_stage, require_parts, stage_folder
+    from palo.checkpoint.finished import describe_stage, require_parts
+    from palo.checkpoint.importing import open_model
 
+    models: dict[str, Path] = {}
     for folder in folders:
-        require_parts(describe_stage(stage_folder(folder.resolve())))
+        stage = open_model(folder.resolve())
+        require_parts(describe_stage(stage))
+        name = folder.resolve().name
+        if name in models:
+            raise ConfigError(
+                "two models have one name", seen=name, fix="Give their folders different names."
+            )
+        models[name] = stage
+    return models
 
 
-def _serve(job: ServeJob, folders: Sequence[Path]) -> None:
+def _serve(job: ServeJob, stages: Mapping[str, Path]) -> None:
     from palo.serve.application import application
     from palo.serve.running import run_application
 
-    settings = _settings(job, folders)
+    settings = _settings(job, stages)
     key = None if job.access.no_keys else renew_key(job.access.key_file, _KEY_NAME)[0]
     names = ", ".join(source.name for source in settings.models)
     print(f"loading {names} ...", flush=True)
@@ -156,18 +171,13 @@ def _end() -> None:
     sys.exit(0)
 
 
-def _settings(job: ServeJob, folders: Sequence[Path]) -> ServeSettings:
-    from palo.checkpoint.finished import stage_folder
+def _settings(job: ServeJob, stages: Mapping[str, Path]) -> ServeSettings:
     from palo.serve.running import PAGE_PATH
 
     has_gpu = _has_gpu()
     models = tuple(
-        ModelSource(
-            name=folder.resolve().name,
-            folder=stage_folder(folder.resolve()),
-            images=job.images.resolve() if job.images else None,
-        )
-        for folder in folders
+        ModelSource(name=name, folder=stage, images=job.images.resolve() if job.images else None)
+        for name, stage in stages.items()
     )
     static_decode = has_gpu or job.replica.engine.static_decode
     engine = dataclasses.replace(job.replica.engine, static_decode=static_decode)
@@ -179,7 +189,7 @@ def _settings(job: ServeJob, folders: Sequence[Path]) -> ServeSettings:
         scale=ScaleSettings(
             min_replicas=job.num_replicas,
             max_replicas=job.num_replicas,
-            num_spares=_num_spares(job, folders, has_gpu=has_gpu),
+            num_spares=_num_spares(job, list(stages.values()), has_gpu=has_gpu),
             num_gpus=1.0 if has_gpu else 0.0,
         ),
         timeout_s=job.timeout_s,
@@ -198,14 +208,14 @@ def _has_gpu() -> bool:
 
 
 def _num_spares(job: ServeJob, folders: Sequence[Path], *, has_gpu: bool) -> int:
-    from palo.checkpoint.finished import describe_stage, stage_folder
+    from palo.checkpoint.finished import describe_stage
 
     if job.num_spares is not None:
         return job.num_spares
     has_cores = (os.cpu_count() or 1) >= len(folders) * (job.num_replicas + 1)
     if has_gpu or not has_cores:
         return 0
-    stages = [describe_stage(stage_folder(folder.resolve())) for folder in folders]
+    stages = [describe_stage(folder) for folder in folders]
     sizes = [
         weights.stat().st_size
         for stage in stages

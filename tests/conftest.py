@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.fixtures.ceph",
     "tests.fixtures.chat_server",
     "tests.fixtures.finished",
+    "tests.fixtures.layouts",
     "tests.fixtures.metrics",
     "tests.fixtures.programs",
     "tests.fixtures.s3",

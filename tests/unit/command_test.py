@@ -61,11 +61,8 @@ def test_paths_on_s3_reach_a_recipe():
 
 
 def test_what_must_lie_on_a_disk_is_told():
-    arguments = ["mini", "--output", "s3://b/runs", "--parts.tower", "s3://b/tower"]
-    with pytest.raises(
-        ConfigError, match=r"output must be a folder on a disk.*parts\.tower must b"
-    ):
-        parse_recipe(arguments, RECIPES, "x")
+    with pytest.raises(ConfigError, match="output must be a folder on a disk"):
+        parse_recipe(["mini", "--output", "s3://b/runs"], RECIPES, "x")
     with pytest.raises(StorageError, match=r"not a place on S3: 's3://'\. Write s3://bucket"):
         parse_recipe(["mini", "--output", "s3://"], RECIPES, "x")
 

@@ -99,15 +99,11 @@ def write_stage(
         write_tensors(folder / "language_model" / "model.safetensors", by_part["language_model"])
         config = storage.read_text(parts.language_model / "config.json")
         storage.write_text(folder / "language_model" / "config.json", config)
-    versions = {name: version(name) for name in _TRACED_PACKAGES}
     hashes = {
         str(path.relative_to(folder)): storage.file_hash(path)
         for path in sorted(folder.rglob("*.safetensors"))
         if "checkpoints" not in path.parts
     }
-    storage.write_json(
-        folder / "lineage.json", {"weights": hashes, **lineage, "versions": versions}
-    )
     result = StageResult(
         folder=folder,
         parts=parts,
@@ -117,10 +113,23 @@ def write_stage(
         has_adapter=lora is not None,
         has_language_model=bool(by_part["language_model"]),
     )
+    describe_written(result, {"weights": hashes, **lineage})
+    return result
+
+
+def describe_written(result: StageResult, lineage: Mapping[str, Any]) -> None:
+    """Writes what a stage's folder says of its weights: `lineage.json`, and last `model.json`.
+
+    Args:
+        result: The stage, whose weights are written.
+        lineage: What it was made of, as JSON values; versions of packages are added.
+    """
+    folder, parts = result.folder, result.parts
+    versions = {name: version(name) for name in _TRACED_PACKAGES}
+    storage.write_json(folder / "lineage.json", {**lineage, "versions": versions})
     described = {k: v for k, v in to_dict(result).items() if k != "folder"}
     described["parts"] |= {name: part_text(getattr(parts, name), folder) for name in _FOLDERS}
     storage.write_json(folder / "model.json", {"version": FORMAT_VERSION, **described})
-    return result
 
 
 def part_fingerprints(parts: ModelParts) -> dict[str, str]:

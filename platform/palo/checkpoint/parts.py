@@ -1,19 +1,20 @@
 """The pretrained parts of a model, and fingerprints of their weights."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from palo import storage
 from palo.errors import DataError
-from palo.storage import S3Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelParts:
     """Where a model's pretrained parts lie and how they are joined.
+
+    Jobs import what libraries don't read, such as pickled weights or a folder on S3.
 
     Attributes:
         tower: Hugging Face folder of the image tower.
@@ -28,12 +29,6 @@ class ModelParts:
     tokenizer: Path
     projector_type: str = "mlp2x_gelu"
     image_size: int | None = None
-
-    def faults(self) -> Iterator[str]:
-        """Yields what is not on a disk: the libraries that load parts read files only."""
-        for name in ("tower", "language_model", "tokenizer"):
-            if isinstance(getattr(self, name), S3Path):
-                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
 
     def missing(self) -> list[str]:
         """Lists the folders that are not there, each with what it should hold."""
@@ -83,5 +78,13 @@ def weights_fingerprint(folder: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _combined_hash(stamps: tuple[tuple[str, int, int], ...]) -> str:
-    hashes = [storage.file_hash(Path(path)) for path, _, _ in stamps]
+    return fingerprint_of([storage.file_hash(Path(path)) for path, _, _ in stamps])
+
+
+def fingerprint_of(hashes: Iterable[str]) -> str:
+    """Returns the 16 hexadecimal digits that name files with these hashes.
+
+    Args:
+        hashes: SHA-256 of config.json, then of each file of weights in the order of names.
+    """
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]

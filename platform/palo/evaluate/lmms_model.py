@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from lmms_eval.api.model import lmms
 from lmms_eval.api.registry import register_model
 
-from palo import config
-from palo.checkpoint.finished import stage_folder
+from palo import config, storage
+from palo.checkpoint.importing import open_model
 from palo.errors import ConfigError, DataError
 from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.generation import AnswerSettings, generate_texts, load_for_answers
@@ -53,7 +53,7 @@ class Palo(lmms):
     def __init__(self, pretrained: str, batch_size: int | str = _BATCH, **others: object) -> None:
         super().__init__()
         del others
-        self._trained = load_for_answers(stage_folder(Path(pretrained)))
+        self._trained = load_for_answers(open_model(storage.path_of(pretrained)))
         self._batch_size = int(batch_size)
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:

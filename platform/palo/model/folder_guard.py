@@ -9,7 +9,7 @@ import json
 import math
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +66,52 @@ def read_model_config(folder: Path) -> dict[str, Any]:
         StorageError: If it can't be read, or a file is none or lies elsewhere.
     """
     require_own_files(folder)
+    values = read_safe_config(folder)
+    require_borne_out(folder, values, shapes_of(folder).values())
+    return values
+
+
+def read_safe_config(folder: Path) -> dict[str, Any]:
+    """Reads the config.json of a model folder, on a disk or on S3, whatever its weights are.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        MismatchError: If it names code to run, or claims what no model has.
+        StorageError: If it can't be read.
+    """
     values = _read_object(folder / "config.json")
-    faults = list(_faults(values))
-    weights = [math.prod(shape) for shape in shapes_of(folder).values()] if not faults else []
-    claimed = sum(_num_weights(part) for part in _parts(values)) if not faults else 0
-    if weights and claimed > _SHARED * sum(weights) + _SPARE_WEIGHTS:
-        faults.append(f"{claimed:,} weights, of which its files have {sum(weights):,}")
+    _refuse(folder, list(_faults(values)))
+    return values
+
+
+def require_borne_out(
+    folder: Path, values: Mapping[str, Any], shapes: Iterable[tuple[int, ...]]
+) -> None:
+    """Rejects a configuration of far more weights than a folder has.
+
+    Args:
+        folder: The folder, for the message.
+        values: The values of its config.json.
+        shapes: Shapes of its tensors; none if there is nothing to compare with.
+
+    Raises:
+        MismatchError: If it claims more.
+    """
+    present = sum(map(math.prod, shapes))
+    claimed = sum(_num_weights(part) for part in _parts(values))
+    if present and claimed > _SHARED * present + _SPARE_WEIGHTS:
+        _refuse(folder, [f"{claimed:,} weights, of which its files have {present:,}"])
+
+
+def _refuse(folder: Path, faults: Sequence[str]) -> None:
     if faults:
         raise MismatchError(
             f"{folder / 'config.json'} is not one that can be loaded",
             seen="; ".join(faults[:3]),
             fix="Choose a model of safetensors and of an architecture that transformers has.",
         )
-    return values
 
 
 def require_own_files(folder: Path) -> None:
@@ -115,7 +148,6 @@ def require_adapter(folder: Path) -> dict[str, Any]:
         StorageError: If it can't be read, or there are no safetensors.
     """
     require_own_files(folder)
-    values = _read_object(folder / "adapter_config.json")
     shapes = shapes_of(folder, "adapter_model.safetensors")
     if not shapes:
         raise StorageError(
@@ -123,6 +155,22 @@ def require_adapter(folder: Path) -> dict[str, Any]:
             seen=folder,
             fix="Convert it: other formats can run code when they are read.",
         )
+    return read_adapter_config(folder, shapes)
+
+
+def read_adapter_config(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Reads the adapter_config.json of a folder, on a disk or on S3, if it is one of plain LoRA.
+
+    Args:
+        folder: The folder.
+        shapes: Shapes of the adapter's tensors, by name.
+
+    Raises:
+        MismatchError: If it names code, a search pattern of its own, or other ranks than its
+            weights have.
+        StorageError: If it can't be read.
+    """
+    values = _read_object(folder / "adapter_config.json")
     ranks = {shape[0] for name, shape in shapes.items() if ".lora_A." in name and shape}
     if faults := list(_adapter_faults(values, ranks)):
         raise MismatchError(
@@ -145,8 +193,7 @@ def shapes_of(folder: Path, pattern: str = "*.safetensors") -> dict[str, tuple[i
     """
     found: dict[str, tuple[int, ...]] = {}
     for path in sorted(folder.glob(pattern)):
-        header = _header(path)
-        header.pop("__metadata__", None)
+        header, _ = safetensors_header(path)
         try:
             found |= {name: _shape(one["shape"]) for name, one in header.items()}
         except (KeyError, TypeError, ValueError) as error:
@@ -160,9 +207,23 @@ def _shape(values: object) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """Reads the header of a safetensors file, and compares its places with the file's size."""
-    with storage.wrap_os_errors("read", path), storage.open_regular(path) as file:
+def safetensors_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Reads the header of a safetensors file, and compares its places with the file's size.
+
+    Args:
+        path: The file, on a disk or on S3.
+
+    Returns:
+        What it says of each tensor, by name, and where the tensors begin in the file.
+
+    Raises:
+        StorageError: If it can't be read or is damaged.
+    """
+    is_remote = isinstance(path, storage.S3Path)
+    with (
+        storage.wrap_os_errors("read", path),
+        path.open("rb") if is_remote else storage.open_regular(path) as file,
+    ):
         size = path.stat().st_size
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= min(_HEADER_BYTES, size - 8):
@@ -176,7 +237,8 @@ def _header(path: Path) -> dict[str, Any]:
     last = max(map(_end_of, values.values()), default=0)
     if last != size - 8 - length:
         raise _damaged(path, f"tensors of {last:,} bytes in a file of {size:,}")
-    return values
+    values.pop("__metadata__", None)
+    return values, 8 + length
 
 
 def _end_of(tensor: object) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from transformers import (
     AutoConfig,
@@ -78,7 +79,19 @@ def read_config(folder: Path) -> PreTrainedConfig:
         StorageError: If it can't be read.
         MismatchError: If transformers doesn't know the model type, or it is not to be believed.
     """
-    values = read_model_config(folder)
+    return config_of(read_model_config(folder), folder)
+
+
+def config_of(values: Mapping[str, Any], folder: Path) -> PreTrainedConfig:
+    """Returns the configuration that values of a config.json stand for; of CLIP the vision half.
+
+    Args:
+        values: The checked values.
+        folder: The folder that they are from, for the message.
+
+    Raises:
+        MismatchError: If transformers doesn't know the model type.
+    """
     try:
         config = AutoConfig.for_model(**values)
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from palo import storage
-from palo.checkpoint.finished import stage_folder
+from palo.checkpoint.importing import open_model
 from palo.endpoint.ending import limits_of, reasons_of, require_complete
 from palo.errors import ConfigError
 from palo.evaluate.answers.answer_cache import AnswerSet, ModelAnswer
@@ -145,7 +145,7 @@ def _answers(bench: Bench, run: BenchRun, model: NamedModel, folder: Path) -> An
     from palo.evaluate.generation import AnswerSettings
 
     checkpoint = CheckpointAnswers(
-        stage=stage_folder(storage.path_of(model.source)),
+        stage=open_model(storage.path_of(model.source)),
         variants={model.name: AnswerSettings(max_new_tokens=run.max_tokens)},
         num_workers=run.num_workers,
     )

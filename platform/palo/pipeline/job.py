@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from palo import storage
 from palo.command import parse_recipe
+from palo.errors import ConfigError
 from palo.recipes import RECIPES, Recipe
 from palo.recipes.own_data import OwnData, take_own_data, with_own_data
 from palo.session import lasting_path, ray_session
+
+_START = "--start-from"
 
 
 def recipe_job(
@@ -18,7 +22,9 @@ def recipe_job(
 
     The run folder is the job's own while it runs.
 
-    `--data FILE --images FOLDER` trains the finetune stage on data of one's own.
+    `--data FILE --images FOLDER` trains the finetune stage on data of one's own; `--start-from
+    PATH` starts it from the projector there, in place of a pretrain stage. Parts that libraries
+    don't read are imported.
 
     Args:
         program: The script, as people call it.
@@ -30,9 +36,12 @@ def recipe_job(
 
     def main(arguments: list[str]) -> None:
         arguments, own = take_own_data(arguments)
+        arguments, start = _take_start(arguments)
         recipes = RECIPES
+        if start is not None:
+            recipes = {name: partial(_started, make, start) for name, make in recipes.items()}
         if own is not None:
-            recipes = {name: partial(_own, make, own) for name, make in RECIPES.items()}
+            recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
         recipe, only_dry_run = parse_recipe(arguments, recipes, program)
         if only_dry_run:
             from palo.pipeline.dry_run import dry_run
@@ -41,6 +50,7 @@ def recipe_job(
             return
         recipe = replace(recipe, output=lasting_path(recipe.output))
         (check or _check_training)(recipe)
+        recipe = _imported(recipe)
         with storage.alone_in(recipe.output):
             print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
             with ray_session():
@@ -54,6 +64,39 @@ def _check_training(recipe: Recipe) -> None:
     from palo.pipeline.source_checks import check_sources
 
     check_sources(recipe)
+
+
+def _imported(recipe: Recipe) -> Recipe:
+    """Imports what isn't in a form that libraries read."""
+    from palo.checkpoint.importing import open_parts, open_projector
+
+    projector = recipe.projector
+    return replace(
+        recipe,
+        parts=open_parts(recipe.parts),
+        projector=open_projector(projector) if projector and projector.exists() else projector,
+    )
+
+
+def _take_start(arguments: list[str]) -> tuple[list[str], Path | None]:
+    """Takes `--start-from PATH` from a command line."""
+    left: list[str] = []
+    start: Path | None = None
+    waiting = iter(arguments)
+    for argument in waiting:
+        flag, has_value, value = argument.partition("=")
+        if flag != _START:
+            left.append(argument)
+            continue
+        value = value if has_value else next(waiting, "")
+        if not value or value.startswith("--"):
+            raise ConfigError(f"{_START} has no value", fix=f"Write {_START} PATH.")
+        start = storage.path_of(value)
+    return left, start
+
+
+def _started(make: Callable[[], Recipe], start: Path) -> Recipe:
+    return replace(make(), pretrain=None, projector=start)
 
 
 def _own(make: Callable[[], Recipe], own: OwnData) -> Recipe:

@@ -107,8 +107,8 @@ class Recipe:
         data: Source files.
         pretrain: The projector's stage; None to start from `projector`.
         finetune: The language model's stage.
-        projector: A finished stage whose projector the finetune stage starts from, in place of
-            a pretrain stage.
+        projector: A finished stage, a file mm_projector.bin or any model whose projector the
+            finetune stage starts from, in place of a pretrain stage.
         scenes: The scenes that are drawn as source files first, for the embedded default.
     """
 
@@ -124,9 +124,8 @@ class Recipe:
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
-        for name in ("output", "projector"):
-            if isinstance(getattr(self, name), S3Path):
-                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
+        if isinstance(self.output, S3Path):
+            yield f"output must be a folder on a disk, not {self.output}"
         for name in ("questions", "photos"):
             if (getattr(self.data, name) is None) != (getattr(self.data, f"{name}_images") is None):
                 yield f"data.{name} and data.{name}_images go together"

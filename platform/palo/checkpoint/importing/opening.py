@@ -1,0 +1,156 @@
+"""Opens what people name as a model: ours as it is, anything else imported first."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palo import storage
+from palo.checkpoint.finished import is_finished, stage_folder
+from palo.checkpoint.importing.cache import kept, write_once
+from palo.errors import MismatchError, StorageError
+from palo.progress import Meter
+from palo.storage import S3Path
+
+# Most paths are ours, or were imported before: torch, which takes seconds, stays away.
+if TYPE_CHECKING:
+    from palo.checkpoint.importing.places import TensorPlace
+    from palo.checkpoint.importing.recognise import Foreign
+
+Say = Callable[[str], None]
+
+_SIGNS = ("config.json", "adapter_config.json", "mm_projector.bin")
+
+
+def say_on_stderr(line: str) -> None:
+    """Prints a line about an import.
+
+    Args:
+        line: The line.
+    """
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportOptions:
+    """What an import may be told.
+
+    Attributes:
+        base: Folder of an adapter's language model, if it isn't to be looked for.
+        tower: Folder of the vision tower, if it isn't to be looked for.
+        output: Folder to write; None for the cache.
+        say: Gets lines about what was recognised, and the progress.
+    """
+
+    base: Path | None = None
+    tower: Path | None = None
+    output: Path | None = None
+    say: Say = say_on_stderr
+
+
+def open_model(path: Path, options: ImportOptions | None = None) -> Path:
+    """Returns the folder of a finished stage for a model that people name.
+
+    Args:
+        path: A run or a stage of ours, which is returned as it is; or a foreign checkpoint, on a
+            disk or on S3, which is imported once.
+        options: How it is imported.
+
+    Raises:
+        DataError: If there are no weights, or a part that the checkpoint names isn't found.
+        MismatchError: If it is no model that can be used here, or its parts don't fit.
+        StorageError: If a file is missing or damaged or holds code, or the disk is too full.
+    """
+    options = options or ImportOptions()
+    own = stage_folder(path)
+    if is_finished(own) or not looks_foreign(path):
+        return on_disk(own)
+
+    def build(folder: Path) -> Sequence[Path]:
+        return _build_model(path, folder, options)
+
+    if options.output is not None:
+        return write_once(options.output, build)
+    named = ("model", str(options.base or ""), str(options.tower or ""))
+    return kept(path, named, build, options.say)
+
+
+def looks_foreign(path: Path) -> bool:
+    """Returns whether a path may hold weights of another project.
+
+    Args:
+        path: Any path.
+    """
+    return path.is_file() or any((path / name).is_file() for name in _SIGNS)
+
+
+def on_disk(folder: Path) -> Path:
+    """Returns the folder of a finished stage.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        StorageError: If it lies on S3: libraries read what is in it.
+    """
+    if isinstance(folder, S3Path):
+        raise StorageError(
+            "a finished stage must be on a disk", seen=folder, fix="Copy its folder to one."
+        )
+    return folder
+
+
+def _build_model(path: Path, folder: Path, options: ImportOptions) -> Sequence[Path]:
+    from palo.checkpoint.importing.plan import plan_model
+    from palo.checkpoint.importing.recognise import recognise
+    from palo.checkpoint.importing.writing import write_model
+
+    source = recognise(path)
+    if source.kind not in ("model", "adapter"):
+        raise MismatchError(
+            f"{path} holds only a part of a model",
+            seen=source.title,
+            fix="It can be a part of a training: --parts.language-model, --parts.tower, or "
+            "--projector for a projector.",
+        )
+    tokenizer = storage.ensure_folder(folder / "tokenizer")
+    plan = plan_model(source, tokenizer, base=options.base, tower=options.tower)
+    options.say(f"{path}: {source.title}, projector {plan.projector_type}")
+    for what, other in plan.others.items():
+        options.say(f"  {what}: {other}")
+    adapter = {} if plan.adapter is None else plan.adapter.tensors
+    on_bytes = progress_of({**plan.places, **adapter}, options.say)
+    write_model(plan, folder, lineage_of(source, plan.others), on_bytes)
+    return tuple(plan.others.values())
+
+
+def lineage_of(source: "Foreign", others: Mapping[str, Path]) -> dict[str, Any]:
+    """Returns what is written of where an import is from, as JSON values.
+
+    Args:
+        source: The checkpoint.
+        others: Folders that parts are from, by what they are.
+    """
+    parts = {what: str(path) for what, path in others.items()}
+    return {"from": str(source.path), "layout": source.title, **parts}
+
+
+def progress_of(places: Mapping[str, "TensorPlace"], say: Say) -> Callable[[int], None]:
+    """Returns what reports bytes as they are read.
+
+    Args:
+        places: Places of the tensors that will be copied.
+        say: Gets the lines.
+    """
+    files = {place.file for place in places.values()}
+    total = sum(path.stat().st_size for path in files)
+    meter = Meter("import", "MB", say, total, by_effort=True)
+    left = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal left
+        whole, left = divmod(left + count, 10**6)
+        meter.add(whole, whole * 10**6)
+
+    return on_bytes
