@@ -177,9 +177,8 @@ def test_an_adapter_of_some_weights_names_them(imports, tmp_path, tiny_palo):
 
 @pytest.mark.parametrize("prefix", ["model.", "", "base_model.model.model."])
 def test_a_projector_alone_is_a_start(imports, tmp_path, tiny_palo, prefix):
-    path = tiny.write_projector_file(
-        tmp_path / "pretrained" / "mm_projector.bin", tiny_palo, prefix
-    )
+    path = tmp_path / "pretrained" / "mm_projector.bin"
+    tiny.write_projector_file(path, tiny_palo, prefix)
     folder = open_projector(path)
     found = load_file(folder / "projector.safetensors")
     wanted = tiny_palo.part("projector.")
