@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.fixtures.chat_server",
     "tests.fixtures.finished",
     "tests.fixtures.layouts",
+    "tests.fixtures.damaged_layouts",
     "tests.fixtures.metrics",
     "tests.fixtures.programs",
     "tests.fixtures.s3",

@@ -15,7 +15,7 @@ from palo.checkpoint.importing.layouts import (
 from palo.checkpoint.importing.places import TensorPlace, places_in
 from palo.checkpoint.importing.shards import require_tensors, weight_places
 from palo.errors import DataError, MismatchError
-from palo.model.folder_guard import read_safe_config, require_borne_out
+from palo.model.folder_guard import read_safe_config, require_borne_out, require_own_files
 
 Kind = Literal["model", "adapter", "projector", "language model", "tower"]
 
@@ -64,6 +64,7 @@ def recognise(path: Path) -> Foreign:
         return _projector(path, path)
     if not path.is_dir():
         raise DataError("no model here", seen=path, fix="Check the path.")
+    require_own_files(path)
     if (path / _ADAPTER_CONFIG).is_file():
         return _adapter(path)
     found = weight_places(path)

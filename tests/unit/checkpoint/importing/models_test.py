@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.fixtures import layouts as tiny
-from tests.fixtures.layouts import tensors_of
+from tests.fixtures.damaged_layouts import tensors_of
 from transformers import LlavaForConditionalGeneration
 
 from palo import storage

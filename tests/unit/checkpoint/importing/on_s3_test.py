@@ -1,0 +1,57 @@
+"""Checkpoints on S3 become the same imports as those on a disk."""
+
+import pytest
+from tests.fixtures import layouts as tiny
+
+from palo import storage
+from palo.checkpoint.importing import open_model, open_parts, open_projector
+from palo.checkpoint.importing.layouts import HF_FLAT
+from palo.checkpoint.parts import ModelParts
+from palo.errors import StorageError
+
+
+def upload(folder, place):
+    for path in sorted(folder.iterdir()):
+        storage.write_bytes(place / path.name, path.read_bytes())
+    return place
+
+
+@pytest.mark.parametrize("layout", ["pickled", "safetensors"])
+def test_a_model_is_read_shard_by_shard(imports, tmp_path, tiny_palo, bucket, layout):
+    folder = tmp_path / "model"
+    if layout == "pickled":
+        tiny.write_palo(folder, tiny_palo)
+    else:
+        tiny.write_hugging_face(folder, tiny_palo, HF_FLAT)
+    place = upload(folder, bucket / "some" / "model")
+    stage = open_model(place)
+    assert stage == open_model(folder)
+    assert stage == open_model(place)
+
+
+def test_parts_and_projectors_too(imports, tmp_path, tiny_palo, bucket):
+    local = tiny.write_language_model(tmp_path / "vicuna", tiny_palo)
+    place = upload(local, bucket / "vicuna")
+    clip = upload(tiny.write_clip(tmp_path / "clip", tiny_palo, pickled=False), bucket / "clip")
+    parts = open_parts(ModelParts(tower=clip, language_model=place, tokenizer=place))
+    at_home = open_parts(ModelParts(tower=tmp_path / "x", language_model=local, tokenizer=local))
+    assert parts.language_model == at_home.language_model
+    assert {path.parent for path in (parts.tower, parts.tokenizer)} == {imports}
+    tokenizer = (parts.tokenizer / "tokenizer.model").read_bytes()
+    assert tokenizer == (local / "tokenizer.model").read_bytes()
+    path = tiny.write_projector_file(tmp_path / "mm_projector.bin", tiny_palo)
+    storage.write_bytes(bucket / "p.bin", path.read_bytes())
+    assert open_projector(bucket / "p.bin") == open_projector(path)
+
+
+def test_a_shard_that_is_missing_there(imports, tmp_path, tiny_palo, bucket):
+    place = upload(tiny.write_palo(tmp_path / "model", tiny_palo), bucket / "model")
+    storage.remove(place / "pytorch_model-00002-of-00002.bin")
+    with pytest.raises(StorageError, match=r"missing: pytorch_model-00002"):
+        open_model(place)
+
+
+def test_our_own_stage_must_be_on_a_disk(imports, bucket, finished_stage):
+    place = upload(finished_stage, bucket / "stage") if finished_stage.is_dir() else bucket
+    with pytest.raises(StorageError, match="must be on a disk"):
+        open_model(place)
