@@ -1,24 +1,26 @@
-"""Writes tensors of any files into safetensors, byte for byte, in one pass over each file.
+"""Writes tensors of any files into safetensors, byte for byte.
 
-No tensor is ever in memory as a whole, unless its numbers don't follow one another. What is read
-and what is written is hashed on the way.
+No tensor is ever in memory as a whole, unless its numbers don't follow one another. What is written
+is hashed on the way, which costs most of the time: the sources, which hold the same numbers, aren't
+hashed again.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, Protocol
 
 from palo import storage
 from palo.checkpoint.importing.places import TensorPlace, strided
 from palo.errors import StorageError
+from palo.storage import S3Path
 
-_CHUNK_BYTES = 8 << 20
+_CHUNK_BYTES = 2 << 20
 _AHEAD_BYTES = 32 << 20
 _ALIGNMENT = 8
 
@@ -43,37 +45,15 @@ class NewFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Copied:
-    """The hashes of what was copied.
+    """What was copied.
 
     Attributes:
-        sources: SHA-256 of each file that was read, by its path.
+        sources: Size in bytes of each file that was read, by its path.
         written: SHA-256 of each file that was written, by its path.
     """
 
-    sources: Mapping[Path, str]
+    sources: Mapping[Path, int]
     written: Mapping[Path, str]
-
-
-class _Pieces(NamedTuple):
-    """The tensors of a new file that lie in one source, by their names in the new file."""
-
-    in_passing: list[tuple[str, TensorPlace]]
-    afterwards: list[tuple[str, TensorPlace]]
-
-
-@dataclass(kw_only=True, slots=True)
-class _Writer:
-    """A file in writing, in the order of its tensors."""
-
-    file: IO[bytes]
-    pieces: Mapping[Path, _Pieces]
-    digest: Any = field(default_factory=hashlib.sha256)
-
-    def write(self, data: bytes | memoryview) -> None:
-        self.digest.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[self.file.write(view) :]
 
 
 def copy_tensors(files: Sequence[NewFile], on_bytes: Callable[[int], None]) -> Copied:
@@ -81,106 +61,153 @@ def copy_tensors(files: Sequence[NewFile], on_bytes: Callable[[int], None]) -> C
 
     Args:
         files: The files; their folders exist.
-        on_bytes: Told how many bytes of sources were read, now and then.
+        on_bytes: Told how many bytes were copied, now and then.
 
     Raises:
         StorageError: If a file can't be read or written, or a source changes meanwhile.
     """
-    sources = sorted({place.file for new in files for place in new.tensors.values()}, key=str)
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(1 + len(files)))
-        writers: dict[Path, _Writer] = {}
-        for new in files:
-            pieces = {source: _pieces(new, source) for source in sources}
-            with storage.wrap_os_errors("write", new.path):
-                file = stack.enter_context(new.path.open("wb", buffering=0))
-                writers[new.path] = _Writer(file=file, pieces=pieces)
-                writers[new.path].write(_header(pieces.values()))
-        hashes = {
-            source: _copy_from(source, list(writers.values()), pool, on_bytes) for source in sources
-        }
-        for path, writer in writers.items():
-            with storage.wrap_os_errors("write", path):
-                os.fsync(writer.file.fileno())
-    written = {path: writer.digest.hexdigest() for path, writer in writers.items()}
-    return Copied(sources=hashes, written=written)
+    sources = {place.file for new in files for place in new.tensors.values()}
+    before = {source: _stamp(source) for source in sources}
+    with ThreadPoolExecutor(1) as pool:
+        written = {new.path: _write(new, pool, on_bytes) for new in files}
+    for source in sources:
+        if _stamp(source) != before[source]:
+            raise StorageError(
+                f"{source} has changed meanwhile", fix="Wait until it is whole, then try again."
+            )
+    sizes = {source: size for source, (size, _) in before.items()}
+    return Copied(sources=sizes, written=written)
 
 
-def _pieces(new: NewFile, source: Path) -> _Pieces:
-    """Sorts a new file's tensors in a source: one pass copies no bytes that are apart or shared."""
-    found = _Pieces([], [])
-    end = 0
-    for name, place in sorted(new.tensors.items(), key=lambda item: (item[1].start, item[0])):
-        if place.file != source:
-            continue
-        if place.strides is not None or place.start < end:
-            found.afterwards.append((name, place))
-        else:
-            found.in_passing.append((name, place))
-            end = place.start + place.size_bytes
-    return found
+def _stamp(path: Path) -> tuple[int, int]:
+    with storage.wrap_os_errors("read", path):
+        found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
-def _header(pieces: Iterable[_Pieces]) -> bytes:
+def _write(new: NewFile, pool: ThreadPoolExecutor, on_bytes: Callable[[int], None]) -> str:
+    """Writes a file; returns its hash."""
+    # As they follow one another in their files, which is fastest to read.
+    tensors = sorted(new.tensors.items(), key=lambda item: (str(item[1].file), item[1].start))
+    digest = hashlib.sha256()
+    header = _header(tensors)
+    digest.update(header)
+    with storage.wrap_os_errors("write", new.path), new.path.open("wb", buffering=0) as file:
+        _write_all(file.fileno(), memoryview(header))
+        hashing: Future[None] | None = None
+        with ExitStack() as stack:
+            opened: dict[Path, _Source] = {}
+            for _, place in tensors:
+                if place.file not in opened:
+                    opened[place.file] = stack.enter_context(_opened(place.file))
+                for chunk in _chunks(place, opened[place.file]):
+                    if hashing is not None:
+                        hashing.result()
+                    hashing = pool.submit(digest.update, chunk)
+                    _write_all(file.fileno(), chunk)
+                    on_bytes(len(chunk))
+            if hashing is not None:
+                hashing.result()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _header(tensors: Sequence[tuple[str, TensorPlace]]) -> bytes:
     values: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
-    for one in pieces:
-        for name, place in (*one.in_passing, *one.afterwards):
-            begin, end = end, end + place.size_bytes
-            values[name] = {
-                "dtype": place.dtype,
-                "shape": list(place.shape),
-                "data_offsets": [begin, end],
-            }
+    for name, place in tensors:
+        begin, end = end, end + place.size_bytes
+        values[name] = {
+            "dtype": place.dtype,
+            "shape": list(place.shape),
+            "data_offsets": [begin, end],
+        }
     text = json.dumps(values, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     return len(text).to_bytes(8, "little") + text
 
 
-def _copy_from(
-    source: Path,
-    writers: Sequence[_Writer],
-    pool: ThreadPoolExecutor,
-    on_bytes: Callable[[int], None],
-) -> str:
-    """Copies all tensors that lie in a file; returns the file's hash."""
-    digest = hashlib.sha256()
-    with storage.wrap_os_errors("copy", source), storage.open_ranges(source, _AHEAD_BYTES) as file:
-        before = source.stat()
-        for start in range(0, before.st_size, _CHUNK_BYTES):
-            chunk = memoryview(file.read(start, min(_CHUNK_BYTES, before.st_size - start)))
-            work = [pool.submit(digest.update, chunk)]
-            work += [pool.submit(_write_passing, one, source, start, chunk) for one in writers]
-            for done in work:
-                done.result()
-            on_bytes(len(chunk))
-        for writer in writers:
-            for _, place in writer.pieces[source].afterwards:
-                _write_afterwards(writer, place, file)
-        after = source.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise StorageError(
-            f"{source} has changed meanwhile", fix="Wait until it is whole, then try again."
-        )
-    return digest.hexdigest()
+def _write_all(handle: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(handle, data) :]
 
 
-def _write_passing(writer: _Writer, source: Path, start: int, chunk: memoryview) -> None:
-    """Writes what of a file's tensors lies in a chunk of their source."""
-    end = start + len(chunk)
-    for _, place in writer.pieces[source].in_passing:
-        first, last = max(place.start, start), min(place.start + place.size_bytes, end)
-        if first < last:
-            writer.write(chunk[first - start : last - start])
+class _Source(Protocol):
+    """A file that is read from the front to the back."""
+
+    def read(self, start: int, size: int) -> memoryview:
+        """Returns bytes that stay as they are until the second next call.
+
+        Args:
+            start: Offset of the first one.
+            size: How many; fewer come where the file ends.
+        """
+
+    def __enter__(self) -> "_Source": ...
+
+    def __exit__(self, *error: object) -> None: ...
 
 
-def _write_afterwards(writer: _Writer, place: TensorPlace, file: storage.Ranges) -> None:
+def _opened(path: Path) -> _Source:
+    return _Remote(path) if isinstance(path, S3Path) else _Local(path)
+
+
+class _Local:
+    """A file on a disk, read into two buffers in turn: fresh memory costs as much as the copy."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._buffers = [bytearray(_CHUNK_BYTES), bytearray(_CHUNK_BYTES)]
+
+    def read(self, start: int, size: int) -> memoryview:
+        self._buffers.reverse()
+        view = memoryview(self._buffers[0])[:size]
+        return view[: os.preadv(self._file.fileno(), [view], start)]
+
+    def __enter__(self) -> "_Local":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+
+class _Remote:
+    """A file on S3, of which more is fetched at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = storage.open_ranges(path, _AHEAD_BYTES)
+
+    def read(self, start: int, size: int) -> memoryview:
+        return memoryview(self._file.read(start, size))
+
+    def __enter__(self) -> "_Remote":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+
+def _chunks(place: TensorPlace, source: _Source) -> Iterator[memoryview]:
+    """Yields the bytes of a tensor."""
     if place.strides is None:
-        for start in range(place.start, place.start + place.size_bytes, _CHUNK_BYTES):
-            size = min(_CHUNK_BYTES, place.start + place.size_bytes - start)
-            writer.write(file.read(start, size))
-    else:
-        import torch
+        yield from _range(source, place.start, place.size_bytes, place)
+        return
+    import torch
 
-        tensor = strided(place, file.read(place.start, place.span_bytes))
-        writer.write(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    data = b"".join(map(bytes, _range(source, place.start, place.span_bytes, place)))
+    tensor = strided(place, data)
+    yield memoryview(tensor.flatten().view(torch.uint8).numpy().tobytes())
+
+
+def _range(source: _Source, start: int, size: int, place: TensorPlace) -> Iterator[memoryview]:
+    end = start + size
+    while start < end:
+        chunk = source.read(start, min(_CHUNK_BYTES, end - start))
+        if not chunk:
+            raise StorageError(
+                f"{place.file} has changed meanwhile",
+                seen=f"it ends within {place.name}",
+                fix="Wait until it is whole, then try again.",
+            )
+        yield chunk
+        start += len(chunk)

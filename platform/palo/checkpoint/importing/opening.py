@@ -137,14 +137,13 @@ def lineage_of(source: "Foreign", others: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def progress_of(places: Mapping[str, "TensorPlace"], say: Say) -> Callable[[int], None]:
-    """Returns what reports bytes as they are read.
+    """Returns what reports bytes as they are copied.
 
     Args:
         places: Places of the tensors that will be copied.
         say: Gets the lines.
     """
-    files = {place.file for place in places.values()}
-    total = sum(path.stat().st_size for path in files)
+    total = sum(place.size_bytes for place in places.values())
     meter = Meter("import", "MB", say, total, by_effort=True)
     left = 0
 

@@ -1,5 +1,6 @@
 """Writes an imported model as the folder of a finished stage, or a part as a folder of its own."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from palo.checkpoint.importing.places import TensorPlace
 from palo.checkpoint.importing.plan import ModelPlan
 from palo.checkpoint.parts import ModelParts, fingerprint_of
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 _TEMPLATE = "vicuna_v1"
 _TOWER, _LANGUAGE_MODEL, _TOKENIZER = "tower", "language_model", "tokenizer"
 
@@ -99,7 +101,7 @@ def write_model(
         plan: The model.
         folder: A folder with nothing but `tokenizer`, which `plan_model` has filled.
         lineage: Where it is from, as JSON values.
-        on_bytes: Told how many bytes of sources were read, now and then.
+        on_bytes: Told how many bytes were copied, now and then.
 
     Raises:
         StorageError: If a file can't be read or written, or the disk is too full.
@@ -162,8 +164,15 @@ def _fingerprint(folder: Path, copied: Copied) -> str:
 
 def _traced(folder: Path, copied: Copied, lineage: Mapping[str, Any]) -> dict[str, Any]:
     written = {str(path.relative_to(folder)): one for path, one in sorted(copied.written.items())}
-    files = {str(path): one for path, one in copied.sources.items()}
+    sources = sorted(copied.sources.items(), key=lambda item: str(item[0]))
+    files = {str(path): _source(path, size) for path, size in sources}
     return {"weights": written, "imported": {**lineage, "files": files}}
+
+
+def _source(path: Path, size_bytes: int) -> dict[str, Any]:
+    """Returns what is known of a file that was read; Hugging Face's cache names one by its hash."""
+    blob = path.resolve().name
+    return {"size_bytes": size_bytes, **({"sha256": blob} if _HASH.fullmatch(blob) else {})}
 
 
 def _preprocessing(plan: ModelPlan) -> dict[str, Any]:
@@ -191,7 +200,7 @@ def write_part(
         plan: The part.
         folder: An empty folder.
         lineage: Where it is from, as JSON values.
-        on_bytes: Told how many bytes of sources were read, now and then.
+        on_bytes: Told how many bytes were copied, now and then.
 
     Raises:
         StorageError: If a file can't be read or written.
@@ -215,7 +224,7 @@ def write_projector(
         places: Where its tensors lie, by canonical name.
         folder: An empty folder.
         lineage: Where it is from, as JSON values.
-        on_bytes: Told how many bytes of sources were read, now and then.
+        on_bytes: Told how many bytes were copied, now and then.
 
     Raises:
         StorageError: If a file can't be read or written.

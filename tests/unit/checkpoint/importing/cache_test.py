@@ -122,15 +122,14 @@ def test_what_a_killed_process_left_is_no_obstacle(imports, palo_folder):
 def test_a_disk_that_fills_up_leaves_nothing(imports, palo_folder, monkeypatch):
     written = 0
 
-    def write(self, data):
+    def write(handle, data):
         nonlocal written
         written += len(data)
         if written > 100_000:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.digest.update(data)
-        self.file.write(data)
+        os.write(handle, data)
 
-    monkeypatch.setattr(copying._Writer, "write", write)
+    monkeypatch.setattr(copying, "_write_all", write)
     with pytest.raises(StorageError, match=r"No space left.*Free some disk space"):
         open_model(palo_folder)
     assert imported(imports) == []
@@ -138,13 +137,13 @@ def test_a_disk_that_fills_up_leaves_nothing(imports, palo_folder, monkeypatch):
 
 
 def test_a_source_that_changes_meanwhile_is_noticed(imports, palo_folder, monkeypatch):
-    write = copying._Writer.write
+    write = copying._write_all
 
-    def touching(self, data):
+    def touching(handle, data):
         os.utime(first_shard(palo_folder))
-        write(self, data)
+        write(handle, data)
 
-    monkeypatch.setattr(copying._Writer, "write", touching)
+    monkeypatch.setattr(copying, "_write_all", touching)
     with pytest.raises(StorageError, match="has changed meanwhile"):
         open_model(palo_folder)
     assert imported(imports) == []
