@@ -193,7 +193,7 @@ def write_checkpoint(folder: Path, size_gb: float, num_shards: int) -> int:
     pool = numbers.half()
     names = list(shapes)
     share = -(-len(names) // num_shards)
-    places = {}
+    places: dict[str, str] = {}
     total = 0
     for number in range(num_shards):
         file = f"pytorch_model-{number + 1:05d}-of-{num_shards:05d}.bin"

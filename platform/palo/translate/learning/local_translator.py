@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from palo.checkpoint.finished import StageResult, part_fingerprints
+from palo.checkpoint.importing import open_parts
 from palo.checkpoint.load import TrainedModel
 from palo.checkpoint.parts import ModelParts
 from palo.errors import DataError
@@ -25,6 +26,7 @@ def untaught(parts: ModelParts, template: str) -> TrainedModel:
         parts: The pretrained parts.
         template: Name of the conversation template.
     """
+    parts = open_parts(parts)
     parts.require()
     model = assemble(
         parts.tower, parts.language_model, parts.projector_type, image_size=parts.image_size

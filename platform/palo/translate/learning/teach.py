@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
+from palo.checkpoint.importing import open_parts
 from palo.checkpoint.load import load_trained
 from palo.checkpoint.parts import ModelParts
 from palo.corpus.build import build_corpus
@@ -73,21 +74,21 @@ def teach(training_set: TrainingSet, settings: TeachSettings, output: Path) -> S
     Raises:
         PaloError: What building a corpus and training raise.
     """
-    settings.parts.require()
+    parts = open_parts(settings.parts)
+    parts.require()
     stage = output / _STAGE
     if is_finished(stage):
         return read_stage(stage)
     corpus = CorpusConfig(
         sources=(SourceConfig(name="corrections", path=training_set.records),),
         output=output / "corpus",
-        tokenizer=settings.parts.tokenizer,
-        tower=settings.parts.tower,
+        tokenizer=parts.tokenizer,
+        tower=parts.tower,
         template=settings.stage.template,
         limits=EncodingLimits(max_text_tokens=settings.max_text_tokens, overflow="truncate"),
         max_bad_share=settings.max_bad_share,
     )
     build_corpus(corpus, say=lambda line: print(f"corpus  {visible(line)}", flush=True))
-    parts = settings.parts
     absolute = replace(
         parts,
         tower=parts.tower.resolve(),
