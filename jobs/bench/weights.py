@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("palo", "torch", "safetensors")
 _WIDTH, _INNER, _HEADS = 2048, 5632, 16
+_ITEM_BYTES = 2
 _TOWER_WIDTH, _PATCH, _SIDE = 64, 8, 32
 _SPARE = 3.5
 """Room on the disk, in sizes of the checkpoint: itself, a copy and an import."""
@@ -185,8 +186,10 @@ def write_checkpoint(folder: Path, size_gb: float, num_shards: int) -> int:
     for path in load_tokenizer(BASE / "tokenizer").files:
         shutil.copy(path, folder)
     vocab_size = load_tokenizer(folder).vocab_size
-    layer = 2 * (4 * _WIDTH * _WIDTH + 3 * _WIDTH * _INNER)
-    shapes = dict(_shapes(max(num_shards, round(size_gb * 1e9 / layer)), vocab_size))
+    fixed = sum(map(math.prod, dict(_shapes(0, vocab_size)).values()))
+    layer = 4 * _WIDTH * _WIDTH + 3 * _WIDTH * _INNER
+    num_layers = round((size_gb * 1e9 / _ITEM_BYTES - fixed) / layer)
+    shapes = dict(_shapes(max(1, num_layers), vocab_size))
     numbers = torch.randn(
         max(map(torch.Size.numel, map(torch.Size, shapes.values()))) + len(shapes)
     )

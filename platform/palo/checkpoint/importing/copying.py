@@ -8,8 +8,9 @@ hashed again.
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from palo.storage import S3Path
 _CHUNK_BYTES = 2 << 20
 _AHEAD_BYTES = 32 << 20
 _ALIGNMENT = 8
+_WRITERS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +70,14 @@ def copy_tensors(files: Sequence[NewFile], on_bytes: Callable[[int], None]) -> C
     """
     sources = {place.file for new in files for place in new.tensors.values()}
     before = {source: _stamp(source) for source in sources}
-    with ThreadPoolExecutor(1) as pool:
-        written = {new.path: _write(new, pool, on_bytes) for new in files}
+    job = _Job(on_bytes)
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        try:
+            hashes = list(pool.map(job.write, files))
+        except BaseException:  # of a writer, or Ctrl-C: the others needn't end their files
+            job.stopped.set()
+            raise
+    written = {new.path: one for new, one in zip(files, hashes, strict=True)}
     for source in sources:
         if _stamp(source) != before[source]:
             raise StorageError(
@@ -85,31 +93,47 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _write(new: NewFile, pool: ThreadPoolExecutor, on_bytes: Callable[[int], None]) -> str:
-    """Writes a file; returns its hash."""
-    # As they follow one another in their files, which is fastest to read.
-    tensors = sorted(new.tensors.items(), key=lambda item: (str(item[1].file), item[1].start))
-    digest = hashlib.sha256()
-    header = _header(tensors)
-    digest.update(header)
-    with storage.wrap_os_errors("write", new.path), new.path.open("wb", buffering=0) as file:
-        _write_all(file.fileno(), memoryview(header))
-        hashing: Future[None] | None = None
+class _Job:
+    """Writes files in several threads, since hashing is slower than a disk."""
+
+    def __init__(self, on_bytes: Callable[[int], None]) -> None:
+        self.stopped = threading.Event()
+        self._on_bytes = on_bytes
+        self._counting = threading.Lock()
+
+    def write(self, new: NewFile) -> str:
+        """Writes a file; returns its hash."""
+        # As they follow one another in their files, which is fastest to read.
+        tensors = sorted(new.tensors.items(), key=lambda item: (str(item[1].file), item[1].start))
+        header = memoryview(_header(tensors))
+        digest = hashlib.sha256(header)
         with ExitStack() as stack:
-            opened: dict[Path, _Source] = {}
-            for _, place in tensors:
-                if place.file not in opened:
-                    opened[place.file] = stack.enter_context(_opened(place.file))
-                for chunk in _chunks(place, opened[place.file]):
-                    if hashing is not None:
-                        hashing.result()
-                    hashing = pool.submit(digest.update, chunk)
-                    _write_all(file.fileno(), chunk)
-                    on_bytes(len(chunk))
-            if hashing is not None:
+            stack.enter_context(storage.wrap_os_errors("write", new.path))
+            file = stack.enter_context(new.path.open("wb", buffering=0))
+            pool = stack.enter_context(ThreadPoolExecutor(1))
+            _write_all(file.fileno(), header)
+            hashing = pool.submit(lambda: None)
+            for chunk in _chunks_of([place for _, place in tensors]):
+                if self.stopped.is_set():
+                    return ""
                 hashing.result()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
+                hashing = pool.submit(digest.update, chunk)
+                _write_all(file.fileno(), chunk)
+                with self._counting:
+                    self._on_bytes(len(chunk))
+            hashing.result()
+            os.fsync(file.fileno())
+        return digest.hexdigest()
+
+
+def _chunks_of(places: Sequence[TensorPlace]) -> Iterator[memoryview]:
+    """Yields the bytes of tensors; those of a chunk stay as they are until the second next one."""
+    with ExitStack() as stack:
+        opened: dict[Path, _Source] = {}
+        for place in places:
+            if place.file not in opened:
+                opened[place.file] = stack.enter_context(_opened(place.file))
+            yield from _chunks(place, opened[place.file])
 
 
 def _header(tensors: Sequence[tuple[str, TensorPlace]]) -> bytes:
