@@ -23,7 +23,7 @@ from palo.checkpoint.importing.layouts import (
 )
 from palo.checkpoint.load import load_trained
 
-# Worst difference measured on a CPU in float32: none; 4e-7 where an adapter is merged.
+# Worst difference measured on a CPU in float32: none, adapters included; the logits reach 7.6.
 TOLERANCE = 1e-5
 
 HUGGING_FACE = {"classic": HF_CLASSIC, "prefixed": HF_PREFIXED, "flat": HF_FLAT, "saved": HF_SAVED}
