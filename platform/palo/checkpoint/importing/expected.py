@@ -129,8 +129,7 @@ def require_parts_fit(
         MismatchError: If one isn't; it names them.
     """
     shapes = {name: place.shape for name, place in places.items()}
-    if tower.model_type in _NAMED_TOWERS:
-        require_shapes(shapes, tower_shapes(tower), "vision_tower.", path)
+    require_tower(places, tower, path)
     require_shapes(
         shapes,
         language_shapes(language_model),
@@ -144,6 +143,24 @@ def require_parts_fit(
         text_hidden_size=language_model.hidden_size,
     )
     require_shapes(shapes, projector_shapes(sizes), "projector.", path)
+
+
+def require_tower(
+    places: Mapping[str, TensorPlace], config: "PreTrainedConfig", path: Path
+) -> None:
+    """Checks the tensors of a tower. Of other kinds than CLIP's, whoever loads it checks them.
+
+    Args:
+        places: Places by canonical name.
+        config: Configuration of the tower.
+        path: The checkpoint, for the message.
+
+    Raises:
+        MismatchError: If tensors are missing, unknown or of another shape; it names them.
+    """
+    if config.model_type in _NAMED_TOWERS:
+        shapes = {name: place.shape for name, place in places.items()}
+        require_shapes(shapes, tower_shapes(config), "vision_tower.", path)
 
 
 def tower_shapes(config: "PreTrainedConfig") -> Shapes:

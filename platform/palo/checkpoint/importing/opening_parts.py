@@ -154,6 +154,7 @@ def _part_plan(source: "Foreign", part: Part) -> "PartPlan":
     from palo.checkpoint.importing.expected import (
         language_shapes,
         require_shapes,
+        require_tower,
         require_weights,
         tower_layout,
         tower_places,
@@ -183,8 +184,10 @@ def _part_plan(source: "Foreign", part: Part) -> "PartPlan":
             config=source.config,
             companions=companions,
         )
+    places = tower_places(source)
+    require_tower(places, config, source.path)
     return PartPlan(
-        places=tower_places(source),
+        places=places,
         layout=tower_layout(config),
         config=config.to_dict(),
         companions=companions,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.fixtures import layouts as tiny
-from tests.fixtures.damaged_layouts import change_json
+from tests.fixtures.damaged_layouts import change_json, change_tensors
 
 from palo.checkpoint.importing import open_model, open_parts
 from palo.checkpoint.parts import ModelParts
@@ -87,6 +87,14 @@ def test_a_language_model_without_its_adapter_is_refused(imports, adapted_stage)
 def test_a_language_model_is_no_tower(imports, vicuna):
     with pytest.raises(MismatchError, match=r"is no tower.*model_type llama"):
         open_parts(parts_of(vicuna))
+
+
+def test_a_tower_without_all_its_tensors_is_refused(imports, tmp_path, tiny_palo, vicuna):
+    clip = tiny.write_clip(tmp_path / "clip", tiny_palo)
+    name = "vision_model.pre_layrnorm.weight"
+    change_tensors(clip / "pytorch_model.bin", **{name: None})
+    with pytest.raises(MismatchError, match=r"missing vision_tower\.pre_layrnorm\.weight"):
+        open_parts(parts_of(vicuna, tower=clip))
 
 
 def test_other_architectures_are_refused(imports, vicuna):
