@@ -218,6 +218,27 @@ def test_the_tower_is_found_in_hugging_faces_cache_and_in_the_search_path(
     assert open_model(folder) == stage
 
 
+def test_a_snapshot_of_hugging_faces_cache_is_a_checkpoint(imports, tmp_path, tiny_palo):
+    """Its files are links to blobs, which carry the hash of their content as their name."""
+    folder = tiny.write_palo(tmp_path / "palo", tiny_palo)
+    repository = tmp_path / "models--MBZUAI--PALO-7B"
+    snapshot = repository / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for path in folder.iterdir():
+        digest = storage.file_hash(path)
+        shutil.copy(path, repository / "blobs" / digest)
+        (snapshot / path.name).symlink_to(f"../../blobs/{digest}")
+    stage = open_model(snapshot)
+    files = storage.read_json(stage / "lineage.json")["imported"]["files"]
+    path = folder / "pytorch_model-00001-of-00002.bin"
+    assert files[str(snapshot / path.name)] == {
+        "size_bytes": path.stat().st_size,
+        "sha256": storage.file_hash(path),
+    }
+    assert open_model(folder) == stage
+
+
 def test_what_is_written_says_how_images_are_seen(imports, tmp_path, tiny_palo):
     stage = open_model(tiny.write_palo(tmp_path / "palo", tiny_palo))
     assert describe_stage(stage).preprocessing == {
