@@ -5,7 +5,6 @@ transformers 5 writes others.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 

@@ -137,6 +137,6 @@ def _write_tensor(file: BinaryIO, name: str, source: TensorSource, dtype: torch.
         raise MismatchError(
             f"{name} can't be written as {str(dtype).removeprefix('torch.')}",
             seen=f"values up to {tensor.abs().max():.3g}",
-            fix="Export with --dtype bfloat16 or float32; if that fails too, the training diverged.",
+            fix="Export with --dtype float32; if that fails too, the training diverged.",
         )
     file.write(converted.contiguous().reshape(-1).view(torch.uint8).numpy().data)

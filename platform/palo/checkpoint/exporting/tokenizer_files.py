@@ -23,7 +23,7 @@ from palo.errors import MismatchError
 from palo.text.piece_tokenizer import SentencePieceTokenizer, words_are_apart
 from palo.text.tokenizer import TextTokenizer
 
-IMAGE_TOKEN, PAD_TOKEN = "<image>", "<pad>"
+IMAGE_TOKEN, PAD_TOKEN, _UNKNOWN_TOKEN = "<image>", "<pad>", "<unk>"
 _SPACE = "\u2581"
 _NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3
 
@@ -72,8 +72,8 @@ def write_tokenizer_files(
     roles = {"eos_token": made.id_to_token(tokenizer.eos_id), "pad_token": PAD_TOKEN}
     if tokenizer.bos_id is not None:
         roles["bos_token"] = made.id_to_token(tokenizer.bos_id)
-    if is_pieces and made.token_to_id("<unk>") is not None:
-        roles["unk_token"] = "<unk>"
+    if is_pieces and made.token_to_id(_UNKNOWN_TOKEN) is not None:
+        roles["unk_token"] = _UNKNOWN_TOKEN
     storage.write_json(folder / "special_tokens_map.json", roles)
     settings = roles | {
         "add_bos_token": False,
@@ -89,10 +89,16 @@ def write_tokenizer_files(
     }
     storage.write_json(folder / "tokenizer_config.json", settings)
     return WrittenTokenizer(
-        image_id=made.token_to_id(IMAGE_TOKEN),
-        pad_id=made.token_to_id(PAD_TOKEN),
+        image_id=_id_of(made, IMAGE_TOKEN),
+        pad_id=_id_of(made, PAD_TOKEN),
         vocab_size=made.get_vocab_size(with_added_tokens=True),
     )
+
+
+def _id_of(made: Tokenizer, token: str) -> int:
+    found: int | None = made.token_to_id(token)
+    assert found is not None
+    return found
 
 
 def _of_pieces(path: Path) -> Tokenizer:
