@@ -70,6 +70,7 @@ class CardData:
         library: Name of the library that loads it, as model hubs know it; empty for none.
         lineage_id: Id of the model's lineage; empty where that isn't recorded.
         parts: Its pretrained parts.
+        has_licences: Whether texts of licences are beside the card.
         sources: Sources of its training data; empty where they aren't recorded.
         corpus: Fingerprint of its corpus.
         code: Version of the code that trained it.
@@ -87,6 +88,7 @@ class CardData:
     library: str
     lineage_id: str
     parts: Sequence[CardPart]
+    has_licences: bool = False
     sources: Sequence[CardSource] = ()
     corpus: str = ""
     code: str = ""
@@ -160,10 +162,9 @@ def _parts(data: CardData) -> str:
         for part in data.parts
     ]
     text = _table(("part", "name", "fingerprint", "licence"), rows)
-    return (
-        f"## Made of\n\n{text}\n\nThe licences of all parts and of the data apply together; texts "
-        "that came with the parts are in `licences/`."
-    )
+    kept = " Texts that came with the parts are in `licences/`." if data.has_licences else ""
+    about = f"The licences of all parts and of the data apply together.{kept}"
+    return f"## Made of\n\n{text}\n\n{about}"
 
 
 def _data(data: CardData) -> str:

@@ -144,6 +144,7 @@ def export(
             storage.write_json(partial / "lineage.json", dict(record))
         copy_licences(stage, partial)
         data = _card(stage, settings, record, chosen, verification)
+        data = replace(data, has_licences=(partial / "licences").exists())
         storage.write_text(partial / "README.md", card_text(data))
         found = None if verification is None else to_dict(verification)
         storage.write_json(partial / STAMP, stamp | {"verification": found})

@@ -46,8 +46,8 @@ def licence_of(folder: Path) -> PartLicence:
 
 
 def _own_licence() -> str:
-    found = metadata("palo")
-    return found["License-Expression"] if "License-Expression" in found else ""
+    found: list[str] = metadata("palo").get_all("License-Expression", [""])
+    return found[0]
 
 
 def named_model(folder: Path) -> str:

@@ -82,6 +82,7 @@ def write_tokenizer_files(
         "extra_special_tokens": {"image_token": IMAGE_TOKEN},
         "image_token": IMAGE_TOKEN,
         "legacy": True,
+        "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": max_length,
         "padding_side": "left",
         "processor_class": "LlavaProcessor",
