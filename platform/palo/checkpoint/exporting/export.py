@@ -70,7 +70,7 @@ class ExportSettings:
 
     def faults(self) -> Iterator[str]:
         """Yields what is wrong."""
-        if not self.output.name:
+        if self.output.name in ("", ".."):
             yield f"output is {self.output}, which is no folder of its own"
 
 
