@@ -15,7 +15,7 @@ _MOST_SETTINGS = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CardPart:
+class PartFacts:
     """A pretrained part of the model.
 
     Attributes:
@@ -32,7 +32,7 @@ class CardPart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CardSource:
+class SourceFacts:
     """A source of the training data.
 
     Attributes:
@@ -47,7 +47,7 @@ class CardSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CardScore:
+class ScoreFacts:
     """A score with its 95 % interval.
 
     Attributes:
@@ -87,14 +87,14 @@ class CardData:
     title: str
     library: str
     lineage_id: str
-    parts: Sequence[CardPart]
+    parts: Sequence[PartFacts]
     has_licences: bool = False
-    sources: Sequence[CardSource] = ()
+    sources: Sequence[SourceFacts] = ()
     corpus: str = ""
     code: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
-    scores: Mapping[str, CardScore] = field(default_factory=dict)
-    scores_blind: Mapping[str, CardScore] = field(default_factory=dict)
+    scores: Mapping[str, ScoreFacts] = field(default_factory=dict)
+    scores_blind: Mapping[str, ScoreFacts] = field(default_factory=dict)
     num_questions: int = 0
     export: Mapping[str, object] = field(default_factory=dict)
     verification: Mapping[str, object] = field(default_factory=dict)
@@ -206,7 +206,7 @@ def _usage(data: CardData) -> str:
     return "\n\n".join(["## How to load it", *sections])
 
 
-def _score(score: CardScore | None) -> str:
+def _score(score: ScoreFacts | None) -> str:
     if score is None:
         return UNKNOWN
     value = f"{score.value:.1%}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from palo import storage
-from palo.checkpoint.exporting.card import CardPart, CardScore, CardSource, flat
+from palo.checkpoint.exporting.card import PartFacts, ScoreFacts, SourceFacts, flat
 from palo.checkpoint.exporting.licences import licence_of, named_model
 from palo.checkpoint.finished import StageResult, language_model_folder
 from palo.errors import PaloError
@@ -32,7 +32,7 @@ def read_record(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def parts_of(stage: StageResult) -> list[CardPart]:
+def parts_of(stage: StageResult) -> list[PartFacts]:
     """Returns the pretrained parts of a model.
 
     Args:
@@ -45,7 +45,7 @@ def parts_of(stage: StageResult) -> list[CardPart]:
         ("tokenizer", parts.tokenizer, load_tokenizer(parts.tokenizer).fingerprint),
     )
     return [
-        CardPart(
+        PartFacts(
             role=role,
             name=named_model(folder),
             fingerprint=fingerprint,
@@ -73,7 +73,7 @@ def copy_licences(stage: StageResult, folder: Path) -> None:
             storage.write_bytes(folder / "licences" / part.name / path.name, content)
 
 
-def sources_of(stage: StageResult, record: Mapping[str, Any]) -> tuple[str, list[CardSource]]:
+def sources_of(stage: StageResult, record: Mapping[str, Any]) -> tuple[str, list[SourceFacts]]:
     """Returns the fingerprint of a model's corpus, and its sources if its manifest is found.
 
     Args:
@@ -95,10 +95,10 @@ def sources_of(stage: StageResult, record: Mapping[str, Any]) -> tuple[str, list
     return str(corpus.get("fingerprint", "")), []
 
 
-def _source(values: Mapping[str, Any], settings: Mapping[str, Any]) -> CardSource:
+def _source(values: Mapping[str, Any], settings: Mapping[str, Any]) -> SourceFacts:
     name = str(values.get("name", ""))
     counts = _object(values, "num_records")
-    return CardSource(
+    return SourceFacts(
         name=name,
         licence=str(_object(settings, name).get("licence") or ""),
         num_records={code: n for code, n in counts.items() if isinstance(n, int)},
@@ -116,7 +116,7 @@ def settings_of(record: Mapping[str, Any]) -> dict[str, object]:
 
 def scores_of(
     stage: StageResult,
-) -> tuple[dict[str, CardScore], dict[str, CardScore], int]:
+) -> tuple[dict[str, ScoreFacts], dict[str, ScoreFacts], int]:
     """Returns the accuracy of a run by language, with and without the image, and the questions.
 
     Args:
@@ -134,14 +134,14 @@ def scores_of(
     return seeing, blind, count if isinstance(count, int) else 0
 
 
-def _scores(report: Mapping[str, Any], name: str) -> dict[str, CardScore]:
+def _scores(report: Mapping[str, Any], name: str) -> dict[str, ScoreFacts]:
     intervals = _object(report, f"{name}_interval")
     found = {}
     for code, value in _object(report, name).items():
         interval = intervals.get(code)
         low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
         if isinstance(value, int | float):
-            found[code] = CardScore(value=float(value), low=low, high=high)
+            found[code] = ScoreFacts(value=float(value), low=low, high=high)
     return found
 
 

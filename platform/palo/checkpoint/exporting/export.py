@@ -109,12 +109,12 @@ def export(
         ResourceError: If there is too little space or memory, or another process exports there.
         StorageError: If a file can't be read or written, or the output holds something else.
     """
-    from palo.checkpoint.exporting.formats import FORMATS
-
     stage = read_stage(stage_folder(settings.model))
     parts = stage.parts
     output = settings.output
     require_apart(output, (stage.folder, parts.tower, parts.language_model, parts.tokenizer))
+    from palo.checkpoint.exporting.formats import FORMATS  # with torch, which takes seconds
+
     chosen = FORMATS[settings.to]
     chosen.require(stage)
     if not chosen.has_type:

@@ -15,7 +15,7 @@ from palo.checkpoint.exporting.adapter import adapter_bytes, require_plain_adapt
 from palo.checkpoint.exporting.llava import llava_bytes, require_llava, write_llava
 from palo.checkpoint.exporting.loading import load_adapter_export, load_llava, load_own_format
 from palo.checkpoint.exporting.own_format import own_format_bytes, write_own_format
-from palo.checkpoint.exporting.usage import USAGE, Usage
+from palo.checkpoint.exporting.usage import GUIDES, LoadingGuide
 from palo.checkpoint.exporting.verify import Loader
 from palo.checkpoint.finished import StageResult
 
@@ -39,7 +39,7 @@ class Format:
     num_bytes: Callable[[StageResult, torch.dtype], int]
     write: Callable[[StageResult, Path, torch.dtype, Mapping[str, Any], Wrote], None]
     load: Loader
-    usage: Usage
+    usage: LoadingGuide
     has_type: bool = True
 
 
@@ -52,7 +52,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 stage, folder, dtype, wrote=wrote
             ),
             load=load_llava,
-            usage=USAGE["llava"],
+            usage=GUIDES["llava"],
         ),
         "palo": Format(
             require=lambda _: None,
@@ -61,14 +61,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 stage, folder, dtype, lineage=lineage, wrote=wrote
             ),
             load=load_own_format,
-            usage=USAGE["palo"],
+            usage=GUIDES["palo"],
         ),
         "adapter": Format(
             require=require_plain_adapter,
             num_bytes=lambda stage, _: adapter_bytes(stage),
             write=lambda stage, folder, _, __, ___: write_adapter(stage, folder),
             load=load_adapter_export,
-            usage=USAGE["adapter"],
+            usage=GUIDES["adapter"],
             has_type=False,
         ),
     }

@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from palo.checkpoint.exporting.verification import (
-    Answer,
     Answering,
     PaloAnswers,
     Probe,
+    ProbeAnswer,
     answer,
     rounds_of,
 )
@@ -42,7 +42,7 @@ class LlavaAnswers:
         self._stop = list(stop)
 
     @torch.no_grad()
-    def __call__(self, probe: Probe) -> Answer:
+    def __call__(self, probe: Probe) -> ProbeAnswer:
         """Answers a probe.
 
         Args:

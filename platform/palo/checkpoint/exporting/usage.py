@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Usage:
+class LoadingGuide:
     """How an export is loaded.
 
     Attributes:
@@ -49,9 +49,9 @@ base = LlamaForCausalLM.from_pretrained("BASE")
 model = PeftModel.from_pretrained(base, "FOLDER")
 """
 
-USAGE: Mapping[str, Usage] = MappingProxyType(
+GUIDES: Mapping[str, LoadingGuide] = MappingProxyType(
     {
-        "llava": Usage(
+        "llava": LoadingGuide(
             library="transformers",
             sections=(
                 ("transformers 4.57 or 5", "python", _TRANSFORMERS),
@@ -65,8 +65,8 @@ USAGE: Mapping[str, Usage] = MappingProxyType(
                 "of transformers; its torchvision backend resizes a little differently.",
             ),
         ),
-        "palo": Usage(library="", sections=(("This platform", "bash", _PALO),)),
-        "adapter": Usage(
+        "palo": LoadingGuide(library="", sections=(("This platform", "bash", _PALO),)),
+        "adapter": LoadingGuide(
             library="peft",
             sections=(("PEFT, words alone", "python", _PEFT),),
             notes=(

@@ -60,7 +60,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeAnswer:
     """What a model makes of a probe.
 
     Attributes:
@@ -75,7 +75,7 @@ class Answer:
 class Answering(Protocol):
     """A model that probes are put to."""
 
-    def __call__(self, probe: Probe) -> Answer:
+    def __call__(self, probe: Probe) -> ProbeAnswer:
         """Answers a probe.
 
         Args:
@@ -215,7 +215,7 @@ class PaloAnswers:
         self._stop = list(stop)
 
     @torch.no_grad()
-    def __call__(self, probe: Probe) -> Answer:
+    def __call__(self, probe: Probe) -> ProbeAnswer:
         """Answers a probe.
 
         Args:
@@ -225,7 +225,7 @@ class PaloAnswers:
         return answer(self._model, probe.ids, images, self._stop)
 
 
-def answer(model: Any, ids: list[int], images: dict[str, Tensor], stop: list[int]) -> Answer:  # noqa: ANN401 - any library's model
+def answer(model: Any, ids: list[int], images: dict[str, Tensor], stop: list[int]) -> ProbeAnswer:  # noqa: ANN401 - any library's model
     """Runs a model on a prompt.
 
     Args:
@@ -239,7 +239,7 @@ def answer(model: Any, ids: list[int], images: dict[str, Tensor], stop: list[int
     logits = model(**inputs, logits_to_keep=min(_KEPT, len(ids))).logits[0].float()
     options = {"max_new_tokens": NUM_TOKENS, "do_sample": False, "eos_token_id": stop}
     made = model.generate(**inputs, **options, pad_token_id=0)
-    return Answer(logits, made[0, len(ids) :].tolist())
+    return ProbeAnswer(logits, made[0, len(ids) :].tolist())
 
 
 def stop_ids_of(stage: StageResult) -> tuple[int, ...]:
@@ -253,7 +253,7 @@ def stop_ids_of(stage: StageResult) -> tuple[int, ...]:
 
 def compare(
     probes: Sequence[Probe],
-    reference: Sequence[Answer],
+    reference: Sequence[ProbeAnswer],
     export: Answering,
     *,
     dtype: str,

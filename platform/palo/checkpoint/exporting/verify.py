@@ -9,10 +9,10 @@ import torch
 
 from palo.checkpoint.exporting.llava import stage_config
 from palo.checkpoint.exporting.verification import (
-    Answer,
     Answering,
     PaloAnswers,
     Probe,
+    ProbeAnswer,
     Verification,
     compare,
     probes_of,
@@ -72,7 +72,7 @@ def _reference(
     probes: Sequence[Probe],
     stop: Sequence[int],
     meter: Meter,
-) -> list[Answer]:
+) -> list[ProbeAnswer]:
     ask = PaloAnswers(trained_model(stage, compute), stop)
     answers = []
     for probe in probes:

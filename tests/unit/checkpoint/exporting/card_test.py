@@ -5,20 +5,20 @@ import json
 from palo import languages
 from palo.checkpoint.exporting.card import (
     CardData,
-    CardPart,
-    CardScore,
-    CardSource,
+    PartFacts,
+    ScoreFacts,
+    SourceFacts,
     card_text,
 )
 from palo.checkpoint.exporting.card_facts import scores_of, settings_of, sources_of
 from palo.checkpoint.finished import describe_stage
 
-PART = CardPart(role="tower", name="clip", fingerprint="1234", licence="mit")
+PART = PartFacts(role="tower", name="clip", fingerprint="1234", licence="mit")
 
 
 def test_low_resource_languages_come_first():
-    scores = {"ur": CardScore(value=0.97, low=0.91, high=0.99), "en": CardScore(value=0.9)}
-    source = CardSource(name="s", licence="cc-by-4.0", num_records={"ur": 2100, "en": 7})
+    scores = {"ur": ScoreFacts(value=0.97, low=0.91, high=0.99), "en": ScoreFacts(value=0.9)}
+    source = SourceFacts(name="s", licence="cc-by-4.0", num_records={"ur": 2100, "en": 7})
     text = card_text(
         CardData(title="m", library="", lineage_id="palo-1", parts=[PART], sources=[source],
                  scores=scores, num_questions=1000)
@@ -49,7 +49,7 @@ def test_what_is_not_recorded_says_so():
 
 
 def test_foreign_text_is_no_markup():
-    part = CardPart(role="tower", name="a|b<script>\n# c", fingerprint="1`2")
+    part = PartFacts(role="tower", name="a|b<script>\n# c", fingerprint="1`2")
     text = card_text(CardData(title="[x](y)", library="", lineage_id="", parts=[part]))
     assert "a\\|b\\<script># c" in text
     assert "# \\[x](y)" in text
@@ -85,11 +85,11 @@ def test_facts_of_a_run_are_found(finished_stage, tmp_path):
         "settings": {"config": {"optimizer": {"lr": 0.1}, "seed": 42}},
     }
     scores, blind, count = scores_of(stage)
-    assert (scores, count) == ({"ur": CardScore(value=0.97, low=0.91, high=0.99)}, 1000)
-    assert blind == {"ur": CardScore(value=0.09)}
+    assert (scores, count) == ({"ur": ScoreFacts(value=0.97, low=0.91, high=0.99)}, 1000)
+    assert blind == {"ur": ScoreFacts(value=0.09)}
     corpus, sources = sources_of(stage, record)
     assert corpus == "f00"
-    assert sources == [CardSource(name="own", licence="cc0-1.0", num_records={"ur": 5})]
+    assert sources == [SourceFacts(name="own", licence="cc0-1.0", num_records={"ur": 5})]
     assert settings_of(record) == {"optimizer.lr": 0.1, "seed": 42}
 
 
