@@ -117,7 +117,7 @@ def write_llava(
     longest = int(config.text_config.max_position_embeddings)
     written = write_tokenizer_files(tokenizer, folder, longest)
     storage.write_text(folder / "chat_template.jinja", chat_template(template, tokenizer))
-    _write_processor(stage, config, folder)
+    write_processor(stage, config, folder)
     values = llava_config(config, written, tokenizer.eos_id, str(dtype).removeprefix("torch."))
     storage.write_json(folder / "config.json", values)
     storage.write_json(
@@ -208,7 +208,18 @@ def _with_rows(table: Tensor, rows: int) -> Tensor:
     return torch.cat([table, mean.expand(rows - len(table), -1)])
 
 
-def _write_processor(stage: StageResult, config: PaloConfig, folder: Path) -> None:
+def write_processor(stage: StageResult, config: PaloConfig, folder: Path) -> None:
+    """Writes preprocessor_config.json and processor_config.json.
+
+    Args:
+        stage: The finished stage.
+        config: Its configuration.
+        folder: Where to write.
+
+    Raises:
+        ConfigError: If Llava can't take the tower.
+        StorageError: If a file can't be written.
+    """
     layout = tower_layout(config)
     values: Mapping[str, Any] = stage.preprocessing or {}
     side = config.input_image_size

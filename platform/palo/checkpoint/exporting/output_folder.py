@@ -120,6 +120,7 @@ def appearing(output: Path, stamp: Mapping[str, Any], *, force: bool) -> Iterato
             _empty(partial)  # of what a killed process has left
             yield partial
             _require_stamp(partial)
+            is_done(output, stamp, force=force)  # something else may have appeared meanwhile
             with storage.wrap_os_errors("write", output):
                 if output.exists():
                     storage.remove(output)

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import LlamaForCausalLM
+from transformers import AutoProcessor, LlamaForCausalLM
 
 from palo import storage
 from palo.checkpoint.exporting import export as export_module
@@ -167,6 +168,54 @@ def test_another_folder_is_left_alone(adapted_stage, tmp_path):
     (tmp_path / "file").write_text("a file")
     with pytest.raises(StorageError, match="holds something else"):
         made(adapted_stage, tmp_path / "file")
+
+
+def test_a_folder_that_appears_meanwhile_is_left_alone(adapted_stage, tmp_path, monkeypatch):
+    def appear(*_):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "thesis.txt").write_text("years of work")
+
+    monkeypatch.setattr(export_module, "copy_licences", appear)
+    with pytest.raises(StorageError, match="holds something else"):
+        made(adapted_stage, tmp_path / "out")
+    assert nothing_but(tmp_path, "out")
+    assert nothing_but(tmp_path / "out", "thesis.txt")
+
+
+def code_of(card, kind):
+    return card.split(f"```{kind}\n")[1].split("```")[0]
+
+
+def test_the_cards_code_runs_as_it_stands(
+    adapted_stage, tmp_path, image_files, monkeypatch, capsys
+):
+    made(adapted_stage, tmp_path / "llava", dtype="float32")
+    made(adapted_stage, tmp_path / "adapter", "adapter")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(image_files[1], "IMAGE.png")
+    exec(code_of((tmp_path / "llava" / "README.md").read_text(), "python"), {})
+    assert capsys.readouterr().out.strip()
+    shutil.copytree(adapted_stage.parent / "language_model", "language_model")
+    found = {}
+    exec(code_of((tmp_path / "adapter" / "README.md").read_text(), "python"), found)
+    assert isinstance(found["model"], PeftModel)
+
+
+def test_both_ways_of_processing_a_conversation_are_one(adapted_stage, tmp_path, image_files):
+    """In one step, as vLLM's and transformers' pipelines do, and in two, as LLaVA's examples do."""
+    made(adapted_stage, tmp_path / "out", dtype="float32")
+    processor = AutoProcessor.from_pretrained(tmp_path / "out")
+    image = {"type": "image", "path": str(image_files[1])}
+    content = [image, {"type": "text", "text": "two blue squares"}]
+    messages = [{"role": "user", "content": content}]
+    once = processor.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    text = processor.apply_chat_template(messages, add_generation_prompt=True)
+    twice = processor(images=Image.open(image_files[1]), text=text, return_tensors="pt")
+    assert torch.equal(once["input_ids"], twice["input_ids"])
+    assert torch.equal(once["pixel_values"], twice["pixel_values"])
+    assert once["input_ids"][0].tolist().count(1) == 1  # the first token, once
 
 
 @pytest.mark.parametrize("where", ["stage", "stage/out", "tower/out", ".", "language_model"])
