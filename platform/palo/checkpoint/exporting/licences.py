@@ -34,15 +34,21 @@ def licence_of(folder: Path) -> PartLicence:
         folder: Folder of a pretrained part.
     """
     files = sorted({path for pattern in _FILES for path in folder.glob(pattern)})
-    kept = tuple(path for path in files if path.is_file() and path.stat().st_size <= _MOST_BYTES)
+    kept = tuple(path for path in files if _is_text_of(folder, path))
     if folder.resolve().is_relative_to(_PACKAGE):
         return PartLicence(name=_own_licence(), files=kept)
     card = folder / "README.md"
     found = None
-    if card.is_file():
-        head = storage.read_range(card, 0, _MOST_BYTES).decode("utf-8", "replace").split("\n---")[0]
+    if _is_text_of(folder, card):
+        head = storage.read_bytes(card).decode("utf-8", "replace").split("\n---")[0]
         found = _LICENCE.search(head) if head.startswith("---") else None
     return PartLicence(name=found[1] if found else "", files=kept)
+
+
+def _is_text_of(folder: Path, path: Path) -> bool:
+    """Whether a path is a small file of its folder, not a link to what nobody meant to publish."""
+    is_own = path.is_file() and storage.lies_within(path, folder)
+    return is_own and path.stat().st_size <= _MOST_BYTES
 
 
 def _own_licence() -> str:

@@ -21,6 +21,7 @@ from palo.checkpoint.finished import (
 )
 from palo.checkpoint.merged_weights import MergedWeights, merged_weights
 from palo.checkpoint.parts import ModelParts
+from palo.model.folder_guard import require_own_files
 from palo.text.tokenizer import load_tokenizer
 
 _PREFIX = "language_model."
@@ -46,7 +47,7 @@ def write_own_format(
 
     Raises:
         MismatchError: If a part doesn't fit the others.
-        StorageError: If a file can't be read or written.
+        StorageError: If a file can't be read or written, or is a link out of its folder.
     """
     parts = ModelParts(
         tower=folder / "tower",
@@ -55,6 +56,8 @@ def write_own_format(
         projector_type=stage.parts.projector_type,
         image_size=stage.parts.image_size,
     )
+    for part in (stage.parts.tower, language_model_folder(stage), stage.parts.tokenizer):
+        require_own_files(part)  # a link to elsewhere must not be copied as if it were a part
     for source, target in (
         (stage.parts.tower, parts.tower),
         (language_model_folder(stage), parts.language_model),
@@ -103,7 +106,8 @@ def own_format_bytes(stage: StageResult, dtype: torch.dtype) -> int:
 
 
 def _tower_files(stage: StageResult) -> list[Path]:
-    return sorted(stage.parts.tower.glob("*.safetensors*"))
+    tower = stage.parts.tower
+    return [*sorted(tower.glob("*.safetensors")), *sorted(tower.glob("*.safetensors.index.json"))]
 
 
 def _language_model(weights: MergedWeights) -> dict[str, TensorSource]:

@@ -343,6 +343,18 @@ def test_licences_of_the_parts_are_carried_along(adapted_stage, tmp_path):
     assert "are in `licences/`" in card
 
 
+def test_links_to_elsewhere_are_not_published(adapted_stage, tmp_path):
+    folder = shutil.copytree(adapted_stage.parent, tmp_path / "own") / "stage"
+    (tmp_path / "secret").write_text("secret")
+    (folder.parent / "language_model" / "LICENSE").symlink_to(tmp_path / "secret")
+    made(folder, tmp_path / "out", "palo")
+    assert not (tmp_path / "out" / "licences").exists()
+    (folder.parent / "tower" / "preprocessor_config.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(StorageError, match="is not in its folder"):
+        made(folder, tmp_path / "other", "palo")
+    assert nothing_but(tmp_path, "out", "own", "secret")
+
+
 def test_lineage_is_carried_along(adapted_stage, tmp_path):
     record = {"id": "palo-0123456789ab", "corpus": {"fingerprint": "abc"}}
     settings = ExportSettings(model=adapted_stage, output=tmp_path / "out", verify=False)

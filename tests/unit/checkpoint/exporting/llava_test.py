@@ -151,6 +151,28 @@ def test_other_towers_and_language_models(tower, tmp_path):
     assert values["dtype"] == values["torch_dtype"] == "float32"
 
 
+def test_a_language_model_that_was_trained_as_a_whole(finished_stage, tmp_path):
+    stage = read_stage(finished_stage)
+    model = load_trained(finished_stage).model
+    weights = {f"projector.{k}": one for k, one in model.projector.state_dict().items()}
+    for name, one in model.language_model.state_dict().items():
+        weights[f"language_model.{name}"] = one * 1.01
+    write_stage(
+        tmp_path / "stage",
+        weights,
+        parts=stage.parts,
+        lora=None,
+        template=stage.template,
+        preprocessing=stage.preprocessing,
+        lineage={},
+    )
+    write_llava(read_stage(tmp_path / "stage"), tmp_path / "llava", torch.float32)
+    assert worst_difference(tmp_path / "stage", tmp_path / "llava") <= TOLERANCE
+    write_llava(stage, tmp_path / "before", torch.float32)
+    with pytest.raises(AssertionError):
+        assert worst_difference(tmp_path / "stage", tmp_path / "before") <= TOLERANCE
+
+
 WRITTEN = WrittenTokenizer(image_id=32000, pad_id=32001, vocab_size=32002)
 
 
