@@ -48,7 +48,7 @@ def verify(
         MismatchError: If the export doesn't load, or doesn't answer as the model does.
         ResourceError: If there is too little memory.
     """
-    compute = _compute_dtype(stage, dtype)
+    compute = _compute_dtype(stage)
     probes, stop = probes_of(stage, stage_config(stage)), stop_ids_of(stage)
     meter = Meter("verify", "answers", say, 2 * len(probes))
     with without_progress_bars():
@@ -81,7 +81,7 @@ def _reference(
     return answers
 
 
-def _compute_dtype(stage: StageResult, wanted: str) -> torch.dtype:
+def _compute_dtype(stage: StageResult) -> torch.dtype:
     """Returns float32 where that fits into memory, else bfloat16.
 
     Raises:
@@ -90,12 +90,12 @@ def _compute_dtype(stage: StageResult, wanted: str) -> torch.dtype:
     shapes = merged_weights(stage).shapes.values()
     count = sum(torch.Size(shape).numel() for shape in shapes)
     free = psutil.virtual_memory().available
-    kinds = [torch.float32, *([] if wanted == "float32" else [torch.bfloat16])]
-    for kind in kinds:
+    for kind in (torch.float32, torch.bfloat16):
         if count * kind.itemsize * _SPARE <= free:
             return kind
     raise ResourceError(
         "there is too little memory to compare the export with its model",
-        seen=f"{count * kinds[-1].itemsize * _SPARE / _GIB:.1f} GiB needed, {free / _GIB:.1f} free",
+        seen=f"{count * torch.bfloat16.itemsize * _SPARE / _GIB:.1f} GiB needed, {free / _GIB:.1f} "
+        "free",
         fix="Export on a machine with more, or with --no-verify and compare them there.",
     )

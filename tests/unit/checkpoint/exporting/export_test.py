@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import shutil
 import stat
@@ -307,6 +308,19 @@ def test_another_base_is_refused(adapted_stage, tmp_path):
     save_file(weights | {"model.norm.weight": weights["model.norm.weight"] + 1}, path)
     with pytest.raises(MismatchError, match="was trained on another language_model"):
         made(folder, tmp_path / "out")
+
+
+@pytest.mark.parametrize("to", ["llava", "palo", "adapter"])
+def test_models_too_large_for_float32_are_compared_in_bfloat16(
+    adapted_stage, tmp_path, monkeypatch, to
+):
+    shapes = merged_weights(read_stage(adapted_stage)).shapes.values()
+    count = sum(math.prod(shape) for shape in shapes)
+    memory = namedtuple("memory", "available")
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory(3 * count))
+    found = made(adapted_stage, tmp_path / "out", to, verify=True).verification
+    assert found.compute_dtype == "bfloat16"
+    assert found.rms_difference < found.tolerance == 0.2
 
 
 def test_too_little_memory_to_compare_is_told(adapted_stage, tmp_path, monkeypatch):
