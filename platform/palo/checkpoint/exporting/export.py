@@ -129,22 +129,26 @@ def export(
     dtype = getattr(torch, settings.dtype)
     num_bytes = chosen.num_bytes(stage, dtype)
     require_space(output, num_bytes)
-    record = read_record(stage.folder / "lineage.json") if lineage is None else lineage
+    record = read_record(stage.folder / "lineage.json")
+    lineage = record if lineage is None else lineage
     with appearing(output, stamp, force=settings.force) as partial:
         if partial is None:
             return Exported(folder=output, was_there=True)
         say(f"writing {output}: {num_bytes / 1e6:,.0f} MB")
         meter = Meter("write", "tensors", say, num_bytes, by_effort=True)
-        chosen.write(stage, partial, dtype, record, lambda size_bytes: meter.add(1, size_bytes))
+        chosen.write(stage, partial, dtype, lineage, lambda size_bytes: meter.add(1, size_bytes))
         meter.finish()
         verification = None
         if settings.verify:
             verification = verify(stage, partial, chosen.load, dtype=settings.dtype, say=say)
         if not (partial / "lineage.json").exists():
-            storage.write_json(partial / "lineage.json", dict(record))
+            storage.write_json(partial / "lineage.json", dict(lineage))
         copy_licences(stage, partial)
-        data = _card(stage, settings, record, chosen, verification)
-        data = replace(data, has_licences=(partial / "licences").exists())
+        data = replace(
+            _card(stage, settings, record, chosen, verification),
+            lineage_id=str(lineage.get("id", "")),
+            has_licences=(partial / "licences").exists(),
+        )
         storage.write_text(partial / "README.md", card_text(data))
         found = None if verification is None else to_dict(verification)
         storage.write_json(partial / STAMP, stamp | {"verification": found})
@@ -181,7 +185,7 @@ def _card(
     return CardData(
         title=settings.output.name,
         library=chosen.usage.library,
-        lineage_id=str(record.get("id", "")),
+        lineage_id="",
         parts=parts_of(stage),
         sources=sources,
         corpus=corpus,

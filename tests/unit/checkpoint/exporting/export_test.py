@@ -369,9 +369,17 @@ def test_links_to_elsewhere_are_not_published(adapted_stage, tmp_path):
     assert nothing_but(tmp_path, "out", "own", "secret")
 
 
-def test_lineage_is_carried_along(adapted_stage, tmp_path):
-    record = {"id": "palo-0123456789ab", "corpus": {"fingerprint": "abc"}}
-    settings = ExportSettings(model=adapted_stage, output=tmp_path / "out", verify=False)
+@pytest.mark.parametrize("to", ["llava", "palo"])
+def test_lineage_is_carried_along(adapted_stage, tmp_path, to):
+    folder = shutil.copytree(adapted_stage.parent, tmp_path / "own") / "stage"
+    own = {"settings": {"config": {"seed": 42}}, "code": "1.2.3"}
+    storage.write_json(folder / "lineage.json", own)
+    record = {"id": "palo-0123456789ab", "exported_from": {"id": "palo-0123456789ab"}}
+    settings = ExportSettings(model=folder, output=tmp_path / "out", to=to, verify=False)
     export(settings, lineage=record, say=lambda _: None)
-    assert storage.read_json(tmp_path / "out" / "lineage.json") == record
-    assert "`palo-0123456789ab`" in (tmp_path / "out" / "README.md").read_text()
+    found = storage.read_json(tmp_path / "out" / "lineage.json")
+    assert {key: found[key] for key in record} == record
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "Lineage: `palo-0123456789ab`" in card
+    assert "- seed: 42" in card
+    assert "Code: `1.2.3`" in card
