@@ -21,6 +21,7 @@ from palo.checkpoint.exporting.card_facts import (
 from palo.checkpoint.exporting.licences import named_model
 from palo.checkpoint.exporting.output_folder import (
     STAMP,
+    Wanted,
     appearing,
     is_done,
     require_apart,
@@ -120,7 +121,8 @@ def export(
     if not chosen.has_type:
         settings = replace(settings, dtype="float32")
     stamp = _stamp(stage, settings)
-    if is_done(output, stamp, force=settings.force):
+    wanted = Wanted(stamp=stamp, verified=settings.verify, force=settings.force)
+    if is_done(output, wanted):
         return Exported(folder=output, was_there=True)
     import torch
 
@@ -131,7 +133,7 @@ def export(
     require_space(output, num_bytes)
     record = read_record(stage.folder / "lineage.json")
     lineage = record if lineage is None else lineage
-    with appearing(output, stamp, force=settings.force) as partial:
+    with appearing(output, wanted) as partial:
         if partial is None:
             return Exported(folder=output, was_there=True)
         say(f"writing {output}: {num_bytes / 1e6:,.0f} MB")

@@ -7,6 +7,7 @@ model is found again by its stamp; anything else that has the name is left alone
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,27 @@ def require_apart(output: Path, folders: Sequence[Path]) -> None:
             )
 
 
-def is_done(output: Path, stamp: Mapping[str, Any], *, force: bool) -> bool:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a folder is to hold.
+
+    Attributes:
+        stamp: What makes two exports the same; it is part of the folder's export.json.
+        verified: Whether an export that wasn't compared with its model is made again.
+        force: Whether another folder of the name may be replaced, and the same export made again.
+    """
+
+    stamp: Mapping[str, Any]
+    verified: bool
+    force: bool
+
+
+def is_done(output: Path, wanted: Wanted) -> bool:
     """Returns whether a folder holds the same export already.
 
     Args:
         output: The export's folder.
-        stamp: What makes two exports the same.
-        force: Whether another folder of the name may be replaced.
+        wanted: What it is to hold.
 
     Raises:
         StorageError: If it holds something else, and may not be replaced.
@@ -59,9 +74,10 @@ def is_done(output: Path, stamp: Mapping[str, Any], *, force: bool) -> bool:
         if not output.exists() or (output.is_dir() and not any(output.iterdir())):
             return False
     found = storage.read_json(output / STAMP) if (output / STAMP).is_file() else {}
-    if isinstance(found, dict) and all(found.get(key) == value for key, value in stamp.items()):
-        return not force
-    if not force:
+    stamp = wanted.stamp.items()
+    if isinstance(found, dict) and all(found.get(key) == value for key, value in stamp):
+        return not wanted.force and (found.get("verification") is not None or not wanted.verified)
+    if not wanted.force:
         raise StorageError(
             "the output folder holds something else",
             seen=output,
@@ -96,13 +112,12 @@ def _megabytes(size_bytes: int) -> str:
 
 
 @contextmanager
-def appearing(output: Path, stamp: Mapping[str, Any], *, force: bool) -> Iterator[Path | None]:
+def appearing(output: Path, wanted: Wanted) -> Iterator[Path | None]:
     """Yields a hidden folder that takes the output's name if the block succeeds; else it goes.
 
     Args:
         output: The export's folder.
-        stamp: What makes two exports the same; the block must write it as export.json.
-        force: Whether another folder of the name may be replaced.
+        wanted: What it is to hold; the block must write export.json.
 
     Yields:
         The hidden folder, or None if another process has made the same export meanwhile.
@@ -114,13 +129,13 @@ def appearing(output: Path, stamp: Mapping[str, Any], *, force: bool) -> Iterato
     partial = output.with_name(f".{output.name}.partial")
     with storage.alone_in(partial):
         try:
-            if is_done(output, stamp, force=force):
+            if is_done(output, wanted):
                 yield None
                 return
             _empty(partial)  # of what a killed process has left
             yield partial
             _require_stamp(partial)
-            is_done(output, stamp, force=force)  # something else may have appeared meanwhile
+            is_done(output, wanted)  # something else may have appeared meanwhile
             with storage.wrap_os_errors("write", output):
                 if output.exists():
                     storage.remove(output)

@@ -160,6 +160,13 @@ def test_the_same_export_again_is_already_there(adapted_stage, tmp_path):
     assert config["dtype"] == "float16"
 
 
+def test_an_export_that_was_not_verified_is_made_again_if_that_is_wanted(adapted_stage, tmp_path):
+    made(adapted_stage, tmp_path / "out")
+    assert not made(adapted_stage, tmp_path / "out", verify=True).was_there
+    assert made(adapted_stage, tmp_path / "out").was_there
+    assert storage.read_json(tmp_path / "out" / "export.json")["verification"]
+
+
 def test_another_folder_is_left_alone(adapted_stage, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
