@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from palo.checkpoint.exporting.verification import (
+from palo.checkpoint.exporting.probes import (
     Answering,
     PaloAnswers,
     Probe,

@@ -1,86 +1,38 @@
 """Comparison of an export with the model that it was made of, before anybody sees the export.
 
 The reference is the model as it was trained: base weights in their own files, the adapter beside
-them, unmerged. Both get the same prompts in every language, with and without an image of seeded
-noise, and both answer greedily.
+them, unmerged.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from palo import languages
-from palo.checkpoint.finished import (
-    StageResult,
-    language_model_folder,
-    read_projector,
+from palo.checkpoint.exporting.probes import (
+    NUM_TOKENS,
+    Answering,
+    Probe,
+    ProbeAnswer,
+    last_logits,
+    pixels_of,
 )
+from palo.checkpoint.merged_weights import MergedWeights
 from palo.errors import MismatchError
-from palo.model.assemble import assemble
-from palo.model.folder_guard import require_adapter
-from palo.model.library_noise import without_peft_warning
-from palo.text.encoding import encode_prompt, expand_sentinels, stop_ids
-from palo.text.messages import Conversation, Turn
-from palo.text.templates import TEMPLATES, Template
-from palo.text.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
 
-NUM_TOKENS = 8
-_KEPT = 8  # positions at the end of each prompt whose logits are compared
-_SEED = 20240222
 TOLERANCES = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.2}
 """How far logits may be off, as root mean square in standard deviations of all logits, by type.
 
 Another order of additions makes the first difference, rounding every weight the others. Worst of
-the nano models and of small random ones: 7e-6, 0.002, 0.052. An adapter that is merged with half of
-its strength, or not at all, makes more than 0.4.
+the nano models and of small random ones: 7e-6, 0.002, 0.056. An adapter that is merged with half of
+its strength makes 0.3 and more, one with nine tenths of it 0.1: so merging is compared on its own,
+before anything is rounded.
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Probe:
-    """A question that is put to a model and to its export.
-
-    Attributes:
-        language: ISO 639-1 code.
-        conversation: Its words.
-        ids: Token ids, the sentinel at each of the places of an image.
-        pixels: (1, 3, rows, columns) floats, or None for a question without an image.
-    """
-
-    language: str
-    conversation: Conversation
-    ids: list[int]
-    pixels: Tensor | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeAnswer:
-    """What a model makes of a probe.
-
-    Attributes:
-        logits: (up to 8, vocabulary) float32 of the prompt's last positions.
-        tokens: Ids of the greedy answer.
-    """
-
-    logits: Tensor
-    tokens: list[int]
-
-
-class Answering(Protocol):
-    """A model that probes are put to."""
-
-    def __call__(self, probe: Probe) -> ProbeAnswer:
-        """Answers a probe.
-
-        Args:
-            probe: The question.
-        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +45,8 @@ class Verification:
         rms_difference: Root mean square of the differences of logits, in standard deviations of all
             logits.
         max_difference: Largest difference of two logits, in the same unit.
+        merge_difference: As `rms_difference`, of the model with merged weights that nothing has
+            rounded yet; None where there was nothing to merge.
         num_prompts: Prompts.
         num_with_image: How many of them have an image.
         num_equal_answers: Prompts whose greedy answers are equal, token by token.
@@ -108,6 +62,7 @@ class Verification:
     num_with_image: int
     num_equal_answers: int
     num_tokens: int = NUM_TOKENS
+    merge_difference: float | None = None
     equal_answers_by_language: dict[str, float] = field(default_factory=dict)
 
     def figures(self) -> dict[str, object]:
@@ -115,6 +70,11 @@ class Verification:
         unequal = {c: share for c, share in self.equal_answers_by_language.items() if share < 1}
         return {
             "compared with": f"the trained model, its adapter unmerged, in {self.compute_dtype}",
+            **(
+                {}
+                if self.merge_difference is None
+                else {"difference of logits by merging alone": self.merge_difference}
+            ),
             "prompts": f"{self.num_prompts} in {len(self.equal_answers_by_language)} languages, "
             f"{self.num_with_image} of them with an image",
             "difference of logits, root mean square in standard deviations": self.rms_difference,
@@ -124,131 +84,6 @@ class Verification:
             f"{self.num_prompts}",
             **({"share of equal answers elsewhere 1, but in": unequal} if unequal else {}),
         }
-
-
-def probes_of(stage: StageResult, config: Any) -> list[Probe]:  # noqa: ANN401 - a PaloConfig
-    """Returns two probes for each language: with an image, and without one.
-
-    Args:
-        stage: The finished stage.
-        config: The model's configuration.
-    """
-    tokenizer, template = load_tokenizer(stage.parts.tokenizer), TEMPLATES[stage.template]
-    generator = torch.Generator().manual_seed(_SEED)
-    side = config.input_image_size
-    found = []
-    for language in languages.every():
-        wish = language.caption_wish or language.answer_wish
-        for text, num_images in ((wish, 1), (language.answer_wish, 0)):
-            conversation = Conversation((Turn("user", text, num_images),))
-            ids = encode_prompt(conversation, template, tokenizer)
-            pixels = torch.randn(1, 3, side, side, generator=generator) if num_images else None
-            found.append(
-                Probe(
-                    language=language.code,
-                    conversation=conversation,
-                    ids=expand_sentinels(ids, config.tokens_per_image),
-                    pixels=pixels,
-                )
-            )
-    return found
-
-
-def rounds_of(template: Template) -> Iterator[Conversation]:
-    """Yields conversations of one to three rounds in each language, as far as a template has them.
-
-    Args:
-        template: The conversation template.
-    """
-    most = 1 if template.caption else 3
-    for language in languages.every():
-        words = [language.caption_wish or language.answer_wish, language.answer_wish]
-        for num_rounds in range(1, most + 1):
-            turns = [
-                Turn("assistant" if n % 2 else "user", words[n % 2], num_images=int(n == 0))
-                for n in range(2 * num_rounds - 1)
-            ]
-            yield Conversation(tuple(turns))
-
-
-def trained_model(stage: StageResult, dtype: torch.dtype) -> "PaloForConditionalGeneration":
-    """Loads the model of a finished stage as it was trained: its adapter stays an adapter.
-
-    Args:
-        stage: The finished stage.
-        dtype: Type that it runs in.
-
-    Raises:
-        MismatchError: If a part doesn't fit the others.
-        StorageError: If a file can't be read.
-    """
-    parts = stage.parts
-    model = assemble(
-        parts.tower,
-        language_model_folder(stage),
-        parts.projector_type,
-        image_size=parts.image_size,
-        dtype=dtype,
-    )
-    model.projector.load_state_dict(read_projector(stage.folder))
-    if stage.has_adapter:
-        from peft import PeftModel
-
-        folder = stage.folder / "adapter"
-        require_adapter(folder)
-        with without_peft_warning():
-            PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
-    model.eval()
-    return model
-
-
-class PaloAnswers:
-    """A model of ours that probes are put to.
-
-    Args:
-        model: The model.
-        stop: Ids that end an answer.
-    """
-
-    def __init__(self, model: "PaloForConditionalGeneration", stop: Sequence[int]) -> None:
-        self._model = model
-        self._stop = list(stop)
-
-    @torch.no_grad()
-    def __call__(self, probe: Probe) -> ProbeAnswer:
-        """Answers a probe.
-
-        Args:
-            probe: The question.
-        """
-        images = {} if probe.pixels is None else {"pixels": probe.pixels.to(self._model.dtype)}
-        return answer(self._model, probe.ids, images, self._stop)
-
-
-def answer(model: Any, ids: list[int], images: dict[str, Tensor], stop: list[int]) -> ProbeAnswer:  # noqa: ANN401 - any library's model
-    """Runs a model on a prompt.
-
-    Args:
-        model: A model of transformers.
-        ids: The prompt.
-        images: Arguments for its images.
-        stop: Ids that end an answer.
-    """
-    rows = torch.tensor([ids])
-    inputs = {"input_ids": rows, "attention_mask": torch.ones_like(rows), **images}
-    logits = model(**inputs, logits_to_keep=min(_KEPT, len(ids))).logits[0].float()
-    options = {"max_new_tokens": NUM_TOKENS, "do_sample": False, "eos_token_id": stop}
-    made = model.generate(**inputs, **options, pad_token_id=0)
-    return ProbeAnswer(logits, made[0, len(ids) :].tolist())
-
-
-def stop_ids_of(stage: StageResult) -> tuple[int, ...]:
-    """Returns the ids that end an answer of a finished model.
-
-    Args:
-        stage: The finished stage.
-    """
-    return stop_ids(TEMPLATES[stage.template], load_tokenizer(stage.parts.tokenizer))
 
 
 def compare(
@@ -273,25 +108,18 @@ def compare(
     Raises:
         MismatchError: If a difference is larger than the tolerance.
     """
-    scale = torch.cat([one.logits.flatten() for one in reference]).std().item()
+    scale = _scale(reference)
     differences, equal = [], []
     for probe, wanted in zip(probes, reference, strict=True):
         got = export(probe)
-        vocabulary = wanted.logits.shape[-1]
-        differences.append((got.logits[:, :vocabulary] - wanted.logits).abs().flatten() / scale)
+        differences.append(_difference(got.logits, wanted.logits) / scale)
         equal.append(got.tokens == wanted.tokens)
         said(1)
     every = torch.cat(differences)
-    rms = every.square().mean().sqrt().item()
-    tolerance = max(TOLERANCES[dtype], TOLERANCES[compute_dtype])
+    rms, tolerance = _rms(every), max(TOLERANCES[dtype], TOLERANCES[compute_dtype])
     if not rms <= tolerance:  # nor is NaN
         worst = max(zip(differences, probes, strict=True), key=lambda pair: pair[0].max().item())
-        raise MismatchError(
-            "the export doesn't answer as its model does",
-            seen=f"logits are off by {rms:.3g} standard deviations ({tolerance:g} allowed), "
-            f"most in {worst[1].language}",
-            fix="Try --dtype float32; if that fails too, report it.",
-        )
+        raise _unlike("the export", rms, tolerance, worst[1].language)
     by_language: dict[str, list[bool]] = {}
     for probe, same in zip(probes, equal, strict=True):
         by_language.setdefault(probe.language, []).append(same)
@@ -306,4 +134,67 @@ def compare(
         equal_answers_by_language={
             code: sum(found) / len(found) for code, found in by_language.items()
         },
+    )
+
+
+@torch.no_grad()
+def merge_difference(
+    model: "PaloForConditionalGeneration",
+    weights: MergedWeights,
+    probes: Sequence[Probe],
+    reference: Sequence[ProbeAnswer],
+) -> float | None:
+    """Puts merged weights in the places of an unmerged adapter, and compares logits again.
+
+    Args:
+        model: As `trained_model` returns it; its adapter is off afterwards.
+        weights: The merged weights.
+        probes: The questions.
+        reference: The model's answers before.
+
+    Returns:
+        The root mean square of the differences in standard deviations of the logits; None if there
+        is no adapter.
+
+    Raises:
+        MismatchError: If it is larger than the tolerance of the type that the model runs in.
+    """
+    if not weights.adapter:
+        return None
+    for name in weights.adapter:
+        layer: Any = model.get_submodule(name.removesuffix(".weight"))
+        layer.base_layer.weight.copy_(weights.read(name))
+        layer.enable_adapters(enabled=False)
+    scale = _scale(reference)
+    differences = []
+    for probe, wanted in zip(probes, reference, strict=True):
+        logits = last_logits(model, probe.ids, pixels_of(probe, model))
+        differences.append(_difference(logits, wanted.logits) / scale)
+    rms = _rms(torch.cat(differences))
+    tolerance = TOLERANCES[str(model.dtype).removeprefix("torch.")]
+    if not rms <= tolerance:
+        worst = max(zip(differences, probes, strict=True), key=lambda pair: pair[0].max().item())
+        raise _unlike("the model with its adapter merged", rms, tolerance, worst[1].language)
+    return rms
+
+
+def _scale(reference: Sequence[ProbeAnswer]) -> float:
+    return torch.cat([one.logits.flatten() for one in reference]).std().item()
+
+
+def _difference(got: Tensor, wanted: Tensor) -> Tensor:
+    """Differences of logits, those of words that were added for other programs left out."""
+    return (got[:, : wanted.shape[-1]] - wanted).abs().flatten()
+
+
+def _rms(differences: Tensor) -> float:
+    return differences.square().mean().sqrt().item()
+
+
+def _unlike(what: str, rms: float, tolerance: float, language: str) -> MismatchError:
+    return MismatchError(
+        f"{what} doesn't answer as the model did",
+        seen=f"logits are off by {rms:.3g} standard deviations ({tolerance:g} allowed), most in "
+        f"{language}",
+        fix="Try --dtype float32; if that fails too, report it.",
     )

@@ -2,23 +2,23 @@
 
 import gc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import torch
 
 from palo.checkpoint.exporting.llava import stage_config
-from palo.checkpoint.exporting.verification import (
+from palo.checkpoint.exporting.probes import (
     Answering,
     PaloAnswers,
     Probe,
     ProbeAnswer,
-    Verification,
-    compare,
     probes_of,
     stop_ids_of,
     trained_model,
 )
+from palo.checkpoint.exporting.verification import Verification, compare, merge_difference
 from palo.checkpoint.finished import StageResult
 from palo.checkpoint.merged_weights import merged_weights
 from palo.errors import ResourceError
@@ -52,7 +52,7 @@ def verify(
     probes, stop = probes_of(stage, stage_config(stage)), stop_ids_of(stage)
     meter = Meter("verify", "answers", say, 2 * len(probes))
     with without_progress_bars():
-        reference = _reference(stage, compute, probes, stop, meter)
+        reference, by_merging = _reference(stage, compute, probes, stop, meter)
         gc.collect()
         verification = compare(
             probes,
@@ -63,7 +63,7 @@ def verify(
             said=meter.add,
         )
     meter.finish()
-    return verification
+    return replace(verification, merge_difference=by_merging)
 
 
 def _reference(
@@ -72,13 +72,14 @@ def _reference(
     probes: Sequence[Probe],
     stop: Sequence[int],
     meter: Meter,
-) -> list[ProbeAnswer]:
-    ask = PaloAnswers(trained_model(stage, compute), stop)
+) -> tuple[list[ProbeAnswer], float | None]:
+    model = trained_model(stage, compute)
+    ask = PaloAnswers(model, stop)
     answers = []
     for probe in probes:
         answers.append(ask(probe))
         meter.add(1)
-    return answers
+    return answers, merge_difference(model, merged_weights(stage), probes, answers)
 
 
 def _compute_dtype(stage: StageResult) -> torch.dtype:

@@ -21,7 +21,7 @@ from transformers import AutoProcessor, LlamaForCausalLM
 
 from palo import storage
 from palo.checkpoint.exporting import export as export_module
-from palo.checkpoint.exporting import formats, own_format, shards
+from palo.checkpoint.exporting import formats, own_format, shards, verify
 from palo.checkpoint.exporting.export import ExportSettings, export
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.load import load_trained
@@ -74,6 +74,7 @@ def test_each_format_is_verified_before_it_appears(adapted_stage, tmp_path, to, 
     found = exported.verification
     assert found.num_prompts == found.num_equal_answers == 2 * found.num_with_image == 20
     assert found.rms_difference <= found.tolerance == 1e-4
+    assert 0 < found.merge_difference < 1e-4
     assert nothing_but(tmp_path, "out")
     record = json.loads((tmp_path / "out" / "export.json").read_text())
     assert record["verification"]["num_equal_answers"] == 20
@@ -89,8 +90,24 @@ def test_a_wrong_merge_never_appears(adapted_stage, tmp_path, monkeypatch, stren
         return MergedWeights(weights.places, weights.adapter, weights.scale * strength)
 
     monkeypatch.setattr(own_format, "merged_weights", weaker)
-    with pytest.raises(MismatchError, match="doesn't answer as its model does: logits are off by"):
+    with pytest.raises(
+        MismatchError, match="export doesn't answer as the model did: logits are off by"
+    ):
         made(adapted_stage, tmp_path / "out", "palo", verify=True, dtype=dtype)
+    assert nothing_but(tmp_path)
+
+
+@pytest.mark.parametrize("strength", [0.9, 0.999])
+def test_a_merge_that_is_a_little_wrong_is_noticed_in_any_type(
+    adapted_stage, tmp_path, monkeypatch, strength
+):
+    def weaker(stage):
+        weights = merged_weights(stage)
+        return MergedWeights(weights.places, weights.adapter, weights.scale * strength)
+
+    monkeypatch.setattr(verify, "merged_weights", weaker)
+    with pytest.raises(MismatchError, match="with its adapter merged doesn't answer as the model"):
+        made(adapted_stage, tmp_path / "out", verify=True, dtype="bfloat16")
     assert nothing_but(tmp_path)
 
 
