@@ -1,0 +1,82 @@
+"""Exports a finished model: `python jobs/export.py [MODEL] --to llava --output FOLDER`.
+
+MODEL is the folder of a run or of a finished stage, by default the newest run. The folder appears
+only when it is whole and its answers were compared with the model's.
+
+    --to llava     for transformers, vLLM and what else reads Hugging Face's Llava
+    --to palo      our own format: merged, all parts inside, for this platform
+    --to adapter   a PEFT adapter for the plain base language model, and the projector
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from palo import command, config
+from palo.checkpoint.exporting.export import DtypeName, ExportSettings, FormatName, export
+from palo.checkpoint.finished import newest_run
+from palo.session import lasting_path
+
+_RUNS = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportJob:
+    """Exports a finished model.
+
+    Attributes:
+        model: Folder of a run or of a finished stage; the newest run by default.
+        to: Format: llava, palo or adapter.
+        output: Folder to write.
+        dtype: Type of the weights.
+        verify: Loads the export and compares it with the model before it appears.
+        force: Replaces a folder that holds something else.
+    """
+
+    model: Positional[Path | None] = None
+    to: FormatName = "llava"
+    output: Path | None = None
+    dtype: DtypeName = "bfloat16"
+    verify: bool = True
+    force: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is missing."""
+        if self.output is None:
+            yield "the folder to write is missing: give --output FOLDER"
+
+
+def main(arguments: list[str]) -> None:
+    """Exports the model, and prints where it is and how it compares.
+
+    Args:
+        arguments: The command line.
+    """
+    job = command.override(ExportJob(), arguments, "jobs/export.py")
+    config.check(job)
+    assert job.output is not None
+    settings = ExportSettings(
+        model=job.model or newest_run(lasting_path(_RUNS)),
+        to=job.to,
+        output=job.output,
+        dtype=job.dtype,
+        verify=job.verify,
+        force=job.force,
+    )
+    config.check(settings)
+    exported = export(settings, say=lambda line: print(line, flush=True))
+    if exported.was_there:
+        print(f"{exported.folder} holds this export already")
+        return
+    print(f"exported: {exported.folder}")
+    if exported.verification is None:
+        print("It was not compared with the model.")
+        return
+    for name, value in exported.verification.figures().items():
+        print(f"  {name}: {value:.3g}" if isinstance(value, float) else f"  {name}: {value}")
+
+
+if __name__ == "__main__":
+    command.run_job(main)

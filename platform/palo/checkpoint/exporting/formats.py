@@ -1,0 +1,75 @@
+"""The formats that a finished model can be written in, and how an export of each is loaded again.
+
+A new format is one more entry of `FORMATS`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from palo.checkpoint.exporting.adapter import adapter_bytes, require_plain_adapter, write_adapter
+from palo.checkpoint.exporting.llava import llava_bytes, require_llava, write_llava
+from palo.checkpoint.exporting.loading import load_adapter_export, load_llava, load_own_format
+from palo.checkpoint.exporting.own_format import own_format_bytes, write_own_format
+from palo.checkpoint.exporting.usage import GUIDES, LoadingGuide
+from palo.checkpoint.exporting.verify import Loader
+from palo.checkpoint.finished import StageResult
+
+Wrote = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """A format.
+
+    Attributes:
+        require: Raises a ConfigError for a model that it can't express.
+        num_bytes: About how much room a model takes.
+        write: Writes stage, folder, type, lineage; reports bytes.
+        load: Loads an export as something that answers probes.
+        usage: What its card says on loading it.
+        has_type: Whether weights are written in the type that is asked for, not as they are.
+    """
+
+    require: Callable[[StageResult], object]
+    num_bytes: Callable[[StageResult, torch.dtype], int]
+    write: Callable[[StageResult, Path, torch.dtype, Mapping[str, Any], Wrote], None]
+    load: Loader
+    usage: LoadingGuide
+    has_type: bool = True
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "llava": Format(
+            require=require_llava,
+            num_bytes=llava_bytes,
+            write=lambda stage, folder, dtype, _, wrote: write_llava(
+                stage, folder, dtype, wrote=wrote
+            ),
+            load=load_llava,
+            usage=GUIDES["llava"],
+        ),
+        "palo": Format(
+            require=lambda _: None,
+            num_bytes=own_format_bytes,
+            write=lambda stage, folder, dtype, lineage, wrote: write_own_format(
+                stage, folder, dtype, lineage=lineage, wrote=wrote
+            ),
+            load=load_own_format,
+            usage=GUIDES["palo"],
+        ),
+        "adapter": Format(
+            require=require_plain_adapter,
+            num_bytes=lambda stage, _: adapter_bytes(stage),
+            write=lambda stage, folder, _, __, ___: write_adapter(stage, folder),
+            load=load_adapter_export,
+            usage=GUIDES["adapter"],
+            has_type=False,
+        ),
+    }
+)

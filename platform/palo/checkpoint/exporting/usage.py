@@ -1,0 +1,80 @@
+"""What a model card says on loading an export: code that tests run as it stands."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadingGuide:
+    """How an export is loaded.
+
+    Attributes:
+        library: Name of the library that loads it, as model hubs know it; empty for none.
+        sections: Title, language of the code, and code with FOLDER and BASE to be filled in.
+        notes: What else there is to know.
+    """
+
+    library: str
+    sections: Sequence[tuple[str, str, str]]
+    notes: Sequence[str] = ()
+
+
+_TRANSFORMERS = """
+from PIL import Image
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+processor = AutoProcessor.from_pretrained("FOLDER")
+model = LlavaForConditionalGeneration.from_pretrained("FOLDER", dtype="auto")
+content = [{"type": "image"}, {"type": "text", "text": "What is in this image?"}]
+prompt = processor.apply_chat_template(
+    [{"role": "user", "content": content}], add_generation_prompt=True
+)
+inputs = processor(images=Image.open("IMAGE.png"), text=prompt, return_tensors="pt")
+inputs = inputs.to(dtype=model.dtype)
+ids = model.generate(**inputs, max_new_tokens=64, do_sample=False)
+print(processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+"""
+_VLLM = """
+vllm serve FOLDER
+"""
+_PALO = """
+python jobs/serve.py FOLDER
+"""
+_PEFT = """
+from peft import PeftModel
+from transformers import LlamaForCausalLM
+
+base = LlamaForCausalLM.from_pretrained("BASE")
+model = PeftModel.from_pretrained(base, "FOLDER")
+"""
+
+GUIDES: Mapping[str, LoadingGuide] = MappingProxyType(
+    {
+        "llava": LoadingGuide(
+            library="transformers",
+            sections=(
+                ("transformers 4.57 or 5", "python", _TRANSFORMERS),
+                ("vLLM", "bash", _VLLM),
+            ),
+            notes=(
+                "Prompts come from the chat template, which writes the first token, too: the "
+                "tokenizer adds none. `<image>` and the ends of turns are control tokens wherever "
+                "a text holds them; the platform itself takes them for words.",
+                "Images are preprocessed as in training, to the last bit with the Pillow backend "
+                "of transformers; its torchvision backend resizes a little differently.",
+            ),
+        ),
+        "palo": LoadingGuide(library="", sections=(("This platform", "bash", _PALO),)),
+        "adapter": LoadingGuide(
+            library="peft",
+            sections=(("PEFT, words alone", "python", _PEFT),),
+            notes=(
+                "The adapter's names are those of the plain base language model. "
+                "`projector.safetensors` turns features of the vision tower into its embeddings: "
+                "`0` and `2` are linear layers with GELU between them (or the LDP's own names). "
+                "The feature is the last but one hidden state of the tower, patches only.",
+            ),
+        ),
+    }
+)
