@@ -71,5 +71,5 @@ def test_wrong_arguments_are_told_before_anything_loads(here, arguments, words) 
 
 
 def test_a_folder_without_a_model_is_told(here) -> None:
-    with pytest.raises(DataError, match="no model that can be compared"):
+    with pytest.raises(DataError, match="no finished model here: nowhere"):
         main(["nowhere", "nowhere", "--prompts", "prompts.jsonl"])

@@ -34,17 +34,18 @@ class StageModel:
     Args:
         folder: Folder of the stage, or of a run.
         dtype: Number format; None for bfloat16 on a GPU and float32 without one.
+        name: What people call it.
 
     Raises:
         DataError: If the folder holds no finished stage.
         MismatchError: If its weights are not for its pretrained parts.
     """
 
-    def __init__(self, folder: Path, dtype: ComparedDtype | None) -> None:
+    def __init__(self, folder: Path, dtype: ComparedDtype | None, name: str) -> None:
         stage = stage_folder(folder)
         self._trained = _load(stage, dtype)
         model = self._trained.model
-        self.name = folder.name
+        self.name = name
         self.id = lineage_id(stage)
         self.vocab_size = self._trained.tokenizer.vocab_size
         self.stop_ids = stop_ids(self._trained.template, self._trained.tokenizer)

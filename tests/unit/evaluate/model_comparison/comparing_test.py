@@ -5,9 +5,18 @@ import shutil
 
 import pytest
 import torch
+from tests.fixtures.layouts import write_palo
 
 from palo import storage
-from palo.errors import ConfigError, DataError, ImageError, MismatchError, StorageError
+from palo.checkpoint.importing import open_model
+from palo.errors import (
+    ConfigError,
+    DataError,
+    ImageError,
+    MismatchError,
+    PaloError,
+    StorageError,
+)
 from palo.evaluate.model_comparison.comparing import common_length, compare_models, differences
 from palo.evaluate.model_comparison.opening import open_compared
 from palo.evaluate.model_comparison.prompts import ComparisonPrompt
@@ -167,14 +176,26 @@ def test_no_prompts_and_missing_images_are_refused(compare, finished_stage, tmp_
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path) -> None:
-    with pytest.raises(DataError, match="no model that can be compared"):
+    with pytest.raises(DataError, match="no finished model here"):
         open_compared(tmp_path)
-    storage.write_json(tmp_path / "config.json", {"model_type": ["llava"]})
-    with pytest.raises(DataError, match="no model that can be compared"):
+    storage.write_json(tmp_path / "config.json", {"architectures": {"Llava": 1}})
+    with pytest.raises(PaloError, match="no weights"):
         open_compared(tmp_path)
-    storage.write_json(tmp_path / "config.json", {"model_type": "llava", "auto_map": {"A": "b.C"}})
+    values = {"model_type": "llava", "auto_map": {"A": "b.C"}}
+    values["architectures"] = ["LlavaForConditionalGeneration"]
+    storage.write_json(tmp_path / "config.json", values)
     with pytest.raises(MismatchError):
         open_compared(tmp_path)
+
+
+def test_a_checkpoint_of_another_project_is_imported_to_be_compared(
+    compare, tmp_path, tiny_palo, imports
+):
+    folder = tmp_path / "PALO-7B"
+    write_palo(folder, tiny_palo)
+    assert open_compared(folder).name == "PALO-7B"
+    asked = [ComparisonPrompt(key="1", language="en", question="a red circle")]
+    assert compare(folder, open_model(folder), asked=asked).summary.figures.most_difference == 0
 
 
 def test_differences_are_those_of_the_definition() -> None:
