@@ -2,17 +2,18 @@
 
 import importlib.util
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from palo import storage
 from palo.checkpoint.merged_weights import MergedWeights
-from palo.errors import ResourceError, StorageError
+from palo.errors import ResourceError
 
 GgufType = Literal["float32", "float16", "bfloat16", "q8_0"]
 _KINDS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "q8_0": "Q8_0"}
@@ -23,7 +24,6 @@ _FILE_TYPES = {
     "q8_0": "MOSTLY_Q8_0",
 }
 _Q8_BLOCK = 32
-_SPARE_BYTES = 64 << 20  # for metadata: a vocabulary takes a few MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,73 @@ class GgufTensor:
     kind: str
     change: Callable[[Tensor], Tensor] | None = None
 
+    @property
+    def num_bytes(self) -> int:
+        """Bytes that it has in the file."""
+        return math.prod(self._byte_shape)
+
+    @property
+    def _byte_shape(self) -> tuple[int, ...]:
+        from gguf import GGMLQuantizationType
+        from gguf.quants import quant_shape_to_byte_shape
+
+        kind = GGMLQuantizationType[self.kind]
+        shape: tuple[int, ...] = quant_shape_to_byte_shape(self.shape, kind)
+        return shape
+
+    def announce(self, writer: Any) -> None:  # noqa: ANN401 - untyped package
+        """Tells a GGUFWriter its name, shape and type.
+
+        Args:
+            writer: The GGUFWriter.
+        """
+        from gguf import GGMLQuantizationType
+
+        writer.add_tensor_info(
+            self.name,
+            self._byte_shape,
+            np.dtype(np.uint8),
+            self.num_bytes,
+            raw_dtype=GGMLQuantizationType[self.kind],
+        )
+
+    def data(self, weights: MergedWeights) -> npt.NDArray[Any]:
+        """Reads its weight, and returns what the file holds of it.
+
+        Args:
+            weights: The model's weights.
+
+        Raises:
+            StorageError: If the weight can't be read.
+        """
+        from gguf import GGMLQuantizationType
+        from gguf.quants import quantize
+
+        weight = weights.read(self.source).float().reshape(self.shape)
+        if self.change is not None:
+            weight = self.change(weight)
+        found: npt.NDArray[Any] = quantize(
+            weight.contiguous().numpy(), GGMLQuantizationType[self.kind]
+        )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class GgufFile:
+    """A GGUF file to write.
+
+    Attributes:
+        path: The file.
+        architecture: Such as llama or clip.
+        dtype: Type of its matrices.
+        tensors: What it holds, in order.
+    """
+
+    path: Path
+    architecture: str
+    dtype: GgufType
+    tensors: Sequence[GgufTensor]
+
 
 def kind_of(dtype: GgufType, shape: tuple[int, ...]) -> str:
     """Returns the type of a tensor in a file of a type.
@@ -63,7 +130,7 @@ def kind_of(dtype: GgufType, shape: tuple[int, ...]) -> str:
     return _KINDS[dtype]
 
 
-def require_gguf() -> None:
+def require_package() -> None:
     """Checks that the gguf package is there.
 
     Raises:
@@ -76,84 +143,38 @@ def require_gguf() -> None:
 
 
 def write_gguf_file(
-    path: Path,
-    architecture: str,
-    dtype: GgufType,
-    add_fields: Callable[[Any], None],
-    tensors: Sequence[GgufTensor],
+    file: GgufFile,
     weights: MergedWeights,
+    add_fields: Callable[[Any], None],
+    wrote: Callable[[int], None],
 ) -> None:
     """Writes a whole GGUF file or none, in the memory of its largest tensor.
 
     Args:
-        path: The file.
-        architecture: Such as llama or clip.
-        dtype: Type of its matrices.
-        add_fields: Adds the metadata to a GGUFWriter.
-        tensors: What it holds, in order.
+        file: Path and content.
         weights: The model's weights.
+        add_fields: Adds the metadata to a GGUFWriter.
+        wrote: Receives the bytes of each tensor that was written.
 
     Raises:
-        StorageError: If it can't be written, or the disk has no room for it.
+        StorageError: If it can't be written.
     """
     from gguf import GGUFWriter, LlamaFileType
     from gguf.constants import GGML_QUANT_VERSION
 
-    _require_room(path, tensors)
-    with storage.replacing(path) as partial:
-        writer = GGUFWriter(partial, architecture)
+    with storage.replacing(file.path) as partial:
+        writer = GGUFWriter(partial, file.architecture)
         try:
-            writer.add_file_type(LlamaFileType[_FILE_TYPES[dtype]])
+            writer.add_file_type(LlamaFileType[_FILE_TYPES[file.dtype]])
             writer.add_quantization_version(GGML_QUANT_VERSION)
             add_fields(writer)
-            for tensor in tensors:
-                _announce(writer, tensor)
+            for tensor in file.tensors:
+                tensor.announce(writer)
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
-            for tensor in tensors:
-                writer.write_tensor_data(_data(tensor, weights))
+            for tensor in file.tensors:
+                writer.write_tensor_data(tensor.data(weights))
+                wrote(tensor.num_bytes)
         finally:
             writer.close()
-
-
-def _require_room(path: Path, tensors: Sequence[GgufTensor]) -> None:
-    folder = storage.ensure_folder(path.parent)
-    needed = sum(math.prod(_byte_shape(tensor)) for tensor in tensors) + _SPARE_BYTES
-    with storage.wrap_os_errors("look at the free space of", folder):
-        free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise StorageError(
-            f"no room for {path}",
-            seen=f"{needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free",
-            fix="Free some disk space, or choose a smaller type.",
-        )
-
-
-def _byte_shape(tensor: GgufTensor) -> tuple[int, ...]:
-    from gguf import GGMLQuantizationType
-    from gguf.quants import quant_shape_to_byte_shape
-
-    shape: tuple[int, ...] = quant_shape_to_byte_shape(
-        tensor.shape, GGMLQuantizationType[tensor.kind]
-    )
-    return shape
-
-
-def _announce(writer: Any, tensor: GgufTensor) -> None:  # noqa: ANN401 - untyped package
-    import numpy as np
-    from gguf import GGMLQuantizationType
-
-    shape = _byte_shape(tensor)
-    kind = GGMLQuantizationType[tensor.kind]
-    writer.add_tensor_info(tensor.name, shape, np.dtype(np.uint8), math.prod(shape), raw_dtype=kind)
-
-
-def _data(tensor: GgufTensor, weights: MergedWeights) -> Any:  # noqa: ANN401 - an array
-    from gguf import GGMLQuantizationType
-    from gguf.quants import quantize
-
-    weight = weights.read(tensor.source).float().reshape(tensor.shape)
-    if tensor.change is not None:
-        weight = tensor.change(weight)
-    return quantize(weight.contiguous().numpy(), GGMLQuantizationType[tensor.kind])

@@ -88,7 +88,7 @@ def language_model_tensors(
         raise MismatchError(
             "the language model has weights that a GGUF file has no place for",
             seen=", ".join(strange[:3]),
-            fix="Export to a Hugging Face folder instead.",
+            fix="Export it in another format.",
         )
     return found
 

@@ -194,7 +194,7 @@ def _require_places(strange: Sequence[str]) -> None:
         raise MismatchError(
             "the tower has weights that a GGUF file has no place for",
             seen=", ".join(strange[:3]),
-            fix="Export to a Hugging Face folder instead.",
+            fix="Export it in another format.",
         )
 
 

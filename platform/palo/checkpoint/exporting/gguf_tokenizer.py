@@ -180,5 +180,5 @@ def _not_exactly(path: Path, seen: str) -> MismatchError:
     return MismatchError(
         "llama.cpp would give this tokenizer's texts other ids",
         seen=f"{path}: {seen}",
-        fix="Export to a Hugging Face folder instead.",
+        fix="Export it in another format.",
     )
