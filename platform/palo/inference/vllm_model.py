@@ -29,7 +29,7 @@ _FOLDERS = {"tower.": "tower", "language_model.": "language_model"}
 _TOWER_PARTS = ("embeddings.", "encoder.", "pre_layrnorm.", "post_layernorm.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sizes:
     projector_type: str
     vision_hidden_size: int

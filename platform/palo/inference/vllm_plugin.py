@@ -1,4 +1,4 @@
-"""What vLLM loads of this package, where both are installed: its entry point `vllm.general_plugins`.
+"""What vLLM loads of this package where both are installed: entry point `vllm.general_plugins`.
 
     vllm serve FOLDER
 
