@@ -64,7 +64,8 @@ class PaloVllmModel(LlavaForConditionalGeneration):
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)
         # vLLM leaves a placeholder where images are switched off.
-        if isinstance(self.multi_modal_projector, LlavaMultiModalProjector):
+        projector: object = getattr(self, "multi_modal_projector", None)
+        if isinstance(projector, LlavaMultiModalProjector):
             self.multi_modal_projector = build_projector(
                 _Sizes(
                     self.config.projector_type,

@@ -12,6 +12,9 @@ from typing import Any
 import torch
 
 from palo.checkpoint.exporting.adapter import adapter_bytes, require_plain_adapter, write_adapter
+from palo.checkpoint.exporting.gguf import gguf_bytes, require_gguf, write_gguf
+from palo.checkpoint.exporting.gguf_file import GgufType
+from palo.checkpoint.exporting.gguf_loading import load_gguf
 from palo.checkpoint.exporting.llava import llava_bytes, require_llava, write_llava
 from palo.checkpoint.exporting.loading import load_adapter_export, load_llava, load_own_format
 from palo.checkpoint.exporting.own_format import own_format_bytes, write_own_format
@@ -20,6 +23,10 @@ from palo.checkpoint.exporting.verify import Loader
 from palo.checkpoint.finished import StageResult
 
 Wrote = Callable[[int], None]
+
+_GGUF_TYPES: Mapping[torch.dtype, GgufType] = MappingProxyType(
+    {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,5 +78,18 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             usage=GUIDES["adapter"],
             has_type=False,
         ),
+        "gguf": Format(
+            require=require_gguf,
+            num_bytes=lambda stage, dtype: gguf_bytes(stage, _GGUF_TYPES[dtype]),
+            write=lambda stage, folder, dtype, _, wrote: _written(
+                write_gguf(stage, folder, _GGUF_TYPES[dtype], wrote=wrote)
+            ),
+            load=load_gguf,
+            usage=GUIDES["gguf"],
+        ),
     }
 )
+
+
+def _written(_: object) -> None:
+    """Drops what a writer returns."""

@@ -35,13 +35,15 @@ from palo.checkpoint.exporting.gguf_tokenizer import (
     add_tokenizer_fields,
     vocabulary_of,
 )
-from palo.checkpoint.finished import StageResult, language_model_folder
+from palo.checkpoint.exporting.llava import stage_config
+from palo.checkpoint.finished import StageResult
 from palo.checkpoint.merged_weights import MergedWeights, merged_weights
 from palo.errors import ConfigError
 from palo.model.config import PaloConfig
-from palo.model.sizes import from_folders
 from palo.text.templates import TEMPLATES
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
+
+MODEL_FILE, MMPROJ_FILE = "model.gguf", "mmproj.gguf"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +104,22 @@ def gguf_bytes(stage: StageResult, dtype: GgufType) -> int:
     return sum(tensor.num_bytes for tensor in (*plan.model, *plan.mmproj))
 
 
+def gguf_tensors(stage: StageResult) -> dict[str, list[GgufTensor]]:
+    """Returns what the files of a model hold, by file name.
+
+    Args:
+        stage: The finished stage.
+
+    Raises:
+        ConfigError: If llama.cpp can't run it as it was trained.
+        MismatchError: If llama.cpp would give texts other ids.
+        ResourceError: If the gguf package is missing.
+        StorageError: If a file is missing or damaged.
+    """
+    plan = _planned(stage, "float32", "first")
+    return {MODEL_FILE: plan.model} | ({MMPROJ_FILE: plan.mmproj} if plan.mmproj else {})
+
+
 def write_gguf(
     stage: StageResult,
     folder: Path,
@@ -130,23 +148,18 @@ def write_gguf(
         StorageError: If a file can't be read or written.
     """
     plan = _planned(stage, dtype, class_row)
-    model = GgufFile(folder / "model.gguf", "llama", dtype, plan.model)
+    model = GgufFile(folder / MODEL_FILE, "llama", dtype, plan.model)
     write_gguf_file(model, plan.weights, partial(_add_model_fields, plan=plan), wrote)
     if not plan.mmproj:
         return GgufFiles(model=model.path, mmproj=None)
-    mmproj = GgufFile(folder / "mmproj.gguf", "clip", dtype, plan.mmproj)
+    mmproj = GgufFile(folder / MMPROJ_FILE, "clip", dtype, plan.mmproj)
     write_gguf_file(mmproj, plan.weights, partial(_add_mmproj_fields, plan=plan), wrote)
     return GgufFiles(model=model.path, mmproj=mmproj.path)
 
 
 def _planned(stage: StageResult, dtype: GgufType, class_row: ClassRow) -> _Plan:
     require_package()
-    config = from_folders(
-        stage.parts.tower,
-        language_model_folder(stage),
-        stage.parts.projector_type,
-        stage.parts.image_size,
-    )
+    config = stage_config(stage)
     if faults := list(_faults(stage, config)):
         raise ConfigError(
             f"llama.cpp can't run the model in {stage.folder} as it was trained",

@@ -36,6 +36,7 @@ class GgufTensor:
         shape: Its shape, rows first.
         kind: The gguf package's name of its type: F32, F16, BF16 or Q8_0.
         change: What is done to the weight, of the same shape before and after; None for nothing.
+        undo: What makes the weight of it again.
     """
 
     name: str
@@ -43,6 +44,7 @@ class GgufTensor:
     shape: tuple[int, ...]
     kind: str
     change: Callable[[Tensor], Tensor] | None = None
+    undo: Callable[[Tensor], Tensor] | None = None
 
     @property
     def num_bytes(self) -> int:

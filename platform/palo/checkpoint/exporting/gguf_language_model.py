@@ -10,6 +10,8 @@ from transformers import LlamaConfig
 from palo.checkpoint.exporting.gguf_file import GgufTensor, GgufType, kind_of
 from palo.errors import MismatchError
 
+_Change = Callable[[Tensor], Tensor] | None
+
 _PREFIX = "language_model."
 _SUFFIXES = (".weight", ".bias")
 _ROPE = ("default", "linear")
@@ -82,8 +84,8 @@ def language_model_tensors(
         if name is None:
             strange.append(own)
             continue
-        kind = kind_of(dtype, shape)
-        found.append(GgufTensor(name, source, shape, kind, _change(own, config)))
+        change, undo = _changes(own, config)
+        found.append(GgufTensor(name, source, shape, kind_of(dtype, shape), change, undo))
     if strange:
         raise MismatchError(
             "the language model has weights that a GGUF file has no place for",
@@ -109,12 +111,26 @@ def interleaved(weight: Tensor, num_heads: int) -> Tensor:
     return halves.transpose(1, 2).reshape(weight.shape)
 
 
-def _change(name: str, config: LlamaConfig) -> Callable[[Tensor], Tensor] | None:
+def half_apart(weight: Tensor, num_heads: int) -> Tensor:
+    """Undoes `interleaved`.
+
+    Args:
+        weight: (heads * width, ...) matrix or bias of the queries or keys, as GGUF has it.
+        num_heads: Heads that it has.
+    """
+    pairs = weight.reshape(num_heads, -1, 2, *weight.shape[1:])
+    return pairs.transpose(1, 2).reshape(weight.shape)
+
+
+def _changes(name: str, config: LlamaConfig) -> tuple[_Change, _Change]:
     heads = {".q_proj.": config.num_attention_heads, ".k_proj.": config.num_key_value_heads}
     for projection, num_heads in heads.items():
         if projection in name:
-            return partial(interleaved, num_heads=num_heads)
-    return None
+            return (
+                partial(interleaved, num_heads=num_heads),
+                partial(half_apart, num_heads=num_heads),
+            )
+    return None, None
 
 
 def _rope(config: LlamaConfig) -> Mapping[str, Any]:

@@ -137,7 +137,7 @@ def mmproj_tensors(
     if class_row == "first":
         return tensors
     return [
-        GgufTensor(one.name, one.source, one.shape, one.kind, _class_row_last)
+        GgufTensor(one.name, one.source, one.shape, one.kind, _class_row_last, _class_row_first)
         if one.source == _PREFIX + _POSITIONS
         else one
         for one in tensors
@@ -200,3 +200,7 @@ def _require_places(strange: Sequence[str]) -> None:
 
 def _class_row_last(positions: Tensor) -> Tensor:
     return torch.roll(positions, -1, dims=0)
+
+
+def _class_row_first(positions: Tensor) -> Tensor:
+    return torch.roll(positions, 1, dims=0)

@@ -38,6 +38,9 @@ print(processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_toke
 _VLLM = """
 vllm serve FOLDER
 """
+_LLAMA_CPP = """
+llama-server -m FOLDER/model.gguf --mmproj FOLDER/mmproj.gguf
+"""
 _PALO = """
 python jobs/serve.py FOLDER
 """
@@ -63,6 +66,16 @@ GUIDES: Mapping[str, LoadingGuide] = MappingProxyType(
                 "a text holds them; the platform itself takes them for words.",
                 "Images are preprocessed as in training, to the last bit with the Pillow backend "
                 "of transformers; its torchvision backend resizes a little differently.",
+            ),
+        ),
+        "gguf": LoadingGuide(
+            library="gguf",
+            sections=(("llama.cpp", "bash", _LLAMA_CPP),),
+            notes=(
+                "llama.cpp scales an image first and pads it then; trained was the other order. "
+                "Square images are prepared as in training.",
+                "Releases of llama.cpp since May 2025 put the tower's class token last, and give "
+                "each patch its neighbour's position.",
             ),
         ),
         "palo": LoadingGuide(library="", sections=(("This platform", "bash", _PALO),)),
