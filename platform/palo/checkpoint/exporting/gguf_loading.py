@@ -14,6 +14,7 @@ from torch import Tensor
 from palo.checkpoint.exporting.gguf import gguf_tensors
 from palo.checkpoint.exporting.verification import Answering, PaloAnswers
 from palo.checkpoint.finished import StageResult, language_model_folder
+from palo.checkpoint.merged_weights import merged_weights
 from palo.errors import MismatchError
 from palo.model.assemble import assemble
 
@@ -51,6 +52,7 @@ def _weights(stage: StageResult, folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Yields canonical names and float32 weights."""
     from gguf import GGUFReader, dequantize
 
+    own = merged_weights(stage)
     for name, tensors in gguf_tensors(stage).items():
         written = {one.name: one for one in GGUFReader(folder / name).tensors}
         wanted = {tensor.name: tensor for tensor in tensors}
@@ -61,4 +63,19 @@ def _weights(stage: StageResult, folder: Path) -> Iterator[tuple[str, Tensor]]:
         for key, tensor in wanted.items():
             values = dequantize(written[key].data, written[key].tensor_type)
             weight = torch.from_numpy(np.array(values)).reshape(tensor.shape)
+            if tensor.kind == "F16":
+                weight = _unrounded(weight, own.read(tensor.source), name, key)
             yield tensor.source, weight if tensor.undo is None else tensor.undo(weight)
+
+
+def _unrounded(weight: Tensor, own: Tensor, name: str, key: str) -> Tensor:
+    """Returns the model's own weight where the file has it in float16 whatever its type is.
+
+    Raises:
+        MismatchError: If the file's isn't that, rounded.
+    """
+    if not torch.equal(own.half().float().reshape(weight.shape), weight):
+        raise MismatchError(
+            f"{name} has other weights than its model", seen=key, fix="Report this."
+        )
+    return own.float()
