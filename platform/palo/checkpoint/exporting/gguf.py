@@ -44,6 +44,7 @@ from palo.text.templates import TEMPLATES
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
 MODEL_FILE, MMPROJ_FILE = "model.gguf", "mmproj.gguf"
+DEFAULT_CLASS_ROW: ClassRow = "last"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +71,7 @@ class _Plan:
     vocabulary: GgufVocabulary
     model: list[GgufTensor]
     mmproj: list[GgufTensor]
+    class_row: ClassRow
 
 
 def require_gguf(stage: StageResult) -> None:
@@ -84,7 +86,7 @@ def require_gguf(stage: StageResult) -> None:
         ResourceError: If the gguf package is missing.
         StorageError: If a file is missing or damaged.
     """
-    _planned(stage, "float32", "first")
+    _planned(stage, "float32", DEFAULT_CLASS_ROW)
 
 
 def gguf_bytes(stage: StageResult, dtype: GgufType) -> int:
@@ -100,7 +102,7 @@ def gguf_bytes(stage: StageResult, dtype: GgufType) -> int:
         ResourceError: If the gguf package is missing.
         StorageError: If a file is missing or damaged.
     """
-    plan = _planned(stage, dtype, "first")
+    plan = _planned(stage, dtype, DEFAULT_CLASS_ROW)
     return sum(tensor.num_bytes for tensor in (*plan.model, *plan.mmproj))
 
 
@@ -116,7 +118,7 @@ def gguf_tensors(stage: StageResult) -> dict[str, list[GgufTensor]]:
         ResourceError: If the gguf package is missing.
         StorageError: If a file is missing or damaged.
     """
-    plan = _planned(stage, "float32", "first")
+    plan = _planned(stage, "float32", DEFAULT_CLASS_ROW)
     return {MODEL_FILE: plan.model} | ({MMPROJ_FILE: plan.mmproj} if plan.mmproj else {})
 
 
@@ -125,7 +127,7 @@ def write_gguf(
     folder: Path,
     dtype: GgufType = "float16",
     *,
-    class_row: ClassRow = "first",
+    class_row: ClassRow = DEFAULT_CLASS_ROW,
     wrote: Callable[[int], None] = lambda _: None,
 ) -> GgufFiles:
     """Writes a finished model as GGUF, its adapter merged, in the memory of its largest tensor.
@@ -136,9 +138,9 @@ def write_gguf(
         stage: The finished stage, as `read_stage` describes it.
         folder: Where model.gguf and mmproj.gguf go.
         dtype: Type of the matrices; vectors and position embeddings stay float32.
-        class_row: Which row of the tower's position embeddings is the class token's. `first` is
-            the format's own order. `last` is for the releases of llama.cpp since May 2025, which
-            append the token instead of putting it first.
+        class_row: Which row of the tower's position embeddings is the class token's. `last` is
+            for the releases of llama.cpp since May 2025, which append the token but count from the
+            front. `first`, CLIP's own order, is for those before, and for one that mends that.
         wrote: Receives the bytes of each tensor that was written.
 
     Raises:
@@ -178,6 +180,7 @@ def _planned(stage: StageResult, dtype: GgufType, class_row: ClassRow) -> _Plan:
         vocabulary=vocabulary_of(tokenizer, config.text_config.vocab_size),
         model=language_model_tensors(config.text_config, shapes, dtype),
         mmproj=mmproj_tensors(config, shapes, dtype, class_row) if sees else [],
+        class_row=class_row,
     )
 
 
@@ -200,4 +203,4 @@ def _add_model_fields(writer: Any, plan: _Plan) -> None:  # noqa: ANN401 - untyp
 def _add_mmproj_fields(writer: Any, plan: _Plan) -> None:  # noqa: ANN401 - untyped package
     assert plan.stage.preprocessing is not None
     writer.add_name(plan.stage.folder.name)
-    add_mmproj_fields(writer, plan.config, plan.stage.preprocessing)
+    add_mmproj_fields(writer, plan.config, plan.stage.preprocessing, plan.class_row)

@@ -3,6 +3,11 @@
 llama.cpp prepares images in one way only for these models: it scales to the tower's square with
 Pillow's bicubic filter and fills the rest with CLIP's mean colour. A model that was trained with
 another preprocessing is refused.
+
+Since May 2025 llama.cpp appends the tower's class token to the patches, but still gives row 0 of
+the position embeddings to what comes first, and hands on all rows but the first. With the class
+token's position last, every feature is right: the first patch's is left out, all others stand one
+place early, and the class token's stands at the end.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,6 +84,7 @@ def add_mmproj_fields(
     writer: Any,  # noqa: ANN401 - untyped package
     config: PaloConfig,
     preprocessing: Mapping[str, Any],
+    class_row: ClassRow,
 ) -> None:
     """Adds the sizes of tower and projector, and the preprocessing, to a GGUFWriter.
 
@@ -86,6 +92,7 @@ def add_mmproj_fields(
         writer: The GGUFWriter.
         config: The model's configuration.
         preprocessing: What happens to an image, as `model.json` has it.
+        class_row: Which row of the position embeddings is the class token's.
     """
     from gguf import GGUFType
 
@@ -109,6 +116,7 @@ def add_mmproj_fields(
     # Without the second, llama.cpp would leave out one more layer.
     writer.add_vision_block_count(config.feature_layer_index)
     writer.add_array("clip.vision.feature_layer", [config.feature_layer_index])
+    writer.add_string("palo.class_row", class_row)
 
 
 def mmproj_tensors(

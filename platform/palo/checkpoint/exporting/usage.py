@@ -74,11 +74,18 @@ GUIDES: Mapping[str, LoadingGuide] = MappingProxyType(
             notes=(
                 "llama.cpp scales an image first and pads it then; trained was the other order. "
                 "Square images are prepared as in training.",
-                "Releases of llama.cpp since May 2025 put the tower's class token last, and give "
-                "each patch its neighbour's position.",
+                "The mmproj is for the releases of llama.cpp since May 2025, which put the tower's "
+                "class token last; for others, write it with `class_row` first.",
             ),
         ),
-        "palo": LoadingGuide(library="", sections=(("This platform", "bash", _PALO),)),
+        "palo": LoadingGuide(
+            library="",
+            sections=(
+                ("This platform", "bash", _PALO),
+                ("vLLM, with the package palo beside it", "bash", _VLLM),
+            ),
+            notes=("vLLM takes towers of CLIP and SigLIP, with any of our projectors.",),
+        ),
         "adapter": LoadingGuide(
             library="peft",
             sections=(("PEFT, words alone", "python", _PEFT),),

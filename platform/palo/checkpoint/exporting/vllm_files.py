@@ -5,6 +5,7 @@ Its config.json is that of a Llava that names our class: vLLM asks the plugin in
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from palo import storage
@@ -16,6 +17,7 @@ from palo.checkpoint.finished import StageResult
 from palo.errors import ConfigError
 from palo.model.config import PaloConfig
 from palo.text.encoding import stop_ids
+from palo.text.piece_tokenizer import SentencePieceTokenizer, words_are_apart
 from palo.text.templates import TEMPLATES
 from palo.text.tokenizer import load_tokenizer
 
@@ -23,30 +25,30 @@ _ARCHITECTURE = "PaloForConditionalGeneration"
 _TOWERS = ("clip_vision_model", "siglip_vision_model")
 
 
-def require_vllm(stage: StageResult) -> PaloConfig:
-    """Returns the configuration of a model that the plugin for vLLM can run.
+def vllm_faults(stage: StageResult) -> Iterator[str]:
+    """Yields why vLLM can't run a model with the plugin.
 
     Args:
         stage: The finished stage.
 
     Raises:
-        ConfigError: If it can't.
+        MismatchError: If a part is none that can be loaded.
+        StorageError: If one can't be read.
     """
     config = stage_config(stage)
-    tower = config.vision_config
+    tower, side = config.vision_config, config.input_image_size
     if stage.preprocessing is None:
-        seen = "it has seen no images in its training"
-    elif tower.model_type not in _TOWERS:
-        seen = f"its tower is a {tower.model_type}, not one of {', '.join(_TOWERS)}"
-    elif config.input_image_size != tower.image_size:
-        seen = f"images of {config.input_image_size} pixels for a tower of {tower.image_size}"
-    else:
-        return config
-    raise ConfigError(
-        f"vLLM can't run the model in {stage.folder}",
-        seen=seen,
-        fix="Serve it with this platform: python jobs/serve.py FOLDER.",
-    )
+        yield "it has seen no images in its training"
+    if tower.model_type not in _TOWERS:
+        yield f"its tower is a {tower.model_type}, not one of {', '.join(_TOWERS)}"
+    elif side != tower.image_size:
+        yield f"images of {side} pixels for a tower of {tower.image_size}"
+    if (side // _patch_size(config)) ** 2 != config.tokens_per_image:
+        yield f"no processor counts {config.tokens_per_image} tokens of an image of {side} pixels"
+    tokenizer = load_tokenizer(stage.parts.tokenizer)
+    is_pieces = isinstance(tokenizer, SentencePieceTokenizer)
+    if is_pieces and not words_are_apart(storage.read_bytes(tokenizer.files[0])):
+        yield "its tokenizer is no BPE model that leaves text as it is"
 
 
 def write_vllm_files(stage: StageResult, folder: Path, dtype: str) -> None:
@@ -58,17 +60,26 @@ def write_vllm_files(stage: StageResult, folder: Path, dtype: str) -> None:
         dtype: Type of its weights, such as bfloat16.
 
     Raises:
-        ConfigError: If the plugin can't run the model.
-        MismatchError: If no tokenizer.json can have its tokenizer's ids.
+        ConfigError: If vLLM can't run the model.
+        MismatchError: If a part is none that can be loaded.
         StorageError: If a file can't be read or written.
     """
-    config = require_vllm(stage)
+    if faults := list(vllm_faults(stage)):
+        raise ConfigError(
+            f"vLLM can't run the model in {stage.folder}",
+            seen="; ".join(faults),
+            fix="Serve it with this platform: python jobs/serve.py FOLDER.",
+        )
+    config = stage_config(stage)
     tokenizer, template = load_tokenizer(stage.parts.tokenizer), TEMPLATES[stage.template]
     longest = int(config.text_config.max_position_embeddings)
     written = write_tokenizer_files(tokenizer, folder, longest)
     storage.write_text(folder / "chat_template.jinja", chat_template(template, tokenizer))
     write_processor(stage, config, folder)
-    _count_tokens(config, folder / "processor_config.json")
+    processor = folder / "processor_config.json"
+    storage.write_json(
+        processor, storage.read_json(processor) | {"patch_size": _patch_size(config)}
+    )
     values = llava_config(config, written, tokenizer.eos_id, dtype)
     values |= {
         "architectures": [_ARCHITECTURE],
@@ -82,13 +93,6 @@ def write_vllm_files(stage: StageResult, folder: Path, dtype: str) -> None:
     storage.write_json(folder / "generation_config.json", {"eos_token_id": stops})
 
 
-def _count_tokens(config: PaloConfig, path: Path) -> None:
-    """Gives the processor a patch size with which it counts the projector's tokens of an image."""
-    side = config.input_image_size // math.isqrt(config.tokens_per_image)
-    if (config.input_image_size // side) ** 2 != config.tokens_per_image:
-        raise ConfigError(
-            "a processor of Hugging Face's can't count this projector's tokens",
-            seen=f"{config.tokens_per_image} of an image of {config.input_image_size} pixels",
-            fix="Serve it with this platform: python jobs/serve.py FOLDER.",
-        )
-    storage.write_json(path, storage.read_json(path) | {"patch_size": side})
+def _patch_size(config: PaloConfig) -> int:
+    """Returns the size of patches with which a processor counts the projector's tokens."""
+    return config.input_image_size // math.isqrt(config.tokens_per_image)

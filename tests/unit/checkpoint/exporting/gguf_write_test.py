@@ -152,7 +152,7 @@ def test_a_vocabulary_with_spare_rows_is_filled_up(finished_stage, tmp_path):
 
 
 def test_the_mmproj_holds_the_tower_up_to_its_feature_and_the_projector(finished_stage, tmp_path):
-    files = write_gguf(read_stage(finished_stage), tmp_path, "float32")
+    files = write_gguf(read_stage(finished_stage), tmp_path, "float32", class_row="first")
     found, fields = _tensors(files.mmproj), _fields(files.mmproj)
     model = load_trained(finished_stage).model
     tower = model.vision_tower.model.state_dict()
@@ -181,6 +181,7 @@ def test_the_mmproj_holds_the_tower_up_to_its_feature_and_the_projector(finished
         "clip.has_vision_encoder": True,
         "clip.use_gelu": False,
         "clip.vision.block_count": 1,
+        "palo.class_row": "first",
         "clip.vision.feature_layer": [1],
         "clip.vision.image_size": 32,
         "clip.vision.patch_size": 8,
@@ -217,6 +218,8 @@ def test_the_class_tokens_row_can_come_last(finished_stage, tmp_path):
         return _values(_tensors(files.mmproj)["v.position_embd.weight"])
 
     tables = [table("first"), table("last")]
+    default = write_gguf(read_stage(finished_stage), tmp_path / "default")
+    assert _fields(default.mmproj)["palo.class_row"] == "last"
     assert torch.equal(tables[1], torch.cat([tables[0][1:], tables[0][:1]]))
 
 

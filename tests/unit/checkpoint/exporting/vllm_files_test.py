@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import sys
 import tomllib
 from dataclasses import replace
@@ -14,7 +15,8 @@ from PIL import Image
 from tests.fixtures.gguf_models import write_mobile_stage
 from transformers import AutoProcessor, Dinov2Config, Dinov2Model, LlavaConfig
 
-from palo.checkpoint.exporting.vllm_files import require_vllm, write_vllm_files
+from palo.checkpoint.exporting.export import ExportSettings, export
+from palo.checkpoint.exporting.vllm_files import vllm_faults, write_vllm_files
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.load import load_trained
 from palo.errors import ConfigError
@@ -57,9 +59,17 @@ def test_towers_that_vllm_lacks_are_refused(mobile, tmp_path):
     Dinov2Model(tower).save_pretrained(tmp_path / "tower")
     other = replace(mobile, parts=replace(mobile.parts, tower=tmp_path / "tower"))
     with pytest.raises(ConfigError, match="dinov2"):
-        require_vllm(other)
-    with pytest.raises(ConfigError, match="seen no images"):
-        require_vllm(replace(mobile, preprocessing=None))
+        write_vllm_files(other, tmp_path / "out", "float32")
+    assert not (tmp_path / "out").exists()
+    (fault,) = vllm_faults(replace(mobile, preprocessing=None))
+    assert "seen no images" in fault
+
+
+def test_an_export_in_our_own_format_has_them(mobile, tmp_path):
+    settings = ExportSettings(model=mobile.folder, output=tmp_path / "out", to="palo")
+    folder = export(settings, say=lambda _: None).folder
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "bfloat16"
+    assert {"tokenizer.json", "chat_template.jinja", "model.json"} <= set(os.listdir(folder))
 
 
 def test_the_plugin_registers_a_class_that_exists_and_only_once(monkeypatch):
