@@ -32,6 +32,7 @@ _MORE = {
     "palo.checkpoint.exporting.gguf": "mini",
     "palo.checkpoint.exporting.gguf_file": "mini",
     "palo.checkpoint.exporting.gguf_language_model": "mini",
+    "palo.checkpoint.exporting.gguf_loading": "mini",
     "palo.checkpoint.exporting.gguf_mmproj": "mini",
     "palo.text.language_of": "translate",
     "palo.metrics.chrf": "evaluate",
