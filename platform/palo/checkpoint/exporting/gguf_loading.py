@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from palo.checkpoint.exporting.gguf import gguf_tensors
-from palo.checkpoint.exporting.verification import Answering, PaloAnswers
+from palo.checkpoint.exporting.probes import Answering, PaloAnswers
 from palo.checkpoint.finished import StageResult, language_model_folder
 from palo.checkpoint.merged_weights import merged_weights
 from palo.errors import MismatchError

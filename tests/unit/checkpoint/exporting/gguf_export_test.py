@@ -35,7 +35,7 @@ def test_an_adapter_is_merged_into_it(adapted_stage, tmp_path):
 
 def test_rows_in_a_wrong_order_are_found_out(finished_stage, tmp_path, monkeypatch):
     monkeypatch.setattr(gguf_language_model, "interleaved", lambda weight, num_heads: weight)
-    with pytest.raises(MismatchError, match="doesn't answer as its model"):
+    with pytest.raises(MismatchError, match="doesn't answer as the model did"):
         export(_settings(finished_stage, tmp_path), say=lambda _: None)
     assert list(tmp_path.iterdir()) == []
 
