@@ -6,6 +6,7 @@ only when it is whole and its answers were compared with the model's.
     --to llava     for transformers, vLLM and what else reads Hugging Face's Llava
     --to palo      our own format: merged, all parts inside, for this platform
     --to adapter   a PEFT adapter for the plain base language model, and the projector
+    --to gguf      the language model, and tower and projector as its mmproj, for llama.cpp
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ class ExportJob:
 
     Attributes:
         model: Folder of a run or of a finished stage; the newest run by default.
-        to: Format: llava, palo or adapter.
+        to: Format: llava, palo, adapter or gguf.
         output: Folder to write.
         dtype: Type of the weights.
         verify: Loads the export and compares it with the model before it appears.

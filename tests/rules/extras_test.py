@@ -29,6 +29,11 @@ _MORE = {
     "palo.translate.learning.local_translator": "model",
     "palo.translate.learning.teach": "model",
     "palo.checkpoint.gguf": "mini",
+    "palo.checkpoint.exporting.gguf": "mini",
+    "palo.checkpoint.exporting.gguf_file": "mini",
+    "palo.checkpoint.exporting.gguf_language_model": "mini",
+    "palo.checkpoint.exporting.gguf_loading": "mini",
+    "palo.checkpoint.exporting.gguf_mmproj": "mini",
     "palo.text.language_of": "translate",
     "palo.metrics.chrf": "evaluate",
     "palo.session": "model",
@@ -37,7 +42,7 @@ _MORE = {
 }
 # In no extra: for environments that have them.
 _ELSEWHERE = {"lmms_eval", "vllm"}
-_ELSEWHERE_MODULES = ("palo.evaluate.lmms_model",)
+_ELSEWHERE_MODULES = ("palo.evaluate.lmms_model", "palo.inference.vllm_model")
 
 # Imports every module of some packages where the named libraries can't be found.
 _PROGRAM = """

@@ -45,7 +45,7 @@ def _byte_level(*before: PreTokenizer) -> PreTokenizer:
 
 
 # By the name that llama.cpp gives to a way of cutting; "smollm" sets every digit apart first.
-_PRE_TOKENIZERS: Mapping[str, PreTokenizer] = MappingProxyType(
+PRE_TOKENIZERS: Mapping[str, PreTokenizer] = MappingProxyType(
     {
         "default": _byte_level(),
         "gpt-2": _byte_level(),
@@ -67,18 +67,18 @@ def write_tokenizer(fields: Mapping[str, Any], folder: Path) -> None:
         MismatchError: If it is no byte-level BPE tokenizer, or cuts texts in an unknown way.
     """
     kind, cut = fields.get(f"{_PREFIX}model"), fields.get(f"{_PREFIX}pre", "default")
-    if kind != "gpt2" or cut not in _PRE_TOKENIZERS:
+    if kind != "gpt2" or cut not in PRE_TOKENIZERS:
         raise MismatchError(
             "this GGUF file's tokenizer can't be converted exactly",
             seen=f"model {kind}, pre {cut}",
-            fix=f"Choose a file of model gpt2 and pre {', '.join(_PRE_TOKENIZERS)}.",
+            fix=f"Choose a file of model gpt2 and pre {', '.join(PRE_TOKENIZERS)}.",
         )
     tokens: list[str] = fields[f"{_PREFIX}tokens"]
     types: list[int] = fields[f"{_PREFIX}token_type"]
     merges = [tuple(merge.split(" ")) for merge in fields[f"{_PREFIX}merges"]]
     vocabulary = {token: index for index, token in enumerate(tokens)}
     tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges))
-    tokenizer.pre_tokenizer = _PRE_TOKENIZERS[cut]
+    tokenizer.pre_tokenizer = PRE_TOKENIZERS[cut]
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(_added(tokens, types, _CONTROL))
     tokenizer.add_tokens(_added(tokens, types, _USER_DEFINED))

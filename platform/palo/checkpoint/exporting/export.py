@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 EXPORT_VERSION = 1
 """Goes up whenever the same model gives other files."""
 
-FormatName = Literal["llava", "palo", "adapter"]
+FormatName = Literal["llava", "palo", "adapter", "gguf"]
 DtypeName = Literal["bfloat16", "float16", "float32"]
 
 
@@ -55,7 +55,8 @@ class ExportSettings:
     Attributes:
         model: Folder of a run or of a finished stage.
         to: llava: for transformers, vLLM and what else reads Hugging Face's Llava. palo: our own
-            format, merged, with all parts inside. adapter: a PEFT adapter and the projector.
+            format, merged, with all parts inside. adapter: a PEFT adapter and the projector. gguf:
+            for llama.cpp.
         output: Folder to write.
         dtype: Type of the weights; an adapter's stay as they were trained.
         verify: Whether the export is loaded and compared with the model before it appears.

@@ -12,14 +12,22 @@ from typing import Any
 import torch
 
 from palo.checkpoint.exporting.adapter import adapter_bytes, require_plain_adapter, write_adapter
+from palo.checkpoint.exporting.gguf import gguf_bytes, require_gguf, write_gguf
+from palo.checkpoint.exporting.gguf_file import GgufType
+from palo.checkpoint.exporting.gguf_loading import load_gguf
 from palo.checkpoint.exporting.llava import llava_bytes, require_llava, write_llava
 from palo.checkpoint.exporting.loading import load_adapter_export, load_llava, load_own_format
 from palo.checkpoint.exporting.own_format import own_format_bytes, write_own_format
 from palo.checkpoint.exporting.usage import GUIDES, LoadingGuide
 from palo.checkpoint.exporting.verify import Loader
+from palo.checkpoint.exporting.vllm_files import vllm_faults, write_vllm_files
 from palo.checkpoint.finished import StageResult
 
 Wrote = Callable[[int], None]
+
+_GGUF_TYPES: Mapping[torch.dtype, GgufType] = MappingProxyType(
+    {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +51,20 @@ class Format:
     has_type: bool = True
 
 
+def _write_own_format(
+    stage: StageResult, folder: Path, dtype: torch.dtype, lineage: Mapping[str, Any], wrote: Wrote
+) -> None:
+    write_own_format(stage, folder, dtype, lineage=lineage, wrote=wrote)
+    if not list(vllm_faults(stage)):
+        write_vllm_files(stage, folder, str(dtype).removeprefix("torch."))
+
+
+def _write_gguf(
+    stage: StageResult, folder: Path, dtype: torch.dtype, _: Mapping[str, Any], wrote: Wrote
+) -> None:
+    write_gguf(stage, folder, _GGUF_TYPES[dtype], wrote=wrote)
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "llava": Format(
@@ -57,9 +79,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "palo": Format(
             require=lambda _: None,
             num_bytes=own_format_bytes,
-            write=lambda stage, folder, dtype, lineage, wrote: write_own_format(
-                stage, folder, dtype, lineage=lineage, wrote=wrote
-            ),
+            write=_write_own_format,
             load=load_own_format,
             usage=GUIDES["palo"],
         ),
@@ -70,6 +90,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             load=load_adapter_export,
             usage=GUIDES["adapter"],
             has_type=False,
+        ),
+        "gguf": Format(
+            require=require_gguf,
+            num_bytes=lambda stage, dtype: gguf_bytes(stage, _GGUF_TYPES[dtype]),
+            write=_write_gguf,
+            load=load_gguf,
+            usage=GUIDES["gguf"],
         ),
     }
 )

@@ -38,6 +38,9 @@ print(processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_toke
 _VLLM = """
 vllm serve FOLDER
 """
+_LLAMA_CPP = """
+llama-server -m FOLDER/model.gguf --mmproj FOLDER/mmproj.gguf
+"""
 _PALO = """
 python jobs/serve.py FOLDER
 """
@@ -65,7 +68,24 @@ GUIDES: Mapping[str, LoadingGuide] = MappingProxyType(
                 "of transformers; its torchvision backend resizes a little differently.",
             ),
         ),
-        "palo": LoadingGuide(library="", sections=(("This platform", "bash", _PALO),)),
+        "gguf": LoadingGuide(
+            library="gguf",
+            sections=(("llama.cpp", "bash", _LLAMA_CPP),),
+            notes=(
+                "llama.cpp scales an image first and pads it then; trained was the other order. "
+                "Square images are prepared as in training.",
+                "The mmproj is for the releases of llama.cpp since May 2025, which put the tower's "
+                "class token last; for others, write it with `class_row` first.",
+            ),
+        ),
+        "palo": LoadingGuide(
+            library="",
+            sections=(
+                ("This platform", "bash", _PALO),
+                ("vLLM, with the package palo beside it", "bash", _VLLM),
+            ),
+            notes=("vLLM takes towers of CLIP and SigLIP, with any of our projectors.",),
+        ),
         "adapter": LoadingGuide(
             library="peft",
             sections=(("PEFT, words alone", "python", _PEFT),),
