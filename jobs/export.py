@@ -17,7 +17,10 @@ from tyro.conf import Positional
 
 from palo import command, config
 from palo.checkpoint.exporting.export import DtypeName, ExportSettings, FormatName, export
-from palo.checkpoint.finished import newest_run
+from palo.checkpoint.finished import describe_stage, newest_run
+from palo.checkpoint.importing import open_model
+from palo.checkpoint.lineage import lineage_of
+from palo.corpus.report.lineage import corpus_node
 from palo.session import lasting_path
 
 _RUNS = Path("runs")
@@ -28,7 +31,8 @@ class ExportJob:
     """Exports a finished model.
 
     Attributes:
-        model: Folder of a run or of a finished stage; the newest run by default.
+        model: Folder of a run, of a finished stage, or of a checkpoint that can be imported; the
+            newest run by default.
         to: Format: llava, palo, adapter or gguf.
         output: Folder to write.
         dtype: Type of the weights.
@@ -58,8 +62,9 @@ def main(arguments: list[str]) -> None:
     job = command.override(ExportJob(), arguments, "jobs/export.py")
     config.check(job)
     assert job.output is not None
+    stage = open_model(job.model or newest_run(lasting_path(_RUNS)))
     settings = ExportSettings(
-        model=job.model or newest_run(lasting_path(_RUNS)),
+        model=stage,
         to=job.to,
         output=job.output,
         dtype=job.dtype,
@@ -67,7 +72,9 @@ def main(arguments: list[str]) -> None:
         force=job.force,
     )
     config.check(settings)
-    exported = export(settings, say=lambda line: print(line, flush=True))
+    describe_stage(stage)  # says what is missing where it is no model
+    lineage = lineage_of(stage, corpus_of=corpus_node).export_record()
+    exported = export(settings, lineage=lineage, say=lambda line: print(line, flush=True))
     if exported.was_there:
         print(f"{exported.folder} holds this export already")
         return
