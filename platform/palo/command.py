@@ -7,7 +7,7 @@ import itertools
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -69,8 +69,39 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     handler(signum, frame)
 
 
+def take_values(arguments: list[str], flags: Collection[str]) -> tuple[list[str], dict[str, str]]:
+    """Takes `--flag VALUE` and `--flag=VALUE` of some flags from a command line.
+
+    Args:
+        arguments: The arguments after the script's name.
+        flags: The flags.
+
+    Returns:
+        The other arguments, and the values by flag; the last one counts.
+
+    Raises:
+        ConfigError: If one of the flags has no value.
+    """
+    values: dict[str, str] = {}
+    left: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        flag, has_value, value = argument.partition("=")
+        if flag not in flags:
+            left.append(argument)
+            continue
+        value = value if has_value else next(waiting, "")
+        if not value or value.startswith("--"):
+            raise ConfigError(f"{flag} has no value", fix=f"Write {flag} PATH.")
+        values[flag] = value
+    return left, values
+
+
 def parse_recipe(
-    arguments: list[str], recipes: Mapping[str, Callable[[], R]], program: str
+    arguments: list[str],
+    recipes: Mapping[str, Callable[[], R]],
+    program: str,
+    shortcuts: Mapping[str, str] | None = None,
 ) -> tuple[R, bool]:
     """Reads `RECIPE [--field value ...] [--dry-run]`.
 
@@ -78,6 +109,7 @@ def parse_recipe(
         arguments: The arguments after the script's name.
         recipes: Functions that return a full configuration, by name.
         program: The script's name, for the help text.
+        shortcuts: Flags that the caller has taken already, with what they do, for the help text.
 
     Returns:
         The checked configuration, and whether only a dry run is wanted.
@@ -95,6 +127,8 @@ def parse_recipe(
         near = difflib.get_close_matches(name, recipes, n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
         raise ConfigError("unknown recipe", seen=repr(name), fix=f"{hint}Use one of {names}.")
+    if {"-h", "--help"} & set(rest):
+        print("\n".join(f"{flag}  {what}" for flag, what in (shortcuts or {}).items()))
     dry_run = "--dry-run" in rest
     overrides = [argument for argument in rest if argument != "--dry-run"]
     resolved = override(recipes[name](), overrides, f"{program} {name}")

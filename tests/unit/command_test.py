@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from palo.command import override, parse_recipe, run_job
+from palo.command import override, parse_recipe, run_job, take_values
 from palo.errors import ConfigError, DataError, IncompleteError, StorageError
 from palo.model.lora import LoraSettings
 from palo.recipes import RECIPES
@@ -177,3 +177,11 @@ def test_sigterm_stops_as_ctrl_c_does(work):
 def test_the_nearest_flag_is_suggested(wrong, right):
     with pytest.raises(ConfigError, match=f"Did you mean {right}[?]"):
         parse_recipe(["nano", wrong, "1"], RECIPES, "job")
+
+
+def test_values_of_flags_are_taken_and_the_rest_is_left():
+    left, values = take_values(["a", "--x", "1", "--y=2", "--z", "--x=3"], ["--x", "--y"])
+    assert left == ["a", "--z"]
+    assert values == {"--x": "3", "--y": "2"}
+    with pytest.raises(ConfigError, match=r"--x has no value. Write --x PATH"):
+        take_values(["--x", "--y"], ["--x"])

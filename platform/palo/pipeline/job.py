@@ -6,13 +6,17 @@ from functools import partial
 from pathlib import Path
 
 from palo import storage
-from palo.command import parse_recipe
-from palo.errors import ConfigError
+from palo.command import parse_recipe, take_values
 from palo.recipes import RECIPES, Recipe
 from palo.recipes.own_data import OwnData, take_own_data, with_own_data
 from palo.session import lasting_path, ray_session
 
 _START = "--start-from"
+_SHORTCUTS = {
+    "--data FILE": "trains the finetune stage on conversations or captions of your own",
+    "--images FOLDER": "their images, if they aren't beside the file",
+    f"{_START} PATH": "a released projector or a finished stage in place of a pretrain stage",
+}
 
 
 def recipe_job(
@@ -36,13 +40,14 @@ def recipe_job(
 
     def main(arguments: list[str]) -> None:
         arguments, own = take_own_data(arguments)
-        arguments, start = _take_start(arguments)
+        arguments, taken = take_values(arguments, [_START])
         recipes = RECIPES
-        if start is not None:
+        if _START in taken:
+            start = storage.path_of(taken[_START])
             recipes = {name: partial(_started, make, start) for name, make in recipes.items()}
         if own is not None:
             recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
-        recipe, only_dry_run = parse_recipe(arguments, recipes, program)
+        recipe, only_dry_run = parse_recipe(arguments, recipes, program, _SHORTCUTS)
         if only_dry_run:
             from palo.pipeline.dry_run import dry_run
 
@@ -76,23 +81,6 @@ def _imported(recipe: Recipe) -> Recipe:
         parts=open_parts(recipe.parts),
         projector=open_projector(projector) if projector and projector.exists() else projector,
     )
-
-
-def _take_start(arguments: list[str]) -> tuple[list[str], Path | None]:
-    """Takes `--start-from PATH` from a command line."""
-    left: list[str] = []
-    start: Path | None = None
-    waiting = iter(arguments)
-    for argument in waiting:
-        flag, has_value, value = argument.partition("=")
-        if flag != _START:
-            left.append(argument)
-            continue
-        value = value if has_value else next(waiting, "")
-        if not value or value.startswith("--"):
-            raise ConfigError(f"{_START} has no value", fix=f"Write {_START} PATH.")
-        start = storage.path_of(value)
-    return left, start
 
 
 def _started(make: Callable[[], Recipe], start: Path) -> Recipe:

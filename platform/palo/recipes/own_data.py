@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from palo import storage
+from palo.command import take_values
 from palo.corpus.filter.mixture import EVERYTHING
 from palo.errors import ConfigError
 from palo.recipes.recipe import Recipe
@@ -36,18 +37,7 @@ def take_own_data(arguments: list[str]) -> tuple[list[str], OwnData | None]:
     Raises:
         ConfigError: If one of them has no value, or there are images without rows.
     """
-    values: dict[str, str] = {}
-    left: list[str] = []
-    waiting = iter(arguments)
-    for argument in waiting:
-        flag, has_value, value = argument.partition("=")
-        if flag not in _FLAGS:
-            left.append(argument)
-            continue
-        value = value if has_value else next(waiting, "")
-        if not value or value.startswith("--"):
-            raise ConfigError(f"{flag} has no value", fix=f"Write {flag} PATH.")
-        values[flag] = value
+    left, values = take_values(arguments, _FLAGS)
     if "--data" not in values:
         if values:
             raise ConfigError("--images without --data", fix="Write --data FILE --images FOLDER.")

@@ -10,7 +10,7 @@ from tests.fixtures.damaged_layouts import change_json
 from palo.checkpoint.finished import is_finished
 from palo.checkpoint.importing import open_model
 from palo.errors import ConfigError, MismatchError
-from palo.pipeline.job import _imported, _started, _take_start
+from palo.pipeline.job import _imported, _started, recipe_job
 from palo.recipes import RECIPES
 
 
@@ -60,8 +60,6 @@ def test_a_recipes_parts_and_start_are_imported(imports, tmp_path, tiny_palo):
     vicuna = tiny.write_language_model(tmp_path / "vicuna", tiny_palo)
     clip = tiny.write_clip(tmp_path / "clip", tiny_palo)
     path = tiny.write_projector_file(tmp_path / "mm_projector.bin", tiny_palo)
-    left, start = _take_start(["7b", "--start-from", str(path), "--output", "x"])
-    assert (left, start) == (["7b", "--output", "x"], path)
     recipe = _started(RECIPES["7b"], path)
     assert recipe.pretrain is None
     from dataclasses import replace
@@ -77,7 +75,15 @@ def test_a_recipes_parts_and_start_are_imported(imports, tmp_path, tiny_palo):
 @pytest.mark.parametrize("arguments", [["--start-from"], ["--start-from", "--output"]])
 def test_a_start_without_a_path_is_told(arguments):
     with pytest.raises(ConfigError, match="--start-from has no value"):
-        _take_start(arguments)
+        recipe_job("jobs/finetune.py", lambda recipe: None)(["7b", *arguments])
+
+
+def test_the_help_of_a_recipe_names_the_shortcuts(capsys):
+    with pytest.raises(SystemExit):
+        recipe_job("jobs/finetune.py", lambda recipe: None)(["7b", "--help"])
+    printed = capsys.readouterr().out
+    assert "--start-from PATH  a released projector" in printed
+    assert "--data FILE" in printed
 
 
 def test_a_start_that_is_missing_is_left_to_the_training(tmp_path):
