@@ -3,10 +3,12 @@
 1. engine: tokens a second and time to the first token of the engine, against transformers' generate
    one by one and in one static batch, on the same model and cores; a second question about a known
    image against the first; how long a running answer waits while a prompt is computed.
-2. overhead: requests a second and time to the first token through Ray Serve, against the engine.
-3. routing: hit rate and time to the first token with two replicas, routed by image, against Ray
+2. engines: the same against vLLM and llama.cpp, each in the environment whose Python
+   PALO_VLLM_PYTHON and PALO_LLAMA_CPP_PYTHON name, on an exported model.
+3. overhead: requests a second and time to the first token through Ray Serve, against the engine.
+4. routing: hit rate and time to the first token with two replicas, routed by image, against Ray
    Serve's own routing.
-4. drill: requests while replicas are killed, added, taken away, and rolled to another version.
+5. drill: requests while replicas are killed, added, taken away, and rolled to another version.
 """
 
 import dataclasses
@@ -53,12 +55,14 @@ def _figures(settings: ServeBench) -> list[Figure]:
     """Measures the wanted parts; their models are gone afterwards unless they are to be kept."""
     from serving.compare import measure
     from serving.drill import run_drill
+    from serving.engines import measure_engines
     from serving.overhead import measure_overhead
     from serving.routing import measure_routing
     from serving.stalls import measure_stalls
 
     parts: dict[Part, Callable[[], list[Figure]]] = {
         "engine": lambda: [*measure(settings), measure_stalls(settings)],
+        "engines": lambda: measure_engines(settings),
         "overhead": lambda: measure_overhead(settings, _ROOT),
         "routing": lambda: measure_routing(settings, _ROOT),
         "drill": lambda: run_drill(settings, _ROOT),

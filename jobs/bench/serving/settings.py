@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Part = Literal["all", "engine", "overhead", "routing", "drill"]
+Part = Literal["all", "engine", "engines", "overhead", "routing", "drill"]
 
 _POSITIVE = (
     "threads",
@@ -27,8 +27,8 @@ class ServeBench:
     """Settings of the serving bench.
 
     Attributes:
-        part: What to run: the engine against generate, what Ray Serve costs, routing by image
-            against Ray Serve's own, the drill, or all of them.
+        part: What to run: the engine against generate, and against other engines; what Ray Serve
+            costs, routing by image against Ray Serve's own, the drill, or all of them.
         output: Folder of the result file; the repository's own by default, for whole runs only.
         cache: Folder for models, and for the figures of a run that was stopped.
         keep: Leave the models there.

@@ -48,6 +48,31 @@ def mini_stage(folder: Path, layers: int, image_size: int, seed: int) -> Path:
     return _stage(stage, parts, Preprocessing(image_size=image_size))
 
 
+def engine_stage(folder: Path, layers: int, seed: int) -> Path:
+    """Writes a model of SmolLM2-135M's shape on the nano base's tower, unless it is there.
+
+    Its formats are those that other engines take.
+
+    Args:
+        folder: Folder for it; the stage is a folder within.
+        layers: Layers of the language model.
+        seed: Seed of the weights.
+    """
+    stage = folder / f"stage-{FORMAT_VERSION}"
+    if is_finished(stage):
+        return stage
+    torch.manual_seed(seed)
+    sizes = mini().text_config
+    sizes.num_hidden_layers = layers
+    with without_progress_bars():
+        LlamaForCausalLM(sizes).save_pretrained(folder / "language_model")
+    parts = ModelParts(
+        tower=BASE / "tower", language_model=folder / "language_model", tokenizer=BASE / "tokenizer"
+    )
+    size = from_folders(parts.tower, parts.language_model).input_image_size
+    return _stage(stage, parts, read_preprocessing(parts.tower, size))
+
+
 def nano_stage(folder: Path, name: str) -> Path:
     """Writes a model of the nano base's parts; its name is part of its version.
 
