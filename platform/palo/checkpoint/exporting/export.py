@@ -35,6 +35,7 @@ from palo.checkpoint.finished import (
     stage_folder,
 )
 from palo.config import fingerprint, to_dict
+from palo.errors import ConfigError
 from palo.progress import Meter
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ EXPORT_VERSION = 1
 """Goes up whenever the same model gives other files."""
 
 FormatName = Literal["llava", "palo", "adapter", "gguf"]
-DtypeName = Literal["bfloat16", "float16", "float32"]
+DtypeName = Literal["bfloat16", "float16", "float32", "q8_0"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,8 @@ class ExportSettings:
             format, merged, with all parts inside. adapter: a PEFT adapter and the projector. gguf:
             for llama.cpp.
         output: Folder to write.
-        dtype: Type of the weights; an adapter's stay as they were trained.
+        dtype: Type of the weights; q8_0, blocks of 8 bits, for GGUF alone. An adapter's stay as
+            they were trained.
         verify: Whether the export is loaded and compared with the model before it appears.
         force: Whether a folder that holds something else may be replaced.
     """
@@ -119,18 +121,21 @@ def export(
 
     chosen = FORMATS[settings.to]
     chosen.require(stage)
-    if not chosen.has_type:
+    if not chosen.dtypes:
         settings = replace(settings, dtype="float32")
+    elif settings.dtype not in chosen.dtypes:
+        raise ConfigError(
+            f"--to {settings.to} can't have weights of this type",
+            seen=settings.dtype,
+            fix=f"Choose --dtype {' or '.join(chosen.dtypes)}.",
+        )
     stamp = _stamp(stage, settings)
     wanted = Wanted(stamp=stamp, verified=settings.verify, force=settings.force)
     if is_done(output, wanted):
         return Exported(folder=output, was_there=True)
-    import torch
-
     from palo.checkpoint.exporting.verify import verify
 
-    dtype = getattr(torch, settings.dtype)
-    num_bytes = chosen.num_bytes(stage, dtype)
+    num_bytes = chosen.num_bytes(stage, settings.dtype)
     require_space(output, num_bytes)
     record = read_record(stage.folder / "lineage.json")
     lineage = record if lineage is None else lineage
@@ -139,7 +144,9 @@ def export(
             return Exported(folder=output, was_there=True)
         say(f"writing {output}: {num_bytes / 1e6:,.0f} MB")
         meter = Meter("write", "tensors", say, num_bytes, by_effort=True)
-        chosen.write(stage, partial, dtype, lineage, lambda size_bytes: meter.add(1, size_bytes))
+        chosen.write(
+            stage, partial, settings.dtype, lineage, lambda size_bytes: meter.add(1, size_bytes)
+        )
         meter.finish()
         verification = None
         if settings.verify:
@@ -199,7 +206,7 @@ def _card(
         num_questions=num_questions,
         export={
             "format": settings.to,
-            "type of the weights": settings.dtype if chosen.has_type else "as they were trained",
+            "type of the weights": settings.dtype if chosen.dtypes else "as they were trained",
         },
         verification={} if verification is None else verification.figures(),
         notes=chosen.usage.notes,

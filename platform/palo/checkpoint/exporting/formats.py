@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from palo.checkpoint.exporting.adapter import adapter_bytes, require_plain_adapter, write_adapter
+from palo.checkpoint.exporting.export import DtypeName
 from palo.checkpoint.exporting.gguf import gguf_bytes, require_gguf, write_gguf
-from palo.checkpoint.exporting.gguf_file import GgufType
 from palo.checkpoint.exporting.gguf_loading import load_gguf
 from palo.checkpoint.exporting.llava import llava_bytes, require_llava, write_llava
 from palo.checkpoint.exporting.loading import load_adapter_export, load_llava, load_own_format
@@ -25,9 +25,7 @@ from palo.checkpoint.finished import StageResult
 
 Wrote = Callable[[int], None]
 
-_GGUF_TYPES: Mapping[torch.dtype, GgufType] = MappingProxyType(
-    {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
-)
+TORCH_DTYPES: tuple[DtypeName, ...] = ("bfloat16", "float16", "float32")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,45 +38,44 @@ class Format:
         write: Writes stage, folder, type, lineage; reports bytes.
         load: Loads an export as something that answers probes.
         usage: What its card says on loading it.
-        has_type: Whether weights are written in the type that is asked for, not as they are.
+        dtypes: Types that weights can be written in; empty if they stay as they are.
     """
 
     require: Callable[[StageResult], object]
-    num_bytes: Callable[[StageResult, torch.dtype], int]
-    write: Callable[[StageResult, Path, torch.dtype, Mapping[str, Any], Wrote], None]
+    num_bytes: Callable[[StageResult, DtypeName], int]
+    write: Callable[[StageResult, Path, DtypeName, Mapping[str, Any], Wrote], object]
     load: Loader
     usage: LoadingGuide
-    has_type: bool = True
+    dtypes: tuple[DtypeName, ...] = TORCH_DTYPES
+
+
+def _torch_dtype(dtype: DtypeName) -> torch.dtype:
+    found: torch.dtype = getattr(torch, dtype)
+    return found
 
 
 def _write_own_format(
-    stage: StageResult, folder: Path, dtype: torch.dtype, lineage: Mapping[str, Any], wrote: Wrote
+    stage: StageResult, folder: Path, dtype: DtypeName, lineage: Mapping[str, Any], wrote: Wrote
 ) -> None:
-    write_own_format(stage, folder, dtype, lineage=lineage, wrote=wrote)
+    write_own_format(stage, folder, _torch_dtype(dtype), lineage=lineage, wrote=wrote)
     if not list(vllm_faults(stage)):
-        write_vllm_files(stage, folder, str(dtype).removeprefix("torch."))
-
-
-def _write_gguf(
-    stage: StageResult, folder: Path, dtype: torch.dtype, _: Mapping[str, Any], wrote: Wrote
-) -> None:
-    write_gguf(stage, folder, _GGUF_TYPES[dtype], wrote=wrote)
+        write_vllm_files(stage, folder, dtype)
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "llava": Format(
             require=require_llava,
-            num_bytes=llava_bytes,
+            num_bytes=lambda stage, dtype: llava_bytes(stage, _torch_dtype(dtype)),
             write=lambda stage, folder, dtype, _, wrote: write_llava(
-                stage, folder, dtype, wrote=wrote
+                stage, folder, _torch_dtype(dtype), wrote=wrote
             ),
             load=load_llava,
             usage=GUIDES["llava"],
         ),
         "palo": Format(
             require=lambda _: None,
-            num_bytes=own_format_bytes,
+            num_bytes=lambda stage, dtype: own_format_bytes(stage, _torch_dtype(dtype)),
             write=_write_own_format,
             load=load_own_format,
             usage=GUIDES["palo"],
@@ -89,14 +86,17 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             write=lambda stage, folder, _, __, ___: write_adapter(stage, folder),
             load=load_adapter_export,
             usage=GUIDES["adapter"],
-            has_type=False,
+            dtypes=(),
         ),
         "gguf": Format(
             require=require_gguf,
-            num_bytes=lambda stage, dtype: gguf_bytes(stage, _GGUF_TYPES[dtype]),
-            write=_write_gguf,
+            num_bytes=gguf_bytes,
+            write=lambda stage, folder, dtype, _, wrote: write_gguf(
+                stage, folder, dtype, wrote=wrote
+            ),
             load=load_gguf,
             usage=GUIDES["gguf"],
+            dtypes=(*TORCH_DTYPES, "q8_0"),
         ),
     }
 )

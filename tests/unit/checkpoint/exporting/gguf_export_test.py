@@ -1,5 +1,7 @@
 """`--to gguf`: what was written is read again by the gguf package and compared with its model."""
 
+import dataclasses
+
 import pytest
 import torch
 from tests.fixtures.gguf_models import write_byte_level_stage, write_mobile_stage
@@ -28,9 +30,19 @@ def test_an_export_is_verified_and_has_its_card(tmp_path, write):
     assert "llama-server -m out/model.gguf --mmproj out/mmproj.gguf" in card
 
 
-def test_an_adapter_is_merged_into_it(adapted_stage, tmp_path):
-    exported = export(_settings(adapted_stage, tmp_path, "float16"), say=lambda _: None)
-    assert exported.verification.rms_difference <= exported.verification.tolerance
+@pytest.mark.parametrize("dtype", ["float16", "q8_0"])
+def test_an_adapter_is_merged_into_it(adapted_stage, tmp_path, dtype):
+    exported = export(_settings(adapted_stage, tmp_path, dtype), say=lambda _: None)
+    assert 0 < exported.verification.rms_difference <= exported.verification.tolerance
+
+
+def test_blocks_of_8_bits_are_for_gguf_alone(finished_stage, tmp_path):
+    settings = dataclasses.replace(_settings(finished_stage, tmp_path, "q8_0"), to="llava")
+    with pytest.raises(
+        ConfigError, match=r"--to llava can't have .* q8_0\. Choose --dtype bfloat16"
+    ):
+        export(settings, say=lambda _: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_in_a_wrong_order_are_found_out(finished_stage, tmp_path, monkeypatch):
