@@ -4,8 +4,10 @@ Each of the others runs in an environment of its own, in a process that answers 
 at a time; the sides take turns. Prompts are ids, so no side tokenizes.
 """
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -40,6 +42,7 @@ _FORMATS: dict[str, tuple[FormatName, str]] = {
     "llama_cpp": ("gguf", "model.gguf"),
 }
 _LOG_LINES = 20
+_END_S = 20
 
 Side = Callable[[Sequence[Sequence[int]]], Round]
 Rounds = dict[tuple[str, str, int], list[Round]]
@@ -134,15 +137,28 @@ def _other(settings: ServeBench, stage: Path, name: str, python: str) -> Iterato
     with (
         log.open("w", encoding="utf-8") as output,
         subprocess.Popen(  # noqa: S603 - a Python that the user names
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            text=True,
+            start_new_session=True,
         ) as process,
     ):
         try:
             yield lambda prompts: _round(process, prompts, settings.new_tokens, log)
         finally:
-            if process.stdin:
-                process.stdin.close()
-            process.terminate()
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Ends an engine with all its processes, which vLLM's own end may leave behind."""
+    assert process.stdin
+    process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_END_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _round(

@@ -69,6 +69,7 @@ async def main() -> None:
         counts, firsts = zip(*answers, strict=True)
         values = {"num_tokens": sum(counts), "seconds": seconds, "first_token_s": firsts}
         print(f"ROUND {json.dumps(values)}", flush=True)
+    engine.shutdown()
 
 
 if __name__ == "__main__":
