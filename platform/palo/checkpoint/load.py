@@ -52,26 +52,43 @@ def load_trained(folder: Path, dtype: torch.dtype = torch.float32) -> TrainedMod
         MismatchError: If its weights are not for its pretrained parts.
     """
     stage = read_stage(folder)
-    model = assemble(
-        stage.parts.tower,
-        language_model_folder(stage),
-        stage.parts.projector_type,
-        image_size=stage.parts.image_size,
-        dtype=dtype,
-    )
-    try:
-        model.projector.load_state_dict(read_projector(folder))
-    except RuntimeError as error:
-        raise MismatchError(
-            f"the projector of {folder} doesn't fit its model",
-            seen=str(error).splitlines()[-1].strip(),
-            fix="Use the folder as the training left it.",
-        ) from error
+    model = unmerged_model(stage, dtype)
     if stage.has_adapter:
         model = merge_adapter(model, folder / "adapter")
     return TrainedModel(
         model.eval(), load_tokenizer(stage.parts.tokenizer), TEMPLATES[stage.template], stage
     )
+
+
+def unmerged_model(stage: StageResult, dtype: torch.dtype) -> "PaloForConditionalGeneration":
+    """Loads the parts and the projector of a finished stage, but for its adapter.
+
+    Args:
+        stage: The finished stage.
+        dtype: Type of the weights.
+
+    Raises:
+        MismatchError: If the projector is not for the parts.
+        StorageError: If a file is missing or damaged.
+    """
+    parts = stage.parts
+    model = assemble(
+        parts.tower,
+        language_model_folder(stage),
+        parts.projector_type,
+        image_size=parts.image_size,
+        dtype=dtype,
+    )
+    try:
+        model.projector.load_state_dict(read_projector(stage.folder))
+    except RuntimeError as error:
+        raise MismatchError(
+            f"the projector of {stage.folder} doesn't fit its model",
+            seen=str(error).splitlines()[-1].strip(),
+            fix="Use the folder as the training left it.",
+        ) from error
+    model.eval()
+    return model
 
 
 def merge_adapter(

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from palo.checkpoint.exporting.gguf import gguf_tensors
 from palo.checkpoint.exporting.probes import Answering, PaloAnswers
-from palo.checkpoint.finished import StageResult, language_model_folder
+from palo.checkpoint.finished import StageResult
+from palo.checkpoint.load import unmerged_model
 from palo.checkpoint.merged_weights import merged_weights
 from palo.errors import MismatchError
-from palo.model.assemble import assemble
 
 
 def load_gguf(
@@ -33,14 +33,7 @@ def load_gguf(
     Raises:
         MismatchError: If a tensor is missing, or has another shape.
     """
-    parts = stage.parts
-    model = assemble(
-        parts.tower,
-        language_model_folder(stage),
-        parts.projector_type,
-        image_size=parts.image_size,
-        dtype=dtype,
-    )
+    model = unmerged_model(stage, dtype)
     places = model.state_dict()
     for source, weight in _weights(stage, folder):
         place = places[source.replace("vision_tower.", "vision_tower.model.", 1)]

@@ -11,12 +11,8 @@ import torch
 from torch import Tensor
 
 from palo import languages
-from palo.checkpoint.finished import (
-    StageResult,
-    language_model_folder,
-    read_projector,
-)
-from palo.model.assemble import assemble
+from palo.checkpoint.finished import StageResult
+from palo.checkpoint.load import unmerged_model
 from palo.model.folder_guard import require_adapter
 from palo.model.library_noise import without_peft_warning
 from palo.text.encoding import encode_prompt, expand_sentinels, stop_ids
@@ -130,15 +126,7 @@ def trained_model(stage: StageResult, dtype: torch.dtype) -> "PaloForConditional
         MismatchError: If a part doesn't fit the others.
         StorageError: If a file can't be read.
     """
-    parts = stage.parts
-    model = assemble(
-        parts.tower,
-        language_model_folder(stage),
-        parts.projector_type,
-        image_size=parts.image_size,
-        dtype=dtype,
-    )
-    model.projector.load_state_dict(read_projector(stage.folder))
+    model = unmerged_model(stage, dtype)
     if stage.has_adapter:
         from peft import PeftModel
 
