@@ -15,9 +15,9 @@ from tests.conftest import ROOT
 
 from palo import languages
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(2700)]
 
-WAIT_S = 400.0
+WAIT_S = 1200.0
 SMALL = [
     "--scenes.num-train-scenes", "60", "--scenes.num-records-per-scene", "3",
     "--scenes.num-heldout-scenes", "2", "--pretrain.global-batch", "20",

@@ -18,7 +18,7 @@ def _family(kind: type[PaloError]) -> Iterator[type[PaloError]]:
 
 
 # Packages that ours don't need: a module that stands on one is imported where it is installed.
-_OPTIONAL = ("lmms_eval",)
+_OPTIONAL = ("lmms_eval", "vllm")
 
 
 def _import_everything() -> None:
