@@ -16,7 +16,8 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from palo import command, config
-from palo.checkpoint.exporting.export import DtypeName, ExportSettings, FormatName, export
+from palo.checkpoint.exporting.export import export
+from palo.checkpoint.exporting.export_settings import DtypeName, ExportSettings, FormatName
 from palo.checkpoint.finished import describe_stage, newest_run
 from palo.checkpoint.importing import open_model
 from palo.checkpoint.lineage import lineage_of

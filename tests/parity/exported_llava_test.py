@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from palo import languages
-from palo.checkpoint.exporting.export import ExportSettings, export
+from palo.checkpoint.exporting.export import export
+from palo.checkpoint.exporting.export_settings import ExportSettings
 from palo.checkpoint.exporting.loading import messages_of
 from palo.checkpoint.finished import write_stage
 from palo.checkpoint.load import load_trained

@@ -22,7 +22,8 @@ from serving.sides import Round, by_engine
 from serving.stage import engine_stage
 
 from palo.benchmark import Figure, spread
-from palo.checkpoint.exporting.export import ExportSettings, FormatName, export
+from palo.checkpoint.exporting.export import export
+from palo.checkpoint.exporting.export_settings import ExportSettings, FormatName
 from palo.checkpoint.load import load_trained
 from palo.errors import ResourceError
 from palo.inference.engine import EngineSettings

@@ -3,10 +3,10 @@
 exported = export(ExportSettings(model=Path("runs/quickstart"), output=Path("exported")))
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from palo import storage
 from palo.checkpoint.exporting.card import CardData, card_text
@@ -18,6 +18,7 @@ from palo.checkpoint.exporting.card_facts import (
     settings_of,
     sources_of,
 )
+from palo.checkpoint.exporting.export_settings import ExportSettings
 from palo.checkpoint.exporting.licences import named_model
 from palo.checkpoint.exporting.output_folder import (
     STAMP,
@@ -44,38 +45,6 @@ if TYPE_CHECKING:
 
 EXPORT_VERSION = 1
 """Goes up whenever the same model gives other files."""
-
-FormatName = Literal["llava", "palo", "adapter", "gguf"]
-DtypeName = Literal["bfloat16", "float16", "float32", "q8_0"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExportSettings:
-    """What is exported, and how.
-
-    Attributes:
-        model: Folder of a run or of a finished stage.
-        to: llava: for transformers, vLLM and what else reads Hugging Face's Llava. palo: our own
-            format, merged, with all parts inside. adapter: a PEFT adapter and the projector. gguf:
-            for llama.cpp.
-        output: Folder to write.
-        dtype: Type of the weights; q8_0, blocks of 8 bits, for GGUF alone. An adapter's stay as
-            they were trained.
-        verify: Whether the export is loaded and compared with the model before it appears.
-        force: Whether a folder that holds something else may be replaced.
-    """
-
-    model: Path
-    to: FormatName = "llava"
-    output: Path
-    dtype: DtypeName = "bfloat16"
-    verify: bool = True
-    force: bool = False
-
-    def faults(self) -> Iterator[str]:
-        """Yields what is wrong."""
-        if self.output.name in ("", ".."):
-            yield f"output is {self.output}, which is no folder of its own"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

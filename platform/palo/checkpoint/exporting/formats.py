@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from palo.checkpoint.exporting.adapter import adapter_bytes, require_plain_adapter, write_adapter
-from palo.checkpoint.exporting.export import DtypeName
+from palo.checkpoint.exporting.export_settings import DtypeName
 from palo.checkpoint.exporting.gguf import gguf_bytes, require_gguf, write_gguf
 from palo.checkpoint.exporting.gguf_loading import load_gguf
 from palo.checkpoint.exporting.llava import llava_bytes, require_llava, write_llava

@@ -22,7 +22,8 @@ from transformers import AutoProcessor, LlamaForCausalLM
 from palo import storage
 from palo.checkpoint.exporting import export as export_module
 from palo.checkpoint.exporting import formats, own_format, shards, verify
-from palo.checkpoint.exporting.export import ExportSettings, export
+from palo.checkpoint.exporting.export import export
+from palo.checkpoint.exporting.export_settings import ExportSettings
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.load import load_trained
 from palo.checkpoint.merged_weights import MergedWeights, merged_weights

@@ -7,7 +7,8 @@ import torch
 from tests.fixtures.gguf_models import write_byte_level_stage, write_mobile_stage
 
 from palo.checkpoint.exporting import gguf_language_model, gguf_loading
-from palo.checkpoint.exporting.export import ExportSettings, export
+from palo.checkpoint.exporting.export import export
+from palo.checkpoint.exporting.export_settings import ExportSettings
 from palo.checkpoint.exporting.gguf import MMPROJ_FILE, MODEL_FILE, write_gguf
 from palo.checkpoint.finished import read_stage
 from palo.errors import ConfigError, MismatchError

@@ -15,7 +15,8 @@ from PIL import Image
 from tests.fixtures.gguf_models import write_mobile_stage
 from transformers import AutoProcessor, Dinov2Config, Dinov2Model, LlavaConfig
 
-from palo.checkpoint.exporting.export import ExportSettings, export
+from palo.checkpoint.exporting.export import export
+from palo.checkpoint.exporting.export_settings import ExportSettings
 from palo.checkpoint.exporting.vllm_files import vllm_faults, write_vllm_files
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.load import load_trained
