@@ -12,13 +12,13 @@ A Llava folder needs nothing of ours there. MobilePALO needs this package beside
 import json
 import os
 import subprocess
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.fixtures.entry_points import path_with_entry_points
 from tests.fixtures.gguf_models import write_mobile_stage, write_nano_stage
 
 from palo.checkpoint.exporting.llava import write_llava
@@ -32,7 +32,6 @@ from palo.text.messages import Conversation, Turn
 
 _PYTHON = os.environ.get("PALO_VLLM_PYTHON", "")
 _PROGRAM = Path(__file__).parent / "programs" / "vllm_offline.py"
-_ROOT = Path(__file__).parents[2]
 _NUM_TOKENS = 16
 
 pytestmark = [
@@ -113,11 +112,6 @@ def test_vllm_with_the_plugin_answers_as_a_mobile_model(tmp_path):
     write_own_format(read_stage(stage), folder, torch.float32, lineage={})
     write_vllm_files(read_stage(stage), folder, "float32")
     requests = _requests(tmp_path, 96, ("a red circle", "two blue squares", "एक वृत्त"))
-    installed = tmp_path / "installed" / "palo-0.dist-info"
-    installed.mkdir(parents=True)
-    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    (plugin,) = project["entry-points"]["vllm.general_plugins"].items()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: palo\nVersion: 0\n")
-    (installed / "entry_points.txt").write_text(f"[vllm.general_plugins]\n{' = '.join(plugin)}\n")
-    answers = _answers(folder, requests, f"{installed.parent}:{_ROOT / 'platform'}")
+    path = path_with_entry_points(tmp_path / "installed", "vllm.general_plugins")
+    answers = _answers(folder, requests, path)
     _compare(load_trained(stage), requests, answers)

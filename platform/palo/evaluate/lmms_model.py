@@ -1,6 +1,6 @@
 """Our models as a model type of lmms-eval, to answer its tasks.
 
-Where lmms-eval is installed, it finds this module by the package's entry point:
+Where lmms-eval is installed, it finds this module by the package's entry point, `lmms_manifest`:
 
     lmms-eval --model palo --model_args pretrained=runs/7b --tasks llava_in_the_wild
 
@@ -8,6 +8,7 @@ Nothing else imports it: lmms-eval is no dependency of this package.
 """
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,24 +22,19 @@ from palo.checkpoint.importing import open_model
 from palo.errors import ConfigError, DataError
 from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.generation import AnswerSettings, generate_texts, load_for_answers
+from palo.evaluate.lmms_manifest import NAME
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_NAME = "palo"
 _MARK = "<image>"
 _MAX_NEW_TOKENS = 1024
 _BATCH = 32
+# lmms-eval adds it to tasks that name no end themselves; it would cut an answer to a paragraph.
+_ADDED_END = "\n\n"
 
 
-def model_manifest() -> object:
-    """Returns the entry for lmms-eval's registry."""
-    from lmms_eval.models.registry_v2 import ModelManifest
-
-    return ModelManifest(model_id=_NAME, simple_class_path=f"{__name__}.{Palo.__name__}")
-
-
-@register_model(_NAME)
+@register_model(NAME)
 class Palo(lmms):
     """A finished stage, or a run that has finished its finetune stage.
 
@@ -46,6 +42,11 @@ class Palo(lmms):
         pretrained: Its folder.
         batch_size: Questions that are answered at once.
         others: Further arguments that lmms-eval passes, such as the device, which we choose.
+
+    Raises:
+        ConfigError: If lmms-eval runs in several processes.
+        DataError: If the folder holds no finished stage.
+        MismatchError: If its weights are not for its pretrained parts.
     """
 
     is_simple = True
@@ -53,8 +54,20 @@ class Palo(lmms):
     def __init__(self, pretrained: str, batch_size: int | str = _BATCH, **others: object) -> None:
         super().__init__()
         del others
+        num_processes = int(os.environ.get("WORLD_SIZE", "1"))
+        if num_processes > 1:
+            raise ConfigError(
+                "PALO answers in one process of lmms-eval",
+                seen=f"{num_processes} processes",
+                fix="Start lmms-eval without accelerate launch and torchrun.",
+            )
         self._trained = load_for_answers(open_model(storage.path_of(pretrained)))
         self._batch_size = int(batch_size)
+
+    def clean(self) -> None:
+        """Frees the model's memory: lmms-eval may start a judge after the answers."""
+        del self._trained
+        super().clean()
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:
         """Answers greedily, many questions at once.
@@ -156,7 +169,8 @@ def _saved(visuals: "Sequence[Image]", folder: Path) -> Path:
 
 
 def _cut(answer: str, until: str | Sequence[str] | None) -> str:
-    """Returns an answer up to the first of some texts."""
+    """Returns an answer up to the first of some texts that a task names."""
     for stop in [until] if isinstance(until, str) else (until or ()):
-        answer = answer.partition(stop)[0] if stop else answer
+        if stop and stop != _ADDED_END:
+            answer = answer.partition(stop)[0]
     return answer.strip()

@@ -4,8 +4,10 @@ Source: lmms-eval, docs/guides/model_guide.md.
 """
 
 import abc
+import gc
 import importlib
 import sys
+import weakref
 from collections import defaultdict
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
@@ -15,6 +17,7 @@ from PIL import Image
 
 from palo.errors import ConfigError, DataError
 from palo.evaluate.generation import AnswerSettings, generate_texts
+from palo.evaluate.lmms_manifest import model_manifest
 
 MODULE = "palo.evaluate.lmms_model"
 
@@ -28,6 +31,9 @@ def adapter(monkeypatch):
 
         def __init__(self):
             self.task_dict = {}
+
+        def clean(self):
+            self.cleaned = True
 
         @abc.abstractmethod
         def loglikelihood(self, requests): ...
@@ -99,6 +105,31 @@ def test_words_without_an_image_are_answered_and_stop_texts_end_answers(model, t
     assert answer == whole.partition(stop)[0].strip()
 
 
+def test_the_end_that_lmms_eval_adds_to_tasks_cuts_no_paragraphs(
+    adapter, model, asked, monkeypatch
+):
+    monkeypatch.setattr(adapter, "generate_texts", lambda *_: ["One.\n\nTwo.\nQ: Three?"])
+    question = asked[0].question
+    assert model.generate_until([asking(0, question, [], until=["\n\n"])]) == [
+        "One.\n\nTwo.\nQ: Three?"
+    ]
+    assert model.generate_until([asking(0, question, [], until=["\n\n", "Q:"])]) == ["One.\n\nTwo."]
+
+
+def test_its_memory_is_free_once_lmms_eval_has_the_answers(model):
+    weights = weakref.ref(model._trained.model)
+    model.clean()
+    gc.collect()
+    assert weights() is None
+    assert model.cleaned
+
+
+def test_several_processes_are_refused_before_a_model_is_loaded(adapter, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="one process"):
+        adapter.Palo(pretrained="nowhere")
+
+
 def test_what_it_can_not_do_is_told(model, asked):
     image = Image.open(asked[0].image)
     with pytest.raises(DataError, match="something else than one image"):
@@ -114,12 +145,12 @@ def test_what_it_can_not_do_is_told(model, asked):
 
 
 def test_the_registry_finds_it_by_the_package_s_entry_point(adapter, request):
-    manifest = adapter.model_manifest()
+    manifest = model_manifest()
     assert manifest.model_id == "palo"
     module, _, name = manifest.simple_class_path.rpartition(".")
     assert getattr(importlib.import_module(module), name) is adapter.Palo
     project = (request.config.rootpath / "pyproject.toml").read_text("utf-8")
-    assert f'palo = "{MODULE}:model_manifest"' in project
+    assert f'palo = "{model_manifest.__module__}:model_manifest"' in project
 
 
 def test_lmms_eval_itself_takes_it():
@@ -128,4 +159,4 @@ def test_lmms_eval_itself_takes_it():
     from lmms_eval.api.model import lmms
 
     assert issubclass(module.Palo, lmms)
-    assert module.model_manifest().model_id == "palo"
+    assert model_manifest().model_id == "palo"

@@ -80,7 +80,7 @@ def read_answer_file(path: Path, items: Sequence[BenchItem]) -> ForeignAnswers:
     read = read_foreign_rows(path)
     rows = _in_llava_form(read.rows)
     _require_one_model(path, rows)
-    by_id = {item.question_id: item for item in items}
+    by_id = _by_id(items)
     answers: dict[str, ModelAnswer] = {}
     defects: Counter[str] = Counter(read.defects)
     for row in rows:
@@ -101,6 +101,20 @@ def read_answer_file(path: Path, items: Sequence[BenchItem]) -> ForeignAnswers:
             fix="Name the bench and the language that it was written for.",
         )
     return ForeignAnswers(answers=answers, defects=dict(defects))
+
+
+def _by_id(items: Sequence[BenchItem]) -> dict[str, BenchItem]:
+    """Returns questions by id, and by what follows their category if only one has it.
+
+    POPE numbers the questions of each of its files from 1: we put the file's kind before it.
+    """
+    found = {item.question_id: item for item in items}
+    short = [item.question_id.removeprefix(f"{item.category}-") for item in items]
+    counts = Counter(short)
+    for name, item in zip(short, items, strict=True):
+        if counts[name] == 1:
+            found.setdefault(name, item)
+    return found
 
 
 def _fault(row: Row, item: BenchItem | None) -> str:
@@ -154,7 +168,8 @@ def _is_lmms(row: Row) -> bool:
 def _from_lmms(row: Row, names: Sequence[str]) -> Row:
     """Returns a line of lmms-eval's log in LLaVA's form.
 
-    The question's id is that of its document where the log has it, else its number.
+    The question's id is that of its document where the log has it, else that of a score: the logs
+    of version 0.7 hold no documents, but many tasks repeat the id there. Else it is its number.
 
     Raises:
         DataError: If it has no answer, or several.
@@ -165,8 +180,9 @@ def _from_lmms(row: Row, names: Sequence[str]) -> Row:
         answer = answer[0]
     if not isinstance(answer, str):
         raise row.wrong("has not one answer", str(answer)[:60])
-    document = row.values.get("doc")
-    known = document.get("question_id") if isinstance(document, dict) else None
-    values = {"question_id": row.values["doc_id"] if known is None else known, "text": answer}
+    holders = (row.values.get("doc"), *row.values.values())
+    ids = (one.get("question_id") for one in holders if isinstance(one, Mapping))
+    known = next((one for one in ids if one is not None), row.values["doc_id"])
+    values = {"question_id": known, "text": answer}
     prompt = row.values.get("input")
     return Row(row.path, row.number, values | ({"prompt": prompt} if prompt else {}))

@@ -1,5 +1,6 @@
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,28 @@ def test_logs_of_lmms_eval_are_read_by_the_question_of_their_document(bench, tmp
     several = rows[1] | {"resps": [["a", "b"]]}
     with pytest.raises(DataError, match=r"line 1 .* has not one answer"):
         read_answer_file(lines(tmp_path / "log.jsonl", several), urdu(bench))
+
+
+def test_a_log_without_documents_has_ids_in_its_scores(bench, tmp_path):
+    rows = [
+        {"doc_id": n, "filtered_resps": said, "accuracy": {"question_id": n + 1, "score": 1.0}}
+        for n, said in enumerate(("گھر", "یہاں"))
+    ]
+    found = read_answer_file(lines(tmp_path / "log.jsonl", *rows), urdu(bench))
+    assert {key: one.text for key, one in found.answers.items()} == {"ur/1": "گھر", "ur/2": "یہاں"}
+
+
+def test_ids_of_one_of_popes_files_are_found_and_those_of_several_are_not_guessed(bench, tmp_path):
+    items = [
+        replace(item, question_id=f"random-{item.question_id}", category="random")
+        for item in urdu(bench)
+    ]
+    rows = [{"doc_id": 0, "filtered_resps": "ہاں", "pope_accuracy": {"question_id": "1"}}]
+    path = lines(tmp_path / "log.jsonl", *rows)
+    assert list(read_answer_file(path, items).answers) == ["ur/random-1"]
+    others = [replace(item, question_id="popular-1", category="popular") for item in items[:1]]
+    with pytest.raises(DataError, match="no answer to this bench"):
+        read_answer_file(path, items + others)
 
 
 def test_a_log_with_a_row_for_each_filter_holds_each_answer_once(bench, tmp_path):
