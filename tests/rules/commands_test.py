@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.rules.pages import code_blocks, documents, inline_code, text_of
 
 _EXTERNAL = {
-    "apt-get", "aws", "cd", "chmod", "curl", "export", "pip", "pre-commit", "source",
+    "apt-get", "aws", "cd", "chmod", "curl", "export", "lmms-eval", "pip", "pre-commit", "source",
 }  # fmt: skip
 _PLACEHOLDER = re.compile(r"\.\.\.|…")
 _PARSES = re.compile(r"\b(override|recipe_job|parse_args)\(")
@@ -23,7 +23,7 @@ _FLAG = re.compile(r"--[a-z][\w.-]*[\w]")
 _THEIRS = {
     "--dist", "--hash", "--model_args", "--no-deps", "--numprocesses", "--runtime-env-json",
     "--working-dir", "--no-build-isolation", "--require-hashes", "--upgrade-package", "--strict",
-    "--generate", "--group-name", "--help", "--dry-run", "--model", "--strategy",
+    "--generate", "--group-name", "--help", "--dry-run", "--log_samples", "--model", "--strategy",
 }  # fmt: skip
 
 
