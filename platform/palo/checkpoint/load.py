@@ -20,6 +20,8 @@ from palo.text.templates import TEMPLATES, Template
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
 if TYPE_CHECKING:
+    from peft import PeftModel
+
     from palo.model import PaloForConditionalGeneration
 
 
@@ -104,10 +106,28 @@ def merge_adapter(
         MismatchError: If it is more than plain LoRA.
         StorageError: If it can't be read, or is not in safetensors.
     """
+    wrapped = attach_adapter(model, folder)
+    with without_peft_warning():
+        merged: PaloForConditionalGeneration = wrapped.merge_and_unload()
+    return merged
+
+
+def attach_adapter(model: "PaloForConditionalGeneration", folder: Path) -> "PeftModel":
+    """Puts a PEFT adapter beside a model's own weights.
+
+    Args:
+        model: The model; it is changed in place.
+        folder: Folder of the adapter.
+
+    Returns:
+        PEFT's wrapper around the model.
+
+    Raises:
+        MismatchError: If it is more than plain LoRA.
+        StorageError: If it can't be read, or is not in safetensors.
+    """
     from peft import PeftModel
 
     require_adapter(folder)
     with without_peft_warning():
-        wrapped = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
-        merged: PaloForConditionalGeneration = wrapped.merge_and_unload()
-    return merged
+        return PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)

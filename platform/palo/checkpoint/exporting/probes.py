@@ -12,9 +12,7 @@ from torch import Tensor
 
 from palo import languages
 from palo.checkpoint.finished import StageResult
-from palo.checkpoint.load import unmerged_model
-from palo.model.folder_guard import require_adapter
-from palo.model.library_noise import without_peft_warning
+from palo.checkpoint.load import attach_adapter, unmerged_model
 from palo.text.encoding import encode_prompt, expand_sentinels, stop_ids
 from palo.text.messages import Conversation, Turn
 from palo.text.templates import TEMPLATES, Template
@@ -128,12 +126,7 @@ def trained_model(stage: StageResult, dtype: torch.dtype) -> "PaloForConditional
     """
     model = unmerged_model(stage, dtype)
     if stage.has_adapter:
-        from peft import PeftModel
-
-        folder = stage.folder / "adapter"
-        require_adapter(folder)
-        with without_peft_warning():
-            PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+        attach_adapter(model, stage.folder / "adapter")
     model.eval()
     return model
 
@@ -179,11 +172,9 @@ def answer(model: Any, ids: list[int], images: dict[str, Tensor], stop: list[int
         images: Arguments for its images.
         stop: Ids that end an answer.
     """
-    rows = torch.tensor([ids])
-    inputs = {"input_ids": rows, "attention_mask": torch.ones_like(rows), **images}
     logits = last_logits(model, ids, images)
     options = {"max_new_tokens": NUM_TOKENS, "do_sample": False, "eos_token_id": stop}
-    made = model.generate(**inputs, **options, pad_token_id=0)
+    made = model.generate(**_inputs(ids, images), **options, pad_token_id=0)
     return ProbeAnswer(logits, made[0, len(ids) :].tolist())
 
 
@@ -195,10 +186,14 @@ def last_logits(model: Any, ids: list[int], images: dict[str, Tensor]) -> Tensor
         ids: The prompt.
         images: Arguments for its images.
     """
-    rows = torch.tensor([ids])
-    inputs = {"input_ids": rows, "attention_mask": torch.ones_like(rows), **images}
+    inputs = _inputs(ids, images)
     logits: Tensor = model(**inputs, logits_to_keep=min(_KEPT, len(ids))).logits[0].float()
     return logits
+
+
+def _inputs(ids: list[int], images: dict[str, Tensor]) -> dict[str, Tensor]:
+    rows = torch.tensor([ids])
+    return {"input_ids": rows, "attention_mask": torch.ones_like(rows), **images}
 
 
 def stop_ids_of(stage: StageResult) -> tuple[int, ...]:

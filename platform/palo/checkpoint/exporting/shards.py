@@ -3,10 +3,8 @@
 Shards and their index are named as Hugging Face's libraries look for them.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
@@ -15,10 +13,10 @@ import torch
 from torch import Tensor
 
 from palo import storage
+from palo.checkpoint.safetensors_layout import HeaderEntry, header_bytes, shard_index
 from palo.errors import MismatchError, StorageError
 
 MAX_SHARD_BYTES = 5_000_000_000
-_ALIGNMENT = 8
 _NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
@@ -80,7 +78,7 @@ def write_shards(
         _write_file(folder / name, shard, dtype, wrote)
     if len(shards) > 1:
         places = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}
-        index = {"metadata": {"total_size": num_bytes(sources, dtype)}, "weight_map": places}
+        index = shard_index(places, num_bytes(sources, dtype))
         storage.write_json(folder / "model.safetensors.index.json", index)
     return [folder / name for name in names]
 
@@ -107,18 +105,12 @@ def _write_file(
     dtype: torch.dtype,
     wrote: Callable[[int], None],
 ) -> None:
-    ends = list(accumulate(_size(source, dtype) for source in sources.values()))
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    for (name, source), start, end in zip(sources.items(), [0, *ends], ends, strict=False):
-        header[name] = {
-            "dtype": _NAMES[dtype],
-            "shape": list(source.shape),
-            "data_offsets": [start, end],
-        }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
+    entries = [
+        HeaderEntry(name, _NAMES[dtype], source.shape, _size(source, dtype))
+        for name, source in sources.items()
+    ]
     with storage.replacing(path) as partial, partial.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(header_bytes(entries))
         for name, source in sources.items():
             _write_tensor(file, name, source, dtype)
             wrote(_size(source, dtype))

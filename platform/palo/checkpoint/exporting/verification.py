@@ -30,9 +30,8 @@ TOLERANCES = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.2, "q8_0": 0.4}
 
 Another order of additions makes the first difference, rounding every weight the others. Worst of
 the nano models and of small random ones: 7e-6, 0.002, 0.056; q8_0 makes four times as much as
-bfloat16. An adapter that is merged with half of
-its strength makes 0.3 and more, one with nine tenths of it 0.1: so merging is compared on its own,
-before anything is rounded.
+bfloat16. An adapter that is merged with half of its strength makes 0.3 and more, one with nine
+tenths of it 0.1: so merging is compared on its own, before anything is rounded.
 """
 
 
@@ -116,11 +115,8 @@ def compare(
         differences.append(_difference(got.logits, wanted.logits) / scale)
         equal.append(got.tokens == wanted.tokens)
         said(1)
-    every = torch.cat(differences)
-    rms, tolerance = _rms(every), max(TOLERANCES[dtype], TOLERANCES[compute_dtype])
-    if not rms <= tolerance:  # nor is NaN
-        worst = max(zip(differences, probes, strict=True), key=lambda pair: pair[0].max().item())
-        raise _unlike("the export", rms, tolerance, worst[1].language)
+    tolerance = max(TOLERANCES[dtype], TOLERANCES[compute_dtype])
+    rms = _tolerated("the export", probes, differences, tolerance)
     by_language: dict[str, list[bool]] = {}
     for probe, same in zip(probes, equal, strict=True):
         by_language.setdefault(probe.language, []).append(same)
@@ -128,7 +124,7 @@ def compare(
         compute_dtype=compute_dtype,
         tolerance=tolerance,
         rms_difference=rms,
-        max_difference=every.max().item(),
+        max_difference=torch.cat(differences).max().item(),
         num_prompts=len(probes),
         num_with_image=sum(probe.pixels is not None for probe in probes),
         num_equal_answers=sum(equal),
@@ -171,12 +167,8 @@ def merge_difference(
     for probe, wanted in zip(probes, reference, strict=True):
         logits = last_logits(model, probe.ids, pixels_of(probe, model))
         differences.append(_difference(logits, wanted.logits) / scale)
-    rms = _rms(torch.cat(differences))
     tolerance = TOLERANCES[str(model.dtype).removeprefix("torch.")]
-    if not rms <= tolerance:
-        worst = max(zip(differences, probes, strict=True), key=lambda pair: pair[0].max().item())
-        raise _unlike("the model with its adapter merged", rms, tolerance, worst[1].language)
-    return rms
+    return _tolerated("the model with its adapter merged", probes, differences, tolerance)
 
 
 def _scale(reference: Sequence[ProbeAnswer]) -> float:
@@ -188,14 +180,21 @@ def _difference(got: Tensor, wanted: Tensor) -> Tensor:
     return (got[:, : wanted.shape[-1]] - wanted).abs().flatten()
 
 
-def _rms(differences: Tensor) -> float:
-    return differences.square().mean().sqrt().item()
+def _tolerated(
+    what: str, probes: Sequence[Probe], differences: Sequence[Tensor], tolerance: float
+) -> float:
+    """Returns the root mean square of the differences.
 
-
-def _unlike(what: str, rms: float, tolerance: float, language: str) -> MismatchError:
-    return MismatchError(
+    Raises:
+        MismatchError: If it is larger than the tolerance.
+    """
+    rms = torch.cat(list(differences)).square().mean().sqrt().item()
+    if rms <= tolerance:  # NaN is not
+        return rms
+    worst = max(zip(differences, probes, strict=True), key=lambda pair: pair[0].max().item())
+    raise MismatchError(
         f"{what} doesn't answer as the model did",
         seen=f"logits are off by {rms:.3g} standard deviations ({tolerance:g} allowed), most in "
-        f"{language}",
+        f"{worst[1].language}",
         fix="Try --dtype float32; if that fails too, report it.",
     )

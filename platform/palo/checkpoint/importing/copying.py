@@ -6,7 +6,6 @@ hashed again.
 """
 
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,16 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from palo import storage
 from palo.checkpoint.importing.places import TensorPlace, strided
+from palo.checkpoint.safetensors_layout import HeaderEntry, header_bytes
 from palo.errors import StorageError
 from palo.storage import S3Path
 
 _CHUNK_BYTES = 2 << 20
 _AHEAD_BYTES = 32 << 20
-_ALIGNMENT = 8
 _WRITERS = 4
 
 
@@ -137,18 +136,9 @@ def _chunks_of(places: Sequence[TensorPlace]) -> Iterator[memoryview]:
 
 
 def _header(tensors: Sequence[tuple[str, TensorPlace]]) -> bytes:
-    values: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name, place in tensors:
-        begin, end = end, end + place.size_bytes
-        values[name] = {
-            "dtype": place.dtype,
-            "shape": list(place.shape),
-            "data_offsets": [begin, end],
-        }
-    text = json.dumps(values, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text
+    return header_bytes(
+        HeaderEntry(name, place.dtype, place.shape, place.size_bytes) for name, place in tensors
+    )
 
 
 def _write_all(handle: int, data: memoryview) -> None:

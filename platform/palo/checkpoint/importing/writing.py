@@ -15,6 +15,7 @@ from palo.checkpoint.importing.layouts import LANGUAGE_MODEL, KeyMap
 from palo.checkpoint.importing.places import TensorPlace
 from palo.checkpoint.importing.plan import ModelPlan
 from palo.checkpoint.parts import ModelParts, fingerprint_of
+from palo.checkpoint.safetensors_layout import shard_index
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TEMPLATE = "vicuna_v1"
@@ -150,10 +151,8 @@ def _write_weights(files: Iterable[NewFile], on_bytes: Callable[[int], None]) ->
 
 def _index(shards: Iterable[NewFile]) -> dict[str, Any]:
     every = list(shards)
-    return {
-        "metadata": {"total_size": sum(new.size_bytes for new in every)},
-        "weight_map": {name: new.path.name for new in every for name in sorted(new.tensors)},
-    }
+    places = {name: new.path.name for new in every for name in sorted(new.tensors)}
+    return shard_index(places, sum(new.size_bytes for new in every))
 
 
 def _fingerprint(folder: Path, copied: Copied) -> str:
