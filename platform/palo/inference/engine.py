@@ -67,8 +67,8 @@ class EngineSettings:
         static_decode: Rounds decode steps up to a few static shapes, recorded as CUDA graphs where
             the model is on a GPU.
         gpu_memory_share: With vLLM, the share of a GPU's memory that it may take.
-        repack_weights: On a CPU, keeps a second copy of the language model's float32 weights, in a
-            layout that makes decode steps up to a quarter faster.
+        cpu_kernels: On a CPU, computes a float32 language model by the engine's own kernels, which
+            keep a second copy of its weights and need a C++ compiler at the first start.
     """
 
     num_slots: int = 8
@@ -79,7 +79,7 @@ class EngineSettings:
     max_waiting: int = 64
     static_decode: bool = False
     gpu_memory_share: float = 0.85
-    repack_weights: bool = True
+    cpu_kernels: bool = True
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""

@@ -8,7 +8,10 @@ from torch import Tensor
 
 from palo.errors import MismatchError
 from palo.inference.adapters import Adapter
-from palo.inference.layers import Attention, LinearName, block_from_layer, linear_from, norm_from
+from palo.inference.attention import Attention, PositionTables, Segment, SegmentAttention
+from palo.inference.cpu_kernels import KernelAttentions, KernelLibrary, kernel_library, kernel_stack
+from palo.inference.kv_cache import KVCache
+from palo.inference.layers import LayerStack, LinearName, layer_stack
 
 if TYPE_CHECKING:
     from palo.model import PaloForConditionalGeneration
@@ -22,9 +25,12 @@ class LanguageModelRunner:
 
     Args:
         model: The model; its weights are shared.
-        max_context: Most tokens of a sequence.
+        cache: The KV cache, with a place for each token of the longest sequence.
         num_ids: Ids that may be sampled, the first ones of the vocabulary (V).
-        repack: Whether to keep a second copy of the weights, for few rows on a CPU.
+        cpu_kernels: Whether to use the engine's own kernels, where they fit the model.
+
+    Attributes:
+        tables: The position embedding's tables.
 
     Raises:
         MismatchError: If the position embedding depends on a sequence's length.
@@ -33,55 +39,47 @@ class LanguageModelRunner:
     def __init__(
         self,
         model: "PaloForConditionalGeneration",
-        max_context: int,
+        cache: KVCache,
         num_ids: int,
         *,
-        repack: bool,
+        cpu_kernels: bool,
     ) -> None:
-        language = model.language_model
-        config = language.config
-        self._heads = (config.num_attention_heads, config.num_key_value_heads, config.head_dim)
-        self._blocks = [block_from_layer(layer, repack=repack) for layer in language.model.layers]
-        self._norm = norm_from(language.model.norm)
-        head = language.lm_head
-        bias = None if head.bias is None else head.bias[:num_ids]
-        self._head = linear_from(head.weight[:num_ids], bias, repack=repack)
-        kind = config.rope_parameters.get("rope_type", "default")
-        if kind in ("dynamic", "longrope"):
-            raise MismatchError(
-                "the engine caches computed tokens, whose positions must not change",
-                seen=f"rope_type {kind}",
-                fix="Use a model with a fixed position embedding.",
-            )
-        with torch.no_grad():
-            places = torch.arange(max_context, device=model.device)[None]
-            like = torch.empty(0, dtype=model.dtype, device=model.device)
-            cos, sin = language.model.rotary_emb(like, places)
-        half = config.head_dim // 2
-        # The sign of the rotation is in the table, so that rotating a row takes two products.
-        self._cos = cos[0, :, None]
-        self._sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)[:, None]
+        self._cache = cache
+        self.tables = _position_tables(model, cache.kv.shape[4])
+        library = _library_for(model) if cpu_kernels else None
+        self._kernel_attentions: KernelAttentions | None = None
+        if library is None:
+            self._stack: LayerStack = layer_stack(model.language_model, num_ids)
+        else:
+            self._stack = kernel_stack(library, model.language_model, num_ids)
+            heads = model.language_model.config.num_attention_heads
+            self._kernel_attentions = KernelAttentions(library, cache, self.tables, heads)
 
-    def hidden(
-        self, rows: Tensor, attention: Attention, positions: Tensor, adapted: Sequence[AdaptedRows]
-    ) -> Tensor:
+    def attention(self, segments: Sequence[Segment]) -> Attention:
+        """Returns the attention of a step.
+
+        Args:
+            segments: Segments of the step, in the order of its rows.
+        """
+        if self._kernel_attentions is not None:
+            return self._kernel_attentions.for_segments(segments)
+        return SegmentAttention(self._cache, self.tables, segments)
+
+    def hidden(self, rows: Tensor, attention: Attention, adapted: Sequence[AdaptedRows]) -> Tensor:
         """Runs all blocks.
 
         Args:
             rows: (R, H) embeddings.
             attention: Attention of the step.
-            positions: (R,) int64 position of each row within its sequence.
             adapted: Rows that have an adapter.
 
         Returns:
             (R, H) floats, before the last normalization.
         """
-        cos, sin = self._cos[positions], self._sin[positions]
-        num_heads, num_keys, width = self._heads
-        for number, block in enumerate(self._blocks):
+        for number, block in enumerate(self._stack.blocks):
 
             def project(name: LinearName, inputs: Tensor, number: int = number) -> Tensor:
-                out = self._blocks[number].linears[name](inputs)
+                out = self._stack.blocks[number].linears[name](inputs)
                 for adapter, start, stop in adapted:
                     pair = adapter.layers[number].get(name)
                     if pair is not None:
@@ -89,17 +87,9 @@ class LanguageModelRunner:
                 return out
 
             mixed = project("qkv", block.before_attention(rows))
-            mixed = mixed.view(-1, num_heads + 2 * num_keys, width)
-            rotated = _rotated(mixed[:, : num_heads + num_keys], cos, sin)
-            seen = attention(
-                number,
-                rotated[:, :num_heads],
-                rotated[:, num_heads:],
-                mixed[:, num_heads + num_keys :],
-            )
-            rows = rows + project("out", seen)
-            gate, up = project("gate_up", block.before_mlp(rows)).chunk(2, dim=-1)
-            rows = rows + project("down", block.activation(gate) * up)
+            rows = rows + project("out", attention(number, mixed))
+            gate_up = project("gate_up", block.before_mlp(rows))
+            rows = rows + project("down", block.gated(gate_up))
         return rows
 
     def logits(self, rows: Tensor) -> Tensor:
@@ -108,13 +98,32 @@ class LanguageModelRunner:
         Args:
             rows: (R, H) floats, as `hidden` returns them.
         """
-        return self._head(self._norm(rows))
+        return self._stack.head(self._stack.norm(rows))
 
 
-def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotates (R, heads, W) by the positions whose tables are given.
+def _position_tables(model: "PaloForConditionalGeneration", places: int) -> PositionTables:
+    language = model.language_model
+    kind = language.config.rope_parameters.get("rope_type", "default")
+    if kind in ("dynamic", "longrope"):
+        raise MismatchError(
+            "the engine caches computed tokens, whose positions must not change",
+            seen=f"rope_type {kind}",
+            fix="Use a model with a fixed position embedding.",
+        )
+    with torch.no_grad():
+        positions = torch.arange(places, device=model.device)[None]
+        like = torch.empty(0, dtype=model.dtype, device=model.device)
+        cos, sin = language.model.rotary_emb(like, positions)
+    half = language.config.head_dim // 2
+    sines = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
+    return PositionTables(cos[0].contiguous(), sines)
 
-    Source: RoFormer (arXiv 2104.09864), in the half-split form of LLaMA.
-    """
-    first, second = heads.chunk(2, dim=-1)
-    return heads * cos + torch.cat([second, first], dim=-1) * sin
+
+def _library_for(model: "PaloForConditionalGeneration") -> KernelLibrary | None:
+    """Returns the kernels if they compute this model: float32 on a CPU."""
+    config = model.language_model.config
+    if model.device.type != "cpu" or model.dtype != torch.float32:
+        return None
+    library = kernel_library()
+    shared = config.num_attention_heads // config.num_key_value_heads
+    return library if library is not None and shared <= library.most_shared_heads else None

@@ -1,4 +1,4 @@
-"""The language model's layers as the engine runs them: joined weights, and attention to slots.
+"""The language model's layers as the engine runs them, by PyTorch's operations.
 
 Linear layers that read the same input are one multiplication.
 """
@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from palo.inference.kv_cache import KVCache
 
 LinearName = Literal["qkv", "out", "gate_up", "down"]
 """The four multiplications of a block."""
@@ -28,9 +26,8 @@ LINEARS: Mapping[LinearName, tuple[str, ...]] = MappingProxyType(
 )
 """The model's own linear layers that each multiplication joins."""
 
-
-# Up to so many rows oneDNN's weight layout is faster: by a quarter at 8 rows of SmolLM2-135M.
-_FEW_ROWS = 64
+RowOperation = Callable[[Tensor], Tensor]
+"""Maps rows (R, inputs) to rows (R, outputs)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +37,10 @@ class Linear:
     Attributes:
         weight: (outputs, inputs) floats.
         bias: (outputs,) floats, or None.
-        repacked: The same weights in a layout that is faster for few rows, or None.
     """
 
     weight: Tensor
     bias: Tensor | None
-    repacked: Tensor | None = None
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Returns (R, outputs) floats.
@@ -53,10 +48,6 @@ class Linear:
         Args:
             rows: (R, inputs) floats.
         """
-        if self.repacked is not None and len(rows) <= _FEW_ROWS:
-            multiply: Any = torch.ops.mkldnn._linear_pointwise
-            out: Tensor = multiply(rows, self.repacked, self.bias, "none", [], "")
-            return out
         return functional.linear(rows, self.weight, self.bias)
 
 
@@ -73,34 +64,83 @@ class Norm:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GatedActivation:
+    """The activation of the gates times the values beside them."""
+
+    activation: RowOperation
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Returns (R, N) floats.
+
+        Args:
+            rows: (R, 2 N) floats: gates, then values.
+        """
+        gate, up = rows.chunk(2, dim=-1)
+        return self.activation(gate) * up
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """One layer of the language model."""
+    """One layer of the language model; each operation maps (R, inputs) to (R, outputs)."""
 
-    before_attention: Norm
-    before_mlp: Norm
-    linears: Mapping[LinearName, Linear]
-    activation: Callable[[Tensor], Tensor]
+    before_attention: RowOperation
+    before_mlp: RowOperation
+    linears: Mapping[LinearName, RowOperation]
+    gated: RowOperation
 
 
-def block_from_layer(layer: Any, *, repack: bool) -> Block:  # noqa: ANN401 - an untyped LlamaDecoderLayer
-    """Converts a layer to a block; afterwards the layer shares the block's weights.
+def linears_of(layer: Any) -> dict[LinearName, Linear]:  # noqa: ANN401 - an untyped LlamaDecoderLayer
+    """Joins the linear layers of a layer, which afterwards shares the joined weights.
 
     Args:
         layer: A LlamaDecoderLayer.
-        repack: Whether to keep a second copy of the weights, for few rows on a CPU.
     """
-    return Block(
-        norm_from(layer.input_layernorm),
-        norm_from(layer.post_attention_layernorm),
-        {
-            place: _joined([layer.get_submodule(name) for name in names], repack=repack)
-            for place, names in LINEARS.items()
-        },
-        layer.mlp.act_fn,
-    )
+    return {
+        place: _joined([layer.get_submodule(name) for name in names])
+        for place, names in LINEARS.items()
+    }
 
 
-def norm_from(norm: Any) -> Norm:  # noqa: ANN401 - a LlamaRMSNorm
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerStack:
+    """All layers of the language model, and what turns their rows (R, H) to logits (R, V)."""
+
+    blocks: Sequence[Block]
+    norm: RowOperation
+    head: RowOperation
+
+
+def layer_stack(language_model: Any, num_ids: int) -> LayerStack:  # noqa: ANN401 - a LlamaForCausalLM
+    """Converts a language model, whose layers afterwards share the joined weights.
+
+    Args:
+        language_model: A LlamaForCausalLM.
+        num_ids: Ids that get a logit, the first ones of the vocabulary (V).
+    """
+    blocks = [
+        Block(
+            norm_of(layer.input_layernorm),
+            norm_of(layer.post_attention_layernorm),
+            linears_of(layer),
+            GatedActivation(layer.mlp.act_fn),
+        )
+        for layer in language_model.model.layers
+    ]
+    return LayerStack(blocks, norm_of(language_model.model.norm), head_of(language_model, num_ids))
+
+
+def head_of(language_model: Any, num_ids: int) -> Linear:  # noqa: ANN401 - a LlamaForCausalLM
+    """Returns the layer that computes logits.
+
+    Args:
+        language_model: A LlamaForCausalLM.
+        num_ids: Ids that get a logit, the first ones of the vocabulary (V).
+    """
+    head = language_model.lm_head
+    return Linear(head.weight[:num_ids], None if head.bias is None else head.bias[:num_ids])
+
+
+def norm_of(norm: Any) -> Norm:  # noqa: ANN401 - a LlamaRMSNorm
     """Converts a normalization layer.
 
     Args:
@@ -109,32 +149,13 @@ def norm_from(norm: Any) -> Norm:  # noqa: ANN401 - a LlamaRMSNorm
     return Norm(norm.weight, norm.variance_epsilon)
 
 
-def linear_from(weight: Tensor, bias: Tensor | None, *, repack: bool) -> Linear:
-    """Builds a linear layer.
-
-    Args:
-        weight: (outputs, inputs) floats.
-        bias: (outputs,) floats, or None.
-        repack: Whether to keep a repacked copy, which is possible for float32 on a CPU only.
-    """
-    possible = (
-        weight.device.type == "cpu"
-        and weight.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()
-    )
-    if not (repack and possible):
-        return Linear(weight, bias)
-    with torch.no_grad():
-        reorder: Any = torch.ops.mkldnn._reorder_linear_weight
-        return Linear(weight, bias, reorder(weight.detach(), _FEW_ROWS))
-
-
-def _joined(linears: Sequence[nn.Linear], *, repack: bool) -> Linear:
+def _joined(linears: Sequence[nn.Linear]) -> Linear:
     if len(linears) == 1:
-        return linear_from(linears[0].weight, linears[0].bias, repack=repack)
-    weight = _shared([linear.weight for linear in linears])
+        return Linear(linears[0].weight, linears[0].bias)
     biases = [linear.bias for linear in linears if linear.bias is not None]
-    return linear_from(weight, _shared(biases) if biases else None, repack=repack)
+    return Linear(
+        _shared([linear.weight for linear in linears]), _shared(biases) if biases else None
+    )
 
 
 def _shared(parameters: Iterable[Tensor]) -> Tensor:
@@ -154,136 +175,3 @@ def _follows(one: Tensor, next_one: Tensor) -> bool:
     same = one.untyped_storage().data_ptr() == next_one.untyped_storage().data_ptr()
     end = one.storage_offset() + one.numel()
     return same and one.is_contiguous() and end == next_one.storage_offset()
-
-
-class Attention(Protocol):
-    """Writes the keys and values of a step's rows to the KV cache, and attends to the cache."""
-
-    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attends in one layer.
-
-        Args:
-            layer: Index of the layer.
-            query: (R, K * G, W) floats.
-            key: (R, K, W) floats.
-            value: (R, K, W) floats.
-
-        Returns:
-            (R, K * G * W) floats.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Consecutive rows of a step that belong to one slot.
-
-    Attributes:
-        slot: The slot.
-        start: Tokens that the slot holds before them.
-        length: Number of rows.
-    """
-
-    slot: int
-    start: int
-    length: int
-
-
-class SegmentAttention:
-    """Attention of each segment to exactly the tokens of its slot, without padding.
-
-    Args:
-        cache: The KV cache.
-        segments: Segments of the step, in the order of its rows.
-    """
-
-    def __init__(self, cache: KVCache, segments: Sequence[Segment]) -> None:
-        self._cache = cache
-        device = cache.kv.device
-        lengths = [segment.length for segment in segments]
-        self.positions = torch.cat(
-            [torch.arange(s.start, s.start + s.length) for s in segments]
-        ).to(device)
-        slots = torch.tensor([segment.slot for segment in segments])
-        self._slots = slots.repeat_interleave(torch.tensor(lengths)).to(device)
-        self._parts: list[tuple[int, int, int, int, Tensor | None]] = []
-        row = 0
-        for segment in segments:
-            end = segment.start + segment.length
-            # The beginning of a prompt needs no mask: is_causal is faster.
-            needs_mask = segment.length > 1 and segment.start > 0
-            mask = _causal(segment, cache.kv) if needs_mask else None
-            self._parts.append((segment.slot, row, row + segment.length, end, mask))
-            row += segment.length
-
-    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """See Attention."""
-        cache = self._cache
-        keys, values = cache.layers[layer]
-        keys[self._slots, :, self.positions] = key
-        values[self._slots, :, self.positions] = value
-        num_rows, num_heads, width = query.shape
-        num_keys = key.shape[1]
-        out = torch.empty_like(query)
-        rows = cache.rows[layer]
-        attend = functional.scaled_dot_product_attention
-        for slot, start, stop, end, mask in self._parts:
-            held_keys, held_values = rows[slot]
-            if stop - start == 1:
-                # Query heads that share a key become the rows of one small attention.
-                shape = (1, num_keys, num_heads // num_keys, width)
-                part = attend(
-                    query[start].view(shape), held_keys[:, :, :end], held_values[:, :, :end]
-                )
-                out[start] = part.view(num_heads, width)
-            else:
-                part = attend(
-                    query[None, start:stop].transpose(1, 2),
-                    held_keys[:, :, :end],
-                    held_values[:, :, :end],
-                    mask,
-                    is_causal=mask is None,
-                    enable_gqa=num_keys != num_heads,
-                )
-                out[start:stop] = part[0].transpose(0, 1)
-        return out.view(num_rows, num_heads * width)
-
-
-class PaddedAttention:
-    """Attention of one row for each of the first slots, all padded to one length.
-
-    All shapes follow from `num_rows` and `length` alone, so that a CUDA graph can be recorded.
-
-    Args:
-        cache: The KV cache; all of it must hold finite numbers.
-        num_rows: How many slots.
-        length: Tokens that each row attends to, masked beyond its own position.
-        positions: (R,) int64 position of each row's token.
-    """
-
-    def __init__(self, cache: KVCache, num_rows: int, length: int, positions: Tensor) -> None:
-        self._layers = [
-            (keys[:num_rows, :, :length], values[:num_rows, :, :length])
-            for keys, values in cache.layers
-        ]
-        device = cache.kv.device
-        self._rows = torch.arange(num_rows, device=device)
-        self.positions = positions
-        places = torch.arange(length, device=device)
-        self._mask = (places <= positions[:, None])[:, None, None]
-
-    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """See Attention."""
-        keys, values = self._layers[layer]
-        keys[self._rows, :, self.positions] = key
-        values[self._rows, :, self.positions] = value
-        num_rows, num_heads, width = query.shape
-        grouped = query.view(num_rows, key.shape[1], -1, width)
-        part = functional.scaled_dot_product_attention(grouped, keys, values, self._mask)
-        return part.reshape(num_rows, num_heads * width)
-
-
-def _causal(segment: Segment, like: Tensor) -> Tensor:
-    """Returns the mask (length, end) of a segment: minus infinity for later positions, else 0."""
-    end = segment.start + segment.length
-    mask = torch.full((segment.length, end), -torch.inf, dtype=like.dtype, device=like.device)
-    return mask.triu_(segment.start + 1)

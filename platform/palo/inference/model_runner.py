@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from palo.inference.attention import PaddedAttention, Segment
 from palo.inference.engine import EngineSettings
 from palo.inference.kv_cache import KVCache
 from palo.inference.language_model import AdaptedRows, LanguageModelRunner
-from palo.inference.layers import PaddedAttention, Segment, SegmentAttention
 from palo.inference.planning import ScheduledTokens
 from palo.inference.sequence import SequenceState
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 _LEAST_LENGTH = 64
 _WARM_UPS = 2
-
-
-# One padded attention instead of one a sequence is worth some padding.
-_LEAST_USEFUL_SHARE = 0.75
 
 
 class StaticDecoder:
@@ -97,9 +93,9 @@ class StaticDecoder:
 
     def _compute(self, num_rows: int, length: int) -> Tensor:
         positions = self._positions[:num_rows]
-        attention = PaddedAttention(self._cache, num_rows, length, positions)
+        attention = PaddedAttention(self._cache, self._runner.tables, num_rows, length, positions)
         rows = self._embedding(self._ids[:num_rows])
-        return self._runner.logits(self._runner.hidden(rows, attention, positions, ()))
+        return self._runner.logits(self._runner.hidden(rows, attention, ()))
 
 
 def _rounded(number: int) -> int:
@@ -114,7 +110,7 @@ class ModelRunner:
         model: The model.
         cache: The KV cache.
         num_ids: Ids that may be sampled: those of the tokenizer.
-        settings: Whether decode steps are static, and weights repacked.
+        settings: Whether decode steps are static, and computed by the engine's own kernels.
     """
 
     def __init__(
@@ -128,9 +124,7 @@ class ModelRunner:
         self._is_static = settings.static_decode
         self._embedding = model.get_input_embeddings()
         self._projector = model.projector
-        self._runner = LanguageModelRunner(
-            model, cache.kv.shape[4], num_ids, repack=settings.repack_weights
-        )
+        self._runner = LanguageModelRunner(model, cache, num_ids, cpu_kernels=settings.cpu_kernels)
         self._decoder = StaticDecoder(
             self._runner, self._embedding, cache, is_static=self._is_static
         )
@@ -149,8 +143,7 @@ class ModelRunner:
         """
         decoding = [part for part in parts if part.sequence.is_decoding]
         prompts = [part for part in parts if not part.sequence.is_decoding]
-        apart = self._can_decode_apart(decoding, alone=not prompts)
-        if not apart:
+        if not self._can_decode_apart(decoding):
             return self._together(parts)
         sequences = [part.sequence for part in decoding]
         # Before the prompts, since it also writes to the next position of their slots.
@@ -161,17 +154,11 @@ class ModelRunner:
             logits = logits if more_logits is None else torch.cat([logits, more_logits])
         return sequences, logits
 
-    def _can_decode_apart(
-        self, decoding: Sequence[ScheduledTokens[SequenceState]], *, alone: bool
-    ) -> bool:
+    def _can_decode_apart(self, decoding: Sequence[ScheduledTokens[SequenceState]]) -> bool:
         if not decoding or any(part.sequence.adapter for part in decoding):
             return False
-        if self._is_static or self._cache.kv.is_cuda:
-            return True
-        # On a CPU one pass for both is cheaper, as are exact lengths if they differ much.
-        lengths = [part.sequence.num_computed for part in decoding]
-        rows = 1 + max(_slot(part.sequence) for part in decoding)
-        return alone and sum(lengths) >= _LEAST_USEFUL_SHARE * rows * max(lengths)
+        # On a CPU one pass for both is cheaper, and exact lengths are.
+        return self._is_static or self._cache.kv.is_cuda
 
     def _decode(
         self, sequences: Sequence[SequenceState], running: Sequence[SequenceState]
@@ -194,9 +181,8 @@ class ModelRunner:
         segments = [
             Segment(_slot(sequence), sequence.num_computed, length) for sequence, length in parts
         ]
-        attention = SegmentAttention(self._cache, segments)
-        rows = self._rows(parts)
-        rows = self._runner.hidden(rows, attention, attention.positions, _adapted(parts))
+        attention = self._runner.attention(segments)
+        rows = self._runner.hidden(self._rows(parts), attention, _adapted(parts))
         ready, last_rows, stop = [], [], 0
         for sequence, length in parts:
             stop += length

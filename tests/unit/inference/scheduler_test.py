@@ -117,7 +117,7 @@ def test_random_schedules(make_batcher, make_request, alone, adapters, seed):
         block_tokens=draw.choice((4, 8)),
         prefix_cache_bytes=draw.choice((0, 20_000, 2**20)),
         static_decode=draw.random() < 0.5,
-        repack_weights=draw.random() < 0.5,
+        cpu_kernels=draw.random() < 0.5,
     )
     requests = [draw.choice(kinds) for _ in range(16)]
     joins = [draw.randint(0, 25) for _ in requests]
@@ -333,12 +333,13 @@ def test_run_answers_here_and_cancels_what_is_left(make_batcher, make_request, a
 def test_two_batchers_share_one_model(tiny_model, make_request, alone):
 
     model = tiny_model()
-    first, second = Scheduler(model, Words(), SMALL), Scheduler(model, Words(), SMALL)
+    sizes = replace(SMALL, cpu_kernels=False)  # which keep weights of their own
+    first, second = Scheduler(model, Words(), sizes), Scheduler(model, Words(), sizes)
     request = make_request(3, 20)
     assert ids_of(turn(first, [request])[0]) == alone(request)[0]
     assert ids_of(turn(second, [request])[0]) == alone(request)[0]
     weights = [
-        one._model_runner._runner._blocks[1].linears["qkv"].weight for one in (first, second)
+        one._model_runner._runner._stack.blocks[1].linears["qkv"].weight for one in (first, second)
     ]
     assert weights[0].data_ptr() == weights[1].data_ptr()
     ids = torch.tensor([request.prompt_ids])
