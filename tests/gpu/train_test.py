@@ -12,11 +12,20 @@ from palo.train.worker import train_stage
 pytestmark = [pytest.mark.gpu, pytest.mark.ray]
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-3), ("bfloat16", 5e-2)])
-def test_a_worker_with_a_gpu_learns_what_a_plain_process_learns(make_job, dtype, bound):
+@pytest.mark.parametrize(
+    ("dtype", "bound", "faster"),
+    [
+        ("float32", 1e-3, {}),
+        ("float32", 1e-3, {"chunked_loss": True}),
+        ("bfloat16", 5e-2, {}),
+        ("bfloat16", 5e-2, {"attention": "palo_varlen", "chunked_loss": True}),
+    ],
+)
+def test_a_worker_with_a_gpu_learns_what_a_plain_process_learns(make_job, dtype, bound, faster):
     plain = make_job("plain", epochs=2)
     train_stage(plain, PlainEngine)
-    on_gpu = make_job("gpu", epochs=2, dtype=dtype, workers=WorkerSettings(count=1, use_gpu=True))
+    workers = WorkerSettings(count=1, use_gpu=True)
+    on_gpu = make_job("gpu", epochs=2, dtype=dtype, workers=workers, **faster)
     with ray_session():
         run_stage(on_gpu)
     expected = [metrics.loss for metrics in read_metrics(plain.metrics)]

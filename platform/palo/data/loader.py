@@ -6,7 +6,7 @@ Legend: L tokens of a row, S samples in it, K trained tokens, N images, P patche
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from types import TracebackType
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from palo.data.corpus_reader import Corpus
-from palo.data.plan import Plan
+from palo.data.plan import Pack, Plan
 from palo.data.samples import Sample
 from palo.images.store import ImageStore
 from palo.text.encoding import IMAGE_SENTINEL
@@ -53,14 +53,24 @@ class Batch:
     def to(self, device: torch.device | str) -> "Batch":
         """Returns the same batch with its tensors on a device.
 
+        Only the samples' bounds stay: attention needs them as numbers, and reading a number from a
+        GPU would wait for it.
+
         Args:
             device: The device.
         """
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name, value in moved.items():
-            if isinstance(value, torch.Tensor):
-                moved[name] = value.to(device, non_blocking=True)
-        return Batch(**moved)
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """Returns the same batch in pinned memory, which a GPU reads while the CPU goes on."""
+        return self._changed(torch.Tensor.pin_memory)
+
+    def _changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor) and name != "cu_seq_lens":
+                values[name] = change(value)
+        return Batch(**values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +104,7 @@ class PackLoader:
         world_size: Number of workers.
         start_step: First step to yield.
         prefetch: Steps to hold ready.
+        pin: Whether batches lie in pinned memory, for a GPU.
 
     Raises:
         ValueError: If the rank is not one of the workers.
@@ -108,6 +119,7 @@ class PackLoader:
         world_size: int = 1,
         start_step: int = 0,
         prefetch: int = 2,
+        pin: bool = False,
     ) -> None:
         if not 0 <= rank < world_size:
             raise ValueError(f"rank {rank} is not one of {world_size} workers")
@@ -115,6 +127,7 @@ class PackLoader:
         self._plan = plan
         self._rank = rank
         self._world_size = world_size
+        self._pin = pin
         self._collator = Collator(corpus.images, plan.config.tokens_per_image)
         self._queue: queue.Queue[StepBatch | BaseException | None] = queue.Queue(max(1, prefetch))
         self._closed = threading.Event()
@@ -133,14 +146,15 @@ class PackLoader:
         samples = list(self._plan.step(step))
         return StepBatch(
             step=step,
-            micro_batches=tuple(
-                self._collator.collate(self._corpus.read(pack.indices), dummy=pack.dummy)
-                for pack in packs
-            ),
+            micro_batches=tuple(map(self._batch, packs)),
             num_target_tokens=int(self._corpus.num_targets[samples].sum()),
             num_tokens=sum(self._plan.length(index) for index in samples),
             num_samples=len(samples),
         )
+
+    def _batch(self, pack: Pack) -> Batch:
+        batch = self._collator.collate(self._corpus.read(pack.indices), dummy=pack.dummy)
+        return batch.pinned() if self._pin else batch
 
     def _produce(self, start_step: int) -> None:
         try:

@@ -1,9 +1,10 @@
 """Attention for packed rows: every sample attends only to itself, without a mask.
 
 Transformers' own sdpa path makes a dense L x L mask for a packed row and computes all of it. The
-implementation registered here under `NAME` computes one causal attention for each sample instead.
-Where FlashAttention is installed, `flash_attention_2` takes the same arguments and needs none of
-this: choose it with `attn_implementation={"text_config": "flash_attention_2"}`.
+implementations registered here compute each sample's causal attention instead: `NAME` by one call
+of sdpa for each run of equal lengths, `VARLEN` on a GPU by one call of PyTorch's own kernel for
+variable lengths, and elsewhere as `NAME` does. Where FlashAttention is installed,
+`flash_attention_2` takes the same arguments.
 """
 
 from itertools import groupby
@@ -16,6 +17,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "palo_segments"
+VARLEN = "palo_varlen"
 
 
 def packing_arguments(
@@ -24,20 +26,22 @@ def packing_arguments(
     """Returns the keyword arguments that give a language model the bounds of the samples.
 
     Args:
-        cu_seq_lens: (S+1,) int32, 0 and the running total of the samples' lengths in tokens.
+        cu_seq_lens: (S+1,) int32, 0 and the running total of the samples' lengths in tokens; on the
+            CPU, so that no number in it waits for the device.
         implementation: Name of the language model's attention implementation.
         device: Device of the language model.
 
     Raises:
         ValueError: If the implementation can't tell packed samples apart.
     """
-    if implementation == NAME:
-        # The lengths are needed as numbers in every layer: on the CPU they cost no synchronization.
-        return {"cu_seq_lens_q": cu_seq_lens.cpu()}
-    if "flash" not in implementation:
+    cu_seq_lens = cu_seq_lens.cpu()
+    if implementation == NAME or (implementation == VARLEN and device.type != "cuda"):
+        # The lengths are needed as numbers in every layer.
+        return {"cu_seq_lens_q": cu_seq_lens}
+    if implementation != VARLEN and "flash" not in implementation:
         raise ValueError(f"attention {implementation!r} takes no packed rows: use {NAME!r}")
     longest = int(cu_seq_lens.diff().max())
-    offsets = cu_seq_lens.to(device, torch.int32)
+    offsets = cu_seq_lens.to(device, torch.int32, non_blocking=True)
     return {
         "cu_seq_lens_q": offsets,
         "cu_seq_lens_k": offsets,
@@ -101,6 +105,64 @@ def segments_attention(
     return torch.cat(parts).unsqueeze(0), None
 
 
+def varlen_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    cu_seq_lens_q: Tensor | None = None,
+    max_length_q: int | None = None,
+    scaling: float | None = None,
+    **kwargs: Any,  # noqa: ANN401 - what transformers hands to every attention function
+) -> tuple[Tensor, None]:
+    """Attends causally within each sample of a packed row, on a GPU by one kernel for all.
+
+    Args:
+        module: The attention module that calls.
+        query: (B, heads, L, width of a head) bfloat16 or float16 on a GPU; B is 1 for a packed row.
+        key: As the query, with the key's number of heads.
+        value: As the key.
+        attention_mask: As `segments_attention`.
+        cu_seq_lens_q: (S+1,) int32 for a packed row, on the device of the query, else None.
+        max_length_q: Tokens of the longest sample; None off the GPU.
+        scaling: Factor of the scores; by default 1 / sqrt(width of a head).
+        **kwargs: Passed on.
+
+    Returns:
+        (B, L, heads, width of a head) floats, and no attention weights.
+
+    Raises:
+        ValueError: As `segments_attention`.
+    """
+    if cu_seq_lens_q is None or max_length_q is None:
+        return segments_attention(
+            module,
+            query,
+            key,
+            value,
+            attention_mask,
+            cu_seq_lens_q=cu_seq_lens_q,
+            scaling=scaling,
+            **kwargs,
+        )
+    from torch.nn.attention.varlen import varlen_attn
+
+    out: Any = varlen_attn(
+        query.squeeze(0).transpose(0, 1),
+        key.squeeze(0).transpose(0, 1),
+        value.squeeze(0).transpose(0, 1),
+        cu_seq_lens_q,
+        cu_seq_lens_q,
+        max_length_q,
+        max_length_q,
+        scale=scaling,
+        window_size=(-1, 0),  # causal
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    return out.unsqueeze(0), None
+
+
 def segments_mask(*, attention_mask: Tensor | None = None, **kwargs: Any) -> Tensor | None:  # noqa: ANN401
     """Builds the mask of sdpa, except for a packed row: that gets an empty one.
 
@@ -119,9 +181,10 @@ def segments_mask(*, attention_mask: Tensor | None = None, **kwargs: Any) -> Ten
 
 
 def register() -> None:
-    """Makes `palo_segments` known to transformers."""
-    AttentionInterface.register(NAME, segments_attention)
-    AttentionMaskInterface.register(NAME, segments_mask)
+    """Makes both implementations known to transformers."""
+    for name, function in ((NAME, segments_attention), (VARLEN, varlen_attention)):
+        AttentionInterface.register(name, function)
+        AttentionMaskInterface.register(name, segments_mask)
 
 
 register()

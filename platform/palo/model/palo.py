@@ -65,6 +65,7 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
+        targets: Tensor | None = None,
         cu_seq_lens_q: Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Any,  # noqa: ANN401 - what generation and PEFT hand to every model
@@ -82,6 +83,9 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
             labels: (B, L) int64 with -100 where nothing is learned; the loss is the mean over the
                 others, each predicted by the position before it.
             logits_to_keep: How many last positions get logits (0: all), or (K,) int64 positions.
+            targets: (K,) int64 ids for the K positions of `logits_to_keep` (B = 1): the loss is the
+                sum of their cross-entropies and no logits are returned. The output head must be a
+                `LossHead`.
             cu_seq_lens_q: (S+1,) int32 for a packed row (B = 1): 0 and the running total of the
                 samples' lengths.
             use_cache: Whether to return a cache; by default only if one was given.
@@ -108,6 +112,16 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
             kwargs |= attention.packing_arguments(
                 cu_seq_lens_q, implementation, inputs_embeds.device
             )
+        if targets is not None:
+            hidden = self.language_model.model(
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                use_cache=False,
+                **kwargs,
+            ).last_hidden_state
+            loss = self.language_model.lm_head(hidden[0, logits_to_keep], targets)
+            return CausalLMOutputWithPast(loss=loss)
         return self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,

@@ -1,5 +1,6 @@
 """Replaces image sentinels by the tokens of images, as a pure function."""
 
+import torch
 from torch import Tensor
 
 
@@ -15,11 +16,16 @@ def splice(text_embeds: Tensor, image_mask: Tensor, image_embeds: Tensor) -> Ten
         (B, L, H) floats in the type of `text_embeds`.
 
     Raises:
-        ValueError: If the mask has another number of places than the images have tokens.
+        ValueError: If the mask has another number of places than the images have tokens. On a GPU
+            it is a RuntimeError of a later call, since comparing here would wait for the device.
     """
     num_images, tokens_per_image, width = image_embeds.shape
-    num_places, num_tokens = int(image_mask.sum()), num_images * tokens_per_image
-    if num_places != num_tokens:
+    num_places, num_tokens = image_mask.sum(), num_images * tokens_per_image
+    if image_mask.is_cuda:
+        torch._assert_async(
+            num_places == num_tokens, "the images of a batch don't fit its image places"
+        )
+    elif num_places != num_tokens:
         raise ValueError(
             f"expected {num_places} image tokens for the image places of this batch, got "
             f"{num_tokens} ({num_images} images of {tokens_per_image}). Placing them all the same "

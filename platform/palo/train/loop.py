@@ -42,6 +42,30 @@ def token_losses(model: Any, batch: "Batch") -> torch.Tensor:  # noqa: ANN401 - 
     return functional.cross_entropy(logits[0].float(), batch.targets, reduction="none")
 
 
+def summed_loss(model: Any, batch: "Batch") -> torch.Tensor:  # noqa: ANN401 - model or engine
+    """Returns the sum of `token_losses`, with a few rows of logits at a time.
+
+    Args:
+        model: A PaloForConditionalGeneration, bare or wrapped by PEFT and DeepSpeed, whose output
+            head is a LossHead.
+        batch: One packed row with K targets.
+
+    Returns:
+        Nats, float ().
+    """
+    loss: torch.Tensor = model(
+        input_ids=batch.input_ids,
+        features=batch.features,
+        pixels=batch.pixels,
+        position_ids=batch.position_ids,
+        cu_seq_lens_q=batch.cu_seq_lens,
+        logits_to_keep=batch.label_positions,
+        targets=batch.targets,
+        use_cache=False,
+    ).loss
+    return loss
+
+
 def learning_rate_scale(step: int, num_steps: int, warmup_ratio: float) -> float:
     """Returns the share of the peak learning rate to use at a step.
 
@@ -88,12 +112,14 @@ class LoopSettings:
         warmup_ratio: Share of the steps in which the learning rate rises.
         checkpoint_every: Steps between checkpoints; the last step always makes one.
         seed: Seed of dropout.
+        chunked_loss: Whether the model's output head gives the loss.
     """
 
     num_steps: int
     warmup_ratio: float
     checkpoint_every: int
     seed: int
+    chunked_loss: bool = False
 
 
 def train(
@@ -118,7 +144,9 @@ def train(
         batch = next(batches)
         waited = time.perf_counter() - started
         torch.manual_seed(_step_seed(settings.seed, batch.step, engine.rank))
-        loss, wait_s, stop = _forward_backward(engine, batch, waited, hooks.stop_requested())
+        loss, wait_s, stop = _forward_backward(
+            engine, batch, waited, hooks.stop_requested(), chunked_loss=settings.chunked_loss
+        )
         scale = learning_rate_scale(batch.step, settings.num_steps, settings.warmup_ratio)
         grad_norm = engine.step(scale)
         hooks.on_step(
@@ -147,17 +175,22 @@ def train(
 
 
 def _forward_backward(
-    engine: TrainEngine, batch: "StepBatch", waited: float, stop: bool
+    engine: TrainEngine, batch: "StepBatch", waited: float, stop: bool, *, chunked_loss: bool
 ) -> tuple[float, float, bool]:
     """Accumulates one step's gradients; returns what all workers together saw."""
     engine.module.train()
-    loss_sum = torch.zeros((), dtype=torch.float64)
+    # On the device: reading a number from it after each row would hold up the next one.
+    loss_sum = torch.zeros((), dtype=torch.float64, device=engine.device)
     for index, micro in enumerate(batch.micro_batches):
         on_device = micro.to(engine.device)
-        part = token_losses(engine.module, on_device).sum()
+        part = (
+            summed_loss(engine.module, on_device)
+            if chunked_loss
+            else token_losses(engine.module, on_device).sum()
+        )
         last = index + 1 == len(batch.micro_batches)
         engine.backward(part / batch.num_target_tokens, last=last)
-        loss_sum += part.detach().double().cpu()
+        loss_sum += part.detach().double()
     local = torch.tensor([float(loss_sum), waited, float(stop)], dtype=torch.float64)
     total = engine.sum_over_workers(local).tolist()
     loss = total[0] / batch.num_target_tokens

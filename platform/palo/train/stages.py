@@ -117,8 +117,13 @@ class StageConfig:
         max_steps: Stops after this many steps, with the learning rate decayed by then.
         lora: Adapter sizes; only when `trains` is "lora".
         dtype: Number format of weights and activations; the optimizer always keeps float32.
-        attention: "palo_segments" runs everywhere; "flash_attention_2" needs its kernels.
+        attention: "palo_segments" runs everywhere; "palo_varlen" is one kernel for all samples of a
+            row, for bfloat16 on a GPU; "flash_attention_2" needs its package.
+        chunked_loss: Compute the loss a few rows of logits at a time: gigabytes less for the
+            vocabulary of 32,000, and rounded a little differently.
         activation_checkpointing: Recompute activations in the backward pass to save memory.
+        recompute_every: With it, which layers: 1 recomputes all, 2 every second one, which takes
+            more memory and less time.
         zero: DeepSpeed's settings.
         workers: Ray Train's workers.
         checkpoint_every: Steps between checkpoints.
@@ -135,8 +140,10 @@ class StageConfig:
     max_steps: int | None = None
     lora: LoraSettings | None = None
     dtype: Dtype = "bfloat16"
-    attention: Literal["palo_segments", "flash_attention_2"] = "palo_segments"
+    attention: Literal["palo_segments", "palo_varlen", "flash_attention_2"] = "palo_segments"
+    chunked_loss: bool = False
     activation_checkpointing: bool = False
+    recompute_every: int = 1
     zero: ZeroSettings = field(default_factory=ZeroSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     checkpoint_every: int = 500
@@ -145,7 +152,13 @@ class StageConfig:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range or contradicts itself."""
-        for name in ("global_batch", "token_budget", "epochs", "checkpoint_every"):
+        for name in (
+            "global_batch",
+            "token_budget",
+            "epochs",
+            "checkpoint_every",
+            "recompute_every",
+        ):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
         if self.keep_checkpoints < 1:

@@ -15,8 +15,12 @@ from palo.data.corpus_reader import Corpus, open_corpus
 from palo.data.loader import PackLoader
 from palo.data.plan import Plan, PlanConfig
 from palo.errors import MismatchError
+from palo.model import attention
 from palo.model.assemble import assemble
+from palo.model.attention_probe import probe
 from palo.model.lora import attach_lora
+from palo.model.loss_head import give_loss
+from palo.model.sizes import from_folders
 from palo.text.tokenizer import load_tokenizer
 from palo.train.engine import TrainEngine, choose_trainable
 from palo.train.eval_callback import EvalCallback, run_eval_callback
@@ -30,7 +34,15 @@ if TYPE_CHECKING:
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Settings that may change when a run is continued: they don't change what is learned.
-_FREE = ("workers", "zero", "checkpoint_every", "keep_checkpoints", "token_budget")
+_FREE = (
+    "workers",
+    "zero",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "token_budget",
+    "activation_checkpointing",
+    "recompute_every",
+)
 
 
 def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -> Any:  # noqa: ANN401
@@ -44,6 +56,7 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
     Returns:
         A PaloForConditionalGeneration, wrapped by PEFT if the stage trains LoRA weights.
     """
+    _probe_attention(parts, stage)
     model: Any = assemble(
         parts.tower,
         parts.language_model,
@@ -54,15 +67,27 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
         loading=partitioned(stage) if stage.zero.partition_at_load else None,
     )
     model.language_model.set_attn_implementation(stage.attention)
+    if stage.chunked_loss:
+        give_loss(model.language_model)
     if projector is not None:
         load_projector(model, projector)
     if stage.activation_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable(
+            {"use_reentrant": False}, every_n_layers=stage.recompute_every
+        )
     if stage.lora is not None:
         torch.manual_seed(stage.seed)
         model = attach_lora(model, stage.lora)
     choose_trainable(model, stage.trains)
     return model
+
+
+def _probe_attention(parts: ModelParts, stage: StageConfig) -> None:
+    if stage.attention == attention.NAME:  # runs everywhere
+        return
+    width = from_folders(parts.tower, parts.language_model).text_config.head_dim
+    device = torch.device("cuda" if stage.workers.use_gpu else "cpu")
+    probe(stage.attention, _DTYPES[stage.dtype], device, width)
 
 
 @contextmanager
@@ -204,6 +229,7 @@ def train_stage(
         warmup_ratio=stage.optimizer.warmup_ratio,
         checkpoint_every=stage.checkpoint_every,
         seed=stage.seed,
+        chunked_loss=stage.chunked_loss,
     )
     with PackLoader(
         corpus,
@@ -211,6 +237,7 @@ def train_stage(
         rank=engine.rank,
         world_size=engine.world_size,
         start_step=start,
+        pin=stage.workers.use_gpu,
     ) as loader:
         finished = train(engine, iter(loader), loop, hooks)
     return _finish(job, engine, corpus, known) if finished else None

@@ -117,6 +117,17 @@ def test_other_implementations_take_no_packed_rows() -> None:
         attention.packing_arguments(ends(LENGTHS), "eager", torch.device("cpu"))
 
 
+@torch.no_grad()
+def test_attention_of_variable_lengths_is_that_of_segments_off_a_gpu(language_model) -> None:
+    row = packed(LENGTHS)
+    expected = language_model(**row, cu_seq_lens_q=ends(LENGTHS), use_cache=False).logits
+    language_model.set_attn_implementation(attention.VARLEN)
+    arguments = attention.packing_arguments(ends(LENGTHS), attention.VARLEN, torch.device("cpu"))
+    assert torch.equal(language_model(**row, **arguments, use_cache=False).logits, expected)
+    padded = {"input_ids": row["input_ids"], "attention_mask": torch.ones(1, 22)}
+    assert torch.isfinite(language_model(**padded).logits).all()
+
+
 def test_gradients_reach_every_segment(language_model) -> None:
     row = packed(LENGTHS)
     embeds = language_model.get_input_embeddings()(row["input_ids"]).detach().requires_grad_()

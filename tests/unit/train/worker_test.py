@@ -8,7 +8,7 @@ from palo.checkpoint.finished import is_finished
 from palo.checkpoint.lineage import lineage_of
 from palo.checkpoint.lineage_id import lineage_id
 from palo.checkpoint.load import load_trained
-from palo.errors import MismatchError, TrainingError
+from palo.errors import ConfigError, MismatchError, TrainingError
 from palo.train.engine import PlainEngine
 from palo.train.metrics import read_metrics
 from palo.train.worker import train_stage
@@ -27,6 +27,30 @@ def test_a_stage_learns_and_leaves_a_model_that_loads(make_job):
     trained = load_trained(job.output)
     assert trained.stage.fingerprints == result.fingerprints
     assert trained.template.name == "vicuna_v1"
+
+
+@pytest.mark.parametrize(
+    "faster",
+    [
+        {"attention": "palo_varlen"},
+        {"chunked_loss": True},
+        {"activation_checkpointing": True},
+        {"activation_checkpointing": True, "recompute_every": 2},
+    ],
+    ids=lambda faster: "-".join(faster),
+)
+def test_what_is_faster_or_smaller_learns_the_same(make_job, faster):
+    plain, other = make_job("plain", epochs=2), make_job("other", epochs=2, **faster)
+    train_stage(plain, PlainEngine)
+    train_stage(other, PlainEngine)
+    assert losses(other) == pytest.approx(losses(plain), abs=1e-5)
+
+
+def test_attention_that_does_not_run_here_ends_a_stage_before_its_weights_are_read(make_job):
+    job = make_job(attention="flash_attention_2")
+    with pytest.raises(ConfigError, match="attention flash_attention_2 doesn't run here"):
+        train_stage(job, PlainEngine)
+    assert not job.metrics.exists()
 
 
 def test_a_stopped_stage_goes_on_bit_for_bit(make_job):
