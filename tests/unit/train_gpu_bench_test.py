@@ -13,7 +13,7 @@ SMALL = {
     "padded-samples": "1",
     "rank": "4",
     "rows": "1",
-    "warmup-rows": "1",
+    "warmup-rows": "0",
 }
 
 

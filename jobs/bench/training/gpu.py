@@ -84,7 +84,7 @@ class GpuTrainBench:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        for name in ("token_budget", "padded_samples", "rank", "rows", "warmup_rows"):
+        for name in ("token_budget", "padded_samples", "rank", "rows"):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
         if self.recompute_every < 0:
@@ -158,7 +158,7 @@ def _measured(settings: GpuTrainBench, name: str, way: Way, peak_flops: float) -
         )
     )
     maker = RowMaker(model.config, settings.token_budget, settings.padded_samples, settings.seed)
-    rows: Iterator[tuple[Batch | PaddedBatch, int, int]]
+    rows: Iterator[tuple[Any, int, int]]
     rows = maker.padded() if way.padded else maker.packed()
     if settings.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
