@@ -158,8 +158,9 @@ def _measured(settings: GpuTrainBench, name: str, way: Way, peak_flops: float) -
         )
     )
     maker = RowMaker(model.config, settings.token_budget, settings.padded_samples, settings.seed)
-    rows: Iterator[tuple[Any, int, int]]
-    rows = maker.padded() if way.padded else maker.packed()
+    rows: Iterator[tuple[Any, int, int]] = maker.packed()
+    if way.padded:
+        rows = maker.padded()
     if settings.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     tokens_per_s, samples_per_s = [], []
