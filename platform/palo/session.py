@@ -9,9 +9,11 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from palo.account import cache_folder, is_writable
+from palo.capacity import WAIT_S, RayCluster, Share, await_capacity
 from palo.errors import ConfigError, ResourceError
 from palo.ray_start import be_patient, cluster_ray, private_ray, unreachable
 
@@ -119,25 +121,26 @@ def keep_ray_private() -> None:
 def worker_share(num_workers: int, purpose: str) -> dict[str, float]:
     """Returns what each of some equal workers gets: a CPU, and a GPU if there is one for each.
 
+    A cluster is waited for until it has enough CPUs.
+
     Args:
         num_workers: How many.
         purpose: What they do, as a verb, for the error.
 
     Raises:
-        ResourceError: If there are fewer CPUs than workers.
+        ResourceError: If a private Ray has fewer CPUs than workers, or a cluster stays so small.
     """
-    import ray
-
-    total = ray.cluster_resources()
-    if total.get("GPU", 0) >= num_workers:
+    cluster = RayCluster()
+    share = Share(workers=f"workers that {purpose}", count=num_workers)
+    on_gpus = replace(share, gpus=1.0)
+    if sum(node.holds(on_gpus) for node in cluster.nodes()) >= num_workers:
         return {"num_cpus": 1, "num_gpus": 1}
-    if total.get("CPU", 0) < num_workers:
-        raise ResourceError(
-            f"the cluster can't hold {num_workers} workers that {purpose}",
-            seen=f"{total.get('CPU', 0):g} CPUs",
-            fix="Ask for fewer workers, or add nodes.",
-        )
+    await_capacity(share, cluster, WAIT_S, _say, "Ask for fewer workers, or add nodes.")
     return {"num_cpus": 1}
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def keep_extensions_apart() -> None:

@@ -23,7 +23,9 @@ _ENGLISH, _TRANSLATED = 665_298, 157_712
 PAPER_LANGUAGES = languages.codes()[:10]
 _COUNTS = {code: _ENGLISH if code == "en" else _TRANSLATED for code in PAPER_LANGUAGES}
 _CONTEXT = 2048
-_EIGHT_GPUS = WorkerSettings(count=8, use_gpu=True, cpus=8.0, wait_s=1800.0)
+# At least 40 GB, with bfloat16 and fast links between them. Not auto-detected: A100-80G.
+GPU_KINDS = ("A100", "H100", "H200", "H20", "B200", "B300", "GB200", "GB300", "A100-80G")
+_EIGHT_GPUS = WorkerSettings(count=8, use_gpu=True, cpus=8.0, gpu_kinds=GPU_KINDS)
 
 
 def palo_7b() -> Recipe:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from palo import config, storage
+from palo.capacity import Share
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
-from palo.errors import PaloError, ResourceError, TrainingError
+from palo.errors import PaloError, TrainingError
 from palo.session import keep_extensions_apart
 from palo.train.build_locks import free_build_locks
 from palo.train.eval_callback import EvalCallback
 from palo.train.progress import TrainingProgress
 from palo.train.stages import StageJob, WorkerSettings
+from palo.train.worker_resources import require_resources, scaling_config
 
 _POLL_S = 0.5
 # Memory that a step frees stays with a worker on a CPU: its kernel would clear each page again
@@ -47,7 +49,7 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
         KeyboardInterrupt: If it was stopped; the checkpoint is written by then.
     """
     storage.ensure_folder(job.output)
-    require_resources(job.config.workers)
+    require_resources(job.config.workers)  # here, where a Ctrl-C ends the waiting
     job.stop_file.unlink(missing_ok=True)
     training = _TrainerThread(job, callback)
     training.thread.start()
@@ -97,7 +99,9 @@ class _TrainerThread:
     def _attempts(self) -> None:
         for attempt in range(self.job.config.workers.max_failures + 1):
             try:
-                _trainer(self.job, self.callback, attempt).fit()
+                # Also before a retry: the node that was lost may have to be replaced.
+                share = require_resources(self.job.config.workers)
+                _trainer(self.job, self.callback, share, attempt).fit()
             except Exception as error:  # handed to the main thread, which raises it
                 self.error = error
                 if not lost_worker(error):
@@ -128,8 +132,8 @@ def lost_worker(error: BaseException) -> bool:
     return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)
 
 
-def _trainer(job: StageJob, callback: EvalCallback | None, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+def _trainer(job: StageJob, callback: EvalCallback | None, share: Share, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
+    from ray.train import FailureConfig, RunConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     workers = job.config.workers
@@ -137,11 +141,7 @@ def _trainer(job: StageJob, callback: EvalCallback | None, attempt: int) -> Any:
         worker_main,
         train_loop_config={"job": config.to_dict(job), "callback": callback},
         torch_config=TorchConfig(backend="nccl" if workers.use_gpu else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=workers.count,
-            use_gpu=workers.use_gpu,
-            resources_per_worker=_bundle(workers),
-        ),
+        scaling_config=scaling_config(share),
         run_config=RunConfig(
             name=f"{job.name}-{int(time.time())}-{attempt}",
             storage_path=str((job.output / "ray").resolve()),
@@ -199,44 +199,6 @@ def worker_main(settings: dict[str, Any]) -> None:
         free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
     join_workers("nccl" if workers.use_gpu else "gloo")
     train_stage(job, ZeroEngine, settings["callback"])
-
-
-def require_resources(workers: WorkerSettings) -> None:
-    """Waits until the cluster has what the workers need, or says what is missing.
-
-    Args:
-        workers: The workers' settings.
-
-    Raises:
-        ResourceError: If it has not within `wait_s`.
-    """
-    import ray
-    from ray.autoscaler.sdk import request_resources
-
-    bundles = [_bundle(workers)] * workers.count
-    deadline = time.monotonic() + workers.wait_s
-    if workers.wait_s > 0:
-        request_resources(bundles=bundles)
-    while True:
-        total = ray.cluster_resources()
-        missing = [
-            f"{amount * workers.count:g} {name} needed, {total.get(name, 0):g} there"
-            for name, amount in _bundle(workers).items()
-            if amount * workers.count > total.get(name, 0)
-        ]
-        if not missing:
-            return
-        if time.monotonic() >= deadline:
-            raise ResourceError(
-                f"the cluster can't hold {workers.count} training workers",
-                seen="; ".join(missing),
-                fix="Lower workers.count or workers.cpus, add nodes, or raise workers.wait_s.",
-            )
-        time.sleep(_POLL_S)
-
-
-def _bundle(workers: WorkerSettings) -> dict[str, float]:
-    return {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.use_gpu else {})
 
 
 def palo_error(job: StageJob, error: Exception) -> PaloError:
