@@ -14,7 +14,7 @@ from pathlib import Path
 
 from palo.account import cache_folder, is_writable
 from palo.capacity import WAIT_S, RayCluster, Share, await_capacity
-from palo.errors import ConfigError, ResourceError
+from palo.errors import ConfigError
 from palo.ray_start import be_patient, cluster_ray, private_ray, unreachable
 
 _OBJECT_STORE_BYTES = 300 << 20

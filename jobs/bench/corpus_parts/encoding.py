@@ -21,6 +21,7 @@ from resuming import say
 from palo import languages
 from palo.benchmark import Figure, spread
 from palo.corpus.config import CorpusConfig
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 
 _TARGET = 0.90
 _BATCH = 16
@@ -56,7 +57,7 @@ def measure_encoding(settings: CorpusBench, sentences: Sentences, root: Path) ->
 def _config(settings: CorpusBench, inputs: Inputs, folder: Path, root: Path) -> CorpusConfig:
     config = replace(
         corpus_config(inputs, folder / "corpus", root),
-        num_encoders=settings.cores,
+        encoders=EncoderSettings(count=settings.cores),
         images_per_shard=_BATCH,
     )
     data = data_folder(root)

@@ -60,7 +60,7 @@ def draw_scenes(recipe: Recipe) -> None:
 
 
 def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
-    """Returns the settings of a stage's corpus; both stages share one image store if they can.
+    """Returns the settings of a stage's corpus; all corpora share image stores where they can.
 
     Args:
         recipe: The run.
@@ -87,7 +87,9 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         limits=EncodingLimits(max_text_tokens=data.max_text_tokens, overflow=data.overflow),
         image_size=recipe.parts.image_size,
         aspect=aspect,
-        image_store=recipe.corpora_folder / f"images-{aspect}",
+        image_stores=recipe.image_stores_folder,
+        store=data.store,
+        encoders=data.encoders,
         cleaning=data.cleaning,
         mixture=EVERYTHING if captions else data.mixture,
         max_bad_share=data.max_bad_share,
