@@ -27,6 +27,8 @@ from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES
 
 LIST_SUFFIX = ".toml"
+IMAGES_PER_SHARD = 64
+"""Images of one file of an image store, if nothing else is said."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHOWN = 200
@@ -128,8 +130,8 @@ class CorpusConfig:
         mixture: Which of the records the corpus is made of.
         max_bad_share: Largest share of bad rows; a build with more stops.
         encoders: The processes that run the tower.
-        images_per_shard: Images of one file of the image store; a batch of the tower if that is
-            larger.
+        images_per_shard: Images of one file of the image store. The tower gets them in batches of
+            at most that many.
     """
 
     sources: tuple[SourceConfig, ...]
@@ -150,7 +152,7 @@ class CorpusConfig:
     mixture: MixtureSettings = field(default_factory=MixtureSettings)
     max_bad_share: float = 0.02
     encoders: EncoderSettings = field(default_factory=EncoderSettings)
-    images_per_shard: int = 64
+    images_per_shard: int = IMAGES_PER_SHARD
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""

@@ -13,7 +13,13 @@ from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.config import to_dict
 from palo.corpus.build import build_corpus
-from palo.corpus.config import LIST_SUFFIX, CorpusConfig, SourceConfig, read_source_list
+from palo.corpus.config import (
+    IMAGES_PER_SHARD,
+    LIST_SUFFIX,
+    CorpusConfig,
+    SourceConfig,
+    read_source_list,
+)
 from palo.corpus.filter.mixture import EVERYTHING
 from palo.corpus.report.report import report_path, write_report
 from palo.data.corpus_reader import open_corpus
@@ -90,6 +96,7 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         image_stores=recipe.image_stores_folder,
         store=data.store,
         encoders=data.encoders,
+        images_per_shard=max(IMAGES_PER_SHARD, data.encoders.batch),
         cleaning=data.cleaning,
         mixture=EVERYTHING if captions else data.mixture,
         max_bad_share=data.max_bad_share,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ class ImagesStage:
         faults = read_faults(self._config.output, self._config.image_limits)
         # By path, since neighbours in a Parquet file are read once if they are read in order.
         new = sorted(paths.keys() - present - faults.keys(), key=paths.__getitem__)
-        size = max(self._config.images_per_shard, self._config.encoders.batch)
+        size = self._config.images_per_shard
         tasks = [
             ShardTask(
                 image_ids=tuple(ids),
@@ -199,8 +200,8 @@ def _encode_shards(
     if not tasks:
         return
     # Pixels need no tower, and no GPU.
-    own = config.encoders
-    settings = own if spec.kind == "features" else EncoderSettings(count=own.count)
+    own = config.encoders if spec.kind == "features" else EncoderSettings()
+    settings = replace(own, count=min(config.encoders.count, len(tasks)))
     share = encoder_share(settings, RayCluster())
     await_capacity(share, RayCluster(), settings.wait_s, say, _FIX)
 
