@@ -5,6 +5,7 @@ one of a text. Every module goes through here for what it writes, and for Parque
 pyarrow and boto3 are loaded where they are used.
 """
 
+from palo.storage.known_hashes import known_hash
 from palo.storage.line_file import LineFile
 from palo.storage.parquet_footer import row_groups
 from palo.storage.parquet_sizes import ColumnSize, column_sizes, row_bytes
@@ -24,7 +25,15 @@ from palo.storage.reading import (
 )
 from palo.storage.s3_location import is_uri, names_a_store
 from palo.storage.s3_path import S3Path
-from palo.storage.tables import leaves_of, open_parquet, read_table, texts_among, write_table
+from palo.storage.staging import stage_folder
+from palo.storage.tables import (
+    leaves_of,
+    open_parquet,
+    read_table,
+    reopen_parquet,
+    texts_among,
+    write_table,
+)
 from palo.storage.writing import (
     alone_in,
     ensure_folder,
@@ -47,6 +56,7 @@ __all__ = [
     "file_sizes",
     "follow",
     "is_uri",
+    "known_hash",
     "leaves_of",
     "lies_within",
     "names_a_store",
@@ -65,9 +75,11 @@ __all__ = [
     "read_toml",
     "relative_text",
     "remove",
+    "reopen_parquet",
     "replacing",
     "row_bytes",
     "row_groups",
+    "stage_folder",
     "texts_among",
     "wrap_os_errors",
     "write_bytes",

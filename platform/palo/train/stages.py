@@ -8,6 +8,7 @@ from typing import Any, Literal
 from palo.capacity import WAIT_S
 from palo.checkpoint.parts import ModelParts
 from palo.model.lora import LoraSettings
+from palo.storage import S3Path
 
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
@@ -91,6 +92,8 @@ class WorkerSettings:
         gpu_kinds: Kinds of GPU that will do, by Ray's names (A100, H100), the best first; all
             workers get one kind. None takes any, and kinds may mix.
         node_labels: Labels that the workers' nodes must have, such as palo-role train.
+        scratch: Folder on a disk of each machine's own, such as an SSD: weights and samples are
+            copied there once. None reads them where they lie.
     """
 
     count: int = 2
@@ -100,9 +103,12 @@ class WorkerSettings:
     wait_s: float = WAIT_S
     gpu_kinds: tuple[str, ...] = ()
     node_labels: Mapping[str, str] = field(default_factory=dict)
+    scratch: Path | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
+        if isinstance(self.scratch, S3Path):
+            yield f"scratch must be a folder on a disk, not {self.scratch}"
         if self.count < 1:
             yield f"count is {self.count} but at least one worker is needed"
         if self.cpus <= 0:

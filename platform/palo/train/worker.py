@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from palo.model.sizes import from_folders
 from palo.text.tokenizer import load_tokenizer
 from palo.train.engine import TrainEngine, choose_trainable
 from palo.train.eval_callback import EvalCallback, run_eval_callback
+from palo.train.local_copies import local_copies
 from palo.train.loop import Hooks, LoopSettings, train
 from palo.train.metrics import MetricsLog
 from palo.train.stage_record import Machine, stage_record, this_machine
@@ -197,19 +199,20 @@ def train_stage(
         On rank 0 what was written, on others None; also None when it was stopped before the end.
     """
     stage = job.config
-    corpus = open_corpus(job.corpus)
+    near = local_copies(job)
+    corpus = open_corpus(job.corpus, near.samples)
     corpus.check(
-        tokenizer_fingerprint=load_tokenizer(job.parts.tokenizer).fingerprint,
-        tower_fingerprint=weights_fingerprint(job.parts.tower),
+        tokenizer_fingerprint=load_tokenizer(near.parts.tokenizer).fingerprint,
+        tower_fingerprint=weights_fingerprint(near.parts.tower),
         template=stage.template,
     )
-    model = build_model(job.parts, stage, job.projector)
+    model = build_model(near.parts, stage, job.projector)
     tokens_per_image = model.config.tokens_per_image
     engine = engine_of(model, stage)
     plan = make_plan(corpus, stage, tokens_per_image)
     num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
     # Once: naming the corpus reads columns of all its samples.
-    known = identity(job)
+    known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
     start = _resume(job, engine, known)
     if start == num_steps:
         return _finish(job, engine, corpus, known)
