@@ -91,8 +91,17 @@ def _fill(source: Path, target: Path, sizes: Mapping[str, int], say: Callable[[s
         )
     say(f"copying {source} ({_gib(sum(sizes.values()))}) to {target}")
     hashes = {name: _copy(source / name, target / name, size) for name, size in sizes.items()}
-    record = {name: {"bytes": size, "sha256": hashes[name]} for name, size in sizes.items()}
+    record = {
+        name: {"bytes": size, "sha256": hashes[name], "stamp": _stamp(target / name)}
+        for name, size in sizes.items()
+    }
     write_json(target / _RECORD, {"source": str(source), "files": record})
+
+
+def _stamp(path: Path) -> list[int]:
+    """Returns what differs once another file lies there, or the file was written to."""
+    found = path.stat()
+    return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def _gib(count: int) -> str:
@@ -126,7 +135,7 @@ def _copy(source: Path, target: Path, size: int) -> str:
 
 
 def staged_hash(path: Path) -> str | None:
-    """Returns the SHA-256 of a file as it was when it was copied; None if it is no copy.
+    """Returns the SHA-256 of a copy that is as it was written; None for any other file.
 
     Args:
         path: The file.
@@ -135,6 +144,6 @@ def staged_hash(path: Path) -> str | None:
     if not record.is_file():
         return None
     known = read_json(record)["files"].get(path.name)
-    if known is None or not path.is_file() or path.stat().st_size != known["bytes"]:
+    if known is None or not path.is_file() or _stamp(path) != known["stamp"]:
         return None
     return str(known["sha256"])

@@ -126,3 +126,11 @@ def test_a_copy_is_never_hashed(source, tmp_path, said, monkeypatch):
     assert known_hashes.known_hash(copy / "model.safetensors") == storage.file_hash(
         source / "model.safetensors"
     )
+
+
+def test_a_copy_that_was_written_to_is_hashed_again(source, tmp_path, said):
+    """A file that was swapped must not keep its name."""
+    copy = stage_folder(source, tmp_path / "ssd", said.append) / "model.safetensors"
+    copy.write_bytes(bytes(100_000))  # of the same size
+    assert staged_hash(copy) is None
+    assert known_hashes.known_hash(copy) == storage.file_hash(copy)
