@@ -94,7 +94,7 @@ class Node:
         return tuple(found) if self.resources.get("GPU") else ()
 
 
-class Reservation(Protocol):
+class CapacityRequest(Protocol):
     """Resources that were asked for; nodes come up for them until they are there."""
 
     def is_there(self, timeout_s: float) -> bool:
@@ -118,7 +118,7 @@ class Cluster(Protocol):
     def nodes(self) -> Sequence[Node]:
         """Returns the nodes that are up."""
 
-    def reserve(self, share: Share) -> Reservation:
+    def reserve(self, share: Share) -> CapacityRequest:
         """Asks for resources.
 
         Args:

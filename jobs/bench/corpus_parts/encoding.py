@@ -7,9 +7,9 @@ thread; the job that it is compared with has one encoder, and its decoders the o
 
 import io
 import json
-import re
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +31,12 @@ from palo.corpus.images_step.encoder_settings import EncoderSettings
 _TARGET = 0.90
 _BATCH = 16
 _STEP = "images: "
-_DONE = re.compile(r"images: ([\d,]+)/")
 
 
 def measure_encoding(settings: CorpusBench, sentences: Sentences, root: Path) -> list[Figure]:
     """Builds corpora whose every image is in all languages, and runs the bare loops in turn."""
     count = settings.scaled(settings.encoded_images, 2 * _BATCH)
-    jobs, towers, encodes = _Sides([], []), _Sides([], []), []
-    steady = _Sides([], [])
+    whole, tower, encodes = _Sides(), _Sides(), []
     with scratch(settings, "encoded") as folder:
         inputs = Inputs(folder / "rows.json", folder / "images")
         _write_images(inputs.images, count, root)
@@ -46,7 +44,7 @@ def measure_encoding(settings: CorpusBench, sentences: Sentences, root: Path) ->
         config = _config(settings, inputs, folder, root)
         for number in range(settings.repeats):
             say(f"{count} images, round {number + 1}")
-            for encoders, sides in ((settings.cores, jobs), (1, towers)):
+            for encoders, sides in ((settings.cores, whole), (1, tower)):
                 own = replace(
                     config,
                     output=folder / f"corpus-{number}-{encoders}",
@@ -54,39 +52,53 @@ def measure_encoding(settings: CorpusBench, sentences: Sentences, root: Path) ->
                 )
                 outcome = run_build(own, settings.cores, folder)
                 encodes.append(outcome.num_encoded / count)
-                bare = _bare_rate(own, inputs, count, encoders, decodes=sides is jobs)
-                rate = _steady_rate(outcome)
-                if sides is jobs:
-                    jobs.add(count / _images_s(outcome), bare)
-                    steady.add(rate, bare)
-                else:
-                    towers.add(rate, bare)
+                bare = _run_bare(own, inputs, count, encoders, decodes=sides is whole)
+                sides.add(_of_job(outcome, count, only_encoders=sides is tower), bare)
     return [
-        spread("encode_ratio", jobs.ratios, "1", target=_TARGET, better="higher"),
-        spread("encode_steady_ratio", steady.ratios, "1", target=_TARGET, better="higher"),
-        spread("encode_tower_ratio", towers.ratios, "1", target=_TARGET, better="higher"),
-        spread("encode_job_images_per_s", jobs.job, "images/s"),
-        spread("encode_steady_images_per_s", steady.job, "images/s"),
-        spread("encode_bare_images_per_s", jobs.bare, "images/s"),
-        spread("encode_bare_tower_images_per_s", towers.bare, "images/s"),
+        spread("encode_ratio", whole.rate_ratios, "1", target=_TARGET, better="higher"),
+        spread("encode_cpu_ratio", whole.cpu_ratios, "1", target=_TARGET, better="higher"),
+        spread("encode_tower_ratio", tower.rate_ratios, "1", target=_TARGET, better="higher"),
+        spread("encode_tower_cpu_ratio", tower.cpu_ratios, "1", target=_TARGET, better="higher"),
+        spread("encode_job_images_per_s", [one.rate for one in whole.job], "images/s"),
+        spread("encode_bare_images_per_s", [one.rate for one in whole.bare], "images/s"),
+        spread("encode_job_cpu_s_per_image", [one.cpu_s for one in whole.job], "s"),
+        spread("encode_bare_cpu_s_per_image", [one.cpu_s for one in whole.bare], "s"),
+        spread("encode_bare_tower_images_per_s", [one.rate for one in tower.bare], "images/s"),
         spread("encodes_per_image", encodes, "1", target=1.0, better="lower"),
     ]
 
 
 @dataclass(frozen=True, slots=True)
+class _Speed:
+    """How fast images were encoded.
+
+    Attributes:
+        rate: Images per second.
+        cpu_s: CPU seconds of an image.
+    """
+
+    rate: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Sides:
-    """Images per second of the job and of what it is compared with, by round."""
+    """The speeds of the job and of what it is compared with, by round."""
 
-    job: list[float]
-    bare: list[float]
+    job: list[_Speed] = field(default_factory=list)
+    bare: list[_Speed] = field(default_factory=list)
 
-    def add(self, job: float, bare: float) -> None:
+    def add(self, job: _Speed, bare: _Speed) -> None:
         self.job.append(job)
         self.bare.append(bare)
 
     @property
-    def ratios(self) -> list[float]:
-        return [one / other for one, other in zip(self.job, self.bare, strict=True)]
+    def rate_ratios(self) -> list[float]:
+        return [one.rate / other.rate for one, other in zip(self.job, self.bare, strict=True)]
+
+    @property
+    def cpu_ratios(self) -> list[float]:
+        return [other.cpu_s / one.cpu_s for one, other in zip(self.job, self.bare, strict=True)]
 
 
 def _config(settings: CorpusBench, inputs: Inputs, folder: Path, root: Path) -> CorpusConfig:
@@ -99,26 +111,13 @@ def _config(settings: CorpusBench, inputs: Inputs, folder: Path, root: Path) -> 
     return replace(config, tower=tower, image_size=settings.image_size)
 
 
-def _images_s(outcome: BuildOutcome) -> float:
-    """Returns the seconds of the step that encodes, its workers' start included."""
-    times = [(float(second), line) for second, line in outcome.lines]
-    last = max(second for second, line in times if line.startswith(_STEP))
-    before = [second for second, line in times if second < last and not line.startswith(_STEP)]
-    return last - max(before, default=0.0)
-
-
-def _steady_rate(outcome: BuildOutcome) -> float:
-    """Returns images per second between the first and the last line of the step.
-
-    Raises:
-        RuntimeError: If it said too little to tell.
-    """
-    found = [(float(second), _DONE.match(line)) for second, line in outcome.lines]
-    done = [(second, int(match[1].replace(",", ""))) for second, match in found if match]
-    if len(done) < 2:
-        raise RuntimeError("too few images for a steady rate: raise encoded_images")
-    (start, first), (end, last) = done[0], done[-1]
-    return (last - first) / (end - start)
+def _of_job(outcome: BuildOutcome, count: int, *, only_encoders: bool) -> _Speed:
+    """Returns the speed of the step that encodes, its workers' start included."""
+    last = max(n for n, (_, line) in enumerate(outcome.lines) if line.startswith(_STEP))
+    first = max((n for n in range(last) if not outcome.lines[n][1].startswith(_STEP)), default=0)
+    seconds = float(outcome.lines[last][0]) - float(outcome.lines[first][0])
+    cpu_s = outcome.encoder_cpu_s if only_encoders else outcome.cpu_s
+    return _Speed(rate=count / seconds, cpu_s=(cpu_s[last] - cpu_s[first]) / count)
 
 
 def _write_images(folder: Path, count: int, root: Path) -> None:
@@ -166,18 +165,20 @@ class _Share:
     decodes: bool
 
 
-def _bare_rate(
+def _run_bare(
     config: CorpusConfig, inputs: Inputs, count: int, processes: int, *, decodes: bool
-) -> float:
-    """Returns images per second of a bare loop, with or without decoding."""
+) -> _Speed:
+    """Runs a bare loop, with or without decoding."""
     paths = [inputs.images / image_path(number) for number in range(count)]
     shares = [
         _Share(config, tuple(paths[number::processes]), decodes) for number in range(processes)
     ]
-    return count / max(done.seconds for done in run_together(_bare, shares))
+    done = run_together(_bare, shares)
+    cpu_s = sum(one.result for one in done) / count
+    return _Speed(rate=count / max(one.seconds for one in done), cpu_s=cpu_s)
 
 
-def _bare(share: _Share) -> Callable[[], int]:
+def _bare(share: _Share) -> Callable[[], float]:
     """Loads the tower, and images that are decoded already unless the loop decodes them."""
     import torch
 
@@ -197,9 +198,11 @@ def _bare(share: _Share) -> Callable[[], int]:
     ready = {} if share.decodes else {start: batch(start) for start in starts}
     tower(batch(0)[:1])
 
-    def work() -> int:
-        # Features are made and dropped, as a loop that trains on them would.
-        rows = (tower(batch(start) if share.decodes else ready[start]) for start in starts)
-        return sum(len(features) for features in rows)
+    def work() -> float:
+        """Makes and drops the features; returns the CPU seconds that it took."""
+        began = time.process_time()
+        for start in starts:
+            tower(batch(start) if share.decodes else ready[start])
+        return time.process_time() - began
 
     return work
