@@ -12,12 +12,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from palo.account import cache_folder, is_writable
 from palo.capacity import WAIT_S, RayCluster, Share, await_capacity
 from palo.errors import ConfigError
 from palo.ray_start import be_patient, cluster_ray, private_ray, unreachable
 
-_OBJECT_STORE_BYTES = 300 << 20
+_LEAST_OBJECT_STORE_BYTES = 300 << 20
+_OBJECT_STORE_SHARE = 80  # of the machine's memory, one part; decoded images wait in it
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Ray keeps it
 _ANSWER_TIMEOUT_S = 5.0
 _JOB_SETTINGS = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _S3_SETTINGS = (
@@ -206,5 +210,12 @@ def _private_settings(num_cpus: int | None) -> dict[str, object]:
     return {
         "num_cpus": num_cpus or os.cpu_count(),
         "include_dashboard": False,
-        "object_store_memory": _OBJECT_STORE_BYTES,
+        "object_store_memory": _object_store_bytes(),
     }
+
+
+def _object_store_bytes() -> int:
+    """Returns room for what waits between steps: more where GPUs have much memory beside them."""
+    share = psutil.virtual_memory().total // _OBJECT_STORE_SHARE
+    free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else 0
+    return max(_LEAST_OBJECT_STORE_BYTES, min(share, free // 2))

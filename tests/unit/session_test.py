@@ -127,3 +127,14 @@ def test_more_workers_than_cpus_are_told(nodes):
     nodes({"CPU": 2.0}, {"CPU": 1.0})
     with pytest.raises(ResourceError, match="no room for 4 workers that answer"):
         session.worker_share(4, "answer")
+
+
+def test_a_large_machine_has_room_for_the_images_that_its_gpus_wait_for(monkeypatch):
+    """Eight encoders have two shards of 43 MB each at hand, and as many are decoded meanwhile."""
+    room = session._private_settings(None)["object_store_memory"]
+    assert room >= 300 << 20
+    monkeypatch.setattr(session.psutil, "virtual_memory", lambda: SimpleNamespace(total=1 << 40))
+    monkeypatch.setattr(session.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 39))
+    assert session._private_settings(None)["object_store_memory"] > 10 << 30
+    monkeypatch.setattr(session.shutil, "disk_usage", lambda _: SimpleNamespace(free=64 << 20))
+    assert session._private_settings(None)["object_store_memory"] == 300 << 20
