@@ -158,9 +158,11 @@ class Recipe:
 
     @property
     def image_stores_folder(self) -> Path:
-        """Folder of the image stores."""
-        shared = self.data.image_stores
-        return self.corpora_folder / "images" if shared is None else shared
+        """Folder of the image stores; among corpora on S3, from which no disk can be reached."""
+        shared, corpora = self.data.image_stores, self.corpora_folder
+        if shared is None or (isinstance(corpora, S3Path) and not isinstance(shared, S3Path)):
+            return corpora / "images"
+        return shared
 
     @property
     def pretrain_folder(self) -> Path:
