@@ -1,9 +1,10 @@
 """From a command line to the steps of a recipe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from palo import storage
 from palo.command import parse_recipe, take_values
@@ -39,15 +40,7 @@ def recipe_job(
     """
 
     def main(arguments: list[str]) -> None:
-        arguments, own = take_own_data(arguments)
-        arguments, taken = take_values(arguments, [_START])
-        recipes = RECIPES
-        if _START in taken:
-            start = storage.path_of(taken[_START])
-            recipes = {name: partial(_started, make, start) for name, make in recipes.items()}
-        if own is not None:
-            recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
-        recipe, only_dry_run = parse_recipe(arguments, recipes, program, _SHORTCUTS)
+        recipe, only_dry_run = read_recipe(arguments, program)
         if only_dry_run:
             from palo.pipeline.dry_run import dry_run
 
@@ -71,6 +64,33 @@ def _lasting(recipe: Recipe) -> Recipe:
     if stores is None or isinstance(stores, storage.S3Path):
         return recipe
     return replace(recipe, data=replace(recipe.data, image_stores=lasting_path(stores)))
+
+
+def read_recipe(
+    arguments: list[str], program: str, shortcuts: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Recipe, bool]:
+    """Reads `RECIPE [--field value ...] [--dry-run]` with the shortcuts of `recipe_job`.
+
+    Args:
+        arguments: The command line.
+        program: The script, as people call it.
+        shortcuts: Further flags that the caller has taken already, for the help text.
+
+    Returns:
+        The recipe, and whether only a dry run is wanted.
+
+    Raises:
+        ConfigError: If the recipe is unknown, a field is wrong, or values contradict.
+    """
+    arguments, own = take_own_data(arguments)
+    arguments, taken = take_values(arguments, [_START])
+    recipes = RECIPES
+    if _START in taken:
+        start = storage.path_of(taken[_START])
+        recipes = {name: partial(_started, make, start) for name, make in recipes.items()}
+    if own is not None:
+        recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
+    return parse_recipe(arguments, recipes, program, {**shortcuts, **_SHORTCUTS})
 
 
 def _check_training(recipe: Recipe) -> None:

@@ -66,6 +66,7 @@ def with_own_data(recipe: Recipe, own: OwnData) -> Recipe:
         instructions_images=images,
         mixture=EVERYTHING,
         expected_instructions=None,
+        expected_images=None,
         questions=None,
         questions_images=None,
         photos=None,

@@ -23,6 +23,9 @@ _CAPTIONS = 595_375
 _ENGLISH, _TRANSLATED = 665_298, 157_712
 PAPER_LANGUAGES = languages.codes()[:10]
 _COUNTS = {code: _ENGLISH if code == "en" else _TRANSLATED for code in PAPER_LANGUAGES}
+# At most: COCO's training images, those of GQA, OCR-VQA and TextVQA, and what of Visual Genome is
+# not in COCO. The translated instructions are about COCO's alone.
+_IMAGES, _COCO_IMAGES = 330_000, 118_287
 _CONTEXT = 2048
 # At least 40 GB, with bfloat16 and fast links between them. Not auto-detected: A100-80G.
 GPU_KINDS = ("A100", "H100", "H200", "H20", "B200", "B300", "GB200", "GB300", "A100-80G")
@@ -63,7 +66,12 @@ def palo_7b_only(language: str) -> Recipe:
     return replace(
         recipe,
         output=recipe.output.with_name(f"palo-7b-only-{language}"),
-        data=replace(recipe.data, mixture=mixture, expected_instructions=count),
+        data=replace(
+            recipe.data,
+            mixture=mixture,
+            expected_instructions=count,
+            expected_images=_IMAGES if language == "en" else _COCO_IMAGES,
+        ),
     )
 
 
@@ -109,6 +117,7 @@ def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Rec
             max_text_tokens=_CONTEXT - image_tokens,
             expected_captions=_CAPTIONS,
             expected_instructions=sum(_COUNTS.values()),
+            expected_images=_IMAGES,
             mixture=MixtureSettings(per_language=_COUNTS),
             encoders=_ENCODERS,
             image_stores=Path("runs") / "image_stores",

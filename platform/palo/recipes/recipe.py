@@ -57,6 +57,7 @@ class DataSettings:
         report: Write a page about each corpus that is built, with images.
         expected_captions: Rows that a dry run assumes before the pretrain corpus is built.
         expected_instructions: Rows that a dry run assumes before the finetune corpus is built.
+        expected_images: Distinct images of those rows that it assumes.
     """
 
     captions: Path
@@ -85,6 +86,7 @@ class DataSettings:
     report: bool = True
     expected_captions: int | None = None
     expected_instructions: int | None = None
+    expected_images: int | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
