@@ -8,15 +8,17 @@ from types import MappingProxyType
 
 from palo import storage
 from palo.command import parse_recipe, take_values
+from palo.errors import ConfigError, DataError
 from palo.recipes import RECIPES, Recipe
 from palo.recipes.own_data import OwnData, take_own_data, with_own_data
 from palo.session import lasting_path, ray_session
 
-_START = "--start-from"
+_START, _PROJECTOR, _STAGE = "--start-from", "--projector", "--pretrain"
 _SHORTCUTS = {
     "--data FILE": "trains the finetune stage on conversations or captions of your own",
     "--images FOLDER": "their images, if they aren't beside the file",
-    f"{_START} PATH": "a released projector or a finished stage in place of a pretrain stage",
+    f"{_START} PATH": "a run, a finished stage or a released projector in place of a pretrain "
+    "stage; of a run its pretrain stage",
 }
 
 
@@ -83,10 +85,16 @@ def read_recipe(
         ConfigError: If the recipe is unknown, a field is wrong, or values contradict.
     """
     arguments, own = take_own_data(arguments)
-    arguments, taken = take_values(arguments, [_START])
+    arguments, taken = take_values(arguments, [_START, _PROJECTOR])
+    if _STAGE in arguments:
+        raise ConfigError(
+            f"{_STAGE} alone is no setting",
+            seen=" ".join(arguments[arguments.index(_STAGE) :][:2]),
+            fix=f"To leave the pretrain stage out, say what to start from: {_START} PATH.",
+        )
     recipes = RECIPES
-    if _START in taken:
-        start = storage.path_of(taken[_START])
+    if taken:
+        start = storage.path_of(taken.get(_START, taken.get(_PROJECTOR, "")))
         recipes = {name: partial(_started, make, start) for name, make in recipes.items()}
     if own is not None:
         recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
@@ -95,6 +103,12 @@ def read_recipe(
 
 def _check_training(recipe: Recipe) -> None:
     recipe.parts.require()
+    if recipe.projector is not None and not recipe.projector.exists():
+        raise DataError(
+            "there is no stage or projector to start from",
+            seen=recipe.projector,
+            fix=f"Name another one with {_START}, or train the pretrain stage first.",
+        )
     from palo.pipeline.source_checks import check_sources
 
     check_sources(recipe)

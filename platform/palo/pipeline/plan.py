@@ -7,6 +7,7 @@ from typing import Any
 
 from palo import storage
 from palo.checkpoint import trainable
+from palo.checkpoint.finished import is_finished
 from palo.config import check, from_dict
 from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError, MismatchError
@@ -74,13 +75,14 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
 
 
 def stages_of(recipe: Recipe) -> list[tuple[StageName, StageConfig]]:
-    """Returns the stages of a recipe with their names.
+    """Returns the stages that a recipe trains, without a shared one that another run has finished.
 
     Args:
         recipe: The run.
     """
     pretrain: list[tuple[StageName, StageConfig]] = []
-    if recipe.pretrain is not None:
+    shared = recipe.pretrain_output
+    if recipe.pretrain is not None and not (shared and is_finished(shared)):
         pretrain.append(("pretrain", recipe.pretrain))
     return [*pretrain, ("finetune", recipe.finetune)]
 
@@ -108,7 +110,7 @@ def _facts(recipe: Recipe, name: StageName, stage: StageConfig, model: PaloConfi
         expected = data.expected_captions if captions else data.expected_instructions
         return assumed_facts(
             "captions" if captions else "conversations",
-            {_USUAL_LANGUAGE: 1.0} if captions else _languages(recipe),
+            {_USUAL_LANGUAGE: 1.0} if captions else _languages(recipe, stage),
             stage,
             num_records=expected,
             tokens_per_image=model.tokens_per_image,
@@ -119,8 +121,15 @@ def _facts(recipe: Recipe, name: StageName, stage: StageConfig, model: PaloConfi
     return facts_of(corpus, stage, model.tokens_per_image)
 
 
-def _languages(recipe: Recipe) -> dict[str, float]:
+def _languages(recipe: Recipe, stage: StageConfig) -> dict[str, float]:
     """The languages of the conversations in their proportion, as far as the recipe says it."""
+    counts = _mixed(recipe)
+    if stage.languages is None:
+        return counts
+    return {code: counts.get(code, 1.0) for code in stage.languages}
+
+
+def _mixed(recipe: Recipe) -> dict[str, float]:
     mixture = recipe.data.mixture
     if mixture.shares:
         return dict(mixture.shares)

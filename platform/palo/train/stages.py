@@ -143,6 +143,8 @@ class StageConfig:
         workers: Ray Train's workers.
         checkpoint_every: Steps between checkpoints.
         keep_checkpoints: How many of the newest checkpoints stay.
+        languages: ISO 639-1 codes of the corpus' samples to train on; None for all. Runs in single
+            languages can so share one corpus.
         seed: Seed of the order of samples, of new weights and of dropout.
     """
 
@@ -163,6 +165,7 @@ class StageConfig:
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
+    languages: tuple[str, ...] | None = None
     seed: int = 42
 
     def faults(self) -> Iterator[str]:
@@ -178,6 +181,8 @@ class StageConfig:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
         if self.keep_checkpoints < 1:
             yield f"keep_checkpoints is {self.keep_checkpoints}, which would leave none to resume"
+        if self.languages is not None and not self.languages:
+            yield "languages must name at least one language"
         if (self.trains == "lora") != (self.lora is not None):
             yield f"lora settings go with trains=lora, not with trains={self.trains}"
         if self.trains != "projector" and self.optimizer.lr_language_model == 0:

@@ -11,7 +11,7 @@ from palo.pipeline.plan import plan_recipe
 from palo.recipes import RECIPES
 from palo.train.planner.changes import find_fit, find_quicker
 from palo.train.planner.gpus import GPUS
-from palo.train.planner.memory import GIB, Row, worker_memory
+from palo.train.planner.memory import GIB, RowSize, worker_memory
 from palo.train.planner.shapes import count_parameters, shapes_of
 from palo.train.planner.stage_plan import PlanSettings
 from palo.train.planner.text_lengths import assumed_lengths, mean_lengths
@@ -26,7 +26,7 @@ def memory_of():
 
     def memory(base_bits=16, **changes):
         stage = replace(made, **changes)
-        row = Row(tokens=stage.token_budget, targets=stage.token_budget / 2, images=13)
+        row = RowSize(tokens=stage.token_budget, targets=stage.token_budget / 2, images=13)
         return worker_memory(shapes, counts, stage, row, base_bits=base_bits)
 
     memory.counts = counts

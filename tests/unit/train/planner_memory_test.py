@@ -14,7 +14,7 @@ from palo.recipes.nano import BASE
 from palo.train.engine import PlainEngine, choose_trainable
 from palo.train.loop import token_losses
 from palo.train.planner.activations import activation_bytes
-from palo.train.planner.memory import Row, worker_memory
+from palo.train.planner.memory import RowSize, worker_memory
 from palo.train.planner.shapes import count_parameters, shapes_of
 from palo.train.stages import OptimizerSettings, StageConfig
 
@@ -76,8 +76,8 @@ def batch_of(config):
     )
 
 
-def row_of(batch) -> Row:
-    return Row(
+def row_of(batch) -> RowSize:
+    return RowSize(
         tokens=batch.input_ids.shape[1], targets=len(batch.targets), images=len(batch.features)
     )
 

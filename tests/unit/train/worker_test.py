@@ -8,10 +8,10 @@ from palo.checkpoint.finished import is_finished
 from palo.checkpoint.lineage import lineage_of
 from palo.checkpoint.lineage_id import lineage_id
 from palo.checkpoint.load import load_trained
-from palo.errors import ConfigError, MismatchError, TrainingError
+from palo.errors import ConfigError, DataError, MismatchError, TrainingError
 from palo.train.engine import PlainEngine
 from palo.train.metrics import read_metrics
-from palo.train.worker import train_stage
+from palo.train.worker import identity, train_stage
 
 
 def losses(job):
@@ -83,6 +83,12 @@ def test_only_the_newest_checkpoints_stay(make_job):
     job = make_job(epochs=2, keep_checkpoints=1)
     train_stage(job, PlainEngine)
     assert [path.name for path in trainable.every(job.checkpoints)] == ["step-00000010"]
+
+
+def test_a_language_that_the_corpus_lacks_is_told_and_one_that_it_has_is_another_run(make_job):
+    with pytest.raises(DataError, match="no sample in ur: en"):
+        train_stage(make_job(languages=("ur",)), PlainEngine)
+    assert identity(make_job(languages=("en",))) != identity(make_job())
 
 
 def test_another_learning_rate_does_not_continue_a_run(make_job):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from palo.train.planner.gpus import GPUS
-from palo.train.planner.memory import Row
+from palo.train.planner.memory import RowSize
 from palo.train.planner.shapes import ModelShapes
 from palo.train.planner.stage_plan import PlanSettings, StagePlan, plan_counted
 from palo.train.stages import StageConfig
@@ -131,7 +131,7 @@ def _tried(
     """Plans the stage with other settings; the fullest row shrinks with the budget."""
     share = stage.token_budget / plan.stage.token_budget
     row = plan.facts.fullest_row
-    shrunk = Row(
+    shrunk = RowSize(
         tokens=min(row.tokens, stage.token_budget),
         targets=row.targets * share,
         images=row.images * share,

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from palo.data.corpus_reader import Corpus
-from palo.train.planner.memory import Row
+from palo.train.planner.memory import RowSize
 from palo.train.planner.text_lengths import CAPTION_TOKENS, TextLengths, mean_lengths
 from palo.train.stages import StageConfig
 
@@ -39,7 +39,7 @@ class DataFacts:
     image_share: float
     num_images: int | None
     too_long: float | None
-    fullest_row: Row
+    fullest_row: RowSize
     source: str
 
 
@@ -82,7 +82,7 @@ def assumed_facts(
         image_share=1.0,
         num_images=num_images,
         too_long=lengths.too_long,
-        fullest_row=Row(
+        fullest_row=RowSize(
             tokens=stage.token_budget,
             targets=min(targets, stage.token_budget),
             images=stage.token_budget / tokens,
@@ -101,8 +101,9 @@ def facts_of(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> DataF
         stage: The stage's settings.
         tokens_per_image: Tokens that the projector makes of an image.
     """
-    from palo.train.worker import make_plan
+    from palo.train.worker import chosen_samples, make_plan
 
+    used = chosen_samples(corpus, stage)
     plan = make_plan(corpus, stage, tokens_per_image)
     steps = np.linspace(
         0,
@@ -116,16 +117,21 @@ def facts_of(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> DataF
         for packs in plan.packs(step, stage.workers.count)
         for pack in packs
     ]
+    image_share = float(corpus.has_image[used].mean())
     images = [int(corpus.has_image[row].sum()) for row in rows]
     return DataFacts(
-        num_records=sum(count.num_records for count in corpus.manifest.languages),
-        num_samples=len(corpus),
-        tokens=float(corpus.lengths.mean()) + float(corpus.has_image.mean()) * tokens_per_image,
-        targets=float(corpus.num_targets.mean()),
-        image_share=float(corpus.has_image.mean()),
+        num_records=sum(
+            count.num_records
+            for count in corpus.manifest.languages
+            if stage.languages is None or count.language in stage.languages
+        ),
+        num_samples=plan.num_samples,
+        tokens=float(corpus.lengths[used].mean()) + image_share * tokens_per_image,
+        targets=float(corpus.num_targets[used].mean()),
+        image_share=image_share,
         num_images=corpus.manifest.num_images,
         too_long=None,
-        fullest_row=Row(
+        fullest_row=RowSize(
             tokens=max(sum(map(plan.length, row)) for row in rows),
             targets=max(int(corpus.num_targets[row].sum()) for row in rows),
             images=max(images),

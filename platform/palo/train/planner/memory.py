@@ -40,7 +40,7 @@ _CONTEXT_BYTES = 2.0 * GIB
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class RowSize:
     """The largest row that a worker computes at a time.
 
     Attributes:
@@ -117,7 +117,7 @@ def worker_memory(
     shapes: ModelShapes,
     counts: ParameterCounts,
     stage: StageConfig,
-    row: Row,
+    row: RowSize,
     *,
     base_bits: BaseBits = 16,
     with_deepspeed: bool = True,
