@@ -47,7 +47,7 @@ _FREE = (
     "activation_checkpointing",
     "recompute_every",
 )
-_LATER = ("languages",)
+_LATER = {"languages": None, "rslora": False, "dora": False, "lora_plus_ratio": 1.0}
 
 
 def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -> Any:  # noqa: ANN401
@@ -200,14 +200,21 @@ def identity(job: StageJob) -> dict[str, str]:
         job: The stage.
     """
     settings = {k: v for k, v in config.to_dict(job.config).items() if k not in _FREE}
-    # What a run of an earlier version didn't have is named only where it is used.
-    settings = {k: v for k, v in settings.items() if not (k in _LATER and v is None)}
     return {
         "corpus": open_corpus(job.corpus).manifest.fingerprint,
         "image tower": weights_fingerprint(job.parts.tower),
         "language model": weights_fingerprint(job.parts.language_model),
         "projector": config.fingerprint([job.parts.projector_type, _projector_hash(job)]),
-        "settings": config.fingerprint(settings),
+        "settings": config.fingerprint(_without_unused(settings)),
+    }
+
+
+def _without_unused(settings: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out what earlier versions lacked, where it isn't used: their runs go on."""
+    return {
+        name: _without_unused(value) if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if not (name in _LATER and value == _LATER[name])
     }
 
 

@@ -36,11 +36,13 @@ def config_of(name: str):
 
 
 def stage_of(trains: str, dropout: float, dtype: str, recompute: bool) -> StageConfig:
+    lora = LoraSettings(rank=16, alpha=16, dropout=dropout, dora=trains == "dora")
+    trains = "lora" if lora.dora else trains
     return StageConfig(
         template="vicuna_v1",
         trains=trains,
         optimizer=OptimizerSettings(lr_projector=1e-3, lr_language_model=1e-3),
-        lora=LoraSettings(rank=16, alpha=16, dropout=dropout) if trains == "lora" else None,
+        lora=lora if trains == "lora" else None,
         dtype=dtype,
         activation_checkpointing=recompute,
     )
@@ -92,6 +94,7 @@ CASES = [
     ("mini", "full", 0.0, "float32"),
     ("mini-ldp", "projector", 0.0, "float32"),
 ]
+DORA = [("mini", "dora", 0.05, "float32"), ("nano", "dora", 0.0, "bfloat16")]
 
 
 @pytest.mark.parametrize(("name", "trains", "dropout", "dtype"), CASES)
@@ -118,7 +121,7 @@ def test_what_is_saved_for_backward_is_foreseen_within_a_tenth(name, trains, dro
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize(("name", "trains", "dropout", "dtype"), CASES)
+@pytest.mark.parametrize(("name", "trains", "dropout", "dtype"), [*CASES, *DORA])
 def test_the_peak_of_a_step_is_foreseen_within_a_tenth(name, trains, dropout, dtype, recompute):
     config, stage = config_of(name), stage_of(trains, dropout, dtype, recompute)
     model, batch = model_of(config, stage), batch_of(config)

@@ -10,6 +10,9 @@ the size of a dropout mask's number (1 on a GPU; on a CPU it is of the activatio
     LoRA              the input of each adapted linear layer, and rank s for its inner vector.
                       Without dropout q, k and v share an input, gate and up another one:
                       (2 H + Q + I) s; with it each has its own and a mask: (5 H + Q + I) (s + m)
+    DoRA              besides, the output of each adapted layer twice, as the base and as LoRA give
+                      it: 2 (2 H + Q + 2 K + 2 I) s; and for a moment, whatever the row, a square
+                      of the widest input and three matrices: (I I + 3 H I) s
     full training     the inputs of the linear layers (2 H + Q + I) s, and the norms' outputs 2 H s
 """
 
@@ -34,6 +37,7 @@ class ActivationBytes:
         layer: Of a decoder layer, for each token.
         hidden: What recomputation keeps of a layer in its place, for each token.
         passing: Gradients on their way through a layer, for each token, while it is in backward.
+        once: Passing values of a layer that don't depend on the row, in all.
         ends: Last norm and rotary embedding, for each token of a row.
         image: Features and the projector, for each image.
         target: Logits and loss at their peak, for each predicted token.
@@ -42,6 +46,7 @@ class ActivationBytes:
     layer: float
     hidden: float
     passing: float
+    once: float
     ends: float
     image: float
     target: float
@@ -71,6 +76,7 @@ def activation_bytes(shapes: ModelShapes, stage: StageConfig) -> ActivationBytes
         layer=layer,
         hidden=hidden * size,
         passing=2 * (hidden + wide) * size,
+        once=(wide * wide + 3 * hidden * wide) * size if stage.lora and stage.lora.dora else 0.0,
         ends=ends,
         image=_image_bytes(shapes, size),
         target=target,
@@ -80,6 +86,9 @@ def activation_bytes(shapes: ModelShapes, stage: StageConfig) -> ActivationBytes
 def _lora_bytes(shapes: ModelShapes, lora: LoraSettings, size: int, mask: int) -> float:
     rank = _LINEAR_LAYERS * lora.rank * size
     own = shapes.query_width + shapes.intermediate
+    if lora.dora:
+        outputs = 2 * shapes.hidden + shapes.query_width
+        rank += 2 * (outputs + 2 * shapes.key_width + 2 * shapes.intermediate) * size
     if lora.dropout == 0:
         return (2 * shapes.hidden + own) * size + rank
     return (5 * shapes.hidden + own) * (size + mask) + rank

@@ -167,7 +167,7 @@ def worker_memory(
         buckets=buckets,
         context=_CONTEXT_BYTES if stage.workers.use_gpu else 0.0,
         hiddens=row.tokens * (kept * shapes.layers + act.ends) + row.images * act.image,
-        layer=row.tokens * (one + act.passing) + of_a_layer / shapes.layers * size,
+        layer=row.tokens * (one + act.passing) + act.once + of_a_layer / shapes.layers * size,
         loss=row.targets * act.target,
         update=counts.trained * share[0] * float(_UPDATE_BYTES),
         host=host,
