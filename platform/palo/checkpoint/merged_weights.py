@@ -86,11 +86,12 @@ class MergedWeights:
             return weight
         change = self.adapter[name]
         down, up = _read(change.down).float(), _read(change.up).float()
-        merged = weight.float() + self.scale * (up @ down)
+        merged: Tensor = weight.float() + self.scale * (up @ down)
         if change.lengths is None:
             return merged
         lengths = _read(change.lengths).float() / torch.linalg.norm(merged, dim=1)
-        return merged * lengths.unsqueeze(1)
+        scaled: Tensor = merged * lengths.unsqueeze(1)
+        return scaled
 
     def items(self) -> Iterator[tuple[str, Tensor]]:
         """Yields the tensors with their canonical names, in the order of the names."""

@@ -184,7 +184,7 @@ def chosen_samples(corpus: Corpus, stage: StageConfig) -> npt.NDArray[np.bool_]:
     chosen = np.isin(corpus.languages, stage.languages)
     if not chosen.any():
         raise DataError(
-            f"the corpus {corpus.folder} has no sample in {', '.join(stage.languages)}",
+            f"the corpus has no sample in {', '.join(stage.languages)}",
             seen=", ".join(sorted(set(corpus.languages.tolist()))),
             fix="Choose other languages, or build a corpus that has them.",
         )
