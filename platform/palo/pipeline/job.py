@@ -101,6 +101,19 @@ def read_recipe(
     return parse_recipe(arguments, recipes, program, {**shortcuts, **_SHORTCUTS})
 
 
+def _lasting(recipe: Recipe) -> Recipe:
+    """Has what a run writes or shares lie where it lasts."""
+    corpora, shared = recipe.corpora, recipe.pretrain_output
+    if corpora is not None and not isinstance(corpora, storage.S3Path):
+        corpora = lasting_path(corpora)
+    return replace(
+        recipe,
+        output=lasting_path(recipe.output),
+        corpora=corpora,
+        pretrain_output=lasting_path(shared) if shared is not None else None,
+    )
+
+
 def _check_training(recipe: Recipe) -> None:
     recipe.parts.require()
     if recipe.projector is not None and not recipe.projector.exists():

@@ -52,6 +52,12 @@ def test_parts_are_those_of_the_arithmetic_by_hand(memory_of):
     assert parts["loss"] == pytest.approx(8192 * 32000 * 12 / GIB, rel=0.01)
 
 
+def with_workers(recipe, count):
+    finetune = recipe.finetune
+    workers = replace(finetune.workers, count=count)
+    return replace(recipe, finetune=replace(finetune, workers=workers))
+
+
 def test_each_stage_of_zero_shares_one_part_more(memory_of):
     first, second, third = (memory_of(zero=ZeroSettings(stage=n)) for n in (1, 2, 3))
     assert first.weights == second.weights > 7 * third.weights
@@ -119,6 +125,17 @@ def test_where_nothing_helps_a_larger_card_is_named():
         )
         == change
     )
+
+
+def test_a_row_is_no_longer_than_what_a_worker_has_to_do():
+    """Regression: on 64 GPUs a step's samples fill a fifth of the budget, and memory with it."""
+    few, many = (
+        plan_recipe(with_workers(RECIPES["7b"](), count), Machines()).stages[-1].facts.fullest_row
+        for count in (8, 64)
+    )
+    assert few.tokens == 16_384
+    assert 2048 <= many.tokens < 4096
+    assert many.targets < few.targets / 3
 
 
 def test_free_memory_is_offered_for_less_recomputation():

@@ -11,7 +11,8 @@ from palo.train.planner.memory import RowSize
 from palo.train.planner.text_lengths import CAPTION_TOKENS, TextLengths, mean_lengths
 from palo.train.stages import StageConfig
 
-# The row with the most predicted tokens, over the mean one, where no corpus says it.
+# Where no corpus says it: the row with the most predicted tokens over the mean one, and the most
+# tokens of a worker's step over the mean, where its row has room for all of them.
 _FULLEST_ROW = 1.5
 _MOST_PACKED_STEPS = 64
 
@@ -73,7 +74,9 @@ def assumed_facts(
     else:
         lengths = mean_lengths(counts, max_text_tokens, overflow)
     tokens = lengths.text_tokens + tokens_per_image
-    targets = stage.token_budget * lengths.target_tokens / tokens * _FULLEST_ROW
+    of_a_step = _FULLEST_ROW * stage.global_batch * tokens / stage.workers.count
+    row = int(min(stage.token_budget, max(max_text_tokens + tokens_per_image, of_a_step)))
+    targets = row * lengths.target_tokens / tokens * _FULLEST_ROW
     return DataFacts(
         num_records=num_records,
         num_samples=None if num_records is None else round(num_records * lengths.samples),
@@ -83,9 +86,9 @@ def assumed_facts(
         num_images=num_images,
         too_long=lengths.too_long,
         fullest_row=RowSize(
-            tokens=stage.token_budget,
-            targets=min(targets, stage.token_budget),
-            images=stage.token_budget / tokens,
+            tokens=row,
+            targets=min(targets, row),
+            images=row / tokens,
         ),
         source="assumed tokens for each language"
         if kind == "conversations"
