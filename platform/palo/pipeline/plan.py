@@ -169,8 +169,9 @@ def _scaled(
             again.append(plan_counted(one.name, shapes, one.counts, stage, one.facts, settings))
         hours = [one.hours for one in again if one.hours is not None]
         if len(hours) == len(again):
-            gathering = max(one.gather_s / one.compute_s for one in again if one.compute_s)
-            yield Scaled(gpus=count, hours=sum(hours), gathering=gathering)
+            steps = [(one.num_steps or 0, one.gather_s + (one.compute_s or 0)) for one in again]
+            most = sum(number * seconds for number, seconds in steps) / 3600
+            yield Scaled(gpus=count, hours=sum(hours), most_hours=most)
 
 
 def _speed(

@@ -1,6 +1,7 @@
 """The planner's memory against what models of our own really allocate, part by part."""
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,10 +10,11 @@ from tests.fixtures.live_tensors import LiveTensors
 
 from palo.model import PaloForConditionalGeneration
 from palo.model.lora import LoraSettings, attach_lora
+from palo.model.loss_head import give_loss
 from palo.model.sizes import from_folders, mini
 from palo.recipes.nano import BASE
 from palo.train.engine import PlainEngine, choose_trainable
-from palo.train.loop import token_losses
+from palo.train.loop import summed_loss, token_losses
 from palo.train.planner.activations import activation_bytes
 from palo.train.planner.memory import RowSize, worker_memory
 from palo.train.planner.shapes import count_parameters, shapes_of
@@ -52,7 +54,11 @@ def model_of(config, stage: StageConfig):
     torch.manual_seed(0)
     model = PaloForConditionalGeneration(config).to(_DTYPES[stage.dtype])
     if stage.activation_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable(
+            {"use_reentrant": False}, every_n_layers=stage.recompute_every
+        )
+    if stage.chunked_loss:
+        give_loss(model.language_model)
     if stage.lora:
         model = attach_lora(model, stage.lora)
     choose_trainable(model, stage.trains)
@@ -81,6 +87,29 @@ def batch_of(config):
 def row_of(batch) -> RowSize:
     return RowSize(
         tokens=batch.input_ids.shape[1], targets=len(batch.targets), images=len(batch.features)
+    )
+
+
+def peak_of(config, stage) -> int:
+    """The most bytes that a row's forward and backward pass hold beside weights and gradients."""
+    model, batch = model_of(config, stage), batch_of(config)
+    learning = [p for p in model.parameters() if p.requires_grad]
+    for parameter in learning:  # from the second row on they are there before
+        parameter.grad = torch.zeros_like(parameter)
+    known = [*model.parameters(), *(p.grad for p in learning), *vars(batch).values()]
+    loss_of = summed_loss if stage.chunked_loss else token_losses
+    with LiveTensors(one for one in known if one is not None) as live:
+        loss_of(model, batch).sum().backward()
+    return live.peak
+
+
+def planned(config, stage):
+    return worker_memory(
+        shapes_of(config),
+        count_parameters(config, stage),
+        stage,
+        row_of(batch_of(config)),
+        with_deepspeed=False,
     )
 
 
@@ -124,21 +153,28 @@ def test_what_is_saved_for_backward_is_foreseen_within_a_tenth(name, trains, dro
 @pytest.mark.parametrize(("name", "trains", "dropout", "dtype"), [*CASES, *DORA])
 def test_the_peak_of_a_step_is_foreseen_within_a_tenth(name, trains, dropout, dtype, recompute):
     config, stage = config_of(name), stage_of(trains, dropout, dtype, recompute)
-    model, batch = model_of(config, stage), batch_of(config)
-    learning = [p for p in model.parameters() if p.requires_grad]
-    for parameter in learning:  # from the second row on they are there before
-        parameter.grad = torch.zeros_like(parameter)
-    known = [*model.parameters(), *(p.grad for p in learning), *vars(batch).values()]
-    with LiveTensors(one for one in known if one is not None) as live:
-        token_losses(model, batch).sum().backward()
-    plan = worker_memory(
-        shapes_of(config),
-        count_parameters(config, stage),
-        stage,
-        row_of(batch),
-        with_deepspeed=False,
+    assert planned(config, stage).activations == pytest.approx(peak_of(config, stage), rel=0.10)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    ("name", "trains", "dtype", "every"),
+    [
+        ("mini", "lora", "float32", 2),
+        ("nano", "lora", "bfloat16", 2),
+        ("mini", "lora", "bfloat16", 1),
+        ("mini", "full", "float32", 1),
+        ("nano", "projector", "float32", 1),
+    ],
+)
+def test_a_loss_in_chunks_and_some_recomputed_layers_are_foreseen(
+    name, trains, dtype, every, chunked
+):
+    stage = replace(
+        stage_of(trains, 0.0, dtype, recompute=True), recompute_every=every, chunked_loss=chunked
     )
-    assert plan.activations == pytest.approx(live.peak, rel=0.10)
+    config = config_of(name)
+    assert planned(config, stage).activations == pytest.approx(peak_of(config, stage), rel=0.10)
 
 
 @pytest.mark.parametrize(("name", "trains", "dropout", "dtype"), CASES[:4])

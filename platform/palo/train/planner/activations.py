@@ -29,6 +29,16 @@ _LINEAR_LAYERS = 7
 _LDP_MAPS = 6 + 1 + 5 / 4
 
 
+def recomputed_layers(shapes: ModelShapes, stage: StageConfig) -> int:
+    """Returns how many layers are computed again in the backward pass.
+
+    Args:
+        shapes: Sizes of the model.
+        stage: The stage's settings.
+    """
+    return -(-shapes.layers // stage.recompute_every) if stage.activation_checkpointing else 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActivationBytes:
     """Bytes that are kept for the backward pass.
@@ -41,6 +51,7 @@ class ActivationBytes:
         ends: Last norm and rotary embedding, for each token of a row.
         image: Features and the projector, for each image.
         target: Logits and loss at their peak, for each predicted token.
+        head: The output head's gradient, where the loss is computed with it.
     """
 
     layer: float
@@ -50,6 +61,7 @@ class ActivationBytes:
     ends: float
     image: float
     target: float
+    head: float
 
 
 def activation_bytes(shapes: ModelShapes, stage: StageConfig) -> ActivationBytes:
@@ -70,8 +82,13 @@ def activation_bytes(shapes: ModelShapes, stage: StageConfig) -> ActivationBytes
         layer += (inputs + 2 * hidden) * size
     head = shapes.query_width // shapes.heads
     ends = _FLOAT32 * hidden + 2 * head * size
+    full = stage.trains == "full"
     # log_softmax keeps float32, and its backward pass needs two more of that size.
-    target = 3 * _FLOAT32 * shapes.vocabulary + (hidden * size if stage.trains == "full" else 0)
+    target = 3 * _FLOAT32 * shapes.vocabulary + (hidden * size if full else 0)
+    if stage.chunked_loss:
+        # Hidden states and their gradient; logits of a chunk have their size, at most doubled by
+        # rounding to a power of two, in float32, twice (torch's LinearCrossEntropyOptions).
+        target = 2 * hidden * size + 2 * 2 * _FLOAT32 * hidden
     return ActivationBytes(
         layer=layer,
         hidden=hidden * size,
@@ -80,6 +97,7 @@ def activation_bytes(shapes: ModelShapes, stage: StageConfig) -> ActivationBytes
         ends=ends,
         image=_image_bytes(shapes, size),
         target=target,
+        head=float(shapes.vocabulary * hidden * size if stage.chunked_loss and full else 0),
     )
 
 

@@ -11,6 +11,7 @@ from palo.train.planner.stage_plan import PlanSettings, StagePlan, plan_counted
 from palo.train.stages import StageConfig
 
 _MOST_WORKERS = 64
+_RECOMPUTE_EVERY = (4, 3, 2)
 # A sample that is longer gets a row of its own: smaller budgets would not be kept.
 _SMALLEST_BUDGET = 2048
 
@@ -55,7 +56,7 @@ def find_fit(plan: StagePlan, shapes: ModelShapes, settings: PlanSettings) -> Ch
 
 
 def find_quicker(plan: StagePlan, shapes: ModelShapes, settings: PlanSettings) -> Change | None:
-    """Finds out whether a stage fits without recomputation, perhaps with shorter rows.
+    """Finds out whether a stage fits with less recomputation, perhaps in shorter rows.
 
     Args:
         plan: The stage's plan, which fits.
@@ -63,21 +64,34 @@ def find_quicker(plan: StagePlan, shapes: ModelShapes, settings: PlanSettings) -
         settings: What is assumed of machines.
 
     Returns:
-        The change with the longest rows that saves time; None if there is none.
+        The quickest change, of equal ones that with the longest rows; None if none saves time.
     """
     if not plan.stage.activation_checkpointing or not plan.fits or plan.hours is None:
         return None
+    best, least = None, plan.hours
+    for flags, stage in _with_less_recomputation(plan):
+        tried = _tried(plan, shapes, stage, settings)
+        if tried.fits and tried.hours is not None and tried.hours < least:
+            best, least = Change(flags=flags, plan=tried), tried.hours
+    return best
+
+
+def _with_less_recomputation(plan: StagePlan) -> Iterator[tuple[tuple[str, ...], StageConfig]]:
     budget = plan.stage.token_budget
     while budget >= _SMALLEST_BUDGET:
-        stage = replace(plan.stage, activation_checkpointing=False, token_budget=budget)
-        tried = _tried(plan, shapes, stage, settings)
-        if tried.fits and tried.hours is not None and tried.hours < plan.hours:
-            flags = [f"--{plan.name}.no-activation-checkpointing"]
-            if budget != plan.stage.token_budget:
-                flags.append(f"--{plan.name}.token-budget {budget}")
-            return Change(flags=tuple(flags), plan=tried)
+        shorter = () if budget == plan.stage.token_budget else (_budget_flag(plan, budget),)
+        stage = replace(plan.stage, token_budget=budget)
+        none = replace(stage, activation_checkpointing=False)
+        yield (f"--{plan.name}.no-activation-checkpointing", *shorter), none
+        for every in _RECOMPUTE_EVERY:
+            if every > stage.recompute_every:
+                flag = f"--{plan.name}.recompute-every {every}"
+                yield (flag, *shorter), replace(stage, recompute_every=every)
         budget //= 2
-    return None
+
+
+def _budget_flag(plan: StagePlan, budget: int) -> str:
+    return f"--{plan.name}.token-budget {budget}"
 
 
 _Move = tuple[tuple[str, ...], Callable[[StageConfig], StageConfig]]
@@ -86,6 +100,8 @@ _Move = tuple[tuple[str, ...], Callable[[StageConfig], StageConfig]]
 def _moves(plan: StagePlan) -> Iterator[_Move]:
     """The single changes, from those that cost nothing to those that cost most."""
     stage, name = plan.stage, plan.name
+    if not stage.chunked_loss:
+        yield (f"--{name}.chunked-loss",), lambda s: replace(s, chunked_loss=True)
     if stage.zero.stage < 3 and stage.workers.count > 1:
         yield (
             (f"--{name}.zero.stage 3", f"--{name}.zero.partition-at-load"),
@@ -98,7 +114,7 @@ def _moves(plan: StagePlan) -> Iterator[_Move]:
         )
     budget = stage.token_budget // 2
     while budget >= _SMALLEST_BUDGET:
-        yield (f"--{name}.token-budget {budget}",), _with_budget(budget)
+        yield (_budget_flag(plan, budget),), _with_budget(budget)
         budget //= 2
     workers = stage.workers.count * 2
     while stage.workers.use_gpu and workers <= _MOST_WORKERS:

@@ -20,7 +20,7 @@ What comes and goes; only the largest sum of it counts:
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from palo.train.planner.activations import activation_bytes
+from palo.train.planner.activations import activation_bytes, recomputed_layers
 from palo.train.planner.shapes import ModelShapes, ParameterCounts
 from palo.train.stages import StageConfig
 
@@ -155,10 +155,13 @@ def worker_memory(
             stays = counts.whole * float(size)
             host, weights = host + weights - stays, stays
     act = activation_bytes(shapes, stage)
-    kept = act.hidden if stage.activation_checkpointing else act.layer
+    again = recomputed_layers(shapes, stage)
+    kept = again * act.hidden + (shapes.layers - again) * act.layer
     # The weights' own gradients of a layer wait beside those that they are added to.
     of_a_layer = counts.blocks if stage.trains == "full" else counts.trained_language
-    one = act.layer if stage.activation_checkpointing else 0.0
+    # A last layer that isn't computed again has gone by the time that another one is.
+    last_again = again and (shapes.layers - 1) % stage.recompute_every == 0
+    one = act.layer if last_again else 0.0
     return WorkerMemory(
         weights=weights,
         gathered=gathered,
@@ -166,9 +169,9 @@ def worker_memory(
         optimizer=optimizer,
         buckets=buckets,
         context=_CONTEXT_BYTES if stage.workers.use_gpu else 0.0,
-        hiddens=row.tokens * (kept * shapes.layers + act.ends) + row.images * act.image,
+        hiddens=row.tokens * (kept + act.ends) + row.images * act.image,
         layer=row.tokens * (one + act.passing) + act.once + of_a_layer / shapes.layers * size,
-        loss=row.targets * act.target,
+        loss=row.targets * act.target + act.head,
         update=counts.trained * share[0] * float(_UPDATE_BYTES),
         host=host,
     )

@@ -123,11 +123,12 @@ def run_lines(run: RunPlan) -> Iterator[str]:
         yield f"cost            {run.gpu_hours:,.0f} GPU-hours{cost}"
     if run.price is not None:
         for one in run.scaled:
-            money = one.hours * one.gpus * run.price
+            least, most = (h * one.gpus * run.price for h in (one.hours, one.most_hours))
             yield (
-                f"  on {one.gpus:4} GPUs  {one.hours:8,.1f} h  {money:8,.0f} dollars"
-                f"  gathering weights takes {one.gathering:.0%} of the time of computing"
+                f"  on {one.gpus:4} GPUs  {one.hours:6,.1f} h to {one.most_hours:6,.1f} h  "
+                f"{least:6,.0f} to {most:6,.0f} dollars"
             )
+        yield "                as far as gathering weights hides behind computing"
         yield f"price           list price of {PRICES_OF} unless --price says another"
 
 

@@ -91,14 +91,13 @@ class Scaled:
 
     Attributes:
         gpus: GPUs.
-        hours: Hours of all stages.
-        gathering: Seconds of gathering weights over seconds of computing, in the stage where it is
-            most; above 1 the links decide.
+        hours: Hours of all stages, where gathering weights hides behind computing.
+        most_hours: Hours where nothing of it hides.
     """
 
     gpus: int
     hours: float
-    gathering: float
+    most_hours: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from palo.errors import DataError
 from palo.train.metrics import read_metrics
+from palo.train.planner.activations import recomputed_layers
 from palo.train.planner.gpus import GpuKind
 from palo.train.planner.shapes import ModelShapes, ParameterCounts
 from palo.train.stages import StageConfig
@@ -78,7 +79,7 @@ def sample_operations(
         images: Its images.
         through_tower: Whether they run through the tower in each step.
     """
-    forwards = 2 if stage.activation_checkpointing else 1
+    forwards = 1 + recomputed_layers(shapes, stage) / shapes.layers
     weights = 2 * counts.language * (forwards + 1) + 2 * counts.trained_language
     attention = 2 * tokens * shapes.query_width * shapes.layers * (forwards + 2)
     pixels = 2 * counts.tower * (shapes.patches + 1) if through_tower else 0
