@@ -31,6 +31,8 @@ class Language:
         caption_wish: Asks, in the language itself, for a description of an image; in English if
             left empty.
         other_codes: Its codes in ISO 639-2 and 639-3, by which data may name it.
+        llama_tokens: Tokens of LLaMA's tokenizer for a text, over those of its English version, as
+            measured on translated sentences; plans assume it before a corpus is built.
     """
 
     code: str
@@ -48,6 +50,7 @@ class Language:
     usual_letters: str = ""
     caption_wish: str = ""
     other_codes: tuple[str, ...] = ()
+    llama_tokens: float = 2.0
 
     def __post_init__(self) -> None:
         if not (self.code.isascii() and self.code.isalpha() and self.code.islower()):
@@ -75,6 +78,7 @@ _ENTRIES = (
         answer_wish="Answer in English.",
         caption_wish="Describe this image.",
         other_codes=("eng",),
+        llama_tokens=1.0,
     ),
     Language(
         code="zh",
@@ -86,6 +90,7 @@ _ENTRIES = (
         answer_wish="请用中文回答。",
         caption_wish="请描述这张图片。",
         other_codes=("zho", "chi", "cmn"),
+        llama_tokens=2.0,
     ),
     Language(
         code="fr",
@@ -97,6 +102,7 @@ _ENTRIES = (
         answer_wish="Répondez en français.",
         caption_wish="Décrivez cette image.",
         other_codes=("fra", "fre"),
+        llama_tokens=1.4,
     ),
     Language(
         code="es",
@@ -107,6 +113,7 @@ _ENTRIES = (
         answer_wish="Responde en español.",
         caption_wish="Describe esta imagen.",
         other_codes=("spa",),
+        llama_tokens=1.4,
     ),
     Language(
         code="ru",
@@ -117,6 +124,7 @@ _ENTRIES = (
         answer_wish="Ответьте на русском языке.",
         caption_wish="Опишите это изображение.",
         other_codes=("rus",),
+        llama_tokens=1.7,
     ),
     Language(
         code="ja",
@@ -129,6 +137,7 @@ _ENTRIES = (
         answer_wish="日本語で答えてください。",
         caption_wish="この画像を説明してください。",
         other_codes=("jpn",),
+        llama_tokens=2.1,
     ),
     Language(
         code="ar",
@@ -144,6 +153,7 @@ _ENTRIES = (
         usual_letters="يىكةأإ",
         caption_wish="صف هذه الصورة.",
         other_codes=("ara", "arb"),
+        llama_tokens=3.5,
     ),
     Language(
         code="hi",
@@ -156,6 +166,7 @@ _ENTRIES = (
         answer_wish="हिन्दी में उत्तर दीजिए।",
         caption_wish="इस चित्र का वर्णन कीजिए।",
         other_codes=("hin",),
+        llama_tokens=4.7,
     ),
     Language(
         code="bn",
@@ -168,6 +179,7 @@ _ENTRIES = (
         answer_wish="বাংলায় উত্তর দিন।",
         caption_wish="এই ছবিটির বর্ণনা দিন।",
         other_codes=("ben",),
+        llama_tokens=5.3,
     ),
     Language(
         code="ur",
@@ -184,6 +196,7 @@ _ENTRIES = (
         usual_letters="یکگپچ",
         caption_wish="اس تصویر کو بیان کیجیے۔",
         other_codes=("urd",),
+        llama_tokens=4.1,
     ),
 )
 

@@ -20,7 +20,7 @@ from palo.checkpoint.part_paths import part_path, part_text
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.config import from_dict, to_dict
 from palo.errors import DataError, MismatchError, StorageError
-from palo.model.lora import LoraSettings, lora_config
+from palo.model.lora import LoraSettings, file_name, lora_config
 
 # Many look at a stage whose weights they don't load: torch, which takes seconds, stays away.
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def write_stage(
         if name.startswith("projector."):
             by_part["projector"][name.removeprefix("projector.")] = tensor
         elif ".lora_" in name:
-            by_part["lora"][_PEFT_PREFIX + name.replace(".default.", ".")] = tensor
+            by_part["lora"][_PEFT_PREFIX + file_name(name)] = tensor
         else:
             by_part["language_model"][name.removeprefix("language_model.")] = tensor
     write_tensors(folder / "projector.safetensors", by_part["projector"])

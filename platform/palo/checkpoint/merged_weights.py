@@ -36,18 +36,35 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
+class _Change:
+    """An adapter's change of a weight: down (rank, inputs), up (outputs, rank), DoRA's lengths."""
+
+    down: _Place
+    up: _Place
+    lengths: _Place | None
+
+    @property
+    def places(self) -> tuple[_Place, ...]:
+        pair = (self.down, self.up)
+        return pair if self.lengths is None else (*pair, self.lengths)
+
+
+@dataclass(frozen=True, slots=True)
 class MergedWeights:
     """The weights of a finished model by canonical name; they are read when they are asked for.
 
     Attributes:
         places: Where each tensor of tower, projector and language model lies.
-        adapter: Where the adapter's matrices lie, by canonical name of the weight that they change:
-            down (rank, inputs) and up (outputs, rank).
+        adapter: Where the adapter's tensors lie, by canonical name of the weight that they change.
         scale: What the product of two matrices is scaled by.
+
+    Source:
+        LoRA (arXiv 2106.09685): W + scale * up @ down. DoRA (arXiv 2402.09353), equation 5: each
+        row of that is brought to its learned length.
     """
 
     places: Mapping[str, _Place]
-    adapter: Mapping[str, tuple[_Place, _Place]]
+    adapter: Mapping[str, _Change]
     scale: float
 
     @property
@@ -67,8 +84,14 @@ class MergedWeights:
         weight = _read(self.places[name])
         if name not in self.adapter:
             return weight
-        down, up = map(_read, self.adapter[name])
-        return weight.float() + self.scale * (up.float() @ down.float())
+        change = self.adapter[name]
+        down, up = _read(change.down).float(), _read(change.up).float()
+        merged: Tensor = weight.float() + self.scale * (up @ down)
+        if change.lengths is None:
+            return merged
+        lengths = _read(change.lengths).float() / torch.linalg.norm(merged, dim=1)
+        scaled: Tensor = merged * lengths.unsqueeze(1)
+        return scaled
 
     def items(self) -> Iterator[tuple[str, Tensor]]:
         """Yields the tensors with their canonical names, in the order of the names."""
@@ -82,7 +105,8 @@ def merged_weights(stage: StageResult) -> MergedWeights:
         stage: The finished stage, as `read_stage` describes it.
 
     Raises:
-        MismatchError: If the adapter is more than plain LoRA, or isn't one for this language model.
+        MismatchError: If the adapter is more than LoRA or DoRA, or isn't one for this language
+            model.
         StorageError: If a file is missing or damaged.
     """
     places = {
@@ -101,8 +125,10 @@ def merged_weights(stage: StageResult) -> MergedWeights:
     if not stage.has_adapter:
         return MergedWeights(places, {}, 1.0)
     folder = stage.folder / "adapter"
-    scale = adapter_scale(require_adapter(folder), folder)
-    return MergedWeights(places, _adapter(folder, places), scale)
+    config = require_adapter(folder)
+    scale = adapter_scale(config, folder, with_dora=True)
+    changes = _adapter(folder, places, has_lengths=bool(config.get("use_dora")))
+    return MergedWeights(places, changes, scale)
 
 
 def _places(folder: Path) -> dict[str, _Place]:
@@ -114,22 +140,27 @@ def _places(folder: Path) -> dict[str, _Place]:
     }
 
 
-def _adapter(folder: Path, places: Mapping[str, _Place]) -> dict[str, tuple[_Place, _Place]]:
+def _adapter(
+    folder: Path, places: Mapping[str, _Place], *, has_lengths: bool
+) -> dict[str, _Change]:
     path = folder / "adapter_model.safetensors"
     shapes = shapes_of(folder, path.name)
-    pairs: dict[str, tuple[_Place, _Place]] = {}
+    changes: dict[str, _Change] = {}
     for key in (key for key in shapes if key.endswith(".lora_A.weight")):
         stem = key.removesuffix("lora_A.weight")
         name = f"language_model.{stem.removeprefix(_ADAPTER_PREFIX)}weight"
         other = f"{stem}lora_B.weight"
         if name in places and other in shapes:
             (rank, inputs), (outputs, rank_up) = shapes[key], shapes[other]
-            if rank == rank_up and places[name].shape == (outputs, inputs):
-                pairs[name] = (
+            lengths = f"{stem}lora_magnitude_vector"
+            fits = rank == rank_up and places[name].shape == (outputs, inputs)
+            if fits and (not has_lengths or shapes.get(lengths) == (outputs,)):
+                changes[name] = _Change(
                     _Place(path, key, shapes[key]),
                     _Place(path, other, shapes[other]),
+                    _Place(path, lengths, (outputs,)) if has_lengths else None,
                 )
-    paired = {place.name for pair in pairs.values() for place in pair}
+    paired = {place.name for change in changes.values() for place in change.places}
     if strange := sorted(set(shapes) - paired):
         raise MismatchError(
             f"the adapter {folder} is not one for this language model",
@@ -137,7 +168,7 @@ def _adapter(folder: Path, places: Mapping[str, _Place]) -> dict[str, tuple[_Pla
             f"{shapes[strange[0]]}",
             fix="Use the language model that it was trained on.",
         )
-    return pairs
+    return changes
 
 
 def _read(place: _Place) -> Tensor:

@@ -97,10 +97,11 @@ class Plan:
         fingerprint: Fingerprint of the corpus' manifest.
         lengths: (samples,) text tokens of each sample.
         has_image: (samples,) whether the sample has an image.
+        chosen: (samples,) whether the plan uses the sample; None for all.
 
     Raises:
         ConfigError: If a value of the configuration is out of range.
-        ValueError: If the arrays differ in length or are empty.
+        ValueError: If the arrays differ in length, or no sample is used.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Plan:
         fingerprint: str,
         lengths: npt.NDArray[np.int32],
         has_image: npt.NDArray[np.bool_],
+        chosen: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         check(config)
         if len(lengths) != len(has_image) or len(lengths) == 0:
@@ -118,11 +120,16 @@ class Plan:
             )
         self.config = config
         self.fingerprint = fingerprint
-        self.num_samples = len(lengths)
+        # Numbers of the samples in the corpus, ascending: without a choice each is its own place.
+        used = np.ones(len(lengths), bool) if chosen is None else chosen
+        self._used: npt.NDArray[np.int64] = np.flatnonzero(used)
+        if len(used) != len(lengths) or len(self._used) == 0:
+            raise ValueError(f"a plan uses {len(self._used)} of {len(lengths)} samples")
+        self.num_samples = len(self._used)
         self.num_steps_per_epoch = -(-self.num_samples // config.global_batch)
         self.num_steps = self.num_steps_per_epoch * config.max_epochs
         images = has_image.astype(np.int64) * config.tokens_per_image
-        self._num_image_tokens = int(images.sum())
+        self._num_image_tokens = int(images[self._used].sum())
         self._lengths: npt.NDArray[np.int64] = lengths.astype(np.int64) + images
         self._order_of = lru_cache(maxsize=2)(self._order)
 
@@ -132,7 +139,7 @@ class Plan:
         # Sorting raw bits, because NumPy promises the same raw bits in every version but not the
         # same permutation.
         keys = np.random.PCG64(seed).random_raw(self.num_samples)
-        return np.argsort(keys, kind="stable")
+        return self._used[np.argsort(keys, kind="stable")]
 
     def epoch(self, step: int) -> int:
         """Returns the epoch, from 0, of a step.
@@ -261,7 +268,7 @@ class Plan:
         return PlanSummary(
             num_samples=self.num_samples,
             num_steps=self.num_steps,
-            num_tokens=int(self._lengths.sum()),
+            num_tokens=int(self._lengths[self._used].sum()),
             num_image_tokens=self._num_image_tokens,
             num_micro_batches=num_micro / len(spread),
             mean_pack_tokens=sum(sizes) / len(sizes),

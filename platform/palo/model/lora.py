@@ -19,6 +19,8 @@ TARGETS = (
     r"(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
 )
 
+_MAGNITUDE = "lora_magnitude_vector"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoraSettings:
@@ -28,6 +30,10 @@ class LoraSettings:
         rank: Inner width of every pair of matrices.
         alpha: Strength; the product of a pair is scaled by alpha / rank.
         dropout: Share of a pair's inputs that training drops.
+        rslora: Scale the product by alpha / sqrt(rank) instead, so that large ranks learn as fast
+            as small ones (rsLoRA, arXiv 2312.03732).
+        dora: Learn each output's length beside the weights' directions, which LoRA then turns
+            (DoRA, arXiv 2402.09353). It needs every weight whole in the forward pass.
 
     Source: values of the released PALO scripts (finetune_lora_palo.sh).
     """
@@ -35,6 +41,8 @@ class LoraSettings:
     rank: int = 128
     alpha: float = 256
     dropout: float = 0.05
+    rslora: bool = False
+    dora: bool = False
 
     def faults(self) -> Iterator[str]:
         """Yields what is wrong, one clause for each fault."""
@@ -58,6 +66,8 @@ def lora_config(settings: LoraSettings) -> "LoraConfig":
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
+        use_rslora=settings.rslora,
+        use_dora=settings.dora,
         target_modules=TARGETS,
         bias="none",
         task_type="CAUSAL_LM",
@@ -85,21 +95,31 @@ def attach_lora(model: "PaloForConditionalGeneration", settings: LoraSettings) -
     return wrapped
 
 
-def adapter_scale(config: Mapping[str, Any], folder: Path) -> float:
+def file_name(parameter: str) -> str:
+    """Returns how an adapter's file names one of its parameters.
+
+    Args:
+        parameter: Its name in a model, such as X.lora_A.default.weight.
+    """
+    whole = parameter.replace(f".{_MAGNITUDE}.default.weight", f".{_MAGNITUDE}")
+    return whole.replace(".default.", ".")
+
+
+def adapter_scale(config: Mapping[str, Any], folder: Path, *, with_dora: bool = False) -> float:
     """Returns what the product of an adapter's two matrices is scaled by.
 
     Args:
         config: Values of its adapter_config.json.
         folder: Its folder, for the message.
+        with_dora: Whether the caller also applies DoRA's lengths.
 
     Raises:
         MismatchError: If it is more than plain LoRA with one scale.
     """
-    unusual = [
-        name
-        for name in ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save")
-        if config.get(name)
-    ]
+    refused = ["rank_pattern", "alpha_pattern", "modules_to_save"]
+    if not with_dora:
+        refused.insert(0, "use_dora")
+    unusual = [name for name in refused if config.get(name)]
     if config.get("bias", "none") != "none":
         unusual.append("bias")
     if unusual:

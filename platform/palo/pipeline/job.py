@@ -1,21 +1,24 @@
 """From a command line to the steps of a recipe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from palo import storage
 from palo.command import parse_recipe, take_values
+from palo.errors import ConfigError, DataError
 from palo.recipes import RECIPES, Recipe
 from palo.recipes.own_data import OwnData, take_own_data, with_own_data
 from palo.session import lasting_path, ray_session
 
-_START = "--start-from"
+_START, _PROJECTOR, _STAGE = "--start-from", "--projector", "--pretrain"
 _SHORTCUTS = {
     "--data FILE": "trains the finetune stage on conversations or captions of your own",
     "--images FOLDER": "their images, if they aren't beside the file",
-    f"{_START} PATH": "a released projector or a finished stage in place of a pretrain stage",
+    f"{_START} PATH": "a run, a finished stage or a released projector in place of a pretrain "
+    "stage; of a run its pretrain stage",
 }
 
 
@@ -39,15 +42,7 @@ def recipe_job(
     """
 
     def main(arguments: list[str]) -> None:
-        arguments, own = take_own_data(arguments)
-        arguments, taken = take_values(arguments, [_START])
-        recipes = RECIPES
-        if _START in taken:
-            start = storage.path_of(taken[_START])
-            recipes = {name: partial(_started, make, start) for name, make in recipes.items()}
-        if own is not None:
-            recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
-        recipe, only_dry_run = parse_recipe(arguments, recipes, program, _SHORTCUTS)
+        recipe, only_dry_run = read_recipe(arguments, program)
         if only_dry_run:
             from palo.pipeline.dry_run import dry_run
 
@@ -73,8 +68,60 @@ def _lasting(recipe: Recipe) -> Recipe:
     return replace(recipe, data=replace(recipe.data, image_stores=lasting_path(stores)))
 
 
+def read_recipe(
+    arguments: list[str], program: str, shortcuts: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Recipe, bool]:
+    """Reads `RECIPE [--field value ...] [--dry-run]` with the shortcuts of `recipe_job`.
+
+    Args:
+        arguments: The command line.
+        program: The script, as people call it.
+        shortcuts: Further flags that the caller has taken already, for the help text.
+
+    Returns:
+        The recipe, and whether only a dry run is wanted.
+
+    Raises:
+        ConfigError: If the recipe is unknown, a field is wrong, or values contradict.
+    """
+    arguments, own = take_own_data(arguments)
+    arguments, taken = take_values(arguments, [_START, _PROJECTOR])
+    if _STAGE in arguments:
+        raise ConfigError(
+            f"{_STAGE} alone is no setting",
+            seen=" ".join(arguments[arguments.index(_STAGE) :][:2]),
+            fix=f"To leave the pretrain stage out, say what to start from: {_START} PATH.",
+        )
+    recipes = RECIPES
+    if taken:
+        start = storage.path_of(taken.get(_START, taken.get(_PROJECTOR, "")))
+        recipes = {name: partial(_started, make, start) for name, make in recipes.items()}
+    if own is not None:
+        recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
+    return parse_recipe(arguments, recipes, program, {**shortcuts, **_SHORTCUTS})
+
+
+def _lasting(recipe: Recipe) -> Recipe:
+    """Has what a run writes or shares lie where it lasts."""
+    corpora, shared = recipe.corpora, recipe.pretrain_output
+    if corpora is not None and not isinstance(corpora, storage.S3Path):
+        corpora = lasting_path(corpora)
+    return replace(
+        recipe,
+        output=lasting_path(recipe.output),
+        corpora=corpora,
+        pretrain_output=lasting_path(shared) if shared is not None else None,
+    )
+
+
 def _check_training(recipe: Recipe) -> None:
     recipe.parts.require()
+    if recipe.projector is not None and not recipe.projector.exists():
+        raise DataError(
+            "there is no stage or projector to start from",
+            seen=recipe.projector,
+            fix=f"Name another one with {_START}, or train the pretrain stage first.",
+        )
     from palo.pipeline.source_checks import check_sources
 
     check_sources(recipe)

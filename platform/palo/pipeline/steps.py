@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,7 @@ from palo.errors import ConfigError
 from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.stage_scores import StageScores
 from palo.machine import PeakMemory
+from palo.pipeline.corpus_names import corpus_name
 from palo.progress import Meter, duration
 from palo.recipes.recipe import Recipe
 from palo.scenes.corpus import write_scenes
@@ -36,7 +37,7 @@ from palo.train.eval_callback import EvalCallback
 from palo.train.launch import run_stage
 from palo.train.metrics import plot_loss
 from palo.train.stages import StageConfig, StageJob
-from palo.train.worker import identity
+from palo.train.worker import chosen_samples, identity
 
 StageName = Literal["pretrain", "finetune"]
 
@@ -84,7 +85,7 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         )
     captions = stage == "pretrain"
     aspect = data.pretrain_aspect if captions else data.aspect
-    return CorpusConfig(
+    config = CorpusConfig(
         sources=_sources(recipe, stage),
         output=recipe.corpora_folder / stage,
         tokenizer=recipe.parts.tokenizer,
@@ -101,17 +102,22 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         mixture=EVERYTHING if captions else data.mixture,
         max_bad_share=data.max_bad_share,
     )
+    if recipe.corpora is None:
+        return config
+    return replace(config, output=recipe.corpora / f"{stage}-{corpus_name(config)}")
 
 
 def _sources(recipe: Recipe, stage: StageName) -> tuple[SourceConfig, ...]:
     data = recipe.data
     captions = stage == "pretrain"
+    more = () if captions or data.more_instructions is None else (_more_source(recipe),)
     path = recipe.source(data.captions if captions else data.instructions)
     if path.suffix == LIST_SUFFIX:
         listed = read_source_list(path)
         if data.language is None:
-            return listed
-        return tuple(replace(one, language=one.language or data.language) for one in listed)
+            return (*listed, *more)
+        named = tuple(replace(one, language=one.language or data.language) for one in listed)
+        return (*named, *more)
     images = recipe.source(data.captions_images if captions else data.instructions_images)
     name = "captions" if captions else "instructions"
     return (
@@ -122,6 +128,19 @@ def _sources(recipe: Recipe, stage: StageName) -> tuple[SourceConfig, ...]:
             language=data.language or _USUAL_LANGUAGE,
             image_place=data.image_place,
         ),
+        *more,
+    )
+
+
+def _more_source(recipe: Recipe) -> SourceConfig:
+    data = recipe.data
+    assert data.more_instructions is not None
+    return SourceConfig(
+        name="more-instructions",
+        path=recipe.source(data.more_instructions),
+        images=recipe.source(data.instructions_images),
+        language=data.more_language or data.language or _USUAL_LANGUAGE,
+        image_place=data.image_place,
     )
 
 
@@ -190,7 +209,16 @@ def pretrain(recipe: Recipe) -> None:
     if recipe.pretrain is None:
         print(f"pretrain  left out: the projector of {recipe.projector} is the start")
         return
-    _train(recipe, "pretrain")
+    with _alone_if_shared(recipe):
+        _train(recipe, "pretrain")
+
+
+def _alone_if_shared(recipe: Recipe) -> AbstractContextManager[object]:
+    """Keeps other runs out of a pretrain stage that they share; a run's own folder is its own."""
+    if recipe.pretrain_output is None:
+        return nullcontext()
+    storage.ensure_folder(recipe.pretrain_output)
+    return storage.alone_in(recipe.pretrain_output)
 
 
 def finetune(recipe: Recipe) -> None:
@@ -219,12 +247,16 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
         return read_stage(job.output)
     if checkpoints:
         print(f"{stage}  resumes from {checkpoints[-1].name}")
-    elif hint := few_steps(stage, job.config, open_corpus(job.corpus).manifest.num_samples):
+    elif hint := few_steps(stage, job.config, _num_samples(job)):
         print(f"{stage}  {hint}")
     with measured(recipe, stage):
         result = run_stage(job, _eval_callback(recipe, job))
         plot_loss(job.metrics, title=stage)
     return result
+
+
+def _num_samples(job: StageJob) -> int:
+    return int(chosen_samples(open_corpus(job.corpus), job.config).sum())
 
 
 def few_steps(stage: StageName, config: StageConfig, num_samples: int) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from palo.recipes import paper
+from palo.recipes import baselines, paper
 from palo.recipes.mini import mini
 from palo.recipes.nano import nano
 from palo.recipes.recipe import Recipe
@@ -19,7 +19,11 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
         "mobile-1.7b-scripts": paper.mobile_1_7b_scripts,
         "7b-scripts": paper.palo_7b_scripts,
         "13b-scripts": paper.palo_13b_scripts,
+        "llava-7b": baselines.llava_7b,
+        "llava-13b": baselines.llava_13b,
+        "mobilevlm-1.7b": baselines.mobilevlm_1_7b,
         **{f"7b-only-{code}": partial(paper.palo_7b_only, code) for code in paper.PAPER_LANGUAGES},
+        "7b-only-bn-72k": paper.palo_7b_bengali_72k,
     }
 )
 

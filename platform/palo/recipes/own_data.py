@@ -64,8 +64,11 @@ def with_own_data(recipe: Recipe, own: OwnData) -> Recipe:
         recipe.data,
         instructions=own.rows,
         instructions_images=images,
+        more_instructions=None,
+        more_language=None,
         mixture=EVERYTHING,
         expected_instructions=None,
+        expected_images=None,
         questions=None,
         questions_images=None,
         photos=None,
@@ -73,4 +76,5 @@ def with_own_data(recipe: Recipe, own: OwnData) -> Recipe:
         score_every=None,
     )
     output = recipe.output.with_name(f"{recipe.output.name}-{own.rows.stem or 'own'}")
-    return replace(recipe, data=data, output=output)
+    finetune = replace(recipe.finetune, languages=None)
+    return replace(recipe, data=data, output=output, finetune=finetune)

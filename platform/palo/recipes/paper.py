@@ -23,6 +23,10 @@ _CAPTIONS = 595_375
 _ENGLISH, _TRANSLATED = 665_298, 157_712
 PAPER_LANGUAGES = languages.codes()[:10]
 _COUNTS = {code: _ENGLISH if code == "en" else _TRANSLATED for code in PAPER_LANGUAGES}
+_GQA = 72_140
+# At most: COCO's training images, those of GQA, OCR-VQA and TextVQA, and what of Visual Genome is
+# not in COCO. The translated instructions are about some of COCO's alone.
+_IMAGES = 330_000
 _CONTEXT = 2048
 # At least 40 GB, with bfloat16 and fast links between them. Not auto-detected: A100-80G.
 GPU_KINDS = ("A100", "H100", "H200", "H20", "B200", "B300", "GB200", "GB300", "A100-80G")
@@ -52,18 +56,40 @@ def mobile_1_7b() -> Recipe:
 def palo_7b_only(language: str) -> Recipe:
     """PALO-7B trained on one language alone, a row of the paper's Table 2.
 
-    English is LLaVA-1.5's mixture (665K), each other language the 150K translated instructions.
+    English is LLaVA-1.5's mixture (665K), each other language the 150K translated instructions. All
+    rows share the corpora and the pretrain stage of `7b`: whichever run comes first makes them.
 
     Args:
         language: ISO 639-1 code of one of the paper's languages.
     """
     recipe = palo_7b()
-    count = _COUNTS[language]
-    mixture = MixtureSettings(languages=(language,), per_language={language: count})
     return replace(
         recipe,
         output=recipe.output.with_name(f"palo-7b-only-{language}"),
-        data=replace(recipe.data, mixture=mixture, expected_instructions=count),
+        pretrain_output=recipe.output / "pretrain",
+        finetune=replace(recipe.finetune, languages=(language,)),
+        data=replace(recipe.data, expected_instructions=_COUNTS[language]),
+    )
+
+
+def palo_7b_bengali_72k() -> Recipe:
+    """Table 2's Bengali row with the paper's 72K further instructions, GQA's in Bengali.
+
+    They were not released: translate GQA's part of LLaVA-1.5's mixture with jobs/translate.py.
+    """
+    recipe = palo_7b_only("bn")
+    data = recipe.data
+    count = _COUNTS["bn"] + _GQA
+    return replace(
+        recipe,
+        output=recipe.output.with_name("palo-7b-only-bn-72k"),
+        data=replace(
+            data,
+            more_instructions=Path("data") / "gqa_bengali.jsonl",
+            more_language="bn",
+            mixture=MixtureSettings(languages=("bn",), per_language={"bn": count}),
+            expected_instructions=count,
+        ),
     )
 
 
@@ -96,6 +122,8 @@ def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Rec
     return Recipe(
         scale=scale,
         output=Path("runs") / name,
+        # A terabyte of image features is the same for all of them.
+        corpora=Path("runs") / "corpora",
         parts=ModelParts(
             tower=models / "clip-vit-large-patch14-336",
             language_model=models / language_model,
@@ -109,6 +137,7 @@ def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Rec
             max_text_tokens=_CONTEXT - image_tokens,
             expected_captions=_CAPTIONS,
             expected_instructions=sum(_COUNTS.values()),
+            expected_images=_IMAGES,
             mixture=MixtureSettings(per_language=_COUNTS),
             encoders=_ENCODERS,
             image_stores=Path("runs") / "image_stores",

@@ -28,6 +28,9 @@ class DataSettings:
         captions_images: Folder that its image paths start from.
         instructions: The same for the finetune stage.
         instructions_images: Folder that its image paths start from.
+        more_instructions: A second file for the finetune stage, with images in the same folder, or
+            with text alone.
+        more_language: Language of its rows that name none; as `language` if None.
         language: ISO 639-1 code of rows that name none, where their list of sources doesn't say it
             either; None is en for a file, and no language for a list.
         image_place: Where an image without `<image>` goes: before the first question (first); or
@@ -57,12 +60,15 @@ class DataSettings:
         report: Write a page about each corpus that is built, with images.
         expected_captions: Rows that a dry run assumes before the pretrain corpus is built.
         expected_instructions: Rows that a dry run assumes before the finetune corpus is built.
+        expected_images: Distinct images of those rows that it assumes.
     """
 
     captions: Path
     captions_images: Path
     instructions: Path
     instructions_images: Path
+    more_instructions: Path | None = None
+    more_language: str | None = None
     language: str | None = None
     image_place: Literal["first", "marked"] = "first"
     questions: Path | None = None
@@ -85,11 +91,14 @@ class DataSettings:
     report: bool = True
     expected_captions: int | None = None
     expected_instructions: int | None = None
+    expected_images: int | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
         if self.language is not None and not languages.known(self.language):
             yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
+        if self.more_language is not None and not languages.known(self.more_language):
+            yield f"more_language {self.more_language!r} is not one of the known languages"
         if self.max_text_tokens < 1:
             yield f"max_text_tokens is {self.max_text_tokens} but must be at least 1"
         if self.max_answer_tokens < 1:
@@ -111,14 +120,17 @@ class Recipe:
     Attributes:
         scale: nano, mini, mobile-1.7b, 7b or 13b.
         output: The run folder, on a disk that all machines share if there are several.
-        corpora: Folder of the corpora and image stores, which may lie on S3; None keeps them in the
-            run folder.
+        corpora: Folder of the corpora and image stores, which may lie on S3, to share among
+            recipes: corpora there are named by what they are made of. None keeps them in the run
+            folder.
         parts: The model's pretrained parts.
         data: Source files.
         pretrain: The projector's stage; None to start from `projector`.
         finetune: The language model's stage.
         projector: A finished stage, a file mm_projector.bin or any model whose projector the
             finetune stage starts from, in place of a pretrain stage.
+        pretrain_output: Folder of the pretrain stage, to share among recipes; whichever comes first
+            trains it. None keeps it in the run folder.
         scenes: The scenes that are drawn as source files first, for the embedded default.
     """
 
@@ -130,17 +142,21 @@ class Recipe:
     finetune: StageConfig
     projector: Path | None = None
     corpora: Path | None = None
+    pretrain_output: Path | None = None
     scenes: SceneCorpusConfig | None = field(default=None)
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
-        if isinstance(self.output, S3Path):
-            yield f"output must be a folder on a disk, not {self.output}"
+        for name in ("output", "pretrain_output"):
+            if isinstance(getattr(self, name), S3Path):
+                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
         for name in ("questions", "photos"):
             if (getattr(self.data, name) is None) != (getattr(self.data, f"{name}_images") is None):
                 yield f"data.{name} and data.{name}_images go together"
         if self.pretrain is None and self.projector is None:
             yield "without a pretrain stage a projector to start from is needed"
+        if self.pretrain is not None and self.projector is not None:
+            yield "a projector to start from takes the place of the pretrain stage: not both"
 
     def source(self, path: Path) -> Path:
         """Returns the path of a source file: drawn scenes are in the run folder, below `scenes`.
@@ -167,7 +183,7 @@ class Recipe:
     @property
     def pretrain_folder(self) -> Path:
         """Folder of the pretrain stage."""
-        return self.output / "pretrain"
+        return self.pretrain_output or self.output / "pretrain"
 
     @property
     def finetune_folder(self) -> Path:

@@ -114,7 +114,10 @@ def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 def parameter_groups(
     parameters: Iterable[tuple[str, nn.Parameter]], optimizer: OptimizerSettings
 ) -> list[dict[str, Any]]:
-    """Splits parameters into the optimizer's groups: projector and language model, decayed and not.
+    """Splits parameters into the optimizer's groups, decayed and not.
+
+    The parts are the projector, the language model or its adapter, and for LoRA+ the adapter's B
+    matrices.
 
     Args:
         parameters: Canonical names and parameters.
@@ -126,12 +129,15 @@ def parameter_groups(
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in parameters:
         part = "projector" if name.startswith("projector.") else "language_model"
+        if ".lora_B." in name and optimizer.lora_plus_ratio != 1:
+            part = "lora_b"
         # Under ZeRO-3 a scattered parameter has an empty shape; DeepSpeed keeps ds_shape.
         is_matrix = len(getattr(parameter, "ds_shape", parameter.shape)) > 1
         groups.setdefault((part, is_matrix), []).append(parameter)
     rates = {
         "projector": optimizer.lr_projector,
         "language_model": optimizer.lr_language_model,
+        "lora_b": optimizer.lr_language_model * optimizer.lora_plus_ratio,
     }
     return [
         {

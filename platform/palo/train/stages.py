@@ -24,6 +24,8 @@ class OptimizerSettings:
         lr_projector: Peak learning rate of the projector.
         lr_language_model: Peak learning rate of the LoRA weights, or of the whole language model.
         betas: AdamW's decay rates of the first and second moment.
+        lora_plus_ratio: Learning rate of LoRA's B matrices, which begin at zero, over that of its A
+            matrices; above 1 it is LoRA+ (arXiv 2402.12354), which recommends 16.
         eps: AdamW's term against division by zero.
         weight_decay: Decoupled weight decay; biases and norms have none.
         warmup_ratio: Share of all steps in which the learning rate rises.
@@ -33,6 +35,7 @@ class OptimizerSettings:
     lr_projector: float
     lr_language_model: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
+    lora_plus_ratio: float = 1.0
     eps: float = 1e-8
     weight_decay: float = 0.0
     warmup_ratio: float = 0.03
@@ -43,6 +46,8 @@ class OptimizerSettings:
         for name in ("lr_projector", "lr_language_model", "weight_decay", "max_grad_norm"):
             if getattr(self, name) < 0:
                 yield f"{name} is {getattr(self, name)} but can't be negative"
+        if not 0 < self.lora_plus_ratio < float("inf"):
+            yield f"lora_plus_ratio is {self.lora_plus_ratio} but must be above 0"
         if not 0 <= self.warmup_ratio < 1:
             yield f"warmup_ratio is {self.warmup_ratio} but must be at least 0 and below 1"
 
@@ -143,6 +148,8 @@ class StageConfig:
         workers: Ray Train's workers.
         checkpoint_every: Steps between checkpoints.
         keep_checkpoints: How many of the newest checkpoints stay.
+        languages: ISO 639-1 codes of the corpus' samples to train on; None for all. Runs in single
+            languages can so share one corpus.
         seed: Seed of the order of samples, of new weights and of dropout.
     """
 
@@ -163,6 +170,7 @@ class StageConfig:
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
+    languages: tuple[str, ...] | None = None
     seed: int = 42
 
     def faults(self) -> Iterator[str]:
@@ -178,8 +186,14 @@ class StageConfig:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
         if self.keep_checkpoints < 1:
             yield f"keep_checkpoints is {self.keep_checkpoints}, which would leave none to resume"
+        if self.languages is not None and not self.languages:
+            yield "languages must name at least one language"
         if (self.trains == "lora") != (self.lora is not None):
             yield f"lora settings go with trains=lora, not with trains={self.trains}"
+        if self.lora is not None and self.lora.dora and self.zero.stage == 3:
+            yield "lora.dora needs zero.stage 2 or 1: under stage 3 no worker has whole weights"
+        if self.lora is None and self.optimizer.lora_plus_ratio != 1:
+            yield f"optimizer.lora_plus_ratio goes with trains=lora, not with trains={self.trains}"
         if self.trains != "projector" and self.optimizer.lr_language_model == 0:
             yield f"optimizer.lr_language_model is 0 but trains={self.trains} needs it"
 

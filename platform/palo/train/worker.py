@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from palo import config
@@ -15,7 +17,7 @@ from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.data.corpus_reader import Corpus, open_corpus
 from palo.data.loader import PackLoader
 from palo.data.plan import Plan, PlanConfig
-from palo.errors import MismatchError
+from palo.errors import DataError, MismatchError
 from palo.model import attention
 from palo.model.assemble import assemble
 from palo.model.attention_probe import probe
@@ -45,6 +47,7 @@ _FREE = (
     "activation_checkpointing",
     "recompute_every",
 )
+_LATER = {"languages": None, "rslora": False, "dora": False, "lora_plus_ratio": 1.0}
 
 
 def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -> Any:  # noqa: ANN401
@@ -150,6 +153,9 @@ def make_plan(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> Plan
         corpus: The corpus.
         stage: The stage's settings.
         tokens_per_image: Tokens that the projector makes of an image.
+
+    Raises:
+        DataError: If the corpus has no sample in the stage's languages.
     """
     settings = PlanConfig(
         global_batch=stage.global_batch,
@@ -158,7 +164,31 @@ def make_plan(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> Plan
         seed=stage.seed,
         max_epochs=stage.epochs,
     )
-    return Plan(settings, corpus.manifest.fingerprint, corpus.lengths, corpus.has_image)
+    fingerprint = corpus.manifest.fingerprint
+    chosen = chosen_samples(corpus, stage)
+    return Plan(settings, fingerprint, corpus.lengths, corpus.has_image, chosen)
+
+
+def chosen_samples(corpus: Corpus, stage: StageConfig) -> npt.NDArray[np.bool_]:
+    """Returns (samples,) whether a stage trains on each sample of a corpus.
+
+    Args:
+        corpus: The corpus.
+        stage: The stage's settings, with its languages.
+
+    Raises:
+        DataError: If the corpus has no sample in the stage's languages.
+    """
+    if stage.languages is None:
+        return np.ones(len(corpus), bool)
+    chosen = np.isin(corpus.languages, stage.languages)
+    if not chosen.any():
+        raise DataError(
+            f"the corpus has no sample in {', '.join(stage.languages)}",
+            seen=", ".join(sorted(set(corpus.languages.tolist()))),
+            fix="Choose other languages, or build a corpus that has them.",
+        )
+    return chosen
 
 
 def identity(job: StageJob) -> dict[str, str]:
@@ -175,7 +205,16 @@ def identity(job: StageJob) -> dict[str, str]:
         "image tower": weights_fingerprint(job.parts.tower),
         "language model": weights_fingerprint(job.parts.language_model),
         "projector": config.fingerprint([job.parts.projector_type, _projector_hash(job)]),
-        "settings": config.fingerprint(settings),
+        "settings": config.fingerprint(_without_unused(settings)),
+    }
+
+
+def _without_unused(settings: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out what earlier versions lacked, where it isn't used: their runs go on."""
+    return {
+        name: _without_unused(value) if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if not (name in _LATER and value == _LATER[name])
     }
 
 

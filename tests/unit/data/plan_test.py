@@ -7,13 +7,13 @@ from palo.data.plan import Plan, PlanConfig
 from palo.errors import ConfigError
 
 
-def make_plan(num_samples=103, **changes):
+def make_plan(num_samples=103, chosen=None, **changes):
     rng = np.random.default_rng(5)
     lengths = rng.integers(20, 400, num_samples).astype(np.int32)
     has_image = rng.random(num_samples) < 0.7
     values = {"global_batch": 16, "token_budget": 1024, "tokens_per_image": 144, "max_epochs": 2}
     config = PlanConfig(**(values | changes))
-    return Plan(config, "0123456789abcdef", lengths, has_image)
+    return Plan(config, "0123456789abcdef", lengths, has_image, chosen)
 
 
 def test_every_sample_comes_once_an_epoch_and_the_last_step_keeps_its_size():
@@ -24,6 +24,21 @@ def test_every_sample_comes_once_an_epoch_and_the_last_step_keeps_its_size():
         assert [len(step) for step in steps] == [16] * 6 + [7]
         assert sorted(itertools.chain(*steps)) == list(range(103))
     assert plan.step(0) != plan.step(7)
+
+
+def test_a_choice_leaves_the_other_samples_out_and_numbers_as_they_are():
+    whole = make_plan()
+    chosen = np.arange(103) % 3 == 1
+    plan = make_plan(chosen=chosen)
+    assert plan.num_samples == chosen.sum() == 34
+    assert plan.num_steps_per_epoch == 3
+    seen = list(itertools.chain(*(plan.step(number) for number in range(3))))
+    assert sorted(seen) == np.flatnonzero(chosen).tolist()
+    assert all(plan.length(index) == whole.length(index) for index in seen)
+    assert plan.summary(2).num_tokens == sum(map(whole.length, seen))
+    assert make_plan(chosen=np.ones(103, bool)).step(0) == whole.step(0)
+    with pytest.raises(ValueError, match="0 of 103"):
+        make_plan(chosen=np.zeros(103, bool))
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 8, 32])

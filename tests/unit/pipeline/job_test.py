@@ -1,16 +1,18 @@
 """Jobs of recipes find what is missing before they start Ray."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from jobs import evaluate, finetune
 
-from palo import storage
+from palo import config, storage
+from palo.checkpoint.importing import open_projector
 from palo.command import parse_recipe
-from palo.errors import DataError, PaloError, ResourceError
-from palo.pipeline import job
-from palo.pipeline.job import recipe_job
+from palo.errors import ConfigError, DataError, PaloError, ResourceError
+from palo.pipeline import job, steps
+from palo.pipeline.job import read_recipe, recipe_job
 from palo.recipes import RECIPES
 
 
@@ -53,3 +55,55 @@ def test_scoring_needs_no_sources(tmp_path, finished_stage, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not Path(recipe.data.instructions).exists()
     evaluate.check(recipe)
+
+
+def test_a_start_takes_the_place_of_the_pretrain_stage():
+    for words in (["--start-from", "there"], ["--projector", "there"]):
+        recipe, _ = read_recipe(["7b", *words], "x")
+        assert recipe.pretrain is None
+        assert recipe.projector == Path("there")
+        config.check(recipe)
+
+
+def test_a_recipe_with_both_contradicts_itself():
+    recipe = replace(RECIPES["7b"](), projector=Path("there"))
+    with pytest.raises(ConfigError, match="takes the place of the pretrain stage: not both"):
+        config.check(recipe)
+
+
+def test_to_leave_the_stage_out_says_how():
+    with pytest.raises(ConfigError, match=r"--pretrain None.*--start-from PATH"):
+        read_recipe(["7b", "--pretrain", "None"], "x")
+
+
+def test_a_start_that_is_not_there_is_told_before_anything_is_built(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="no stage or projector to start from: there"):
+        recipe_job("jobs/finetune.py", finetune.run)(
+            ["nano", "--start-from", "there", "--output", str(tmp_path / "out")]
+        )
+
+
+def test_of_a_run_its_pretrain_stage_is_the_start(tmp_path, finished_stage):
+    run = tmp_path / "run"
+    run.mkdir()
+    os.symlink(finished_stage, run / "finetune")
+    assert open_projector(run) == run / "finetune"
+    os.symlink(finished_stage, run / "pretrain")
+    assert open_projector(run) == run / "pretrain"
+
+
+def test_a_pretrain_stage_that_is_shared_is_kept_for_one_run_at_a_time(tmp_path):
+    recipe = replace(RECIPES["nano"](), output=tmp_path / "mine", pretrain_output=tmp_path / "all")
+    with storage.alone_in(tmp_path / "all"), pytest.raises(ResourceError, match="another process"):
+        steps.pretrain(recipe)
+
+
+def test_what_is_shared_lies_where_it_lasts(tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "lasting_path", lambda path: tmp_path / path)
+    lasting = job._lasting(RECIPES["7b-only-ur"]())
+    assert lasting.output == tmp_path / "runs" / "palo-7b-only-ur"
+    assert lasting.corpora == tmp_path / "runs" / "corpora"
+    assert lasting.pretrain_folder == tmp_path / "runs" / "palo-7b" / "pretrain"
+    on_s3 = replace(RECIPES["7b"](), corpora=storage.path_of("s3://mine/corpora"))
+    assert job._lasting(on_s3).corpora == storage.path_of("s3://mine/corpora")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from torch import nn
 
@@ -28,6 +30,23 @@ def test_lora_learns_with_the_projector_and_nothing_else(tiny_model):
     assert all(name.startswith("projector.") or ".lora_" in name for name in names)
     assert any(name.startswith("language_model.") for name in names)
     assert not any(name.startswith("base_model") for name in names)
+
+
+def test_lora_plus_gives_the_matrices_that_begin_at_zero_a_rate_of_their_own(tiny_model):
+    model = attach_lora(tiny_model(), LoraSettings(rank=2, dora=True))
+    choose_trainable(model, "lora")
+    plus = replace(SETTINGS, lora_plus_ratio=16.0)
+    learning = trainable_parameters(model)
+    rates = {
+        id(parameter): group["peak_lr"]
+        for group in parameter_groups(learning.items(), plus)
+        for parameter in group["params"]
+    }
+    assert len(rates) == len(learning)
+    for name, parameter in learning.items():
+        part = 1e-3 if name.startswith("projector.") else 1e-4
+        expected = 16e-4 if ".lora_B." in name else part
+        assert rates[id(parameter)] == pytest.approx(expected)
 
 
 def test_groups_have_their_part_s_rate_and_decay_only_matrices():

@@ -1,17 +1,21 @@
 import dataclasses
 
 import pytest
+import torch
 
-from palo import storage
+from palo import config, storage
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import is_finished
 from palo.checkpoint.lineage import lineage_of
 from palo.checkpoint.lineage_id import lineage_id
 from palo.checkpoint.load import load_trained
-from palo.errors import ConfigError, MismatchError, TrainingError
+from palo.checkpoint.merged_weights import merged_weights
+from palo.errors import ConfigError, DataError, MismatchError, TrainingError
+from palo.model.lora import LoraSettings
 from palo.train.engine import PlainEngine
 from palo.train.metrics import read_metrics
-from palo.train.worker import train_stage
+from palo.train.stages import ZeroSettings
+from palo.train.worker import _FREE, identity, train_stage
 
 
 def losses(job):
@@ -83,6 +87,50 @@ def test_only_the_newest_checkpoints_stay(make_job):
     job = make_job(epochs=2, keep_checkpoints=1)
     train_stage(job, PlainEngine)
     assert [path.name for path in trainable.every(job.checkpoints)] == ["step-00000010"]
+
+
+def test_a_language_that_the_corpus_lacks_is_told_and_one_that_it_has_is_another_run(make_job):
+    with pytest.raises(DataError, match="no sample in ur: en"):
+        train_stage(make_job(languages=("ur",)), PlainEngine)
+    assert identity(make_job(languages=("en",))) != identity(make_job())
+
+
+@pytest.mark.parametrize("variant", [{"rslora": True}, {"dora": True}])
+def test_a_variant_of_lora_learns_resumes_and_leaves_a_model_that_loads(make_job, variant):
+    lora = LoraSettings(rank=4, alpha=8, dropout=0.0, **variant)
+    optimizer = dataclasses.replace(make_job().config.optimizer, lora_plus_ratio=4.0)
+    zero = ZeroSettings(stage=2)
+    settings = {"lora": lora, "optimizer": optimizer, "zero": zero}
+    whole = make_job("whole", epochs=2, **settings)
+    result = train_stage(whole, PlainEngine)
+    assert losses(whole)[-1] < losses(whole)[0]
+    stopped = make_job("stopped", epochs=2, **settings)
+    stopped.output.mkdir()
+    stopped.stop_file.touch()
+    train_stage(stopped, PlainEngine)
+    stopped.stop_file.unlink()
+    train_stage(stopped, PlainEngine)
+    assert losses(stopped) == losses(whole)
+    trained = dict(load_trained(whole.output).model.language_model.named_parameters())
+    for name, tensor in merged_weights(result).items():
+        if name.startswith("language_model."):
+            own = trained[name.removeprefix("language_model.")]
+            torch.testing.assert_close(tensor, own, atol=1e-6, rtol=1e-5)
+
+
+def test_lengths_of_dora_need_whole_weights(make_job):
+    stage = make_job(lora=LoraSettings(rank=4, alpha=8, dora=True)).config
+    assert any("lora.dora needs zero.stage 2" in fault for fault in stage.faults())
+
+
+def test_settings_that_earlier_versions_lacked_name_no_other_run(make_job):
+    """What is not used is not part of the name: runs that began before go on."""
+    job = make_job()
+    values = config.to_dict(job.config)
+    old = {name: value for name, value in values.items() if name not in _FREE}
+    del old["languages"], old["lora"]["dora"], old["lora"]["rslora"]
+    del old["optimizer"]["lora_plus_ratio"]
+    assert identity(job)["settings"] == config.fingerprint(old)
 
 
 def test_another_learning_rate_does_not_continue_a_run(make_job):

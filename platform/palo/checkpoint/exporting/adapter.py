@@ -47,7 +47,7 @@ def write_adapter(stage: StageResult, folder: Path) -> None:
 
     Raises:
         ConfigError: If the model has no adapter.
-        MismatchError: If the adapter is more than plain LoRA, or doesn't fit the language model.
+        MismatchError: If the adapter is more than LoRA or DoRA, or doesn't fit the language model.
         StorageError: If a file can't be read or written.
     """
     require_plain_adapter(stage)
@@ -78,7 +78,7 @@ def _config(
     values: Mapping[str, Any], tensors: Mapping[str, object], stage: StageResult
 ) -> dict[str, Any]:
     """Names the modules: a pattern of whole names is more than vLLM and others take."""
-    targets = sorted({name.split(".")[-3] for name in tensors})
+    targets = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in tensors})
     base = named_model(stage.parts.language_model)
     return dict(values) | {
         "base_model_name_or_path": base,

@@ -22,6 +22,7 @@ from palo.checkpoint.load import load_trained
 from palo.errors import MismatchError
 from palo.model.assemble import assemble
 from palo.model.library_noise import without_peft_warning, without_progress_bars
+from palo.model.lora import file_name
 from palo.text.encoding import encode_prompt
 from palo.text.messages import Conversation
 from palo.text.segments import IMAGE_SENTINEL
@@ -169,7 +170,7 @@ def load_adapter_export(
 
 def _places(wrapped: nn.Module) -> set[str]:
     names = (name for name, _ in wrapped.named_parameters() if ".lora_" in name)
-    return {name.replace(".default.", ".") for name in names}
+    return set(map(file_name, names))
 
 
 def _unlike(fact: str, seen: str) -> MismatchError:

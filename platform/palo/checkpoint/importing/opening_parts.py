@@ -65,7 +65,8 @@ def open_projector(path: Path, say: Say = say_on_stderr) -> Path:
     """Returns a folder with the projector that a training starts from.
 
     Args:
-        path: A finished stage of ours, a file mm_projector.bin or its folder, or any model.
+        path: A finished stage of ours or a run, of which the pretrain stage counts; a file
+            mm_projector.bin or its folder, or any model.
         say: Gets lines about what was recognised, and the progress.
 
     Raises:
@@ -73,7 +74,8 @@ def open_projector(path: Path, say: Say = say_on_stderr) -> Path:
         MismatchError: If it is no projector that can be used here.
         StorageError: If a file is missing or damaged or holds code, or the disk is too full.
     """
-    own = stage_folder(path)
+    pretrained = path / "pretrain"
+    own = pretrained if is_finished(pretrained) else stage_folder(path)
     if is_finished(own) or not looks_foreign(path):
         return on_disk(own)
     if path.is_dir() and ((path / "adapter_config.json").is_file() or weight_files(path)):

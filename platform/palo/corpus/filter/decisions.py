@@ -126,6 +126,7 @@ class FilterDecisions:
             names=self._names,
             numbers=self._index.languages[rows],
             codes=self._index.codes,
+            has_image=self._index.image_numbers[rows] >= 0,
         )
         self.decisions[rows[~chosen]] = FilterDecision.MIXTURE
 

@@ -19,7 +19,8 @@ from palo import languages
 class MixtureSettings:
     """Which records a corpus is made of; all of them unless said otherwise.
 
-    The limits apply in this order: languages, `per_source`, `per_language`, `shares`, `total`.
+    The limits apply in this order: languages, `per_source`, `per_language`, `text_only_share`,
+    `shares` or `temperature`, `total`.
 
     Attributes:
         languages: ISO 639-1 codes; None takes all.
@@ -27,6 +28,10 @@ class MixtureSettings:
         per_language: Most records in a language, by its code.
         shares: Weights of languages, by code; others are left out. There are then as many
             records as the scarcest language allows.
+        temperature: Evens the languages out: with n records in a language it gets a weight of
+            n ** (1 / temperature), in place of `shares`. 1 leaves them as they are, and the larger
+            it is, the nearer all come to the scarcest; no record is ever taken twice.
+        text_only_share: Largest share of records without an image.
         total: Most records in all.
         seed: Decides which records are chosen where not all are.
     """
@@ -35,6 +40,8 @@ class MixtureSettings:
     per_source: Mapping[str, int] = field(default_factory=dict)
     per_language: Mapping[str, int] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    temperature: float | None = None
+    text_only_share: float | None = None
     total: int | None = None
     seed: int = 0
 
@@ -60,6 +67,12 @@ class MixtureSettings:
                 yield f"the share of {code} must be above 0, not {share}"
             if self.languages is not None and code not in self.languages:
                 yield f"shares has {code!r}, which is not among the languages"
+        if self.temperature is not None and not 1 <= self.temperature < float("inf"):
+            yield f"temperature must be at least 1, not {self.temperature}"
+        if self.temperature is not None and self.shares:
+            yield "shares and temperature are two ways to say the same: give one"
+        if self.text_only_share is not None and not 0 <= self.text_only_share < 1:
+            yield f"text_only_share must be from 0 up to but not 1, not {self.text_only_share}"
         if self.total is not None and self.total < 1:
             yield f"total must be at least 1, not {self.total}"
 
@@ -72,7 +85,8 @@ class MixtureSettings:
     def takes_all(self) -> bool:
         """Whether every record is chosen."""
         limits = (self.per_source, self.per_language, self.shares)
-        return self.languages is None and self.total is None and not any(limits)
+        numbers = (self.languages, self.temperature, self.text_only_share, self.total)
+        return not any(limits) and all(number is None for number in numbers)
 
     def lines(self) -> Iterator[str]:
         """Yields what is limited, in words; nothing where every record is chosen."""
@@ -86,6 +100,10 @@ class MixtureSettings:
             weight = sum(self.shares.values())
             shares = (f"{code} {share / weight:.1%}" for code, share in self.shares.items())
             yield f"shares {', '.join(shares)}"
+        if self.temperature is not None:
+            yield f"languages evened out at temperature {self.temperature:g}"
+        if self.text_only_share is not None:
+            yield f"at most {self.text_only_share:.1%} without an image"
         if self.total is not None:
             yield f"at most {self.total:,} in all"
 
@@ -117,6 +135,7 @@ def choose(
     names: Sequence[str],
     numbers: npt.NDArray[np.int16],
     codes: Sequence[str],
+    has_image: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
     """Chooses records.
 
@@ -127,6 +146,7 @@ def choose(
         names: Names of the sources.
         numbers: (records,) language of each, as an index into the codes.
         codes: ISO 639-1 codes.
+        has_image: (records,) whether each has an image.
 
     Returns:
         (records,) whether each is chosen.
@@ -146,10 +166,13 @@ def choose(
     for number, code in enumerate(codes):
         if code in settings.per_language:
             limit(numbers == number, settings.per_language[code])
-    if settings.shares:
-        counts = np.bincount(numbers[chosen], minlength=len(codes))
-        present = {code: int(counts[number]) for number, code in enumerate(codes)}
-        quotas = quotas_of(settings.shares, present, settings.total)
+    if settings.text_only_share is not None:
+        share, shown = settings.text_only_share, int((has_image & chosen).sum())
+        limit(~has_image, int(shown * share / (1 - share) + 1e-6))
+    counts = np.bincount(numbers[chosen], minlength=len(codes))
+    present = {code: int(counts[number]) for number, code in enumerate(codes)}
+    if shares := settings.shares or _evened_out(present, settings.temperature):
+        quotas = quotas_of(shares, present, settings.total)
         for number, code in enumerate(codes):
             limit(numbers == number, quotas.get(code, 0))
     elif settings.total is not None:
@@ -179,6 +202,13 @@ def quotas_of(
             break
         quotas[code] += quotas[code] < present.get(code, 0)
     return quotas
+
+
+def _evened_out(present: Mapping[str, int], temperature: float | None) -> dict[str, float]:
+    """Returns the weights of languages at a temperature; none without one."""
+    if temperature is None:
+        return {}
+    return {code: count ** (1 / temperature) for code, count in present.items() if count}
 
 
 def _by_rank(digests: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.int64]:

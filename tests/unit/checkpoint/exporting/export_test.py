@@ -17,6 +17,7 @@ import torch
 from peft import PeftModel
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tests.fixtures.finished import write_finished_stage
 from transformers import AutoProcessor, LlamaForCausalLM
 
 from palo import storage
@@ -28,6 +29,7 @@ from palo.checkpoint.finished import read_stage
 from palo.checkpoint.load import load_trained
 from palo.checkpoint.merged_weights import MergedWeights, merged_weights
 from palo.errors import ConfigError, MismatchError, ResourceError, StorageError
+from palo.model.lora import LoraSettings
 from palo.text.encoding import encode_prompt
 from palo.text.messages import Conversation, Turn
 
@@ -81,6 +83,15 @@ def test_each_format_is_verified_before_it_appears(adapted_stage, tmp_path, to, 
     assert record["verification"]["num_equal_answers"] == 20
     assert "20 of 20" in (tmp_path / "out" / "README.md").read_text()
     assert any("verify" in line for line in lines)
+
+
+@pytest.mark.parametrize("to", ["llava", "palo", "adapter"])
+def test_an_adapter_with_lengths_is_exported_in_each_format(tmp_path, to):
+    stage = write_finished_stage(tmp_path, lora=LoraSettings(rank=4, alpha=8, dora=True))
+    settings = ExportSettings(model=stage, output=tmp_path / "out", to=to, dtype="float32")
+    found = export(settings, say=lambda _: None).verification
+    assert found.num_prompts == found.num_equal_answers
+    assert found.rms_difference <= found.tolerance
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5])

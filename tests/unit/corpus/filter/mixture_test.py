@@ -16,6 +16,7 @@ def records(count=3000, seed=0):
         "digests": rng.integers(0, 1 << 63, (count, 2)).astype(np.uint64),
         "sources": (rng.random(count) < 0.2).astype(np.int16),
         "numbers": rng.choice(3, count, p=[0.6, 0.1, 0.3]).astype(np.int16),
+        "has_image": rng.random(count) < 0.8,
     }
 
 
@@ -55,6 +56,31 @@ def test_shares_are_kept_as_far_as_the_scarcest_language_goes(total):
     assert abs(found["en"] - 2 * found["ur"]) <= 2
 
 
+def test_a_temperature_evens_languages_out_and_the_scarcest_keeps_all():
+    rows = records()
+    present = counts(np.ones(3000, bool), rows)
+    assert counts(pick(MixtureSettings(temperature=1), rows), rows) == present
+    found = counts(pick(MixtureSettings(temperature=2), rows), rows)
+    assert found["ur"] == present["ur"]
+    for code in ("en", "zh"):
+        expected = present["ur"] * (present[code] / present["ur"]) ** 0.5
+        assert abs(found[code] - expected) <= 1
+    even = counts(pick(MixtureSettings(temperature=1e6), rows), rows)
+    assert set(even.values()) == {present["ur"]}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5])
+def test_records_without_an_image_make_up_a_share_at_most(share):
+    rows = records()
+    chosen = pick(MixtureSettings(text_only_share=share), rows)
+    assert chosen[rows["has_image"]].all()
+    of_text = (~rows["has_image"])[chosen].sum()
+    if share == 0.5:  # there are fewer
+        assert of_text == (~rows["has_image"]).sum()
+    else:
+        assert of_text == int(rows["has_image"].sum() * share / (1 - share))
+
+
 def test_quotas_use_up_what_there_is():
     assert quotas_of({"en": 1, "ur": 1, "zh": 1}, {"en": 9, "ur": 9, "zh": 9}, 10) == {
         "en": 4,
@@ -70,6 +96,8 @@ SETTINGS = [
     MixtureSettings(languages=("en", "ur"), per_source={"big": 300}, total=350),
     MixtureSettings(per_language={"en": 200, "zh": 10}),
     MixtureSettings(shares={"en": 1, "zh": 2}, total=400),
+    MixtureSettings(temperature=3),
+    MixtureSettings(text_only_share=0.1),
 ]
 
 
@@ -113,11 +141,13 @@ def test_choices_are_even():
 
 def test_wrong_settings_are_told():
     wrong = MixtureSettings(
-        languages=("en",), per_language={"xx": 1}, shares={"ur": -1}, total=0, per_source={"a": -1}
-    )
+        languages=("en",), per_language={"xx": 1}, shares={"ur": -1}, total=0,
+        per_source={"a": -1}, temperature=0.5, text_only_share=1,
+    )  # fmt: skip
     with pytest.raises(ConfigError) as caught:
         config.check(wrong)
-    for word in ("'xx'", "share of ur", "not among the languages", "total", "per_source of a"):
+    for word in ("'xx'", "share of ur", "not among the languages", "total", "per_source of a",
+                 "temperature must", "two ways", "text_only_share"):  # fmt: skip
         assert word in str(caught.value)
     settings = MixtureSettings(shares={"en": 0.5}, languages=("en",))
     assert config.from_dict(MixtureSettings, config.to_dict(settings)) == settings

@@ -1,0 +1,82 @@
+"""The planner's shares against the tensors that DeepSpeed holds, of two processes without Ray."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+_WORKER = """
+import json, os, sys
+rank, stage, port = map(int, sys.argv[1:])
+os.environ |= {
+    "DS_ACCELERATOR": "cpu", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0",
+}
+import torch
+from dataclasses import replace
+torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+from palo.train.zero_engine import ZeroEngine, join_workers
+join_workers("gloo")
+from palo.model import PaloForConditionalGeneration
+from palo.model.lora import attach_lora
+from palo.model.sizes import from_folders
+from palo.recipes.nano import BASE, nano
+from palo.train.engine import choose_trainable
+from palo.train.planner.memory import RowSize, worker_memory
+from palo.train.planner.shapes import count_parameters, shapes_of
+
+made = nano().finetune
+zero = replace(made.zero, stage=stage, whole_blocks=stage == 3, persistence_threshold=1000)
+made = replace(made, dtype="bfloat16", zero=zero)
+config = from_folders(BASE / "tower", BASE / "language_model")
+model = attach_lora(PaloForConditionalGeneration(config).bfloat16(), made.lora)
+choose_trainable(model, "lora")
+engine = ZeroEngine(model, made)
+found = {}
+
+def add(tensor, part):
+    if isinstance(tensor, torch.Tensor) and tensor.numel() > 1:
+        storage = tensor.untyped_storage()
+        found.setdefault(storage.data_ptr(), (part, storage.nbytes()))
+
+for parameter in engine.module.module.parameters():
+    add(parameter.data, "weights")
+    add(getattr(parameter, "ds_tensor", None), "weights")
+shared = engine.module.optimizer
+flats = "fp32_partitioned_groups_flat" if stage == 3 else "single_partition_of_fp32_groups"
+for flat in getattr(shared, flats):
+    add(flat.data, "optimizer")
+for state in shared.optimizer.state.values():
+    for value in state.values():
+        add(value, "optimizer")
+counts = count_parameters(config, made)
+plan = worker_memory(shapes_of(config), counts, made, RowSize(tokens=1, targets=1, images=0))
+held = {"weights": 0, "optimizer": 0}
+for part, size in found.values():
+    held[part] += size
+print(json.dumps({"held": held, "plan": {part: plan.parts()[part] for part in held}}))
+"""
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_holds_the_shares_that_a_plan_says(stage):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WORKER, str(rank), str(stage), str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    outcomes = [worker.communicate(timeout=300) for worker in workers]
+    for worker, (printed, said) in zip(workers, outcomes, strict=True):
+        assert worker.returncode == 0, said
+        values = json.loads(printed.splitlines()[-1])
+        for part, size in values["held"].items():
+            assert values["plan"][part] == pytest.approx(size, rel=0.01)

@@ -1,0 +1,106 @@
+"""A recipe's plan: from its corpus, from a measured run, and by the command that people type."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from jobs import plan_run
+
+from palo.errors import ConfigError, DataError, MismatchError
+from palo.pipeline import plan
+from palo.pipeline.machines import Machines
+from palo.pipeline.plan import plan_recipe
+from palo.recipes import RECIPES
+from palo.train.engine import PlainEngine
+from palo.train.planner.data_facts import facts_of
+from palo.train.planner.memory import GIB
+from palo.train.worker import make_plan, train_stage
+
+
+@pytest.fixture
+def own_corpus(training_inputs, monkeypatch):
+    """The nano recipe on parts and a corpus of the tests."""
+    parts, folder = training_inputs
+    from palo.data.corpus_reader import open_corpus
+
+    monkeypatch.setattr(plan, "open_corpus", lambda _: open_corpus(folder))
+    return replace(RECIPES["nano"](), parts=parts), open_corpus(folder)
+
+
+def test_a_corpus_that_is_there_gives_its_own_numbers(own_corpus):
+    recipe, corpus = own_corpus
+    planned = plan_recipe(recipe, Machines())
+    facts = planned.stages[-1].facts
+    assert facts.num_samples == len(corpus) == 22
+    assert facts.num_images == 5
+    assert facts.tokens == pytest.approx(corpus.lengths.mean() + 16 * corpus.has_image.mean())
+    assert planned.gpu is None
+    assert planned.fits is planned.hours is planned.money is None
+
+
+def test_the_fullest_row_is_one_that_training_will_pack(own_corpus):
+    recipe, corpus = own_corpus
+    stage = replace(recipe.finetune, global_batch=5, token_budget=64)
+    row = facts_of(corpus, stage, 16).fullest_row
+    packing = make_plan(corpus, stage, 16)
+    rows = [
+        pack.indices
+        for step in range(packing.num_steps_per_epoch)
+        for packs in packing.packs(step, stage.workers.count)
+        for pack in packs
+    ]
+    assert row.tokens == max(sum(map(packing.length, one)) for one in rows) <= 64
+    assert row.targets == max(corpus.num_targets[list(one)].sum() for one in rows)
+
+
+def test_a_measured_run_says_how_long_the_whole_takes(own_corpus, make_job):
+    recipe, _ = own_corpus
+    job = make_job(epochs=2, max_steps=8)
+    train_stage(job, PlainEngine)
+    planned = plan_recipe(recipe, Machines(measured=job.output))
+    assert "measured on 5 steps" in planned.speed_from
+    assert planned.hours is not None
+    assert 0 < planned.hours < 1
+
+
+def test_a_run_of_another_scale_says_nothing_of_this_one(make_job):
+    job = replace(make_job(max_steps=4), recipe="mini")
+    train_stage(job, PlainEngine)
+    with pytest.raises(MismatchError, match="mini, not 7b"):
+        plan_recipe(RECIPES["7b"](), Machines(measured=job.output))
+
+
+def test_a_folder_without_a_run_is_told(tmp_path):
+    with pytest.raises(DataError, match="no measured run here"):
+        plan_recipe(RECIPES["7b"](), Machines(measured=tmp_path))
+
+
+def test_an_unknown_gpu_is_told_with_those_that_are_known():
+    with pytest.raises(ConfigError, match=r"gpu is 'a99'.*a100-40"):
+        plan_recipe(RECIPES["7b"](), Machines(gpu="a99"))
+
+
+def test_the_command_prints_parts_hours_and_money(capsys):
+    plan_run.main(["7b", "--gpu", "a100-40", "--price", "2", "--finetune.lora.rank", "64"])
+    said = capsys.readouterr().out
+    for words in (
+        "fits            a100-40, 40 GiB", "of which 180,887,552 learn", "logits and loss",
+        "at 2 a GPU-hour", "on   64 GPUs", "image store (features)",
+    ):  # fmt: skip
+        assert words in said
+    hours = float(re.search(r"all stages +([\d.]+) h", said)[1])
+    dollars = float(re.search(r"GPU-hours, ([\d,]+) dollars", said)[1].replace(",", ""))
+    assert dollars == pytest.approx(hours * 8 * 2, rel=0.01)
+
+
+def test_the_command_writes_json_of_another_number_of_gpus(tmp_path, capsys):
+    plan_run.main(["13b", "--gpus", "64", "--json", str(tmp_path / "plan.json")])
+    assert capsys.readouterr().out == f"plan: {tmp_path / 'plan.json'}\n"
+    values = json.loads((tmp_path / "plan.json").read_text())
+    assert values["fits"] is True
+    assert values["money"] == pytest.approx(values["gpu_hours"] * values["price"])
+    for stage in values["stages"]:
+        assert stage["stage"]["workers"]["count"] == 64
+        memory = stage["memory"]
+        assert max(memory[name] for name in ("hiddens", "loss")) < memory["peak"] < 80 * GIB
