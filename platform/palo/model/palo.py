@@ -109,23 +109,15 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if attention_mask is not None or position_ids is None:
                 raise ValueError("a packed row needs position_ids and takes no attention_mask")
             implementation = self.config.text_config._attn_implementation
-            kwargs |= attention.packing_arguments(
-                cu_seq_lens_q, implementation, inputs_embeds.device
-            )
+            device = inputs_embeds.device
+            kwargs |= attention.packing_arguments(cu_seq_lens_q, implementation, device)
+        kwargs |= {"inputs_embeds": inputs_embeds, "position_ids": position_ids}
+        kwargs["attention_mask"] = attention_mask
         if targets is not None:
-            hidden = self.language_model.model(
-                inputs_embeds=inputs_embeds,
-                attention_mask=attention_mask,
-                position_ids=position_ids,
-                use_cache=False,
-                **kwargs,
-            ).last_hidden_state
+            hidden = self.language_model.model(use_cache=False, **kwargs).last_hidden_state
             loss = self.language_model.lm_head(hidden[0, logits_to_keep], targets)
             return CausalLMOutputWithPast(loss=loss)
         return self.language_model(
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
             past_key_values=past_key_values,
             labels=labels,
             logits_to_keep=logits_to_keep,
