@@ -33,4 +33,6 @@ def corpus_name(config: CorpusConfig) -> str:
         config: Its settings.
     """
     values = to_dict(config)
-    return fingerprint({name: values[name] for name in _DECIDING})[:_DIGITS]
+    deciding = {name: values[name] for name in _DECIDING}
+    deciding["encoded in"] = config.encoders.dtype
+    return fingerprint(deciding)[:_DIGITS]

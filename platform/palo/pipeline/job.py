@@ -59,15 +59,6 @@ def recipe_job(
     return main
 
 
-def _lasting(recipe: Recipe) -> Recipe:
-    """Has the run folder and the shared image stores lie where they last."""
-    recipe = replace(recipe, output=lasting_path(recipe.output))
-    stores = recipe.data.image_stores
-    if stores is None or isinstance(stores, storage.S3Path):
-        return recipe
-    return replace(recipe, data=replace(recipe.data, image_stores=lasting_path(stores)))
-
-
 def read_recipe(
     arguments: list[str], program: str, shortcuts: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Recipe, bool]:
@@ -103,15 +94,17 @@ def read_recipe(
 
 def _lasting(recipe: Recipe) -> Recipe:
     """Has what a run writes or shares lie where it lasts."""
-    corpora, shared = recipe.corpora, recipe.pretrain_output
-    if corpora is not None and not isinstance(corpora, storage.S3Path):
-        corpora = lasting_path(corpora)
     return replace(
         recipe,
         output=lasting_path(recipe.output),
-        corpora=corpora,
-        pretrain_output=lasting_path(shared) if shared is not None else None,
+        corpora=_lasting_if_local(recipe.corpora),
+        pretrain_output=_lasting_if_local(recipe.pretrain_output),
+        data=replace(recipe.data, image_stores=_lasting_if_local(recipe.data.image_stores)),
     )
+
+
+def _lasting_if_local(path: Path | None) -> Path | None:
+    return path if path is None or isinstance(path, storage.S3Path) else lasting_path(path)
 
 
 def _check_training(recipe: Recipe) -> None:

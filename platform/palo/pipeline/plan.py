@@ -151,8 +151,7 @@ def _encoding(
         plans[-1].counts,
         num_images=sum(count or 0 for count in images),
         store=config.store,
-        encoders=config.num_encoders,
-        gpus_per_encoder=config.gpus_per_encoder,
+        encoders=config.encoders,
         gpu=gpu,
         num_gpus=max(one.stage.workers.count for one in plans),
     )

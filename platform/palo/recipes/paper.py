@@ -122,7 +122,6 @@ def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Rec
     return Recipe(
         scale=scale,
         output=Path("runs") / name,
-        # A terabyte of image features is the same for all of them.
         corpora=Path("runs") / "corpora",
         parts=ModelParts(
             tower=models / "clip-vit-large-patch14-336",

@@ -18,6 +18,7 @@ CONFIG = corpus_config(RECIPES["7b"](), "finetune")
     "changed",
     [
         {"template": "plain"},
+        {"encoders": replace(CONFIG.encoders, dtype="float32")},
         {"mixture": MixtureSettings(total=3)},
         {"limits": EncodingLimits(max_text_tokens=99)},
         {"tokenizer": Path("other")},
@@ -29,10 +30,10 @@ def test_another_content_is_another_name(changed):
 
 
 def test_how_and_where_it_is_built_is_none_of_its_name():
+    encoders = replace(CONFIG.encoders, count=2, gpus=0.5, batch=64)
     other = replace(
-        CONFIG, output=Path("x"), image_store=Path("y"), num_encoders=8, gpus_per_encoder=1.0,
-        max_bad_share=0.5,
-    )  # fmt: skip
+        CONFIG, output=Path("x"), image_stores=Path("y"), encoders=encoders, max_bad_share=0.5
+    )
     assert corpus_name(other) == corpus_name(CONFIG)
 
 

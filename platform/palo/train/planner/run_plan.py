@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from palo.corpus.images_step.encoder_settings import ComputeType, EncoderSettings
 from palo.train.planner.changes import Change
 from palo.train.planner.gpus import GpuKind
 from palo.train.planner.shapes import ModelShapes, ParameterCounts
 from palo.train.planner.stage_plan import StagePlan
 
-# Share of a card's TF32 rate at which the tower encodes images; operations a second of one CPU
-# core in float32. Both are careful guesses: `make bench NAME=encode` measures.
+# Share of a card's rate at which the tower encodes images; operations a second of one CPU core in
+# float32. Both are careful guesses: the bench of corpora measures.
 _ENCODER_SHARE = 0.35
+_FLOAT32_OF_TF32 = 1 / 8  # of an A100: 19.5 against 156 TFLOP/s
 _CORE_RATE = 50e9
 _TOKEN_BYTES = 4
 
@@ -49,8 +51,7 @@ def plan_encoding(
     *,
     num_images: int,
     store: Literal["features", "pixels"],
-    encoders: int,
-    gpus_per_encoder: float,
+    encoders: EncoderSettings,
     gpu: GpuKind | None,
     num_gpus: int,
 ) -> EncodePlan:
@@ -61,8 +62,7 @@ def plan_encoding(
         counts: Its parameters.
         num_images: Distinct images.
         store: What is kept of an image.
-        encoders: Processes that run the tower.
-        gpus_per_encoder: GPUs of each of them.
+        encoders: The processes that run the tower.
         gpu: The kind of GPU; None without.
         num_gpus: GPUs that the stages train on.
     """
@@ -71,18 +71,24 @@ def plan_encoding(
     else:
         image_bytes = 2 * shapes.patches * shapes.vision_width
         operations = 2.0 * counts.tower * (shapes.patches + 1)
-    gpus = encoders * gpus_per_encoder
-    on_card = gpu.tf32 * _ENCODER_SHARE if gpu else 0.0
-    rate = gpus * on_card if gpus and gpu else encoders * _CORE_RATE
+    gpus = encoders.count * encoders.gpus
+    on_card = _card_rate(gpu, encoders.dtype) if gpu else 0.0
+    on_cores = encoders.count * encoders.threads * _CORE_RATE
+    rate = gpus * on_card if gpus and gpu else on_cores
     return EncodePlan(
         num_images=num_images,
         store=store,
         image_bytes=image_bytes,
-        encoders=encoders,
+        encoders=encoders.count,
         gpus=gpus,
         hours=num_images * operations / rate / 3600,
         hours_on_gpus=num_images * operations / (on_card * num_gpus) / 3600 if gpu else None,
     )
+
+
+def _card_rate(gpu: GpuKind, dtype: ComputeType) -> float:
+    rates = {"bfloat16": gpu.bf16, "tf32": gpu.tf32, "float32": gpu.tf32 * _FLOAT32_OF_TF32}
+    return rates[dtype] * _ENCODER_SHARE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
