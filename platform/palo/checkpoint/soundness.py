@@ -97,7 +97,9 @@ def newest_sound(
             damaged.append((checkpoint, fact))
             continue
         for path, fact in damaged:
-            say(f"checkpoint {path.name} is damaged and set aside as {set_aside(path).name}: {fact}")
+            say(
+                f"checkpoint {path.name} is damaged and set aside as {set_aside(path).name}: {fact}"
+            )
         return local
     if damaged:  # they keep their names: a stage must not start over on its own
         raise StorageError(
@@ -140,4 +142,3 @@ def set_aside(checkpoint: Path) -> Path:
     with storage.wrap_os_errors("rename", checkpoint):
         checkpoint.rename(aside)
     return aside
-

@@ -127,7 +127,11 @@ class StageConfig:
         zero: DeepSpeed's settings.
         workers: Ray Train's workers.
         checkpoint_every: Steps between checkpoints.
+        checkpoint_every_s: Seconds between checkpoints, whichever comes first.
         keep_checkpoints: How many of the newest checkpoints stay.
+        keep_best: How many of the checkpoints with the lowest loss stay besides.
+        store_wait_s: How long a run folder on S3 may be away before the stage ends, in seconds;
+            it trains on meanwhile.
         seed: Seed of the order of samples, of new weights and of dropout.
     """
 
@@ -147,7 +151,10 @@ class StageConfig:
     zero: ZeroSettings = field(default_factory=ZeroSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     checkpoint_every: int = 500
+    checkpoint_every_s: float = 600.0
     keep_checkpoints: int = 2
+    keep_best: int = 0
+    store_wait_s: float = 1800.0
     seed: int = 42
 
     def faults(self) -> Iterator[str]:
@@ -163,6 +170,10 @@ class StageConfig:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
         if self.keep_checkpoints < 1:
             yield f"keep_checkpoints is {self.keep_checkpoints}, which would leave none to resume"
+        if self.checkpoint_every_s <= 0:
+            yield f"checkpoint_every_s is {self.checkpoint_every_s} but must be above 0"
+        if self.keep_best < 0:
+            yield f"keep_best is {self.keep_best} but can't be negative"
         if (self.trains == "lora") != (self.lora is not None):
             yield f"lora settings go with trains=lora, not with trains={self.trains}"
         if self.trains != "projector" and self.optimizer.lr_language_model == 0:
@@ -200,6 +211,11 @@ class StageJob:
     def metrics(self) -> Path:
         """File of the metrics of each step."""
         return self.output / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """File of what happened besides the steps; made when something did."""
+        return self.output / "events.jsonl"
 
     @property
     def stop_file(self) -> Path:

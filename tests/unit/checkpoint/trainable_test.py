@@ -23,7 +23,9 @@ def test_what_is_written_comes_back(tmp_path, states):
     path = trainable.save(tmp_path, states, CURSOR, keep=2)
     found = trainable.read_cursor(path)
     assert found == dataclasses.replace(CURSOR, files=found.files)
-    assert found.files == {"trainable.safetensors": storage.file_hash(path / "trainable.safetensors")}
+    assert found.files == {
+        "trainable.safetensors": storage.file_hash(path / "trainable.safetensors")
+    }
     for name, state in trainable.read_states(path).items():
         assert all(map(torch.equal, state, states[name]))
 
