@@ -133,10 +133,10 @@ def set_aside(checkpoint: Path) -> Path:
         StorageError: If that can't be written.
     """
     if isinstance(checkpoint, storage.S3Path):
-        aside = checkpoint / f"{ASIDE}{STATE}"
-        storage.write_bytes(aside, (checkpoint / STATE).read_bytes())
+        renamed = checkpoint / f"{ASIDE}{STATE}"
+        storage.copy_file(checkpoint / STATE, renamed)
         storage.remove(checkpoint / STATE)
-        return aside
+        return renamed
     aside = checkpoint.with_name(f"{ASIDE}{checkpoint.name}")
     storage.remove(aside)
     with storage.wrap_os_errors("rename", checkpoint):

@@ -8,6 +8,11 @@ from palo.errors import TrainingError
 from palo.train.metrics import StepMetrics
 from palo.train.stages import StageConfig
 
+
+class PreemptedError(TrainingError):
+    """A node of the workers will be taken away; they saved a checkpoint and ended."""
+
+
 MOST_SKIPPED = 3
 """So many steps in a row that are not finite end a stage."""
 _SHOWN_SAMPLES = 8

@@ -86,6 +86,11 @@ class WorkerSettings:
         cpus: Logical CPUs that each worker reserves.
         max_failures: How many lost workers are replaced before the stage gives up.
         wait_s: How long a cluster may take to bring up missing nodes, in seconds.
+        least: Fewest workers that a stage goes on with while a lost one can't be replaced, half of
+            them or a quarter and so on; it returns to `count` when the cluster can hold that. None
+            waits for a replacement.
+        stall_s: How long a worker may wait for the others, in seconds; then one of them hangs, and
+            all are started again.
     """
 
     count: int = 2
@@ -93,9 +98,15 @@ class WorkerSettings:
     cpus: float = 1.0
     max_failures: int = 3
     wait_s: float = 0.0
+    least: int | None = None
+    stall_s: float = 1800.0
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
+        if self.least is not None and not 1 <= self.least <= self.count:
+            yield f"least is {self.least} but must be from 1 to count, {self.count}"
+        if self.stall_s <= 0:
+            yield f"stall_s is {self.stall_s} but must be above 0"
         if self.count < 1:
             yield f"count is {self.count} but at least one worker is needed"
         if self.cpus <= 0:
@@ -216,6 +227,11 @@ class StageJob:
     def events(self) -> Path:
         """File of what happened besides the steps; made when something did."""
         return self.output / "events.jsonl"
+
+    @property
+    def proof(self) -> Path:
+        """File by which workers know the folder of the job's process while they run."""
+        return self.output / ".proof"
 
     @property
     def stop_file(self) -> Path:

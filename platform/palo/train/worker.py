@@ -25,9 +25,10 @@ from palo.text.tokenizer import load_tokenizer
 from palo.train.checkpointer import Checkpointer
 from palo.train.engine import TrainEngine, choose_trainable
 from palo.train.eval_callback import EvalCallback, run_eval_callback
-from palo.train.faults import SkippedSteps
+from palo.train.faults import PreemptedError, SkippedSteps
 from palo.train.loop import Hooks, LoopSettings, train
 from palo.train.metrics import MetricsLog, StepMetrics
+from palo.train.preemption import Notices, no_notice
 from palo.train.run_store import RunStore, open_run_store
 from palo.train.stage_record import Machine, stage_record, this_machine
 from palo.train.stages import StageConfig, StageJob, deepspeed_config
@@ -183,6 +184,7 @@ def train_stage(
     job: StageJob,
     engine_of: Callable[[Any, StageConfig], TrainEngine],
     callback: EvalCallback | None = None,
+    notice: Notices = no_notice,
 ) -> StageResult | None:
     """Trains a stage on this worker from its newest checkpoint to its end.
 
@@ -190,9 +192,15 @@ def train_stage(
         job: The stage.
         engine_of: Makes an Engine from (model, stage settings).
         callback: Evaluates the model while it is trained.
+        notice: Tells whether a node will be taken away.
 
     Returns:
         On rank 0 what was written, on others None; also None when it was stopped before the end.
+
+    Raises:
+        PreemptedError: If it was stopped by a notice; the checkpoint is in the store by then.
+        StorageError: If the store has been away for too long.
+        TrainingError: If losses or gradients are not finite, step after step.
     """
     stage = job.config
     corpus = open_corpus(job.corpus)
@@ -213,7 +221,7 @@ def train_stage(
     try:
         start = checkpoints.resume()
         if start < num_steps:
-            hooks = _hooks(job, engine, corpus, store, checkpoints, (start, num_steps), callback)
+            hooks = _hooks(engine, corpus, store, checkpoints, (start, num_steps), callback, notice)
             loop = LoopSettings(
                 num_steps=num_steps,
                 warmup_ratio=stage.optimizer.warmup_ratio,
@@ -231,6 +239,7 @@ def train_stage(
                 finished = train(engine, iter(loader), loop, hooks)
             checkpoints.wait()
             if not finished:
+                _tell_preempted(engine, notice)
                 return None
         return _finish(store, engine, corpus, known, num_steps)
     finally:
@@ -238,14 +247,25 @@ def train_stage(
         store.close()
 
 
+def _tell_preempted(engine: TrainEngine, notice: Notices) -> None:
+    """Waits for rank 0, which has the checkpoint in the store then, and tells why the stage ended.
+
+    Raises:
+        PreemptedError: If any worker had a notice.
+    """
+    notices = torch.tensor([float(notice())], dtype=torch.float64)
+    if float(engine.sum_over_workers(notices)) > 0:
+        raise PreemptedError("a node of the workers will be taken away")
+
+
 def _hooks(
-    job: StageJob,
     engine: TrainEngine,
     corpus: Corpus,
     store: RunStore,
     checkpoints: Checkpointer,
     steps: tuple[int, int],
     callback: EvalCallback | None,
+    notice: Notices,
 ) -> Hooks:
     """Returns what happens around the steps, from the first to the last of them."""
     start, num_steps = steps
@@ -270,14 +290,14 @@ def _hooks(
 
     def evaluate(done: int) -> None:
         if callback is not None and callback.is_due(done, num_steps):
-            _evaluate(job, engine, corpus, callback, done)
+            _evaluate(store.job, engine, corpus, callback, done)
 
     return Hooks(
         on_step=on_step,
         on_skipped=on_skipped,
         save=checkpoints.save,
         evaluate=evaluate,
-        stop_requested=lambda: writes and store.stop_requested(),
+        stop_requested=lambda: (writes and store.stop_requested()) or notice(),
         save_requested=checkpoints.is_due,
     )
 

@@ -13,14 +13,9 @@ from torch.distributed import DistNetworkError
 
 from palo.errors import MismatchError
 from palo.train import launch
-from palo.train.launch import (
-    compute_on_cpu,
-    lost_worker,
-    palo_error,
-    run_stage,
-    worker_environment,
-)
+from palo.train.launch import compute_on_cpu, run_stage, worker_environment
 from palo.train.metrics import MetricsLog, StepMetrics
+from palo.train.ray_failures import lost_worker, palo_error
 from palo.train.stages import WorkerSettings
 
 
@@ -100,8 +95,10 @@ def ctrl_c(monkeypatch):
         before.pop(0)()
         raise KeyboardInterrupt
 
-    trainer = SimpleNamespace(thread=threading.Thread(), ended=SimpleNamespace(wait=wait))
-    monkeypatch.setattr(launch, "_TrainerThread", lambda job, callback: trainer)
+    trainer = SimpleNamespace(
+        thread=threading.Thread(), ended=SimpleNamespace(wait=wait), stopping=threading.Event()
+    )
+    monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
     monkeypatch.setattr(launch, "require_resources", lambda workers: None)
     return before
 
