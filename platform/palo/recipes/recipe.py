@@ -10,7 +10,6 @@ from palo.checkpoint.parts import ModelParts
 from palo.corpus.config import CleaningSettings
 from palo.corpus.filter.mixture import MixtureSettings
 from palo.scenes.corpus import SceneCorpusConfig
-from palo.storage import S3Path
 from palo.train.stages import StageConfig
 
 DRAWN = "scenes"
@@ -100,7 +99,7 @@ class Recipe:
 
     Attributes:
         scale: nano, mini, mobile-1.7b, 7b or 13b.
-        output: The run folder, on a disk that all machines share if there are several.
+        output: The run folder: on a disk, which all machines share if there are several, or on S3.
         corpora: Folder of the corpora and image stores, which may lie on S3; None keeps them in the
             run folder.
         parts: The model's pretrained parts.
@@ -124,8 +123,6 @@ class Recipe:
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
-        if isinstance(self.output, S3Path):
-            yield f"output must be a folder on a disk, not {self.output}"
         for name in ("questions", "photos"):
             if (getattr(self.data, name) is None) != (getattr(self.data, f"{name}_images") is None):
                 yield f"data.{name} and data.{name}_images go together"

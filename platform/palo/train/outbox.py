@@ -37,11 +37,11 @@ class Outbox:
         self,
         patience_s: float,
         say: Callable[[str], None],
-        first_wait_s: float = _FIRST_WAIT_S,
+        first_wait_s: float | None = None,
     ) -> None:
         self._patience_s = patience_s
         self._say = say
-        self._first_wait_s = first_wait_s
+        self._first_wait_s = _FIRST_WAIT_S if first_wait_s is None else first_wait_s
         self._waiting: dict[str, _Parcel] = {}
         self._changed = threading.Condition()
         self._sending = False

@@ -9,12 +9,14 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from palo import config, storage
 from palo.account import cache_folder
 from palo.checkpoint import trainable
+from palo.checkpoint.finished import StageResult
 from palo.checkpoint.soundness import newest_sound
 from palo.errors import StorageError
 from palo.storage import S3Path
@@ -119,6 +121,17 @@ class RunStore:
             StorageError: If the store has been away for too long.
         """
 
+    def finish(self, write: Callable[[], StageResult]) -> StageResult:
+        """Has the stage's result written, after everything else.
+
+        Args:
+            write: Writes it into the job's `output`; called again where the store goes away.
+
+        Raises:
+            StorageError: If it can't be written, or the store has been away for too long.
+        """
+        return write()
+
     def close(self) -> None:
         """Ends the store's threads; what isn't sent stays on the disk."""
 
@@ -183,6 +196,20 @@ class ObjectStore(RunStore):
         """See RunStore.wait."""
         if self._outbox is not None:
             self._outbox.wait()
+
+    def finish(self, write: Callable[[], StageResult]) -> StageResult:
+        """See RunStore.finish.
+
+        Args:
+            write: Writes it into the job's `output`; called again where the store goes away.
+        """
+        if self._outbox is None:
+            raise ValueError("only the worker that writes outputs finishes a stage")
+        written: list[StageResult] = []
+        self._outbox.wait()
+        self._outbox.put("result", lambda: written.append(write()))
+        self._outbox.wait()
+        return written[-1]
 
     def close(self) -> None:
         """See RunStore.close."""

@@ -23,6 +23,7 @@ from palo.model.loss_head import give_loss
 from palo.model.sizes import from_folders
 from palo.text.tokenizer import load_tokenizer
 from palo.train.checkpointer import Checkpointer
+from palo.train.dry_batch import run_dry_batch
 from palo.train.engine import TrainEngine, choose_trainable
 from palo.train.eval_callback import EvalCallback, run_eval_callback
 from palo.train.faults import PreemptedError, SkippedSteps
@@ -214,6 +215,8 @@ def train_stage(
     engine = engine_of(model, stage)
     plan = make_plan(corpus, stage, tokens_per_image)
     num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
+    if stage.workers.use_gpu:
+        run_dry_batch(engine, corpus, plan)
     # Once: naming the corpus reads columns of all its samples.
     known = identity(job)
     store = open_run_store(job, writes=engine.rank == 0)
@@ -322,16 +325,20 @@ def _finish(
         return None
     job = store.job
     states = trainable.read_states(store.at(num_steps))
-    manifest = corpus.manifest
-    return write_stage(
-        job.output,
-        {name: state.weight for name, state in states.items()},
-        parts=job.parts,
-        lora=job.config.lora,
-        template=job.config.template,
-        preprocessing=_preprocessing(corpus),
-        lineage=stage_record(job, manifest, known, machines),
-    )
+    record = stage_record(job, corpus.manifest, known, machines)
+
+    def write() -> StageResult:
+        return write_stage(
+            job.output,
+            {name: state.weight for name, state in states.items()},
+            parts=job.parts,
+            lora=job.config.lora,
+            template=job.config.template,
+            preprocessing=_preprocessing(corpus),
+            lineage=record,
+        )
+
+    return store.finish(write)
 
 
 def _machines(engine: TrainEngine) -> list[Machine]:
