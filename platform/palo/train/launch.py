@@ -299,12 +299,20 @@ def _require_enough(workers: WorkerSettings) -> None:
 def capacity(workers: WorkerSettings) -> int:
     """Returns how many workers the nodes of the cluster can hold, each on one node.
 
+    Nodes that the cluster takes away don't count.
+
     Args:
         workers: The workers' settings.
     """
     import ray
+    from ray._private.state import state
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    leaving = state.get_draining_nodes()
+    nodes = [
+        node["Resources"]
+        for node in ray.nodes()
+        if node["Alive"] and node["NodeID"] not in leaving
+    ]
     bundle = _bundle(workers)
     return sum(
         int(min(node.get(name, 0.0) // amount for name, amount in bundle.items())) for node in nodes
