@@ -30,6 +30,7 @@ class Stage:
         ask_to_stop: Asks the workers to save a checkpoint and end.
         lost_worker: Returns whether an error comes from a lost process or node.
         preempted: Returns whether an error comes from a node that the cluster takes away.
+        reason: Returns what an error says, in one line.
         say: Gets lines for people.
     """
 
@@ -40,6 +41,7 @@ class Stage:
     ask_to_stop: Callable[[], None]
     lost_worker: Callable[[BaseException], bool]
     preempted: Callable[[BaseException], bool]
+    reason: Callable[[BaseException], str]
     say: Callable[[str], None]
 
 
@@ -78,8 +80,8 @@ def run_attempts(
             else:
                 failures += 1
                 stage.say(
-                    f"a worker was lost ({failures} of {stage.workers.max_failures}); resuming "
-                    "from the newest checkpoint"
+                    f"a worker was lost ({failures} of {stage.workers.max_failures}), resuming "
+                    f"from the newest checkpoint: {stage.reason(error)}"
                 )
         else:
             if stage.is_finished() or not growth.asked:

@@ -20,9 +20,10 @@ from palo.train.eval_callback import EvalCallback
 from palo.train.faults import memory_explained
 from palo.train.preemption import ray_notice
 from palo.train.progress import TrainingProgress
-from palo.train.ray_failures import lost_worker, palo_error, preempted
-from palo.train.run_store import scratch_folder
+from palo.train.ray_failures import lost_worker, palo_error, preempted, reason
+from palo.train.run_store import scratch_environment, scratch_folder
 from palo.train.stages import StageJob, WorkerSettings
+from palo.train.stall_watch import StallWatch
 from palo.train.store_mirror import StoreMirror
 from palo.train.store_proof import check_proof, leave_proof
 
@@ -87,6 +88,7 @@ def _watch(
     """Shows progress until the training has ended; returns whether it was asked to stop."""
     interrupted = False
     ended = False
+    stall = StallWatch(mirror.metrics, job.config.workers.stall_s, progress.say)
     while not ended:
         try:
             # Not thread.join: in Python 3.11 a Ctrl-C there marks a running thread as ended.
@@ -94,6 +96,7 @@ def _watch(
             for line in mirror.new_events():
                 progress.say(line)
             progress.update()
+            stall.look()
         except KeyboardInterrupt:
             if interrupted or not progress.has_begun:  # no step is lost
                 raise
@@ -134,6 +137,7 @@ class _TrainerThread:
             ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
             lost_worker=lost_worker,
             preempted=preempted,
+            reason=reason,
             say=self.say,
         )
         try:
@@ -178,7 +182,7 @@ def _trainer(job: StageJob, callback: EvalCallback | None, attempt: int, proof: 
             failure_config=FailureConfig(
                 max_failures=0, max_preemption_failures=0, controller_failure_limit=0
             ),
-            worker_runtime_env={"env_vars": worker_environment(workers)},
+            worker_runtime_env={"env_vars": worker_environment(workers) | scratch_environment()},
         ),
     )
 
@@ -309,9 +313,7 @@ def capacity(workers: WorkerSettings) -> int:
 
     leaving = state.get_draining_nodes()
     nodes = [
-        node["Resources"]
-        for node in ray.nodes()
-        if node["Alive"] and node["NodeID"] not in leaving
+        node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving
     ]
     bundle = _bundle(workers)
     return sum(

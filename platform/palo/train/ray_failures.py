@@ -33,12 +33,16 @@ def lost_worker(error: BaseException) -> bool:
     """
     from ray.exceptions import RayError, RayTaskError
     from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+    from ray.train.v2.api.exceptions import NCCLHangError
     from torch.distributed import DistError
 
     causes = _causes(error)
     gone = any(isinstance(e, RayError) and not isinstance(e, RayTaskError) for e in causes)
-    # A node was lost that the cluster still counted when its replacement was to start.
-    gone = gone or any(isinstance(e, WorkerGroupStartupTimeoutError) for e in causes)
+    # A node was lost that the cluster still counted when its replacement was to start; or workers
+    # wait for one that hangs.
+    gone = gone or any(
+        isinstance(e, WorkerGroupStartupTimeoutError | NCCLHangError) for e in causes
+    )
     # A collective operation fails with a plain RuntimeError on the workers that are left.
     left_alone = any(type(e) is RuntimeError or isinstance(e, DistError) for e in causes)
     return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)
@@ -64,12 +68,19 @@ def palo_error(job: StageJob, error: Exception) -> PaloError:
             seen=f"{job.config.workers.count} workers",
             fix=f"End other programs there, or lower workers.count or token_budget. {again}",
         )
-    last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     return TrainingError(
-        f"stage {job.name} ended before its last step",
-        seen=textwrap.shorten(last, _MOST_SHOWN, placeholder=" ..."),
-        fix=again,
+        f"stage {job.name} ended before its last step", seen=reason(error), fix=again
     )
+
+
+def reason(error: BaseException) -> str:
+    """Returns the last line of an error's text, which says most, in a line's length.
+
+    Args:
+        error: Any error.
+    """
+    last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return textwrap.shorten(last, _MOST_SHOWN, placeholder=" ...")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

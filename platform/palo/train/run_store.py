@@ -23,6 +23,7 @@ from palo.storage import S3Path
 from palo.train.outbox import Outbox
 from palo.train.stages import StageJob
 
+_SCRATCH = "PALO_SCRATCH"
 _GROWING_DELAY_S = 2.0
 _LOOK_EVERY_S = 2.0
 
@@ -260,6 +261,11 @@ def open_run_store(job: StageJob, *, writes: bool) -> RunStore:
     return RunStore(job)
 
 
+def scratch_environment() -> dict[str, str]:
+    """Returns what gives workers this process's choice of the disk for copies."""
+    return {_SCRATCH: os.environ[_SCRATCH]} if _SCRATCH in os.environ else {}
+
+
 def scratch_folder(output: Path) -> Path:
     """Returns the folder on this machine's disk for the copy of a stage's outputs.
 
@@ -268,6 +274,6 @@ def scratch_folder(output: Path) -> Path:
     Args:
         output: The stage's folder on S3.
     """
-    base = os.environ.get("PALO_SCRATCH")
+    base = os.environ.get(_SCRATCH)
     folder = Path(base) if base else cache_folder() / "runs"
     return folder / f"{output.name}-{config.fingerprint(str(output))[:12]}"

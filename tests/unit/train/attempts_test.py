@@ -34,6 +34,7 @@ class Cluster:
             ask_to_stop=self.asked.set,
             lost_worker=lambda error: isinstance(error, LostError),
             preempted=lambda error: isinstance(error, TakenAwayError),
+            reason=str,
             say=self.said.append,
         )
 
