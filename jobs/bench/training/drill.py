@@ -1,6 +1,7 @@
 """The drill: one run that nothing happens to, and runs that are hurt, compared with it."""
 
 import random
+import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from resuming import say
 from training.drill_faults import HURTS, RESIZED, Hurt
 from training.drill_settings import TrainDrill
-from training.drilled_run import DrilledRun
+from training.drilled_run import DrilledRun, Starter
 from training.inputs import write_inputs
 from training.moto_store import MotoStore
 from training.settings import TrainBench
@@ -35,6 +36,7 @@ class _Outcome:
         num_lost: Steps of the undisturbed run that are not there, or there twice.
         is_equal: Whether losses and final weights are equal as they must be.
         wall_s: Seconds until it was finished.
+        problem: Why it wasn't, or what the command didn't say; empty if all went well.
     """
 
     fault: str
@@ -42,6 +44,7 @@ class _Outcome:
     num_lost: int
     is_equal: bool
     wall_s: float
+    problem: str
 
 
 def measure_drill(settings: TrainDrill) -> list[Figure]:
@@ -69,28 +72,28 @@ def measure_drill(settings: TrainDrill) -> list[Figure]:
                     step=generator.randint(
                         settings.checkpoint_every + 1, settings.steps - settings.checkpoint_every
                     ),
-                    start=_Starter(own, settings.timeout_s),
+                    start=Starter(own, settings.timeout_s),
                     store=store if place == "s3" else None,
                     folder=storage.ensure_folder(own),
                     away_s=settings.away_s,
                 )
-                started = time.monotonic()
-                hurt_job = HURTS[fault](hurt)
-                wall_s = time.monotonic() - started
-                outcome = _judged(fault, hurt_job, undisturbed, wall_s)
+                outcome = _run(fault, hurt, undisturbed)
                 say(f"{fault} on {place}, step {hurt.step}: {outcome}")
                 outcomes.append(outcome)
     return _figures(outcomes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Starter:
-    folder: Path
-    timeout_s: float
-
-    def __call__(self, job: StageJob, environment: dict[str, str]) -> DrilledRun:
-        scratch = {"PALO_SCRATCH": str(self.folder / "scratch")}
-        return DrilledRun(job, self.folder / "log", scratch | environment, self.timeout_s)
+def _run(fault: str, hurt: Hurt, undisturbed: StageJob) -> _Outcome:
+    """Hurts a run and judges it; one that doesn't come to its end is an outcome, too."""
+    started = time.monotonic()
+    problem = ""
+    try:
+        HURTS[fault](hurt)
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        problem = str(error)
+    finally:
+        hurt.start.end_all()
+    return _judged(fault, hurt.job, undisturbed, time.monotonic() - started, problem)
 
 
 def _job(settings: TrainDrill, folder: Path) -> StageJob:
@@ -110,22 +113,26 @@ def _job(settings: TrainDrill, folder: Path) -> StageJob:
     return replace(job, config=stage)
 
 
-def _judged(fault: str, job: StageJob, undisturbed: StageJob, wall_s: float) -> _Outcome:
+def _judged(
+    fault: str, job: StageJob, undisturbed: StageJob, wall_s: float, problem: str
+) -> _Outcome:
     right = [m.loss for m in read_metrics(undisturbed.metrics)]
-    found = read_metrics(job.metrics)
+    found = read_metrics(job.metrics) if job.metrics.is_file() else []
     in_order = [m.step for m in found] == list(range(len(right)))
     pairs = zip((m.loss for m in found), right, strict=in_order)
-    difference = max((abs(a - b) for a, b in pairs), default=float("inf"))
+    difference = max((abs(a - b) for a, b in pairs), default=0.0)
+    finished = in_order and not problem and is_finished(job.output)
     if fault in RESIZED:
-        is_equal = difference <= _WITHIN
+        is_equal = finished and difference <= _WITHIN
     else:
-        is_equal = difference == 0.0 and _weights(job) == _weights(undisturbed)
+        is_equal = finished and difference == 0.0 and _weights(job) == _weights(undisturbed)
     return _Outcome(
         fault=fault,
         difference=difference,
         num_lost=0 if in_order else abs(len(found) - len(right)) or len(right),
-        is_equal=is_equal and in_order and is_finished(job.output),
+        is_equal=is_equal,
         wall_s=wall_s,
+        problem=problem,
     )
 
 

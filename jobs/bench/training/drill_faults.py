@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from training.drilled_run import DrilledRun
+from training.drilled_run import DrilledRun, Starter
 from training.moto_store import MotoStore
 
 from palo import storage
@@ -34,7 +34,7 @@ class Hurt:
 
     job: StageJob
     step: int
-    start: Callable[[StageJob, dict[str, str]], DrilledRun]
+    start: Starter
     store: MotoStore | None
     folder: Path
     away_s: float
@@ -46,22 +46,20 @@ class Hurt:
         return run
 
 
-def kill_worker(hurt: Hurt) -> StageJob:
+def kill_worker(hurt: Hurt) -> None:
     """SIGKILL of a worker: it is replaced."""
     run = hurt.begin()
     run.kill_worker()
     _require(run.end(0), "a worker was lost (1 of 3)")
-    return hurt.job
 
 
-def kill_driver(hurt: Hurt) -> StageJob:
+def kill_driver(hurt: Hurt) -> None:
     """SIGKILL of the driver and with it of all: the same command resumes."""
     hurt.begin().kill()
     hurt.start(hurt.job, {}).end(0)
-    return hurt.job
 
 
-def terminate_driver(hurt: Hurt) -> StageJob:
+def terminate_driver(hurt: Hurt) -> None:
     """SIGTERM of the driver, as `ray job stop` sends it: a checkpoint, then the end."""
     run = hurt.begin()
     run.terminate()
@@ -71,10 +69,9 @@ def terminate_driver(hurt: Hurt) -> StageJob:
     if newest.step != num_done:
         raise RuntimeError(f"{num_done} steps are done, {newest.step} saved")
     hurt.start(hurt.job, {}).end(0)
-    return hurt.job
 
 
-def damage_checkpoint(hurt: Hurt) -> StageJob:
+def damage_checkpoint(hurt: Hurt) -> None:
     """A bit of the newest checkpoint changes: the one before is used, aloud."""
     run = hurt.begin()
     run.wait_for("two checkpoints", lambda: len(trainable.every(hurt.job.checkpoints)) > 1)
@@ -85,10 +82,9 @@ def damage_checkpoint(hurt: Hurt) -> StageJob:
     weights.unlink()
     storage.write_bytes(weights, bytes(data))
     _require(hurt.start(hurt.job, {}).end(0), "is damaged and set aside")
-    return hurt.job
 
 
-def fill_disk(hurt: Hurt) -> StageJob:
+def fill_disk(hurt: Hurt) -> None:
     """The disk is full when a checkpoint is written: the run ends, and resumes with more room."""
     disk = hurt.folder / "disk"
     disk.mkdir()
@@ -99,7 +95,6 @@ def fill_disk(hurt: Hurt) -> StageJob:
         _mount("-o", "remount,size=1g", str(disk))
         hurt.start(mounted, {}).end(0)
         shutil.copytree(mounted.output, hurt.job.output)
-    return hurt.job
 
 
 def _mib_of(hurt: Hurt) -> int:
@@ -129,7 +124,7 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words
 
 
-def take_store_away(hurt: Hurt) -> StageJob:
+def take_store_away(hurt: Hurt) -> None:
     """The store goes away and comes back: the run goes on, and says both."""
     assert hurt.store is not None
     run = hurt.begin()
@@ -139,10 +134,9 @@ def take_store_away(hurt: Hurt) -> StageJob:
     said = run.end(0)
     _require(said, "store is away")
     _require(said, "store is back")
-    return hurt.job
 
 
-def lose_node(hurt: Hurt) -> StageJob:
+def lose_node(hurt: Hurt) -> None:
     """A node dies, later another one comes: two workers, one, two, in one command."""
     with ExitStack() as ended:
         cluster, node = _cluster(ended)
@@ -155,10 +149,9 @@ def lose_node(hurt: Hurt) -> StageJob:
         cluster.add_node(num_cpus=1)
         said = run.end(0)
     _require(said, "the cluster can hold 2 workers again")
-    return hurt.job
 
 
-def preempt_node(hurt: Hurt) -> StageJob:
+def preempt_node(hurt: Hurt) -> None:
     """The cluster says that a node will be taken away: a checkpoint in time, then another node."""
     with ExitStack() as ended:
         cluster, node = _cluster(ended)
@@ -172,7 +165,6 @@ def preempt_node(hurt: Hurt) -> StageJob:
         )  # fmt: skip
         said = run.end(0)
     _require(said, "a node is taken away")
-    return hurt.job
 
 
 def _shrinking(job: StageJob) -> StageJob:
@@ -196,7 +188,7 @@ def _require(said: str, words: str) -> None:
         raise RuntimeError(f"the command never said {words!r}: {said[-2000:]}")
 
 
-HURTS: dict[str, Callable[[Hurt], StageJob]] = {
+HURTS: dict[str, Callable[[Hurt], None]] = {
     "worker-killed": kill_worker,
     "driver-killed": kill_driver,
     "driver-terminated": terminate_driver,

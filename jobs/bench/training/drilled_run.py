@@ -120,6 +120,38 @@ class DrilledRun:
         return self.said
 
 
+class Starter:
+    """Starts the commands of one run, and ends those that are left.
+
+    Args:
+        folder: A folder of the run's own.
+        timeout_s: How long a command may wait for anything, in seconds.
+    """
+
+    def __init__(self, folder: Path, timeout_s: float) -> None:
+        self._folder = folder
+        self._timeout_s = timeout_s
+        self._started: list[DrilledRun] = []
+
+    def __call__(self, job: StageJob, environment: Mapping[str, str]) -> DrilledRun:
+        """Starts the command.
+
+        Args:
+            job: The stage.
+            environment: Environment variables besides this process's own.
+        """
+        scratch = {"PALO_SCRATCH": str(self._folder / "scratch")}
+        run = DrilledRun(job, self._folder / "log", scratch | dict(environment), self._timeout_s)
+        self._started.append(run)
+        return run
+
+    def end_all(self) -> None:
+        """Ends every command that still runs, with all that it started."""
+        for run in self._started:
+            if run.process.poll() is None:
+                run.kill()
+
+
 def num_steps(job: StageJob) -> int:
     """Returns how many steps a stage has done, as its store tells.
 

@@ -14,7 +14,7 @@ _SETTINGS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    # A store that is away must not hold an upload for long: the outbox tries again itself.
+    # A store that is away must not hold an upload for long: the run tries again itself.
     "PALO_S3_ATTEMPTS": "2",
 }
 _BUCKET = "runs"

@@ -20,8 +20,8 @@ from palo.checkpoint.finished import StageResult
 from palo.checkpoint.soundness import newest_sound
 from palo.errors import StorageError
 from palo.storage import S3Path
-from palo.train.outbox import Outbox
 from palo.train.stages import StageJob
+from palo.train.uploads import Uploads
 
 _SCRATCH = "PALO_SCRATCH"
 _GROWING_DELAY_S = 2.0
@@ -152,7 +152,7 @@ class ObjectStore(RunStore):
     def __init__(self, job: StageJob, scratch: Path, *, writes: bool) -> None:
         super().__init__(job)
         self.folder = storage.ensure_folder(scratch)
-        self._outbox: Outbox | None = None
+        self._uploads: Uploads | None = None
         self._stop = threading.Event()
         self._ended = threading.Event()
         if not writes:
@@ -160,7 +160,7 @@ class ObjectStore(RunStore):
         for source in (job.metrics, job.events):  # the lines of an earlier attempt
             data = source.read_bytes() if source.is_file() else b""
             storage.write_bytes(self.folder / source.name, data)
-        self._outbox = Outbox(job.config.store_wait_s, self._say_away)
+        self._uploads = Uploads(job.config.store_wait_s, self._say_away)
         threading.Thread(target=self._look_for_stop, name="palo-stop", daemon=True).start()
 
     def grown(self, path: Path) -> None:
@@ -169,8 +169,8 @@ class ObjectStore(RunStore):
         Args:
             path: A file of `folder`.
         """
-        if self._outbox is not None:
-            self._outbox.put(path.name, lambda: self._send_lines(path), _GROWING_DELAY_S)
+        if self._uploads is not None:
+            self._uploads.put(path.name, lambda: self._send_lines(path), _GROWING_DELAY_S)
 
     def written(self, checkpoint: Path) -> None:
         """See RunStore.written.
@@ -178,8 +178,8 @@ class ObjectStore(RunStore):
         Args:
             checkpoint: A folder in `checkpoints`.
         """
-        if self._outbox is not None:
-            self._outbox.put("checkpoint", lambda: self._send_checkpoint(checkpoint))
+        if self._uploads is not None:
+            self._uploads.put("checkpoint", lambda: self._send_checkpoint(checkpoint))
 
     def fetch(self, checkpoint: Path) -> Path:
         """See RunStore.fetch.
@@ -195,8 +195,8 @@ class ObjectStore(RunStore):
 
     def wait(self) -> None:
         """See RunStore.wait."""
-        if self._outbox is not None:
-            self._outbox.wait()
+        if self._uploads is not None:
+            self._uploads.wait()
 
     def finish(self, write: Callable[[], StageResult]) -> StageResult:
         """See RunStore.finish.
@@ -204,19 +204,19 @@ class ObjectStore(RunStore):
         Args:
             write: Writes it into the job's `output`; called again where the store goes away.
         """
-        if self._outbox is None:
+        if self._uploads is None:
             raise ValueError("only the worker that writes outputs finishes a stage")
         written: list[StageResult] = []
-        self._outbox.wait()
-        self._outbox.put("result", lambda: written.append(write()))
-        self._outbox.wait()
+        self._uploads.wait()
+        self._uploads.put("result", lambda: written.append(write()))
+        self._uploads.wait()
         return written[-1]
 
     def close(self) -> None:
         """See RunStore.close."""
         self._ended.set()
-        if self._outbox is not None:
-            self._outbox.close()
+        if self._uploads is not None:
+            self._uploads.close()
 
     def _send_lines(self, path: Path) -> None:
         storage.write_bytes(self.job.output / path.name, storage.read_bytes(path))
@@ -241,7 +241,7 @@ class ObjectStore(RunStore):
             try:
                 if self.job.stop_file.exists():
                     self._stop.set()
-            except StorageError:  # the outbox says that the store is away
+            except StorageError:  # the uploads say that the store is away
                 continue
 
     def _say_away(self, line: str) -> None:

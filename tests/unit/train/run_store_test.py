@@ -112,7 +112,7 @@ def failing(monkeypatch):
         right(place, data)
 
     monkeypatch.setattr(s3_upload, "put", put)
-    monkeypatch.setattr("palo.train.outbox._FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("palo.train.uploads._FIRST_WAIT_S", 0.01)
     return state
 
 

@@ -20,12 +20,12 @@ class _Parcel:
     not_before: float
 
 
-class Outbox:
+class Uploads:
     """Sends what it is given, one after the other.
 
     Of each name only the newest parcel waits, so that the backlog has a bound however long the
     store is away. A parcel that the store refuses is tried again, each time later; after
-    `patience_s` without success the error is raised to whoever uses the outbox next.
+    `patience_s` without success the error is raised to whoever uses it next.
 
     Args:
         patience_s: How long a store may be away, in seconds.
@@ -48,7 +48,7 @@ class Outbox:
         self._hurried = False
         self._closed = False
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="palo-outbox", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="palo-uploads", daemon=True)
         self._thread.start()
 
     def put(self, name: str, send: Callable[[], None], delay_s: float = 0.0) -> None:
@@ -56,7 +56,7 @@ class Outbox:
 
         Args:
             name: What it is.
-            send: Sends it; called in the outbox's thread, perhaps several times.
+            send: Sends it; called in its thread, perhaps several times.
             delay_s: How long it may wait for a newer one, in seconds.
 
         Raises:
@@ -97,7 +97,7 @@ class Outbox:
         while (parcel := self._next()) is not None:
             try:
                 self._send(parcel)
-            except Exception as error:  # handed to whoever uses the outbox
+            except Exception as error:  # handed to whoever uses it
                 with self._changed:
                     self._error = error
             with self._changed:
