@@ -83,18 +83,15 @@ def newest_sound(
 
     Raises:
         MismatchError: If another version of the project wrote it.
-        StorageError: If all are damaged.
+        StorageError: If all are damaged, or the store is away.
     """
     damaged: list[tuple[Path, str]] = []
     for checkpoint in reversed(every(folder)):
+        local = fetch(checkpoint)  # outside: a store that is away damages nothing
         try:
-            local = fetch(checkpoint)
             check_sound(local)
-        except (StorageError, FileNotFoundError) as error:
-            if isinstance(checkpoint, storage.S3Path) and not _is_there(checkpoint):
-                raise  # the store went away, which damages nothing
-            fact = error.fact if isinstance(error, StorageError) else str(error)
-            damaged.append((checkpoint, fact))
+        except StorageError as error:
+            damaged.append((checkpoint, error.fact))
             continue
         for path, fact in damaged:
             say(
@@ -108,14 +105,6 @@ def newest_sound(
             fix=f"Put a sound copy back, or delete {folder.parent} to start over.",
         )
     return None
-
-
-def _is_there(checkpoint: Path) -> bool:
-    """Returns whether the store answers: an error then comes from the checkpoint itself."""
-    try:
-        return (checkpoint / STATE).is_file()
-    except StorageError:
-        return False
 
 
 def set_aside(checkpoint: Path) -> Path:

@@ -40,7 +40,8 @@ def copy_file(source: Path, target: Path) -> None:
 def keep_copy(folder: Path, copy: Path, wanted: Callable[[Path], bool] = lambda path: True) -> Path:
     """Brings a copy of a folder on S3 up to date, once for all processes of this machine.
 
-    Files that were copied and haven't changed there since aren't read again.
+    Files that were copied and haven't changed there since aren't read again; those that are gone
+    there are deleted.
 
     Args:
         folder: The folder on S3.
@@ -54,15 +55,17 @@ def keep_copy(folder: Path, copy: Path, wanted: Callable[[Path], bool] = lambda 
         StorageError: If something can't be read or written.
     """
     with alone_in(copy.parent, wait_s=_WAIT_S):
-        for path in folder.rglob("*"):
-            name = path.relative_to(folder)
-            if not wanted(name):
+        found = {copy / path.relative_to(folder): path for path in folder.rglob("*")}
+        for own, path in found.items():
+            if not wanted(own.relative_to(copy)):
                 continue
-            own = copy / name
             with wrap_os_errors("read", path):
                 stamp = path.stat().st_mtime_ns
             if own.is_file() and own.stat().st_mtime_ns == stamp:
                 continue
             copy_file(path, own)
             os.utime(own, ns=(stamp, stamp))
+        for own in [path for path in copy.rglob("*") if path.is_file()]:
+            if own not in found:
+                own.unlink()
     return copy

@@ -16,6 +16,7 @@ class PreemptedError(TrainingError):
 MOST_SKIPPED = 3
 """So many steps in a row that are not finite end a stage."""
 _SHOWN_SAMPLES = 8
+_NO_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 class SkippedSteps:
@@ -69,11 +70,11 @@ def memory_explained(stage: StageConfig) -> Iterator[None]:
     Raises:
         TrainingError: If the block runs out of a GPU's memory.
     """
-    import torch
-
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:  # torch.OutOfMemoryError is one, libraries raise plain ones
+        if not any(words in str(error) for words in _NO_MEMORY):
+            raise
         first = str(error).split(". ")[0].strip()
         recompute = (
             ""

@@ -114,3 +114,16 @@ def test_on_s3_a_damaged_checkpoint_is_set_aside_too(folder, bucket, tmp_path):
     assert found == folder / "step-00000004"
     assert "set aside as damaged-state.json" in said[0]
     assert trainable.every(bucket)[-1].name == "step-00000004"
+
+
+def test_a_store_that_goes_away_while_it_is_read_damages_nothing(folder, bucket):
+    for checkpoint in trainable.every(folder):
+        for path in checkpoint.iterdir():
+            storage.write_bytes(bucket / checkpoint.name / path.name, path.read_bytes())
+
+    def fetch(checkpoint):
+        raise StorageError("can't read there, tried 5 times")
+
+    with pytest.raises(StorageError, match="tried 5 times"):
+        newest_sound(bucket, print, fetch)
+    assert len(trainable.every(bucket)) == 3

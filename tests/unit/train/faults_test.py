@@ -87,6 +87,10 @@ def test_a_gpu_without_memory_names_the_settings(make_job):
         memory_explained(stage),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. More words.")
+    with pytest.raises(TrainingError, match="token_budget"), memory_explained(stage):
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`")
+    with pytest.raises(RuntimeError, match="closed by peer"), memory_explained(stage):
+        raise RuntimeError("connection closed by peer")
     recomputing = dataclasses.replace(stage, activation_checkpointing=True)
     with pytest.raises(TrainingError) as raised, memory_explained(recomputing):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. More words.")
