@@ -68,10 +68,10 @@ class RunStore:
         self.grown(path)
 
     def grown(self, path: Path) -> None:
-        """Is told that a file has more lines.
+        """Is told that a file has other content, for example more lines.
 
         Args:
-            path: A file of `folder`.
+            path: A file below `folder`.
 
         Raises:
             StorageError: If the store has been away for too long.
@@ -170,7 +170,7 @@ class ObjectStore(RunStore):
             path: A file of `folder`.
         """
         if self._uploads is not None:
-            self._uploads.put(path.name, lambda: self._send_lines(path), _GROWING_DELAY_S)
+            self._uploads.put(str(path), lambda: self._send_lines(path), _GROWING_DELAY_S)
 
     def written(self, checkpoint: Path) -> None:
         """See RunStore.written.
@@ -219,7 +219,8 @@ class ObjectStore(RunStore):
             self._uploads.close()
 
     def _send_lines(self, path: Path) -> None:
-        storage.write_bytes(self.job.output / path.name, storage.read_bytes(path))
+        target = self.job.output / path.relative_to(self.folder)
+        storage.write_bytes(target, storage.read_bytes(path))
 
     def _send_checkpoint(self, checkpoint: Path) -> None:
         """Uploads a checkpoint after the lines of the steps before it."""
