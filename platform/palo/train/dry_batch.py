@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from palo.data.loader import PackLoader
-from palo.train.loop import token_losses
+from palo.train.loop import row_loss
 
 if TYPE_CHECKING:
     from palo.data.corpus_reader import Corpus
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _MOST_STEPS = 4096
 
 
-def run_dry_batch(engine: "TrainEngine", corpus: "Corpus", plan: "Plan") -> int:
+def run_dry_batch(
+    engine: "TrainEngine", corpus: "Corpus", plan: "Plan", *, chunked_loss: bool = False
+) -> int:
     """Computes the largest planned row forward and backward, and changes nothing.
 
     All workers must call it together.
@@ -25,6 +27,7 @@ def run_dry_batch(engine: "TrainEngine", corpus: "Corpus", plan: "Plan") -> int:
         engine: Model and optimizer.
         corpus: The corpus.
         plan: Its plan.
+        chunked_loss: Whether the model's output head gives the loss.
 
     Returns:
         Tokens of the row.
@@ -36,8 +39,8 @@ def run_dry_batch(engine: "TrainEngine", corpus: "Corpus", plan: "Plan") -> int:
         batch = next(iter(loader))
     engine.module.train()
     row = batch.micro_batches[micro].to(engine.device)
-    loss = token_losses(engine.module, row).sum() / batch.num_target_tokens
-    engine.backward(loss, last=True)
+    loss = row_loss(engine.module, row, chunked=chunked_loss)
+    engine.backward(loss / batch.num_target_tokens, last=True)
     engine.discard()
     return num_tokens
 

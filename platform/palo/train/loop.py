@@ -65,6 +65,20 @@ def summed_loss(model: Any, batch: "Batch") -> torch.Tensor:  # noqa: ANN401 - m
     return loss
 
 
+def row_loss(model: Any, batch: "Batch", *, chunked: bool) -> torch.Tensor:  # noqa: ANN401
+    """Returns the sum of the losses of one packed row.
+
+    Args:
+        model: A PaloForConditionalGeneration, bare or wrapped by PEFT and DeepSpeed.
+        batch: One packed row.
+        chunked: Whether the model's output head gives the loss.
+
+    Returns:
+        Nats, float ().
+    """
+    return summed_loss(model, batch) if chunked else token_losses(model, batch).sum()
+
+
 def learning_rate_scale(step: int, num_steps: int, warmup_ratio: float) -> float:
     """Returns the share of the peak learning rate to use at a step.
 
@@ -149,9 +163,7 @@ def train(
         torch.manual_seed(_step_seed(settings.seed, batch.step, engine.rank))
         done = batch.step + 1
         wishes = (hooks.stop_requested(), hooks.save_requested(done))
-        seen = _forward_backward(
-            engine, batch, waited, wishes, chunked_loss=settings.chunked_loss
-        )
+        seen = _forward_backward(engine, batch, waited, wishes, chunked_loss=settings.chunked_loss)
         scale = learning_rate_scale(batch.step, settings.num_steps, settings.warmup_ratio)
         grad_norm = engine.step(scale) if math.isfinite(seen.loss) else engine.discard()
         metrics = StepMetrics(
@@ -204,11 +216,7 @@ def _forward_backward(
     loss_sum = torch.zeros((), dtype=torch.float64, device=engine.device)
     for index, micro in enumerate(batch.micro_batches):
         on_device = micro.to(engine.device)
-        part = (
-            summed_loss(engine.module, on_device)
-            if chunked_loss
-            else token_losses(engine.module, on_device).sum()
-        )
+        part = row_loss(engine.module, on_device, chunked=chunked_loss)
         last = index + 1 == len(batch.micro_batches)
         engine.backward(part / batch.num_target_tokens, last=last)
         loss_sum += part.detach().double()

@@ -216,7 +216,7 @@ def train_stage(
     plan = make_plan(corpus, stage, tokens_per_image)
     num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
     if stage.workers.use_gpu:
-        run_dry_batch(engine, corpus, plan)
+        run_dry_batch(engine, corpus, plan, chunked_loss=stage.chunked_loss)
     # Once: naming the corpus reads columns of all its samples.
     known = identity(job)
     store = open_run_store(job, writes=engine.rank == 0)
