@@ -231,14 +231,8 @@ def train_stage(
                 seed=stage.seed,
                 chunked_loss=stage.chunked_loss,
             )
-            with PackLoader(
-                corpus,
-                plan,
-                rank=engine.rank,
-                world_size=engine.world_size,
-                start_step=start,
-                pin=stage.workers.use_gpu,
-            ) as loader:
+            own_part = {"rank": engine.rank, "world_size": engine.world_size, "start_step": start}
+            with PackLoader(corpus, plan, **own_part, pin=stage.workers.use_gpu) as loader:
                 finished = train(engine, iter(loader), loop, hooks)
             checkpoints.wait()
             if not finished:
