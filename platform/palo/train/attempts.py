@@ -14,8 +14,9 @@ from palo.train.stages import WorkerSettings
 
 _LOOK_EVERY_S = 2.0
 _SAY_EVERY_S = 30.0
-# A cluster needs some seconds to notice that a node is gone.
+# A cluster needs half a minute to notice that a node is gone, and counts it until then.
 _LEAST_WAIT_S = 30.0
+_STEADY_S = 45.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +26,8 @@ class Stage:
     Attributes:
         workers: The workers' settings.
         fit: Runs an attempt on so many workers, with its number from 0, to its end.
-        capacity: Returns how many workers the cluster can hold now.
+        capacity: Returns how many workers the cluster's nodes can hold, as it counts them.
+        has_room: Returns whether it can place so many workers now, which no lost node can feign.
         is_finished: Returns whether the stage's result is written.
         ask_to_stop: Asks the workers to save a checkpoint and end.
         lost_worker: Returns whether an error comes from a lost process or node.
@@ -37,6 +39,7 @@ class Stage:
     workers: WorkerSettings
     fit: Callable[[int, int], None]
     capacity: Callable[[], int]
+    has_room: Callable[[int], bool]
     is_finished: Callable[[], bool]
     ask_to_stop: Callable[[], None]
     lost_worker: Callable[[BaseException], bool]
@@ -103,9 +106,10 @@ def sizes(workers: WorkerSettings) -> Iterator[int]:
     yield least
 
 
-def _fitting(workers: WorkerSettings, capacity: int) -> int:
-    """Returns the largest size that a cluster can hold; 0 if none."""
-    return next((size for size in sizes(workers) if size <= capacity), 0)
+def _fitting(stage: Stage, capacity: int) -> int:
+    """Returns the largest size that the cluster can place; 0 if none."""
+    fitting = (size for size in sizes(stage.workers) if size <= capacity)
+    return next((size for size in fitting if stage.has_room(size)), 0)
 
 
 def _count(stage: Stage, stopping: threading.Event, look_every_s: float, *, first: bool) -> int:
@@ -121,10 +125,11 @@ def _count(stage: Stage, stopping: threading.Event, look_every_s: float, *, firs
     while not stopping.is_set():
         capacity = stage.capacity()
         now = time.monotonic()
-        if capacity >= workers.count:
+        # The first attempt needs no proof: its workers' start would tell.
+        if capacity >= workers.count and (first or stage.has_room(workers.count)):
             return workers.count
         if now - began >= wait_s:
-            if size := _fitting(workers, capacity):
+            if size := _fitting(stage, capacity):
                 return size
             raise ResourceError(
                 f"the cluster can't hold {min(sizes(workers))} training workers",
@@ -135,8 +140,8 @@ def _count(stage: Stage, stopping: threading.Event, look_every_s: float, *, firs
         if now >= say_at:
             say_at = now + _SAY_EVERY_S
             stage.say(
-                f"the cluster can hold {capacity} of {workers.count} workers; waiting, up to "
-                f"{duration(began + wait_s - now)} more"
+                f"the cluster has no room for {workers.count} workers, and counts {capacity}; "
+                f"waiting, up to {duration(began + wait_s - now)} more"
             )
         stopping.wait(look_every_s)
     return 0
@@ -162,8 +167,14 @@ class _Growth:
 
     def _look(self) -> None:
         stage = self._stage
+        since: float | None = None
         while not self._ended.wait(self._look_every_s):
-            if stage.capacity() >= stage.workers.count:
+            now = time.monotonic()
+            if stage.capacity() < stage.workers.count:
+                since = None
+                continue
+            since = now if since is None else since
+            if now - since >= _STEADY_S:
                 stage.say(f"the cluster can hold {stage.workers.count} workers again")
                 self.asked = True
                 stage.ask_to_stop()

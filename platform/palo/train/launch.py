@@ -35,6 +35,7 @@ _KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
+_PLACE_S = 10.0
 _ROUNDING = 1e-6  # 1 holds ten times 0.1
 _FIND_HANGS = {
     "RAY_TRAIN_ENABLE_NCCL_HANG_DETECTOR": "1",
@@ -134,6 +135,7 @@ class _TrainerThread:
             workers=workers,
             fit=self._fit,
             capacity=lambda: capacity(workers),
+            has_room=lambda count: has_room(workers, count),
             is_finished=lambda: is_finished(self.job.output),
             ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
             lost_worker=lost_worker,
@@ -320,6 +322,25 @@ def capacity(workers: WorkerSettings) -> int:
     return sum(
         int(min(node.get(name, 0.0) // amount for name, amount in bundle.items())) for node in nodes
     )
+
+
+def has_room(workers: WorkerSettings, count: int) -> bool:
+    """Returns whether the cluster can place so many workers now, by reserving their resources.
+
+    A node that is gone is counted for half a minute more, but reserves nothing.
+
+    Args:
+        workers: The workers' settings.
+        count: How many.
+    """
+    from ray.util import placement_group, remove_placement_group
+
+    group = placement_group([_bundle(workers)] * count)
+    try:
+        placed: bool = group.wait(_PLACE_S)
+        return placed
+    finally:
+        remove_placement_group(group)
 
 
 def _bundle(workers: WorkerSettings) -> dict[str, float]:

@@ -21,6 +21,7 @@ class Cluster:
 
     def __init__(self, workers, ends, capacity=8):
         self.capacity = capacity
+        self.gone = 0  # workers of nodes that are lost and still counted
         self.started = []
         self.said = []
         self.asked = threading.Event()
@@ -30,6 +31,7 @@ class Cluster:
             workers=workers,
             fit=self._fit,
             capacity=lambda: self.capacity,
+            has_room=lambda count: count <= self.capacity - self.gone,
             is_finished=lambda: self.finished,
             ask_to_stop=self.asked.set,
             lost_worker=lambda error: isinstance(error, LostError),
@@ -57,6 +59,7 @@ class Cluster:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(attempts, "_LEAST_WAIT_S", 0.01)
+    monkeypatch.setattr(attempts, "_STEADY_S", 0.0)
 
 
 def test_a_lost_worker_is_replaced_so_often_and_no_more():
@@ -103,7 +106,7 @@ def test_half_the_workers_go_on_and_all_of_them_when_the_cluster_can_hold_them_a
     cluster._ends = [lose_a_node, come_back, "finished"]
     cluster.run()
     assert cluster.started == [8, 4, 8]
-    assert "the cluster can hold 5 of 8 workers; waiting" in cluster.said[1]
+    assert "no room for 8 workers, and counts 5; waiting" in cluster.said[1]
     assert "starting 4 of 8 workers, attempt 2" in cluster.said
     assert "the cluster can hold 8 workers again" in cluster.said
 
@@ -118,10 +121,39 @@ def test_without_room_for_a_replacement_it_is_waited_for_aloud_and_then_told():
     cluster._ends = [lose_a_node]
     with pytest.raises(ResourceError, match=r"can't hold 2 training workers: 1 after a wait"):
         cluster.run()
-    assert any("can hold 1 of 2 workers; waiting" in line for line in cluster.said)
+    assert any("no room for 2 workers, and counts 1; waiting" in line for line in cluster.said)
 
 
 def test_sizes_halve_down_to_the_least():
     assert list(sizes(WorkerSettings(count=8, least=2))) == [8, 4, 2]
     assert list(sizes(WorkerSettings(count=8, least=3))) == [8, 4, 3]
     assert list(sizes(WorkerSettings(count=3))) == [3]
+
+
+def test_a_lost_node_that_the_cluster_still_counts_is_no_room():
+    cluster = Cluster(WorkerSettings(count=2, least=1), [])
+
+    def lose_a_node():
+        cluster.capacity, cluster.gone = 2, 1
+        return LostError()
+
+    cluster._ends = [lose_a_node, "finished"]
+    cluster.run()
+    assert cluster.started == [2, 1]
+
+
+def test_a_stage_grows_only_where_the_cluster_has_held_all_for_a_while(monkeypatch):
+    monkeypatch.setattr(attempts, "_STEADY_S", 60.0)
+    cluster = Cluster(WorkerSettings(count=2, least=1), [], capacity=2)
+
+    def lose_a_node():
+        cluster.gone = 1
+        return LostError()
+
+    def go_on():
+        assert not cluster.asked.wait(0.05)
+        return "finished"
+
+    cluster._ends = [lose_a_node, go_on]
+    cluster.run()
+    assert cluster.started == [2, 1]
