@@ -141,8 +141,9 @@ def _weights(job: StageJob) -> str:
 
 
 def _figures(outcomes: list[_Outcome]) -> list[Figure]:
-    same = [one.difference for one in outcomes if one.fault not in RESIZED]
-    resized = [one.difference for one in outcomes if one.fault in RESIZED]
+    ended = [one for one in outcomes if not one.problem]
+    same = [one.difference for one in ended if one.fault not in RESIZED]
+    resized = [one.difference for one in ended if one.fault in RESIZED]
     figures = [
         spread("runs_hurt", [len(outcomes)], "runs"),
         spread(
