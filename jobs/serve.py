@@ -50,8 +50,8 @@ class ServeJob:
         timeout_s: Seconds that one request may take.
         restart_wait_s: Seconds that a request waits while no replica of its model runs; then it is
             told to come back.
-        images: Image store of the models' vision tower, as a corpus build writes it (`images-pad`,
-            for example): features of stored images aren't computed again.
+        images: Image store of the models' vision tower, or the folder `images` of corpora with such
+            stores: features of stored images aren't computed again.
         page: Runs the chat page too.
         feedback: Folder for feedback on answers of the chat page.
     """

@@ -9,13 +9,19 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from palo.account import cache_folder, is_writable
-from palo.errors import ConfigError, ResourceError
+from palo.capacity import WAIT_S, RayCluster, Share, await_capacity
+from palo.errors import ConfigError
 from palo.ray_start import be_patient, cluster_ray, private_ray, unreachable
 
-_OBJECT_STORE_BYTES = 300 << 20
+_LEAST_OBJECT_STORE_BYTES = 300 << 20
+_OBJECT_STORE_SHARE = 80  # of the machine's memory, one part; decoded images wait in it
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Ray keeps it
 _ANSWER_TIMEOUT_S = 5.0
 _JOB_SETTINGS = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _S3_SETTINGS = (
@@ -119,25 +125,26 @@ def keep_ray_private() -> None:
 def worker_share(num_workers: int, purpose: str) -> dict[str, float]:
     """Returns what each of some equal workers gets: a CPU, and a GPU if there is one for each.
 
+    A cluster is waited for until it has enough CPUs.
+
     Args:
         num_workers: How many.
         purpose: What they do, as a verb, for the error.
 
     Raises:
-        ResourceError: If there are fewer CPUs than workers.
+        ResourceError: If a private Ray has fewer CPUs than workers, or a cluster stays so small.
     """
-    import ray
-
-    total = ray.cluster_resources()
-    if total.get("GPU", 0) >= num_workers:
+    cluster = RayCluster()
+    share = Share(workers=f"workers that {purpose}", count=num_workers)
+    on_gpus = replace(share, gpus=1.0)
+    if sum(node.holds(on_gpus) for node in cluster.nodes()) >= num_workers:
         return {"num_cpus": 1, "num_gpus": 1}
-    if total.get("CPU", 0) < num_workers:
-        raise ResourceError(
-            f"the cluster can't hold {num_workers} workers that {purpose}",
-            seen=f"{total.get('CPU', 0):g} CPUs",
-            fix="Ask for fewer workers, or add nodes.",
-        )
+    await_capacity(share, cluster, WAIT_S, _say, "Ask for fewer workers, or add nodes.")
     return {"num_cpus": 1}
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def keep_extensions_apart() -> None:
@@ -203,5 +210,12 @@ def _private_settings(num_cpus: int | None) -> dict[str, object]:
     return {
         "num_cpus": num_cpus or os.cpu_count(),
         "include_dashboard": False,
-        "object_store_memory": _OBJECT_STORE_BYTES,
+        "object_store_memory": _object_store_bytes(),
     }
+
+
+def _object_store_bytes() -> int:
+    """Returns room for what waits between steps: more where GPUs have much memory beside them."""
+    share = psutil.virtual_memory().total // _OBJECT_STORE_SHARE
+    free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else 0
+    return max(_LEAST_OBJECT_STORE_BYTES, min(share, free // 2))

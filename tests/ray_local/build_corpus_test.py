@@ -12,6 +12,7 @@ from tests.fixtures.corpora import good_rows, row
 from transformers import CLIPVisionModel
 
 from palo.corpus.build import build_corpus
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError, ResourceError
 from palo.images.decode import decode_image, preprocess
@@ -70,7 +71,7 @@ def test_what_is_built_does_not_depend_on_workers_or_place(make_config, tmp_path
     config = make_config(good_rows(), image_store=None, store=store)
     first = build_corpus(config).manifest
     other = dataclasses.replace(
-        config, output=tmp_path / "elsewhere", num_encoders=2, images_per_shard=2
+        config, output=tmp_path / "elsewhere", encoders=EncoderSettings(count=2), images_per_shard=2
     )
     assert build_corpus(other).manifest.fingerprint == first.fingerprint
     corpora = [open_corpus(config.output), open_corpus(other.output)]
@@ -132,10 +133,10 @@ def test_text_alone_needs_no_store(make_config):
 
 
 def test_more_encoders_than_cpus_say_what_is_missing(make_config):
-    with pytest.raises(ResourceError, match=r"99 image encoders need more CPUs.*of 4"):
-        build_corpus(make_config(good_rows(), num_encoders=99, image_store=None))
-    with pytest.raises(ResourceError, match="GPUs"):
-        build_corpus(make_config(good_rows(), gpus_per_encoder=1.0, image_store=None))
+    with pytest.raises(ResourceError, match=r"no room for 99 image encoders: .* 4 CPUs"):
+        build_corpus(make_config(good_rows(), encoders=EncoderSettings(count=99), image_store=None))
+    with pytest.raises(ResourceError, match=r"1 GPU: room for 0"):
+        build_corpus(make_config(good_rows(), encoders=EncoderSettings(gpus=1.0), image_store=None))
 
 
 def test_an_eleventh_language_needs_no_change(make_config, eleventh_language):

@@ -36,6 +36,7 @@ _MORE = {
     "palo.checkpoint.exporting.gguf_mmproj": "mini",
     "palo.text.language_of": "translate",
     "palo.metrics.chrf": "evaluate",
+    "palo.capacity": "model",
     "palo.session": "model",
     "palo.ray_start": "model",
     "palo.ray_errors": "model",

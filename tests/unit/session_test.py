@@ -2,10 +2,12 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from palo import storage
+from palo import session, storage
+from palo.capacity import Node
 from palo.errors import ResourceError
 from palo.session import keep_extensions_apart, lasting_path, ray_session
 
@@ -101,3 +103,38 @@ def test_python_without_an_environment_keeps_torchs_folder(monkeypatch):
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     keep_extensions_apart()
     assert "TORCH_EXTENSIONS_DIR" not in os.environ
+
+
+@pytest.fixture
+def nodes(monkeypatch):
+    """Makes this process's cluster a private Ray of some nodes."""
+
+    def make(*resources):
+        found = [Node(resources=each) for each in resources]
+        still = SimpleNamespace(can_grow=False, nodes=lambda: found)
+        monkeypatch.setattr(session, "RayCluster", lambda: still)
+
+    return make
+
+
+def test_workers_get_a_gpu_each_where_there_are_enough(nodes):
+    nodes({"CPU": 8.0, "GPU": 2.0})
+    assert session.worker_share(2, "answer") == {"num_cpus": 1, "num_gpus": 1}
+    assert session.worker_share(3, "answer") == {"num_cpus": 1}
+
+
+def test_more_workers_than_cpus_are_told(nodes):
+    nodes({"CPU": 2.0}, {"CPU": 1.0})
+    with pytest.raises(ResourceError, match="no room for 4 workers that answer"):
+        session.worker_share(4, "answer")
+
+
+def test_a_large_machine_has_room_for_the_images_that_its_gpus_wait_for(monkeypatch):
+    """Eight encoders have two shards of 43 MB each at hand, and as many are decoded meanwhile."""
+    room = session._private_settings(None)["object_store_memory"]
+    assert room >= 300 << 20
+    monkeypatch.setattr(session.psutil, "virtual_memory", lambda: SimpleNamespace(total=1 << 40))
+    monkeypatch.setattr(session.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 39))
+    assert session._private_settings(None)["object_store_memory"] > 10 << 30
+    monkeypatch.setattr(session.shutil, "disk_usage", lambda _: SimpleNamespace(free=64 << 20))
+    assert session._private_settings(None)["object_store_memory"] == 300 << 20

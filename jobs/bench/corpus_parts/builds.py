@@ -3,6 +3,7 @@
 Run as a program it builds the corpus of a configuration and writes down how it went.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from palo import storage
 from palo.config import from_dict, to_dict
@@ -28,6 +31,8 @@ class BuildOutcome:
         num_encoded: Images that went through the tower.
         fingerprint: Of the corpus.
         lines: What it said, each line with the second it came.
+        cpu_s: CPU seconds of all its processes together when each line came.
+        encoder_cpu_s: Those of the processes that run the tower.
     """
 
     wall_s: float
@@ -37,6 +42,8 @@ class BuildOutcome:
     num_encoded: int
     fingerprint: str
     lines: tuple[tuple[str, ...], ...]
+    cpu_s: tuple[float, ...]
+    encoder_cpu_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,12 +105,17 @@ def _main(path: Path) -> None:
 
     order = from_dict(BuildOrder, storage.read_json(path))
     lines: list[tuple[str, str]] = []
-    with PeakMemory() as memory, ray_session(num_cpus=order.cores):
+    cpu = _TreeCpu()
+    spent: list[tuple[float, float]] = []
+    # As what it is compared with: niceness would give way to whatever else runs here.
+    with PeakMemory() as memory, ray_session(num_cpus=order.cores, niceness=0):
         start = time.monotonic()
-        report = build_corpus(
-            order.config,
-            lambda line: lines.append((f"{time.monotonic() - start:.3f}", line)),
-        )
+
+        def say(line: str) -> None:
+            lines.append((f"{time.monotonic() - start:.3f}", line))
+            spent.append(cpu.seconds())
+
+        report = build_corpus(order.config, say)
     outcome: dict[str, Any] = {
         "wall_s": report.wall_s,
         "peak_gib": memory.peak_gib,
@@ -112,8 +124,32 @@ def _main(path: Path) -> None:
         "num_encoded": report.num_images_encoded,
         "fingerprint": report.manifest.fingerprint,
         "lines": lines,
+        "cpu_s": [every for every, _ in spent],
+        "encoder_cpu_s": [encoders for _, encoders in spent],
     }
     storage.write_text(order.outcome, json.dumps(outcome))
+
+
+class _TreeCpu:
+    """CPU seconds of this process and all below it, those that have ended since the last look too.
+
+    On a machine that others use, they say more than seconds of the clock.
+    """
+
+    def __init__(self) -> None:
+        self._by_process: dict[tuple[int, float], tuple[float, bool]] = {}
+
+    def seconds(self) -> tuple[float, float]:
+        """Returns the seconds of all processes, and those of the ones that run the tower."""
+        own = psutil.Process()
+        for process in (own, *own.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                title = " ".join(process.cmdline())
+                key = (process.pid, process.create_time())
+                self._by_process[key] = (times.user + times.system, "ShardWriter" in title)
+        found = self._by_process.values()
+        return sum(spent for spent, _ in found), sum(spent for spent, is_tower in found if is_tower)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def preempt_node(hurt: Hurt) -> None:
 
 
 def _shrinking(job: StageJob) -> StageJob:
-    workers = replace(job.config.workers, least=1)
+    workers = replace(job.config.workers, least=1, wait_s=0.0)
     return replace(job, config=replace(job.config, workers=workers))
 
 

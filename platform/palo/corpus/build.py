@@ -14,7 +14,7 @@ fingerprint therefore don't depend on the number of workers, nor on interruption
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from palo import storage
-from palo.config import check, fingerprint, to_dict
+from palo.config import check, fingerprint
 from palo.corpus.build_run import BuildRun
 from palo.corpus.build_state import (
     changes,
@@ -96,6 +96,8 @@ def build_corpus(config: CorpusConfig, say: Callable[[str], None] = _log.info) -
     check(config)
     tokenizer = _fitting_tokenizer(config)
     spec = spec_of(config)
+    if config.image_stores is not None:
+        config = replace(config, image_store=config.image_stores / spec.name, image_stores=None)
     splits = [split_source(source.path, source.format) for source in config.sources]
     for source, own in zip(config.sources, splits, strict=True):
         check_images(source, own)
@@ -178,7 +180,7 @@ def _manifest(
     config, spec = run.config, run.spec
     num_images = _num_images(config.output, encoded.files)
     image_store = storage.relative_text(config.store_folder, config.output) if num_images else None
-    parts = [encoded.digest, config.template, run.tokenizer, to_dict(spec) if num_images else None]
+    parts = [encoded.digest, config.template, run.tokenizer, spec.values if num_images else None]
     counts = run.row_counts.languages()
     return Manifest(
         stages=run.row_counts.stages(),

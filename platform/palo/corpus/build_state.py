@@ -62,7 +62,7 @@ def settings_of(
             "template": config.template,
             "limits": config.limits,
             "tokenizer": tokenizer,
-            "image_store": spec,
+            "image_store": spec.values,
             "image_limits": config.image_limits,
             "cleaning": config.cleaning,
             "mixture": config.mixture,

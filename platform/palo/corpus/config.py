@@ -20,12 +20,15 @@ from typing import Literal
 from palo import languages, storage
 from palo.config import from_dict
 from palo.corpus.filter.mixture import MixtureSettings
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.errors import ConfigError
 from palo.images.preprocessing import ImageLimits
 from palo.text.encoding import EncodingLimits
 from palo.text.templates import TEMPLATES
 
 LIST_SUFFIX = ".toml"
+IMAGES_PER_SHARD = 64
+"""Images of one file of an image store, if nothing else is said."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHOWN = 200
@@ -119,14 +122,16 @@ class CorpusConfig:
         store: Keep the tower's features, or the pixels that it would see.
         feature_dtype: Element type of stored features.
         image_store: Folder of an image store to share with other corpora; None keeps one in
-            `output`.
+            `output`, or in `image_stores`.
+        image_stores: Folder of image stores, each named after what it holds: all corpora with one
+            tower and aspect share one.
         image_limits: The limits of one image file's size.
         cleaning: How records are cleaned, and which are dropped.
         mixture: Which of the records the corpus is made of.
         max_bad_share: Largest share of bad rows; a build with more stops.
-        num_encoders: Processes that run the tower.
-        gpus_per_encoder: GPUs of each of them.
-        images_per_shard: Images of one file of the image store.
+        encoders: The processes that run the tower.
+        images_per_shard: Images of one file of the image store. The tower gets them in batches of
+            at most that many.
     """
 
     sources: tuple[SourceConfig, ...]
@@ -141,13 +146,13 @@ class CorpusConfig:
     store: Literal["features", "pixels"] = "features"
     feature_dtype: Literal["bf16", "fp16", "fp32"] = "bf16"
     image_store: Path | None = None
+    image_stores: Path | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     mixture: MixtureSettings = field(default_factory=MixtureSettings)
     max_bad_share: float = 0.02
-    num_encoders: int = 1
-    gpus_per_encoder: float = 0.0
-    images_per_shard: int = 64
+    encoders: EncoderSettings = field(default_factory=EncoderSettings)
+    images_per_shard: int = IMAGES_PER_SHARD
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""
@@ -161,14 +166,13 @@ class CorpusConfig:
             yield f"template must be one of {', '.join(TEMPLATES)}, not {self.template!r}"
         if not 0 <= self.max_bad_share <= 1:
             yield f"max_bad_share must be from 0 to 1, not {self.max_bad_share}"
-        for name in ("num_encoders", "images_per_shard"):
-            if getattr(self, name) < 1:
-                yield f"{name} must be at least 1, not {getattr(self, name)}"
+        if self.images_per_shard < 1:
+            yield f"images_per_shard must be at least 1, not {self.images_per_shard}"
+        if self.image_store is not None and self.image_stores is not None:
+            yield "image_store and image_stores name the store twice"
         for name in ("tokenizer", "tower"):
             if isinstance(getattr(self, name), storage.S3Path):
                 yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
-        if self.gpus_per_encoder < 0:
-            yield f"gpus_per_encoder must not be negative, not {self.gpus_per_encoder}"
 
     @property
     def store_folder(self) -> Path:

@@ -11,6 +11,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from palo.errors import DataError, MismatchError
 from palo.images.store import ImageStore
 
 _CACHE_BYTES = 128 << 20
+_REQUESTS_AT_ONCE = 16
 
 
 class Corpus:
@@ -35,6 +37,7 @@ class Corpus:
     Args:
         folder: Folder of the corpus.
         manifest: Its manifest.
+        samples: A copy of its samples files, under their names in it; None reads its own.
 
     Attributes:
         folder: Folder of the corpus.
@@ -49,17 +52,23 @@ class Corpus:
         DataError: If it doesn't hold the samples of its manifest.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, samples: Path | None = None) -> None:
         self.folder = folder
         self.manifest = manifest
         self.images: ImageStore | None = None
         if manifest.image_store is not None:
             self.images = ImageStore(storage.follow(folder, manifest.image_store))
-        self._files = open_samples(folder, tuple(manifest.files))
+        names = tuple(manifest.files)
+        self._paths = [(samples or folder) / name for name in names]
+        self._files = open_samples(samples or folder, names)
         self._groups = [
-            (file, group) for file in self._files for group in range(file.num_row_groups)
+            (number, group)
+            for number, file in enumerate(self._files)
+            for group in range(file.num_row_groups)
         ]
-        sizes = [file.metadata.row_group(group).num_rows for file, group in self._groups]
+        sizes = [
+            self._files[number].metadata.row_group(group).num_rows for number, group in self._groups
+        ]
         self._ends = np.cumsum([0, *sizes])
         self._cache: OrderedDict[int, pa.Table] = OrderedDict()
         self._cached_bytes = 0
@@ -114,10 +123,42 @@ class Corpus:
         """
         return [self._sample(index) for index in indices]
 
-    def _sample(self, index: int) -> Sample:
+    def fetch(self, indices: Iterable[int]) -> None:
+        """Reads the row groups of samples on S3 into memory, many at once; does nothing on a disk.
+
+        They stay there as long as those that `read` reads.
+
+        Args:
+            indices: Numbers of the samples, of one step for example.
+        """
+        groups = list(dict.fromkeys(self._group_of(index) for index in indices))
+        with self._lock:
+            missing = [group for group in groups if group not in self._cache]
+        missing = [g for g in missing if isinstance(self._path(g), storage.S3Path)]
+        if not missing:
+            return
+        with ThreadPoolExecutor(min(len(missing), _REQUESTS_AT_ONCE)) as pool:
+            for group, table in zip(missing, pool.map(self._read_apart, missing), strict=True):
+                with self._lock:
+                    self._keep(group, table)
+
+    def _path(self, group: int) -> Path:
+        return self._paths[self._groups[group][0]]
+
+    def _read_apart(self, number: int) -> pa.Table:
+        """Reads a row group by a file of its own: an open one is not thread-safe."""
+        index, group = self._groups[number]
+        with storage.wrap_os_errors("read", self._paths[index]):
+            opened = storage.reopen_parquet(self._paths[index], self._files[index])
+            return opened.read_row_group(group)
+
+    def _group_of(self, index: int) -> int:
         if not 0 <= index < len(self):
             raise IndexError(f"the corpus has samples 0 to {len(self) - 1}, not {index}")
-        group = int(np.searchsorted(self._ends, index, side="right")) - 1
+        return int(np.searchsorted(self._ends, index, side="right")) - 1
+
+    def _sample(self, index: int) -> Sample:
+        group = self._group_of(index)
         table, row = self._group(group), index - int(self._ends[group])
         spans = table.column("label_spans")[row].values
         image_id = table.column("image_id")[row].as_py()
@@ -137,21 +178,27 @@ class Corpus:
             if (table := self._cache.get(number)) is not None:
                 self._cache.move_to_end(number)
                 return table
-            file, group = self._groups[number]
+            index, group = self._groups[number]
             with storage.wrap_os_errors("read", self.folder):
-                table = file.read_row_group(group)
-            self._cache[number] = table
-            self._cached_bytes += table.nbytes
-            while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
-                self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
+                table = self._files[index].read_row_group(group)
+            self._keep(number, table)
             return table
 
+    def _keep(self, number: int, table: pa.Table) -> None:
+        if number in self._cache:
+            return
+        self._cache[number] = table
+        self._cached_bytes += table.nbytes
+        while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
+            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
 
-def open_corpus(folder: Path) -> Corpus:
+
+def open_corpus(folder: Path, samples: Path | None = None) -> Corpus:
     """Opens a finished corpus.
 
     Args:
         folder: Folder of the corpus.
+        samples: A copy of its samples files, under their names in it; None reads its own.
 
     Raises:
         DataError: If the folder holds none, or one whose build did not finish.
@@ -172,7 +219,7 @@ def open_corpus(folder: Path) -> Corpus:
             seen=f"version {version}, not {CORPUS_VERSION}",
             fix="Build it again with jobs/build_corpus.py.",
         )
-    return Corpus(folder, manifest)
+    return Corpus(folder, manifest, samples)
 
 
 def open_samples(corpus: Path, files: Sequence[str]) -> list[pq.ParquetFile]:

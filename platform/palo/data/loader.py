@@ -144,6 +144,7 @@ class PackLoader:
         """
         packs = self._plan.packs(step, self._world_size)[self._rank]
         samples = list(self._plan.step(step))
+        self._corpus.fetch(index for pack in packs for index in pack.indices)
         return StepBatch(
             step=step,
             micro_batches=tuple(map(self._batch, packs)),

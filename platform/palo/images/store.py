@@ -5,11 +5,16 @@
     <store>/shards/*.bin     rows end to end, so that one range read gives one image
     <store>/parts/*.parquet  index of shards that are not merged into index.parquet yet
 
-A shard is named after the images in it and written whole or not at all: builds may die at any
-moment, and a later build adds shards for new images only.
+A shard is named after its content and written whole or not at all: builds may die at any moment,
+several may write at once, and a later build adds shards for new images only.
+
+Several processes may also merge the index at once. On a disk they take turns. On S3, which has no
+locks, one may overwrite what another has merged: so parts stay there for an hour after they were
+merged, the next merge finds them, and readers look into them for what the index lacks.
 """
 
 import hashlib
+import time
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +27,6 @@ import pyarrow as pa
 import torch
 
 from palo import storage
-from palo.config import to_dict
 from palo.errors import DataError, StorageError
 from palo.images.store_spec import StoreSpec, read_spec
 
@@ -34,6 +38,8 @@ DTYPES: dict[str, torch.dtype] = {
 }
 
 _REQUESTS_AT_ONCE = 16
+_MERGE_WAIT_S = 600.0
+_PART_STAYS_S = 3600.0
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -64,7 +70,7 @@ def prepare_store(folder: Path, spec: StoreSpec) -> frozenset[str]:
     if (folder / "manifest.json").exists():
         read_spec(folder).require(spec, folder)
     else:
-        storage.write_json(folder / "manifest.json", to_dict(spec))
+        storage.write_json(folder / "manifest.json", spec.values)
     return commit_store(folder)
 
 
@@ -86,15 +92,17 @@ def write_shard(folder: Path, spec: StoreSpec, image_ids: Sequence[str], rows: t
     wanted = (len(image_ids), *spec.shape)
     if tuple(rows.shape) != wanted or rows.dtype != DTYPES[spec.dtype]:
         raise ValueError(f"a shard needs {wanted} of {spec.dtype}, got {rows.shape} {rows.dtype}")
-    name = hashlib.sha256("".join(image_ids).encode()).hexdigest()[:24]
     data = rows.detach().cpu().contiguous().view(torch.uint8).reshape(len(image_ids), -1).numpy()
+    checksums = np.asarray([zlib.crc32(row.data) for row in data], np.uint32)
+    # Another machine's features of the same images may differ in the last bit: another shard.
+    name = hashlib.sha256("".join(image_ids).encode() + checksums.tobytes()).hexdigest()[:24]
     storage.write_bytes(folder / "shards" / f"{name}.bin", data.data.cast("B"))
     part = pa.table(
         {
             "image_id": list(image_ids),
             "shard": [name] * len(image_ids),
             "row": np.arange(len(image_ids), dtype=np.int32),
-            "checksum": np.asarray([zlib.crc32(row.data) for row in data], np.uint32),
+            "checksum": checksums,
         },
         schema=INDEX_SCHEMA,
     )
@@ -115,12 +123,21 @@ def commit_store(folder: Path) -> frozenset[str]:
         StorageError: If it can't be read or written.
     """
     spec = read_spec(folder)
-    parts = sorted((folder / "parts").glob("*.parquet"))
-    index = folder / "index.parquet"
-    has_index = index.exists()
-    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-        tables = list(pool.map(_read_index, [index, *parts] if has_index else parts))
-    table = pa.concat_tables(tables) if tables else INDEX_SCHEMA.empty_table()
+    with storage.alone_in(folder / "parts", wait_s=_MERGE_WAIT_S):
+        parts = sorted((folder / "parts").glob("*.parquet"))
+        index = folder / "index.parquet"
+        merged = _read_parts(parts)
+        known = _read_index(index) if index.exists() else None
+        table = merged if known is None else pa.concat_tables([known, merged])
+        table = table.filter(pa.array(_whole_rows(folder, spec, table))).sort_by("image_id")
+        if parts or known is None or len(table) != len(known):
+            storage.write_table(index, table)
+        _remove_merged(parts, known)
+    return frozenset(table.column("image_id").to_pylist())
+
+
+def _whole_rows(folder: Path, spec: StoreSpec, table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Marks the first row of each image whose shard is there and has it."""
     seen: set[str] = set()
     keep = np.zeros(len(table), bool)
     sizes = storage.file_sizes(folder / "shards")
@@ -130,17 +147,38 @@ def commit_store(folder: Path) -> frozenset[str]:
         keep[position] = image_id not in seen and row < whole.get(shard, 0)
         if keep[position]:
             seen.add(image_id)
-    merged = table.filter(pa.array(keep)).sort_by("image_id")
-    if parts or not has_index or len(merged) != len(table):
-        storage.write_table(index, merged)
+    return keep
+
+
+def _remove_merged(parts: Sequence[Path], known: pa.Table | None) -> None:
+    """Removes parts that are in the index; on S3 only those that were there an hour ago."""
+    if parts and isinstance(parts[0], storage.S3Path):
+        shards = set() if known is None else set(known.column("shard").to_pylist())
+        before_s = time.time() - _PART_STAYS_S
+        parts = [part for part in parts if part.stem in shards and part.stat().st_mtime < before_s]
     with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
         for _ in pool.map(storage.remove, parts):
             pass
-    return frozenset(seen)
 
 
 def _read_index(path: Path) -> pa.Table:
     return storage.read_table(path, schema=INDEX_SCHEMA)
+
+
+def _read_parts(parts: Sequence[Path]) -> pa.Table:
+    """Reads parts of the index, but for those that were merged and removed meanwhile."""
+
+    def read(path: Path) -> pa.Table | None:
+        try:
+            return _read_index(path)
+        except StorageError:
+            if path.exists():
+                raise
+            return None
+
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        tables = [table for table in pool.map(read, parts) if table is not None]
+    return pa.concat_tables([INDEX_SCHEMA.empty_table(), *tables])
 
 
 class ImageStore:
@@ -170,6 +208,22 @@ class ImageStore:
     def _index(self) -> "_Index":
         return _Index(_read_index(self.folder / "index.parquet"))
 
+    @cached_property
+    def _late_parts(self) -> "_Index":
+        """What the index may lack on S3, where another build may have overwritten it."""
+        if not isinstance(self.folder, storage.S3Path):
+            return _Index(INDEX_SCHEMA.empty_table())
+        table = _read_parts(sorted((self.folder / "parts").glob("*.parquet")))
+        return _Index(table.sort_by("image_id"))
+
+    def _place(self, image_id: str) -> tuple[str, int, int] | None:
+        """Returns shard, row and checksum of an image."""
+        if (position := self._index.find(image_id)) is not None:
+            return self._index.place(position)
+        late = self._late_parts
+        position = late.find(image_id)
+        return None if position is None else late.place(position)
+
     def read_all(self, image_ids: Sequence[str]) -> list[torch.Tensor]:
         """Reads images, those of a store on S3 concurrently; raises what `read` raises.
 
@@ -197,14 +251,14 @@ class ImageStore:
             DataError: If the store lacks the image.
             StorageError: If its bytes are not those that were written.
         """
-        position = self._index.find(image_id)
-        if position is None:
+        place = self._place(image_id)
+        if place is None:
             raise DataError(
                 f"the image store {self.folder} lacks an image",
                 seen=image_id,
                 fix="Build the corpus again: it adds what is missing.",
             )
-        shard, row, checksum = self._index.place(position)
+        shard, row, checksum = place
         path = self.folder / "shards" / f"{shard}.bin"
         size = self.spec.row_bytes
         data = bytearray(storage.read_range(path, row * size, size))

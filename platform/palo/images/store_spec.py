@@ -1,12 +1,12 @@
 """The manifest of an image store; a module without torch, for tasks that only decode."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from palo import storage
-from palo.config import from_dict, to_dict
+from palo.config import fingerprint, from_dict, to_dict
 from palo.errors import MismatchError
 from palo.images.preprocessing import Preprocessing
 
@@ -25,6 +25,7 @@ class StoreSpec:
         layer: Hidden layer of the tower that is kept; 0 for pixels.
         select: Which of the layer's tokens are kept; empty for pixels.
         preprocessing: What happened to an image before.
+        computed_in: Type that the tower computed in.
     """
 
     kind: Literal["features", "pixels"]
@@ -34,6 +35,21 @@ class StoreSpec:
     layer: int = 0
     select: str = ""
     preprocessing: Preprocessing
+    computed_in: Literal["float32", "tf32", "bfloat16"] = "float32"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The spec as JSON values; what is float32 as ever isn't told, as in older manifests."""
+        values: dict[str, Any] = to_dict(self)
+        if self.computed_in == "float32":
+            del values["computed_in"]
+        return values
+
+    @property
+    def name(self) -> str:
+        """Name of a store's folder among others: equal for equal content, and for no other."""
+        aspect, side = self.preprocessing.aspect, self.preprocessing.image_size
+        return f"{self.kind}-{aspect}-{side}-{fingerprint(self.values)[:12]}"
 
     @property
     def row_bytes(self) -> int:
@@ -70,3 +86,23 @@ def read_spec(folder: Path) -> StoreSpec:
         StorageError: If the manifest can't be read.
     """
     return from_dict(StoreSpec, storage.read_json(folder / "manifest.json"))
+
+
+def find_store(folder: Path, wanted: StoreSpec) -> Path:
+    """Finds the store of a tower's features, whatever type they were computed and are kept in.
+
+    Args:
+        folder: A store, or a folder of stores.
+        wanted: What it must hold.
+
+    Returns:
+        The store; the folder itself if none fits.
+    """
+
+    def same(spec: StoreSpec) -> bool:
+        return replace(spec, dtype=wanted.dtype, computed_in=wanted.computed_in) == wanted
+
+    if isinstance(folder, storage.S3Path) or (folder / "manifest.json").exists():
+        return folder
+    stores = sorted(path.parent for path in folder.glob("*/manifest.json"))
+    return next((store for store in stores if same(read_spec(store))), folder)

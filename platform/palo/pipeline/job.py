@@ -53,7 +53,7 @@ def recipe_job(
 
             dry_run(recipe)
             return
-        recipe = replace(recipe, output=lasting_path(recipe.output))
+        recipe = _lasting(recipe)
         (check or _check_training)(recipe)
         recipe = _imported(recipe)
         with storage.alone_in(recipe.output):
@@ -62,6 +62,15 @@ def recipe_job(
                 run(recipe)
 
     return main
+
+
+def _lasting(recipe: Recipe) -> Recipe:
+    """Has the run folder and the shared image stores lie where they last."""
+    recipe = replace(recipe, output=lasting_path(recipe.output))
+    stores = recipe.data.image_stores
+    if stores is None or isinstance(stores, storage.S3Path):
+        return recipe
+    return replace(recipe, data=replace(recipe.data, image_stores=lasting_path(stores)))
 
 
 def _check_training(recipe: Recipe) -> None:

@@ -14,7 +14,13 @@ from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.checkpoint.soundness import newest_cursor
 from palo.config import to_dict
 from palo.corpus.build import build_corpus
-from palo.corpus.config import LIST_SUFFIX, CorpusConfig, SourceConfig, read_source_list
+from palo.corpus.config import (
+    IMAGES_PER_SHARD,
+    LIST_SUFFIX,
+    CorpusConfig,
+    SourceConfig,
+    read_source_list,
+)
 from palo.corpus.filter.mixture import EVERYTHING
 from palo.corpus.report.report import report_path, write_report
 from palo.data.corpus_reader import open_corpus
@@ -61,7 +67,7 @@ def draw_scenes(recipe: Recipe) -> None:
 
 
 def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
-    """Returns the settings of a stage's corpus; both stages share one image store if they can.
+    """Returns the settings of a stage's corpus; all corpora share image stores where they can.
 
     Args:
         recipe: The run.
@@ -88,7 +94,10 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         limits=EncodingLimits(max_text_tokens=data.max_text_tokens, overflow=data.overflow),
         image_size=recipe.parts.image_size,
         aspect=aspect,
-        image_store=recipe.corpora_folder / f"images-{aspect}",
+        image_stores=recipe.image_stores_folder,
+        store=data.store,
+        encoders=data.encoders,
+        images_per_shard=max(IMAGES_PER_SHARD, data.encoders.batch),
         cleaning=data.cleaning,
         mixture=EVERYTHING if captions else data.mixture,
         max_bad_share=data.max_bad_share,

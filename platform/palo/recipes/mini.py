@@ -6,6 +6,7 @@
 from pathlib import Path
 
 from palo.checkpoint.parts import ModelParts
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.model.lora import LoraSettings
 from palo.recipes.recipe import DataSettings, Recipe
 from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, ZeroSettings
@@ -36,6 +37,7 @@ def mini() -> Recipe:
             photos=_MODELS / "data" / "heldout.jsonl",
             photos_images=_MODELS / "data" / "images",
             max_text_tokens=512,
+            encoders=EncoderSettings(count=2),
         ),
         pretrain=StageConfig(
             template="plain",

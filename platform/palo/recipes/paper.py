@@ -14,6 +14,7 @@ from palo import languages
 from palo.checkpoint.parts import ModelParts
 from palo.corpus.config import AS_IT_IS
 from palo.corpus.filter.mixture import MixtureSettings
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.model.lora import LoraSettings
 from palo.recipes.recipe import DataSettings, Recipe
 from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, ZeroSettings
@@ -23,7 +24,11 @@ _ENGLISH, _TRANSLATED = 665_298, 157_712
 PAPER_LANGUAGES = languages.codes()[:10]
 _COUNTS = {code: _ENGLISH if code == "en" else _TRANSLATED for code in PAPER_LANGUAGES}
 _CONTEXT = 2048
-_EIGHT_GPUS = WorkerSettings(count=8, use_gpu=True, cpus=8.0, wait_s=1800.0)
+# At least 40 GB, with bfloat16 and fast links between them. Not auto-detected: A100-80G.
+GPU_KINDS = ("A100", "H100", "H200", "H20", "B200", "B300", "GB200", "GB300", "A100-80G")
+# The same eight GPUs encode the images first. LLaVA's tower computes in bfloat16, too.
+_ENCODERS = EncoderSettings(count=8, gpus=1.0, gpu_kinds=GPU_KINDS, dtype="bfloat16", batch=128)
+_EIGHT_GPUS = WorkerSettings(count=8, use_gpu=True, cpus=8.0, gpu_kinds=GPU_KINDS)
 
 
 def palo_7b() -> Recipe:
@@ -105,6 +110,8 @@ def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Rec
             expected_captions=_CAPTIONS,
             expected_instructions=sum(_COUNTS.values()),
             mixture=MixtureSettings(per_language=_COUNTS),
+            encoders=_ENCODERS,
+            image_stores=Path("runs") / "image_stores",
         ),
         pretrain=StageConfig(
             template="plain",

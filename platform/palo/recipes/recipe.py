@@ -9,7 +9,9 @@ from palo import languages
 from palo.checkpoint.parts import ModelParts
 from palo.corpus.config import CleaningSettings
 from palo.corpus.filter.mixture import MixtureSettings
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.scenes.corpus import SceneCorpusConfig
+from palo.storage import S3Path
 from palo.train.stages import StageConfig
 
 DRAWN = "scenes"
@@ -45,6 +47,12 @@ class DataSettings:
         overflow: What happens to longer conversations: split between rounds, or LLaVA's cut.
         cleaning: How records are cleaned, and which are left out.
         mixture: Which instructions the finetune stage is trained on.
+        store: Keep the tower's features of each image, so that training never runs the tower, or
+            pixels, which take a third of the space of CLIP's features.
+        encoders: The processes that run the tower when a corpus is built.
+        image_stores: Folder of image stores, which may lie on S3. Each is named after what it
+            holds, and all recipes of a tower that name one folder share it; None for `images`
+            among the run's corpora.
         max_bad_share: Largest share of bad rows that a build accepts.
         report: Write a page about each corpus that is built, with images.
         expected_captions: Rows that a dry run assumes before the pretrain corpus is built.
@@ -70,6 +78,9 @@ class DataSettings:
     overflow: Literal["split", "truncate"] = "split"
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     mixture: MixtureSettings = field(default_factory=MixtureSettings)
+    store: Literal["features", "pixels"] = "features"
+    encoders: EncoderSettings = field(default_factory=EncoderSettings)
+    image_stores: Path | None = None
     max_bad_share: float = 0.05
     report: bool = True
     expected_captions: int | None = None
@@ -142,6 +153,14 @@ class Recipe:
     def corpora_folder(self) -> Path:
         """Folder of the corpora and image stores."""
         return self.output / "corpus" if self.corpora is None else self.corpora
+
+    @property
+    def image_stores_folder(self) -> Path:
+        """Folder of the image stores; among corpora on S3, from which no disk can be reached."""
+        shared, corpora = self.data.image_stores, self.corpora_folder
+        if shared is None or (isinstance(corpora, S3Path) and not isinstance(shared, S3Path)):
+            return corpora / "images"
+        return shared
 
     @property
     def pretrain_folder(self) -> Path:

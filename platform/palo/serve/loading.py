@@ -7,7 +7,7 @@ merged with its adapter, which is faster.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from palo.checkpoint.load import load_trained
 from palo.config import from_dict
 from palo.images.preprocessing import Preprocessing, read_preprocessing
 from palo.images.store import ImageStore
-from palo.images.store_spec import StoreSpec, read_spec
+from palo.images.store_spec import StoreSpec, find_store, read_spec
 from palo.inference.adapters import Adapter, load_adapter
 from palo.inference.engine import EngineSettings, InferenceEngine
 from palo.inference.local_engine import LocalEngine
@@ -132,13 +132,15 @@ def _store(
     wanted = StoreSpec(
         kind="features",
         shape=(model.config.num_patches, model.config.vision_hidden_size),
-        dtype=read_spec(folder).dtype,  # any will do
+        dtype="bf16",
         tower_fingerprint=stage.fingerprints["tower"],
         layer=model.config.vision_feature_layer,
         select=model.config.vision_feature_select,
         preprocessing=preprocessing,
     )
-    return ImageStore(folder, wanted)
+    folder = find_store(folder, wanted)
+    own = read_spec(folder)  # any type will do
+    return ImageStore(folder, replace(wanted, dtype=own.dtype, computed_in=own.computed_in))
 
 
 def _preprocessing(stage: StageResult, model: "PaloForConditionalGeneration") -> Preprocessing:

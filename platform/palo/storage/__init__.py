@@ -6,6 +6,7 @@ pyarrow and boto3 are loaded where they are used.
 """
 
 from palo.storage.copying import copy_file, keep_copy
+from palo.storage.known_hashes import known_hash
 from palo.storage.line_file import LineFile
 from palo.storage.parquet_footer import row_groups
 from palo.storage.parquet_sizes import ColumnSize, column_sizes, row_bytes
@@ -25,7 +26,15 @@ from palo.storage.reading import (
 )
 from palo.storage.s3_location import is_uri, names_a_store
 from palo.storage.s3_path import S3Path
-from palo.storage.tables import leaves_of, open_parquet, read_table, texts_among, write_table
+from palo.storage.staging import stage_folder
+from palo.storage.tables import (
+    leaves_of,
+    open_parquet,
+    read_table,
+    reopen_parquet,
+    texts_among,
+    write_table,
+)
 from palo.storage.writing import (
     alone_in,
     ensure_folder,
@@ -50,6 +59,7 @@ __all__ = [
     "follow",
     "is_uri",
     "keep_copy",
+    "known_hash",
     "leaves_of",
     "lies_within",
     "names_a_store",
@@ -68,9 +78,11 @@ __all__ = [
     "read_toml",
     "relative_text",
     "remove",
+    "reopen_parquet",
     "replacing",
     "row_bytes",
     "row_groups",
+    "stage_folder",
     "texts_among",
     "wrap_os_errors",
     "write_bytes",

@@ -100,6 +100,19 @@ def open_parquet(
     return file
 
 
+def reopen_parquet(path: Path, opened: "pq.ParquetFile") -> "pq.ParquetFile":
+    """Opens a file a second time, for another thread, without reading its footer again.
+
+    Args:
+        path: The file.
+        opened: The same file, from `open_parquet`.
+    """
+    import pyarrow.parquet as pq
+
+    source = S3File(path.place) if isinstance(path, S3Path) else path
+    return pq.ParquetFile(source, metadata=opened.metadata, pre_buffer=True)
+
+
 def read_table(
     path: Path,
     columns: Sequence[str] | None = None,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from palo import config, storage
+from palo.capacity import RayCluster, Share
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import ResourceError, StorageError
 from palo.session import keep_extensions_apart
@@ -26,6 +27,13 @@ from palo.train.stages import StageJob, WorkerSettings
 from palo.train.stall_watch import StallWatch
 from palo.train.store_mirror import StoreMirror
 from palo.train.store_proof import check_proof, leave_proof
+from palo.train.worker_resources import (
+    has_room,
+    require_resources,
+    room_counted,
+    scaling_config,
+    worker_share,
+)
 
 _POLL_S = 0.5
 # Memory that a step frees stays with a worker on a CPU: its kernel would clear each page again
@@ -35,8 +43,6 @@ _KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
-_PLACE_S = 10.0
-_ROUNDING = 1e-6  # 1 holds ten times 0.1
 _FIND_HANGS = {
     "RAY_TRAIN_ENABLE_NCCL_HANG_DETECTOR": "1",
     "RAY_TRAIN_NCCL_RAS_ACTION": "fail",
@@ -62,7 +68,7 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
         KeyboardInterrupt: If it was stopped; the checkpoint is written by then.
     """
     storage.ensure_folder(job.output)
-    _require_enough(job.config.workers)
+    _require_enough(job.config.workers)  # here, where a Ctrl-C ends the waiting
     job.stop_file.unlink(missing_ok=True)
     proof = leave_proof(job)
     with StoreMirror(job, callback.notes if callback else None) as mirror:
@@ -131,11 +137,13 @@ class _TrainerThread:
 
     def _run(self) -> None:
         workers = self.job.config.workers
+        # No node joins a private Ray: what it lacks isn't waited for.
+        patience = workers.wait_s if RayCluster().can_grow else 0.0
         stage = Stage(
-            workers=workers,
+            workers=replace(workers, wait_s=patience),
             fit=self._fit,
-            capacity=lambda: capacity(workers),
-            has_room=lambda count: has_room(workers, count),
+            capacity=lambda: room_counted(workers),
+            has_room=lambda count: has_room(replace(workers, count=count)),
             is_finished=lambda: is_finished(self.job.output),
             ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
             lost_worker=lost_worker,
@@ -156,11 +164,14 @@ class _TrainerThread:
         stage = self.job.config
         workers = replace(stage.workers, count=count, least=None)
         job = replace(self.job, config=replace(stage, workers=workers))
-        _trainer(job, self.callback, attempt, self.proof).fit()
+        share = worker_share(workers, RayCluster())
+        _trainer(job, self.callback, share, attempt, self.proof).fit()
 
 
-def _trainer(job: StageJob, callback: EvalCallback | None, attempt: int, proof: str) -> Any:  # noqa: ANN401 - Ray ships no types
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+def _trainer(
+    job: StageJob, callback: EvalCallback | None, share: Share, attempt: int, proof: str
+) -> Any:  # noqa: ANN401 - Ray ships no types
+    from ray.train import FailureConfig, RunConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     workers = job.config.workers
@@ -173,11 +184,7 @@ def _trainer(job: StageJob, callback: EvalCallback | None, attempt: int, proof: 
             backend="nccl" if workers.use_gpu else "gloo",
             timeout_s=math.ceil(workers.stall_s),
         ),
-        scaling_config=ScalingConfig(
-            num_workers=workers.count,
-            use_gpu=workers.use_gpu,
-            resources_per_worker=_bundle(workers),
-        ),
+        scaling_config=scaling_config(share),
         run_config=RunConfig(
             name=f"{job.name}-{int(time.time())}-{attempt}",
             storage_path=str(ray_folder(job)),
@@ -259,40 +266,6 @@ def worker_main(settings: dict[str, Any]) -> None:
         train_stage(job, ZeroEngine, settings["callback"], ray_notice)
 
 
-def require_resources(workers: WorkerSettings) -> None:
-    """Waits until the cluster has what the workers need, or says what is missing.
-
-    Args:
-        workers: The workers' settings.
-
-    Raises:
-        ResourceError: If it has not within `wait_s`.
-    """
-    import ray
-    from ray.autoscaler.sdk import request_resources
-
-    bundles = [_bundle(workers)] * workers.count
-    deadline = time.monotonic() + workers.wait_s
-    if workers.wait_s > 0:
-        request_resources(bundles=bundles)
-    while True:
-        total = ray.cluster_resources()
-        missing = [
-            f"{amount * workers.count:g} {name} needed, {total.get(name, 0):g} there"
-            for name, amount in _bundle(workers).items()
-            if amount * workers.count > total.get(name, 0)
-        ]
-        if not missing:
-            return
-        if time.monotonic() >= deadline:
-            raise ResourceError(
-                f"the cluster can't hold {workers.count} training workers",
-                seen="; ".join(missing),
-                fix="Lower workers.count or workers.cpus, add nodes, or raise workers.wait_s.",
-            )
-        time.sleep(_POLL_S)
-
-
 def _require_enough(workers: WorkerSettings) -> None:
     """Waits for all workers; where fewer are allowed, those are enough to begin."""
     try:
@@ -301,47 +274,3 @@ def _require_enough(workers: WorkerSettings) -> None:
         if workers.least is None:
             raise
         require_resources(replace(workers, count=workers.least, wait_s=0.0))
-
-
-def capacity(workers: WorkerSettings) -> int:
-    """Returns how many workers the nodes of the cluster can hold, each on one node.
-
-    Nodes that the cluster takes away don't count.
-
-    Args:
-        workers: The workers' settings.
-    """
-    import ray
-    from ray._private.state import state
-
-    leaving = state.get_draining_nodes()
-    nodes = [
-        node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving
-    ]
-    bundle = _bundle(workers)
-    return sum(
-        int(min(node.get(name, 0.0) // amount for name, amount in bundle.items())) for node in nodes
-    )
-
-
-def has_room(workers: WorkerSettings, count: int) -> bool:
-    """Returns whether the cluster can place so many workers now, by reserving their resources.
-
-    A node that is gone is counted for half a minute more, but reserves nothing.
-
-    Args:
-        workers: The workers' settings.
-        count: How many.
-    """
-    from ray.util import placement_group, remove_placement_group
-
-    group = placement_group([_bundle(workers)] * count)
-    try:
-        placed: bool = group.wait(_PLACE_S)
-        return placed
-    finally:
-        remove_placement_group(group)
-
-
-def _bundle(workers: WorkerSettings) -> dict[str, float]:
-    return {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.use_gpu else {})

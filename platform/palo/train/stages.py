@@ -1,12 +1,14 @@
 """Settings of a training stage, the job of one stage of one run, and DeepSpeed's JSON of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from palo.capacity import WAIT_S
 from palo.checkpoint.parts import ModelParts
 from palo.model.lora import LoraSettings
+from palo.storage import S3Path
 
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
@@ -85,7 +87,13 @@ class WorkerSettings:
         use_gpu: Whether a worker needs a GPU.
         cpus: Logical CPUs that each worker reserves.
         max_failures: How many lost workers are replaced before the stage gives up.
-        wait_s: How long a cluster may take to bring up missing nodes, in seconds.
+        wait_s: How long a cluster may take to bring up missing nodes, in seconds. A private Ray,
+            which no node joins, isn't waited for.
+        gpu_kinds: Kinds of GPU that will do, by Ray's names (A100, H100), the best first; all
+            workers get one kind. None takes any, and kinds may mix.
+        node_labels: Labels that the workers' nodes must have, such as palo-role train.
+        scratch: Folder on a disk of each machine's own, such as an SSD: weights and samples are
+            copied there once. None reads them where they lie.
         least: Fewest workers that a stage goes on with while a lost one can't be replaced, half of
             them or a quarter and so on; it returns to `count` when the cluster can hold that. None
             waits for a replacement.
@@ -97,9 +105,12 @@ class WorkerSettings:
     use_gpu: bool = False
     cpus: float = 1.0
     max_failures: int = 3
-    wait_s: float = 0.0
+    wait_s: float = WAIT_S
     least: int | None = None
     stall_s: float = 1800.0
+    gpu_kinds: tuple[str, ...] = ()
+    node_labels: Mapping[str, str] = field(default_factory=dict)
+    scratch: Path | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
@@ -107,10 +118,14 @@ class WorkerSettings:
             yield f"least is {self.least} but must be from 1 to count, {self.count}"
         if self.stall_s <= 0:
             yield f"stall_s is {self.stall_s} but must be above 0"
+        if isinstance(self.scratch, S3Path):
+            yield f"scratch must be a folder on a disk, not {self.scratch}"
         if self.count < 1:
             yield f"count is {self.count} but at least one worker is needed"
         if self.cpus <= 0:
             yield f"cpus is {self.cpus} but each worker needs some"
+        if self.gpu_kinds and not self.use_gpu:
+            yield f"gpu_kinds {', '.join(self.gpu_kinds)} are named, but use_gpu is off"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from palo.train.dry_batch import run_dry_batch
 from palo.train.engine import TrainEngine, choose_trainable
 from palo.train.eval_callback import EvalCallback, run_eval_callback
 from palo.train.faults import PreemptedError, SkippedSteps
+from palo.train.local_copies import local_copies
 from palo.train.loop import Hooks, LoopSettings, train
 from palo.train.metrics import MetricsLog, StepMetrics
 from palo.train.preemption import Notices, no_notice
@@ -204,13 +206,14 @@ def train_stage(
         TrainingError: If losses or gradients are not finite, step after step.
     """
     stage = job.config
-    corpus = open_corpus(job.corpus)
+    near = local_copies(job)
+    corpus = open_corpus(job.corpus, near.samples)
     corpus.check(
-        tokenizer_fingerprint=load_tokenizer(job.parts.tokenizer).fingerprint,
-        tower_fingerprint=weights_fingerprint(job.parts.tower),
+        tokenizer_fingerprint=load_tokenizer(near.parts.tokenizer).fingerprint,
+        tower_fingerprint=weights_fingerprint(near.parts.tower),
         template=stage.template,
     )
-    model = build_model(job.parts, stage, job.projector)
+    model = build_model(near.parts, stage, job.projector)
     tokens_per_image = model.config.tokens_per_image
     engine = engine_of(model, stage)
     plan = make_plan(corpus, stage, tokens_per_image)
@@ -218,7 +221,7 @@ def train_stage(
     if stage.workers.use_gpu:
         run_dry_batch(engine, corpus, plan, chunked_loss=stage.chunked_loss)
     # Once: naming the corpus reads columns of all its samples.
-    known = identity(job)
+    known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
     store = open_run_store(job, writes=engine.rank == 0)
     checkpoints = Checkpointer(store, engine, known)
     try:

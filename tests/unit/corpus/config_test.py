@@ -6,6 +6,7 @@ import pytest
 from palo.config import check, from_dict, to_dict
 from palo.corpus.config import CorpusConfig, SourceConfig, read_source_list
 from palo.corpus.filter.mixture import MixtureSettings
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.errors import ConfigError, StorageError
 from palo.images.preprocessing import ImageLimits
 from palo.storage import path_of
@@ -32,15 +33,24 @@ def test_all_faults_are_told_at_once():
         sources=(SOURCE, SOURCE, SourceConfig(name="No Name", path=Path("b"), language="xx")),
         template="alpaca",
         max_bad_share=1.5,
-        num_encoders=0,
-        gpus_per_encoder=-1.0,
+        encoders=EncoderSettings(count=0, gpus=-1.0),
+        image_store=Path("s"),
+        image_stores=Path("stores"),
         image_limits=ImageLimits(max_pixels=0),
     )
     with pytest.raises(ConfigError) as caught:
         check(wrong)
-    for clause in ("'coco' twice", "'No Name'", "'xx'", "'alpaca'", "1.5", "num_encoders"):
+    for clause in (
+        "'coco' twice",
+        "'No Name'",
+        "'xx'",
+        "'alpaca'",
+        "1.5",
+        "encoders.count",
+        "twice",
+    ):
         assert clause in str(caught.value)
-    assert "gpus_per_encoder" in str(caught.value)
+    assert "encoders.gpus" in str(caught.value)
     assert "max_pixels" in str(caught.value)
 
 

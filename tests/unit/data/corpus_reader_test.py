@@ -81,3 +81,33 @@ def test_a_corpus_for_another_run_is_refused(corpus_folder, name):
     key = name if name == "template" else f"{name}_fingerprint"
     with pytest.raises(MismatchError, match=f"another {name}.*this run has other"):
         corpus.check(**(own | {key: "other"}))
+
+
+def on_s3(folder, bucket):
+    copy = bucket / "corpus"
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        (copy / str(path.relative_to(folder))).write_bytes(path.read_bytes())
+    return copy
+
+
+def test_the_row_groups_of_a_step_are_fetched_from_s3_at_once(corpus_folder, bucket, monkeypatch):
+    """They were read one after the other."""
+    corpus = open_corpus(on_s3(corpus_folder, bucket))
+    corpus.fetch([10, 0, 5, 1])
+    monkeypatch.setattr(corpus, "_files", None)  # whatever reads now has it in memory
+    local = open_corpus(corpus_folder)
+    for one, two in zip(corpus.read([10, 0]), local.read([10, 0]), strict=True):
+        assert one.sample_id == two.sample_id
+        assert np.array_equal(one.input_ids, two.input_ids)
+    with pytest.raises(IndexError, match="samples 0 to 10"):
+        corpus.fetch([11])
+
+
+def test_samples_are_read_from_a_copy_and_images_from_their_store(corpus_folder, tmp_path):
+    shutil.copytree(corpus_folder / "samples", tmp_path / "near" / "samples")
+    shutil.rmtree(corpus_folder / "samples")
+    corpus = open_corpus(corpus_folder, tmp_path / "near")
+    sample = corpus.read([0])[0]
+    assert sample.sample_id == "s0"
+    assert corpus.images is not None
+    corpus.images.read(sample.image_id)

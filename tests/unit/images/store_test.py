@@ -1,4 +1,5 @@
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from palo.images.store import (
     prepare_store,
     write_shard,
 )
-from palo.images.store_spec import StoreSpec, read_spec
+from palo.images.store_spec import StoreSpec, find_store, read_spec
 
 IDS = [f"{number:064x}" for number in range(8)]
 
@@ -145,3 +146,68 @@ def test_a_store_on_s3_holds_the_same_rows(bucket):
     assert len(commit_store(folder)) < 5
     with pytest.raises(DataError, match="lacks an image"):
         ImageStore(folder).read_all([IDS[7], IDS[0]])
+
+
+def test_another_machines_features_of_the_same_images_are_another_shard(tmp_path):
+    """Else the checksums of one would judge the bytes of the other."""
+    spec = make_spec()
+    filled(tmp_path, spec, seed=0)
+    name = next((tmp_path / "shards").iterdir()).name
+    rows = torch.zeros(3, *spec.shape, dtype=torch.bfloat16)
+    assert write_shard(tmp_path, spec, IDS[:3], rows) != name.removesuffix(".bin")
+    commit_store(tmp_path)
+    assert len(ImageStore(tmp_path)) == 3
+    ImageStore(tmp_path).read_all(IDS[:3])
+
+
+def test_two_builds_that_write_at_once_lose_nothing(tmp_path):
+    spec = make_spec()
+    prepare_store(tmp_path, spec)
+
+    def build(number):
+        for round_ in range(4):
+            ids = [f"{number}{round_}{image:062x}" for image in range(3)]
+            write_shard(tmp_path, spec, ids, torch.zeros(3, *spec.shape, dtype=torch.bfloat16))
+            commit_store(tmp_path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(build, range(4)))
+    assert len(ImageStore(tmp_path)) == 48
+
+
+def test_what_another_build_overwrote_in_the_index_on_s3_is_found_in_its_part(bucket):
+    spec = make_spec()
+    store = bucket / "store"
+    filled(store, spec, IDS[:3])
+    before = (store / "index.parquet").read_bytes()
+    filled(store, spec, IDS[3:5])
+    (store / "index.parquet").write_bytes(before)  # as by a merge that began before
+    ImageStore(store).read_all(IDS[:5])
+    assert commit_store(store) == frozenset(IDS[:5])
+
+
+def test_equal_content_has_one_name_and_any_other_content_another(tmp_path):
+    spec = make_spec()
+    assert spec.name == make_spec().name
+    assert spec.name.startswith("features-pad-28-")
+    others = [
+        make_spec(tower_fingerprint="b" * 16),
+        make_spec(computed_in="bfloat16"),
+        make_spec(preprocessing=Preprocessing(image_size=28, shortest_edge=28, aspect="crop")),
+    ]
+    assert len({spec.name, *(other.name for other in others)}) == 4
+
+
+def test_a_store_of_older_versions_is_one_that_was_computed_in_float32(tmp_path):
+    filled(tmp_path, make_spec())
+    assert "computed_in" not in (tmp_path / "manifest.json").read_text()
+    assert read_spec(tmp_path).computed_in == "float32"
+
+
+def test_the_store_of_a_tower_is_found_among_others(tmp_path):
+    other, own = make_spec(layer=-1), make_spec("fp16", computed_in="bfloat16")
+    for spec in (other, own):
+        filled(tmp_path / spec.name, spec)
+    assert find_store(tmp_path, make_spec()) == tmp_path / own.name
+    assert find_store(tmp_path / other.name, make_spec()) == tmp_path / other.name
+    assert find_store(tmp_path, make_spec(layer=-3)) == tmp_path

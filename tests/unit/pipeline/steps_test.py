@@ -76,3 +76,26 @@ def test_a_corpus_of_many_samples_or_a_chosen_number_of_steps_gets_none():
     settings = replace(RECIPES["nano"]().finetune, global_batch=64, epochs=1)
     assert steps.few_steps("finetune", settings, 64 * 20) is None
     assert steps.few_steps("finetune", replace(settings, max_steps=2), 20) is None
+
+
+def test_all_recipes_of_a_tower_share_one_folder_of_image_stores():
+    """Table 2's ten runs encode each image once."""
+    names = [f"7b-only-{code}" for code in ("en", "ur")]
+    configs = [steps.corpus_config(RECIPES[name](), "finetune") for name in ("7b", *names)]
+    assert len({config.image_stores for config in configs}) == 1
+    assert len({config.output for config in configs}) == 3
+
+
+def test_settings_of_the_encoders_reach_the_build():
+    config = steps.corpus_config(RECIPES["7b"](), "pretrain")
+    assert (config.encoders.count, config.encoders.gpus) == (8, 1.0)
+    assert config.images_per_shard == config.encoders.batch == 128
+    pixels = RECIPES["nano"]()
+    pixels = replace(pixels, data=replace(pixels.data, store="pixels"))
+    assert steps.corpus_config(pixels, "pretrain").store == "pixels"
+
+
+def test_stores_of_corpora_on_s3_lie_on_s3():
+    there = replace(RECIPES["7b"](), corpora=storage.path_of("s3://bucket/corpora"))
+    stores = steps.corpus_config(there, "finetune").image_stores
+    assert str(stores) == "s3://bucket/corpora/images"

@@ -92,7 +92,7 @@ def test_a_stage_that_was_stopped_is_not_started_again():
 
 
 def test_half_the_workers_go_on_and_all_of_them_when_the_cluster_can_hold_them_again():
-    cluster = Cluster(WorkerSettings(count=8, least=2), [])
+    cluster = Cluster(WorkerSettings(count=8, least=2, wait_s=0.0), [])
 
     def lose_a_node():
         cluster.capacity = 5
@@ -112,7 +112,7 @@ def test_half_the_workers_go_on_and_all_of_them_when_the_cluster_can_hold_them_a
 
 
 def test_without_room_for_a_replacement_it_is_waited_for_aloud_and_then_told():
-    cluster = Cluster(WorkerSettings(count=2), [])
+    cluster = Cluster(WorkerSettings(count=2, wait_s=0.0), [])
 
     def lose_a_node():
         cluster.capacity = 1
@@ -125,13 +125,13 @@ def test_without_room_for_a_replacement_it_is_waited_for_aloud_and_then_told():
 
 
 def test_sizes_halve_down_to_the_least():
-    assert list(sizes(WorkerSettings(count=8, least=2))) == [8, 4, 2]
-    assert list(sizes(WorkerSettings(count=8, least=3))) == [8, 4, 3]
+    assert list(sizes(WorkerSettings(count=8, least=2, wait_s=0.0))) == [8, 4, 2]
+    assert list(sizes(WorkerSettings(count=8, least=3, wait_s=0.0))) == [8, 4, 3]
     assert list(sizes(WorkerSettings(count=3))) == [3]
 
 
 def test_a_lost_node_that_the_cluster_still_counts_is_no_room():
-    cluster = Cluster(WorkerSettings(count=2, least=1), [])
+    cluster = Cluster(WorkerSettings(count=2, least=1, wait_s=0.0), [])
 
     def lose_a_node():
         cluster.capacity, cluster.gone = 2, 1
@@ -144,7 +144,7 @@ def test_a_lost_node_that_the_cluster_still_counts_is_no_room():
 
 def test_a_stage_grows_only_where_the_cluster_has_held_all_for_a_while(monkeypatch):
     monkeypatch.setattr(attempts, "_STEADY_S", 60.0)
-    cluster = Cluster(WorkerSettings(count=2, least=1), [], capacity=2)
+    cluster = Cluster(WorkerSettings(count=2, least=1, wait_s=0.0), [], capacity=2)
 
     def lose_a_node():
         cluster.gone = 1

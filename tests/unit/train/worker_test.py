@@ -152,3 +152,18 @@ def test_a_stage_trained_again_has_the_same_id(make_job):
     train_stage(first, PlainEngine)
     train_stage(second, PlainEngine)
     assert lineage_id(first.output) == lineage_id(second.output)
+
+
+def test_a_stage_that_reads_copies_on_a_scratch_disk_is_the_same_run(make_job, tmp_path):
+    """Places don't count: neither for what is learned, nor for what is recorded."""
+    plain = make_job("plain")
+    train_stage(plain, PlainEngine)
+    job = make_job("copied")
+    workers = dataclasses.replace(job.config.workers, scratch=tmp_path / "ssd")
+    job = dataclasses.replace(job, config=dataclasses.replace(job.config, workers=workers))
+    result = train_stage(job, PlainEngine)
+    assert result is not None
+    assert losses(job) == losses(plain)
+    assert result.parts.tower == job.parts.tower
+    copies = [path.name.rpartition("-")[0] for path in (tmp_path / "ssd").iterdir()]
+    assert {job.parts.tower.name, job.corpus.name} <= set(copies)

@@ -1,7 +1,10 @@
 """Driver of the images stage: identifies images, and stores each distinct one once."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from palo import storage
+from palo.capacity import RayCluster, await_capacity
 from palo.config import from_dict
 from palo.corpus.build_run import BuildRun
 from palo.corpus.config import CorpusConfig
+from palo.corpus.images_step.encoder_actors import encoder_options, encoder_share
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.corpus.images_step.image_table import (
     absent_from,
     faults_folder,
@@ -42,7 +48,11 @@ from palo.ray_errors import own_errors
 
 _PATHS_PER_TASK = 256
 _DECODER_CPUS = 0.5
-_ENCODER_CPUS = 0.6  # another share than the decoders', else Ray Data fuses them into one
+_FIX = (
+    "Lower encoders.count or encoders.gpus, name other encoders.gpu_kinds or "
+    "encoders.node_labels, add machines, or raise encoders.wait_s."
+)
+_STORE_WAIT_S = 7 * 24 * 3600.0
 
 
 class ImagesStage:
@@ -140,7 +150,17 @@ class ImagesStage:
         self._run.row_counts.require_few_bad(expected, example)
 
     def _encode(self, table: pa.Table) -> Mapping[str, tuple[str, str]]:
+        """Adds images to the store while no other build does; returns the faults."""
         folder = self._config.store_folder
+        with ExitStack() as held:
+            try:
+                held.enter_context(storage.alone_in(folder))
+            except ResourceError as error:
+                self._run.say(f"images: waiting, since another build adds images: {error.seen}")
+                held.enter_context(storage.alone_in(folder, wait_s=_STORE_WAIT_S))
+            return self._encode_missing(table, folder)
+
+    def _encode_missing(self, table: pa.Table, folder: Path) -> Mapping[str, tuple[str, str]]:
         present = prepare_store(folder, self._run.spec)
         table = table.filter(pc.is_valid(table["image_id"]))
         image_ids = table["image_id"].to_pylist()
@@ -161,7 +181,7 @@ class ImagesStage:
         meter = Meter("images", "images", self._run.say, len(paths))
         meter.skip(len(paths) - len(new))
         num_bad = 0
-        for result in _encode_shards(tasks, self._config, self._run.spec):
+        for result in _encode_shards(tasks, self._config, self._run.spec, self._run.say):
             self._run.num_run["images"] += 1
             found = {image_id: (fault[0], fault[1]) for image_id, fault in result.faults.items()}
             faults |= found
@@ -174,14 +194,16 @@ class ImagesStage:
 
 
 def _encode_shards(
-    tasks: Sequence[ShardTask], config: CorpusConfig, spec: StoreSpec
+    tasks: Sequence[ShardTask], config: CorpusConfig, spec: StoreSpec, say: Callable[[str], None]
 ) -> Iterator[ShardResult]:
     """Decodes images in tasks, runs the tower on them in a pool of actors, writes their shards."""
     if not tasks:
         return
-    import ray
-
-    _require_resources(config)
+    # Pixels need no tower, and no GPU.
+    own = config.encoders if spec.kind == "features" else EncoderSettings()
+    settings = replace(own, count=min(config.encoders.count, len(tasks)))
+    share = encoder_share(settings, RayCluster())
+    await_capacity(share, RayCluster(), settings.wait_s, say, _FIX)
 
     def decode(row: dict[str, Any]) -> dict[str, Any]:
         return decoded_row(from_dict(ShardTask, json.loads(row["task"])), spec)
@@ -195,25 +217,9 @@ def _encode_shards(
                 spec,
                 config.tower,
                 faults_folder(config.output, config.image_limits),
+                settings,
             ),
-            compute=ray.data.ActorPoolStrategy(size=config.num_encoders),
-            num_cpus=_ENCODER_CPUS,
-            num_gpus=config.gpus_per_encoder or None,
+            **encoder_options(share),
         )
         for result in results(encoded):
             yield from_dict(ShardResult, result)
-
-
-def _require_resources(config: CorpusConfig) -> None:
-    import ray
-
-    present = ray.cluster_resources()
-    needed = {"CPU": config.num_encoders * _ENCODER_CPUS + _DECODER_CPUS}
-    needed["GPU"] = config.num_encoders * config.gpus_per_encoder
-    for name, count in needed.items():
-        if count > present.get(name, 0):
-            raise ResourceError(
-                f"{config.num_encoders} image encoders need more {name}s than Ray has",
-                seen=f"{count:g} of {present.get(name, 0):g}",
-                fix="Lower num_encoders or gpus_per_encoder, or add machines.",
-            )

@@ -6,9 +6,9 @@ fraction of the time.
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.corpus.images_step.image_files import read_image, stamp_of
 from palo.corpus.images_step.image_table import IMAGE_SCHEMA, write_faults, write_part
 from palo.corpus.ray_tasks import as_row
@@ -197,30 +198,35 @@ def decoded_row(task: ShardTask, spec: StoreSpec) -> dict[str, Any]:
 
 
 class ShardWriter:
-    """An actor: turns decoded images into shards of the image store.
+    """An actor: turns decoded images into shards of the image store, in one or more threads.
 
     Args:
         store: Folder of the image store.
         spec: What the store holds.
         tower: Folder of the tower.
         faults: Folder of the faults, from `faults_folder`.
+        settings: How the tower computes.
     """
 
-    def __init__(self, store: Path, spec: StoreSpec, tower: Path, faults: Path) -> None:
+    def __init__(
+        self, store: Path, spec: StoreSpec, tower: Path, faults: Path, settings: EncoderSettings
+    ) -> None:
         self._store = store
         self._spec = spec
         self._tower = tower
         self._faults = faults
+        self._settings = settings
+        self._loading = threading.Lock()
+        self._loaded: TowerEncoder | None = None
 
-    @cached_property
     def _encoder(self) -> "TowerEncoder":
         """The tower, loaded with the first images, where an error can still be reported."""
-        import torch
-
         from palo.corpus.images_step.tower_encoder import TowerEncoder
 
-        torch.set_num_threads(1)  # more threads than cores made this ten times slower
-        return TowerEncoder(self._tower, self._spec)
+        with self._loading:  # shards come in several threads
+            if self._loaded is None:
+                self._loaded = TowerEncoder(self._tower, self._spec, self._settings)
+            return self._loaded
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Writes a shard.
@@ -249,5 +255,5 @@ class ShardWriter:
         side = self._spec.preprocessing.image_size
         pixels = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         pixels = pixels.reshape(len(image_ids), 3, side, side)
-        rows = pixels if self._spec.kind == "pixels" else self._encoder(pixels)
+        rows = pixels if self._spec.kind == "pixels" else self._encoder()(pixels)
         write_shard(self._store, self._spec, image_ids, rows)
