@@ -235,13 +235,15 @@ class RayCluster:
         return os.environ.get("RAY_ADDRESS", "").strip() not in ("", "local")
 
     def nodes(self) -> list[Node]:
-        """Returns the nodes that are up."""
+        """Returns the nodes that are up and stay."""
         import ray
+        from ray._private.state import state
 
+        leaving = state.get_draining_nodes()
         return [
             Node(resources=node["Resources"], labels=node.get("Labels") or {})
             for node in ray.nodes()
-            if node["Alive"]
+            if node["Alive"] and node["NodeID"] not in leaving
         ]
 
     def reserve(self, share: Share) -> "_PlacementGroup":

@@ -60,9 +60,10 @@ def test_paths_on_s3_reach_a_recipe():
     assert again == recipe
 
 
-def test_what_must_lie_on_a_disk_is_told():
-    with pytest.raises(ConfigError, match="output must be a folder on a disk"):
-        parse_recipe(["mini", "--output", "s3://b/runs"], RECIPES, "x")
+def test_a_run_folder_may_lie_on_s3():
+    recipe, _ = parse_recipe(["mini", "--output", "s3://b/runs"], RECIPES, "x")
+    assert recipe.finetune_folder == S3Path("s3://b/runs/finetune")
+    assert recipe.corpora_folder == S3Path("s3://b/runs/corpus")
     with pytest.raises(StorageError, match=r"not a place on S3: 's3://'\. Write s3://bucket"):
         parse_recipe(["mini", "--output", "s3://"], RECIPES, "x")
 

@@ -7,6 +7,8 @@ model.json                pretrained parts with their fingerprints, template, pr
 lineage.json              fingerprints and settings back to the source files
 """
 
+import hashlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from palo import storage
+from palo.account import cache_folder
 from palo.checkpoint.part_paths import part_path, part_text
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.config import from_dict, to_dict
@@ -94,7 +97,7 @@ def write_stage(
     write_tensors(folder / "projector.safetensors", by_part["projector"])
     if lora is not None:
         write_tensors(folder / "adapter" / "adapter_model.safetensors", by_part["lora"])
-        lora_config(lora).save_pretrained(folder / "adapter")
+        _write_lora_config(folder / "adapter" / "adapter_config.json", lora)
     if by_part["language_model"]:
         write_tensors(folder / "language_model" / "model.safetensors", by_part["language_model"])
         config = storage.read_text(parts.language_model / "config.json")
@@ -115,6 +118,16 @@ def write_stage(
     )
     describe_written(result, {"weights": hashes, **lineage})
     return result
+
+
+def _write_lora_config(path: Path, lora: LoraSettings) -> None:
+    """Has PEFT write its file, which it can only do on a disk."""
+    if not isinstance(path, storage.S3Path):
+        lora_config(lora).save_pretrained(path.parent)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        lora_config(lora).save_pretrained(folder)
+        storage.copy_file(Path(folder) / path.name, path)
 
 
 def describe_written(result: StageResult, lineage: Mapping[str, Any]) -> None:
@@ -139,6 +152,23 @@ def part_fingerprints(parts: ModelParts) -> dict[str, str]:
         parts: The pretrained parts.
     """
     return {name: weights_fingerprint(getattr(parts, name)) for name in ("tower", "language_model")}
+
+
+def local_copy(folder: Path) -> Path:
+    """Returns the folder of a finished stage on a disk, where libraries read what is in it.
+
+    Args:
+        folder: The folder; one on S3 is copied into the user's cache, without its checkpoints.
+
+    Raises:
+        StorageError: If it can't be copied.
+    """
+    if not isinstance(folder, storage.S3Path):
+        return folder
+    name = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    return storage.keep_copy(
+        folder, cache_folder() / "stages" / name, lambda path: path.parts[0] != "checkpoints"
+    )
 
 
 def is_finished(folder: Path) -> bool:
@@ -280,10 +310,12 @@ def read_projector(folder: Path) -> dict[str, "torch.Tensor"]:
     Raises:
         StorageError: If the file is missing or damaged.
     """
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     path = projector_file(folder)
     try:
+        if isinstance(path, storage.S3Path):
+            return load(storage.read_bytes(path))
         return load_file(path)
     except SafetensorError as error:
         raise StorageError(f"{path} is damaged", seen=error, fix="Train it again.") from error

@@ -9,6 +9,7 @@ import torch
 from palo.checkpoint.finished import (
     StageResult,
     language_model_folder,
+    local_copy,
     read_projector,
     read_stage,
 )
@@ -46,13 +47,14 @@ def load_trained(folder: Path, dtype: torch.dtype = torch.float32) -> TrainedMod
     """Loads the model of a finished stage.
 
     Args:
-        folder: Folder of the stage.
+        folder: Folder of the stage, on a disk or on S3.
         dtype: Type of the weights.
 
     Raises:
         DataError: If the folder holds no finished stage.
         MismatchError: If its weights are not for its pretrained parts.
     """
+    folder = local_copy(folder)
     stage = read_stage(folder)
     model = unmerged_model(stage, dtype)
     if stage.has_adapter:

@@ -1,15 +1,17 @@
 """Portable checkpoints: what trains, with its Adam moments, independent of the number of workers.
 
 A checkpoint is a folder `step-00000120` with `trainable.safetensors` (float32; keys `weight/NAME`,
-`exp_avg/NAME`, `exp_avg_sq/NAME`) and `state.json`. The random state needs no file: every step
-seeds itself from (seed, step, rank).
+`exp_avg/NAME`, `exp_avg_sq/NAME`) and `state.json`, which names the SHA-256 of the former. On S3
+`state.json` is written last and deleted first: without it there is no checkpoint. The random state
+needs no file: every step seeds itself from (seed, step, rank).
 """
 
+import math
 import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +22,12 @@ from palo import storage
 from palo.checkpoint.tensors import write_tensors
 from palo.errors import MismatchError, StorageError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_READ_VERSIONS = (2, FORMAT_VERSION)  # format 2 has neither hashes nor a loss
+WEIGHTS = "trainable.safetensors"
+"""File of a checkpoint that holds its tensors."""
+STATE = "state.json"
+"""File of a checkpoint that says that it is whole."""
 _NAME = re.compile(r"step-(\d{8})")
 _PARTS = ("weight", "exp_avg", "exp_avg_sq")
 
@@ -47,23 +54,36 @@ class Cursor:
         step: Steps done, which is also the index of the next one.
         identity: What must be equal to continue: fingerprints of plan, model and settings.
         config: The resolved configuration, for people.
+        skipped: Those of the steps that changed no weight, since a gradient was not finite.
+        loss: Mean loss of the steps since the checkpoint before, in nats; None if unknown.
+        files: SHA-256 of each of the checkpoint's other files, by name.
         version: Format of the checkpoint.
     """
 
     step: int
     identity: Mapping[str, str]
     config: Mapping[str, Any]
+    skipped: int = 0
+    loss: float | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
     version: int = FORMAT_VERSION
 
 
-def save(folder: Path, states: Mapping[str, ParameterState], cursor: Cursor, keep: int) -> Path:
-    """Writes one whole checkpoint in a folder, or none, and removes the oldest ones.
+def save(
+    folder: Path,
+    states: Mapping[str, ParameterState],
+    cursor: Cursor,
+    keep: int,
+    keep_best: int = 0,
+) -> Path:
+    """Writes one whole checkpoint in a folder, or none, and removes others that aren't to be kept.
 
     Args:
-        folder: Folder of all checkpoints of a stage.
+        folder: Folder of all checkpoints of a stage, on a disk.
         states: Trainable parameters by canonical name.
-        cursor: Where the stage stands.
+        cursor: Where the stage stands; the hashes are added.
         keep: How many of the newest checkpoints stay.
+        keep_best: How many of those with the lowest loss stay besides.
 
     Returns:
         The checkpoint's folder.
@@ -71,7 +91,7 @@ def save(folder: Path, states: Mapping[str, ParameterState], cursor: Cursor, kee
     Raises:
         StorageError: If it can't be written.
     """
-    final = folder / f"step-{cursor.step:08d}"
+    final = folder / name_of(cursor.step)
     partial = folder / f".{final.name}.{os.getpid()}.partial"
     tensors = {
         f"{part}/{name}": getattr(state, part) for name, state in states.items() for part in _PARTS
@@ -80,15 +100,52 @@ def save(folder: Path, states: Mapping[str, ParameterState], cursor: Cursor, kee
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
-            write_tensors(partial / "trainable.safetensors", tensors)
-            storage.write_json(partial / "state.json", asdict(cursor))
+            write_tensors(partial / WEIGHTS, tensors)
+            hashed = replace(cursor, files={WEIGHTS: storage.file_hash(partial / WEIGHTS)})
+            storage.write_json(partial / STATE, asdict(hashed))
             shutil.rmtree(final, ignore_errors=True)
             partial.rename(final)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        for old in every(folder)[:-keep]:
-            shutil.rmtree(old)
+    prune(folder, keep, keep_best)
     return final
+
+
+def name_of(step: int) -> str:
+    """Returns the name of the checkpoint after so many steps.
+
+    Args:
+        step: The steps.
+    """
+    return f"step-{step:08d}"
+
+
+def prune(folder: Path, keep: int, keep_best: int = 0) -> None:
+    """Removes the checkpoints that aren't to be kept.
+
+    Args:
+        folder: Folder of the checkpoints.
+        keep: How many of the newest ones stay.
+        keep_best: How many of those with the lowest loss stay besides.
+
+    Raises:
+        StorageError: If one can't be deleted.
+    """
+    older = every(folder)[:-keep]
+    if keep_best and older:
+        best = sorted(every(folder), key=_loss_of)[:keep_best]
+        older = [path for path in older if path not in best]
+    for path in older:
+        storage.remove(path / STATE)
+        storage.remove(path)
+
+
+def _loss_of(checkpoint: Path) -> float:
+    try:
+        loss = read_cursor(checkpoint).loss
+    except (StorageError, MismatchError):  # it is damaged: the worst
+        return math.inf
+    return math.inf if loss is None or math.isnan(loss) else loss
 
 
 def every(folder: Path) -> list[Path]:
@@ -99,7 +156,10 @@ def every(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    named = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    if isinstance(folder, storage.S3Path):
+        return [path for path in named if (path / STATE).is_file()]
+    return named
 
 
 def read_cursor(checkpoint: Path) -> Cursor:
@@ -110,16 +170,20 @@ def read_cursor(checkpoint: Path) -> Cursor:
 
     Raises:
         MismatchError: If another version of the project wrote it.
+        StorageError: If its state is missing or damaged.
     """
-    values = storage.read_json(checkpoint / "state.json")
-    if values.get("version") != FORMAT_VERSION:
+    values = storage.read_json(checkpoint / STATE)
+    if values.get("version") not in _READ_VERSIONS:
         raise MismatchError(
             f"{checkpoint} has another format version",
             seen=values.get("version"),
             fix=f"This version reads {FORMAT_VERSION}: use the version that wrote it, or delete "
             f"{checkpoint.parent.parent} to train that stage again.",
         )
-    return Cursor(**values)
+    try:
+        return Cursor(**values)
+    except TypeError as error:
+        raise StorageError(f"{checkpoint / STATE} is damaged", seen=error) from error
 
 
 def read_states(checkpoint: Path) -> dict[str, ParameterState]:
@@ -131,7 +195,7 @@ def read_states(checkpoint: Path) -> dict[str, ParameterState]:
     Raises:
         StorageError: If the file is missing or damaged.
     """
-    path = checkpoint / "trainable.safetensors"
+    path = checkpoint / WEIGHTS
     try:
         with storage.wrap_os_errors("read", path), safe_open(path, framework="pt") as file:
             names = [key.removeprefix("weight/") for key in file.keys() if key[0] == "w"]  # noqa: SIM118

@@ -165,6 +165,15 @@ class Plan:
         order = self._order_of(epoch)
         return tuple(order[start : start + self.config.global_batch].tolist())
 
+    def first_step_of(self, index: int) -> int:
+        """Returns the step of the first epoch that holds a sample.
+
+        Args:
+            index: Number of the sample.
+        """
+        place = int(np.flatnonzero(self._order_of(0) == index)[0])
+        return place // self.config.global_batch
+
     def length(self, index: int) -> int:
         """Returns the tokens of one sample, image tokens included.
 

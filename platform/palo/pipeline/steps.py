@@ -11,6 +11,7 @@ from typing import Literal
 from palo import storage
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
+from palo.checkpoint.soundness import newest_cursor
 from palo.config import to_dict
 from palo.corpus.build import build_corpus
 from palo.corpus.config import (
@@ -238,15 +239,14 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
     """
     recipe.parts.require()
     job = _absolute(stage_job(recipe, stage))
-    checkpoints = trainable.every(job.checkpoints)
-    if checkpoints:
-        cursor = trainable.read_cursor(checkpoints[-1])
+    cursor = newest_cursor(job.checkpoints)
+    if cursor is not None:
         trainable.check_continues(cursor.identity, identity(job), job.output)
     if is_finished(job.output):
         print(f"{stage}  already finished in {job.output}")
         return read_stage(job.output)
-    if checkpoints:
-        print(f"{stage}  resumes from {checkpoints[-1].name}")
+    if cursor is not None:
+        print(f"{stage}  resumes from {trainable.name_of(cursor.step)}")
     elif hint := few_steps(stage, job.config, _num_samples(job)):
         print(f"{stage}  {hint}")
     with measured(recipe, stage):

@@ -119,7 +119,7 @@ class Recipe:
 
     Attributes:
         scale: nano, mini, mobile-1.7b, 7b or 13b.
-        output: The run folder, on a disk that all machines share if there are several.
+        output: The run folder: on a disk, which all machines share if there are several, or on S3.
         corpora: Folder of the corpora and image stores, which may lie on S3, to share among
             recipes: corpora there are named by what they are made of. None keeps them in the run
             folder.
@@ -147,9 +147,8 @@ class Recipe:
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
-        for name in ("output", "pretrain_output"):
-            if isinstance(getattr(self, name), S3Path):
-                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
+        if isinstance(self.pretrain_output, S3Path):
+            yield f"pretrain_output must be a folder on a disk, not {self.pretrain_output}"
         for name in ("questions", "photos"):
             if (getattr(self.data, name) is None) != (getattr(self.data, f"{name}_images") is None):
                 yield f"data.{name} and data.{name}_images go together"

@@ -5,6 +5,7 @@ one of a text. Every module goes through here for what it writes, and for Parque
 pyarrow and boto3 are loaded where they are used.
 """
 
+from palo.storage.copying import copy_file, keep_copy
 from palo.storage.known_hashes import known_hash
 from palo.storage.line_file import LineFile
 from palo.storage.parquet_footer import row_groups
@@ -51,11 +52,13 @@ __all__ = [
     "S3Path",
     "alone_in",
     "column_sizes",
+    "copy_file",
     "ensure_folder",
     "file_hash",
     "file_sizes",
     "follow",
     "is_uri",
+    "keep_copy",
     "known_hash",
     "leaves_of",
     "lies_within",

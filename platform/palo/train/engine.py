@@ -5,6 +5,7 @@ torch's AdamW, the reference that `zero_engine.ZeroEngine` must equal. Parameter
 the bare model and are grouped here for both.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -43,11 +44,21 @@ class TrainEngine(Protocol):
     def step(self, lr_scale: float) -> float:
         """Clips, updates the weights, clears the gradients.
 
+        Gradients whose norm is not finite are cleared alone.
+
         Args:
             lr_scale: Share of each group's peak learning rate.
 
         Returns:
-            The global L2 norm of the gradients before clipping.
+            The global L2 norm of the gradients before clipping; if it is not finite, the weights
+            are those before the step.
+        """
+
+    def discard(self) -> float:
+        """Clears the gradients in place of a step; all workers must call it together.
+
+        Returns:
+            NaN, for a norm that nobody knows.
         """
 
     def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
@@ -191,11 +202,19 @@ class PlainEngine:
         """
         limit = self._max_grad_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), limit)
+        if not torch.isfinite(norm):
+            self._optimizer.zero_grad()
+            return float(norm)
         for group in self._optimizer.param_groups:
             group["lr"] = group["peak_lr"] * lr_scale
         self._optimizer.step()
         self._optimizer.zero_grad()
         return float(norm)
+
+    def discard(self) -> float:
+        """See TrainEngine.discard."""
+        self._optimizer.zero_grad()
+        return math.nan
 
     def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
         """See TrainEngine.sum_over_workers.

@@ -1,21 +1,39 @@
 """Running a stage under Ray Train: checks resources, shows progress, and ends cleanly."""
 
-import textwrap
+import math
+import os
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from palo import config, storage
-from palo.capacity import Share
+from palo.capacity import RayCluster, Share
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
-from palo.errors import PaloError, TrainingError
+from palo.errors import ResourceError, StorageError
 from palo.session import keep_extensions_apart
+from palo.train.attempts import Stage, run_attempts
 from palo.train.build_locks import free_build_locks
 from palo.train.eval_callback import EvalCallback
+from palo.train.faults import memory_explained
+from palo.train.preemption import ray_notice
 from palo.train.progress import TrainingProgress
+from palo.train.ray_failures import lost_worker, palo_error, preempted, reason
+from palo.train.run_store import scratch_environment, scratch_folder
 from palo.train.stages import StageJob, WorkerSettings
-from palo.train.worker_resources import require_resources, scaling_config
+from palo.train.stall_watch import StallWatch
+from palo.train.store_mirror import StoreMirror
+from palo.train.store_proof import check_proof, leave_proof
+from palo.train.worker_resources import (
+    has_room,
+    require_resources,
+    room_counted,
+    scaling_config,
+    worker_share,
+)
 
 _POLL_S = 0.5
 # Memory that a step frees stays with a worker on a CPU: its kernel would clear each page again
@@ -25,9 +43,10 @@ _KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
-_MOST_SHOWN = 200
-# Where Ray's and Ray Train's errors keep what they were raised for.
-_WRAPPED = ("__cause__", "cause", "health_check_failure", "controller_failure", "_base_exc")
+_FIND_HANGS = {
+    "RAY_TRAIN_ENABLE_NCCL_HANG_DETECTOR": "1",
+    "RAY_TRAIN_NCCL_RAS_ACTION": "fail",
+}
 
 
 def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResult:
@@ -49,26 +68,20 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
         KeyboardInterrupt: If it was stopped; the checkpoint is written by then.
     """
     storage.ensure_folder(job.output)
-    require_resources(job.config.workers)  # here, where a Ctrl-C ends the waiting
+    _require_enough(job.config.workers)  # here, where a Ctrl-C ends the waiting
     job.stop_file.unlink(missing_ok=True)
-    training = _TrainerThread(job, callback)
-    training.thread.start()
-    progress = TrainingProgress(job.name, job.metrics, callback.notes if callback else None)
-    progress.say(f"starting {job.config.workers.count} workers")
-    interrupted = False
-    ended = False
-    while not ended:
+    proof = leave_proof(job)
+    with StoreMirror(job, callback.notes if callback else None) as mirror:
+        progress = TrainingProgress(job.name, mirror.metrics, mirror.notes)
+        training = _TrainerThread(job, callback, proof, progress.say)
+        progress.say(f"starting {job.config.workers.count} workers")
+        training.thread.start()
         try:
-            # Not thread.join: in Python 3.11 a Ctrl-C there marks a running thread as ended.
-            ended = training.ended.wait(_POLL_S)
-            progress.update()
-        except KeyboardInterrupt:
-            if interrupted or not progress.has_begun:  # no step is lost
-                raise
-            interrupted = True
-            progress.say("stopping after this step; press Ctrl-C again to end at once")
-            storage.write_text(job.stop_file, "")
-    progress.finish()
+            interrupted = _watch(job, training, progress, mirror)
+        finally:
+            training.stopping.set()
+            with suppress(StorageError):  # whatever ends the job says more
+                job.proof.unlink(missing_ok=True)
     job.stop_file.unlink(missing_ok=True)
     if training.error is not None:
         raise palo_error(job, training.error) from training.error
@@ -77,78 +90,128 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
     return read_stage(job.output)
 
 
+def _watch(
+    job: StageJob, training: "_TrainerThread", progress: TrainingProgress, mirror: StoreMirror
+) -> bool:
+    """Shows progress until the training has ended; returns whether it was asked to stop."""
+    interrupted = False
+    ended = False
+    stall = StallWatch(mirror.metrics, job.config.workers.stall_s, progress.say)
+    while not ended:
+        try:
+            # Not thread.join: in Python 3.11 a Ctrl-C there marks a running thread as ended.
+            ended = training.ended.wait(_POLL_S)
+            for line in mirror.new_events():
+                progress.say(line)
+            progress.update()
+            stall.look()
+        except KeyboardInterrupt:
+            if interrupted or not progress.has_begun:  # no step is lost
+                raise
+            interrupted = True
+            training.stopping.set()
+            progress.say("stopping after this step; press Ctrl-C again to end at once")
+            storage.write_text(job.stop_file, "")
+    mirror.refresh()
+    for line in mirror.new_events():
+        progress.say(line)
+    progress.finish()
+    return interrupted
+
+
 @dataclass(slots=True)
 class _TrainerThread:
     """Ray Train's blocking call in a thread: in the main one it would take over Ctrl-C."""
 
     job: StageJob
     callback: EvalCallback | None
+    proof: str
+    say: Callable[[str], None]
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self._run, name="palo-train", daemon=True)
 
     def _run(self) -> None:
+        workers = self.job.config.workers
+        # No node joins a private Ray: what it lacks isn't waited for.
+        patience = workers.wait_s if RayCluster().can_grow else 0.0
+        stage = Stage(
+            workers=replace(workers, wait_s=patience),
+            fit=self._fit,
+            capacity=lambda: room_counted(workers),
+            has_room=lambda count: has_room(replace(workers, count=count)),
+            is_finished=lambda: is_finished(self.job.output),
+            ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
+            lost_worker=lost_worker,
+            preempted=preempted,
+            reason=reason,
+            say=self.say,
+        )
         try:
-            self._attempts()
+            run_attempts(stage, self.stopping)
+        except Exception as error:  # handed to the main thread, which raises it
+            self.error = error
         finally:
             self.ended.set()
 
-    def _attempts(self) -> None:
-        for attempt in range(self.job.config.workers.max_failures + 1):
-            try:
-                # Also before a retry: the node that was lost may have to be replaced.
-                share = require_resources(self.job.config.workers)
-                _trainer(self.job, self.callback, share, attempt).fit()
-            except Exception as error:  # handed to the main thread, which raises it
-                self.error = error
-                if not lost_worker(error):
-                    return
-            else:
-                self.error = None
-                return
+    def _fit(self, count: int, attempt: int) -> None:
+        if attempt and not self.stopping.is_set():
+            self.job.stop_file.unlink(missing_ok=True)  # it asked the attempt before to end
+        stage = self.job.config
+        workers = replace(stage.workers, count=count, least=None)
+        job = replace(self.job, config=replace(stage, workers=workers))
+        share = worker_share(workers, RayCluster())
+        _trainer(job, self.callback, share, attempt, self.proof).fit()
 
 
-def lost_worker(error: BaseException) -> bool:
-    """Returns whether an error comes from a lost process or node, so that a retry may help.
-
-    Ray's own retry makes no difference between a lost worker and an error that every attempt
-    repeats, such as a wrong corpus, and would repeat that too.
-
-    Args:
-        error: An error of Ray Train.
-    """
-    from ray.exceptions import RayError, RayTaskError
-    from ray.train.v2.api.exceptions import PreemptionError
-    from torch.distributed import DistError
-
-    causes = _causes(error)
-    gone = any(isinstance(e, RayError) and not isinstance(e, RayTaskError) for e in causes)
-    gone = gone or any(isinstance(e, PreemptionError) for e in causes)
-    # A collective operation fails with a plain RuntimeError on the workers that are left.
-    left_alone = any(type(e) is RuntimeError or isinstance(e, DistError) for e in causes)
-    return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)
-
-
-def _trainer(job: StageJob, callback: EvalCallback | None, share: Share, attempt: int) -> Any:  # noqa: ANN401 - Ray ships no types
+def _trainer(
+    job: StageJob, callback: EvalCallback | None, share: Share, attempt: int, proof: str
+) -> Any:  # noqa: ANN401 - Ray ships no types
     from ray.train import FailureConfig, RunConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     workers = job.config.workers
+    if workers.use_gpu:
+        find_hangs()
     return TorchTrainer(
         worker_main,
-        train_loop_config={"job": config.to_dict(job), "callback": callback},
-        torch_config=TorchConfig(backend="nccl" if workers.use_gpu else "gloo"),
+        train_loop_config={"job": config.to_dict(job), "callback": callback, "proof": proof},
+        torch_config=TorchConfig(
+            backend="nccl" if workers.use_gpu else "gloo",
+            timeout_s=math.ceil(workers.stall_s),
+        ),
         scaling_config=scaling_config(share),
         run_config=RunConfig(
             name=f"{job.name}-{int(time.time())}-{attempt}",
-            storage_path=str((job.output / "ray").resolve()),
-            failure_config=FailureConfig(max_failures=0),
-            worker_runtime_env={"env_vars": worker_environment(workers)},
+            storage_path=str(ray_folder(job)),
+            # Another attempt is ours alone, so that it can be told, counted, and made smaller.
+            failure_config=FailureConfig(
+                max_failures=0, max_preemption_failures=0, controller_failure_limit=0
+            ),
+            worker_runtime_env={"env_vars": worker_environment(workers) | scratch_environment()},
         ),
     )
+
+
+def find_hangs() -> None:
+    """Has Ray Train watch NCCL and end an attempt whose workers hang, with the ranks that do."""
+    for name, value in _FIND_HANGS.items():
+        os.environ.setdefault(name, value)
+
+
+def ray_folder(job: StageJob) -> Path:
+    """Returns the folder of Ray Train's own files, of which nothing is needed afterwards.
+
+    Args:
+        job: The stage.
+    """
+    if isinstance(job.output, storage.S3Path):
+        return scratch_folder(job.output) / "ray"
+    return (job.output / "ray").resolve()
 
 
 def worker_environment(workers: WorkerSettings) -> dict[str, str]:
@@ -185,59 +248,29 @@ def worker_main(settings: dict[str, Any]) -> None:
     """Trains on one worker; Ray Train calls it on each.
 
     Args:
-        settings: `job` as JSON values, and `callback`.
+        settings: `job` as JSON values, `callback`, and `proof` of the run folder.
     """
     keep_extensions_apart()  # on a cluster a worker doesn't have the settings of the job's process
+    job = config.from_dict(StageJob, settings["job"])
+    check_proof(job, settings["proof"])
     from palo.train.worker import train_stage
     from palo.train.zero_engine import ZeroEngine, join_workers
 
-    job = config.from_dict(StageJob, settings["job"])
     workers = job.config.workers
     if not workers.use_gpu:
         compute_on_cpu(workers)
     if job.config.zero.offload:
         free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
     join_workers("nccl" if workers.use_gpu else "gloo")
-    train_stage(job, ZeroEngine, settings["callback"])
+    with memory_explained(job.config):
+        train_stage(job, ZeroEngine, settings["callback"], ray_notice)
 
 
-def palo_error(job: StageJob, error: Exception) -> PaloError:
-    """Returns our own error inside Ray Train's, or one that says what happened.
-
-    Args:
-        job: The stage that ended.
-        error: An error of Ray Train.
-    """
-    from ray.exceptions import OutOfMemoryError
-
-    causes = _causes(error)
-    for failure in causes:
-        if isinstance(failure, PaloError):
-            return failure
-    again = f"Run the same command again to resume from the last checkpoint in {job.output}."
-    if any(isinstance(failure, OutOfMemoryError) for failure in causes):
-        return TrainingError(
-            f"stage {job.name} ended before its last step, since a machine ran out of memory",
-            seen=f"{job.config.workers.count} workers",
-            fix=f"End other programs there, or lower workers.count or token_budget. {again}",
-        )
-    last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-    return TrainingError(
-        f"stage {job.name} ended before its last step",
-        seen=textwrap.shorten(last, _MOST_SHOWN, placeholder=" ..."),
-        fix=again,
-    )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Lists an error, those that it wraps, and those of its workers."""
-    found: list[BaseException] = []
-    queue: list[BaseException | None] = [error]
-    while queue:
-        current = queue.pop()
-        if current is None or current in found:
-            continue
-        found.append(current)
-        queue += [getattr(current, name, None) for name in _WRAPPED]
-        queue += list((getattr(current, "worker_failures", None) or {}).values())
-    return found
+def _require_enough(workers: WorkerSettings) -> None:
+    """Waits for all workers; where fewer are allowed, those are enough to begin."""
+    try:
+        require_resources(workers)
+    except ResourceError:
+        if workers.least is None:
+            raise
+        require_resources(replace(workers, count=workers.least, wait_s=0.0))

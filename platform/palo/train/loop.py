@@ -2,14 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn import functional
 
-from palo.errors import TrainingError
 from palo.train.engine import TrainEngine
 from palo.train.metrics import StepMetrics
 
@@ -66,6 +65,20 @@ def summed_loss(model: Any, batch: "Batch") -> torch.Tensor:  # noqa: ANN401 - m
     return loss
 
 
+def row_loss(model: Any, batch: "Batch", *, chunked: bool) -> torch.Tensor:  # noqa: ANN401
+    """Returns the sum of the losses of one packed row.
+
+    Args:
+        model: A PaloForConditionalGeneration, bare or wrapped by PEFT and DeepSpeed.
+        batch: One packed row.
+        chunked: Whether the model's output head gives the loss.
+
+    Returns:
+        Nats, float ().
+    """
+    return summed_loss(model, batch) if chunked else token_losses(model, batch).sum()
+
+
 def learning_rate_scale(step: int, num_steps: int, warmup_ratio: float) -> float:
     """Returns the share of the peak learning rate to use at a step.
 
@@ -90,17 +103,23 @@ class Hooks:
     """What happens around the steps; called on every worker unless said otherwise.
 
     Attributes:
-        on_step: Takes the metrics of each step.
+        on_step: Takes the metrics of each step that changed the weights.
+        on_skipped: Takes the metrics of each step that didn't, since its loss or the norm of its
+            gradients was not finite, and the names of its samples.
         save: Writes a checkpoint after so many steps; all workers must call it together.
         evaluate: Evaluates the model after so many steps, if that is due; all workers must call it
             together.
         stop_requested: Asked on every worker before each step's end; one yes stops them all.
+        save_requested: Asked on every worker before each step's end with the steps that will be
+            done then; one yes has them all save.
     """
 
     on_step: Callable[[StepMetrics], None]
+    on_skipped: Callable[[StepMetrics, Sequence[str]], None]
     save: Callable[[int], None]
     evaluate: Callable[[int], None]
     stop_requested: Callable[[], bool]
+    save_requested: Callable[[int], bool]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,14 +129,12 @@ class LoopSettings:
     Attributes:
         num_steps: Steps of the whole stage.
         warmup_ratio: Share of the steps in which the learning rate rises.
-        checkpoint_every: Steps between checkpoints; the last step always makes one.
         seed: Seed of dropout.
         chunked_loss: Whether the model's output head gives the loss.
     """
 
     num_steps: int
     warmup_ratio: float
-    checkpoint_every: int
     seed: int
     chunked_loss: bool = False
 
@@ -137,72 +154,75 @@ def train(
         True when all steps are done, False when it was stopped before, with a checkpoint.
 
     Raises:
-        TrainingError: If the loss is not finite; the weights are then still those before the step.
+        TrainingError: If `Hooks.on_skipped` gives up.
     """
     while True:
         started = time.perf_counter()
         batch = next(batches)
         waited = time.perf_counter() - started
         torch.manual_seed(_step_seed(settings.seed, batch.step, engine.rank))
-        loss, wait_s, stop = _forward_backward(
-            engine, batch, waited, hooks.stop_requested(), chunked_loss=settings.chunked_loss
-        )
-        scale = learning_rate_scale(batch.step, settings.num_steps, settings.warmup_ratio)
-        grad_norm = engine.step(scale)
-        hooks.on_step(
-            StepMetrics(
-                step=batch.step,
-                num_steps=settings.num_steps,
-                loss=loss,
-                grad_norm=grad_norm,
-                lr_scale=scale,
-                num_samples=batch.num_samples,
-                num_tokens=batch.num_tokens,
-                num_target_tokens=batch.num_target_tokens,
-                step_s=time.perf_counter() - started,
-                data_wait_s=wait_s,
-                time=time.time(),
-            )
-        )
         done = batch.step + 1
-        if done == settings.num_steps or stop or done % settings.checkpoint_every == 0:
+        wishes = (hooks.stop_requested(), hooks.save_requested(done))
+        seen = _forward_backward(engine, batch, waited, wishes, chunked_loss=settings.chunked_loss)
+        scale = learning_rate_scale(batch.step, settings.num_steps, settings.warmup_ratio)
+        grad_norm = engine.step(scale) if math.isfinite(seen.loss) else engine.discard()
+        metrics = StepMetrics(
+            step=batch.step,
+            num_steps=settings.num_steps,
+            loss=seen.loss,
+            grad_norm=grad_norm,
+            lr_scale=scale,
+            num_samples=batch.num_samples,
+            num_tokens=batch.num_tokens,
+            num_target_tokens=batch.num_target_tokens,
+            step_s=time.perf_counter() - started,
+            data_wait_s=seen.wait_s,
+            time=time.time(),
+        )
+        if math.isfinite(seen.loss) and math.isfinite(grad_norm):
+            hooks.on_step(metrics)
+        else:
+            names = [name for micro in batch.micro_batches for name in micro.sample_ids]
+            hooks.on_skipped(metrics, names)
+        if done == settings.num_steps or seen.stop or seen.save:
             hooks.save(done)
         hooks.evaluate(done)
         if done == settings.num_steps:
             return True
-        if stop:
+        if seen.stop:
             return False
 
 
+class _Seen(NamedTuple):
+    """What all workers together saw of a step: its loss, mean wait for data, and their wishes."""
+
+    loss: float
+    wait_s: float
+    stop: bool
+    save: bool
+
+
 def _forward_backward(
-    engine: TrainEngine, batch: "StepBatch", waited: float, stop: bool, *, chunked_loss: bool
-) -> tuple[float, float, bool]:
-    """Accumulates one step's gradients; returns what all workers together saw."""
+    engine: TrainEngine,
+    batch: "StepBatch",
+    waited: float,
+    wishes: tuple[bool, bool],
+    *,
+    chunked_loss: bool,
+) -> _Seen:
+    """Accumulates one step's gradients."""
     engine.module.train()
     # On the device: reading a number from it after each row would hold up the next one.
     loss_sum = torch.zeros((), dtype=torch.float64, device=engine.device)
     for index, micro in enumerate(batch.micro_batches):
         on_device = micro.to(engine.device)
-        part = (
-            summed_loss(engine.module, on_device)
-            if chunked_loss
-            else token_losses(engine.module, on_device).sum()
-        )
+        part = row_loss(engine.module, on_device, chunked=chunked_loss)
         last = index + 1 == len(batch.micro_batches)
         engine.backward(part / batch.num_target_tokens, last=last)
         loss_sum += part.detach().double()
-    local = torch.tensor([float(loss_sum), waited, float(stop)], dtype=torch.float64)
-    total = engine.sum_over_workers(local).tolist()
-    loss = total[0] / batch.num_target_tokens
-    if not math.isfinite(loss):
-        names = [name for micro in batch.micro_batches for name in micro.sample_ids]
-        shown = ", ".join(names[:8])
-        raise TrainingError(
-            f"the loss is not finite at step {batch.step}",
-            seen=f"{loss} on samples {shown}",
-            fix="Lower the learning rate or look at these samples; the last checkpoint is sound.",
-        )
-    return loss, total[1] / engine.world_size, total[2] > 0
+    local = torch.tensor([float(loss_sum), waited, *map(float, wishes)], dtype=torch.float64)
+    loss, wait_s, stop, save = engine.sum_over_workers(local).tolist()
+    return _Seen(loss / batch.num_target_tokens, wait_s / engine.world_size, stop > 0, save > 0)
 
 
 def _step_seed(seed: int, step: int, rank: int) -> int:

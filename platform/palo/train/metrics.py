@@ -133,13 +133,14 @@ def plot_loss(metrics: Path, title: str = "") -> Path:
 
 
 def draw_loss(axes: "Axes", metrics: Sequence[StepMetrics], *, colour: str) -> None:
-    """Draws every step's loss thin, and their running mean thick.
+    """Draws every step's loss thin, and their running mean thick; skipped steps are left out.
 
     Args:
         axes: Where to draw.
         metrics: The steps.
         colour: Matplotlib's name of the lines' colour.
     """
+    metrics = [m for m in metrics if math.isfinite(m.loss)]
     steps = [m.step + 1 for m in metrics]
     losses = [m.loss for m in metrics]
     axes.plot(steps, losses, color=colour, linewidth=0.6, alpha=0.35)

@@ -99,6 +99,11 @@ class WorkerSettings:
         node_labels: Labels that the workers' nodes must have, such as palo-role train.
         scratch: Folder on a disk of each machine's own, such as an SSD: weights and samples are
             copied there once. None reads them where they lie.
+        least: Fewest workers that a stage goes on with while a lost one can't be replaced, half of
+            them or a quarter and so on; it returns to `count` when the cluster can hold that. None
+            waits for a replacement.
+        stall_s: How long a worker may wait for the others, in seconds; then one of them hangs, and
+            all are started again.
     """
 
     count: int = 2
@@ -106,12 +111,18 @@ class WorkerSettings:
     cpus: float = 1.0
     max_failures: int = 3
     wait_s: float = WAIT_S
+    least: int | None = None
+    stall_s: float = 1800.0
     gpu_kinds: tuple[str, ...] = ()
     node_labels: Mapping[str, str] = field(default_factory=dict)
     scratch: Path | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
+        if self.least is not None and not 1 <= self.least <= self.count:
+            yield f"least is {self.least} but must be from 1 to count, {self.count}"
+        if self.stall_s <= 0:
+            yield f"stall_s is {self.stall_s} but must be above 0"
         if isinstance(self.scratch, S3Path):
             yield f"scratch must be a folder on a disk, not {self.scratch}"
         if self.count < 1:
@@ -147,7 +158,11 @@ class StageConfig:
         zero: DeepSpeed's settings.
         workers: Ray Train's workers.
         checkpoint_every: Steps between checkpoints.
+        checkpoint_every_s: Seconds between checkpoints, whichever comes first.
         keep_checkpoints: How many of the newest checkpoints stay.
+        keep_best: How many of the checkpoints with the lowest loss stay besides.
+        store_wait_s: How long a run folder on S3 may be away before the stage ends, in seconds;
+            it trains on meanwhile.
         languages: ISO 639-1 codes of the corpus' samples to train on; None for all. Runs in single
             languages can so share one corpus.
         seed: Seed of the order of samples, of new weights and of dropout.
@@ -169,7 +184,10 @@ class StageConfig:
     zero: ZeroSettings = field(default_factory=ZeroSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     checkpoint_every: int = 500
+    checkpoint_every_s: float = 600.0
     keep_checkpoints: int = 2
+    keep_best: int = 0
+    store_wait_s: float = 1800.0
     languages: tuple[str, ...] | None = None
     seed: int = 42
 
@@ -186,6 +204,10 @@ class StageConfig:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
         if self.keep_checkpoints < 1:
             yield f"keep_checkpoints is {self.keep_checkpoints}, which would leave none to resume"
+        if self.checkpoint_every_s <= 0:
+            yield f"checkpoint_every_s is {self.checkpoint_every_s} but must be above 0"
+        if self.keep_best < 0:
+            yield f"keep_best is {self.keep_best} but can't be negative"
         if self.languages is not None and not self.languages:
             yield "languages must name at least one language"
         if (self.trains == "lora") != (self.lora is not None):
@@ -229,6 +251,16 @@ class StageJob:
     def metrics(self) -> Path:
         """File of the metrics of each step."""
         return self.output / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """File of what happened besides the steps; made when something did."""
+        return self.output / "events.jsonl"
+
+    @property
+    def proof(self) -> Path:
+        """File by which workers know the folder of the job's process while they run."""
+        return self.output / ".proof"
 
     @property
     def stop_file(self) -> Path:

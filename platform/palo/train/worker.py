@@ -1,6 +1,6 @@
 """A training worker: builds the model, restores a checkpoint, trains and writes the results."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +25,16 @@ from palo.model.lora import attach_lora
 from palo.model.loss_head import give_loss
 from palo.model.sizes import from_folders
 from palo.text.tokenizer import load_tokenizer
+from palo.train.checkpointer import Checkpointer
+from palo.train.dry_batch import run_dry_batch
 from palo.train.engine import TrainEngine, choose_trainable
 from palo.train.eval_callback import EvalCallback, run_eval_callback
+from palo.train.faults import PreemptedError, SkippedSteps
 from palo.train.local_copies import local_copies
 from palo.train.loop import Hooks, LoopSettings, train
-from palo.train.metrics import MetricsLog
+from palo.train.metrics import MetricsLog, StepMetrics
+from palo.train.preemption import Notices, no_notice
+from palo.train.run_store import RunStore, open_run_store
 from palo.train.stage_record import Machine, stage_record, this_machine
 from palo.train.stages import StageConfig, StageJob, deepspeed_config
 
@@ -39,15 +44,17 @@ if TYPE_CHECKING:
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Settings that may change when a run is continued: they don't change what is learned.
 _FREE = (
-    "workers",
-    "zero",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "token_budget",
-    "activation_checkpointing",
-    "recompute_every",
-)
-_LATER = {"languages": None, "rslora": False, "dora": False, "lora_plus_ratio": 1.0}
+    "workers", "zero", "checkpoint_every", "checkpoint_every_s", "keep_checkpoints", "keep_best",
+    "store_wait_s", "token_budget", "recompute_every",
+)  # fmt: skip
+# Settings of later versions, with the values that stand for what was before them.
+_LATER = {
+    "languages": None,
+    "rslora": False,
+    "dora": False,
+    "lora_plus_ratio": 1.0,
+    "chunked_loss": False,
+}
 
 
 def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -> Any:  # noqa: ANN401
@@ -226,6 +233,7 @@ def train_stage(
     job: StageJob,
     engine_of: Callable[[Any, StageConfig], TrainEngine],
     callback: EvalCallback | None = None,
+    notice: Notices = no_notice,
 ) -> StageResult | None:
     """Trains a stage on this worker from its newest checkpoint to its end.
 
@@ -233,9 +241,15 @@ def train_stage(
         job: The stage.
         engine_of: Makes an Engine from (model, stage settings).
         callback: Evaluates the model while it is trained.
+        notice: Tells whether a node will be taken away.
 
     Returns:
         On rank 0 what was written, on others None; also None when it was stopped before the end.
+
+    Raises:
+        PreemptedError: If it was stopped by a notice; the checkpoint is in the store by then.
+        StorageError: If the store has been away for too long.
+        TrainingError: If losses or gradients are not finite, step after step.
     """
     stage = job.config
     near = local_copies(job)
@@ -250,63 +264,95 @@ def train_stage(
     engine = engine_of(model, stage)
     plan = make_plan(corpus, stage, tokens_per_image)
     num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
+    if stage.workers.use_gpu:
+        run_dry_batch(engine, corpus, plan, chunked_loss=stage.chunked_loss)
     # Once: naming the corpus reads columns of all its samples.
     known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
-    start = _resume(job, engine, known)
-    if start == num_steps:
-        return _finish(job, engine, corpus, known)
+    store = open_run_store(job, writes=engine.rank == 0)
+    checkpoints = Checkpointer(store, engine, known)
+    try:
+        start = checkpoints.resume()
+        if start < num_steps:
+            hooks = _hooks(engine, corpus, store, checkpoints, (start, num_steps), callback, notice)
+            loop = LoopSettings(
+                num_steps=num_steps,
+                warmup_ratio=stage.optimizer.warmup_ratio,
+                seed=stage.seed,
+                chunked_loss=stage.chunked_loss,
+            )
+            own_part = {"rank": engine.rank, "world_size": engine.world_size, "start_step": start}
+            with PackLoader(corpus, plan, **own_part, pin=stage.workers.use_gpu) as loader:
+                finished = train(engine, iter(loader), loop, hooks)
+            checkpoints.wait()
+            if not finished:
+                _tell_preempted(engine, notice)
+                return None
+        return _finish(store, engine, corpus, known, num_steps)
+    finally:
+        checkpoints.close()
+        store.close()
 
-    def due(done: int) -> bool:
-        return callback is not None and callback.is_due(done, num_steps)
 
-    log = MetricsLog(job.metrics, start) if engine.rank == 0 else None
-    hooks = Hooks(
-        on_step=lambda metrics: log.append(metrics) if log else None,
-        save=lambda step: _save(job, engine, step, known),
-        evaluate=lambda done: _evaluate(job, engine, corpus, callback, done) if due(done) else None,
-        stop_requested=lambda: engine.rank == 0 and job.stop_file.exists(),
+def _tell_preempted(engine: TrainEngine, notice: Notices) -> None:
+    """Waits for rank 0, which has the checkpoint in the store then, and tells why the stage ended.
+
+    Raises:
+        PreemptedError: If any worker had a notice.
+    """
+    notices = torch.tensor([float(notice())], dtype=torch.float64)
+    if float(engine.sum_over_workers(notices)) > 0:
+        raise PreemptedError("a node of the workers will be taken away")
+
+
+def _hooks(
+    engine: TrainEngine,
+    corpus: Corpus,
+    store: RunStore,
+    checkpoints: Checkpointer,
+    steps: tuple[int, int],
+    callback: EvalCallback | None,
+    notice: Notices,
+) -> Hooks:
+    """Returns what happens around the steps, from the first to the last of them."""
+    start, num_steps = steps
+    writes = engine.rank == 0
+    log = MetricsLog(store.metrics, start) if writes else None
+    skipped = SkippedSteps(store.note if writes else lambda kind, text: None)
+
+    def record(metrics: StepMetrics) -> None:
+        if log is not None:
+            log.append(metrics)
+            store.grown(store.metrics)
+
+    def on_step(metrics: StepMetrics) -> None:
+        record(metrics)
+        checkpoints.count(metrics)
+        skipped.none()
+
+    def on_skipped(metrics: StepMetrics, sample_ids: Sequence[str]) -> None:
+        record(metrics)
+        checkpoints.count_skipped()
+        skipped.one(metrics, sample_ids)
+
+    def evaluate(done: int) -> None:
+        if callback is not None and callback.is_due(done, num_steps):
+            _evaluate(store.job, engine, corpus, callback, done)
+
+    return Hooks(
+        on_step=on_step,
+        on_skipped=on_skipped,
+        save=checkpoints.save,
+        evaluate=evaluate,
+        stop_requested=lambda: (writes and store.stop_requested()) or notice(),
+        save_requested=checkpoints.is_due,
     )
-    loop = LoopSettings(
-        num_steps=num_steps,
-        warmup_ratio=stage.optimizer.warmup_ratio,
-        checkpoint_every=stage.checkpoint_every,
-        seed=stage.seed,
-        chunked_loss=stage.chunked_loss,
-    )
-    with PackLoader(
-        corpus,
-        plan,
-        rank=engine.rank,
-        world_size=engine.world_size,
-        start_step=start,
-        pin=stage.workers.use_gpu,
-    ) as loader:
-        finished = train(engine, iter(loader), loop, hooks)
-    return _finish(job, engine, corpus, known) if finished else None
-
-
-def _resume(job: StageJob, engine: TrainEngine, known: dict[str, str]) -> int:
-    checkpoints = trainable.every(job.checkpoints)
-    if not checkpoints:
-        return 0
-    cursor = trainable.read_cursor(checkpoints[-1])
-    trainable.check_continues(cursor.identity, known, job.output)
-    engine.restore(trainable.read_states(checkpoints[-1]), cursor.step)
-    return cursor.step
-
-
-def _save(job: StageJob, engine: TrainEngine, step: int, known: dict[str, str]) -> None:
-    states = engine.gather()
-    if engine.rank == 0:
-        cursor = trainable.Cursor(step=step, identity=known, config=config.to_dict(job))
-        trainable.save(job.checkpoints, states, cursor, job.config.keep_checkpoints)
 
 
 def _evaluate(
-    job: StageJob, engine: TrainEngine, corpus: Corpus, callback: EvalCallback | None, done: int
+    job: StageJob, engine: TrainEngine, corpus: Corpus, callback: EvalCallback, done: int
 ) -> None:
     states = engine.gather()
-    if callback is not None and engine.rank == 0:
+    if engine.rank == 0:
         run_eval_callback(callback, job, states, _preprocessing(corpus), done)
 
 
@@ -315,22 +361,27 @@ def _preprocessing(corpus: Corpus) -> dict[str, Any] | None:
 
 
 def _finish(
-    job: StageJob, engine: TrainEngine, corpus: Corpus, known: dict[str, str]
+    store: RunStore, engine: TrainEngine, corpus: Corpus, known: dict[str, str], num_steps: int
 ) -> StageResult | None:
     machines = _machines(engine)
     if engine.rank != 0:
         return None
-    states = trainable.read_states(trainable.every(job.checkpoints)[-1])
-    manifest = corpus.manifest
-    return write_stage(
-        job.output,
-        {name: state.weight for name, state in states.items()},
-        parts=job.parts,
-        lora=job.config.lora,
-        template=job.config.template,
-        preprocessing=_preprocessing(corpus),
-        lineage=stage_record(job, manifest, known, machines),
-    )
+    job = store.job
+    states = trainable.read_states(store.at(num_steps))
+    record = stage_record(job, corpus.manifest, known, machines)
+
+    def write() -> StageResult:
+        return write_stage(
+            job.output,
+            {name: state.weight for name, state in states.items()},
+            parts=job.parts,
+            lora=job.config.lora,
+            template=job.config.template,
+            preprocessing=_preprocessing(corpus),
+            lineage=record,
+        )
+
+    return store.finish(write)
 
 
 def _machines(engine: TrainEngine) -> list[Machine]:

@@ -9,6 +9,7 @@ from palo.train.stages import WorkerSettings
 if TYPE_CHECKING:
     from ray.train import ScalingConfig
 
+_PLACE_S = 10.0
 _FIX = (
     "Lower workers.count or workers.cpus, name other workers.gpu_kinds or workers.node_labels, "
     "add nodes, or raise workers.wait_s."
@@ -50,6 +51,35 @@ def require_resources(workers: WorkerSettings, cluster: Cluster | None = None) -
     share = worker_share(workers, cluster)
     await_capacity(share, cluster, workers.wait_s, _say, _FIX)
     return share
+
+
+def room_counted(workers: WorkerSettings, cluster: Cluster | None = None) -> int:
+    """Returns how many workers the nodes can hold that the cluster counts and doesn't take away.
+
+    Args:
+        workers: The workers' settings.
+        cluster: The cluster; by default the one that this process is connected to.
+    """
+    cluster = cluster or RayCluster()
+    share = worker_share(workers, cluster)
+    return sum(node.holds(share) for node in cluster.nodes())
+
+
+def has_room(workers: WorkerSettings, cluster: Cluster | None = None) -> bool:
+    """Returns whether the cluster can place the workers now, by reserving what they need.
+
+    A node that is gone is counted for half a minute more, but reserves nothing.
+
+    Args:
+        workers: The workers' settings.
+        cluster: The cluster; by default the one that this process is connected to.
+    """
+    cluster = cluster or RayCluster()
+    request = cluster.reserve(worker_share(workers, cluster))
+    try:
+        return request.is_there(_PLACE_S)
+    finally:
+        request.release()
 
 
 def _say(line: str) -> None:

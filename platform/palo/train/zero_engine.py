@@ -1,5 +1,6 @@
 """The engine on DeepSpeed ZeRO, with states that any world size can restore."""
 
+import math
 from typing import Any
 
 import deepspeed
@@ -80,6 +81,24 @@ class ZeroEngine:
             group["lr"] = group["peak_lr"] * lr_scale
         self.module.step()
         return float(self.module.get_global_grad_norm())
+
+    def discard(self) -> float:
+        """See TrainEngine.discard.
+
+        DeepSpeed clears what it holds of a step by itself when the gradients' norm is not finite:
+        it is made to see such a norm.
+        """
+        zero = self.module.optimizer
+        invalid = torch.full((), math.nan, device=self.device)
+        if self._stage == 3:
+            zero._get_norm_groups = lambda: [invalid]
+        else:
+            zero.scaled_global_norm = lambda: invalid
+        try:
+            self.module.step()
+        finally:  # the methods of its class are found again
+            del zero.__dict__["_get_norm_groups" if self._stage == 3 else "scaled_global_norm"]
+        return math.nan
 
     def sum_over_workers(self, values: torch.Tensor) -> torch.Tensor:
         """See TrainEngine.sum_over_workers.

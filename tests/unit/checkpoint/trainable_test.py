@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -19,7 +21,11 @@ def states():
 
 def test_what_is_written_comes_back(tmp_path, states):
     path = trainable.save(tmp_path, states, CURSOR, keep=2)
-    assert trainable.read_cursor(path) == CURSOR
+    found = trainable.read_cursor(path)
+    assert found == dataclasses.replace(CURSOR, files=found.files)
+    assert found.files == {
+        "trainable.safetensors": storage.file_hash(path / "trainable.safetensors")
+    }
     for name, state in trainable.read_states(path).items():
         assert all(map(torch.equal, state, states[name]))
 

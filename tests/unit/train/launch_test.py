@@ -13,14 +13,9 @@ from torch.distributed import DistNetworkError
 
 from palo.errors import MismatchError
 from palo.train import launch
-from palo.train.launch import (
-    compute_on_cpu,
-    lost_worker,
-    palo_error,
-    run_stage,
-    worker_environment,
-)
+from palo.train.launch import compute_on_cpu, run_stage, worker_environment
 from palo.train.metrics import MetricsLog, StepMetrics
+from palo.train.ray_failures import lost_worker, palo_error
 from palo.train.stages import WorkerSettings
 
 
@@ -100,8 +95,10 @@ def ctrl_c(monkeypatch):
         before.pop(0)()
         raise KeyboardInterrupt
 
-    trainer = SimpleNamespace(thread=threading.Thread(), ended=SimpleNamespace(wait=wait))
-    monkeypatch.setattr(launch, "_TrainerThread", lambda job, callback: trainer)
+    trainer = SimpleNamespace(
+        thread=threading.Thread(), ended=SimpleNamespace(wait=wait), stopping=threading.Event()
+    )
+    monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
     monkeypatch.setattr(launch, "require_resources", lambda workers: None)
     return before
 
@@ -135,19 +132,3 @@ def test_a_later_ctrl_c_asks_for_a_checkpoint_and_a_second_one_ends_at_once(
         run_stage(job)
     assert asked == [True]
     assert "stopping after this step" in capsys.readouterr().out
-
-
-def test_a_lost_node_is_asked_for_again_before_the_next_attempt(make_job, monkeypatch):
-    """Regression: the replacement was waited for without a word, and without an end."""
-    asked, outcomes = [], [ray.exceptions.NodeDiedError("gone"), None]
-
-    def fit():
-        if (error := outcomes.pop(0)) is not None:
-            raise error
-
-    monkeypatch.setattr(launch, "require_resources", lambda workers: asked.append(workers))
-    monkeypatch.setattr(launch, "_trainer", lambda *_: SimpleNamespace(fit=fit))
-    training = launch._TrainerThread(make_job(), None)
-    training._run()
-    assert training.error is None
-    assert len(asked) == 2

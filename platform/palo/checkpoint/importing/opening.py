@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palo import storage
-from palo.checkpoint.finished import is_finished, stage_folder
+from palo.checkpoint.finished import is_finished, local_copy, stage_folder
 from palo.checkpoint.importing.cache import kept, write_once
-from palo.errors import MismatchError, StorageError
+from palo.errors import MismatchError
 from palo.progress import Meter
-from palo.storage import S3Path
 
 # Most paths are ours, or were imported before: torch, which takes seconds, stays away.
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def open_model(path: Path, options: ImportOptions | None = None) -> Path:
     options = options or ImportOptions()
     own = stage_folder(path)
     if is_finished(own) or not looks_foreign(path):
-        return on_disk(own)
+        return local_copy(own)
 
     def build(folder: Path) -> Sequence[Path]:
         return _build_model(path, folder, options)
@@ -83,22 +82,6 @@ def looks_foreign(path: Path) -> bool:
         path: Any path.
     """
     return path.is_file() or any((path / name).is_file() for name in _SIGNS)
-
-
-def on_disk(folder: Path) -> Path:
-    """Returns the folder of a finished stage.
-
-    Args:
-        folder: The folder.
-
-    Raises:
-        StorageError: If it lies on S3: libraries read what is in it.
-    """
-    if isinstance(folder, S3Path):
-        raise StorageError(
-            "a finished stage must be on a disk", seen=folder, fix="Copy its folder to one."
-        )
-    return folder
 
 
 def _build_model(path: Path, folder: Path, options: ImportOptions) -> Sequence[Path]:

@@ -10,6 +10,7 @@ from palo.checkpoint.finished import (
     describe_stage,
     is_finished,
     language_model_folder,
+    local_copy,
     stage_folder,
 )
 from palo.checkpoint.importing.cache import earlier, kept
@@ -19,7 +20,6 @@ from palo.checkpoint.importing.opening import (
     Say,
     lineage_of,
     looks_foreign,
-    on_disk,
     open_model,
     progress_of,
     say_on_stderr,
@@ -77,7 +77,7 @@ def open_projector(path: Path, say: Say = say_on_stderr) -> Path:
     pretrained = path / "pretrain"
     own = pretrained if is_finished(pretrained) else stage_folder(path)
     if is_finished(own) or not looks_foreign(path):
-        return on_disk(own)
+        return own
     if path.is_dir() and ((path / "adapter_config.json").is_file() or weight_files(path)):
         return open_model(path, ImportOptions(say=say))
 
@@ -101,7 +101,7 @@ def open_projector(path: Path, say: Say = say_on_stderr) -> Path:
 def _open_part(path: Path, part: Part, say: Say) -> Path:
     own = stage_folder(path)
     if is_finished(own):
-        return _part_of_stage(on_disk(own), part)
+        return _part_of_stage(local_copy(own), part)
     is_local = not isinstance(path, S3Path)
     if part == "tokenizer":
         has_one = any((path / name).is_file() for name in TOKENIZER_FILES[:2])

@@ -210,7 +210,7 @@ class _AnswerWorker:
     """One worker's model."""
 
     def __init__(self, stage: str, settings: Mapping[str, Mapping[str, Any]]) -> None:
-        self._stage = Path(stage)
+        self._stage = storage.path_of(stage)
         self._variants = {
             name: config.from_dict(AnswerSettings, values) for name, values in settings.items()
         }

@@ -51,7 +51,19 @@ def test_a_shard_that_is_missing_there(imports, tmp_path, tiny_palo, bucket):
         open_model(place)
 
 
-def test_our_own_stage_must_be_on_a_disk(imports, bucket, finished_stage):
-    place = upload(finished_stage, bucket / "stage") if finished_stage.is_dir() else bucket
-    with pytest.raises(StorageError, match="must be on a disk"):
-        open_model(place)
+def test_our_own_stage_is_copied_to_a_disk_and_again_only_where_it_changed(
+    imports, bucket, finished_stage, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for path in finished_stage.rglob("*.*"):
+        if path.is_file():
+            storage.copy_file(path, bucket / "stage" / path.relative_to(finished_stage))
+    copy = open_model(bucket / "stage")
+    assert copy.is_relative_to(tmp_path / "cache")
+    weights, lineage = copy / "projector.safetensors", copy / "lineage.json"
+    assert weights.read_bytes() == (finished_stage / weights.name).read_bytes()
+    before = weights.stat().st_ino, lineage.stat().st_ino
+    storage.write_text(bucket / "stage" / "lineage.json", "{}")
+    assert open_model(bucket / "stage") == copy
+    assert weights.stat().st_ino == before[0]
+    assert lineage.read_text() == "{}"
