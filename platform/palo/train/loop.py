@@ -12,6 +12,7 @@ from torch.nn import functional
 from palo.errors import TrainingError
 from palo.train.engine import TrainEngine
 from palo.train.metrics import StepMetrics
+from palo.train.rank_figures import RankFigures, RankGauge, mean_wait_s, share
 
 if TYPE_CHECKING:
     from palo.data.loader import Batch, StepBatch
@@ -90,14 +91,14 @@ class Hooks:
     """What happens around the steps; called on every worker unless said otherwise.
 
     Attributes:
-        on_step: Takes the metrics of each step.
+        on_step: Takes the metrics of each step, and what each worker did in it, by rank.
         save: Writes a checkpoint after so many steps; all workers must call it together.
         evaluate: Evaluates the model after so many steps, if that is due; all workers must call it
             together.
         stop_requested: Asked on every worker before each step's end; one yes stops them all.
     """
 
-    on_step: Callable[[StepMetrics], None]
+    on_step: Callable[[StepMetrics, list[RankFigures]], None]
     save: Callable[[int], None]
     evaluate: Callable[[int], None]
     stop_requested: Callable[[], bool]
@@ -139,14 +140,16 @@ def train(
     Raises:
         TrainingError: If the loss is not finite; the weights are then still those before the step.
     """
+    gauge = RankGauge(engine)
     while True:
         started = time.perf_counter()
         batch = next(batches)
         waited = time.perf_counter() - started
         torch.manual_seed(_step_seed(settings.seed, batch.step, engine.rank))
-        loss, wait_s, stop = _forward_backward(
-            engine, batch, waited, hooks.stop_requested(), chunked_loss=settings.chunked_loss
-        )
+        loss_sum = _forward_backward(engine, batch, chunked_loss=settings.chunked_loss)
+        sums = [loss_sum, float(hooks.stop_requested())]
+        (loss_sum, stops), ranks = share(engine, sums, gauge.read(batch, waited))
+        loss = _finite(loss_sum / batch.num_target_tokens, batch)
         scale = learning_rate_scale(batch.step, settings.num_steps, settings.warmup_ratio)
         grad_norm = engine.step(scale)
         hooks.on_step(
@@ -160,24 +163,23 @@ def train(
                 num_tokens=batch.num_tokens,
                 num_target_tokens=batch.num_target_tokens,
                 step_s=time.perf_counter() - started,
-                data_wait_s=wait_s,
+                data_wait_s=mean_wait_s(ranks),
                 time=time.time(),
-            )
+            ),
+            ranks,
         )
         done = batch.step + 1
-        if done == settings.num_steps or stop or done % settings.checkpoint_every == 0:
+        if done == settings.num_steps or stops or done % settings.checkpoint_every == 0:
             hooks.save(done)
         hooks.evaluate(done)
         if done == settings.num_steps:
             return True
-        if stop:
+        if stops:
             return False
 
 
-def _forward_backward(
-    engine: TrainEngine, batch: "StepBatch", waited: float, stop: bool, *, chunked_loss: bool
-) -> tuple[float, float, bool]:
-    """Accumulates one step's gradients; returns what all workers together saw."""
+def _forward_backward(engine: TrainEngine, batch: "StepBatch", *, chunked_loss: bool) -> float:
+    """Accumulates one step's gradients; returns the sum of this worker's losses."""
     engine.module.train()
     # On the device: reading a number from it after each row would hold up the next one.
     loss_sum = torch.zeros((), dtype=torch.float64, device=engine.device)
@@ -191,18 +193,20 @@ def _forward_backward(
         last = index + 1 == len(batch.micro_batches)
         engine.backward(part / batch.num_target_tokens, last=last)
         loss_sum += part.detach().double()
-    local = torch.tensor([float(loss_sum), waited, float(stop)], dtype=torch.float64)
-    total = engine.sum_over_workers(local).tolist()
-    loss = total[0] / batch.num_target_tokens
-    if not math.isfinite(loss):
-        names = [name for micro in batch.micro_batches for name in micro.sample_ids]
-        shown = ", ".join(names[:8])
-        raise TrainingError(
-            f"the loss is not finite at step {batch.step}",
-            seen=f"{loss} on samples {shown}",
-            fix="Lower the learning rate or look at these samples; the last checkpoint is sound.",
-        )
-    return loss, total[1] / engine.world_size, total[2] > 0
+    return float(loss_sum)
+
+
+def _finite(loss: float, batch: "StepBatch") -> float:
+    """Returns a step's loss, or stops the stage if it is no number."""
+    if math.isfinite(loss):
+        return loss
+    names = [name for micro in batch.micro_batches for name in micro.sample_ids]
+    shown = ", ".join(names[:8])
+    raise TrainingError(
+        f"the loss is not finite at step {batch.step}",
+        seen=f"{loss} on samples {shown}",
+        fix="Lower the learning rate or look at these samples; the last checkpoint is sound.",
+    )
 
 
 def _step_seed(seed: int, step: int, rank: int) -> int:

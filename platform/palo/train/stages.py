@@ -9,6 +9,7 @@ from palo.capacity import WAIT_S
 from palo.checkpoint.parts import ModelParts
 from palo.model.lora import LoraSettings
 from palo.storage import S3Path
+from palo.train.watch_settings import MetricsSettings, ValidationSettings
 
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
@@ -144,6 +145,8 @@ class StageConfig:
         checkpoint_every: Steps between checkpoints.
         keep_checkpoints: How many of the newest checkpoints stay.
         seed: Seed of the order of samples, of new weights and of dropout.
+        validation: Rows that are held out, and when their loss is computed.
+        metrics: Where metrics go beside the stage's folder.
     """
 
     template: str
@@ -164,6 +167,8 @@ class StageConfig:
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     seed: int = 42
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range or contradicts itself."""
@@ -215,6 +220,26 @@ class StageJob:
     def metrics(self) -> Path:
         """File of the metrics of each step."""
         return self.output / "metrics.jsonl"
+
+    @property
+    def validations(self) -> Path:
+        """File of the losses on held-out rows."""
+        return self.output / "validation.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """File of what happened beside the steps."""
+        return self.output / "events.jsonl"
+
+    @property
+    def facts(self) -> Path:
+        """File of the stage's settings and what its figures are measured by."""
+        return self.output / "facts.json"
+
+    @property
+    def ranks(self) -> Path:
+        """File of what each worker did in the latest steps."""
+        return self.output / "ranks.json"
 
     @property
     def stop_file(self) -> Path:

@@ -1,5 +1,6 @@
 """A training worker: builds the model, restores a checkpoint, trains and writes the results."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -12,6 +13,7 @@ from palo import config
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, projector_hash, read_projector, write_stage
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
+from palo.data.corpus_part import CorpusPart, split_held_out
 from palo.data.corpus_reader import Corpus, open_corpus
 from palo.data.loader import PackLoader
 from palo.data.plan import Plan, PlanConfig
@@ -27,9 +29,11 @@ from palo.train.engine import TrainEngine, choose_trainable
 from palo.train.eval_callback import EvalCallback, run_eval_callback
 from palo.train.local_copies import local_copies
 from palo.train.loop import Hooks, LoopSettings, train
-from palo.train.metrics import MetricsLog
+from palo.train.model_flops import ModelFlops, count_flops
+from palo.train.recorder import StageRecorder
 from palo.train.stage_record import Machine, stage_record, this_machine
 from palo.train.stages import StageConfig, StageJob, deepspeed_config
+from palo.train.validation import Validator
 
 if TYPE_CHECKING:
     from palo.model.palo import PaloForConditionalGeneration
@@ -44,6 +48,7 @@ _FREE = (
     "token_budget",
     "activation_checkpointing",
     "recompute_every",
+    "metrics",
 )
 
 
@@ -143,11 +148,11 @@ def _gathered(parameter: torch.nn.Parameter) -> AbstractContextManager[object]:
     return gathered
 
 
-def make_plan(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> Plan:
+def make_plan(corpus: Corpus | CorpusPart, stage: StageConfig, tokens_per_image: int) -> Plan:
     """Returns the plan of a stage over a corpus.
 
     Args:
-        corpus: The corpus.
+        corpus: The corpus, or its part that is trained on.
         stage: The stage's settings.
         tokens_per_image: Tokens that the projector makes of an image.
     """
@@ -170,6 +175,10 @@ def identity(job: StageJob) -> dict[str, str]:
         job: The stage.
     """
     settings = {k: v for k, v in config.to_dict(job.config).items() if k not in _FREE}
+    # When the loss on held-out rows is computed is free; which rows these are is not.
+    del settings["validation"]["every"]
+    if job.config.validation.rows_per_language == 0:
+        del settings["validation"]
     return {
         "corpus": open_corpus(job.corpus).manifest.fingerprint,
         "image tower": weights_fingerprint(job.parts.tower),
@@ -206,10 +215,12 @@ def train_stage(
         tower_fingerprint=weights_fingerprint(near.parts.tower),
         template=stage.template,
     )
+    rows, held_out = _rows(corpus, stage)
     model = build_model(near.parts, stage, job.projector)
+    flops = count_flops(model, stage.trains)
     tokens_per_image = model.config.tokens_per_image
     engine = engine_of(model, stage)
-    plan = make_plan(corpus, stage, tokens_per_image)
+    plan = make_plan(rows, stage, tokens_per_image)
     num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
     # Once: naming the corpus reads columns of all its samples.
     known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
@@ -220,12 +231,20 @@ def train_stage(
     def due(done: int) -> bool:
         return callback is not None and callback.is_due(done, num_steps)
 
-    log = MetricsLog(job.metrics, start) if engine.rank == 0 else None
-    hooks = Hooks(
-        on_step=lambda metrics: log.append(metrics) if log else None,
-        save=lambda step: _save(job, engine, step, known),
-        evaluate=lambda done: _evaluate(job, engine, corpus, callback, done) if due(done) else None,
-        stop_requested=lambda: engine.rank == 0 and job.stop_file.exists(),
+    def evaluate(done: int) -> None:
+        if validator is not None and validator.is_due(done):
+            validation = validator.run(done)
+            if recorder is not None:
+                recorder.validated(validation)
+        if due(done):
+            _evaluate(job, engine, corpus, callback, done)
+
+    validator = (
+        None
+        if held_out is None
+        else Validator(
+            engine, held_out, stage, tokens_per_image=tokens_per_image, num_steps=num_steps
+        )
     )
     loop = LoopSettings(
         num_steps=num_steps,
@@ -234,16 +253,55 @@ def train_stage(
         seed=stage.seed,
         chunked_loss=stage.chunked_loss,
     )
-    with PackLoader(
-        corpus,
-        plan,
-        rank=engine.rank,
-        world_size=engine.world_size,
-        start_step=start,
-        pin=stage.workers.use_gpu,
-    ) as loader:
+    with (
+        _recorder(job, engine, plan, flops, start, held_out) as recorder,
+        PackLoader(
+            rows,
+            plan,
+            rank=engine.rank,
+            world_size=engine.world_size,
+            start_step=start,
+            pin=stage.workers.use_gpu,
+        ) as loader,
+    ):
+        hooks = Hooks(
+            on_step=recorder.step if recorder else lambda _metrics, _ranks: None,
+            save=lambda step: _save(job, engine, step, known),
+            evaluate=evaluate,
+            stop_requested=lambda: engine.rank == 0 and job.stop_file.exists(),
+        )
         finished = train(engine, iter(loader), loop, hooks)
     return _finish(job, engine, corpus, known) if finished else None
+
+
+def _rows(corpus: Corpus, stage: StageConfig) -> tuple[Corpus | CorpusPart, CorpusPart | None]:
+    """Returns the samples to train on, and the held-out ones, if there are any."""
+    settings = stage.validation
+    if settings.rows_per_language == 0:
+        return corpus, None
+    rows, held_out = split_held_out(corpus, settings.rows_per_language, settings.most_share)
+    return rows, held_out if len(held_out) else None
+
+
+@contextmanager
+def _recorder(
+    job: StageJob,
+    engine: TrainEngine,
+    plan: Plan,
+    flops: ModelFlops,
+    start: int,
+    held_out: CorpusPart | None,
+) -> Iterator[StageRecorder | None]:
+    """Gives the first worker a recorder, and closes it however the block ends."""
+    if engine.rank != 0:
+        yield None
+        return
+    counts = Counter(held_out.languages.tolist()) if held_out is not None else {}
+    recorder = StageRecorder(job, engine, plan, flops, start=start, held_out=counts)
+    try:
+        yield recorder
+    finally:
+        recorder.close()
 
 
 def _resume(job: StageJob, engine: TrainEngine, known: dict[str, str]) -> int:

@@ -1,0 +1,87 @@
+"""What a tracker is, and the trackers of a stage."""
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
+
+from palo.errors import ConfigError
+from palo.train.events import append_event
+from palo.train.watch_settings import MetricsSettings, Tracker
+
+if TYPE_CHECKING:
+    from palo.train.stages import StageJob
+
+_INSTALL: dict[Tracker, str] = {"mlflow": "pip install mlflow", "wandb": "pip install wandb"}
+
+
+class TrackerRun(Protocol):
+    """A run in a tracker."""
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Takes values.
+
+        Args:
+            values: By name.
+            step: Steps that are done.
+        """
+
+    def close(self) -> None:
+        """Ends the run there; what is still on its way is sent first."""
+
+
+def require_trackers(settings: MetricsSettings) -> None:
+    """Refuses a tracker whose package isn't installed.
+
+    Args:
+        settings: The stage's settings.
+
+    Raises:
+        ConfigError: If one is missing; it says how to install it.
+    """
+    for name in settings.trackers:
+        if find_spec(name) is None:
+            raise ConfigError(
+                f"metrics.trackers names {name}, whose package is not installed",
+                seen=f"no module {name}",
+                fix=f"{_INSTALL[name]}, on every machine that trains, or leave it out.",
+            )
+
+
+def open_trackers(job: "StageJob", facts: Mapping[str, Any], start_step: int) -> list[TrackerRun]:
+    """Opens TensorBoard's files and the services that the settings name.
+
+    Args:
+        job: The stage.
+        facts: What the services keep as the run's parameters, as nested JSON values.
+        start_step: Steps that are done; TensorBoard drops what came after them.
+
+    Raises:
+        ConfigError: If a package is missing.
+    """
+    from palo.train.tracking.service_thread import ServiceThread
+    from palo.train.tracking.tensorboard_files import TensorBoardRun
+
+    settings = job.config.metrics
+    require_trackers(settings)
+    services = [
+        ServiceThread(
+            name, _connection(name, job, facts), lambda text: append_event(job.events, text)
+        )
+        for name in settings.trackers
+    ]
+    return [TensorBoardRun(job.output / "tensorboard", start_step), *services]
+
+
+def _connection(
+    name: Tracker, job: "StageJob", facts: Mapping[str, Any]
+) -> Callable[[], TrackerRun]:
+    def connect() -> TrackerRun:
+        if name == "mlflow":
+            from palo.train.tracking.mlflow_run import MlflowRun
+
+            return MlflowRun(job, facts)
+        from palo.train.tracking.wandb_run import WandbRun
+
+        return WandbRun(job, facts)
+
+    return connect
