@@ -1,8 +1,8 @@
-"""What happened to a stage beside its steps, as JSON lines that the driver and workers append."""
+"""What happened to a stage beside its steps, as JSON lines that its processes append."""
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from palo import storage
@@ -14,27 +14,30 @@ class Event:
 
     Attributes:
         time: Unix time.
-        text: What happened, in one line.
+        kind: What happened, in a word.
+        note: The same for people, in one line.
     """
 
     time: float
-    text: str
+    kind: str
+    note: str
 
 
-def append_event(path: Path, text: str) -> None:
+def append_event(path: Path, kind: str, note: str) -> None:
     """Appends an event that happens now.
 
     Args:
         path: The file, made if it is missing.
-        text: What happened, in one line.
+        kind: What happened, in a word.
+        note: The same for people, in one line.
 
     Raises:
         StorageError: If it can't be written.
     """
-    line = json.dumps(asdict(Event(time=time.time(), text=text)), ensure_ascii=False) + "\n"
+    values = {"time": time.time(), "event": kind, "note": note}
     # One write of a short line to a file opened for appending: lines of several writers stay whole.
     with storage.wrap_os_errors("write", path), path.open("a", encoding="utf-8") as file:
-        file.write(line)
+        file.write(json.dumps(values, ensure_ascii=False) + "\n")
 
 
 def read_events(path: Path) -> list[Event]:
@@ -46,4 +49,13 @@ def read_events(path: Path) -> list[Event]:
     if not path.exists():
         return []
     lines = storage.read_text(path).splitlines(keepends=True)
-    return [Event(**json.loads(line)) for line in lines if line.endswith("\n")]
+    return [_read(json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+def _read(values: dict[str, object]) -> Event:
+    stamp = values.get("time")
+    return Event(
+        time=float(stamp) if isinstance(stamp, int | float) else 0.0,
+        kind=str(values.get("event", "")),
+        note=str(values.get("note", "")),
+    )

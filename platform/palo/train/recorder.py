@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from palo.data.plan import Plan
     from palo.train.engine import TrainEngine
+    from palo.train.stage_files import StageFiles
     from palo.train.stages import StageJob
 
 _RANKS_EVERY_S = 10.0
@@ -32,6 +33,7 @@ class StageRecorder:
 
     Args:
         job: The stage.
+        files: Where it writes.
         engine: The worker's engine.
         plan: The plan of the steps.
         flops: What a token costs.
@@ -42,6 +44,7 @@ class StageRecorder:
     def __init__(
         self,
         job: "StageJob",
+        files: "StageFiles",
         engine: "TrainEngine",
         plan: "Plan",
         flops: ModelFlops,
@@ -50,13 +53,14 @@ class StageRecorder:
         held_out: Mapping[str, int],
     ) -> None:
         self._job = job
+        self._files = files
         self._plan = plan
         self._flops = flops
         self._peak = _peak(job, engine.device)
         self._watch = RankWatch(computes_on_cpu=engine.device.type == "cpu")
         self._ranks_at = time.monotonic()
-        self._log = MetricsLog(job.metrics, start)
-        self._validations = ValidationLog(job.validations, start)
+        self._log = MetricsLog(files.metrics, start)
+        self._validations = ValidationLog(files.validations, start)
         facts = {
             "settings": config.to_dict(job),
             "num_workers": engine.world_size,
@@ -69,8 +73,8 @@ class StageRecorder:
             "versions": versions(_PACKAGES),
             "started": time.time(),
         }
-        storage.write_json(job.facts, facts)
-        self._trackers = open_trackers(job, facts, start)
+        storage.write_json(files.facts, facts)
+        self._trackers = open_trackers(job, files, facts, start)
 
     def step(self, metrics: StepMetrics, ranks: list[RankFigures]) -> None:
         """Takes a step.
@@ -132,7 +136,7 @@ class StageRecorder:
     def _write_ranks(self) -> None:
         self._ranks_at = time.monotonic()
         ranks = [asdict(one) for one in self._watch.summaries()]
-        storage.write_json(self._job.ranks, {"time": time.time(), "ranks": ranks})
+        storage.write_json(self._files.ranks, {"time": time.time(), "ranks": ranks})
 
 
 def _peak(job: "StageJob", device: "torch.device") -> float | None:

@@ -9,6 +9,7 @@ from palo.capacity import WAIT_S
 from palo.checkpoint.parts import ModelParts
 from palo.model.lora import LoraSettings
 from palo.storage import S3Path
+from palo.train.stage_files import StageFiles
 from palo.train.watch_settings import MetricsSettings, ValidationSettings
 
 Trains = Literal["projector", "lora", "full"]
@@ -219,27 +220,12 @@ class StageJob:
     @property
     def metrics(self) -> Path:
         """File of the metrics of each step."""
-        return self.output / "metrics.jsonl"
+        return self.files.metrics
 
     @property
-    def validations(self) -> Path:
-        """File of the losses on held-out rows."""
-        return self.output / "validation.jsonl"
-
-    @property
-    def events(self) -> Path:
-        """File of what happened beside the steps."""
-        return self.output / "events.jsonl"
-
-    @property
-    def facts(self) -> Path:
-        """File of the stage's settings and what its figures are measured by."""
-        return self.output / "facts.json"
-
-    @property
-    def ranks(self) -> Path:
-        """File of what each worker did in the latest steps."""
-        return self.output / "ranks.json"
+    def files(self) -> StageFiles:
+        """Files of those who watch the stage."""
+        return StageFiles(self.output)
 
     @property
     def stop_file(self) -> Path:

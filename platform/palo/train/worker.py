@@ -297,7 +297,7 @@ def _recorder(
         yield None
         return
     counts = Counter(held_out.languages.tolist()) if held_out is not None else {}
-    recorder = StageRecorder(job, engine, plan, flops, start=start, held_out=counts)
+    recorder = StageRecorder(job, job.files, engine, plan, flops, start=start, held_out=counts)
     try:
         yield recorder
     finally:

@@ -106,10 +106,10 @@ def test_a_stage_leaves_figures_of_every_step(make_job):
     assert 0 < last.max_data_wait_s == last.data_wait_s
     assert 0 < last.memory_bytes <= last.peak_memory_bytes
     assert last.mfu == pytest.approx(last.model_flops / (last.step_s * 1e9))
-    (rank,) = storage.read_json(job.ranks)["ranks"]
+    (rank,) = storage.read_json(job.files.ranks)["ranks"]
     assert rank["rank"] == 0
     assert rank["tokens_per_s"] > 0
-    facts = storage.read_json(job.facts)
+    facts = storage.read_json(job.files.facts)
     assert facts["peak_tflops"] == 0.001
     assert facts["settings"]["config"]["seed"] == job.config.seed
 

@@ -46,7 +46,7 @@ def losses(job):
 
 def test_held_out_rows_are_evaluated_every_so_many_steps_and_at_the_end(job):
     train_stage(job, PlainEngine)
-    done = read_validations(job.validations)
+    done = read_validations(job.files.validations)
     num_steps = len(losses(job))
     assert [one.step for one in done] == sorted({*range(2, num_steps + 1, 2), num_steps})
     assert set(done[0].languages) == {"en", "ur"}
@@ -99,11 +99,11 @@ def test_evaluating_changes_nothing_that_is_learned(job):
 
 def test_a_resumed_stage_repeats_no_evaluation(job):
     train_stage(job, PlainEngine)
-    whole = [one.loss for one in read_validations(job.validations)]
+    whole = [one.loss for one in read_validations(job.files.validations)]
     newest = trainable.every(job.checkpoints)[-1]
     shutil.rmtree(newest)
     train_stage(job, PlainEngine)
-    assert [one.loss for one in read_validations(job.validations)] == whole
+    assert [one.loss for one in read_validations(job.files.validations)] == whole
 
 
 def test_a_run_is_not_continued_with_other_rows(job):
@@ -118,19 +118,19 @@ def test_a_run_is_not_continued_with_other_rows(job):
 def test_by_default_nothing_is_held_out(make_job):
     job = make_job()
     train_stage(job, PlainEngine)
-    assert not job.validations.exists()
+    assert not job.files.validations.exists()
     trained = sum(metrics.num_samples for metrics in read_metrics(job.metrics))
     assert trained == len(open_corpus(job.corpus))
 
 
 def test_a_line_that_is_being_written_is_left_out(job):
     train_stage(job, PlainEngine)
-    whole = read_validations(job.validations)
-    with job.validations.open("a") as file:
+    whole = read_validations(job.files.validations)
+    with job.files.validations.open("a") as file:
         file.write('{"step": 9, "lo')
-    assert read_validations(job.validations) == whole
-    ValidationLog(job.validations, 2)
-    assert [one.step for one in read_validations(job.validations)] == [2]
+    assert read_validations(job.files.validations) == whole
+    ValidationLog(job.files.validations, 2)
+    assert [one.step for one in read_validations(job.files.validations)] == [2]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from palo.train.tracking.flat_settings import flat_settings
 from palo.train.tracking.run_ids import keep_run, known_run, run_name
 
 if TYPE_CHECKING:
+    from palo.train.stage_files import StageFiles
     from palo.train.stages import StageJob
 
 _LONGEST = 500
@@ -19,15 +20,16 @@ class MlflowRun:
 
     Args:
         job: The stage.
+        files: Where it writes.
         facts: The run's parameters, as nested JSON values.
     """
 
-    def __init__(self, job: "StageJob", facts: Mapping[str, Any]) -> None:
+    def __init__(self, job: "StageJob", files: "StageFiles", facts: Mapping[str, Any]) -> None:
         from mlflow import MlflowClient
 
         settings = job.config.metrics
         self._client = MlflowClient(tracking_uri=settings.mlflow_uri)
-        known = known_run(job, "mlflow")
+        known = known_run(files, "mlflow")
         if known is not None:
             self._run = known
             self._client.update_run(known, status="RUNNING")
@@ -39,7 +41,7 @@ class MlflowRun:
             else self._client.create_experiment(settings.project)
         )
         self._run = self._client.create_run(number, run_name=run_name(job)).info.run_id
-        keep_run(job, "mlflow", self._run)
+        keep_run(files, "mlflow", self._run)
         self._keep_parameters(facts)
 
     def _keep_parameters(self, facts: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Sends values to a service in a thread, so that training never waits for a network."""
 
 import queue
+import textwrap
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 _MOST_WAITING = 10_000
 _CLOSE_S = 30.0
+_MOST_SHOWN = 300
 
 
 class ServiceThread:
@@ -65,7 +67,8 @@ class ServiceThread:
                 service.log(*item)
             service.close()
         except Exception as error:  # whatever a service's library raises; training goes on
-            self._fail(str(error).strip().splitlines()[0] if str(error).strip() else repr(error))
+            lines = str(error).strip().splitlines() or [repr(error)]
+            self._fail(textwrap.shorten(lines[0], _MOST_SHOWN, placeholder=" ..."))
 
     def _fail(self, why: str) -> None:
         if not self._failed.is_set():

@@ -18,7 +18,11 @@ class TensorBoardRun:
         from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(
-            str(folder), purge_step=start_step + 1 if start_step else None, flush_secs=_FLUSH_S
+            str(folder),
+            purge_step=start_step + 1 if start_step else None,
+            flush_secs=_FLUSH_S,
+            # The name holds the second alone, in which a stage may end and start again.
+            filename_suffix=f".from-{start_step}",
         )
 
     def log(self, values: Mapping[str, float], step: int) -> None:

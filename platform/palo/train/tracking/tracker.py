@@ -9,6 +9,7 @@ from palo.train.events import append_event
 from palo.train.watch_settings import MetricsSettings, Tracker
 
 if TYPE_CHECKING:
+    from palo.train.stage_files import StageFiles
     from palo.train.stages import StageJob
 
 _INSTALL: dict[Tracker, str] = {"mlflow": "pip install mlflow", "wandb": "pip install wandb"}
@@ -47,11 +48,14 @@ def require_trackers(settings: MetricsSettings) -> None:
             )
 
 
-def open_trackers(job: "StageJob", facts: Mapping[str, Any], start_step: int) -> list[TrackerRun]:
+def open_trackers(
+    job: "StageJob", files: "StageFiles", facts: Mapping[str, Any], start_step: int
+) -> list[TrackerRun]:
     """Opens TensorBoard's files and the services that the settings name.
 
     Args:
         job: The stage.
+        files: Where it writes.
         facts: What the services keep as the run's parameters, as nested JSON values.
         start_step: Steps that are done; TensorBoard drops what came after them.
 
@@ -65,23 +69,25 @@ def open_trackers(job: "StageJob", facts: Mapping[str, Any], start_step: int) ->
     require_trackers(settings)
     services = [
         ServiceThread(
-            name, _connection(name, job, facts), lambda text: append_event(job.events, text)
+            name,
+            _connection(name, job, files, facts),
+            lambda line: append_event(files.events, "tracker", line),
         )
         for name in settings.trackers
     ]
-    return [TensorBoardRun(job.output / "tensorboard", start_step), *services]
+    return [TensorBoardRun(files.tensorboard, start_step), *services]
 
 
 def _connection(
-    name: Tracker, job: "StageJob", facts: Mapping[str, Any]
+    name: Tracker, job: "StageJob", files: "StageFiles", facts: Mapping[str, Any]
 ) -> Callable[[], TrackerRun]:
     def connect() -> TrackerRun:
         if name == "mlflow":
             from palo.train.tracking.mlflow_run import MlflowRun
 
-            return MlflowRun(job, facts)
+            return MlflowRun(job, files, facts)
         from palo.train.tracking.wandb_run import WandbRun
 
-        return WandbRun(job, facts)
+        return WandbRun(job, files, facts)
 
     return connect
