@@ -53,7 +53,7 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
     job.stop_file.unlink(missing_ok=True)
     training = _TrainerThread(job, callback)
     training.thread.start()
-    progress = TrainingProgress(job.name, job.metrics, callback.notes if callback else None)
+    progress = TrainingProgress(job.name, job.files, callback.notes if callback else None)
     progress.say(f"starting {job.config.workers.count} workers")
     interrupted = False
     ended = False

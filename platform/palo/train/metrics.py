@@ -116,7 +116,7 @@ def _line(metrics: StepMetrics) -> str:
     return json.dumps(asdict(metrics)) + "\n"
 
 
-def eta_s(metrics: list[StepMetrics]) -> float:
+def eta_s(metrics: Sequence[StepMetrics]) -> float:
     """Estimates the seconds to the end of the stage from the median of the latest 20 steps.
 
     Args:

@@ -4,9 +4,9 @@ import json
 import pytest
 
 from palo import storage
+from palo.progress import duration
 from palo.train.engine import PlainEngine
 from palo.train.metrics import MetricsLog, StepMetrics, eta_s, read_metrics
-from palo.train.progress import duration, progress_line
 from palo.train.watch_settings import MetricsSettings
 from palo.train.worker import train_stage
 
@@ -60,12 +60,6 @@ def test_losses_come_back_bit_for_bit(tmp_path):
 def test_the_time_left_follows_the_latest_steps():
     slow_start = [metrics(0, step_s=60.0), *(metrics(step) for step in range(1, 10))]
     assert eta_s(slow_start) == pytest.approx(90 * 2.0)
-
-
-def test_the_line_tells_speed_wait_and_time_left():
-    line = progress_line("finetune", [metrics(step) for step in range(50)])
-    for word in ("step 50/100", "loss 1.5000", "200 tokens/s", "data wait 5.0%", "1 min 40 s left"):
-        assert word in line
 
 
 @pytest.mark.parametrize(
