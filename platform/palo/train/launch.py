@@ -14,6 +14,7 @@ from palo.session import keep_extensions_apart
 from palo.train.build_locks import free_build_locks
 from palo.train.eval_callback import EvalCallback
 from palo.train.progress import TrainingProgress
+from palo.train.run_page import RunPage
 from palo.train.stages import StageJob, WorkerSettings
 from palo.train.worker_resources import require_resources, scaling_config
 
@@ -54,6 +55,7 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
     training = _TrainerThread(job, callback)
     training.thread.start()
     progress = TrainingProgress(job.name, job.files, callback.notes if callback else None)
+    page = RunPage(job.name, job.files)
     progress.say(f"starting {job.config.workers.count} workers")
     interrupted = False
     ended = False
@@ -61,14 +63,14 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
         try:
             # Not thread.join: in Python 3.11 a Ctrl-C there marks a running thread as ended.
             ended = training.ended.wait(_POLL_S)
-            progress.update()
+            page.update(progress.update())
         except KeyboardInterrupt:
             if interrupted or not progress.has_begun:  # no step is lost
                 raise
             interrupted = True
             progress.say("stopping after this step; press Ctrl-C again to end at once")
             storage.write_text(job.stop_file, "")
-    progress.finish()
+    page.finish(progress.finish())
     job.stop_file.unlink(missing_ok=True)
     if training.error is not None:
         raise palo_error(job, training.error) from training.error
