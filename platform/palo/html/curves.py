@@ -102,18 +102,19 @@ def sparkline(curve: Curve) -> Markup:
     )
 
 
-def figure(value: float) -> str:
-    """Returns a number as it is read on an axis: three digits, large ones with separators.
+def figure(value: float, digits: int = _DIGITS) -> str:
+    """Returns a number as it is read on an axis: with few digits, large ones with separators.
 
     Args:
         value: The number.
+        digits: How many digits of it count.
     """
     if value == 0:
         return "0"
     if not 1e-3 <= abs(value) < 1e7:
-        return f"{value:.{_DIGITS - 1}e}"
+        return f"{value:.{digits - 1}e}"
     whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    return f"{value:,.{max(0, _DIGITS - whole)}f}"
+    return f"{value:,.{max(0, digits - whole)}f}"
 
 
 def ticks(low: float, high: float) -> list[float]:
