@@ -76,7 +76,10 @@ def _lasting(recipe: Recipe) -> Recipe:
 def _check_training(recipe: Recipe) -> None:
     recipe.parts.require()
     from palo.pipeline.source_checks import check_sources
+    from palo.train.tracking.tracker import require_trackers
 
+    for stage in filter(None, (recipe.pretrain, recipe.finetune)):
+        require_trackers(stage.metrics)
     check_sources(recipe)
 
 

@@ -71,7 +71,6 @@ class Validator:
         engine: "TrainEngine",
         part: "CorpusPart",
         stage: "StageConfig",
-        *,
         tokens_per_image: int,
         num_steps: int,
     ) -> None:

@@ -228,24 +228,18 @@ def train_stage(
     if start == num_steps:
         return _finish(job, engine, corpus, known)
 
-    def due(done: int) -> bool:
-        return callback is not None and callback.is_due(done, num_steps)
+    validator = None
+    if held_out is not None:
+        validator = Validator(engine, held_out, stage, tokens_per_image, num_steps)
 
     def evaluate(done: int) -> None:
         if validator is not None and validator.is_due(done):
             validation = validator.run(done)
             if recorder is not None:
                 recorder.validated(validation)
-        if due(done):
+        if callback is not None and callback.is_due(done, num_steps):
             _evaluate(job, engine, corpus, callback, done)
 
-    validator = (
-        None
-        if held_out is None
-        else Validator(
-            engine, held_out, stage, tokens_per_image=tokens_per_image, num_steps=num_steps
-        )
-    )
     loop = LoopSettings(
         num_steps=num_steps,
         warmup_ratio=stage.optimizer.warmup_ratio,
@@ -322,10 +316,10 @@ def _save(job: StageJob, engine: TrainEngine, step: int, known: dict[str, str]) 
 
 
 def _evaluate(
-    job: StageJob, engine: TrainEngine, corpus: Corpus, callback: EvalCallback | None, done: int
+    job: StageJob, engine: TrainEngine, corpus: Corpus, callback: EvalCallback, done: int
 ) -> None:
     states = engine.gather()
-    if callback is not None and engine.rank == 0:
+    if engine.rank == 0:
         run_eval_callback(callback, job, states, _preprocessing(corpus), done)
 
 

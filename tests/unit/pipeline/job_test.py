@@ -8,10 +8,11 @@ from jobs import evaluate, finetune
 
 from palo import storage
 from palo.command import parse_recipe
-from palo.errors import DataError, PaloError, ResourceError
+from palo.errors import ConfigError, DataError, PaloError, ResourceError
 from palo.pipeline import job
 from palo.pipeline.job import recipe_job
 from palo.recipes import RECIPES
+from palo.train.tracking import tracker
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +54,10 @@ def test_scoring_needs_no_sources(tmp_path, finished_stage, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not Path(recipe.data.instructions).exists()
     evaluate.check(recipe)
+
+
+def test_a_tracker_whose_package_is_missing_is_told_before_ray_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracker, "find_spec", lambda name: None)
+    flags = ["--output", str(tmp_path), "--finetune.metrics.trackers", "mlflow"]
+    with pytest.raises(ConfigError, match="pip install mlflow"):
+        recipe_job("jobs/finetune.py", finetune.run)(["nano", *flags])

@@ -61,9 +61,7 @@ def test_the_loss_of_a_language_is_the_mean_over_its_tokens(job):
     model = build_model(job.parts, job.config, None)
     part = corpus_part(corpus)
     tokens = model.config.tokens_per_image
-    found = Validator(
-        PlainEngine(model, job.config), part, job.config, tokens_per_image=tokens, num_steps=9
-    ).run(4)
+    found = Validator(PlainEngine(model, job.config), part, job.config, tokens, num_steps=9).run(4)
     collator = Collator(corpus.images, tokens)
     alone = {"en": [], "ur": []}
     with torch.no_grad():

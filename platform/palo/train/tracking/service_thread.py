@@ -4,10 +4,8 @@ import queue
 import textwrap
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from palo.train.tracking.tracker import TrackerRun
+from palo.train.tracking.tracker_run import TrackerRun
 
 _MOST_WAITING = 10_000
 _CLOSE_S = 30.0
@@ -26,7 +24,7 @@ class ServiceThread:
     """
 
     def __init__(
-        self, name: str, connect: "Callable[[], TrackerRun]", say: Callable[[str], None]
+        self, name: str, connect: Callable[[], TrackerRun], say: Callable[[str], None]
     ) -> None:
         self._name = name
         self._connect = connect

@@ -1,11 +1,12 @@
-"""What a tracker is, and the trackers of a stage."""
+"""The trackers of a stage."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from palo.errors import ConfigError
 from palo.train.events import append_event
+from palo.train.tracking.tracker_run import TrackerRun
 from palo.train.watch_settings import MetricsSettings, Tracker
 
 if TYPE_CHECKING:
@@ -13,21 +14,6 @@ if TYPE_CHECKING:
     from palo.train.stages import StageJob
 
 _INSTALL: dict[Tracker, str] = {"mlflow": "pip install mlflow", "wandb": "pip install wandb"}
-
-
-class TrackerRun(Protocol):
-    """A run in a tracker."""
-
-    def log(self, values: Mapping[str, float], step: int) -> None:
-        """Takes values.
-
-        Args:
-            values: By name.
-            step: Steps that are done.
-        """
-
-    def close(self) -> None:
-        """Ends the run there; what is still on its way is sent first."""
 
 
 def require_trackers(settings: MetricsSettings) -> None:
