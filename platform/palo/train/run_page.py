@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from palo import storage
+from palo.errors import StorageError
 from palo.html.page import Section, page, table
 from palo.progress import duration
 from palo.train.metrics import eta_s
@@ -58,8 +60,11 @@ class RunPage:
             self._write(state, is_running=False)
 
     def _write(self, state: "StageState", *, is_running: bool) -> None:
-        text = run_page(self._name, state, is_running=is_running, where=self._files.folder.name)
-        storage.write_text(self._files.page, text)
+        where = f"{self._files.folder.parent.name}/{self._files.folder.name}"
+        text = run_page(self._name, state, is_running=is_running, where=where)
+        # A full disk, or a store that is away, is the workers' to tell: training goes on.
+        with suppress(StorageError):
+            storage.write_text(self._files.page, text)
 
 
 def run_page(name: str, state: "StageState", *, is_running: bool, where: str) -> str:

@@ -145,6 +145,11 @@ def test_the_page_is_written_now_and_then_and_at_the_end(tmp_path, clock):
     assert 'http-equiv="refresh"' not in files.page.read_text()
 
 
+def test_a_page_that_can_not_be_written_stops_nothing(tmp_path, clock):
+    (tmp_path / "file").write_text("")
+    RunPage("finetune", StageFiles(tmp_path / "file")).update(state())
+
+
 def test_a_trained_stage_has_a_page_of_everything(make_job):
     held_out = ValidationSettings(rows_per_language=2, most_share=0.3, every=2)
     job = make_job(validation=held_out)
