@@ -132,9 +132,9 @@ def _efficiency(metrics: "Sequence[StepMetrics]") -> Markup:
         return chart(
             "MFU", [smooth_curve("mean around the step", metrics, values)], unit="%", from_zero=True
         )
-    rates = [None if m.model_flops is None else m.model_flops / m.step_s / 1e12 for m in metrics]
+    rates = [None if m.model_flops is None else m.model_flops / m.step_s / 1e9 for m in metrics]
     curve = smooth_curve("mean around the step", metrics, rates)
-    return chart("Operations of the model", [curve], unit="TFLOP/s, all workers", from_zero=True)
+    return chart("Operations of the model", [curve], unit="GFLOP/s, all workers", from_zero=True)
 
 
 def _percent(metrics: "StepMetrics", seconds: float | None) -> float | None:

@@ -13,7 +13,7 @@ from palo.html.page import Section, page, table
 from palo.progress import duration
 from palo.train.metrics import eta_s
 from palo.train.run_charts import TEMPLATES, step_charts, validation_chart, validation_table
-from palo.train.screen import slow_worker
+from palo.train.screen import operations, slow_worker
 from palo.train.tracking.flat_settings import flat_settings
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _EVERY_S = 15.0
 _REFRESH_S = 15
+_MOST_SHARE = 0.01
 _MOST_RANKS = 64
 _MOST_EVENTS = 100
 _GIB = 2**30
@@ -47,8 +48,11 @@ class RunPage:
             state: The stage; None if it wasn't read.
         """
         if state is not None and state.metrics and time.monotonic() >= self._next:
+            started = time.monotonic()
             self._write(state, is_running=True)
-            self._next = time.monotonic() + _EVERY_S
+            ended = time.monotonic()
+            # Long runs have long pages; a machine that trains has little time for them.
+            self._next = ended + max(_EVERY_S, (ended - started) / _MOST_SHARE)
 
     def finish(self, state: "StageState") -> None:
         """Writes it for the last time; browsers stop loading it again.
@@ -120,7 +124,8 @@ def _now(state: "StageState") -> Markup:
     if state.mfu is not None:
         tiles.append(("MFU", f"{state.mfu:.1%}"))
     elif state.model_flops_per_s is not None:
-        tiles.append(("model TFLOP/s", f"{state.model_flops_per_s / 1e12:,.3g}"))
+        rate, unit = operations(state.model_flops_per_s)
+        tiles.append((f"{unit} of the model", rate))
     if last.peak_memory_bytes is not None:
         tiles.append(("peak memory of a worker", f"{last.peak_memory_bytes / _GIB:.2f} GiB"))
     if state.validations:

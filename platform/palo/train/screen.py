@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _GIB = 2**30
 _LEAST_BAR, _MOST_BAR = 10, 40
 _GAP = "   "
+_UNITS = ((1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"))
 
 
 def progress_line(name: str, state: "StageState") -> str:
@@ -71,6 +72,16 @@ def screen_lines(name: str, state: "StageState", width: int) -> list[str]:
     return [line[:width] for line in lines if line.strip()]
 
 
+def operations(per_second: float) -> tuple[str, str]:
+    """Returns a number of operations a second as it is read, and its unit.
+
+    Args:
+        per_second: The operations.
+    """
+    size, unit = next((pair for pair in _UNITS if per_second >= pair[0]), _UNITS[-1])
+    return f"{per_second / size:,.1f}", unit
+
+
 def slow_worker(metrics: "StepMetrics") -> str:
     """Returns which worker holds the others up, and at what; nothing if none does.
 
@@ -109,7 +120,7 @@ def _speed(state: "StageState") -> list[str]:
     if state.mfu is not None:
         parts.append(f"MFU {state.mfu:.1%}")
     elif state.model_flops_per_s is not None:
-        parts.append(f"{state.model_flops_per_s / 1e12:,.3g} model TFLOP/s")
+        parts.append("{} {} of the model".format(*operations(state.model_flops_per_s)))
     return [*parts, f"data wait {state.data_wait_share:.1%}"]
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from palo import languages
 from palo.train.metrics import StepMetrics
-from palo.train.screen import progress_line, screen_lines, validation_line
+from palo.train.screen import operations, progress_line, screen_lines, validation_line
 from palo.train.stage_state import StageState
 from palo.train.validation import LanguageLoss, Validation
 
@@ -60,7 +60,15 @@ def test_the_slow_worker_is_named_on_both():
 
 def test_without_a_peak_rate_operations_are_told():
     lines = screen_lines("x", state(metrics=[metrics(0, mfu=None)]), 100)
-    assert any("2 model TFLOP/s" in line for line in lines)
+    assert any("2.0 TFLOP/s of the model" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("per_second", "words"),
+    [(3.25e14, ("325.0", "TFLOP/s")), (5e10, ("50.0", "GFLOP/s")), (1e5, ("0.1", "MFLOP/s"))],
+)
+def test_operations_have_a_unit_that_fits(per_second, words):
+    assert operations(per_second) == words
 
 
 @pytest.mark.parametrize("width", [20, 40, 79, 200])
