@@ -50,7 +50,7 @@ class CorpusPart:
 
 def split_held_out(
     corpus: Corpus, rows_per_language: int, most_share: float
-) -> tuple[CorpusPart, CorpusPart]:
+) -> tuple[Corpus | CorpusPart, CorpusPart | None]:
     """Divides a corpus into the samples to train on and those that are held out.
 
     The choice depends on the samples alone, so that every worker and every resumption makes it
@@ -58,14 +58,18 @@ def split_held_out(
 
     Args:
         corpus: The corpus.
-        rows_per_language: Least samples to hold out of each language.
+        rows_per_language: Least samples to hold out of each language; 0 for none.
         most_share: No language gives a larger share of its samples than this.
 
     Returns:
-        The samples to train on, and the others.
+        The samples to train on, and the others; the whole corpus and None where none are chosen.
     """
+    if rows_per_language == 0:
+        return corpus, None
     groups = _groups(corpus)
     chosen = choose_held_out(groups, corpus.languages, rows_per_language, most_share)
+    if not chosen.any():
+        return corpus, None
     return (
         CorpusPart(corpus, np.flatnonzero(~chosen)),
         CorpusPart(corpus, np.flatnonzero(chosen)),

@@ -215,7 +215,8 @@ def train_stage(
         tower_fingerprint=weights_fingerprint(near.parts.tower),
         template=stage.template,
     )
-    rows, held_out = _rows(corpus, stage)
+    chosen = stage.validation
+    rows, held_out = split_held_out(corpus, chosen.rows_per_language, chosen.most_share)
     model = build_model(near.parts, stage, job.projector)
     flops = count_flops(model, stage.trains)
     tokens_per_image = model.config.tokens_per_image
@@ -247,17 +248,15 @@ def train_stage(
         seed=stage.seed,
         chunked_loss=stage.chunked_loss,
     )
-    with (
-        _recorder(job, engine, plan, flops, start, held_out) as recorder,
-        PackLoader(
-            rows,
-            plan,
-            rank=engine.rank,
-            world_size=engine.world_size,
-            start_step=start,
-            pin=stage.workers.use_gpu,
-        ) as loader,
-    ):
+    loader = PackLoader(
+        rows,
+        plan,
+        rank=engine.rank,
+        world_size=engine.world_size,
+        start_step=start,
+        pin=stage.workers.use_gpu,
+    )
+    with loader, _recorder(job, engine, plan, flops, start, held_out) as recorder:
         hooks = Hooks(
             on_step=recorder.step if recorder else lambda _metrics, _ranks: None,
             save=lambda step: _save(job, engine, step, known),
@@ -266,15 +265,6 @@ def train_stage(
         )
         finished = train(engine, iter(loader), loop, hooks)
     return _finish(job, engine, corpus, known) if finished else None
-
-
-def _rows(corpus: Corpus, stage: StageConfig) -> tuple[Corpus | CorpusPart, CorpusPart | None]:
-    """Returns the samples to train on, and the held-out ones, if there are any."""
-    settings = stage.validation
-    if settings.rows_per_language == 0:
-        return corpus, None
-    rows, held_out = split_held_out(corpus, settings.rows_per_language, settings.most_share)
-    return rows, held_out if len(held_out) else None
 
 
 @contextmanager
