@@ -241,13 +241,6 @@ def train_stage(
         if callback is not None and callback.is_due(done, num_steps):
             _evaluate(job, engine, corpus, callback, done)
 
-    loop = LoopSettings(
-        num_steps=num_steps,
-        warmup_ratio=stage.optimizer.warmup_ratio,
-        checkpoint_every=stage.checkpoint_every,
-        seed=stage.seed,
-        chunked_loss=stage.chunked_loss,
-    )
     loader = PackLoader(
         rows,
         plan,
@@ -263,8 +256,18 @@ def train_stage(
             evaluate=evaluate,
             stop_requested=lambda: engine.rank == 0 and job.stop_file.exists(),
         )
-        finished = train(engine, iter(loader), loop, hooks)
+        finished = train(engine, iter(loader), _loop_settings(stage, num_steps), hooks)
     return _finish(job, engine, corpus, known) if finished else None
+
+
+def _loop_settings(stage: StageConfig, num_steps: int) -> LoopSettings:
+    return LoopSettings(
+        num_steps=num_steps,
+        warmup_ratio=stage.optimizer.warmup_ratio,
+        checkpoint_every=stage.checkpoint_every,
+        seed=stage.seed,
+        chunked_loss=stage.chunked_loss,
+    )
 
 
 @contextmanager
