@@ -45,7 +45,19 @@ class CorpusPart:
         Args:
             indices: Their numbers.
         """
-        return self._corpus.read(int(self._indices[index]) for index in indices)
+        return self._corpus.read(self._whole(indices))
+
+    def fetch(self, indices: Iterable[int]) -> None:
+        """Reads ahead what samples lie in, as `Corpus.fetch` does.
+
+        Args:
+            indices: Their numbers in this part.
+        """
+        self._corpus.fetch(self._whole(indices))
+
+    def _whole(self, indices: Iterable[int]) -> list[int]:
+        """Returns the numbers of samples in the whole corpus."""
+        return [int(self._indices[index]) for index in indices]
 
 
 def split_held_out(
