@@ -42,7 +42,7 @@ _MORE = {
     "palo.ray_errors": "model",
 }
 # In no extra: for environments that have them.
-_ELSEWHERE = {"lmms_eval", "vllm"}
+_ELSEWHERE = {"lmms_eval", "mlflow", "vllm", "wandb"}
 _ELSEWHERE_MODULES = ("palo.evaluate.lmms_model", "palo.inference.vllm_model")
 
 # Imports every module of some packages where the named libraries can't be found.

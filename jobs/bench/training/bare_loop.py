@@ -18,8 +18,9 @@ from palo.data.loader import Batch, PackLoader
 from palo.train.engine import parameter_groups, trainable_parameters
 from palo.train.launch import compute_on_cpu, worker_environment
 from palo.train.loop import token_losses
+from palo.train.stage_model import build_model
+from palo.train.stage_plan import make_plan
 from palo.train.stages import StageJob
-from palo.train.worker import build_model, make_plan
 
 
 def run_bare_loops(job: StageJob) -> list[tuple[float, ...]]:

@@ -11,8 +11,9 @@ from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Batch, Collator
 from palo.train.launch import compute_on_cpu
 from palo.train.loop import token_losses
+from palo.train.stage_model import build_model
+from palo.train.stage_plan import make_plan
 from palo.train.stages import StageJob
-from palo.train.worker import build_model, make_plan
 
 _TARGET = 1.10
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from palo.data.corpus_part import CorpusPart
 from palo.data.corpus_reader import Corpus
 from palo.data.plan import Pack, Plan
 from palo.data.samples import Sample
@@ -112,7 +113,7 @@ class PackLoader:
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpus: Corpus | CorpusPart,
         plan: Plan,
         *,
         rank: int = 0,

@@ -112,12 +112,17 @@ class Section(NamedTuple):
     body: Markup
 
 
-def page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
+def page(
+    title: str, subtitle: str, sections: Sequence[Section], *, refresh_s: int | None = None
+) -> str:
     """Returns a whole page.
 
     Args:
         title: Its title.
         subtitle: A line below it.
         sections: Its parts.
+        refresh_s: Seconds after which a browser loads it again; None for a page that is finished.
     """
-    return _shared().render("page.html", title=title, subtitle=subtitle, sections=sections)
+    return _shared().render(
+        "page.html", title=title, subtitle=subtitle, sections=sections, refresh_s=refresh_s
+    )

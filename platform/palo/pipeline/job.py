@@ -116,7 +116,10 @@ def _check_training(recipe: Recipe) -> None:
             fix=f"Name another one with {_START}, or train the pretrain stage first.",
         )
     from palo.pipeline.source_checks import check_sources
+    from palo.train.tracking.tracker import require_trackers
 
+    for stage in filter(None, (recipe.pretrain, recipe.finetune)):
+        require_trackers(stage.metrics)
     check_sources(recipe)
 
 

@@ -37,8 +37,9 @@ from palo.text.encoding import EncodingLimits
 from palo.train.eval_callback import EvalCallback
 from palo.train.launch import run_stage
 from palo.train.metrics import plot_loss
+from palo.train.stage_identity import identity
+from palo.train.stage_plan import chosen_samples
 from palo.train.stages import StageConfig, StageJob
-from palo.train.worker import chosen_samples, identity
 
 StageName = Literal["pretrain", "finetune"]
 

@@ -8,6 +8,7 @@ from palo.data.loader import PackLoader
 from palo.train.loop import row_loss
 
 if TYPE_CHECKING:
+    from palo.data.corpus_part import CorpusPart
     from palo.data.corpus_reader import Corpus
     from palo.data.plan import Plan
     from palo.train.engine import TrainEngine
@@ -17,7 +18,11 @@ _MOST_STEPS = 4096
 
 
 def run_dry_batch(
-    engine: "TrainEngine", corpus: "Corpus", plan: "Plan", *, chunked_loss: bool = False
+    engine: "TrainEngine",
+    corpus: "Corpus | CorpusPart",
+    plan: "Plan",
+    *,
+    chunked_loss: bool = False,
 ) -> int:
     """Computes the largest planned row forward and backward, and changes nothing.
 
@@ -25,8 +30,8 @@ def run_dry_batch(
 
     Args:
         engine: Model and optimizer.
-        corpus: The corpus.
-        plan: Its plan.
+        corpus: The samples to train on.
+        plan: Their plan.
         chunked_loss: Whether the model's output head gives the loss.
 
     Returns:

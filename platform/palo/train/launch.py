@@ -22,6 +22,7 @@ from palo.train.faults import memory_explained
 from palo.train.preemption import ray_notice
 from palo.train.progress import TrainingProgress
 from palo.train.ray_failures import lost_worker, palo_error, preempted, reason
+from palo.train.run_page import RunPage
 from palo.train.run_store import scratch_environment, scratch_folder
 from palo.train.stages import StageJob, WorkerSettings
 from palo.train.stall_watch import StallWatch
@@ -72,7 +73,7 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
     job.stop_file.unlink(missing_ok=True)
     proof = leave_proof(job)
     with StoreMirror(job, callback.notes if callback else None) as mirror:
-        progress = TrainingProgress(job.name, mirror.metrics, mirror.notes)
+        progress = TrainingProgress(job.name, mirror.files, mirror.notes)
         training = _TrainerThread(job, callback, proof, progress.say)
         progress.say(f"starting {job.config.workers.count} workers")
         training.thread.start()
@@ -96,14 +97,13 @@ def _watch(
     """Shows progress until the training has ended; returns whether it was asked to stop."""
     interrupted = False
     ended = False
-    stall = StallWatch(mirror.metrics, job.config.workers.stall_s, progress.say)
+    page = RunPage(job.name, job.files)
+    stall = StallWatch(mirror.files.metrics, job.config.workers.stall_s, progress.say)
     while not ended:
         try:
             # Not thread.join: in Python 3.11 a Ctrl-C there marks a running thread as ended.
             ended = training.ended.wait(_POLL_S)
-            for line in mirror.new_events():
-                progress.say(line)
-            progress.update()
+            page.update(progress.update())
             stall.look()
         except KeyboardInterrupt:
             if interrupted or not progress.has_begun:  # no step is lost
@@ -113,9 +113,7 @@ def _watch(
             progress.say("stopping after this step; press Ctrl-C again to end at once")
             storage.write_text(job.stop_file, "")
     mirror.refresh()
-    for line in mirror.new_events():
-        progress.say(line)
-    progress.finish()
+    page.finish(progress.finish())
     return interrupted
 
 

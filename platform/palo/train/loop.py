@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
 
 from palo.train.engine import TrainEngine
 from palo.train.metrics import StepMetrics
+from palo.train.rank_figures import RankFigures, RankGauge, mean_wait_s, share
 
 if TYPE_CHECKING:
     from palo.data.loader import Batch, StepBatch
@@ -103,8 +104,9 @@ class Hooks:
     """What happens around the steps; called on every worker unless said otherwise.
 
     Attributes:
-        on_step: Takes the metrics of each step that changed the weights.
-        on_skipped: Takes the metrics of each step that didn't, since its loss or the norm of its
+        on_step: Takes the metrics of each step that changed the weights, and what each worker did
+            in it, by rank.
+        on_skipped: Takes the same of each step that didn't, since its loss or the norm of its
             gradients was not finite, and the names of its samples.
         save: Writes a checkpoint after so many steps; all workers must call it together.
         evaluate: Evaluates the model after so many steps, if that is due; all workers must call it
@@ -114,8 +116,8 @@ class Hooks:
             done then; one yes has them all save.
     """
 
-    on_step: Callable[[StepMetrics], None]
-    on_skipped: Callable[[StepMetrics, Sequence[str]], None]
+    on_step: Callable[[StepMetrics, list[RankFigures]], None]
+    on_skipped: Callable[[StepMetrics, list[RankFigures], Sequence[str]], None]
     save: Callable[[int], None]
     evaluate: Callable[[int], None]
     stop_requested: Callable[[], bool]
@@ -156,6 +158,7 @@ def train(
     Raises:
         TrainingError: If `Hooks.on_skipped` gives up.
     """
+    gauge = RankGauge(engine)
     while True:
         started = time.perf_counter()
         batch = next(batches)
@@ -163,54 +166,41 @@ def train(
         torch.manual_seed(_step_seed(settings.seed, batch.step, engine.rank))
         done = batch.step + 1
         wishes = (hooks.stop_requested(), hooks.save_requested(done))
-        seen = _forward_backward(engine, batch, waited, wishes, chunked_loss=settings.chunked_loss)
+        loss_sum = _forward_backward(engine, batch, chunked_loss=settings.chunked_loss)
+        sums = [loss_sum, *map(float, wishes)]
+        (loss_sum, stops, saves), ranks = share(engine, sums, gauge.read(batch, waited))
+        loss = loss_sum / batch.num_target_tokens
         scale = learning_rate_scale(batch.step, settings.num_steps, settings.warmup_ratio)
-        grad_norm = engine.step(scale) if math.isfinite(seen.loss) else engine.discard()
+        grad_norm = engine.step(scale) if math.isfinite(loss) else engine.discard()
         metrics = StepMetrics(
             step=batch.step,
             num_steps=settings.num_steps,
-            loss=seen.loss,
+            loss=loss,
             grad_norm=grad_norm,
             lr_scale=scale,
             num_samples=batch.num_samples,
             num_tokens=batch.num_tokens,
             num_target_tokens=batch.num_target_tokens,
             step_s=time.perf_counter() - started,
-            data_wait_s=seen.wait_s,
+            data_wait_s=mean_wait_s(ranks),
             time=time.time(),
         )
-        if math.isfinite(seen.loss) and math.isfinite(grad_norm):
-            hooks.on_step(metrics)
+        if math.isfinite(loss) and math.isfinite(grad_norm):
+            hooks.on_step(metrics, ranks)
         else:
             names = [name for micro in batch.micro_batches for name in micro.sample_ids]
-            hooks.on_skipped(metrics, names)
-        if done == settings.num_steps or seen.stop or seen.save:
+            hooks.on_skipped(metrics, ranks, names)
+        if done == settings.num_steps or stops or saves:
             hooks.save(done)
         hooks.evaluate(done)
         if done == settings.num_steps:
             return True
-        if seen.stop:
+        if stops:
             return False
 
 
-class _Seen(NamedTuple):
-    """What all workers together saw of a step: its loss, mean wait for data, and their wishes."""
-
-    loss: float
-    wait_s: float
-    stop: bool
-    save: bool
-
-
-def _forward_backward(
-    engine: TrainEngine,
-    batch: "StepBatch",
-    waited: float,
-    wishes: tuple[bool, bool],
-    *,
-    chunked_loss: bool,
-) -> _Seen:
-    """Accumulates one step's gradients."""
+def _forward_backward(engine: TrainEngine, batch: "StepBatch", *, chunked_loss: bool) -> float:
+    """Accumulates one step's gradients; returns the sum of this worker's losses."""
     engine.module.train()
     # On the device: reading a number from it after each row would hold up the next one.
     loss_sum = torch.zeros((), dtype=torch.float64, device=engine.device)
@@ -220,9 +210,7 @@ def _forward_backward(
         last = index + 1 == len(batch.micro_batches)
         engine.backward(part / batch.num_target_tokens, last=last)
         loss_sum += part.detach().double()
-    local = torch.tensor([float(loss_sum), waited, *map(float, wishes)], dtype=torch.float64)
-    loss, wait_s, stop, save = engine.sum_over_workers(local).tolist()
-    return _Seen(loss / batch.num_target_tokens, wait_s / engine.world_size, stop > 0, save > 0)
+    return float(loss_sum)
 
 
 def _step_seed(seed: int, step: int, rank: int) -> int:

@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palo import storage
+from palo.train.rank_figures import SlowCause
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +33,17 @@ class StepMetrics:
         step_s: Seconds from the step's start to its end, the wait for data included.
         data_wait_s: Seconds that a worker waited for data, on average.
         time: Unix time at the end of the step.
+        learning_rates: Learning rate of each part that learns.
+        num_workers: Workers that took part.
+        max_data_wait_s: Seconds that the worker waited for data that waited longest.
+        slow_rank: The worker that holds the others up in the latest steps; None if none does.
+        slow_cause: What it is slow at: "data" or "compute"; None without one.
+        memory_bytes: Most memory that a worker holds: allocated on a GPU, resident on a CPU.
+        peak_memory_bytes: Most that a worker has held since it started.
+        model_flops: Operations of the step, as `model_flops.py` counts them.
+        mfu: These per second, as a share of the devices' peak; None where the peak is unknown.
+
+    Files of earlier versions lack the fields from `learning_rates` on.
     """
 
     step: int
@@ -45,6 +57,15 @@ class StepMetrics:
     step_s: float
     data_wait_s: float
     time: float
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
+    num_workers: int | None = None
+    max_data_wait_s: float | None = None
+    slow_rank: int | None = None
+    slow_cause: SlowCause | None = None
+    memory_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    model_flops: float | None = None
+    mfu: float | None = None
 
 
 class MetricsLog:
@@ -95,7 +116,7 @@ def _line(metrics: StepMetrics) -> str:
     return json.dumps(asdict(metrics)) + "\n"
 
 
-def eta_s(metrics: list[StepMetrics]) -> float:
+def eta_s(metrics: Sequence[StepMetrics]) -> float:
     """Estimates the seconds to the end of the stage from the median of the latest 20 steps.
 
     Args:

@@ -157,9 +157,12 @@ class ObjectStore(RunStore):
         self._ended = threading.Event()
         if not writes:
             return
-        for source in (job.metrics, job.events):  # the lines of an earlier attempt
+        files = job.files
+        for source in (files.metrics, files.validations, files.events):  # of an earlier attempt
             data = source.read_bytes() if source.is_file() else b""
             storage.write_bytes(self.folder / source.name, data)
+        if files.trackers.is_file():
+            storage.write_bytes(self.folder / files.trackers.name, files.trackers.read_bytes())
         self._uploads = Uploads(job.config.store_wait_s, self._say_away)
         threading.Thread(target=self._look_for_stop, name="palo-stop", daemon=True).start()
 

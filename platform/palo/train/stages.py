@@ -9,6 +9,8 @@ from palo.capacity import WAIT_S
 from palo.checkpoint.parts import ModelParts
 from palo.model.lora import LoraSettings
 from palo.storage import S3Path
+from palo.train.stage_files import StageFiles
+from palo.train.watch_settings import MetricsSettings, ValidationSettings
 
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
@@ -166,6 +168,8 @@ class StageConfig:
         languages: ISO 639-1 codes of the corpus' samples to train on; None for all. Runs in single
             languages can so share one corpus.
         seed: Seed of the order of samples, of new weights and of dropout.
+        validation: Rows that are held out, and when their loss is computed.
+        metrics: Where metrics go beside the stage's folder.
     """
 
     template: str
@@ -190,6 +194,8 @@ class StageConfig:
     store_wait_s: float = 1800.0
     languages: tuple[str, ...] | None = None
     seed: int = 42
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range or contradicts itself."""
@@ -250,12 +256,17 @@ class StageJob:
     @property
     def metrics(self) -> Path:
         """File of the metrics of each step."""
-        return self.output / "metrics.jsonl"
+        return self.files.metrics
+
+    @property
+    def files(self) -> StageFiles:
+        """Files of those who watch the stage."""
+        return StageFiles(self.output)
 
     @property
     def events(self) -> Path:
         """File of what happened besides the steps; made when something did."""
-        return self.output / "events.jsonl"
+        return self.files.events
 
     @property
     def proof(self) -> Path:

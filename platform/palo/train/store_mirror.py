@@ -8,7 +8,7 @@ from types import TracebackType
 from palo import storage
 from palo.errors import StorageError
 from palo.storage import S3Path
-from palo.train.eval_callback import read_notes
+from palo.train.stage_files import StageFiles
 from palo.train.stages import StageJob
 
 _LOOK_EVERY_S = 2.0
@@ -22,15 +22,17 @@ class StoreMirror:
         notes: File of an evaluation's notes, if there is one.
 
     Attributes:
-        metrics: File of the metrics, on a disk.
+        files: What the stage writes, on a disk.
         notes: File of the notes, on a disk; None without one.
     """
 
-    metrics: Path
+    files: StageFiles
     notes: Path | None
 
     def __init__(self, job: StageJob, notes: Path | None) -> None:
-        self._sources = [job.metrics, job.events, *([notes] if notes else [])]
+        files = job.files
+        self._sources = [files.metrics, files.validations, files.events, files.ranks, files.facts]
+        self._sources += [notes] if notes else []
         self._remote = isinstance(job.output, S3Path)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._stamps: dict[Path, int] = {}
@@ -39,9 +41,8 @@ class StoreMirror:
         if self._remote:
             self._folder = tempfile.TemporaryDirectory(prefix="palo-watch-")
             self.refresh()
-        self.metrics, self._events = self._own(job.metrics), self._own(job.events)
+        self.files = files if self._folder is None else StageFiles(Path(self._folder.name))
         self.notes = self._own(notes) if notes else None
-        self._told = len(read_notes(self._events))
 
     def __enter__(self) -> "StoreMirror":
         if self._remote:
@@ -58,12 +59,6 @@ class StoreMirror:
         if self._folder is not None:
             with self._lock:
                 self._folder.cleanup()
-
-    def new_events(self) -> list[str]:
-        """Returns the notes of events since the last call, each once."""
-        notes = read_notes(self._events)
-        new, self._told = notes[self._told :], len(notes)
-        return new
 
     def refresh(self) -> None:
         """Copies what has changed in the store; leaves it as it is while the store is away."""

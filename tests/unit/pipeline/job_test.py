@@ -14,6 +14,7 @@ from palo.errors import ConfigError, DataError, PaloError, ResourceError
 from palo.pipeline import job, steps
 from palo.pipeline.job import read_recipe, recipe_job
 from palo.recipes import RECIPES
+from palo.train.tracking import tracker
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +108,10 @@ def test_what_is_shared_lies_where_it_lasts(tmp_path, monkeypatch):
     assert lasting.pretrain_folder == tmp_path / "runs" / "palo-7b" / "pretrain"
     on_s3 = replace(RECIPES["7b"](), corpora=storage.path_of("s3://mine/corpora"))
     assert job._lasting(on_s3).corpora == storage.path_of("s3://mine/corpora")
+
+
+def test_a_tracker_whose_package_is_missing_is_told_before_ray_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracker, "find_spec", lambda name: None)
+    flags = ["--output", str(tmp_path), "--finetune.metrics.trackers", "mlflow"]
+    with pytest.raises(ConfigError, match="pip install mlflow"):
+        recipe_job("jobs/finetune.py", finetune.run)(["nano", *flags])

@@ -15,7 +15,8 @@ from palo.recipes import RECIPES
 from palo.train.engine import PlainEngine
 from palo.train.planner.data_facts import facts_of
 from palo.train.planner.memory import GIB
-from palo.train.worker import make_plan, train_stage
+from palo.train.stage_plan import make_plan
+from palo.train.worker import train_stage
 
 
 @pytest.fixture

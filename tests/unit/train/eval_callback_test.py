@@ -7,6 +7,7 @@ from palo.train.engine import PlainEngine
 from palo.train.eval_callback import EvalCallback, read_notes
 from palo.train.metrics import read_metrics
 from palo.train.progress import TrainingProgress
+from palo.train.stage_files import StageFiles
 from palo.train.worker import train_stage
 
 
@@ -38,7 +39,7 @@ def test_notes_are_shown_once_as_they_come(tmp_path, capsys):
     path = tmp_path / "notes.jsonl"
     assert read_notes(path) == []
     path.write_text(json.dumps({"note": "from an earlier run"}) + "\n")
-    progress = TrainingProgress("finetune", tmp_path / "metrics.jsonl", path)
+    progress = TrainingProgress("finetune", StageFiles(tmp_path), path)
     with path.open("a") as file:
         file.write(json.dumps({"note": "half of them"}) + '\n{"note": "torn')
     progress.finish()

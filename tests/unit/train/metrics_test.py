@@ -1,7 +1,19 @@
+import dataclasses
+import json
+
 import pytest
 
+from palo import storage
+from palo.progress import duration
+from palo.train.engine import PlainEngine
 from palo.train.metrics import MetricsLog, StepMetrics, eta_s, read_metrics
-from palo.train.progress import duration, progress_line
+from palo.train.watch_settings import MetricsSettings
+from palo.train.worker import train_stage
+
+_FIRST_FIELDS = (
+    "step", "num_steps", "loss", "grad_norm", "lr_scale", "num_samples", "num_tokens",
+    "num_target_tokens", "step_s", "data_wait_s", "time",
+)  # fmt: skip
 
 
 def metrics(step, **changes):
@@ -50,14 +62,55 @@ def test_the_time_left_follows_the_latest_steps():
     assert eta_s(slow_start) == pytest.approx(90 * 2.0)
 
 
-def test_the_line_tells_speed_wait_and_time_left():
-    line = progress_line("finetune", [metrics(step) for step in range(50)])
-    for word in ("step 50/100", "loss 1.5000", "200 tokens/s", "data wait 5.0%", "1 min 40 s left"):
-        assert word in line
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(4.4, "4 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )
 def test_durations_read_as_people_write_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_files_of_earlier_versions_are_read(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    old = {
+        name: value
+        for name, value in dataclasses.asdict(metrics(0)).items()
+        if name in _FIRST_FIELDS
+    }
+    assert len(old) == len(_FIRST_FIELDS)
+    path.write_text(json.dumps(old) + "\n")
+    (found,) = read_metrics(path)
+    assert (found.loss, found.mfu, found.slow_rank, dict(found.learning_rates)) == (
+        1.5,
+        None,
+        None,
+        {},
+    )
+
+
+def test_a_stage_leaves_figures_of_every_step(make_job):
+    settings = MetricsSettings(peak_tflops=0.001)
+    job = make_job(metrics=settings)
+    train_stage(job, PlainEngine)
+    last = read_metrics(job.metrics)[-1]
+    peak = job.config.optimizer.lr_projector
+    assert last.learning_rates == {
+        part: pytest.approx(peak * last.lr_scale) for part in ("projector", "language_model")
+    }
+    assert last.num_workers == 1
+    assert 0 < last.max_data_wait_s == last.data_wait_s
+    assert 0 < last.memory_bytes <= last.peak_memory_bytes
+    assert last.mfu == pytest.approx(last.model_flops / (last.step_s * 1e9))
+    (rank,) = storage.read_json(job.files.ranks)["ranks"]
+    assert rank["rank"] == 0
+    assert rank["tokens_per_s"] > 0
+    facts = storage.read_json(job.files.facts)
+    assert facts["peak_tflops"] == 0.001
+    assert facts["settings"]["config"]["seed"] == job.config.seed
+
+
+def test_a_stage_that_trains_the_projector_has_one_learning_rate(make_job):
+    job = make_job(trains="projector", lora=None)
+    train_stage(job, PlainEngine)
+    last = read_metrics(job.metrics)[-1]
+    assert set(last.learning_rates) == {"projector"}
+    assert last.mfu is None

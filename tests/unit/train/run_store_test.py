@@ -12,9 +12,12 @@ from palo.checkpoint.load import load_trained
 from palo.errors import StorageError
 from palo.storage import s3_upload
 from palo.train.engine import PlainEngine
+from palo.train.events import read_events
 from palo.train.metrics import read_metrics
 from palo.train.run_store import scratch_folder
 from palo.train.store_mirror import StoreMirror
+from palo.train.validation import read_validations
+from palo.train.watch_settings import ValidationSettings
 from palo.train.worker import train_stage
 
 
@@ -36,13 +39,19 @@ def on_s3(make_job, bucket, tmp_path, monkeypatch):
 
 
 def test_a_stage_on_s3_equals_one_on_a_disk(on_s3):
-    job, local = on_s3()
+    held_out = ValidationSettings(rows_per_language=2, most_share=0.3, every=2)
+    job, local = on_s3(validation=held_out)
     train_stage(job, PlainEngine)
     train_stage(local, PlainEngine)
     assert losses(job) == losses(local)
+    own, other = (read_validations(one.files.validations) for one in (job, local))
+    assert [one.languages for one in own] == [one.languages for one in other] != []
     on_disk = {str(path.relative_to(local.output)) for path in local.output.rglob("*.*")}
     in_store = {str(path.relative_to(job.output)) for path in job.output.rglob("*")}
-    assert in_store == on_disk
+    # TensorBoard's files have the time in their names.
+    moments = [{path for path in paths if "tfevents" in path} for paths in (in_store, on_disk)]
+    assert [len(paths) for paths in moments] == [1, 1]
+    assert in_store - moments[0] == on_disk - moments[1]
     for own, other in zip(
         trainable.every(job.checkpoints), trainable.every(local.checkpoints), strict=True
     ):
@@ -94,8 +103,7 @@ def test_a_damaged_checkpoint_in_the_store_is_set_aside_and_said(on_s3):
     train_stage(job, PlainEngine)
     assert losses(job) == losses(local)
     with StoreMirror(job, None) as mirror:
-        mirror._told = 0
-        assert "step-00000010 is damaged and set aside" in mirror.new_events()[0]
+        assert "step-00000010 is damaged and set aside" in read_events(mirror.files.events)[0].note
 
 
 @pytest.fixture

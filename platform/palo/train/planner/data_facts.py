@@ -104,7 +104,7 @@ def facts_of(corpus: Corpus, stage: StageConfig, tokens_per_image: int) -> DataF
         stage: The stage's settings.
         tokens_per_image: Tokens that the projector makes of an image.
     """
-    from palo.train.worker import chosen_samples, make_plan
+    from palo.train.stage_plan import chosen_samples, make_plan
 
     used = chosen_samples(corpus, stage)
     plan = make_plan(corpus, stage, tokens_per_image)

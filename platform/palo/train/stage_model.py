@@ -1,0 +1,121 @@
+"""The model of a stage: its parts, with LoRA and a projector, and what of them learns."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from palo.checkpoint.finished import read_projector
+from palo.checkpoint.parts import ModelParts
+from palo.errors import MismatchError
+from palo.model import attention
+from palo.model.assemble import assemble
+from palo.model.attention_probe import probe
+from palo.model.lora import attach_lora
+from palo.model.loss_head import give_loss
+from palo.model.sizes import from_folders
+from palo.train.engine import choose_trainable
+from palo.train.stages import StageConfig, deepspeed_config
+
+if TYPE_CHECKING:
+    from palo.model.palo import PaloForConditionalGeneration
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -> Any:  # noqa: ANN401
+    """Builds the model of a stage, with its trainable parameters chosen.
+
+    Args:
+        parts: The pretrained parts.
+        stage: The stage's settings.
+        projector: Finished stage whose projector is the start, or None.
+
+    Returns:
+        A PaloForConditionalGeneration, wrapped by PEFT if the stage trains LoRA weights.
+    """
+    _probe_attention(parts, stage)
+    model: Any = assemble(
+        parts.tower,
+        parts.language_model,
+        parts.projector_type,
+        image_size=parts.image_size,
+        seed=stage.seed,
+        dtype=_DTYPES[stage.dtype],
+        loading=partitioned(stage) if stage.zero.partition_at_load else None,
+    )
+    model.language_model.set_attn_implementation(stage.attention)
+    if stage.chunked_loss:
+        give_loss(model.language_model)
+    if projector is not None:
+        load_projector(model, projector)
+    if stage.activation_checkpointing:
+        model.activation_checkpointing_enable(
+            {"use_reentrant": False}, every_n_layers=stage.recompute_every
+        )
+    if stage.lora is not None:
+        torch.manual_seed(stage.seed)
+        model = attach_lora(model, stage.lora)
+    choose_trainable(model, stage.trains)
+    return model
+
+
+def _probe_attention(parts: ModelParts, stage: StageConfig) -> None:
+    if stage.attention == attention.NAME:  # runs everywhere
+        return
+    width = from_folders(parts.tower, parts.language_model).text_config.head_dim
+    device = torch.device("cuda" if stage.workers.use_gpu else "cpu")
+    probe(stage.attention, _DTYPES[stage.dtype], device, width)
+
+
+@contextmanager
+def partitioned(stage: StageConfig) -> Iterator[None]:
+    """Splits the weights that the block loads among the workers, piece by piece.
+
+    Args:
+        stage: The stage's settings.
+    """
+    from transformers.integrations import HfDeepSpeedConfig
+
+    # transformers partitions every model that it builds while this object lives.
+    alive = HfDeepSpeedConfig(deepspeed_config(stage))
+    yield
+    del alive
+
+
+def load_projector(model: "PaloForConditionalGeneration", stage_folder: Path) -> None:
+    """Copies the projector of a finished stage into a model.
+
+    Args:
+        model: The model.
+        stage_folder: The finished stage.
+
+    Raises:
+        MismatchError: If it doesn't fit the model.
+    """
+    weights = read_projector(stage_folder)
+    own = dict(model.projector.named_parameters())
+    if {k: tuple(v.shape) for k, v in weights.items()} != {
+        k: tuple(getattr(v, "ds_shape", v.shape)) for k, v in own.items()
+    }:
+        raise MismatchError(
+            f"the projector of {stage_folder} doesn't fit this model",
+            seen=", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in weights.items()),
+            fix="Pretrain a projector for this model.",
+        )
+    for name, parameter in own.items():
+        with _gathered(parameter):
+            parameter.data.copy_(weights[name])
+
+
+def _gathered(parameter: torch.nn.Parameter) -> AbstractContextManager[object]:
+    if not hasattr(parameter, "ds_id"):
+        return nullcontext()
+    import deepspeed
+
+    gathered: AbstractContextManager[object] = deepspeed.zero.GatheredParameters(
+        [parameter], modifier_rank=0
+    )
+    return gathered

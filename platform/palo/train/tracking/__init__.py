@@ -1,0 +1,1 @@
+"""Metrics for TensorBoard, MLflow and Weights & Biases, beside the stage's own files."""
