@@ -1,14 +1,15 @@
 """Kinds of GPUs: memory, speed, links and price.
 
-Memory, rates and links are the makers' data sheets: dense bfloat16 operations a second without
-sparsity, TF32 a second, bytes a second between the GPUs of a node in one direction, and of the
-node's network. Prices are for orientation: list prices on demand in AWS' us-east-1 a GPU-hour
+Memory and links are the makers' data sheets: bytes a second between the GPUs of a node in one
+direction, and of the node's network; so are the operations a second in TF32, dense. Prices are for orientation: list prices on demand in AWS' us-east-1 a GPU-hour
 as of PRICES_OF, where a machine with that kind is sold there. Give your own with `--price`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+from palo.train.peak_rates import peak_flops
 
 PRICES_OF = "2025-06"
 """Month of the prices."""
@@ -40,24 +41,30 @@ class GpuKind:
     price: float | None
 
 
+def _rate(device: str) -> float:
+    rate = peak_flops(device)
+    assert rate is not None, device
+    return rate
+
+
 _KINDS = (
-    GpuKind(name="a100-40", memory_gib=40, bf16=312e12, tf32=156e12, node_bytes=300e9,
+    GpuKind(name="a100-40", memory_gib=40, bf16=_rate("A100"), tf32=156e12, node_bytes=300e9,
             network_bytes=50e9, price=2.75),
-    GpuKind(name="a100-80", memory_gib=80, bf16=312e12, tf32=156e12, node_bytes=300e9,
+    GpuKind(name="a100-80", memory_gib=80, bf16=_rate("A100"), tf32=156e12, node_bytes=300e9,
             network_bytes=50e9, price=3.43),
-    GpuKind(name="h100", memory_gib=80, bf16=989e12, tf32=494e12, node_bytes=450e9,
+    GpuKind(name="h100", memory_gib=80, bf16=_rate("H100"), tf32=494e12, node_bytes=450e9,
             network_bytes=400e9, price=6.88),
-    GpuKind(name="h200", memory_gib=141, bf16=989e12, tf32=494e12, node_bytes=450e9,
+    GpuKind(name="h200", memory_gib=141, bf16=_rate("H200"), tf32=494e12, node_bytes=450e9,
             network_bytes=400e9, price=7.91),
-    GpuKind(name="b200", memory_gib=180, bf16=2250e12, tf32=1125e12, node_bytes=900e9,
+    GpuKind(name="b200", memory_gib=180, bf16=_rate("B200"), tf32=1125e12, node_bytes=900e9,
             network_bytes=400e9, price=None),
-    GpuKind(name="l40s", memory_gib=48, bf16=362e12, tf32=183e12, node_bytes=32e9,
+    GpuKind(name="l40s", memory_gib=48, bf16=_rate("L40S"), tf32=183e12, node_bytes=32e9,
             network_bytes=50e9, price=3.77),
-    GpuKind(name="a6000", memory_gib=48, bf16=155e12, tf32=77e12, node_bytes=56e9,
+    GpuKind(name="a6000", memory_gib=48, bf16=_rate("RTX A6000"), tf32=77e12, node_bytes=56e9,
             network_bytes=12.5e9, price=None),
-    GpuKind(name="a10g", memory_gib=24, bf16=70e12, tf32=35e12, node_bytes=32e9,
+    GpuKind(name="a10g", memory_gib=24, bf16=_rate("A10G"), tf32=35e12, node_bytes=32e9,
             network_bytes=12.5e9, price=2.04),
-    GpuKind(name="rtx4090", memory_gib=24, bf16=165e12, tf32=83e12, node_bytes=32e9,
+    GpuKind(name="rtx4090", memory_gib=24, bf16=_rate("RTX 4090"), tf32=83e12, node_bytes=32e9,
             network_bytes=12.5e9, price=None),
 )  # fmt: skip
 
