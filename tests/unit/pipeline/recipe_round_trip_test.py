@@ -10,7 +10,7 @@ from palo.command import parse_recipe
 from palo.config import fingerprint, from_dict, to_dict
 from palo.pipeline import steps
 from palo.recipes import RECIPES
-from palo.train import worker
+from palo.train import stage_identity
 from palo.train.stages import StageJob
 
 # The same settings in other words.
@@ -24,10 +24,10 @@ _OTHER = ("--finetune.optimizer.lr-projector", "0.5")
 @pytest.fixture
 def no_weights(monkeypatch):
     """Weights and corpora of the paper's sizes aren't here: their names stand for them."""
-    monkeypatch.setattr(worker, "weights_fingerprint", lambda folder: folder.name)
-    monkeypatch.setattr(worker, "projector_hash", lambda folder: folder.name)
+    monkeypatch.setattr(stage_identity, "weights_fingerprint", lambda folder: folder.name)
+    monkeypatch.setattr(stage_identity, "projector_hash", lambda folder: folder.name)
     monkeypatch.setattr(
-        worker,
+        stage_identity,
         "open_corpus",
         lambda folder: type("Corpus", (), {"manifest": type("M", (), {"fingerprint": "c"})}),
     )
@@ -50,23 +50,24 @@ def test_a_stage_recognises_its_own_run(name, stage, tmp_path):
     job = job_of(name, stage)
     there = in_a_worker(job)
     assert there.recipe == RECIPES[name]().scale
-    known = worker.identity(there)
-    assert known == worker.identity(job) == worker.identity(in_a_worker(there))
+    known = stage_identity.identity(there)
+    assert known == stage_identity.identity(job) == stage_identity.identity(in_a_worker(there))
     assert fingerprint(to_dict(there)) == fingerprint(to_dict(job))
     cursor = trainable.Cursor(step=1, identity=known, config=to_dict(there))
     checkpoint = trainable.save(tmp_path, {}, cursor, keep=1)
     found = trainable.read_cursor(checkpoint)
-    trainable.check_continues(found.identity, worker.identity(job), tmp_path)
+    trainable.check_continues(found.identity, stage_identity.identity(job), tmp_path)
 
 
 @pytest.mark.usefixtures("no_weights")
 @pytest.mark.parametrize("name", ["nano", "7b"])
 def test_a_setting_has_one_name_however_it_is_written(name):
     first, *others = (
-        worker.identity(in_a_worker(job_of(name, "finetune", *words))) for words in _SPELLINGS
+        stage_identity.identity(in_a_worker(job_of(name, "finetune", *words)))
+        for words in _SPELLINGS
     )
     assert all(other == first for other in others)
-    different = worker.identity(job_of(name, "finetune", *_OTHER))
+    different = stage_identity.identity(job_of(name, "finetune", *_OTHER))
     assert {key for key in first if first[key] != different[key]} == {"settings"}
 
 
@@ -76,7 +77,7 @@ def test_a_run_that_was_moved_is_the_same_run(tmp_path):
         job_of("nano", "finetune", "--output", str(tmp_path / place)) for place in ("a", "b/c")
     )
     assert there.output != moved.output
-    assert worker.identity(there) == worker.identity(moved)
+    assert stage_identity.identity(there) == stage_identity.identity(moved)
 
 
 def test_another_projector_in_the_same_place_is_another_run(make_job, tmp_path):
@@ -86,11 +87,12 @@ def test_another_projector_in_the_same_place_is_another_run(make_job, tmp_path):
         stage.mkdir()
         (stage / "projector.safetensors").write_bytes(b"weights")
     first, copy = (
-        worker.identity(dataclasses.replace(make_job(), projector=stage)) for stage in stages
+        stage_identity.identity(dataclasses.replace(make_job(), projector=stage))
+        for stage in stages
     )
     assert first == copy
     (stages[1] / "projector.safetensors").write_bytes(b"others")
-    other = worker.identity(dataclasses.replace(make_job(), projector=stages[1]))
+    other = stage_identity.identity(dataclasses.replace(make_job(), projector=stages[1]))
     assert {key for key in first if first[key] != other[key]} == {"projector"}
-    fresh = worker.identity(make_job())
+    fresh = stage_identity.identity(make_job())
     assert fresh["projector"] not in (first["projector"], other["projector"])
