@@ -15,7 +15,7 @@ INSTALL := requirements/install.py
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup finetune mini serve translate review test docs bench lint types lock sbom audit clean FORCE
+.PHONY: setup finetune mini serve translate review test prove docs bench lint types lock sbom audit clean FORCE
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -63,6 +63,10 @@ $(CHROME):
 # In two processes; tests that share a Ray or a browser stay together.
 test: setup lint types $(CHROME)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope $(ARGS)
+
+# What training's promises rest on: packing, faster ways, killed workers, other numbers of workers.
+prove: setup
+	$(BIN)/python -m pytest -m proof --quiet $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.fixtures.damaged_layouts",
     "tests.fixtures.metrics",
     "tests.fixtures.programs",
+    "tests.fixtures.proofs",
     "tests.fixtures.s3",
     "tests.fixtures.training",
     "tests.fixtures.translation",
@@ -134,6 +135,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return folder if folder in ("browser", "ray_local") else nodeid
 
     return Together(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Prints what was proved, for `make prove`."""
+    if config.option.markexpr == "proof":
+        from tests.fixtures.proofs import proofs_table
+
+        stats = terminalreporter.stats
+        terminalreporter.section("proofs")
+        for line in proofs_table([*stats.get("passed", []), *stats.get("failed", [])]):
+            terminalreporter.line(line)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,10 +1,15 @@
 """A packed row equals a padded batch and its samples one by one, and costs no more than they do."""
 
-from dataclasses import dataclass
-
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from tests.fixtures.packed_rows import (
+    Sample,
+    cosine,
+    gradients,
+    packed_losses,
+    padded_losses,
+    single_losses,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -15,18 +20,6 @@ from palo.model import PaloForConditionalGeneration
 TOLERANCE = 1e-5
 SENTINEL = -200
 ATTENTION = {"_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_attention_math"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    ids: torch.Tensor
-    num_images: int
-    num_labels: int
-
-    @property
-    def label_positions(self) -> torch.Tensor:
-        """Positions whose logits predict the last `num_labels` tokens."""
-        return torch.arange(len(self.ids) - self.num_labels - 1, len(self.ids) - 1)
 
 
 @pytest.fixture(params=["mlp2x_gelu", "ldp"])
@@ -64,68 +57,25 @@ def features(model, samples) -> torch.Tensor:
     return torch.randn(num_images, model.config.num_patches, 32, generator=generator)
 
 
-def packed_losses(model, samples: list[Sample], features: torch.Tensor) -> torch.Tensor:
-    """Returns the mean loss of each sample, all in one row, with logits only at labels."""
-    lengths = torch.tensor([len(sample.ids) for sample in samples])
-    ends = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
-    positions = torch.cat(
-        [start + sample.label_positions for start, sample in zip(ends, samples, strict=False)]
-    )
-    ids = torch.cat([sample.ids for sample in samples])
-    logits = model(
-        input_ids=ids[None],
-        features=features,
-        position_ids=torch.cat([torch.arange(length) for length in lengths])[None],
-        cu_seq_lens_q=ends.int(),
-        logits_to_keep=positions,
-    ).logits[0]
-    losses = cross_entropy(logits, ids[positions + 1], reduction="none")
-    return torch.stack([part.mean() for part in losses.split([s.num_labels for s in samples])])
-
-
-def single_losses(model, samples: list[Sample], features: torch.Tensor) -> torch.Tensor:
-    """Returns the mean loss of each sample, each run alone in its own row."""
-    losses = []
-    for sample, own in zip(samples, features.split([s.num_images for s in samples]), strict=True):
-        logits = model(input_ids=sample.ids[None], features=own).logits[0]
-        positions = sample.label_positions
-        losses.append(cross_entropy(logits[positions], sample.ids[positions + 1]))
-    return torch.stack(losses)
-
-
-def padded_losses(model, samples: list[Sample], features: torch.Tensor) -> torch.Tensor:
-    """Returns the mean loss of each sample, in a batch padded on the right."""
-    ids = torch.nn.utils.rnn.pad_sequence([s.ids for s in samples], batch_first=True)
-    lengths = torch.tensor([len(s.ids) for s in samples])
-    mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-    logits = model(input_ids=ids, features=features, attention_mask=mask).logits
-    return torch.stack(
-        [
-            cross_entropy(row[s.label_positions], s.ids[s.label_positions + 1])
-            for row, s in zip(logits, samples, strict=True)
-        ]
-    )
-
-
-def gradients(model, losses: torch.Tensor) -> dict[str, torch.Tensor]:
-    model.zero_grad()
-    losses.mean().backward()
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
-
-
+@pytest.mark.proof
 @pytest.mark.parametrize("reference", [single_losses, padded_losses])
-def test_packed_losses_and_gradients_equal(model, samples, features, reference) -> None:
+def test_packed_losses_and_gradients_equal(model, samples, features, reference, prove) -> None:
     expected = reference(model, samples, features)
     got = packed_losses(model, samples, features)
-    torch.testing.assert_close(got, expected, rtol=0, atol=TOLERANCE)
+    claim = f"packed as {'alone' if reference is single_losses else 'padded'}"
+    largest = (got - expected).detach().abs().max()
+    prove(claim, "difference of a sample's loss", largest, TOLERANCE)
 
     expected_gradients, got_gradients = gradients(model, expected), gradients(model, got)
     assert got_gradients.keys() == expected_gradients.keys()
+    cosines = []
     for name, expected_gradient in expected_gradients.items():
         largest = expected_gradient.abs().max()
         assert largest > 0, f"{name} gets no gradient"
         difference = (got_gradients[name] - expected_gradient).abs().max()
         assert difference <= TOLERANCE * largest, name
+        cosines.append(cosine(got_gradients[name], expected_gradient))
+    prove(claim, "1 - least cosine of a gradient", 1 - min(cosines), 1e-6)
 
 
 class Watch(TorchDispatchMode):

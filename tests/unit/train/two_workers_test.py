@@ -10,6 +10,7 @@ import pytest
 
 from palo.checkpoint import trainable
 from palo.train.engine import PlainEngine
+from palo.train.faults import PreemptedError
 from palo.train.metrics import read_metrics
 from palo.train.run_store import scratch_folder
 from palo.train.stages import ZeroSettings
@@ -20,12 +21,35 @@ def losses(job):
     return [metrics.loss for metrics in read_metrics(job.metrics)]
 
 
+class Notice:
+    """Says after some looks that this worker's node will be taken away."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def __call__(self):
+        self.left -= 1
+        return self.left < 0
+
+
 def work(rank, port, job, notice_at, results):
-    """One worker; the second one has its notice after some looks."""
+    """One worker; the second one has its notice after some looks, if ever."""
     import torch
 
     from palo.train.faults import PreemptedError
+    from palo.train.preemption import no_notice
     from palo.train.zero_engine import ZeroEngine, join_workers
+
+    class Watched(ZeroEngine):
+        """Counts the frozen parameters that are whole after a backward pass."""
+
+        most_left = 0
+
+        def backward(self, loss, *, last):
+            super().backward(loss, last=last)
+            parameters = [p for p in self.module.parameters() if not p.requires_grad]
+            left = sum(p.ds_status.name == "AVAILABLE" for p in parameters)
+            Watched.most_left = max(Watched.most_left, left)
 
     os.environ |= {
         "DS_ACCELERATOR": "cpu", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
@@ -33,20 +57,16 @@ def work(rank, port, job, notice_at, results):
     }  # fmt: skip
     torch.set_num_threads(1)
     join_workers("gloo")
-    looks = []
-
-    def notice():
-        looks.append(1)
-        return rank == 1 and len(looks) > notice_at
-
+    notice = Notice(notice_at) if rank == 1 and notice_at is not None else no_notice
     try:
-        train_stage(job, ZeroEngine, notice=notice)
-        results.put((rank, "finished"))
+        train_stage(job, Watched, notice=notice)
+        results.put((rank, "finished", Watched.most_left))
     except PreemptedError:
-        results.put((rank, "preempted"))
+        results.put((rank, "preempted", Watched.most_left))
 
 
-def run_two(job, notice_at):
+def run_two(job, notice_at=None):
+    """Trains with two workers; returns how each ended, and the frozen parameters left whole."""
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     with socket.socket() as found:
@@ -58,26 +78,43 @@ def run_two(job, notice_at):
     ]
     for worker in workers:
         worker.start()
-    ends = dict(results.get(timeout=400) for _ in workers)
+    ends = sorted(results.get(timeout=400) for _ in workers)
     for worker in workers:
         worker.join()
-    return ends
+    return [end for _, end, _ in ends], max(left for *_, left in ends)
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_a_notice_to_one_worker_has_both_save_and_any_number_goes_on_from_the_store(
-    make_job, bucket, tmp_path, monkeypatch
+    make_job, bucket, tmp_path, monkeypatch, prove
 ):
     monkeypatch.setenv("PALO_SCRATCH", str(tmp_path / "scratch"))
     zero = ZeroSettings(stage=3, persistence_threshold=0)
     local = make_job("plain", epochs=3, zero=zero, checkpoint_every=100)
     train_stage(local, PlainEngine)
     job = dataclasses.replace(local, output=bucket / "run")
-    assert run_two(job, notice_at=5) == {0: "preempted", 1: "preempted"}
+    assert run_two(job, notice_at=5)[0] == ["preempted", "preempted"]
     (newest,) = trainable.every(job.checkpoints)
     assert trainable.read_cursor(newest).step == len(losses(job)) == 6
     shutil.rmtree(scratch_folder(job.output))
-    assert run_two(job, notice_at=4) == {0: "preempted", 1: "preempted"}
+    with pytest.raises(PreemptedError):
+        train_stage(job, PlainEngine, notice=Notice(4))
     assert len(losses(job)) == 11
-    train_stage(job, PlainEngine)
-    assert losses(job) == pytest.approx(losses(local), abs=1e-5)
+    assert run_two(job)[0] == ["finished", "finished"]
+    pairs = zip(losses(job), losses(local), strict=True)
+    largest = max(abs(one - other) for one, other in pairs)
+    prove("2 -> 1 -> 2 workers, from S3", "difference of a step's loss", largest, 1e-5)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_no_frozen_weight_stays_whole_after_a_backward_pass(make_job, recompute, prove):
+    """DeepSpeed after 0.19.3 is said to leave them so where layers are recomputed."""
+    zero = ZeroSettings(stage=3, persistence_threshold=0)
+    job = make_job(zero=zero, activation_checkpointing=recompute)
+    ends, most_left = run_two(job)
+    assert ends == ["finished", "finished"]
+    claim = f"ZeRO-3, {'recomputing' if recompute else 'keeping'} activations"
+    prove(claim, "frozen weights left whole", most_left, 0)

@@ -1,8 +1,9 @@
 """Kinds of GPUs: memory, speed, links and price.
 
 Memory and links are the makers' data sheets: bytes a second between the GPUs of a node in one
-direction, and of the node's network; so are the operations a second in TF32, dense. Prices are for orientation: list prices on demand in AWS' us-east-1 a GPU-hour
-as of PRICES_OF, where a machine with that kind is sold there. Give your own with `--price`.
+direction, and of the node's network; so are the operations a second in TF32, dense. Prices are for
+orientation: list prices on demand in AWS' us-east-1 a GPU-hour as of PRICES_OF, where a machine
+with that kind is sold there. Give your own with `--price`.
 """
 
 from collections.abc import Mapping
