@@ -29,11 +29,12 @@ def losses(job):
 def test_a_run_in_a_bucket_is_stopped_through_it_and_goes_on_from_it_alone(
     make_job, bucket, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("PALO_SCRATCH", str(tmp_path / "scratch"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     local = make_job("finetune", epochs=40)
     run_stage(local)
-    job = dataclasses.replace(local, output=bucket / "run" / "finetune")
+    workers = dataclasses.replace(local.config.workers, scratch=tmp_path / "scratch")
+    stage = dataclasses.replace(local.config, workers=workers)
+    job = dataclasses.replace(local, config=stage, output=bucket / "run" / "finetune")
 
     def press_ctrl_c():
         while len(losses(job)) < 3:
@@ -46,7 +47,7 @@ def test_a_run_in_a_bucket_is_stopped_through_it_and_goes_on_from_it_alone(
         run_stage(job)
     stopper.join()
     assert 3 <= len(losses(job)) < len(losses(local))
-    shutil.rmtree(scratch_folder(job.output), ignore_errors=True)  # the node is gone
+    shutil.rmtree(scratch_folder(job), ignore_errors=True)  # the node is gone
     result = run_stage(job)
     assert losses(job) == losses(local)
     assert result.folder == job.output

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -140,8 +141,9 @@ class Starter:
             job: The stage.
             environment: Environment variables besides this process's own.
         """
-        scratch = {"PALO_SCRATCH": str(self._folder / "scratch")}
-        run = DrilledRun(job, self._folder / "log", scratch | dict(environment), self._timeout_s)
+        workers = replace(job.config.workers, scratch=self._folder / "scratch")
+        job = replace(job, config=replace(job.config, workers=workers))
+        run = DrilledRun(job, self._folder / "log", environment, self._timeout_s)
         self._started.append(run)
         return run
 

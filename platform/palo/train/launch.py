@@ -23,7 +23,7 @@ from palo.train.preemption import ray_notice
 from palo.train.progress import TrainingProgress
 from palo.train.ray_failures import lost_worker, palo_error, preempted, reason
 from palo.train.run_page import RunPage
-from palo.train.run_store import scratch_environment, scratch_folder
+from palo.train.run_store import scratch_folder
 from palo.train.stages import StageJob, WorkerSettings
 from palo.train.stall_watch import StallWatch
 from palo.train.store_mirror import StoreMirror
@@ -190,7 +190,7 @@ def _trainer(
             failure_config=FailureConfig(
                 max_failures=0, max_preemption_failures=0, controller_failure_limit=0
             ),
-            worker_runtime_env={"env_vars": worker_environment(workers) | scratch_environment()},
+            worker_runtime_env={"env_vars": worker_environment(workers)},
         ),
     )
 
@@ -208,7 +208,7 @@ def ray_folder(job: StageJob) -> Path:
         job: The stage.
     """
     if isinstance(job.output, storage.S3Path):
-        return scratch_folder(job.output) / "ray"
+        return scratch_folder(job) / "ray"
     return (job.output / "ray").resolve()
 
 

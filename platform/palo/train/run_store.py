@@ -23,7 +23,6 @@ from palo.storage import S3Path
 from palo.train.stages import StageJob
 from palo.train.uploads import Uploads
 
-_SCRATCH = "PALO_SCRATCH"
 _GROWING_DELAY_S = 2.0
 _LOOK_EVERY_S = 2.0
 
@@ -261,23 +260,15 @@ def open_run_store(job: StageJob, *, writes: bool) -> RunStore:
         writes: Whether this worker writes outputs: only one does.
     """
     if isinstance(job.output, S3Path):
-        return ObjectStore(job, scratch_folder(job.output), writes=writes)
+        return ObjectStore(job, scratch_folder(job), writes=writes)
     return RunStore(job)
 
 
-def scratch_environment() -> dict[str, str]:
-    """Returns what gives workers this process's choice of the disk for copies."""
-    return {_SCRATCH: os.environ[_SCRATCH]} if _SCRATCH in os.environ else {}
-
-
-def scratch_folder(output: Path) -> Path:
+def scratch_folder(job: StageJob) -> Path:
     """Returns the folder on this machine's disk for the copy of a stage's outputs.
 
-    `PALO_SCRATCH` names another disk for it than that of the user's cache.
-
     Args:
-        output: The stage's folder on S3.
+        job: The stage, whose folder is on S3.
     """
-    base = os.environ.get(_SCRATCH)
-    folder = Path(base) if base else cache_folder() / "runs"
-    return folder / f"{output.name}-{config.fingerprint(str(output))[:12]}"
+    folder = job.config.workers.scratch or cache_folder() / "runs"
+    return folder / f"{job.output.name}-{config.fingerprint(str(job.output))[:12]}"

@@ -100,7 +100,8 @@ class WorkerSettings:
             workers get one kind. None takes any, and kinds may mix.
         node_labels: Labels that the workers' nodes must have, such as palo-role train.
         scratch: Folder on a disk of each machine's own, such as an SSD: weights and samples are
-            copied there once. None reads them where they lie.
+            copied there once, and what goes to a run folder on S3 is written there first. None
+            reads them where they lie, and writes in the user's cache.
         least: Fewest workers that a stage goes on with while a lost one can't be replaced, half of
             them or a quarter and so on; it returns to `count` when the cluster can hold that. None
             waits for a replacement.

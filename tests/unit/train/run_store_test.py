@@ -28,7 +28,6 @@ def losses(job):
 @pytest.fixture
 def on_s3(make_job, bucket, tmp_path, monkeypatch):
     """Makes a stage in a bucket, and one on a disk that must equal it."""
-    monkeypatch.setenv("PALO_SCRATCH", str(tmp_path / "scratch"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def make(**changes):
@@ -76,7 +75,7 @@ def test_a_stopped_stage_goes_on_bit_for_bit_on_another_machine(on_s3):
         train_stage(shorter, PlainEngine, notice=notice)
     assert not is_finished(job.output)
     assert 0 < len(losses(job)) < len(losses(local))
-    shutil.rmtree(scratch_folder(job.output))
+    shutil.rmtree(scratch_folder(job))
     train_stage(job, PlainEngine)
     assert losses(job) == losses(local)
 

@@ -89,7 +89,7 @@ def run_two(job, notice_at=None):
 def test_a_notice_to_one_worker_has_both_save_and_any_number_goes_on_from_the_store(
     make_job, bucket, tmp_path, monkeypatch, prove
 ):
-    monkeypatch.setenv("PALO_SCRATCH", str(tmp_path / "scratch"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     zero = ZeroSettings(stage=3, persistence_threshold=0)
     local = make_job("plain", epochs=3, zero=zero, checkpoint_every=100)
     train_stage(local, PlainEngine)
@@ -97,7 +97,7 @@ def test_a_notice_to_one_worker_has_both_save_and_any_number_goes_on_from_the_st
     assert run_two(job, notice_at=5)[0] == ["preempted", "preempted"]
     (newest,) = trainable.every(job.checkpoints)
     assert trainable.read_cursor(newest).step == len(losses(job)) == 6
-    shutil.rmtree(scratch_folder(job.output))
+    shutil.rmtree(scratch_folder(job))
     with pytest.raises(PreemptedError):
         train_stage(job, PlainEngine, notice=Notice(4))
     assert len(losses(job)) == 11
