@@ -3,12 +3,15 @@
 1. engine: tokens a second and time to the first token of the engine, against transformers' generate
    one by one and in one static batch, on the same model and cores; a second question about a known
    image against the first; how long a running answer waits while a prompt is computed.
-2. engines: the same against vLLM and llama.cpp, each in the environment whose Python
-   PALO_VLLM_PYTHON and PALO_LLAMA_CPP_PYTHON name, on an exported model.
-3. overhead: requests a second and time to the first token through Ray Serve, against the engine.
-4. routing: hit rate and time to the first token with two replicas, routed by image, against Ray
+2. overhead: requests a second and time to the first token through Ray Serve, against the engine.
+3. routing: hit rate and time to the first token with two replicas, routed by image, against Ray
    Serve's own routing.
-5. drill: requests while replicas are killed, added, taken away, and rolled to another version.
+4. drill: requests while replicas are killed, added, taken away, and rolled to another version.
+
+Only by its name, with a result file of its own:
+
+5. engines: the engine against vLLM and llama.cpp, each in the environment whose Python
+   PALO_VLLM_PYTHON and PALO_LLAMA_CPP_PYTHON name, on an exported model.
 """
 
 import dataclasses
@@ -48,7 +51,9 @@ def main(arguments: list[str]) -> None:
             "drill_requests": settings.drill_requests,
         },
     )
-    publish("serve", figures, conditions, root=_ROOT, folder=settings.output)
+    # Other engines need environments of their own, so they are no part of a whole run.
+    name = "serve_engines" if settings.part == "engines" else "serve"
+    publish(name, figures, conditions, root=_ROOT, folder=settings.output)
 
 
 def _figures(settings: ServeBench) -> list[Figure]:
