@@ -62,5 +62,5 @@ def test_what_is_wrong_from_the_start_is_told_before_anything_runs(finished_stag
         answer_questions(tmp_path, asked, {"seen": SETTINGS})
     with pytest.raises(ConfigError, match="batch_size is 0"):
         answer_questions(finished_stage, asked, {"seen": replace(SETTINGS, batch_size=0)})
-    with pytest.raises(ResourceError, match=r"can't hold 99 workers.*4 CPUs"):
+    with pytest.raises(ResourceError, match=r"no room for 99 workers that answer: .*4 CPUs"):
         answer_questions(finished_stage, asked, {"seen": SETTINGS}, num_workers=99)

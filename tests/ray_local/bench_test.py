@@ -80,16 +80,3 @@ def test_an_endpoint_is_attacked_and_goes_on(request, tmp_path):
     waits = {figure.name: figure for figure in result.figures}
     assert waits["healthz_attacked_longest_s"].target is not None
     assert waits["healthz_attacked_longest_s"].value < 60  # a failure counts as two minutes
-
-
-@pytest.mark.timeout(1800)
-def test_a_part_of_the_training_drill_comes_to_equal_ends(request, tmp_path):
-    flags = ["--only", "driver-terminated", "--stores", "s3", "--steps", "12"]
-    command = [sys.executable, "jobs/bench/train_drill.py", *flags, "--output", str(tmp_path)]
-    done = subprocess.run(
-        command, cwd=request.config.rootpath, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    figures = {f.name: f for f in benchmark.read_results(tmp_path)["train_drill"].figures}
-    assert figures["runs_equal_share"].value == 1.0, done.stdout
-    assert figures["steps_lost"].value == 0

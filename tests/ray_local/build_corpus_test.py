@@ -133,10 +133,13 @@ def test_text_alone_needs_no_store(make_config):
 
 
 def test_more_encoders_than_cpus_say_what_is_missing(make_config):
-    with pytest.raises(ResourceError, match=r"no room for 99 image encoders: .* 4 CPUs"):
-        build_corpus(make_config(good_rows(), encoders=EncoderSettings(count=99), image_store=None))
+    single = {"images_per_shard": 1, "image_store": None}  # as many encoders as images can work
+    many = make_config(good_rows(), encoders=EncoderSettings(count=99), **single)
+    with pytest.raises(ResourceError, match=r"no room for \d+ image encoders: .* 4 CPUs"):
+        build_corpus(many)
+    on_gpu = make_config(good_rows(), encoders=EncoderSettings(gpus=1.0), **single)
     with pytest.raises(ResourceError, match=r"1 GPU: room for 0"):
-        build_corpus(make_config(good_rows(), encoders=EncoderSettings(gpus=1.0), image_store=None))
+        build_corpus(on_gpu)
 
 
 def test_an_eleventh_language_needs_no_change(make_config, eleventh_language):

@@ -32,7 +32,7 @@ def test_each_conversation_comes_back_once_as_one_process_makes_it(
 
 def test_a_cluster_that_is_too_small_is_told(local_translators, request_of, backend_run):
     requests = [request_of("a", "b", number=number) for number in range(200)]
-    with pytest.raises(ResourceError, match=r"can't hold 99 workers.*4 CPUs"):
+    with pytest.raises(ResourceError, match=r"no room for 99 workers that translate: .*4 CPUs"):
         backend_run.run(translator(local_translators / "nllb", num_workers=99), requests)
 
 

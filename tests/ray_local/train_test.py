@@ -117,5 +117,5 @@ def press_ctrl_c_after(job, num_steps):
 
 def test_more_workers_than_cpus_is_said_at_once(make_job):
     job = make_job(workers=WorkerSettings(count=64))
-    with pytest.raises(ResourceError, match=r"64 training workers: 64 CPU needed, 4 there"):
+    with pytest.raises(ResourceError, match=r"no room for 64 training workers: .*4 CPUs"):
         run_stage(job)
