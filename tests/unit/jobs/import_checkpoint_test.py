@@ -82,7 +82,7 @@ def test_the_help_of_a_recipe_names_the_shortcuts(capsys):
     with pytest.raises(SystemExit):
         recipe_job("jobs/finetune.py", lambda recipe: None)(["7b", "--help"])
     printed = capsys.readouterr().out
-    assert "--start-from PATH  a released projector" in printed
+    assert "--start-from PATH  a run, a finished stage or a released projector" in printed
     assert "--data FILE" in printed
 
 
