@@ -7,11 +7,6 @@
 3. routing: hit rate and time to the first token with two replicas, routed by image, against Ray
    Serve's own routing.
 4. drill: requests while replicas are killed, added, taken away, and rolled to another version.
-
-Only by its name, with a result file of its own:
-
-5. engines: the engine against vLLM and llama.cpp, each in the environment whose Python
-   PALO_VLLM_PYTHON and PALO_LLAMA_CPP_PYTHON name, on an exported model.
 """
 
 import dataclasses
@@ -51,23 +46,19 @@ def main(arguments: list[str]) -> None:
             "drill_requests": settings.drill_requests,
         },
     )
-    # Other engines need environments of their own, so they are no part of a whole run.
-    name = "serve_engines" if settings.part == "engines" else "serve"
-    publish(name, figures, conditions, root=_ROOT, folder=settings.output)
+    publish("serve", figures, conditions, root=_ROOT, folder=settings.output)
 
 
 def _figures(settings: ServeBench) -> list[Figure]:
     """Measures the wanted parts; their models are gone afterwards unless they are to be kept."""
     from serving.compare import measure
     from serving.drill import run_drill
-    from serving.engines import measure_engines
     from serving.overhead import measure_overhead
     from serving.routing import measure_routing
     from serving.stalls import measure_stalls
 
     parts: dict[Part, Callable[[], list[Figure]]] = {
         "engine": lambda: [*measure(settings), measure_stalls(settings)],
-        "engines": lambda: measure_engines(settings),
         "overhead": lambda: measure_overhead(settings, _ROOT),
         "routing": lambda: measure_routing(settings, _ROOT),
         "drill": lambda: run_drill(settings, _ROOT),

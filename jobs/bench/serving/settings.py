@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Part = Literal["all", "engine", "engines", "overhead", "routing", "drill"]
+Part = Literal["all", "engine", "overhead", "routing", "drill"]
 
 _POSITIVE = (
     "threads",
@@ -28,9 +28,8 @@ class ServeBench:
 
     Attributes:
         part: What to run: the engine against generate, what Ray Serve costs, routing by image
-            against Ray Serve's own, the drill, or all of these; or the engine against others.
-        output: Folder of the result file; the repository's own by default, for whole runs and for
-            the engine against others.
+            against Ray Serve's own, the drill, or all of them.
+        output: Folder of the result file; the repository's own by default, for whole runs only.
         cache: Folder for models, and for the figures of a run that was stopped.
         keep: Leave the models there.
         device: Where the model of the first part is; on cuda it computes in bfloat16.
@@ -99,12 +98,12 @@ class ServeBench:
             yield f"compared_clients is {self.compared_clients}, none of {self.clients}"
         if self.short_tokens <= self.system_tokens:
             yield f"short_tokens is {self.short_tokens}, no more than system_tokens"
-        if self.output is None and self.part not in ("all", "engines"):
+        if self.output is None and self.part != "all":
             yield "a part alone makes no result to keep: name another output folder"
 
     def runs(self, part: Part) -> bool:
         """Returns whether a part is wanted."""
-        return self.part == part or (self.part == "all" and part != "engines")
+        return self.part in ("all", part)
 
     @property
     def image_tokens(self) -> int:
