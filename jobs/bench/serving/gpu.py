@@ -21,6 +21,7 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from random_model import random_model
 from resuming import say
 from serving.inputs import Letters, Prompts
 from serving.settings import ServeBench
@@ -35,7 +36,6 @@ from palo.inference.scheduler import Scheduler
 from palo.inference.vllm_engine import VllmEngine, write_language_model
 from palo.machine import hardware
 from palo.model import PaloForConditionalGeneration
-from palo.model.sizes import SIZES
 
 _ROOT = Path(__file__).resolve().parents[3]
 _KINDS = ("short", "image")
@@ -132,18 +132,7 @@ def _figures(name: str, rounds: list[Round]) -> Iterator[Figure]:
 
 
 def _model(settings: GpuBench) -> PaloForConditionalGeneration:
-    """Builds the model; of its tower, which isn't used, one layer is enough."""
-    sizes = SIZES[settings.size]()
-    sizes.vision_config.num_hidden_layers = 1
-    sizes.vision_feature_layer = -1
-    sizes.dtype = torch.bfloat16
-    with torch.device(settings.device):
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(torch.bfloat16)
-        try:
-            model = PaloForConditionalGeneration(sizes)
-        finally:
-            torch.set_default_dtype(before)
+    model = random_model(settings.size, settings.device)
     model.eval()
     return model
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from random_model import random_model
 from resuming import say
 from training.rows import PaddedBatch, RowMaker
 
@@ -28,12 +29,10 @@ from palo.benchmark import Conditions, Figure, publish, spread
 from palo.data.loader import Batch
 from palo.errors import ConfigError
 from palo.machine import hardware
-from palo.model import PaloForConditionalGeneration
 from palo.model.lora import LoraSettings, attach_lora
 from palo.model.loss_head import give_loss
-from palo.model.sizes import SIZES
 from palo.train.engine import parameter_groups, trainable_parameters
-from palo.train.loop import summed_loss, token_losses
+from palo.train.loop import row_loss
 from palo.train.stages import OptimizerSettings
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -199,29 +198,16 @@ def _loss(model: Any, row: Batch | PaddedBatch, way: Way) -> torch.Tensor:  # no
             use_cache=False,
         ).loss
         return loss
-    total = summed_loss(model, row) if way.chunked_loss else token_losses(model, row).sum()
-    return total / len(row.targets)
+    return row_loss(model, row, chunked=way.chunked_loss) / len(row.targets)
 
 
 def _model(settings: GpuTrainBench, way: Way) -> tuple[Any, int]:
-    """Builds the model with LoRA; of its tower, which isn't used, one layer is enough.
+    """Builds the model with LoRA.
 
     Returns:
         The model, and the parameters of its language model, the embedding aside.
     """
-    sizes = SIZES[settings.size]()
-    sizes.vision_config.num_hidden_layers = 1
-    sizes.vision_feature_layer = -1
-    sizes.dtype = torch.bfloat16
-    if settings.layers is not None:
-        sizes.text_config.num_hidden_layers = settings.layers
-    with torch.device(settings.device):
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(torch.bfloat16)
-        try:
-            model: Any = PaloForConditionalGeneration(sizes)
-        finally:
-            torch.set_default_dtype(before)
+    model: Any = random_model(settings.size, settings.device, settings.layers)
     language = model.language_model
     num_parameters = sum(p.numel() for p in language.model.layers.parameters())
     num_parameters += language.lm_head.weight.numel()

@@ -6,6 +6,7 @@ pyarrow and boto3 are loaded where they are used.
 """
 
 from palo.storage.copying import copy_file, keep_copy
+from palo.storage.growing_lines import append_line, json_line, whole_lines
 from palo.storage.known_hashes import known_hash
 from palo.storage.line_file import LineFile
 from palo.storage.parquet_footer import row_groups
@@ -51,6 +52,7 @@ __all__ = [
     "Ranges",
     "S3Path",
     "alone_in",
+    "append_line",
     "column_sizes",
     "copy_file",
     "ensure_folder",
@@ -58,6 +60,7 @@ __all__ = [
     "file_sizes",
     "follow",
     "is_uri",
+    "json_line",
     "keep_copy",
     "known_hash",
     "leaves_of",
@@ -84,6 +87,7 @@ __all__ = [
     "row_groups",
     "stage_folder",
     "texts_among",
+    "whole_lines",
     "wrap_os_errors",
     "write_bytes",
     "write_json",

@@ -1,13 +1,12 @@
 """Evaluation of a model during training: every so many steps, as if the stage were finished."""
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palo import config
+from palo import config, storage
 from palo.checkpoint.finished import write_stage
 from palo.train.stages import StageJob
 
@@ -77,7 +76,4 @@ def read_notes(path: Path) -> list[str]:
     Args:
         path: A file of JSON lines, which may not exist yet.
     """
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [str(json.loads(line)["note"]) for line in lines if line.endswith("\n")]
+    return [str(values["note"]) for values in storage.whole_lines(path)]

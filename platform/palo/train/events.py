@@ -1,6 +1,5 @@
 """What happened to a stage beside its steps, as JSON lines that `RunStore.note` appends."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +27,7 @@ def read_events(path: Path) -> list[Event]:
     Args:
         path: The file, which may not exist yet.
     """
-    if not path.exists():
-        return []
-    lines = storage.read_text(path).splitlines(keepends=True)
-    return [_read(json.loads(line)) for line in lines if line.endswith("\n")]
+    return list(map(_read, storage.whole_lines(path)))
 
 
 def _read(values: dict[str, object]) -> Event:

@@ -30,15 +30,7 @@ def token_losses(model: Any, batch: "Batch") -> torch.Tensor:  # noqa: ANN401 - 
     Returns:
         Losses in nats, float32 (K,), in the order of `batch.targets`.
     """
-    logits = model(
-        input_ids=batch.input_ids,
-        features=batch.features,
-        pixels=batch.pixels,
-        position_ids=batch.position_ids,
-        cu_seq_lens_q=batch.cu_seq_lens,
-        logits_to_keep=batch.label_positions,
-        use_cache=False,
-    ).logits
+    logits = _forward(model, batch).logits
     return functional.cross_entropy(logits[0].float(), batch.targets, reduction="none")
 
 
@@ -53,17 +45,21 @@ def summed_loss(model: Any, batch: "Batch") -> torch.Tensor:  # noqa: ANN401 - m
     Returns:
         Nats, float ().
     """
-    loss: torch.Tensor = model(
+    loss: torch.Tensor = _forward(model, batch, targets=batch.targets).loss
+    return loss
+
+
+def _forward(model: Any, batch: "Batch", **more: torch.Tensor) -> Any:  # noqa: ANN401
+    return model(
         input_ids=batch.input_ids,
         features=batch.features,
         pixels=batch.pixels,
         position_ids=batch.position_ids,
         cu_seq_lens_q=batch.cu_seq_lens,
         logits_to_keep=batch.label_positions,
-        targets=batch.targets,
         use_cache=False,
-    ).loss
-    return loss
+        **more,
+    )
 
 
 def row_loss(model: Any, batch: "Batch", *, chunked: bool) -> torch.Tensor:  # noqa: ANN401

@@ -1,8 +1,7 @@
 """Metrics of each step, as JSON lines that a resumed run continues, and the plot of their loss."""
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -78,7 +77,7 @@ class MetricsLog:
 
     def __init__(self, path: Path, start_step: int) -> None:
         kept = [m for m in read_metrics(path) if m.step < start_step]
-        storage.write_text(path, "".join(_line(m) for m in kept))
+        storage.write_text(path, "".join(storage.json_line(asdict(m)) for m in kept))
         self._path = path
 
     def append(self, metrics: StepMetrics) -> None:
@@ -90,11 +89,7 @@ class MetricsLog:
         Raises:
             StorageError: If it can't be written.
         """
-        with (
-            storage.wrap_os_errors("write", self._path),
-            self._path.open("a", encoding="utf-8") as file,
-        ):
-            file.write(_line(metrics))
+        storage.append_line(self._path, asdict(metrics))
 
 
 def read_metrics(path: Path) -> list[StepMetrics]:
@@ -103,17 +98,7 @@ def read_metrics(path: Path) -> list[StepMetrics]:
     Args:
         path: The file, which may not exist yet.
     """
-    return list(_whole_lines(path)) if path.exists() else []
-
-
-def _whole_lines(path: Path) -> Iterator[StepMetrics]:
-    for line in storage.read_text(path).splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield StepMetrics(**json.loads(line))
-
-
-def _line(metrics: StepMetrics) -> str:
-    return json.dumps(asdict(metrics)) + "\n"
+    return [StepMetrics(**values) for values in storage.whole_lines(path)]
 
 
 def eta_s(metrics: Sequence[StepMetrics]) -> float:

@@ -5,7 +5,6 @@ thread uploads: metrics and events as they grow, then the files of a checkpoint 
 last. What the store holds is the run; the copy on the disk can be lost at any time.
 """
 
-import json
 import os
 import threading
 import time
@@ -62,8 +61,7 @@ class RunStore:
         """
         line = {"time": time.time(), "event": kind, **facts, "note": text}
         path = self.folder / self.job.events.name
-        with storage.wrap_os_errors("write", path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        storage.append_line(path, line)
         self.grown(path)
 
     def grown(self, path: Path) -> None:

@@ -4,7 +4,6 @@ Every worker takes an equal number of packs, as in training, so that collective 
 the model (ZeRO-3) meet.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -156,7 +155,7 @@ class ValidationLog:
     def __init__(self, path: Path, start_step: int) -> None:
         kept = [one for one in read_validations(path) if one.step <= start_step]
         if path.exists():
-            storage.write_text(path, "".join(map(_line, kept)))
+            storage.write_text(path, "".join(storage.json_line(asdict(one)) for one in kept))
         self._path = path
 
     def append(self, validation: Validation) -> None:
@@ -168,11 +167,7 @@ class ValidationLog:
         Raises:
             StorageError: If it can't be written.
         """
-        with (
-            storage.wrap_os_errors("write", self._path),
-            self._path.open("a", encoding="utf-8") as file,
-        ):
-            file.write(_line(validation))
+        storage.append_line(self._path, asdict(validation))
 
 
 def read_validations(path: Path) -> list[Validation]:
@@ -181,16 +176,9 @@ def read_validations(path: Path) -> list[Validation]:
     Args:
         path: The file, which may not exist yet.
     """
-    if not path.exists():
-        return []
-    lines = storage.read_text(path).splitlines(keepends=True)
-    return [_read(json.loads(line)) for line in lines if line.endswith("\n")]
+    return list(map(_read, storage.whole_lines(path)))
 
 
 def _read(values: dict[str, Any]) -> Validation:
     languages = {code: LanguageLoss(**one) for code, one in values["languages"].items()}
     return Validation(**(values | {"languages": languages}))
-
-
-def _line(validation: Validation) -> str:
-    return json.dumps(asdict(validation)) + "\n"
