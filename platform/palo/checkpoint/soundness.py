@@ -37,8 +37,11 @@ def check_sound(checkpoint: Path) -> Cursor:
             )
     if not cursor.files:  # format 2: its header says how long the file must be
         try:
-            with storage.wrap_os_errors("read", checkpoint / WEIGHTS):
-                safe_open(checkpoint / WEIGHTS, framework="pt").__enter__()
+            with (
+                storage.wrap_os_errors("read", checkpoint / WEIGHTS),
+                safe_open(checkpoint / WEIGHTS, framework="pt"),
+            ):
+                pass
         except SafetensorError as error:
             raise StorageError(f"{checkpoint / WEIGHTS} is damaged", seen=error) from error
     return cursor

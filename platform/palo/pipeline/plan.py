@@ -188,7 +188,7 @@ def _speed(
     counts = count_parameters(model, job.config)
     one = sample_operations(shapes_of(model), counts, job.config, 1.0, 0.0, through_tower=False)
     rate = gpu.bf16 if gpu else 1.0
-    return measured_efficiency(job.output / "metrics.jsonl", one, job.config.workers.count, rate)
+    return measured_efficiency(job.metrics, one, job.config.workers.count, rate)
 
 
 def _measured_job(folder: Path) -> tuple[Path, StageJob]:
