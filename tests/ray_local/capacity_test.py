@@ -15,10 +15,10 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 _WISH = """
 import ray
 from palo.train.stages import WorkerSettings
-from palo.train.worker_resources import require_resources
+from palo.train.worker_resources import await_workers
 ray.init(log_to_driver=False)
 gpus = {"use_gpu": True, "gpu_kinds": ("A100",), "node_labels": {"palo-role": "train"}}
-require_resources(WorkerSettings(count=%d, wait_s=240, **gpus))
+await_workers(WorkerSettings(count=%d, wait_s=240, **gpus), print)
 print("room", flush=True)
 """
 _LOOK = """

@@ -21,6 +21,7 @@ class TrainBench:
         device: Where workers train; on cuda each takes one GPU and computes in bfloat16.
         workers: Workers of the job, and processes of the bare loop.
         layers: Layers of the language model, 30 being SmolLM2-135M's; fewer for a trial.
+        width: Hidden size of the language model, 576 being SmolLM2-135M's; less for a trial.
         image_size: Side of the images in pixels; 112, as in the mini recipe, gives 64 image tokens.
         samples_per_step: Samples of an optimizer step over all workers; 16 as in the mini recipe.
             ZeRO-3 gathers the weights once a step, so smaller steps make the job look worse.
@@ -41,6 +42,7 @@ class TrainBench:
     device: Literal["cpu", "cuda"] = "cpu"
     workers: int = 2
     layers: int = 30
+    width: int = 576
     image_size: int = 112
     samples_per_step: int = 16
     persistence_threshold: int | None = None
@@ -58,6 +60,8 @@ class TrainBench:
         for name in ("workers", "layers", "steps", "repeats", *_PACKING, "length_seeds"):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
+        if self.width < 18 or self.width % 18:  # nine heads of an even size
+            yield f"width is {self.width} but must be a multiple of 18"
         if self.samples_per_step < self.workers:
             yield f"samples_per_step is {self.samples_per_step}, less than one for each worker"
         if self.warmup_steps < 1:

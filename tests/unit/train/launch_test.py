@@ -99,7 +99,7 @@ def ctrl_c(monkeypatch):
         thread=threading.Thread(), ended=SimpleNamespace(wait=wait), stopping=threading.Event()
     )
     monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
-    monkeypatch.setattr(launch, "require_resources", lambda workers: None)
+    monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
     return before
 
 
