@@ -67,8 +67,8 @@ class TrainDrill:
     only: tuple[str, ...] = tuple(PLAN)
     stores: tuple[str, ...] = STORES
     minutes: float = 600.0
-    steps: int = 24
-    checkpoint_every: int = 4
+    steps: int = 160
+    checkpoint_every: int = 8
     away_s: float = 10.0
     store_wait_s: float = 20.0
     timeout_s: float = 300.0
