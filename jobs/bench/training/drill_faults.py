@@ -42,16 +42,24 @@ class Hurt:
     waits: list[float] = field(default_factory=list)
     repeated: int = 0
 
-    def begin(self) -> DrilledRun:
-        """Starts the command and waits for the step."""
-        run = self.start(self.job)
+    def begin(self, job: StageJob | None = None) -> DrilledRun:
+        """Starts the command and waits for the step.
+
+        Args:
+            job: The stage, where other settings are wanted.
+        """
+        run = self.start(job or self.job)
         run.wait_for_step(self.step)
         return run
 
-    def now(self) -> None:
-        """Notes that it is hurt now."""
+    def now(self, job: StageJob | None = None) -> None:
+        """Notes that it is hurt now, and how many steps are in no checkpoint.
+
+        Args:
+            job: The stage, where other settings are wanted.
+        """
         self.hurt_at = time.monotonic()
-        self.repeated = num_steps(self.job) - newest_step(self.job)
+        self.repeated = num_steps(job or self.job) - newest_step(job or self.job)
 
     def recovered(self) -> None:
         """Notes that it has got over it."""
@@ -171,8 +179,7 @@ def keep_store_away(hurt: Hurt) -> None:
     finally:
         hurt.store.come_back()
     hurt.recovered()
-    hurt.hurt_at = time.monotonic()
-    hurt.repeated = num_steps(hurt.job) - newest_step(hurt.job)
+    hurt.now()
     hurt.finish()
 
 

@@ -27,7 +27,8 @@ _PRIVATE = ("RAY_ADDRESS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "GLOO_SOCKET_IFN
 _UP_S = 120.0
 _LOOK_EVERY_S = 0.1
 _OBJECT_STORE_BYTES = 100 << 20
-_DISK_MIB = 512
+# What is copied to a scratch disk must leave a GiB free there.
+_DISK_MIB = 1400
 _OWN_FOLDERS = ("home", "tmp", "scratch")
 _OF_THEIR_OWN = ("--mount", "--pid", "--net", "--uts")
 _NAMESPACES = (*_OF_THEIR_OWN, "--fork", "--kill-child", "--mount-proc", "--propagation=private")
