@@ -78,9 +78,9 @@ def run_drill(settings: TrainDrill, root: Path) -> list[Outcome]:
                 stores[case.store] = opened.enter_context(STORES[case.store]())
             # Ray's sockets lie below it, whose paths must be short.
             folder = Path(name) / f"{number}"
-            outcome = _hurt(case, settings, job, folder, stores.get(case.store), reference)
-            done.keep(case, outcome)
-            say(f"{number}/{len(cases)} {outcome}")
+            became = _hurt(case, settings, job, folder, stores.get(case.store), reference)
+            done.keep(case, became)
+            say(f"{number}/{len(cases)} {became}")
             shutil.rmtree(folder, ignore_errors=True)
     return [outcome for case in cases if (outcome := done.outcome(case)) is not None]
 

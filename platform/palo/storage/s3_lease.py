@@ -23,7 +23,6 @@ from typing import Any
 
 from palo.errors import ResourceError, StorageError
 from palo.storage import s3_objects
-from palo.storage.s3_location import S3Location
 from palo.storage.s3_path import S3Path
 from palo.storage.s3_requests import request, status_of
 

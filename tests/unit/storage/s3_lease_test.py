@@ -1,4 +1,4 @@
-"""A folder on S3 has one holder: it is refused to others, renewed, and free when its holder dies."""
+"""A folder on S3 has one holder: others are refused, until it gives it back or dies."""
 
 import json
 import signal
@@ -161,7 +161,6 @@ def test_a_store_without_conditional_writes_is_told(own_store, answer, caplog):
 @pytest.mark.timeout(300)
 def test_cephs_gateway_has_such_locks(ceph_address, s3_environment):
     folder = make_bucket(ceph_address) / "run"
-    with storage.alone_in(folder):
-        with pytest.raises(ResourceError), storage.alone_in(folder):
-            pass
+    with storage.alone_in(folder), pytest.raises(ResourceError), storage.alone_in(folder):
+        pass
     assert list(folder.iterdir()) == []
