@@ -1,10 +1,9 @@
 """Full disks: the drill mounts disks of its own, in memory, which takes root, and fills them."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from palo.train.stages import StageJob
 
 # What is copied to a scratch disk must leave a GiB free there.
 _DISK_MIB = 1400
+_BALLAST_BYTES = 1 << 20
 
 
 def fill_disk(hurt: Hurt) -> None:
@@ -35,13 +35,19 @@ def _fill(hurt: Hurt, job: StageJob, disk: Path) -> None:
     run = hurt.begin(job)
     hurt.now(job)
     ballast = disk / "ballast"
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free)
+    _write_until_full(ballast)
     require(run.end(EXIT_ERROR), "disk space")
     hurt.recovered()
     ballast.unlink()
     hurt.now(job)
     hurt.finish(job)
+
+
+def _write_until_full(ballast: Path) -> None:
+    """Takes all the space, the last page of which the run itself may want meanwhile."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(_BALLAST_BYTES))
 
 
 @contextmanager

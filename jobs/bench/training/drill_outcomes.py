@@ -15,7 +15,7 @@ from palo.train.metrics import StepMetrics, read_metrics
 from palo.train.stages import StageJob
 
 _WITHIN = 1e-5
-_STEP_LINE = re.compile(r"\bstep \d+/\d+ |: .* left$|been starting for")
+_PROGRESS = re.compile(r"  step \d{1,9}/|been starting for")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,7 +154,7 @@ def figures_of(outcomes: Sequence[Outcome], settings: TrainDrill) -> list[Figure
 
 def _told(lines: Iterable[str]) -> list[str]:
     """Returns each message once, without the lines of progress."""
-    return list(dict.fromkeys(line for line in lines if line and not _STEP_LINE.search(line)))
+    return list(dict.fromkeys(line for line in lines if line and not _PROGRESS.search(line)))
 
 
 def _metrics(job: StageJob) -> list[StepMetrics]:
