@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from palo import config, storage
-from palo.capacity import RayCluster, Share
+from palo.capacity import CapacityRequest, RayCluster, Share
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import ResourceError, StorageError
 from palo.session import keep_extensions_apart
@@ -121,6 +121,7 @@ class _TrainerThread:
     proof: str
     count: int
     say: Callable[[str], None]
+    kind: str | None = None
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -135,7 +136,7 @@ class _TrainerThread:
             workers=workers,
             fit=self._fit,
             await_room=self._await_room,
-            ask_for=lambda count: ask_for(replace(workers, count=count)),
+            ask_for=self._ask_for,
             is_finished=lambda: is_finished(self.job.output),
             ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
             lost_worker=lost_worker,
@@ -154,6 +155,11 @@ class _TrainerThread:
         workers = replace(self.job.config.workers, count=count, wait_s=wait_s)
         await_workers(workers, self.say, give_up=self.stopping.is_set)
 
+    def _ask_for(self, count: int) -> CapacityRequest:
+        """Asks for more workers with the kind of GPU of those that train: all must have one."""
+        workers = replace(self.job.config.workers, count=count)
+        return ask_for(replace(workers, gpu_kinds=(self.kind,)) if self.kind else workers)
+
     def _fit(self, count: int, attempt: int) -> None:
         if attempt and not self.stopping.is_set():
             self.job.stop_file.unlink(missing_ok=True)  # it asked the attempt before to end
@@ -161,6 +167,7 @@ class _TrainerThread:
         workers = replace(stage.workers, count=count, least=None)
         job = replace(self.job, config=replace(stage, workers=workers))
         share = worker_share(workers, RayCluster())
+        self.kind = share.gpu_kind
         _trainer(job, self.callback, share, attempt, self.proof).fit()
 
 
