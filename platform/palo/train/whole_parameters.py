@@ -79,8 +79,9 @@ def _buckets(whole: list[Any], most_elements: int) -> Iterator[list[Any]]:
 def _update(parameters: list[Any]) -> None:
     # With offloading the workers' own parts lie in CPU memory.
     own = torch.cat([p.ds_tensor.to(p.device, non_blocking=True).view(-1) for p in parameters])
-    every = own.new_empty((distributed.get_world_size(), len(own)))
-    distributed.all_gather_into_tensor(every, own)
+    flat = own.new_empty(distributed.get_world_size() * len(own))
+    distributed.all_gather_into_tensor(flat, own)
+    every = flat.view(-1, len(own))
     start = 0
     for parameter in parameters:
         end = start + parameter.ds_tensor.ds_numel

@@ -63,7 +63,9 @@ def work(rank, port, job, notice_at, results):
             parameters = list(self.module.parameters())
             places = [p.data_ptr() if p.ds_status.name == "AVAILABLE" else 0 for p in parameters]
             values = ((p, safe_get_full_fp32_param(p)) for p in self._parameters.values())
-            new = all(bool((p.data == v).all()) for p, v in values if p.ds_status.name == "AVAILABLE")
+            new = all(
+                bool((p.data == v).all()) for p, v in values if p.ds_status.name == "AVAILABLE"
+            )
             stayed = sum(one == other != 0 for one, other in zip(places, self.places, strict=False))
             Watched.places = places
             Watched.kept = (*self.kept, stayed / len(places) if new else -1)
