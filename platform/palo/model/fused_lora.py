@@ -1,7 +1,7 @@
 """LoRA's linear layers as one operation each, with a backward pass of its own.
 
-PEFT makes a layer of five: dropout, two products, a scaling and a sum. Each leaves a tensor as large
-as the layer's input or output for the backward pass, and DeepSpeed hooks itself around four modules.
+PEFT makes a layer of five: dropout, two products, a scaling and a sum. They pass over tensors as
+large as the layer's input or output a dozen times, and DeepSpeed hooks itself around four modules.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ class FusedLoraLinear(Linear):
 
     masks: "DropoutMasks"
 
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def forward(self, x: Tensor, *args: object, **kwargs: object) -> Tensor:
         """Returns W x + scale B A dropout(x), plus the bias if there is one.
 
         With the adapter switched off or merged it is PEFT's own forward pass.
@@ -96,8 +96,8 @@ class DropoutMasks:
 class _LoraLinear(torch.autograd.Function):
     """y = x W^T + bias + scale ((x * mask) A^T) B^T, where W and the bias are frozen.
 
-    The scale makes up for what is dropped. It keeps the parameters themselves, not views of them: under ZeRO-3 their contents may be let go
-    of and gathered again before the backward pass.
+    The scale makes up for what is dropped. The parameters themselves are kept, not views of them:
+    under ZeRO-3 their contents may be let go of and gathered again before the backward pass.
     """
 
     @staticmethod
@@ -121,7 +121,10 @@ class _LoraLinear(torch.autograd.Function):
         return out.view(*x.shape[:-1], out.shape[-1])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any,  # noqa: ANN401 - torch's context
+        *gradients: Tensor,
+    ) -> tuple[Tensor | None, ...]:
         x, weight, a, b, mask, inner = ctx.saved_tensors
         rows = x.reshape(-1, x.shape[-1])
         gradient = gradients[0].reshape(-1, gradients[0].shape[-1])

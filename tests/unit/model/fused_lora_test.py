@@ -94,5 +94,5 @@ def test_only_plain_lora_can_be_fused(tiny_model):
     with pytest.raises(ConfigError, match="shared_dropout needs fused"):
         config.check(LoraSettings(shared_dropout=True))
     model = attach_lora(tiny_model(), LoraSettings(rank=4, dora=True))
-    with pytest.raises(MismatchError, match="can't be one operation.*Linear on Linear, default"):
+    with pytest.raises(MismatchError, match=r"can't be one operation.*Linear on Linear, default"):
         fuse_lora(model, shared_dropout=False)

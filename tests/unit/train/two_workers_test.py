@@ -150,7 +150,7 @@ def test_no_frozen_weight_stays_whole_after_a_backward_pass(make_job, recompute,
 def test_whole_parameters_stay_in_place_and_have_the_new_values_after_a_step(
     make_job, fused, prove
 ):
-    """Those that aren't divided among workers; in the first two passes DeepSpeed learns their order."""
+    """Those that aren't divided; in the first two passes DeepSpeed learns their order."""
     lora = LoraSettings(rank=4, alpha=8, dropout=0.0, fused=fused)
     job = make_job("two", lora=lora, epochs=2, zero=ZeroSettings(persistence_threshold=10**6))
     ends, _, kept = run_two(job)
