@@ -80,7 +80,7 @@ def _update(parameters: list[Any]) -> None:
     # With offloading the workers' own parts lie in CPU memory.
     own = torch.cat([p.ds_tensor.to(p.device, non_blocking=True).view(-1) for p in parameters])
     flat = own.new_empty(distributed.get_world_size() * len(own))
-    distributed.all_gather_into_tensor(flat, own)
+    distributed.all_gather_single(flat, own)
     every = flat.view(-1, len(own))
     start = 0
     for parameter in parameters:
