@@ -3,7 +3,7 @@
 1. The whole job (Ray Train, ZeRO-3, loader) against a bare loop on the same batches.
 2. The whole job under ZeRO-3 against ZeRO-1, and a worker of all against one alone.
 3. Useful tokens per computed token: packs against padded batches, on ten-language lengths.
-4. A packed row against its samples one by one.
+4. A packed row against its samples one by one, and LoRA as one operation against PEFT's layers.
 
 A part at a time: `--part job --output build/job` and so on, then `--joins build/job ...`.
 """
@@ -64,6 +64,7 @@ def _model_figures(settings: TrainBench) -> list[Figure]:
     if settings.part == "lengths":
         return figures
     from training.inputs import write_inputs
+    from training.lora_ways import measure_lora
     from training.packing import measure_packing
     from training.whole_job import measure_job, measure_workers, measure_zero
 
@@ -77,6 +78,8 @@ def _model_figures(settings: TrainBench) -> list[Figure]:
             figures += measure_workers(settings, job)
         if settings.runs("packing"):
             figures.append(measure_packing(settings, job))
+        if settings.runs("lora"):
+            figures += measure_lora(settings, job)
     return figures
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 _PACKING = ("packing_samples", "packing_repeats")
 
-Part = Literal["all", "job", "zero", "workers", "lengths", "packing"]
+Part = Literal["all", "job", "zero", "workers", "lengths", "packing", "lora"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +17,7 @@ class TrainBench:
     Attributes:
         part: What to run: the whole job against a bare loop, ZeRO-3 against ZeRO-1, all workers
             against one, the lengths of packs and padded batches, a packed row against its samples,
-            or all of them.
+            LoRA layers as one operation against PEFT's, or all of them.
         output: Folder of the result file; the repository's own by default, for whole runs only.
         joins: Folders of parts that have run one by one, to make one result of; nothing is run.
         device: Where workers train; on cuda each takes one GPU and computes in bfloat16.
@@ -32,7 +32,7 @@ class TrainBench:
         steps: Steps of each run that count.
         repeats: Runs of each side, in turn.
         packing_samples: Samples of the packed row, at most those of a step.
-        packing_repeats: Times that a packed row and its samples are computed, in turn.
+        packing_repeats: Times that such a row and what it is compared with are computed, in turn.
         conversations: Conversations of each seed, all languages together, to measure lengths.
         length_seeds: How many seeds measure lengths.
         seed: First seed.
