@@ -22,12 +22,10 @@ class WholeParameters:
 
     def __init__(self, zero: Any, bucket_elements: int) -> None:  # noqa: ANN401 - has no types
         self._offload = zero.parameter_offload
-        whole, divided = [], []
-        for parameter in zero.module.parameters():
-            (whole if parameter.ds_persist else divided).append(parameter)
-        self._whole = whole
-        self._divided = _Divided(divided)
-        self._buckets = list(_buckets(whole, bucket_elements))
+        parameters = list(zero.module.parameters())
+        self._whole = [one for one in parameters if one.ds_persist]
+        self._divided = _Divided([one for one in parameters if not one.ds_persist])
+        self._buckets = list(_buckets(self._whole, bucket_elements))
         zero.persistent_parameters = []
         zero._partition_all_parameters = self._let_go_of_the_others
 
