@@ -33,8 +33,10 @@ from palo.train.worker_resources import ask_for, await_workers, scaling_config, 
 
 _POLL_S = 0.5
 # Memory that a step frees stays with a worker on a CPU: its kernel would clear each page again
-# for the next step, a sixth of the time.
+# for the next step, a sixth of the time. With arenas of their own, gloo's threads would give back
+# what they gather.
 _KEEP_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_TOP_PAD_": str(64 << 20),
