@@ -83,7 +83,7 @@ class ParallelSettings:
     pivot: str = "en"
     max_characters: int = 2000
     max_bad_share: float = 0.2
-    min_length_correlation: float = 0.1
+    min_length_correlation: float = 0.3
     mixture: MixtureSettings = field(default_factory=MixtureSettings)
     expected_pairs: int | None = None
     expected_languages: tuple[str, ...] = ()
