@@ -89,8 +89,10 @@ def test_a_recipe_that_contradicts_itself_is_told(changes, told):
 
 
 def test_an_align_stage_of_the_projector_alone_is_told():
+    recipe = RECIPES["nano-aligned"]()
+    stage = replace(recipe.align, trains="projector", lora=None)
     with pytest.raises(ConfigError, match="learns nothing without images"):
-        read("nano-aligned", "--align.trains", "projector", "--align.lora", "None")
+        config.check(replace(recipe, align=stage))
 
 
 @pytest.fixture
