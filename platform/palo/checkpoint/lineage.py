@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from palo.checkpoint.aligned_from import MERGED_FROM, stage_of
 from palo.checkpoint.finished import describe_stage, is_finished, stage_folder
 from palo.checkpoint.lineage_facts import (
     code_nodes,
@@ -30,7 +31,6 @@ from palo.checkpoint.lineage_id import (
     weight_hashes,
 )
 from palo.checkpoint.lineage_node import LineageNode, flat_facts, named_missing
-from palo.checkpoint.own_language_model import MERGED_FROM, stage_of
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.config import fingerprint, from_dict, to_dict
 from palo.errors import ConfigError, DataError, PaloError

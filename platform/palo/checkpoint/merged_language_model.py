@@ -7,11 +7,12 @@ an align stage start from it, and nothing of them knows of an adapter.
 from pathlib import Path
 
 from palo import storage
+from palo.checkpoint.aligned_from import MERGED_FROM
 from palo.checkpoint.exporting.shards import TensorSource, write_shards
 from palo.checkpoint.finished import StageResult, language_model_folder
 from palo.checkpoint.lineage_id import RECORD, lineage_id
 from palo.checkpoint.merged_weights import MergedWeights, merged_weights
-from palo.checkpoint.own_language_model import MERGED_FROM, own_language_model
+from palo.checkpoint.parts import own_language_model
 
 _PREFIX = "language_model."
 _COPIED = ("config.json", "generation_config.json")

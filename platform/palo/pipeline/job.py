@@ -9,8 +9,9 @@ from types import MappingProxyType
 from palo import storage
 from palo.command import parse_recipe, take_values
 from palo.errors import ConfigError, DataError
+from palo.pipeline.starts import require_aligned, with_aligned, with_start
 from palo.recipes import RECIPES, Recipe
-from palo.recipes.alignment import with_aligned, with_parallel, with_start
+from palo.recipes.alignment import with_parallel
 from palo.recipes.own_data import OwnData, take_own_data, with_own_data
 from palo.session import lasting_path, ray_session
 
@@ -129,6 +130,7 @@ def _lasting_if_local(path: Path | None) -> Path | None:
 
 
 def _check_training(recipe: Recipe) -> None:
+    require_aligned(recipe)
     recipe.parts.require()
     if recipe.projector is not None and not recipe.projector.exists():
         raise DataError(

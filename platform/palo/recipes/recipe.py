@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from palo import languages
-from palo.checkpoint.own_language_model import own_language_model
-from palo.checkpoint.parts import ModelParts
+from palo.checkpoint.parts import ModelParts, own_language_model
 from palo.corpus.config import CleaningSettings
 from palo.corpus.filter.mixture import MixtureSettings
 from palo.corpus.images_step.encoder_settings import EncoderSettings

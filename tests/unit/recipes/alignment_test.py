@@ -12,6 +12,7 @@ from palo.checkpoint.merged_language_model import merged_language_model
 from palo.errors import ConfigError, DataError
 from palo.pipeline.job import read_recipe
 from palo.pipeline.source_checks import check_sources, missing_sources
+from palo.pipeline.starts import require_aligned
 from palo.pipeline.steps import corpus_config, stage_job, stage_names
 from palo.recipes import RECIPES
 from palo.recipes.alignment import with_parallel
@@ -107,13 +108,14 @@ def run(tmp_path, adapted_stage):
 
 @pytest.mark.parametrize("place", ["", "align"])
 def test_another_run_starts_from_an_aligned_language_model(run, place):
-    with pytest.raises(DataError, match="its language model is not merged"):
-        read("nano", "--aligned", str(run / place))
+    with pytest.raises(DataError, match="there is no aligned language model here"):
+        require_aligned(read("nano", "--aligned", str(run / place)))
     folder = merged_language_model(read_stage(run / "align"))
     recipe = read("nano-aligned", "--aligned", str(run / place))
     assert recipe.parts.language_model == folder
     assert stage_names(recipe) == ("pretrain", "finetune")
     assert stage_job(recipe, "pretrain").parts.language_model == folder
+    require_aligned(recipe)
 
 
 @pytest.mark.parametrize("place", ["", "pretrain"])
@@ -128,8 +130,10 @@ def test_a_projector_brings_the_language_model_that_it_learned_beside(run, place
 
 
 def test_a_start_that_is_none_is_told(tmp_path):
-    with pytest.raises(DataError, match="there is no finished align stage here"):
-        read("nano", "--aligned", str(tmp_path))
+    recipe = read("nano", "--aligned", str(tmp_path / "no"))
+    with pytest.raises(DataError, match="there is no aligned language model here"):
+        require_aligned(recipe)
+    require_aligned(read("nano"))
     with pytest.raises(ConfigError, match="two ways to an aligned language model"):
         read("nano", "--aligned", str(tmp_path), "--parallel", "a.tsv")
 

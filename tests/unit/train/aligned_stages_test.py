@@ -8,13 +8,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from palo import storage
+from palo.checkpoint.aligned_from import stage_of
+from palo.checkpoint.exporting.adapter import require_plain_adapter
 from palo.checkpoint.exporting.licences import licence_of, named_model
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.lineage import lineage_of
 from palo.checkpoint.load import attach_adapter, load_trained, unmerged_model
 from palo.checkpoint.merged_language_model import merged_language_model
-from palo.checkpoint.own_language_model import stage_of
 from palo.checkpoint.parts import weights_fingerprint
+from palo.errors import ConfigError
 from palo.model.assemble import assemble
 from palo.model.lora import LoraSettings
 from palo.train.engine import PlainEngine
@@ -160,3 +162,10 @@ def test_an_aligned_language_model_has_the_name_and_licence_of_its_base(
     assert named_model(folder) == "base, aligned on parallel text"
     assert licence_of(folder).name == "mit"
     assert [path.name for path in licence_of(folder).files] == ["LICENSE"]
+
+
+def test_its_adapter_alone_is_not_exported_since_nobody_has_its_base(make_job, aligned):
+    job = started(make_job, aligned)
+    train_stage(job, PlainEngine)
+    with pytest.raises(ConfigError, match="aligned on parallel text"):
+        require_plain_adapter(read_stage(job.output))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import palo
 from palo import storage
+from palo.checkpoint.aligned_from import stage_of
 from palo.checkpoint.finished import describe_stage
-from palo.checkpoint.own_language_model import stage_of
 
 _FILES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "USE_POLICY*")
 _MOST_BYTES = 1 << 20
