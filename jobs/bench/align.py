@@ -45,11 +45,11 @@ class AlignBench:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     train_scenes: int = 1_000
-    text_scenes: int = 500
+    text_scenes: int = 200
     few: int = 50
-    pretrain_epochs: int = 8
-    finetune_epochs: int = 8
-    heldout_scenes: int = 50
+    pretrain_epochs: int = 6
+    finetune_epochs: int = 6
+    heldout_scenes: int = 30
     threads: int = 2
     cache: Path = Path(".cache") / "bench" / "align"
     output: Path | None = None

@@ -21,7 +21,7 @@ def nano_aligned() -> Recipe:
     return replace(
         recipe,
         output=Path("runs") / "nano-aligned",
-        scene_text=SceneTextConfig(num_scenes=500),
+        scene_text=SceneTextConfig(num_scenes=250),
         parallel=ParallelSettings(path=Path(DRAWN) / "parallel.jsonl"),
         align=replace(
             recipe.finetune,
