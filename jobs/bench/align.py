@@ -44,12 +44,12 @@ class AlignBench:
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    train_scenes: int = 1_000
-    text_scenes: int = 200
+    train_scenes: int = 600
+    text_scenes: int = 150
     few: int = 50
-    pretrain_epochs: int = 6
-    finetune_epochs: int = 6
-    heldout_scenes: int = 30
+    pretrain_epochs: int = 8
+    finetune_epochs: int = 8
+    heldout_scenes: int = 25
     threads: int = 2
     cache: Path = Path(".cache") / "bench" / "align"
     output: Path | None = None
