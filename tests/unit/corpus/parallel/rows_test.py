@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from palo import languages
+from palo import languages, storage
 from palo.corpus.parallel.conversations import continuation_row, translation_row
 from palo.corpus.parallel.settings import ParallelSettings
 from palo.corpus.parallel.write import parallel_sources, write_parallel_rows
@@ -215,3 +215,15 @@ def test_sentences_about_scenes_are_parallel_in_all_languages(tmp_path):
     assert path.stat().st_mtime_ns != stamp
     write(path, tmp_path)
     assert len(rows_of(tmp_path / "out")) == 18 * len(lines)
+
+
+@pytest.mark.parametrize("named", ["text", "text/a"])
+def test_text_and_rows_may_lie_on_s3(bucket, named):
+    for code, lines in (("en", "One two.\n"), ("es", "Uno dos.\n")):
+        storage.write_text(bucket / "text" / f"a.{code}", lines)
+    settings = ParallelSettings(path=bucket / named)
+    assert write_parallel_rows(settings, bucket / "out", print)
+    assert not write_parallel_rows(settings, bucket / "out", print)
+    (source,) = parallel_sources(settings, bucket / "out")
+    rows = [raw.value for split in split_source(source.path) for raw in read_split(split)]
+    assert [row["language"] for row in rows] == ["es", "en"]
