@@ -45,7 +45,7 @@ class AlignBench:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     train_scenes: int = 600
-    text_scenes: int = 150
+    text_scenes: int = 400
     few: int = 50
     pretrain_epochs: int = 8
     finetune_epochs: int = 8

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from palo.corpus.filter.mixture import MixtureSettings
 from palo.corpus.parallel.settings import ParallelSettings
 from palo.recipes.nano import nano
 from palo.recipes.recipe import DRAWN, Recipe
@@ -21,8 +22,12 @@ def nano_aligned() -> Recipe:
     return replace(
         recipe,
         output=Path("runs") / "nano-aligned",
-        scene_text=SceneTextConfig(num_scenes=250),
-        parallel=ParallelSettings(path=Path(DRAWN) / "parallel.jsonl"),
+        scene_text=SceneTextConfig(num_scenes=500),
+        parallel=ParallelSettings(
+            path=Path(DRAWN) / "parallel.jsonl",
+            # Half of all translations are into English, which needs them least.
+            mixture=MixtureSettings(temperature=5.0),
+        ),
         align=replace(
             recipe.finetune,
             optimizer=replace(recipe.finetune.optimizer, lr_projector=0.0),
