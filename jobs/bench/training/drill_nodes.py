@@ -10,6 +10,7 @@ from training.drilled_run import DrilledRun, num_steps
 from training.machines import Machine, Machines
 
 _REMAINING_S = 120
+_ROOM = "the cluster has room for 2 workers again"
 
 
 def kill_node(hurt: Hurt) -> None:
@@ -50,9 +51,11 @@ def _lose(hurt: Hurt, *, silently: bool) -> None:
         before = num_steps(hurt.job)
         run.wait_for("another step", lambda: num_steps(hurt.job) != before)
         hurt.recovered()
+        if _ROOM in run.said:
+            raise RuntimeError(f"there was room before there was another node: {run.said[-2000:]}")
         machines.add()
         said = run.end()
-    require(said, "a worker was lost (1 of 3)", "the cluster has room for 2 workers again")
+    require(said, "a worker was lost (1 of 3)", _ROOM)
 
 
 @contextmanager
@@ -63,11 +66,11 @@ def _on_machines(hurt: Hurt) -> Iterator[tuple[Machines, Machine, Callable[[], D
         node = machines.add()
 
         def start() -> DrilledRun:
-            if hurt.store is not None:  # loopback is a machine's own
-                place = hurt.store.bucket(machines.address) / hurt.folder.name / "run"
-                hurt.job = replace(hurt.job, output=place)
             scratch = machines.own / "scratch"
             job = resized(hurt.job, least=1, wait_s=0.0, scratch=scratch)
+            if hurt.store is not None:  # loopback is a machine's own
+                place = hurt.store.bucket(machines.address) / hurt.folder.name / "run"
+                job = replace(job, output=place)
             run = hurt.start(job, machines.environment)
             run.wait_for_step(hurt.step)
             return run
