@@ -62,7 +62,7 @@ def measure_job(settings: TrainBench, job: StageJob) -> list[Figure]:
 
 def measure_zero(settings: TrainBench, job: StageJob) -> list[Figure]:
     """Runs the job under its own stage of ZeRO, 3, and under stage 1 in turn."""
-    pairs = list(_two_jobs(settings, job, _with_stage(job, 1)))
+    pairs = list(_two_jobs(settings, "zero", job, _with_stage(job, 1)))
     return [
         resampled("zero3_to_zero1_ratio", _ratio, pairs, "1", target=_ZERO_TARGET, better="higher"),
         resampled("zero3_to_zero1_cpu_ratio", _cpu_ratio, pairs, "1"),
@@ -76,8 +76,9 @@ def measure_workers(settings: TrainBench, job: StageJob) -> list[Figure]:
         job.config,
         workers=replace(job.config.workers, count=1),
         global_batch=job.config.global_batch // count,
+        max_steps=settings.num_steps,
     )
-    pairs = list(_two_jobs(settings, job, replace(job, config=alone)))
+    pairs = list(_two_jobs(settings, "workers", job, replace(job, config=alone)))
 
     def efficiency(pairs: Sequence[_Pair]) -> float:
         return _ratio(pairs) / count
@@ -101,7 +102,7 @@ def _jobs(settings: TrainBench) -> Iterator[_RunJob]:
             named = replace(job, output=job.output / name)
             launched = time.time()
             run_stage(named)
-            metrics = read_metrics(named.metrics)[: settings.num_steps]
+            metrics = read_metrics(named.metrics)
             began = metrics[0].time - metrics[0].step_s
             # From the end of each step to the end of the next: nothing is left out.
             ends = [began, *(one.time for one in metrics)]
@@ -119,11 +120,11 @@ def _jobs(settings: TrainBench) -> Iterator[_RunJob]:
         yield run
 
 
-def _two_jobs(settings: TrainBench, job: StageJob, other: StageJob) -> Iterator[_Pair]:
+def _two_jobs(settings: TrainBench, name: str, job: StageJob, other: StageJob) -> Iterator[_Pair]:
     with _jobs(settings) as run:
         for repeat in range(settings.repeats):
-            _, steps = run(job, f"one-{repeat}")
-            _, others = run(other, f"other-{repeat}")
+            _, steps = run(job, f"{name}-{repeat}")
+            _, others = run(other, f"{name}-other-{repeat}")
             yield from zip(steps, others, strict=True)
 
 
