@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,17 +39,21 @@ def measure_beside(settings: BesideBench, root: Path) -> Measured:
     same = replace(settings, output=None, cache=Path(), stop_after_s=None)
     kept = Kept(same, settings.cache, root, settings.stop_after_s)
     others = _installed()
-    micro_batches = _micro_batches(settings, root, kept, others)
+    sizes = {side.name: _sizes(settings, side) for side in others}
     runs: dict[str, list[Run]] = {}
     for repeat in range(settings.repeats):
         for order, ours in OURS.items():
             sides = [ours, *(side for side in others if side.order == order)]
             with _Written(settings, root, order, settings.seed + repeat) as written:
-                for side in sides:
-                    measure = partial(written.run, side, micro_batches.get(side.name, 0))
-                    name = f"{side.name}-repeat-{repeat + 1}"
-                    runs.setdefault(side.name, []).extend(kept.result(name, Run, measure))
-    return Measured(runs=runs, micro_batches=micro_batches)
+                for side in sides[:: -1 if repeat % 2 else 1]:
+                    by_size = {}
+                    for size in sizes.get(side.name, (0,)):
+                        name = f"{side.name}-{size}-repeat-{repeat + 1}"
+                        (by_size[size],) = kept.result(name, Run, partial(written.run, side, size))
+                    quickest = min(by_size, key=lambda size: by_size[size].seconds)
+                    sizes[side.name] = (quickest,)
+                    runs.setdefault(side.name, []).append(by_size[quickest])
+    return Measured(runs=runs, micro_batches={side.name: sizes[side.name][0] for side in others})
 
 
 def _installed() -> list[Side]:
@@ -60,24 +63,11 @@ def _installed() -> list[Side]:
     return [side for side in OTHERS if side.python is not None]
 
 
-def _micro_batches(
-    settings: BesideBench, root: Path, kept: Kept, others: Sequence[Side]
-) -> dict[str, int]:
-    """Chooses the size of each side's batches: the quickest, or a worker's share of a step."""
-    chosen = {}
-    short = replace(settings, steps=1)
-    with _Written(short, root, "length", settings.seed) as written:
-        for side in others:
-            chosen[side.name] = settings.samples_per_step // settings.workers
-            if not side.scanned:
-                continue
-            seconds = {}
-            for size in settings.micro_batches:
-                name = f"{side.name}-batches-of-{size}"
-                (run,) = kept.result(name, Run, partial(written.run, side, size))
-                seconds[size] = run.steps[-1].seconds
-            chosen[side.name] = min(seconds, key=seconds.__getitem__)
-    return chosen
+def _sizes(settings: BesideBench, side: Side) -> tuple[int, ...]:
+    """Returns the sizes of batches that the first repeat tries, of which the quickest stays."""
+    if side.scanned:
+        return settings.micro_batches
+    return (settings.samples_per_step // settings.workers,)
 
 
 class _Written:

@@ -69,6 +69,11 @@ class Run:
     start_up_s: float
     steps: tuple[Step, ...]
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of all steps but the first, which also compiles and allocates."""
+        return sum(step.seconds for step in self.steps[1:])
+
 
 @dataclass(slots=True)
 class _CpuMeter:

@@ -21,7 +21,7 @@ class Side:
         order: How its steps are made: "length" as transformers' Trainer groups samples by length,
             "modality" as LLaVA's trainer groups them.
         program: Its program in `programs`; None for our own job.
-        scanned: Whether the size of its batches is chosen by a scan; else a worker's share of a
+        scanned: Whether several sizes of its batches are tried; else a worker's share of a
             step is one batch.
         recipe: Whether it has the settings of LLaVA's recipes: activations are recomputed, and
             DeepSpeed's sizes follow the model's width.
@@ -77,7 +77,8 @@ class BesideBench:
         repeats: Runs of each side, in turn, each pair on steps of its own.
         conversations: Conversations whose order is made, all languages together; the steps are
             drawn from them.
-        micro_batches: Samples of a worker's batch that the scan tries.
+        micro_batches: Samples of a worker's batch that the first repeat tries; the quickest counts,
+            and stays.
         seed: Seed of the first repeat.
     """
 
