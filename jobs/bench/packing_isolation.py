@@ -9,7 +9,8 @@ transformers' eager one: FlashAttention, which both recommend, needs a GPU.
 import dataclasses
 from pathlib import Path
 
-from training.isolation import PYTHONS, IsolationBench, installed, isolation_figures
+from training.environments import installed, package_versions
+from training.isolation import PACKERS, IsolationBench, isolation_figures
 
 from palo import config
 from palo.benchmark import Conditions, publish
@@ -27,20 +28,23 @@ def main(arguments: list[str]) -> None:
     config.check(settings)
     machine = hardware()
     pythons = installed()
-    if settings.output is None and len(pythons) < len(PYTHONS):
+    needed = set(filter(None, PACKERS.values()))
+    if settings.output is None and not needed <= pythons.keys():
         raise ConfigError(
             "the result to keep needs all packers",
-            seen=", ".join(pythons),
-            fix=f"Set {', '.join(filter(None, PYTHONS.values()))}, or name --output FOLDER.",
+            fix=f"Set {', '.join(sorted(needed))}, or name --output FOLDER.",
         )
-    figures, packages = isolation_figures(settings, pythons)
     conditions = Conditions(
         hardware=machine,
         packages=_PACKAGES,
-        configuration={**config.to_dict(dataclasses.replace(settings, output=None)), **packages},
+        configuration={
+            **config.to_dict(dataclasses.replace(settings, output=None)),
+            "environments": package_versions(pythons),
+        },
         seeds=range(settings.seed, settings.seed + settings.repeats),
         counts={"repeats": settings.repeats},
     )
+    figures = isolation_figures(settings, pythons)
     publish("packing_isolation", figures, conditions, root=_ROOT, folder=settings.output)
 
 

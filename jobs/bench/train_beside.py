@@ -12,6 +12,7 @@ from pathlib import Path
 
 from resuming import TimeOverError, say
 from training.beside_settings import OTHERS, BesideBench
+from training.environments import installed, package_versions
 
 from palo import config
 from palo.benchmark import Conditions, publish
@@ -32,14 +33,17 @@ def main(arguments: list[str]) -> None:
     from training.beside_figures import beside_figures
     from training.conversations import data_folder
 
-    is_whole = all(side.python for side in OTHERS) and data_folder(_ROOT) is not None
+    pythons = installed()
+    needed = {side.variable for side in OTHERS if side.variable}
+    is_whole = needed <= pythons.keys() and len(settings.others) == len(OTHERS)
+    is_whole = is_whole and data_folder(_ROOT) is not None
     if settings.output is None and not is_whole:
         raise ConfigError(
-            "the result to keep needs TRL (PALO_TRL_PYTHON) and the data folder (PALO_DATA)",
-            fix="Name both, or print figures of what is there by --output FOLDER.",
+            "the result to keep needs all trainers and the data folder",
+            fix=f"Set {', '.join(sorted(needed))} and PALO_DATA, or name --output FOLDER.",
         )
     try:
-        measured = measure_beside(settings, _ROOT)
+        measured = measure_beside(settings, _ROOT, pythons)
     except TimeOverError as over:
         say(f"the time is over before {over}; the next call goes on")
         return
@@ -49,7 +53,10 @@ def main(arguments: list[str]) -> None:
     conditions = Conditions(
         hardware=machine,
         packages=_PACKAGES,
-        configuration=dataclasses.replace(settings, output=None, cache=Path(), stop_after_s=None),
+        configuration={
+            **config.to_dict(dataclasses.replace(settings, output=None, cache=Path())),
+            "environments": package_versions(pythons),
+        },
         seeds=range(settings.seed, settings.seed + settings.repeats),
         counts=counts | sizes,
     )

@@ -1,7 +1,9 @@
 """Our training job beside other trainers, in turn on the same samples, steps and arithmetic."""
 
 import shutil
+import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from resuming import Kept, say
 from training.beside_inputs import Inputs, write_inputs
 from training.beside_runs import Run, run_side
-from training.beside_settings import OTHERS, OURS, TRL_PYTHON, BesideBench, Order, Side
+from training.beside_settings import OTHERS, OURS, BesideBench, Order, Side
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,12 +27,13 @@ class Measured:
     micro_batches: dict[str, int]
 
 
-def measure_beside(settings: BesideBench, root: Path) -> Measured:
+def measure_beside(settings: BesideBench, root: Path, pythons: Mapping[str, str]) -> Measured:
     """Runs all sides in turn, but for what an earlier call has run.
 
     Args:
         settings: The bench's.
         root: The checkout.
+        pythons: The Pythons of other environments, by their variables.
 
     Raises:
         ResourceError: If a trainer ends with an error.
@@ -38,13 +41,18 @@ def measure_beside(settings: BesideBench, root: Path) -> Measured:
     """
     same = replace(settings, output=None, cache=Path(), stop_after_s=None)
     kept = Kept(same, settings.cache, root, settings.stop_after_s)
-    others = _installed()
+    others = [
+        side
+        for side in OTHERS
+        if side.name in settings.others and (side.variable is None or side.variable in pythons)
+    ]
     sizes = {side.name: _sizes(settings, side) for side in others}
     runs: dict[str, list[Run]] = {}
     for repeat in range(settings.repeats):
         for order, ours in OURS.items():
-            sides = [ours, *(side for side in others if side.order == order)]
-            with _Written(settings, root, order, settings.seed + repeat) as written:
+            sides = [side for side in others if side.order == order]
+            sides = [ours, *sides] if sides else []
+            with _Written(settings, root, order, settings.seed + repeat, pythons) as written:
                 for side in sides[:: -1 if repeat % 2 else 1]:
                     by_size = {}
                     for size in sizes.get(side.name, (0,)):
@@ -54,13 +62,6 @@ def measure_beside(settings: BesideBench, root: Path) -> Measured:
                     sizes[side.name] = (quickest,)
                     runs.setdefault(side.name, []).append(by_size[quickest])
     return Measured(runs=runs, micro_batches={side.name: sizes[side.name][0] for side in others})
-
-
-def _installed() -> list[Side]:
-    for side in OTHERS:
-        if side.python is None:
-            say(f"{side.name} is left out: {TRL_PYTHON} names no Python that has it")
-    return [side for side in OTHERS if side.python is not None]
 
 
 def _sizes(settings: BesideBench, side: Side) -> tuple[int, ...]:
@@ -78,10 +79,19 @@ class _Written:
         root: The checkout.
         order: How steps are made.
         seed: Seed of samples and weights.
+        pythons: The Pythons of other environments, by their variables.
     """
 
-    def __init__(self, settings: BesideBench, root: Path, order: Order, seed: int) -> None:
+    def __init__(
+        self,
+        settings: BesideBench,
+        root: Path,
+        order: Order,
+        seed: int,
+        pythons: Mapping[str, str],
+    ) -> None:
         self._settings = settings
+        self._pythons = pythons
         self._write = partial(write_inputs, settings, root, order, seed)
         self._folder: Path | None = None
         self._inputs: Inputs | None = None
@@ -105,4 +115,5 @@ class _Written:
             self._inputs = self._write(self._folder)
         say(f"running {side.name}" + (f" with batches of {micro_batch}" if micro_batch else ""))
         folder = self._folder / f"{side.name}-{micro_batch}"
-        return [run_side(self._settings, self._inputs, side, micro_batch, folder)]
+        python = self._pythons[side.variable] if side.variable else sys.executable
+        return [run_side(self._settings, self._inputs, side, python, micro_batch, folder)]

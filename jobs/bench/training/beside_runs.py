@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -103,7 +102,7 @@ class _CpuMeter:
 
 
 def run_side(
-    settings: BesideBench, inputs: Inputs, side: Side, micro_batch: int, folder: Path
+    settings: BesideBench, inputs: Inputs, side: Side, python: str, micro_batch: int, folder: Path
 ) -> Run:
     """Runs a trainer once.
 
@@ -111,6 +110,7 @@ def run_side(
         settings: The bench's.
         inputs: What it trains on.
         side: The trainer.
+        python: The Python that has it.
         micro_batch: Samples of a worker's batch; our own job packs rows instead.
         folder: Where its files go.
 
@@ -122,13 +122,13 @@ def run_side(
     if side.program is None:
         storage.write_json(folder / "job.json", config.to_dict(job))
         driver = [str(_FOLDER / "stage_driver.py"), str(folder / "job.json")]
-        command = [sys.executable, *driver, str(settings.workers)]
+        command = [python, *driver, str(settings.workers)]
         environment: Mapping[str, str] = {}
     else:
         other = _other_run(settings, inputs, side, micro_batch, folder)
         storage.write_json(folder / "run.json", asdict(other))
         command = [
-            *(str(side.python), "-m", "torch.distributed.run", "--standalone"),
+            *(python, "-m", "torch.distributed.run", "--standalone"),
             *("--nproc-per-node", str(settings.workers)),
             *(str(_FOLDER / "programs" / side.program), str(folder / "run.json")),
         ]

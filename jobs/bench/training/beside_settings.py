@@ -1,12 +1,11 @@
 """Settings of the comparison with other trainers."""
 
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from training.environments import TRL
 from training.settings import TrainBench
 
 Order = Literal["length", "modality"]
@@ -21,6 +20,7 @@ class Side:
         order: How its steps are made: "length" as transformers' Trainer groups samples by length,
             "modality" as LLaVA's trainer groups them.
         program: Its program in `programs`; None for our own job.
+        variable: Environment variable with the Python that has it; None for our own.
         scanned: Whether several sizes of its batches are tried; else a worker's share of a
             step is one batch.
         recipe: Whether it has the settings of LLaVA's recipes: activations are recomputed, and
@@ -30,19 +30,10 @@ class Side:
     name: str
     order: Order
     program: str | None = None
+    variable: str | None = None
     scanned: bool = False
     recipe: bool = False
 
-    @property
-    def python(self) -> str | None:
-        """The Python that has the trainer; None where no variable names one."""
-        if self.program == "trl_run.py":
-            return os.environ.get(TRL_PYTHON)
-        return sys.executable
-
-
-TRL_PYTHON = "PALO_TRL_PYTHON"
-"""Environment variable with a Python that has TRL."""
 
 OURS: dict[Order, Side] = {
     "length": Side(name="ours", order="length"),
@@ -51,7 +42,7 @@ OURS: dict[Order, Side] = {
 """Our own job, on the steps of each order."""
 OTHERS = (
     Side(name="transformers", order="length", program="transformers_run.py", scanned=True),
-    Side(name="trl", order="length", program="trl_run.py", scanned=True),
+    Side(name="trl", order="length", program="trl_run.py", variable=TRL, scanned=True),
     Side(name="llava_way", order="modality", program="transformers_run.py", recipe=True),
 )
 """The other trainers."""
@@ -67,6 +58,7 @@ class BesideBench:
             same settings.
         stop_after_s: No other run begins after so many seconds; the next call goes on. None runs
             them all.
+        others: The other trainers; fewer for a trial.
         workers: Workers of every trainer.
         layers: Layers of the language model, 30 being SmolLM2-135M's; fewer for a trial.
         image_size: Side of the images in pixels; 112, as in the mini recipe, gives 64 image tokens.
@@ -85,13 +77,14 @@ class BesideBench:
     output: Path | None = None
     cache: Path = Path(".cache") / "train-beside"
     stop_after_s: float | None = None
+    others: tuple[str, ...] = tuple(side.name for side in OTHERS)
     workers: int = 2
     layers: int = 30
     image_size: int = 112
     max_text_tokens: int = 512
     samples_per_step: int = 8
     warmup_steps: int = 1
-    steps: int = 3
+    steps: int = 2
     repeats: int = 2
     conversations: int = 2000
     micro_batches: tuple[int, ...] = (4, 2)
@@ -102,6 +95,10 @@ class BesideBench:
         for name in ("workers", "layers", "samples_per_step", "steps", "repeats", "warmup_steps"):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)} but must be at least 1"
+        names = [side.name for side in OTHERS]
+        yield from (
+            f"others has {name}, none of {names}" for name in self.others if name not in names
+        )
         for size in self.micro_batches:
             if size < 1 or self.samples_per_step % (size * self.workers):
                 yield (

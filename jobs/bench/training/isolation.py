@@ -1,23 +1,24 @@
 """Whether packed samples see their neighbours, with each packer in its own environment."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from resuming import say
+from training.environments import LLAMA_FACTORY, TRL
 
 from palo.benchmark import Figure, spread
 from palo.errors import ResourceError
 
-PYTHONS = {"palo": None, "trl": "PALO_TRL_PYTHON", "llama_factory": "PALO_LLAMA_FACTORY_PYTHON"}
+PACKERS = {"palo": None, "trl": TRL, "llama_factory": LLAMA_FACTORY}
 """Environment variable with the Python that has the packer, by the packer's name."""
 
 _PROGRAMS = Path(__file__).parent / "programs"
-_RESULT, _PACKAGE = "RESULT ", "PACKAGES "
+_RESULT = "RESULT "
 _LOSS_BOUND, _GRADIENT_BOUND = 1e-5, 1e-6
 _LOG_CHARACTERS = 2000
 
@@ -42,49 +43,32 @@ class IsolationBench:
             yield f"repeats is {self.repeats} but must be at least 1"
 
 
-def installed() -> dict[str, str]:
-    """Returns the Python of each packer that is there, and says which aren't."""
-    pythons = {}
-    for name, variable in PYTHONS.items():
-        if variable is None:
-            pythons[name] = sys.executable
-        elif python := os.environ.get(variable):
-            pythons[name] = python
-        else:
-            say(f"{name} is left out: {variable} names no Python that has it")
-    return pythons
-
-
-def isolation_figures(
-    settings: IsolationBench, pythons: Mapping[str, str]
-) -> tuple[list[Figure], dict[str, str]]:
+def isolation_figures(settings: IsolationBench, pythons: Mapping[str, str]) -> list[Figure]:
     """Runs each packer's program once for each seed.
 
     Args:
         settings: The bench's.
-        pythons: The Python of each packer.
+        pythons: The Pythons of other environments, by their variables.
 
     Returns:
         Of each way of packing the largest difference of a sample's loss, in nats, and one minus the
-        least cosine between the gradients of a block; and the versions of the others' packages.
+        least cosine between the gradients of a block.
 
     Raises:
         ResourceError: If a program ends with an error.
     """
     differences: dict[str, list[float]] = {}
     gaps: dict[str, list[float]] = {}
-    versions: dict[str, str] = {}
-    for packer, python in pythons.items():
+    for packer, variable in PACKERS.items():
+        if variable is not None and variable not in pythons:
+            continue
+        python = pythons[variable] if variable else sys.executable
         for seed in range(settings.seed, settings.seed + settings.repeats):
             say(f"{packer}, seed {seed}")
-            for line in _lines(packer, python, seed):
-                if line.startswith(_PACKAGE):
-                    versions |= json.loads(line.removeprefix(_PACKAGE))
-                elif line.startswith(_RESULT):
-                    result = json.loads(line.removeprefix(_RESULT))
-                    differences.setdefault(result["name"], []).append(result["loss_difference"])
-                    gaps.setdefault(result["name"], []).append(result["gradient_gap"])
-    figures = [
+            for result in _results(packer, python, seed):
+                differences.setdefault(result["name"], []).append(result["loss_difference"])
+                gaps.setdefault(result["name"], []).append(result["gradient_gap"])
+    return [
         figure
         for name in differences
         for figure in (
@@ -92,7 +76,6 @@ def isolation_figures(
             _figure(f"{name}_gradient_gap", gaps[name], "1", _GRADIENT_BOUND),
         )
     ]
-    return figures, versions
 
 
 def _figure(name: str, values: Sequence[float], unit: str, bound: float) -> Figure:
@@ -103,7 +86,7 @@ def _figure(name: str, values: Sequence[float], unit: str, bound: float) -> Figu
     return spread(name, worst, unit)
 
 
-def _lines(packer: str, python: str, seed: int) -> list[str]:
+def _results(packer: str, python: str, seed: int) -> list[dict[str, Any]]:
     command = [python, str(_PROGRAMS / f"isolation_{packer}.py"), str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
@@ -112,4 +95,5 @@ def _lines(packer: str, python: str, seed: int) -> list[str]:
             seen=done.stderr[-_LOG_CHARACTERS:],
             fix=f"Run {' '.join(command)}.",
         )
-    return done.stdout.splitlines()
+    lines = done.stdout.splitlines()
+    return [json.loads(line.removeprefix(_RESULT)) for line in lines if line.startswith(_RESULT)]

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from training.programs.isolation_measure import Sample, samples, tell, tell_versions, tiny_model
+from training.programs.isolation_measure import Sample, samples, tell, tiny_model
 from transformers import PreTrainedTokenizerFast
 
 _EMPTY = ("_system", "_tools", "_images", "_videos", "_audios")
@@ -20,7 +20,6 @@ _EMPTY = ("_system", "_tools", "_images", "_videos", "_audios")
 def main() -> None:
     """Packs with neat_packing, which masks neighbours, and without."""
     seed = int(sys.argv[1])
-    tell_versions("llamafactory")
     _do_without_sounds()
     alone = samples(seed)
     for attention in ("sdpa", "eager"):

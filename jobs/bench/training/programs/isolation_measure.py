@@ -1,14 +1,12 @@
 """Whether packed samples see their neighbours: losses and gradients, packed and alone.
 
 It runs in the environments of other trainers, too, and needs torch, transformers and nothing of
-ours. What a program prints is a line for each way of packing, `RESULT` and JSON,
-and one with the versions of packages, `PACKAGES` and JSON.
+ours. What a program prints is a line for each way of packing, `RESULT` and JSON.
 """
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -22,16 +20,6 @@ _IGNORED = -100
 
 Sample = tuple[list[int], list[int]]
 """Ids, and labels with -100 where nothing is learned."""
-
-
-def tell_versions(*packages: str) -> None:
-    """Prints the versions of packages.
-
-    Args:
-        *packages: Their names.
-    """
-    versions = {package: version(package) for package in packages}
-    sys.stdout.write(f"PACKAGES {json.dumps(versions)}\n")
 
 
 def samples(seed: int) -> list[Sample]:

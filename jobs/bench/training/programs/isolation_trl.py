@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets import Dataset
-from training.programs.isolation_measure import samples, tell, tell_versions, tiny_model
+from training.programs.isolation_measure import samples, tell, tiny_model
 from trl import pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
@@ -15,7 +15,6 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 def main() -> None:
     """Packs without padding, and by TRL's two strategies of packing."""
     seed = int(sys.argv[1])
-    tell_versions("trl")
     alone = samples(seed)
     rows = [{"input_ids": ids, "labels": labels} for ids, labels in alone]
     room = sum(len(ids) for ids, _ in alone)
