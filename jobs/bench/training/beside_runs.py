@@ -1,6 +1,7 @@
 """Runs of the trainers: each a command of its own, whose processes' CPU time is watched."""
 
 import json
+import math
 import os
 import subprocess
 import threading
@@ -120,22 +121,21 @@ def run_side(
     storage.ensure_folder(folder)
     job = replace(inputs.job, output=folder / "stage")
     if side.program is None:
-        storage.write_json(folder / "job.json", config.to_dict(job))
-        driver = [str(_FOLDER / "stage_driver.py"), str(folder / "job.json")]
-        command = [python, *driver, str(settings.workers)]
-        environment: Mapping[str, str] = {}
+        storage.write_json(folder / "run.json", config.to_dict(job))
+        command = [python, str(_FOLDER / "stage_driver.py"), str(folder / "run.json")]
+        command.append(str(settings.workers))
+        environment: Mapping[str, str] = {}  # its workers get their own
     else:
         other = _other_run(settings, inputs, side, micro_batch, folder)
         storage.write_json(folder / "run.json", asdict(other))
-        command = [
-            *(python, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", str(settings.workers)),
-            *(str(_FOLDER / "programs" / side.program), str(folder / "run.json")),
-        ]
-        environment = _other_environment(inputs)
+        command = [python, "-m", "torch.distributed.run", "--standalone"]
+        command += ["--nproc-per-node", str(settings.workers)]
+        command += [str(_FOLDER / "programs" / side.program), str(folder / "run.json")]
+        # The others are faster, too, with what our workers have.
+        environment = {"HF_HUB_OFFLINE": "1", **worker_environment(job.config.workers)}
     launched = time.time()
     meter = _metered(command, environment, folder / "output.log")
-    ends = _our_steps(job) if side.program is None else _other_steps(folder / "steps.jsonl")
+    ends = _our_ends(job) if side.program is None else _other_ends(folder / "steps.jsonl")
     if len(ends) != settings.num_steps + 1:
         raise ResourceError(
             f"{side.name} did {len(ends) - 1} steps, not {settings.num_steps}",
@@ -143,11 +143,7 @@ def run_side(
             fix=f"See {folder / 'output.log'}.",
         )
     steps = [
-        Step(
-            loss=loss,
-            seconds=end - begin,
-            cpu_s=meter.until(end) - meter.until(begin),
-        )
+        Step(loss=loss, seconds=end - begin, cpu_s=meter.until(end) - meter.until(begin))
         for (begin, _), (end, loss) in pairwise(ends)
     ]
     return Run(start_up_s=ends[0][0] - launched, steps=tuple(steps))
@@ -181,6 +177,7 @@ def _last_words(log: Path) -> str:
 def _other_run(
     settings: BesideBench, inputs: Inputs, side: Side, micro_batch: int, folder: Path
 ) -> OtherRun:
+    """Returns the settings of another trainer's run, with our optimizer, schedule and sizes."""
     stage = inputs.job.config
     zero = {
         "stage": 3,
@@ -214,23 +211,15 @@ def _other_run(
     )
 
 
-def _other_environment(inputs: Inputs) -> dict[str, str]:
-    """Returns what our own workers' environment has, with which the others are faster, too."""
-    return {"HF_HUB_OFFLINE": "1", **worker_environment(inputs.job.config.workers)}
-
-
-def _our_steps(job: StageJob) -> list[tuple[float, float]]:
+def _our_ends(job: StageJob) -> list[tuple[float, float]]:
+    """Returns when our first step began, and when each ended with which loss."""
     metrics = read_metrics(job.metrics)
-    return _with_begin(
-        metrics[0].time - metrics[0].step_s, [(each.time, each.loss) for each in metrics]
-    )
+    begin = metrics[0].time - metrics[0].step_s
+    return [(begin, math.nan), *((each.time, each.loss) for each in metrics)]
 
 
-def _other_steps(log: Path) -> list[tuple[float, float]]:
+def _other_ends(log: Path) -> list[tuple[float, float]]:
+    """Returns the same of another trainer."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    return _with_begin(lines[0]["began"], [(line["ended"], line["loss"]) for line in lines])
-
-
-def _with_begin(begin: float, steps: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Returns when each step ended and its loss, after when the first began."""
-    return [(begin, 0.0), *steps]
+    begin = lines[0]["began"]
+    return [(begin, math.nan), *((line["ended"], line["loss"]) for line in lines)]
