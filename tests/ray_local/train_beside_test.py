@@ -1,6 +1,5 @@
 """The comparison with other trainers runs on small shapes, so that it works when it is needed."""
 
-import os
 import subprocess
 import sys
 
@@ -31,23 +30,10 @@ def compare(tmp_path, *others: str) -> dict[str, benchmark.Figure]:
     return {figure.name: figure for figure in result.figures}
 
 
-def require(figures: dict[str, benchmark.Figure], other: str) -> None:
-    assert figures[f"{other}_loss_difference"].met
-    assert figures[f"ours_to_{other}_samples_per_s"].value > 0
-    assert figures[f"{other}_cpu_s_a_sample"].value > 0
-
-
 @pytest.mark.ray
-def test_llavas_way_has_our_losses(tmp_path):
-    require(compare(tmp_path, "llava_way"), "llava_way")
-
-
-@pytest.mark.ray
-@pytest.mark.engines
-@pytest.mark.skipif(
-    not os.environ.get("PALO_TRL_PYTHON"), reason="PALO_TRL_PYTHON names no Python with TRL"
-)
-def test_transformers_and_trl_have_our_losses(tmp_path):
-    figures = compare(tmp_path, "transformers", "trl")
-    require(figures, "transformers")
-    require(figures, "trl")
+def test_our_job_and_llavas_way_are_compared(tmp_path):
+    figures = compare(tmp_path, "llava_way")
+    assert figures["llava_way_loss_difference"].met
+    for name in ("ours_to_llava_way_samples_per_s", "llava_way_to_ours_cpu_s_a_sample"):
+        assert figures[name].value > 0
+    assert "ours_samples_per_s" not in figures  # it has steps of its own
