@@ -14,6 +14,7 @@ def run(recipe: Recipe) -> None:
 
     steps.draw_scenes(recipe)
     steps.build_corpora(recipe)
+    steps.align(recipe)
     steps.pretrain(recipe)
     steps.finetune(recipe)
     scoring.evaluate_if_possible(recipe)

@@ -27,7 +27,7 @@ from palo.evaluate.reports.run_report import (
     write_answers,
 )
 from palo.model.assemble import assemble
-from palo.pipeline.steps import measured, read_timings
+from palo.pipeline.timings import measured, read_timings
 from palo.recipes.photo_sources import QUESTION
 from palo.recipes.recipe import Recipe
 
@@ -142,7 +142,11 @@ def _answers(recipe: Recipe) -> Path:
 
 
 def _metrics(recipe: Recipe) -> dict[str, Path]:
-    folders = {"pretrain": recipe.pretrain_folder, "finetune": recipe.finetune_folder}
+    folders = {
+        "align": recipe.align_folder,
+        "pretrain": recipe.pretrain_folder,
+        "finetune": recipe.finetune_folder,
+    }
     paths = {name: folder / "metrics.jsonl" for name, folder in folders.items()}
     return {name: path for name, path in paths.items() if path.is_file()}
 
@@ -152,6 +156,8 @@ def _facts(recipe: Recipe) -> RunFacts:
     seeds = {"finetune": recipe.finetune.seed}
     if recipe.pretrain is not None:
         seeds["pretrain"] = recipe.pretrain.seed
+    if recipe.align is not None:
+        seeds["align"] = recipe.align.seed
     if recipe.scenes is not None:
         seeds["scenes"] = recipe.scenes.seed
     return RunFacts(

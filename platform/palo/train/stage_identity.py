@@ -18,6 +18,8 @@ _LATER = {
     "languages": None,
     "rslora": False,
     "dora": False,
+    "fused": False,
+    "shared_dropout": False,
     "lora_plus_ratio": 1.0,
     "chunked_loss": False,
 }

@@ -15,7 +15,9 @@ from palo.train.watch_settings import MetricsSettings, ValidationSettings
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
 _NEVER = 10**9
+# Modules whose parameters DeepSpeed gathers together, with those of all modules in them.
 _BLOCK = "transformers.models.llama.modeling_llama.LlamaDecoderLayer"
+_FUSED = "palo.model.fused_lora.FusedLoraLinear"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -304,6 +306,8 @@ def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
         }
     if stage.zero.whole_blocks:
         zero["leaf_module"] = {"classes": [_BLOCK]}
+    elif stage.zero.stage == 3 and stage.lora is not None and stage.lora.fused:
+        zero["leaf_module"] = {"classes": [_FUSED]}
     if stage.zero.offload:
         zero["offload_optimizer"] = {"device": "cpu"}
         if stage.zero.stage == 3:
