@@ -2,19 +2,16 @@
 
 import logging
 import os
-import subprocess
-import sys
 from abc import abstractmethod
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import TracebackType
 
-import psutil
+from training.ceph_gateway import CephGateway
 
 from palo.storage import S3Path
 from palo.storage.s3_requests import client_of
 
-_KEY = "testing"  # what the tests' gateway of Ceph knows
+_KEY = "drill"
 _SETTINGS = {
     "AWS_ACCESS_KEY_ID": _KEY,
     "AWS_SECRET_ACCESS_KEY": _KEY,
@@ -26,7 +23,6 @@ _SETTINGS = {
     "PALO_S3_TIMEOUT_S": "5",
 }
 _BUCKET = "runs"
-_CEPH = Path(__file__).resolve().parents[3] / "tests" / "fixtures" / "ceph.py"
 
 
 class Store(AbstractContextManager["Store"]):
@@ -115,44 +111,29 @@ class CephStore(Store):
     @property
     def port(self) -> int:
         """Its port."""
-        return self._port
+        return self._gateway.port
 
     def begin(self) -> None:
         """Starts the server.
 
         Raises:
-            RuntimeError: If Ceph isn't installed.
+            ConfigError: If Ceph isn't installed.
+            StorageError: If it doesn't come up.
         """
-        self._process = subprocess.Popen(  # noqa: S603 - a file of this checkout
-            [sys.executable, "-u", str(_CEPH)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        said = self._process.stdout.readline()
-        if "AWS_ENDPOINT_URL" not in said:
-            raise RuntimeError(f"Ceph doesn't start: {said}{self._process.stdout.read()}")
-        self._port = int(said.partition(",")[0].rpartition(":")[2])
+        self._gateway = CephGateway(_KEY, _KEY)
+        self._gateway.start()
 
     def leave(self) -> None:
         """See Store.leave."""
-        self._gateway().suspend()
+        self._gateway.suspend()
 
     def come_back(self) -> None:
         """See Store.come_back."""
-        self._gateway().resume()
+        self._gateway.resume()
 
     def end(self) -> None:
         """Ends the server."""
-        if self._process.poll() is None:
-            self._process.send_signal(2)
-            self._process.wait()
-
-    def _gateway(self) -> psutil.Process:
-        family = psutil.Process(self._process.pid).children(recursive=True)
-        return next(one for one in family if one.name() == "radosgw")
+        self._gateway.close()
 
 
 STORES: dict[str, type[Store]] = {"moto": MotoStore, "ceph": CephStore}

@@ -187,7 +187,7 @@ class _Own:
             if isinstance(error, FileNotFoundError) or _status(error) in _REFUSED:
                 return False
             raise
-        self._etag = answer["ETag"]
+        self._etag = _bare(answer["ETag"])
         return True
 
     def _look(self) -> _Lease | None:
@@ -204,7 +204,12 @@ class _Own:
         except ValueError:
             holder = {}
         age_s = (now - answer["LastModified"]).total_seconds()
-        return _Lease(answer["ETag"], age_s, holder if isinstance(holder, dict) else {})
+        return _Lease(_bare(answer["ETag"]), age_s, holder if isinstance(holder, dict) else {})
+
+
+def _bare(etag: str) -> str:
+    """Returns an ETag without its quotes, with which Ceph (16.2) takes no If-Match for met."""
+    return etag.strip('"')
 
 
 def _status(error: Exception) -> int:
