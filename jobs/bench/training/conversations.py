@@ -8,6 +8,7 @@ GPT-4, have 17, 79 and 105. Nine in ten have an image.
 """
 
 import json
+import os
 import random
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,16 @@ _ROUNDS = (3, 5)
 # A sentence in every language, by code.
 Sentence = dict[str, str]
 Rounds = list[tuple[Sentence, list[Sentence]]]
+
+
+def data_folder(root: Path) -> Path | None:
+    """Returns the optional data folder, or None without one.
+
+    Args:
+        root: The checkout.
+    """
+    data = Path(os.environ.get("PALO_DATA") or root.parent / "shared" / "data")
+    return data if data.is_dir() else None
 
 
 def news(data: Path, count: int, seed: int) -> Iterator[Conversation]:

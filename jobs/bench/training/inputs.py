@@ -5,6 +5,7 @@ Speed depends on shapes and lengths, not on values, so nothing has to be downloa
 
 import hashlib
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -26,7 +27,10 @@ from palo.text.encoding import IMAGE_SENTINEL
 from palo.text.tokenizer import load_tokenizer
 from palo.train.stages import StageConfig, StageJob, WorkerSettings
 
-_NUM_IMAGES = 64
+NUM_IMAGES = 64
+"""Images of the corpus, which samples take in turn."""
+FINGERPRINT = "0" * 16
+"""Name of the corpus, on which the order of its samples depends."""
 # Text tokens of a caption with its question, as the mini recipe's photos have them.
 _TEXT_TOKENS = (48, 144)
 _TRAINED_SHARE = 0.5
@@ -35,14 +39,18 @@ _BEYOND = 10**9
 
 def write_inputs(settings: TrainBench, folder: Path) -> StageJob:
     """Writes model and corpus, and returns a stage that trains on them as the mini recipe does."""
-    parts = _write_parts(settings, folder)
-    stage = _stage(settings)
+    parts = write_parts(settings, folder)
+    stage = bench_stage(settings)
     corpus = folder / "corpus"
-    _write_corpus(settings, corpus, parts, stage.template)
+    generator = random.Random(settings.seed)  # noqa: S311 - sizes of a bench
+    num_samples = settings.samples_per_step * settings.num_steps
+    rows = [_row(number, generator) for number in range(num_samples)]
+    write_corpus(settings, corpus, parts, stage.template, rows)
     return StageJob(name="bench", config=stage, parts=parts, corpus=corpus, output=folder / "run")
 
 
-def _stage(settings: TrainBench) -> StageConfig:
+def bench_stage(settings: TrainBench) -> StageConfig:
+    """Returns the mini recipe's second stage, as long as the bench's settings say."""
     on_gpu = settings.device == "cuda"
     stage = mini_recipe().finetune
     threshold = settings.persistence_threshold
@@ -59,7 +67,16 @@ def _stage(settings: TrainBench) -> StageConfig:
     )
 
 
-def _write_parts(settings: TrainBench, folder: Path) -> ModelParts:
+def write_parts(
+    settings: TrainBench, folder: Path, tokenizer: Path = BASE / "tokenizer"
+) -> ModelParts:
+    """Writes the mini model's parts with random weights.
+
+    Args:
+        settings: The bench's.
+        folder: Where they go.
+        tokenizer: Folder of the tokenizer that the corpus is named after.
+    """
     config = _model_config(settings)
     torch.manual_seed(settings.seed)
     # The tower never runs, since the corpus holds its features, but it is part of the model.
@@ -70,7 +87,7 @@ def _write_parts(settings: TrainBench, folder: Path) -> ModelParts:
     return ModelParts(
         tower=folder / "tower",
         language_model=folder / "language_model",
-        tokenizer=BASE / "tokenizer",
+        tokenizer=tokenizer,
         image_size=settings.image_size,
     )
 
@@ -84,18 +101,28 @@ def _model_config(settings: TrainBench) -> PaloConfig:
     return config
 
 
-def _write_corpus(settings: TrainBench, folder: Path, parts: ModelParts, template: str) -> None:
-    generator = random.Random(settings.seed)  # noqa: S311 - sizes of a bench
-    num_samples = settings.samples_per_step * settings.num_steps
-    rows = [_row(number, generator) for number in range(num_samples)]
+def write_corpus(
+    settings: TrainBench,
+    folder: Path,
+    parts: ModelParts,
+    template: str,
+    rows: Sequence[Mapping[str, object]],
+) -> None:
+    """Writes a corpus of these rows, and random features of its images.
+
+    Args:
+        settings: The bench's.
+        folder: Folder of the corpus.
+        parts: The model's parts.
+        template: Conversation template that the rows were encoded with.
+        rows: The samples' columns; the images' names are `image_name`'s.
+    """
+    num_samples = len(rows)
     write_samples(folder / "samples" / "000.parquet", rows)
     spec = _store_spec(settings, parts)
     prepare_store(folder / "images", spec)
-    shape = (_NUM_IMAGES, *spec.shape)
-    features = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed))
-    write_shard(
-        folder / "images", spec, [_image_id(n) for n in range(_NUM_IMAGES)], features.bfloat16()
-    )
+    names = [image_name(number) for number in range(NUM_IMAGES)]
+    write_shard(folder / "images", spec, names, image_features(spec.shape, settings.seed))
     commit_store(folder / "images")
     counts: dict[str, object] = {field.name: 0 for field in fields(LanguageCount)}
     counts |= {"language": "en", "num_samples": num_samples, "lengths": ()}
@@ -105,7 +132,7 @@ def _write_corpus(settings: TrainBench, folder: Path, parts: ModelParts, templat
         languages=(language,),
         files={"samples/000.parquet": (folder / "samples" / "000.parquet").stat().st_size},
         num_samples=num_samples,
-        num_images=_NUM_IMAGES,
+        num_images=NUM_IMAGES,
         inputs={},
         settings={},
         template=template,
@@ -113,7 +140,7 @@ def _write_corpus(settings: TrainBench, folder: Path, parts: ModelParts, templat
         tower_fingerprint=spec.tower_fingerprint,
         image_store="images",
         code_version=code_version(),
-        fingerprint="0" * 16,
+        fingerprint=FINGERPRINT,
     )
     write_manifest(folder / "manifest.json", manifest)
 
@@ -143,7 +170,7 @@ def _row(number: int, generator: random.Random) -> dict[str, object]:
         "record_id": f"{number}",
         "language": "en",
         "source": "bench",
-        "image_id": _image_id(number % _NUM_IMAGES),
+        "image_id": image_name(number),
         "input_ids": ids,
         "label_spans": [(first, len(ids))],
         "num_text_tokens": num_text,
@@ -151,5 +178,21 @@ def _row(number: int, generator: random.Random) -> dict[str, object]:
     }
 
 
-def _image_id(number: int) -> str:
-    return hashlib.sha256(str(number).encode()).hexdigest()
+def image_features(shape: Sequence[int], seed: int) -> torch.Tensor:
+    """Returns (images, P, D) bfloat16 random features of the corpus' images, in order.
+
+    Args:
+        shape: Patches of an image, and the width of their features.
+        seed: Seed of the numbers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn((NUM_IMAGES, *shape), generator=generator).bfloat16()
+
+
+def image_name(sample: int) -> str:
+    """Returns the name of a sample's image.
+
+    Args:
+        sample: Number of the sample.
+    """
+    return hashlib.sha256(str(sample % NUM_IMAGES).encode()).hexdigest()

@@ -1,6 +1,5 @@
 """Useful tokens per computed token: packs of our plan against padded batches of 16."""
 
-import os
 import random
 import sys
 from collections.abc import Iterable, Sequence
@@ -38,19 +37,16 @@ def measure_lengths(settings: TrainBench, root: Path) -> list[Figure]:
     Without the optional data folder it measures drawn scenes, under other names: their lengths
     hardly differ, so they say little.
     """
-    data = Path(os.environ.get("PALO_DATA") or root.parent / "shared" / "data")
-    is_real = data.is_dir()
-    if not is_real:
+    data = conversations.data_folder(root)
+    if data is None:
         sys.stdout.write("no optional data folder (PALO_DATA): lengths are those of scenes\n")
-    tokenizer = load_tokenizer(data / "tokenizer" / "llama2-32k" if is_real else BASE / "tokenizer")
+    tokenizer = load_tokenizer(data / "tokenizer" / "llama2-32k" if data else BASE / "tokenizer")
     shares: dict[str, list[float]] = {}
     for seed in range(settings.seed, settings.seed + settings.length_seeds):
         count = settings.conversations
-        talks = (
-            conversations.news(data, count, seed) if is_real else conversations.scenes(count, seed)
-        )
+        talks = conversations.news(data, count, seed) if data else conversations.scenes(count, seed)
         for name, share in _shares(*_lengths(talks, tokenizer), seed).items():
-            shares.setdefault(name if is_real else f"{name}_of_scenes", []).append(share)
+            shares.setdefault(name if data else f"{name}_of_scenes", []).append(share)
     return [_figure(name, values) for name, values in shares.items()]
 
 
