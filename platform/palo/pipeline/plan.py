@@ -60,6 +60,7 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
     )
     shapes = shapes_of(model)
     price = machines.price if machines.price is not None or gpu is None else gpu.price
+    encode = _encoding(recipe, shapes, plans, gpu)
     quicker = {one.name: find_quicker(one, shapes, settings) for one in plans}
     return RunPlan(
         recipe=recipe.scale,
@@ -69,8 +70,8 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
         stages=plans,
         changes={one.name: find_fit(one, shapes, settings) for one in plans if one.fits is False},
         quicker={name: change for name, change in quicker.items() if change is not None},
-        encode=_encoding(recipe, shapes, plans, gpu),
-        scaled=tuple(_scaled(plans, shapes, settings)) if gpu else (),
+        encode=encode,
+        scaled=tuple(_scaled(plans, shapes, settings, encode)) if gpu else (),
     )
 
 
@@ -158,19 +159,23 @@ def _encoding(
 
 
 def _scaled(
-    plans: Sequence[StagePlan], shapes: ModelShapes, settings: PlanSettings
+    plans: Sequence[StagePlan],
+    shapes: ModelShapes,
+    settings: PlanSettings,
+    encode: EncodePlan | None,
 ) -> Iterator[Scaled]:
     """Plans all stages on other numbers of GPUs, with the same batches."""
+    encoding = encode.gpu_hours if encode else 0.0
     for count in _SCALES:
         again = []
         for one in plans:
-            stage = replace(one.stage, workers=replace(one.stage.workers, count=count))
+            stage = replace(one.wanted, workers=replace(one.wanted.workers, count=count))
             again.append(plan_counted(one.name, shapes, one.counts, stage, one.facts, settings))
         hours = [one.hours for one in again if one.hours is not None]
         if len(hours) == len(again):
             steps = [(one.num_steps or 0, one.gather_s + (one.compute_s or 0)) for one in again]
             most = sum(number * seconds for number, seconds in steps) / 3600
-            yield Scaled(gpus=count, hours=sum(hours), most_hours=most)
+            yield Scaled(gpus=count, hours=sum(hours), most_hours=most, encode_gpu_hours=encoding)
 
 
 def _speed(

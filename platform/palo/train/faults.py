@@ -81,7 +81,8 @@ def memory_explained(stage: StageConfig) -> Iterator[None]:
             if stage.activation_checkpointing
             else " Set activation_checkpointing, which keeps less between the passes."
         )
-        split = "" if stage.zero.stage == 3 else " zero.stage 3 shares the weights, too."
+        shares = stage.zero.stage in ("auto", 3)
+        split = "" if shares else " zero.stage 3 shares the weights, too."
         raise TrainingError(
             f"a GPU's memory is too small for rows of token_budget {stage.token_budget:,}",
             seen=first,

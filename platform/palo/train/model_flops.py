@@ -57,6 +57,15 @@ class ModelFlops:
         return weights * num_tokens + self.factor * self.num_head * num_target_tokens + attention
 
 
+def operations_of_a_weight(trains: Trains) -> int:
+    """Returns the operations for each weight of the language model and token.
+
+    Args:
+        trains: The parts that learn.
+    """
+    return _TRAINED if trains == "full" else _FROZEN
+
+
 def count_flops(model: Any, trains: Trains) -> ModelFlops:  # noqa: ANN401 - PEFT or bare model
     """Counts a model's weights by what a token costs in them.
 
@@ -81,7 +90,7 @@ def count_flops(model: Any, trains: Trains) -> ModelFlops:  # noqa: ANN401 - PEF
         num_decoder=num_decoder,
         num_head=text.vocab_size * text.hidden_size,
         num_lora=num_lora,
-        factor=_TRAINED if trains == "full" else _FROZEN,
+        factor=operations_of_a_weight(trains),
         num_layers=text.num_hidden_layers,
         attention_width=text.num_attention_heads * head_size,
     )

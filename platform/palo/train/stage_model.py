@@ -12,17 +12,17 @@ from palo.checkpoint.parts import ModelParts
 from palo.errors import MismatchError
 from palo.model import attention
 from palo.model.assemble import assemble
-from palo.model.attention_probe import probe
+from palo.model.attention_probe import choose, probe
 from palo.model.lora import attach_lora
 from palo.model.loss_head import give_loss
 from palo.model.sizes import from_folders
+from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import choose_trainable
-from palo.train.stages import StageConfig, deepspeed_config
+from palo.train.settled import DTYPES, device_of
+from palo.train.stages import StageConfig
 
 if TYPE_CHECKING:
     from palo.model.palo import PaloForConditionalGeneration
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -> Any:  # noqa: ANN401
@@ -36,17 +36,17 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
     Returns:
         A PaloForConditionalGeneration, wrapped by PEFT if the stage trains LoRA weights.
     """
-    _probe_attention(parts, stage)
+    implementation = _attention(parts, stage)
     model: Any = assemble(
         parts.tower,
         parts.language_model,
         parts.projector_type,
         image_size=parts.image_size,
         seed=stage.seed,
-        dtype=_DTYPES[stage.dtype],
-        loading=partitioned(stage) if stage.zero.partition_at_load else None,
+        dtype=DTYPES[stage.dtype],
+        loading=_loading(stage),
     )
-    model.language_model.set_attn_implementation(stage.attention)
+    model.language_model.set_attn_implementation(implementation)
     if stage.chunked_loss:
         give_loss(model.language_model)
     if projector is not None:
@@ -62,12 +62,25 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
     return model
 
 
-def _probe_attention(parts: ModelParts, stage: StageConfig) -> None:
+def _attention(parts: ModelParts, stage: StageConfig) -> str:
     if stage.attention == attention.NAME:  # runs everywhere
-        return
+        return stage.attention
     width = from_folders(parts.tower, parts.language_model).text_config.head_dim
-    device = torch.device("cuda" if stage.workers.use_gpu else "cpu")
-    probe(stage.attention, _DTYPES[stage.dtype], device, width)
+    dtype, device = DTYPES[stage.dtype], device_of(stage)
+    if stage.attention == attention.AUTO:
+        return choose(dtype, device, width)[0]
+    probe(stage.attention, dtype, device, width)
+    return stage.attention
+
+
+def _loading(stage: StageConfig) -> AbstractContextManager[object] | None:
+    """Where weights go while they are read: to all workers in shares, or straight to the GPU.
+
+    Eight workers of a node that each read a whole model into main memory would need it eight times.
+    """
+    if stage.zero.partition_at_load:
+        return partitioned(stage)
+    return device_of(stage) if stage.workers.use_gpu else None
 
 
 @contextmanager

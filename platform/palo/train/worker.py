@@ -23,6 +23,7 @@ from palo.train.loop import LoopSettings, train
 from palo.train.model_flops import count_flops
 from palo.train.preemption import Notices, no_notice
 from palo.train.run_store import RunStore, open_run_store
+from palo.train.settled import settle
 from palo.train.stage_hooks import Looks, preprocessing_of, recording, stage_hooks
 from palo.train.stage_identity import identity
 from palo.train.stage_model import build_model
@@ -54,9 +55,12 @@ def train_stage(
         StorageError: If the store has been away for too long.
         TrainingError: If losses or gradients are not finite, step after step.
     """
-    stage = job.config
     near = local_copies(job)
     corpus = open_corpus(job.corpus, near.samples)
+    # Once: naming the corpus reads columns of all its samples.
+    known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
+    stage, notes = settle(job.config, near.parts, corpus)
+    job = replace(job, config=stage)
     corpus.check(
         tokenizer_fingerprint=load_tokenizer(near.parts.tokenizer).fingerprint,
         tower_fingerprint=weights_fingerprint(near.parts.tower),
@@ -72,9 +76,10 @@ def train_stage(
     num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
     if stage.workers.use_gpu:
         run_dry_batch(engine, rows, plan, chunked_loss=stage.chunked_loss)
-    # Once: naming the corpus reads columns of all its samples.
-    known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
     store = open_run_store(job, writes=engine.rank == 0)
+    if engine.rank == 0:
+        for kind, text in notes:
+            store.note(kind, text)
     checkpoints = Checkpointer(store, engine, known)
     try:
         start = checkpoints.resume()
@@ -85,8 +90,10 @@ def train_stage(
             own_part = {"rank": engine.rank, "world_size": engine.world_size, "start_step": start}
             loader = PackLoader(rows, plan, **own_part, pin=stage.workers.use_gpu)
             with loader, recording(store, engine, plan, flops, start, held_out) as recorder:
-                looks = Looks(store.job, engine, corpus, recorder, validator, callback, num_steps)
-                hooks = stage_hooks(engine, store, checkpoints, recorder, looks, notice)
+                looks = Looks(
+                    store.job, engine, corpus, checkpoints, recorder, validator, callback, num_steps
+                )
+                hooks = stage_hooks(engine, store, looks, notice)
                 finished = train(engine, iter(loader), _loop_settings(stage, num_steps), hooks)
             checkpoints.wait()
             if not finished:
@@ -125,7 +132,7 @@ def _finish(
     if engine.rank != 0:
         return None
     job = store.job
-    states = trainable.read_states(store.at(num_steps))
+    states = trainable.read_states(store.at(_result_step(store, num_steps)))
     record = stage_record(job, corpus.manifest, known, machines)
 
     def write() -> StageResult:
@@ -140,6 +147,17 @@ def _finish(
         )
 
     return store.finish(write)
+
+
+def _result_step(store: RunStore, num_steps: int) -> int:
+    """Returns the steps after which the weights are the stage's result."""
+    if store.job.config.result == "last":
+        return num_steps
+    (path,) = trainable.best(store.job.checkpoints)
+    cursor = trainable.read_cursor(path)
+    loss = "unknown" if cursor.held_out_loss is None else f"{cursor.held_out_loss:.4f}"
+    store.note("result", f"the result is step {cursor.step}; loss on held-out rows {loss}")
+    return cursor.step
 
 
 def _machines(engine: TrainEngine) -> list[Machine]:

@@ -15,8 +15,9 @@ from deepspeed.utils import (
 from torch import distributed
 
 from palo.checkpoint.trainable import ParameterState
+from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import parameter_groups, trainable_parameters
-from palo.train.stages import StageConfig, deepspeed_config
+from palo.train.stages import StageConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -44,7 +45,7 @@ class ZeroEngine:
     def __init__(self, model: Any, stage: StageConfig) -> None:  # noqa: ANN401 - PEFT or bare model
         self.rank = distributed.get_rank()
         self.world_size = distributed.get_world_size()
-        self._stage = stage.zero.stage
+        self._stage = stage.zero.level
         groups = parameter_groups(trainable_parameters(model).items(), stage.optimizer)
         self.module, *_ = deepspeed.initialize(
             model=model,

@@ -20,8 +20,8 @@ from palo.train.stages import ZeroSettings
 
 @pytest.fixture(scope="module")
 def memory_of():
-    """Returns the memory of 7B's finetune stage with other settings."""
-    made, model = RECIPES["7b"]().finetune, SIZES["7b"]()
+    """Returns the memory of 7B's finetune stage under ZeRO-3, with other settings."""
+    made, model = replace(RECIPES["7b"]().finetune, zero=ZeroSettings()), SIZES["7b"]()
     shapes, counts = shapes_of(model), count_parameters(model, made)
 
     def memory(base_bits=16, **changes):
@@ -49,7 +49,13 @@ def test_parts_are_those_of_the_arithmetic_by_hand(memory_of):
     assert parts["hiddens"] == pytest.approx(
         (16384 * (32 * 4096 * 2 + 4096 * 4) + 13 * 576 * 2 * (2 * 1024 + 2 * 4096)) / GIB, rel=0.01
     )
-    assert parts["loss"] == pytest.approx(8192 * 32000 * 12 / GIB, rel=0.01)
+    assert parts["loss"] == pytest.approx(8192 * (2 * 4096 * 2 + 4 * 4096 * 4) / GIB, rel=0.01)
+
+
+def test_all_logits_take_far_more_than_those_of_a_few_rows(memory_of):
+    whole = memory_of(chunked_loss=False)
+    assert whole.loss == pytest.approx(8192 * 32000 * 12, rel=0.01)
+    assert whole.loss > 4 * memory_of().loss
 
 
 def with_workers(recipe, count):

@@ -13,6 +13,7 @@ from palo.train.planner.stage_plan import StagePlan
 _WORDS = {
     "weights": "weights",
     "gathered": "gathered weights, for a time",
+    "secondary": "hpZ's second copy of the weights",
     "gradients": "gradients",
     "optimizer": "optimizer: float32 weights, two moments",
     "buckets": "communication buffers",
@@ -46,7 +47,7 @@ def stage_lines(plan: StagePlan, run: RunPlan) -> Iterator[str]:
         )
     yield (
         f"a sample        {facts.tokens:,.0f} tokens, {facts.targets:,.0f} of them predicted; "
-        f"a row of up to {facts.fullest_row.tokens:,} tokens, {plan.rows_a_step} a step"
+        f"a row of up to {plan.row.tokens:,} tokens, {plan.rows_a_step} a step"
     )
     if facts.too_long:
         yield f"too long        {facts.too_long:.0%} of the conversations are split or cut"
@@ -66,7 +67,9 @@ def stage_lines(plan: StagePlan, run: RunPlan) -> Iterator[str]:
 
 def _memory_lines(plan: StagePlan, run: RunPlan) -> Iterator[str]:
     memory, stage = plan.memory, plan.stage
-    shared = f"ZeRO-{stage.zero.stage}, {stage.workers.count} workers, {stage.dtype}"
+    shared = f"ZeRO-{stage.zero.level}, {stage.workers.count} workers, {stage.dtype}"
+    if plan.chosen:
+        yield f"chosen          {plan.chosen}"
     yield f"memory          {memory.peak / GIB:,.2f} GiB a worker at its peak ({shared})"
     idle = _not_at_peak(memory)
     for name, size in memory.parts().items():
@@ -123,7 +126,7 @@ def run_lines(run: RunPlan) -> Iterator[str]:
         yield f"cost            {run.gpu_hours:,.0f} GPU-hours{cost}"
     if run.price is not None:
         for one in run.scaled:
-            least, most = (h * one.gpus * run.price for h in (one.hours, one.most_hours))
+            least, most = one.money(run.price)
             yield (
                 f"  on {one.gpus:4} GPUs  {one.hours:6,.1f} h to {one.most_hours:6,.1f} h  "
                 f"{least:6,.0f} to {most:6,.0f} dollars"

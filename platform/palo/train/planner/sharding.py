@@ -1,0 +1,125 @@
+"""Which ZeRO stage, hpZ and row size a stage takes that leaves them open (`zero.stage` auto).
+
+What costs least comes first, and the first that fits is taken:
+
+    stage 1     gathers nothing and adds up gradients once a step
+    stage 2     adds up gradients after every row
+    stage 3     gathers all weights for every row, forward and backward
+
+Each of them is tried with rows of `token_budget` tokens, then with half as many and so on down to
+`SHORTEST_ROW`: a row of that size still keeps a GPU's matrix products busy, so that another row in
+a step costs less than gathering weights for it. Where stage 3 is needed on several nodes, hpZ is
+tried first: weights that don't learn cross the network once, not for every row.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from palo.train.planner.memory import GIB, USABLE_SHARE, BaseBits, RowSize, worker_memory
+from palo.train.planner.shapes import ModelShapes, ParameterCounts
+from palo.train.stages import StageConfig
+
+SHORTEST_ROW = 4096
+"""Fewest tokens that a row is shortened to."""
+
+MARGIN = 1.1
+"""Planned memory is taken so many times: it agrees with what small models allocate within 10 %."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sharding:
+    """How a stage shares its state and divides its rows.
+
+    Attributes:
+        stage: The stage with these settings.
+        row: Its largest row.
+        reason: Why, in a line; empty where the settings left nothing open.
+    """
+
+    stage: StageConfig
+    row: RowSize
+    reason: str
+
+
+def choose_sharding(
+    shapes: ModelShapes,
+    counts: ParameterCounts,
+    stage: StageConfig,
+    row: RowSize,
+    memory_gib: float | None,
+    *,
+    workers_a_node: int,
+    base_bits: BaseBits = 16,
+) -> Sharding:
+    """Chooses what a stage leaves open.
+
+    Args:
+        shapes: Sizes of the model.
+        counts: Its parameters.
+        stage: The stage's settings; what they name is kept.
+        row: Its largest row, in rows of its `token_budget`.
+        memory_gib: Free memory of the smallest GPU in GiB; None for workers without one.
+        workers_a_node: Workers of a node.
+        base_bits: 4 for a base in NormalFloat4.
+    """
+    if stage.zero.stage != "auto":
+        return Sharding(stage=stage, row=row, reason="")
+    if memory_gib is None:
+        alone = _sharded(stage, _most(stage, base_bits), 1, stage.token_budget)
+        return Sharding(stage=alone, row=row, reason="")
+    usable = memory_gib * USABLE_SHARE
+    refused = ""
+    tried = None
+    for one in _candidates(stage, workers_a_node, base_bits):
+        shorter = row.shortened(one.token_budget, stage.token_budget)
+        peak = worker_memory(shapes, counts, one, shorter, base_bits=base_bits).peak / GIB
+        what = f"{_name(one)}, rows of up to {one.token_budget:,} tokens"
+        planned = f"{what}: {peak:.1f} of {usable:.1f} GiB planned"
+        tried = Sharding(stage=one, row=shorter, reason=f"{planned}; {refused or _CHEAPEST}")
+        if peak * MARGIN <= usable:
+            return tried
+        refused = f"{what}, would take {peak:.1f}"
+    assert tried is not None
+    return replace(tried, reason=f"{tried.reason}; nothing fits with a tenth to spare")
+
+
+_CHEAPEST = "no weight has to be gathered"
+
+
+def _candidates(
+    stage: StageConfig, workers_a_node: int, base_bits: BaseBits
+) -> Iterator[StageConfig]:
+    nodes = -(-stage.workers.count // workers_a_node)
+    for level in range(1, _most(stage, base_bits) + 1):
+        copies = [stage.zero.hpz or 1]
+        if level < 3:
+            copies = [1]
+        elif stage.zero.hpz is None and nodes > 1 and workers_a_node > 1 and not stage.zero.offload:
+            copies = [workers_a_node, 1]
+        for hpz in copies:
+            budget = stage.token_budget
+            while budget == stage.token_budget or budget >= SHORTEST_ROW:
+                yield _sharded(stage, level, hpz, budget)
+                budget //= 2
+
+
+def _most(stage: StageConfig, base_bits: BaseBits) -> int:
+    """The highest stage that the adapter and the base allow: both need whole weights."""
+    needs_whole = base_bits == 4 or (stage.lora is not None and stage.lora.dora)
+    return 2 if needs_whole else 3
+
+
+def _sharded(stage: StageConfig, level: int, hpz: int, budget: int) -> StageConfig:
+    zero = replace(
+        stage.zero,
+        stage=level,  # type: ignore[arg-type]  # from 1 to 3
+        hpz=hpz if level == 3 else None,
+        partition_at_load=stage.zero.partition_at_load and level == 3,
+        whole_blocks=stage.zero.whole_blocks and level == 3,
+    )
+    return replace(stage, zero=zero, token_budget=budget)
+
+
+def _name(stage: StageConfig) -> str:
+    hpz = stage.zero.hpz or 1
+    return f"ZeRO-{stage.zero.level}" + (f" with hpZ over {hpz} GPUs" if hpz > 1 else "")
