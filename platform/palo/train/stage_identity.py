@@ -19,6 +19,7 @@ _NAMED = {"attention": "palo_segments"}
 # Settings of later versions, with the values that stand for what was before them.
 _LATER = {
     "languages": None,
+    "train_projector": True,
     "rslora": False,
     "dora": False,
     "lora_plus_ratio": 1.0,

@@ -1,6 +1,6 @@
 """The model of a stage: its parts, with LoRA and a projector, and what of them learns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,8 @@ import torch
 
 from palo.checkpoint.finished import read_projector
 from palo.checkpoint.parts import ModelParts
-from palo.errors import MismatchError
+from palo.checkpoint.trainable import ParameterState
+from palo.errors import ConfigError, MismatchError
 from palo.model import attention
 from palo.model.assemble import assemble
 from palo.model.attention_probe import choose, probe
@@ -19,7 +20,7 @@ from palo.model.sizes import from_folders
 from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import choose_trainable
 from palo.train.settled import DTYPES, device_of
-from palo.train.stages import StageConfig
+from palo.train.stages import StageConfig, StageJob
 
 if TYPE_CHECKING:
     from palo.model.palo import PaloForConditionalGeneration
@@ -35,7 +36,15 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
 
     Returns:
         A PaloForConditionalGeneration, wrapped by PEFT if the stage trains LoRA weights.
+
+    Raises:
+        ConfigError: If a fresh projector would never learn.
     """
+    if projector is None and not stage.train_projector:
+        raise ConfigError(
+            "train_projector is off, and no stage gives a projector",
+            fix="Start from a finished stage with --start-from, or let the projector learn.",
+        )
     implementation = _attention(parts, stage)
     model: Any = assemble(
         parts.tower,
@@ -58,7 +67,7 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
     if stage.lora is not None:
         torch.manual_seed(stage.seed)
         model = attach_lora(model, stage.lora)
-    choose_trainable(model, stage.trains)
+    choose_trainable(model, stage.trains, projector=stage.train_projector)
     return model
 
 
@@ -96,6 +105,21 @@ def partitioned(stage: StageConfig) -> Iterator[None]:
     alive = HfDeepSpeedConfig(deepspeed_config(stage))
     yield
     del alive
+
+
+def result_weights(job: StageJob, states: Mapping[str, ParameterState]) -> dict[str, torch.Tensor]:
+    """Returns the weights of a stage's result: what it trained, and a projector that it didn't.
+
+    Args:
+        job: The stage.
+        states: Every trainable parameter by canonical name.
+    """
+    weights = {name: state.weight for name, state in states.items()}
+    if job.config.train_projector:
+        return weights
+    assert job.projector is not None  # else build_model had refused
+    kept = read_projector(job.projector)
+    return {**{f"projector.{name}": tensor for name, tensor in kept.items()}, **weights}
 
 
 def load_projector(model: "PaloForConditionalGeneration", stage_folder: Path) -> None:

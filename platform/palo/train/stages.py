@@ -172,6 +172,8 @@ class StageConfig:
         epochs: How often each sample is seen.
         max_steps: Stops after this many steps, with the learning rate decayed by then.
         lora: Adapter sizes; only when `trains` is "lora".
+        train_projector: Whether the projector learns, too; without it, it stays as it was in the
+            stage that this one starts from.
         dtype: Number format of weights and activations; the optimizer always keeps float32.
         attention: "auto" takes the quickest that runs and comes to the same results: "palo_varlen",
             one kernel for all samples of a row, for bfloat16 on a GPU; elsewhere "palo_segments",
@@ -207,6 +209,7 @@ class StageConfig:
     epochs: int = 1
     max_steps: int | None = None
     lora: LoraSettings | None = None
+    train_projector: bool = True
     dtype: Dtype = "bfloat16"
     attention: Literal["auto", "palo_segments", "palo_varlen", "flash_attention_2"] = "auto"
     chunked_loss: bool = False
@@ -252,6 +255,8 @@ class StageConfig:
             yield "lora.dora needs zero.stage 2 or 1: under stage 3 no worker has whole weights"
         if self.lora is None and self.optimizer.lora_plus_ratio != 1:
             yield f"optimizer.lora_plus_ratio goes with trains=lora, not with trains={self.trains}"
+        if self.trains == "projector" and not self.train_projector:
+            yield "trains=projector without train_projector would train nothing"
         if self.trains != "projector" and self.optimizer.lr_language_model == 0:
             yield f"optimizer.lr_language_model is 0 but trains={self.trains} needs it"
 

@@ -26,7 +26,7 @@ from palo.train.run_store import RunStore, open_run_store
 from palo.train.settled import settle
 from palo.train.stage_hooks import Looks, preprocessing_of, recording, stage_hooks
 from palo.train.stage_identity import identity
-from palo.train.stage_model import build_model
+from palo.train.stage_model import build_model, result_weights
 from palo.train.stage_plan import make_plan
 from palo.train.stage_record import Machine, stage_record, this_machine
 from palo.train.stages import StageConfig, StageJob
@@ -138,7 +138,7 @@ def _finish(
     def write() -> StageResult:
         return write_stage(
             job.output,
-            {name: state.weight for name, state in states.items()},
+            result_weights(job, states),
             parts=job.parts,
             lora=job.config.lora,
             template=job.config.template,

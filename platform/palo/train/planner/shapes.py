@@ -113,7 +113,7 @@ def count_parameters(config: PaloConfig, stage: StageConfig) -> ParameterCounts:
     with torch.device("meta"):
         model = PaloForConditionalGeneration(config)
         wrapped = attach_lora(model, stage.lora) if stage.lora else model
-    choose_trainable(wrapped, stage.trains)
+    choose_trainable(wrapped, stage.trains, projector=stage.train_projector)
     found = [
         (canonical_name(name).replace(".base_layer", ""), p.numel(), p.ndim, p.requires_grad)
         for name, p in wrapped.named_parameters()
