@@ -22,7 +22,6 @@ _FLAGS = {
     "--gpus NUMBER": "GPUs of both stages",
     "--price DOLLARS": "price of a GPU-hour in place of the list price",
     "--measured RUN": "a run of a few steps of this model, to take its speed",
-    "--base-bits 4": "plans memory for a 4-bit base, which isn't trained yet",
     "--json FILE": "writes the plan as JSON in place of printing",
 }
 

@@ -51,7 +51,6 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
     settings = PlanSettings(
         gpu=gpu,
         efficiency=speed,
-        base_bits=machines.base_bits,
         through_tower=store == "pixels",
     )
     plans = tuple(

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from palo.model.four_bit import whole_shape
 from palo.train.stages import Trains
 
 _FROZEN, _TRAINED = 4, 6
@@ -70,15 +71,15 @@ def count_flops(model: Any, trains: Trains) -> ModelFlops:  # noqa: ANN401 - PEF
     """Counts a model's weights by what a token costs in them.
 
     Args:
-        model: A PaloForConditionalGeneration, bare or wrapped by PEFT, whole or scattered.
+        model: A PaloForConditionalGeneration, bare or wrapped by PEFT, whole, scattered or with a
+            language model in 4 bits.
         trains: The parts that learn.
     """
     num_decoder = num_lora = 0
     for name, parameter in model.named_parameters():
         if "language_model." not in name or "embed_tokens." in name or "lm_head." in name:
             continue
-        # Under ZeRO-3 a scattered parameter has an empty shape; DeepSpeed keeps ds_shape.
-        shape = getattr(parameter, "ds_shape", parameter.shape)
+        shape = whole_shape(parameter)
         size = math.prod(shape) if len(shape) > 1 else 0
         if ".lora_" in name:
             num_lora += size

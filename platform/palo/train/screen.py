@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from palo import languages
+from palo.machine import GIB
 from palo.progress import duration
 from palo.train.metrics import eta_s
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from palo.train.stage_state import StageState
     from palo.train.validation import LanguageLoss, Validation
 
-_GIB = 2**30
 _LEAST_BAR, _MOST_BAR = 10, 40
 _GAP = "   "
 _UNITS = ((1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"))
@@ -130,8 +130,8 @@ def _machines(last: "StepMetrics") -> list[str]:
     workers = "worker" if last.num_workers == 1 else "workers"
     return [
         f"{last.num_workers} {workers}",
-        f"memory of the largest {last.memory_bytes / _GIB:.2f} GiB",
-        f"at most {last.peak_memory_bytes / _GIB:.2f} GiB so far",
+        f"memory of the largest {last.memory_bytes / GIB:.2f} GiB",
+        f"at most {last.peak_memory_bytes / GIB:.2f} GiB so far",
     ]
 
 

@@ -12,11 +12,11 @@ import torch
 from torch import distributed
 
 from palo.checkpoint.parts import ModelParts
+from palo.machine import GIB
 from palo.model import attention
 from palo.model.attention_probe import choose
 from palo.model.sizes import from_folders
 from palo.train.planner.data_facts import facts_of
-from palo.train.planner.memory import GIB
 from palo.train.planner.shapes import count_parameters, shapes_of
 from palo.train.planner.sharding import choose_sharding
 from palo.train.stages import StageConfig

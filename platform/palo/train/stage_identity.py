@@ -20,6 +20,7 @@ _NAMED = {"attention": "palo_segments"}
 _LATER = {
     "languages": None,
     "train_projector": True,
+    "base_precision": "full",
     "rslora": False,
     "dora": False,
     "lora_plus_ratio": 1.0,

@@ -54,6 +54,7 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
         seed=stage.seed,
         dtype=DTYPES[stage.dtype],
         loading=_loading(stage),
+        four_bit=stage.base_precision == "nf4",
     )
     model.language_model.set_attn_implementation(implementation)
     if stage.chunked_loss:

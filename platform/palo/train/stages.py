@@ -14,6 +14,7 @@ from palo.train.watch_settings import MetricsSettings, ValidationSettings
 
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
+BasePrecision = Literal["full", "nf4"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,6 +176,9 @@ class StageConfig:
         train_projector: Whether the projector learns, too; without it, it stays as it was in the
             stage that this one starts from.
         dtype: Number format of weights and activations; the optimizer always keeps float32.
+        base_precision: "nf4" keeps the frozen language model's linear layers in 4 bits (QLoRA), in
+            a quarter of the memory; it needs bitsandbytes and zero.stage 1 or 2. The adapter goes
+            with the whole base.
         attention: "auto" takes the quickest that runs and comes to the same results: "palo_varlen",
             one kernel for all samples of a row, for bfloat16 on a GPU; elsewhere "palo_segments",
             which runs everywhere. "flash_attention_2" needs its package.
@@ -211,6 +215,7 @@ class StageConfig:
     lora: LoraSettings | None = None
     train_projector: bool = True
     dtype: Dtype = "bfloat16"
+    base_precision: BasePrecision = "full"
     attention: Literal["auto", "palo_segments", "palo_varlen", "flash_attention_2"] = "auto"
     chunked_loss: bool = False
     activation_checkpointing: bool = False
@@ -253,6 +258,11 @@ class StageConfig:
             yield f"lora settings go with trains=lora, not with trains={self.trains}"
         if self.lora is not None and self.lora.dora and self.zero.stage == 3:
             yield "lora.dora needs zero.stage 2 or 1: under stage 3 no worker has whole weights"
+        if self.base_precision == "nf4":
+            if self.trains == "full":
+                yield "base_precision nf4 keeps the language model frozen: trains=lora, not full"
+            if self.zero.stage == 3:
+                yield "base_precision nf4 needs zero.stage 2 or 1: DeepSpeed can't divide 4 bits"
         if self.lora is None and self.optimizer.lora_plus_ratio != 1:
             yield f"optimizer.lora_plus_ratio goes with trains=lora, not with trains={self.trains}"
         if self.trains == "projector" and not self.train_projector:

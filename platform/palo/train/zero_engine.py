@@ -17,6 +17,7 @@ from torch import distributed
 from palo.checkpoint.trainable import ParameterState
 from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import parameter_groups, trainable_parameters
+from palo.train.host_copy import host_copy
 from palo.train.stages import StageConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -118,7 +119,9 @@ class ZeroEngine:
             parts = [safe_get_full_fp32_param(parameter)]
             parts += [safe_get_full_optimizer_state(parameter, moment) for moment in _MOMENTS]
             if self.rank == 0:
-                states[name] = ParameterState(*(part.float().cpu().clone() for part in parts))
+                states[name] = ParameterState(*map(host_copy, parts))
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # until the copies are there
         return states
 
     def restore(self, states: dict[str, ParameterState], num_steps: int) -> None:

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from palo.command import override
+from palo.machine import GIB
 from palo.model.sizes import SIZES
 from palo.pipeline.machines import Machines
 from palo.pipeline.plan import plan_recipe
 from palo.recipes import RECIPES
 from palo.train.planner.changes import find_fit, find_quicker
 from palo.train.planner.gpus import GPUS
-from palo.train.planner.memory import GIB, RowSize, worker_memory
+from palo.train.planner.memory import RowSize, worker_memory
 from palo.train.planner.shapes import count_parameters, shapes_of
 from palo.train.planner.stage_plan import PlanSettings
 from palo.train.planner.text_lengths import assumed_lengths, mean_lengths
@@ -24,10 +25,10 @@ def memory_of():
     made, model = replace(RECIPES["7b"]().finetune, zero=ZeroSettings()), SIZES["7b"]()
     shapes, counts = shapes_of(model), count_parameters(model, made)
 
-    def memory(base_bits=16, **changes):
+    def memory(**changes):
         stage = replace(made, **changes)
         row = RowSize(tokens=stage.token_budget, targets=stage.token_budget / 2, images=13)
-        return worker_memory(shapes, counts, stage, row, base_bits=base_bits)
+        return worker_memory(shapes, counts, stage, row)
 
     memory.counts = counts
     return memory
@@ -81,8 +82,9 @@ def test_offloading_moves_bytes_to_main_memory(memory_of):
 
 def test_a_4_bit_base_needs_half_a_byte_a_weight_and_is_not_shared(memory_of):
     counts = memory_of.counts
-    rest = (counts.total - counts.blocks) / 8 * 2
-    assert memory_of(base_bits=4).weights == pytest.approx(counts.blocks * 0.516 + rest, rel=0.01)
+    rest = (counts.total - counts.blocks) * 2
+    small = memory_of(base_precision="nf4", zero=ZeroSettings(stage=1))
+    assert small.weights == pytest.approx(counts.blocks * 0.516 + rest, rel=0.01)
 
 
 @pytest.mark.parametrize(

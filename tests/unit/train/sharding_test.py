@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from palo import storage
+from palo.machine import GIB
 from palo.model.sizes import SIZES
 from palo.pipeline.machines import Machines
 from palo.pipeline.plan import plan_recipe
@@ -12,7 +13,7 @@ from palo.recipes import RECIPES
 from palo.train.engine import PlainEngine
 from palo.train.events import read_events
 from palo.train.metrics import read_metrics
-from palo.train.planner.memory import GIB, USABLE_SHARE, RowSize, worker_memory
+from palo.train.planner.memory import USABLE_SHARE, RowSize, worker_memory
 from palo.train.planner.shapes import count_parameters, shapes_of
 from palo.train.planner.sharding import MARGIN, choose_sharding
 from palo.train.settled import settle
@@ -33,11 +34,11 @@ def chosen():
         for trains, lora in (("lora", made.lora), ("full", None))
     }
 
-    def choose(memory_gib, *, workers_a_node=8, count=8, base_bits=16, **changes):
+    def choose(memory_gib, *, workers_a_node=8, count=8, **changes):
         stage = replace(made, workers=replace(made.workers, count=count), **changes)
         return choose_sharding(
             shapes, counts[stage.trains], stage, _ROW, memory_gib,
-            workers_a_node=workers_a_node, base_bits=base_bits,
+            workers_a_node=workers_a_node,
         )  # fmt: skip
 
     def peak_gib(sharding):
@@ -88,7 +89,7 @@ def test_a_second_copy_within_the_node_only_where_there_are_several_nodes(chosen
 def test_what_needs_whole_weights_is_never_divided(chosen):
     dora = replace(RECIPES["13b"]().finetune.lora, dora=True)
     assert chosen(8, lora=dora).stage.zero.level == 2
-    assert chosen(8, base_bits=4).stage.zero.level <= 2
+    assert chosen(8, base_precision="nf4").stage.zero.level <= 2
 
 
 def test_a_setting_overrules_it(chosen):

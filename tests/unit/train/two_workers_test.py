@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import socket
+from importlib.util import find_spec
 
 import pytest
 
@@ -136,3 +137,17 @@ def test_a_second_copy_of_the_weights_within_the_node_changes_nothing(make_job, 
     pairs = zip(losses(copied), losses(plain), strict=True)
     largest = max(abs(one - other) for one, other in pairs)
     prove(f"hpZ of ZeRO-3, trains={trains}", "difference of a step's loss", largest, 0)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes isn't installed")
+@pytest.mark.parametrize("stage", [1, 2])
+def test_two_workers_learn_on_4_bits_what_one_learns(make_job, stage):
+    zero = ZeroSettings(stage=stage)
+    alone, both = (
+        make_job(name, zero=zero, base_precision="nf4", epochs=2) for name in ("alone", "both")
+    )
+    train_stage(alone, PlainEngine)
+    assert run_two(both, notice_at=5)[0] == ["preempted", "preempted"]
+    assert run_two(both)[0] == ["finished", "finished"]
+    assert losses(both) == pytest.approx(losses(alone), abs=1e-5)

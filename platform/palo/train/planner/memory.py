@@ -19,17 +19,14 @@ What comes and goes; only the largest sum of it counts:
 """
 
 from dataclasses import dataclass, fields
-from typing import Literal
 
+from palo.machine import GIB
 from palo.train.planner.activations import activation_bytes, recomputed_layers
 from palo.train.planner.shapes import ModelShapes, ParameterCounts
 from palo.train.stages import StageConfig
 
-GIB = 2**30
 USABLE_SHARE = 0.94
 """Share of a card that a plan may fill: the allocator loses some between blocks of odd sizes."""
-
-BaseBits = Literal[4, 16]
 
 _OPTIMIZER_BYTES = 12
 _UPDATE_BYTES = 8
@@ -136,7 +133,6 @@ def worker_memory(
     stage: StageConfig,
     row: RowSize,
     *,
-    base_bits: BaseBits = 16,
     with_deepspeed: bool = True,
 ) -> WorkerMemory:
     """Returns the memory of one worker.
@@ -146,8 +142,6 @@ def worker_memory(
         counts: Its parameters.
         stage: The stage's settings.
         row: The largest row.
-        base_bits: 4 for linear layers of the frozen language model in NormalFloat4, of which every
-            worker holds all: DeepSpeed doesn't share them.
         with_deepspeed: False for the engine of one process, whose optimizer keeps no second copy of
             the weights.
     """
@@ -155,7 +149,7 @@ def worker_memory(
     workers = stage.workers.count if with_deepspeed else 1
     zero = stage.zero.level if with_deepspeed else 0
     share = [1 / workers if zero >= level else 1.0 for level in (1, 2, 3)]
-    small = counts.blocks if base_bits == 4 and stage.trains != "full" else 0
+    small = counts.blocks if stage.base_precision == "nf4" else 0
     shared = (counts.total - counts.whole - small) * share[2]
     weights = (shared + counts.whole) * size + small * _FOUR_BIT_BYTES
     optimizer = counts.trained * share[0] * (_OPTIMIZER_BYTES if with_deepspeed else 2 * size)

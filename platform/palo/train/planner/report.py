@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from palo.config import to_dict
+from palo.machine import GIB
 from palo.train.planner.changes import Change
-from palo.train.planner.gpus import PRICES_OF
-from palo.train.planner.memory import GIB, WorkerMemory
+from palo.train.planner.gpus import list_prices
+from palo.train.planner.memory import WorkerMemory
 from palo.train.planner.run_plan import EncodePlan, RunPlan
 from palo.train.planner.stage_plan import StagePlan
 
@@ -132,7 +133,15 @@ def run_lines(run: RunPlan) -> Iterator[str]:
                 f"{least:6,.0f} to {most:6,.0f} dollars"
             )
         yield "                as far as gathering weights hides behind computing"
-        yield f"price           list price of {PRICES_OF} unless --price says another"
+        yield from _price_lines(run)
+
+
+def _price_lines(run: RunPlan) -> Iterator[str]:
+    if run.gpu is None or run.price != run.gpu.price:
+        yield f"price           {run.price:g} dollars a GPU-hour, as --price says"
+        return
+    known = list_prices()
+    yield f"price           list price of {known.date}: {known.source}; --price says another"
 
 
 def _encode_lines(encode: EncodePlan) -> Iterator[str]:
@@ -154,5 +163,8 @@ def plan_values(run: RunPlan) -> dict[str, Any]:
     values: dict[str, Any] = to_dict(run)
     for stage, one in zip(values["stages"], run.stages, strict=True):
         stage["memory"]["peak"] = one.memory.peak
-    derived = {"fits": run.fits, "hours": run.hours, "gpu_hours": run.gpu_hours}
+    derived: dict[str, Any] = {"fits": run.fits, "hours": run.hours, "gpu_hours": run.gpu_hours}
+    if run.gpu is not None and run.price == run.gpu.price:
+        known = list_prices()
+        derived |= {"price_date": known.date, "price_source": known.source}
     return {**values, **derived, "money": run.money, "disk_bytes": run.disk()}

@@ -15,7 +15,8 @@ tried first: weights that don't learn cross the network once, not for every row.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from palo.train.planner.memory import GIB, USABLE_SHARE, BaseBits, RowSize, worker_memory
+from palo.machine import GIB
+from palo.train.planner.memory import USABLE_SHARE, RowSize, worker_memory
 from palo.train.planner.shapes import ModelShapes, ParameterCounts
 from palo.train.stages import StageConfig
 
@@ -49,7 +50,6 @@ def choose_sharding(
     memory_gib: float | None,
     *,
     workers_a_node: int,
-    base_bits: BaseBits = 16,
 ) -> Sharding:
     """Chooses what a stage leaves open.
 
@@ -60,19 +60,18 @@ def choose_sharding(
         row: Its largest row, in rows of its `token_budget`.
         memory_gib: Free memory of the smallest GPU in GiB; None for workers without one.
         workers_a_node: Workers of a node.
-        base_bits: 4 for a base in NormalFloat4.
     """
     if stage.zero.stage != "auto":
         return Sharding(stage=stage, row=row, reason="")
     if memory_gib is None:
-        alone = _sharded(stage, _most(stage, base_bits), 1, stage.token_budget)
+        alone = _sharded(stage, _most(stage), 1, stage.token_budget)
         return Sharding(stage=alone, row=row, reason="")
     usable = memory_gib * USABLE_SHARE
     refused = ""
     tried = None
-    for one in _candidates(stage, workers_a_node, base_bits):
+    for one in _candidates(stage, workers_a_node):
         shorter = row.shortened(one.token_budget, stage.token_budget)
-        peak = worker_memory(shapes, counts, one, shorter, base_bits=base_bits).peak / GIB
+        peak = worker_memory(shapes, counts, one, shorter).peak / GIB
         what = f"{_name(one)}, rows of up to {one.token_budget:,} tokens"
         planned = f"{what}: {peak:.1f} of {usable:.1f} GiB planned"
         tried = Sharding(stage=one, row=shorter, reason=f"{planned}; {refused or _CHEAPEST}")
@@ -86,11 +85,9 @@ def choose_sharding(
 _CHEAPEST = "no weight has to be gathered"
 
 
-def _candidates(
-    stage: StageConfig, workers_a_node: int, base_bits: BaseBits
-) -> Iterator[StageConfig]:
+def _candidates(stage: StageConfig, workers_a_node: int) -> Iterator[StageConfig]:
     nodes = -(-stage.workers.count // workers_a_node)
-    for level in range(1, _most(stage, base_bits) + 1):
+    for level in range(1, _most(stage) + 1):
         copies = [stage.zero.hpz or 1]
         if level < 3:
             copies = [1]
@@ -103,9 +100,9 @@ def _candidates(
                 budget //= 2
 
 
-def _most(stage: StageConfig, base_bits: BaseBits) -> int:
+def _most(stage: StageConfig) -> int:
     """The highest stage that the adapter and the base allow: both need whole weights."""
-    needs_whole = base_bits == 4 or (stage.lora is not None and stage.lora.dora)
+    needs_whole = stage.base_precision == "nf4" or (stage.lora is not None and stage.lora.dora)
     return 2 if needs_whole else 3
 
 

@@ -7,7 +7,7 @@ from palo.model.config import PaloConfig
 from palo.train.model_flops import ModelFlops, operations_of_a_weight
 from palo.train.planner.data_facts import DataFacts
 from palo.train.planner.gpus import GpuKind
-from palo.train.planner.memory import BaseBits, RowSize, WorkerMemory, worker_memory
+from palo.train.planner.memory import RowSize, WorkerMemory, worker_memory
 from palo.train.planner.shapes import ModelShapes, ParameterCounts, count_parameters, shapes_of
 from palo.train.planner.sharding import choose_sharding
 from palo.train.planner.speed import NODE, Efficiency, gather_seconds, sample_operations
@@ -24,13 +24,11 @@ class PlanSettings:
     Attributes:
         gpu: The kind of GPU; None for workers without one.
         efficiency: How fast it trains; None if nothing says it.
-        base_bits: 4 for a base in NormalFloat4.
         through_tower: Whether images run through the tower in each step, as pixels do.
     """
 
     gpu: GpuKind | None
     efficiency: Efficiency | None
-    base_bits: BaseBits = 16
     through_tower: bool = False
 
 
@@ -115,10 +113,10 @@ def plan_counted(
     wanted, gpu = stage, settings.gpu
     sharding = choose_sharding(
         shapes, counts, wanted, facts.fullest_row, gpu.memory_gib if gpu else None,
-        workers_a_node=NODE, base_bits=settings.base_bits,
+        workers_a_node=NODE,
     )  # fmt: skip
     stage, row = sharding.stage, sharding.row
-    memory = worker_memory(shapes, counts, stage, row, base_bits=settings.base_bits)
+    memory = worker_memory(shapes, counts, stage, row)
     num_steps = None
     if facts.num_samples is not None:
         num_steps = math.ceil(facts.num_samples / stage.global_batch) * stage.epochs
