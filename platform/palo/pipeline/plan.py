@@ -1,11 +1,11 @@
 """From a recipe to the plan of its run: what of its data is known, and on which machines."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from palo import storage
+from palo import languages, storage
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import is_finished
 from palo.config import check, from_dict
@@ -13,6 +13,7 @@ from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError, MismatchError
 from palo.model.config import PaloConfig
 from palo.model.sizes import SIZES, from_folders
+from palo.pipeline.adapters import adapter_recipes, name_of, samples_by_language
 from palo.pipeline.machines import Machines
 from palo.pipeline.steps import StageName, corpus_config
 from palo.recipes.recipe import Recipe
@@ -72,6 +73,58 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
         encode=encode,
         scaled=tuple(_scaled(plans, shapes, settings, encode)) if gpu else (),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdapterPlan:
+    """The plan of one adapter of several.
+
+    Attributes:
+        name: Its name.
+        recipe: The recipe of its training.
+        plan: Its plan; the pretrain stage and the images are in the first adapter's.
+    """
+
+    name: str
+    recipe: Recipe
+    plan: RunPlan
+
+
+def plan_adapters(recipe: Recipe, machines: Machines) -> list[AdapterPlan]:
+    """Plans a run that trains several adapters.
+
+    Args:
+        recipe: The run, with `adapters`.
+        machines: The machines.
+
+    Raises:
+        ConfigError: As `plan_recipe`.
+        DataError: If an adapter is for a language that the corpus doesn't have.
+    """
+    counts = _known_languages(recipe)
+    plans: list[AdapterPlan] = []
+    for one in adapter_recipes(recipe, counts):
+        codes = one.finetune.languages or ()
+        if plans:  # what the first one has made
+            one = replace(one, pretrain=None, projector=one.pretrain_folder)
+        if recipe.data.mixture.per_language:
+            rows = sum(int(counts[code]) for code in codes)
+            one = replace(one, data=replace(one.data, expected_instructions=rows))
+        plan = plan_recipe(one, machines)
+        if plans:
+            plan = replace(plan, encode=None)
+        plans.append(AdapterPlan(name=name_of(codes), recipe=one, plan=plan))
+    return plans
+
+
+def _known_languages(recipe: Recipe) -> dict[str, float]:
+    """The languages of the corpus, or before it is built those that the recipe names."""
+    try:
+        return {code: float(count) for code, count in samples_by_language(recipe).items()}
+    except DataError:
+        if recipe.scenes is not None:
+            return dict.fromkeys(recipe.scenes.languages or languages.codes(), 1.0)
+        return _mixed(recipe)
 
 
 def stages_of(recipe: Recipe) -> list[tuple[StageName, StageConfig]]:

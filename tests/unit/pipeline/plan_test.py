@@ -147,3 +147,19 @@ def test_utilisation_is_planned_by_the_convention_that_training_shows(own_corpus
     sizes = from_folders(job.parts.tower, job.parts.language_model)
     counts = count_parameters(sizes, recipe.finetune)
     assert model_flops(shapes_of(sizes), counts, recipe.finetune) == counted
+
+
+def test_adapters_are_planned_one_by_one_with_one_pretrain_stage(capsys):
+    plan_run.main(["7b", "--adapters", "en", "hi,ur"])
+    said = capsys.readouterr().out
+    assert said.count("pretrain\n") == 1
+    rows = dict(re.findall(r"^(en|hi-ur) +([\d,]+) steps", said, flags=re.MULTILINE))
+    steps = {name: int(count.replace(",", "")) for name, count in rows.items()}
+    assert steps["en"] == pytest.approx(665_298 / 128, rel=0.02)
+    assert steps["hi-ur"] >= 2 * 157_712 // 128
+    each = plan.plan_adapters(replace(RECIPES["7b"](), adapters=("each",)), Machines())
+    assert len(each) == 10
+    total = re.search(r"all of them +([\d,]+) GPU-hours, ([\d,]+) dollars", said)
+    assert total is not None
+    one = next(adapter for adapter in each if adapter.name == "en")
+    assert int(total[1].replace(",", "")) > one.plan.gpu_hours
