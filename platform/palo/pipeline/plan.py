@@ -76,7 +76,7 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AdapterPlan:
+class PlannedAdapter:
     """The plan of one adapter of several.
 
     Attributes:
@@ -90,7 +90,7 @@ class AdapterPlan:
     plan: RunPlan
 
 
-def plan_adapters(recipe: Recipe, machines: Machines) -> list[AdapterPlan]:
+def plan_adapters(recipe: Recipe, machines: Machines) -> list[PlannedAdapter]:
     """Plans a run that trains several adapters.
 
     Args:
@@ -102,7 +102,7 @@ def plan_adapters(recipe: Recipe, machines: Machines) -> list[AdapterPlan]:
         DataError: If an adapter is for a language that the corpus doesn't have.
     """
     counts = _known_languages(recipe)
-    plans: list[AdapterPlan] = []
+    plans: list[PlannedAdapter] = []
     for one in adapter_recipes(recipe, counts):
         codes = one.finetune.languages or ()
         if plans:  # what the first one has made
@@ -113,7 +113,7 @@ def plan_adapters(recipe: Recipe, machines: Machines) -> list[AdapterPlan]:
         plan = plan_recipe(one, machines)
         if plans:
             plan = replace(plan, encode=None)
-        plans.append(AdapterPlan(name=name_of(codes), recipe=one, plan=plan))
+        plans.append(PlannedAdapter(name=name_of(codes), recipe=one, plan=plan))
     return plans
 
 
