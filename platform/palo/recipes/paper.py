@@ -185,6 +185,7 @@ def _as_scripts(recipe: Recipe, name: str) -> Recipe:
         finetune=replace(
             recipe.finetune,
             lora=LoraSettings(rank=128, alpha=256.0, dropout=0.05),
+            zero=ZeroSettings(stage=3, partition_at_load=True),  # zero3.json
             validation=ValidationSettings(),  # the scripts train on every row
         ),
     )

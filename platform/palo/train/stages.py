@@ -59,8 +59,8 @@ class ZeroSettings:
 
     Attributes:
         stage: 1 optimizer states, 2 gradients too, 3 parameters too; auto takes the first of these
-            that fits the GPUs with a margin, in rows of `token_budget` tokens or half as many and
-            so on (palo.train.planner.sharding), and on CPUs 3.
+            that fits the GPUs with a margin, with as little recomputation as memory asks and in
+            rows of `token_budget` tokens or fewer (palo.train.planner.sharding); on CPUs 3.
         offload: Keep optimizer states and, at stage 3, parameters in CPU memory.
         partition_at_load: Split the weights among workers while they are loaded, so that no worker
             ever holds the whole model. Only for stage 3.
@@ -184,7 +184,8 @@ class StageConfig:
             which runs everywhere. "flash_attention_2" needs its package.
         chunked_loss: Compute the loss a few rows of logits at a time: gigabytes less for the
             vocabulary of 32,000, and rounded a little differently.
-        activation_checkpointing: Recompute activations in the backward pass to save memory.
+        activation_checkpointing: Recompute activations in the backward pass to save memory; with
+            zero.stage auto, only of as many layers as memory asks.
         recompute_every: With it, which layers: 1 recomputes all, 2 every second one, which takes
             more memory and less time.
         zero: DeepSpeed's settings.

@@ -74,14 +74,13 @@ def train_stage(
     engine = engine_of(model, stage)
     plan = make_plan(rows, stage, tokens_per_image)
     num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
-    if stage.workers.use_gpu:
-        run_dry_batch(engine, rows, plan, chunked_loss=stage.chunked_loss)
     store = open_run_store(job, writes=engine.rank == 0)
-    if engine.rank == 0:
-        for kind, text in notes:
-            store.note(kind, text)
     checkpoints = Checkpointer(store, engine, known)
     try:
+        for kind, text in notes if engine.rank == 0 else []:
+            store.note(kind, text)
+        if stage.workers.use_gpu:
+            run_dry_batch(engine, rows, plan, chunked_loss=stage.chunked_loss)
         start = checkpoints.resume()
         if start < num_steps:
             validator = None

@@ -51,22 +51,27 @@ def chosen():
 
 
 @pytest.mark.parametrize(
-    ("memory_gib", "changes", "level", "budget"),
+    ("memory_gib", "changes", "level", "every", "budget"),
     [
-        (80, {}, 1, 16_384),
-        (40, {}, 1, 4_096),
-        (28, {}, 3, 16_384),
-        (16, {}, 3, 4_096),
-        (80, {"trains": "full", "lora": None}, 2, 16_384),
+        (141, {}, 1, None, 4_096),
+        (80, {}, 1, 4, 4_096),
+        (40, {}, 1, 1, 4_096),
+        (28, {}, 3, 1, 16_384),
+        (16, {}, 3, 1, 4_096),
+        (80, {"trains": "full", "lora": None}, 2, 1, 16_384),
     ],
 )
-def test_the_cheapest_that_fits_is_taken(chosen, memory_gib, changes, level, budget):
+def test_the_cheapest_that_fits_is_taken(chosen, memory_gib, changes, level, every, budget):
+    """`every` is which layers are computed again; None for none of them."""
     found = chosen(memory_gib, **changes)
     assert (found.stage.zero.level, found.stage.token_budget) == (level, budget)
+    again = found.stage.recompute_every if found.stage.activation_checkpointing else None
+    assert again == every
     assert found.stage.zero.partition_at_load == (level == 3)
     assert not list(found.stage.faults())
     assert chosen.peak_gib(found) * MARGIN <= memory_gib * USABLE_SHARE
-    assert f"ZeRO-{level}, rows of up to {budget:,} tokens: " in found.reason
+    assert f"ZeRO-{level}, " in found.reason
+    assert f"recomputed, rows of up to {budget:,} tokens: " in found.reason
 
 
 def test_a_card_that_nothing_fits_gets_what_takes_least_and_is_told(chosen):
@@ -90,6 +95,12 @@ def test_what_needs_whole_weights_is_never_divided(chosen):
     dora = replace(RECIPES["13b"]().finetune.lora, dora=True)
     assert chosen(8, lora=dora).stage.zero.level == 2
     assert chosen(8, base_precision="nf4").stage.zero.level <= 2
+
+
+def test_nothing_is_recomputed_that_the_settings_keep(chosen):
+    assert not chosen(40, activation_checkpointing=False).stage.activation_checkpointing
+    assert chosen(141, recompute_every=2).stage.activation_checkpointing is False
+    assert chosen(40, recompute_every=2).stage.recompute_every >= 2
 
 
 def test_a_setting_overrules_it(chosen):

@@ -6,11 +6,11 @@ from itertools import accumulate
 
 from palo.train.planner.gpus import GPUS
 from palo.train.planner.shapes import ModelShapes
+from palo.train.planner.sharding import RECOMPUTE_EVERY
 from palo.train.planner.stage_plan import PlanSettings, StagePlan, plan_counted
 from palo.train.stages import StageConfig
 
 _MOST_WORKERS = 64
-_RECOMPUTE_EVERY = (4, 3, 2)
 # A sample that is longer gets a row of its own: smaller budgets would not be kept.
 _SMALLEST_BUDGET = 2048
 
@@ -82,7 +82,7 @@ def _with_less_recomputation(plan: StagePlan) -> Iterator[tuple[tuple[str, ...],
         stage = replace(plan.wanted, token_budget=budget)
         none = replace(stage, activation_checkpointing=False)
         yield (f"--{plan.name}.no-activation-checkpointing", *shorter), none
-        for every in _RECOMPUTE_EVERY:
+        for every in RECOMPUTE_EVERY:
             if every > stage.recompute_every:
                 flag = f"--{plan.name}.recompute-every {every}"
                 yield (flag, *shorter), replace(stage, recompute_every=every)

@@ -1,4 +1,4 @@
-"""Which ZeRO stage, hpZ and row size a stage takes that leaves them open (`zero.stage` auto).
+"""What a stage takes that leaves it open (`zero.stage` auto): ZeRO stage, hpZ, recomputation, rows.
 
 What costs least comes first, and the first that fits is taken:
 
@@ -6,10 +6,13 @@ What costs least comes first, and the first that fits is taken:
     stage 2     adds up gradients after every row
     stage 3     gathers all weights for every row, forward and backward
 
-Each of them is tried with rows of `token_budget` tokens, then with half as many and so on down to
-`SHORTEST_ROW`: a row of that size still keeps a GPU's matrix products busy, so that another row in
-a step costs less than gathering weights for it. Where stage 3 is needed on several nodes, hpZ is
-tried first: weights that don't learn cross the network once, not for every row.
+Each of them is tried without recomputation, then with every fourth layer recomputed and so on up to
+all of them (where `activation_checkpointing` allows it); each of these with rows of `token_budget`
+tokens, then with half as many and so on down to `SHORTEST_ROW`. A row of that size still keeps a
+GPU's matrix products busy, so that another row in a step costs less than computing layers again,
+a third of the time, or than gathering weights for it over slow links. Where stage 3 is needed on
+several nodes, hpZ is tried first: weights that don't learn cross the network once, not for every
+row.
 """
 
 from collections.abc import Iterator
@@ -22,6 +25,9 @@ from palo.train.stages import StageConfig
 
 SHORTEST_ROW = 4096
 """Fewest tokens that a row is shortened to."""
+
+RECOMPUTE_EVERY = (4, 3, 2)
+"""Choices of `recompute_every` between no layer and all of them."""
 
 MARGIN = 1.1
 """Planned memory is taken so many times: it agrees with what small models allocate within 10 %."""
@@ -72,7 +78,7 @@ def choose_sharding(
     for one in _candidates(stage, workers_a_node):
         shorter = row.shortened(one.token_budget, stage.token_budget)
         peak = worker_memory(shapes, counts, one, shorter).peak / GIB
-        what = f"{_name(one)}, rows of up to {one.token_budget:,} tokens"
+        what = _name(one)
         planned = f"{what}: {peak:.1f} of {usable:.1f} GiB planned"
         tried = Sharding(stage=one, row=shorter, reason=f"{planned}; {refused or _CHEAPEST}")
         if peak * MARGIN <= usable:
@@ -94,10 +100,21 @@ def _candidates(stage: StageConfig, workers_a_node: int) -> Iterator[StageConfig
         elif stage.zero.hpz is None and nodes > 1 and workers_a_node > 1 and not stage.zero.offload:
             copies = [workers_a_node, 1]
         for hpz in copies:
-            budget = stage.token_budget
-            while budget == stage.token_budget or budget >= SHORTEST_ROW:
-                yield _sharded(stage, level, hpz, budget)
-                budget //= 2
+            for recomputing in _recomputations(stage):
+                budget = stage.token_budget
+                while budget == stage.token_budget or budget >= SHORTEST_ROW:
+                    yield _sharded(recomputing, level, hpz, budget)
+                    budget //= 2
+
+
+def _recomputations(stage: StageConfig) -> Iterator[StageConfig]:
+    """The stage with less recomputation than it allows, the least first, and as it is."""
+    if stage.activation_checkpointing:
+        yield replace(stage, activation_checkpointing=False)
+        for every in RECOMPUTE_EVERY:
+            if every > stage.recompute_every:
+                yield replace(stage, recompute_every=every)
+    yield stage
 
 
 def _most(stage: StageConfig) -> int:
@@ -119,4 +136,7 @@ def _sharded(stage: StageConfig, level: int, hpz: int, budget: int) -> StageConf
 
 def _name(stage: StageConfig) -> str:
     hpz = stage.zero.hpz or 1
-    return f"ZeRO-{stage.zero.level}" + (f" with hpZ over {hpz} GPUs" if hpz > 1 else "")
+    over = f" with hpZ over {hpz} GPUs" if hpz > 1 else ""
+    layers = "all layers" if stage.recompute_every == 1 else f"1 layer in {stage.recompute_every}"
+    again = f"{layers} recomputed" if stage.activation_checkpointing else "none recomputed"
+    return f"ZeRO-{stage.zero.level}{over}, {again}, rows of up to {stage.token_budget:,} tokens"
