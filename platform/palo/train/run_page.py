@@ -130,6 +130,8 @@ def _now(state: "StageState") -> Markup:
         tiles.append(("peak memory of a worker", f"{last.peak_memory_bytes / GIB:.2f} GiB"))
     if state.validations:
         tiles.append(("held-out loss", f"{state.validations[-1].loss:.4f}"))
+    if state.best is not None:
+        tiles.append(("best on held-out rows", f"after step {state.best.step:,}"))
     slow = slow_worker(last)
     return TEMPLATES.render("run_now.html", tiles=tiles, warnings=[slow] if slow else [])
 

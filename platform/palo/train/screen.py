@@ -65,8 +65,8 @@ def screen_lines(name: str, state: "StageState", width: int) -> list[str]:
         _joined(_speed(state), width),
         _joined(_machines(last), width),
     ]
-    if state.validations:
-        lines += _validation_lines(state.validations, width)
+    if state.best is not None:
+        lines += _validation_lines(state.validations, state.best, width)
     if slow := slow_worker(last):
         lines.append(f"  ! {slow}")
     return [line[:width] for line in lines if line.strip()]
@@ -135,7 +135,9 @@ def _machines(last: "StepMetrics") -> list[str]:
     ]
 
 
-def _validation_lines(validations: "Sequence[Validation]", width: int) -> list[str]:
+def _validation_lines(
+    validations: "Sequence[Validation]", best: "Validation", width: int
+) -> list[str]:
     """Writes the latest loss of each language, and its change since the evaluation before."""
     latest = validations[-1]
     before = validations[-2] if len(validations) > 1 else None
@@ -145,6 +147,8 @@ def _validation_lines(validations: "Sequence[Validation]", width: int) -> list[s
         if before is not None and code in before.languages:
             change = f" {one.loss - before.languages[code].loss:+.3f}"
         parts.append(f"{code} {one.loss:.3f}{change}")
+    if best.step != latest.step:
+        parts.append(f"best after step {best.step:,}")
     lines = [""]
     for part in parts:
         joined = f"{lines[-1]}{_GAP}{part}" if lines[-1] else f"  {part}"
