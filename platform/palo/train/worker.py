@@ -68,6 +68,7 @@ def train_stage(
     )
     chosen = stage.validation
     rows, held_out = split_held_out(corpus, chosen.rows_per_language, chosen.most_share)
+    held_out = held_out.in_languages(stage.languages) if held_out else None
     model = build_model(near.parts, stage, job.projector)
     flops = count_flops(model, stage.trains)
     tokens_per_image = model.config.tokens_per_image

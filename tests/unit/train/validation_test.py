@@ -175,3 +175,12 @@ def test_the_best_checkpoint_is_the_one_with_the_lowest_loss_on_held_out_rows(jo
 def test_the_best_is_a_result_only_where_rows_are_held_out(make_job):
     stage = make_job(result="best", keep_best=1).config
     assert any("result best needs" in fault for fault in stage.faults())
+
+
+def test_a_stage_in_some_languages_is_judged_by_these_alone(job):
+    config = dataclasses.replace(job.config, languages=("ur",))
+    job = dataclasses.replace(job, config=config)
+    train_stage(job, PlainEngine)
+    last = read_validations(job.files.validations)[-1]
+    assert set(last.languages) == {"ur"}
+    assert last.mean_loss == last.languages["ur"].loss
