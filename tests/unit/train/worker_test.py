@@ -139,6 +139,7 @@ def test_settings_that_earlier_versions_lacked_name_no_other_run(make_job):
     old["attention"] = "palo_segments"  # the only one that was, and now one of several
     del old["languages"], old["lora"]["dora"], old["lora"]["rslora"]
     del old["optimizer"]["lora_plus_ratio"], old["validation"]
+    del old["train_projector"], old["base_precision"]
     assert identity(job)["settings"] == config.fingerprint(old)
 
 
