@@ -15,6 +15,7 @@ def run(recipe: Recipe) -> None:
 
     steps.draw_scenes(recipe)
     steps.build_corpora(recipe)
+    steps.align(recipe)
     steps.pretrain(recipe)
     if recipe.adapters:
         adapters.finetune_adapters(recipe)

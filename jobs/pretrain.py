@@ -11,6 +11,7 @@ def run(recipe: Recipe) -> None:
 
     steps.draw_scenes(recipe)
     steps.build_corpora(recipe)
+    steps.align(recipe)
     steps.pretrain(recipe)
 
 

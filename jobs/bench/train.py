@@ -1,8 +1,11 @@
 """Measures training: `make bench NAME=train`, or `python jobs/bench/train.py [--field value ...]`.
 
 1. The whole job (Ray Train, ZeRO-3, loader) against a bare loop on the same batches.
-2. Useful tokens per computed token: packs against padded batches, on ten-language lengths.
-3. A packed row against its samples one by one.
+2. The whole job under ZeRO-3 against ZeRO-1, and a worker of all against one alone.
+3. Useful tokens per computed token: packs against padded batches, on ten-language lengths.
+4. A packed row against its samples one by one, and LoRA as one operation against PEFT's layers.
+
+A part at a time: `--part job --output build/job` and so on, then `--joins build/job ...`.
 """
 
 import dataclasses
@@ -24,6 +27,12 @@ def main(arguments: list[str]) -> None:
     """Runs the bench."""
     settings = override(TrainBench(), arguments, "jobs/bench/train.py")
     config.check(settings)
+    if settings.joins:
+        from training.joined import join_parts
+
+        figures, conditions = join_parts(settings.joins, _PACKAGES)
+        publish("train", figures, conditions, root=_ROOT, folder=settings.output)
+        return
     machine = hardware()
     figures = [*_lengths(settings), *_model_figures(settings)]
     conditions = Conditions(
@@ -55,15 +64,22 @@ def _model_figures(settings: TrainBench) -> list[Figure]:
     if settings.part == "lengths":
         return figures
     from training.inputs import write_inputs
+    from training.lora_ways import measure_lora
     from training.packing import measure_packing
-    from training.whole_job import measure_job
+    from training.whole_job import measure_job, measure_workers, measure_zero
 
     with tempfile.TemporaryDirectory(prefix="palo-bench-") as folder:
         job = write_inputs(settings, Path(folder))
         if settings.runs("job"):
             figures += measure_job(settings, job)
+        if settings.runs("zero"):
+            figures += measure_zero(settings, job)
+        if settings.runs("workers"):
+            figures += measure_workers(settings, job)
         if settings.runs("packing"):
             figures.append(measure_packing(settings, job))
+        if settings.runs("lora"):
+            figures += measure_lora(settings, job)
     return figures
 
 

@@ -52,14 +52,19 @@ class Share:
             wanted[_KIND + self.gpu_kind] = _KIND_SHARE
         return {name: amount for name, amount in wanted.items() if amount}
 
-    def __str__(self) -> str:
+    @property
+    def needs(self) -> str:
+        """What one worker needs, in words."""
         needs = [_amount(self.cpus, "CPU")] if self.cpus else []
         if self.gpus:
             kind = f" ({self.gpu_kind})" if self.gpu_kind else ""
             needs.append(_amount(self.gpus, "GPU") + kind)
+        text = " and ".join(needs)
         labels = ", ".join(f"{name}={value}" for name, value in self.node_labels.items())
-        text = f"{self.count} {self.workers}, each with {' and '.join(needs)}"
         return f"{text}, on nodes with {labels}" if labels else text
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.workers}, each with {self.needs}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,11 +131,22 @@ class Cluster(Protocol):
         """
 
 
+def never() -> bool:
+    """Returns False: nobody asks to give up waiting."""
+    return False
+
+
 def await_capacity(
-    share: Share, cluster: Cluster, wait_s: float, say: Callable[[str], None], fix: str
+    share: Share,
+    cluster: Cluster,
+    wait_s: float,
+    say: Callable[[str], None],
+    fix: str,
+    give_up: Callable[[], bool] = never,
 ) -> None:
     """Waits until the cluster has room for workers; asks the autoscaler for the nodes meanwhile.
 
+    It asks all the time, so that a node that is slow to come up is not given up and asked for anew.
     On a private Ray nothing is waited for: no node will join it.
 
     Args:
@@ -139,6 +155,7 @@ def await_capacity(
         wait_s: How long to wait at most, in seconds; 0 doesn't wait.
         say: Takes lines about the waiting.
         fix: What the user can change if it takes too long, as a sentence.
+        give_up: Returns whether the waiting shall end at once, without room and without an error.
 
     Raises:
         ResourceError: If there is no room for all that time.
@@ -151,7 +168,7 @@ def await_capacity(
     say_at = began + _LOOK_EVERY_S  # what is there already needs no word
     reservation = cluster.reserve(share)
     try:
-        while not reservation.is_there(_LOOK_EVERY_S):
+        while not reservation.is_there(_LOOK_EVERY_S) and not give_up():
             now = time.monotonic()
             if now - began >= wait_s:
                 raise _no_room(share, cluster, fix, waited_s=now - began)
@@ -192,10 +209,15 @@ def _fitting(share: Share, cluster: Cluster) -> int:
 
 def _missing(share: Share, cluster: Cluster) -> str:
     """Describes what is wanted and what is there."""
+    return f"{share}: {_room(share, cluster)}"
+
+
+def _room(share: Share, cluster: Cluster) -> str:
+    """Describes what is there of what is wanted."""
     fitting = _fitting(share, cluster)
     if fitting >= share.count:
-        return f"{share}: the nodes are up, but others use them"
-    return f"{share}: room for {fitting}, {share.count - fitting} missing ({_there(cluster)})"
+        return "the nodes are up, but others use them"
+    return f"room for {fitting}, {share.count - fitting} missing ({_there(cluster)})"
 
 
 def _there(cluster: Cluster) -> str:
@@ -220,7 +242,7 @@ def _no_room(
     waited = f" after {duration(waited_s)}" if waited_s is not None else ""
     return ResourceError(
         f"the cluster has no room for {share.count} {share.workers}{waited}",
-        seen=_missing(share, cluster),
+        seen=f"each needs {share.needs}; {_room(share, cluster)}",
         fix=fix,
     )
 
@@ -245,6 +267,15 @@ class RayCluster:
             for node in ray.nodes()
             if node["Alive"] and node["NodeID"] not in leaving
         ]
+
+    def most(self) -> Mapping[str, float]:
+        """Returns the resources that the cluster may grow to, by Ray's names.
+
+        They are the autoscaler's limits; where none tells, there are none.
+        """
+        from ray._private.state import state
+
+        return state.get_max_resources_from_cluster_config() or {}
 
     def reserve(self, share: Share) -> "_PlacementGroup":
         """Asks for resources by a placement group that Ray removes with this job.

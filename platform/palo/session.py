@@ -125,7 +125,7 @@ def keep_ray_private() -> None:
 def worker_share(num_workers: int, purpose: str) -> dict[str, float]:
     """Returns what each of some equal workers gets: a CPU, and a GPU if there is one for each.
 
-    A cluster is waited for until it has enough CPUs.
+    A cluster is waited for until it has enough; one that is scaled down may grow to enough GPUs.
 
     Args:
         num_workers: How many.
@@ -134,12 +134,16 @@ def worker_share(num_workers: int, purpose: str) -> dict[str, float]:
     Raises:
         ResourceError: If a private Ray has fewer CPUs than workers, or a cluster stays so small.
     """
+    fix = "Ask for fewer workers, or add nodes."
     cluster = RayCluster()
     share = Share(workers=f"workers that {purpose}", count=num_workers)
     on_gpus = replace(share, gpus=1.0)
     if sum(node.holds(on_gpus) for node in cluster.nodes()) >= num_workers:
         return {"num_cpus": 1, "num_gpus": 1}
-    await_capacity(share, cluster, WAIT_S, _say, "Ask for fewer workers, or add nodes.")
+    if cluster.can_grow and cluster.most().get("GPU", 0.0) >= num_workers:
+        await_capacity(on_gpus, cluster, WAIT_S, _say, fix)
+        return {"num_cpus": 1, "num_gpus": 1}
+    await_capacity(share, cluster, WAIT_S, _say, fix)
     return {"num_cpus": 1}
 
 

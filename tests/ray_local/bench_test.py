@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from palo import benchmark
+from palo import benchmark, storage
 
 pytestmark = pytest.mark.ray
 
@@ -32,7 +32,9 @@ def test_the_training_bench_measures_every_target(request, tmp_path):
     assert done.returncode == 0, done.stderr
     result = benchmark.read_results(tmp_path)["train"]
     goals = {figure.name for figure in result.figures if figure.target is not None}
-    assert {"whole_job_ratio", "packed_row_cost_ratio"} <= goals
+    ratios = {"whole_job_ratio", "zero3_to_zero1_ratio", "worker_of_all_to_one_alone_ratio"}
+    assert ratios | {"packed_row_cost_ratio"} <= goals
+    assert {"whole_job_cpu_ratio", "fused_lora_cost_ratio"} <= {f.name for f in result.figures}
     assert any(figure.name.startswith("packs_useful_share") for figure in result.figures)
     assert result.configuration["layers"] == 1
 
@@ -44,6 +46,35 @@ def test_a_trial_of_one_part_needs_its_own_folder(request):
     )
     assert done.returncode == 2
     assert "name another output folder" in done.stderr
+
+
+def test_parts_that_ran_one_by_one_make_one_result(request, tmp_path):
+    def run(*flags):
+        command = [sys.executable, "jobs/bench/train.py", *map(str, flags)]
+        root = request.config.rootpath
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    trial = ["--conversations", "60", "--length-seeds", "1"]
+    done = run("--part", "lengths", *trial, "--output", tmp_path / "lengths")
+    assert done.returncode == 0, done.stderr
+    lengths = storage.read_json(tmp_path / "lengths" / "train.json")
+    other = lengths["figures"][0] | {"name": "another"}
+    settings = lengths["configuration"] | {"part": "job"}
+    job = lengths | {"figures": [other], "configuration": settings}
+    storage.write_json(tmp_path / "job" / "train.json", job)
+    parts = ("--joins", tmp_path / "lengths", tmp_path / "job", "--output", tmp_path)
+    done = run(*parts)
+    assert done.returncode == 0, done.stderr
+    joined = benchmark.read_results(tmp_path)["train"]
+    names = [figure["name"] for figure in lengths["figures"]]
+    assert [figure.name for figure in joined.figures] == [*names, "another"]
+    assert joined.configuration["part"] == "all"
+    assert joined.configuration["conversations"] == 60
+    settings["seed"] = 9
+    storage.write_json(tmp_path / "job" / "train.json", job | {"commit": "0" * 40})
+    done = run(*parts)
+    assert done.returncode == 2
+    assert "commit, settings" in done.stderr
 
 
 @pytest.mark.timeout(1800)

@@ -1,6 +1,7 @@
 """Building a corpus whose sources, images, image store and samples all lie on S3."""
 
 import dataclasses
+import os
 
 import pytest
 import torch
@@ -62,6 +63,8 @@ def test_a_corpus_on_s3_equals_one_on_a_disk(make_config, bucket, images):
 @pytest.fixture
 def vanishing(bucket):
     """Takes the bucket away with all that is in it, and brings it back."""
+    if "PALO_TEST_S3_ENDPOINT" in os.environ:
+        pytest.skip("only moto's buckets come back: unset PALO_TEST_S3_ENDPOINT")
     from moto.core import DEFAULT_ACCOUNT_ID
     from moto.s3.models import s3_backends
 

@@ -15,11 +15,18 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 _WISH = """
 import ray
 from palo.train.stages import WorkerSettings
-from palo.train.worker_resources import require_resources
+from palo.train.worker_resources import await_workers
 ray.init(log_to_driver=False)
 gpus = {"use_gpu": True, "gpu_kinds": ("A100",), "node_labels": {"palo-role": "train"}}
-require_resources(WorkerSettings(count=%d, wait_s=240, **gpus))
+await_workers(WorkerSettings(count=%d, wait_s=240, **gpus), print)
 print("room", flush=True)
+"""
+_SHARE = """
+import json
+import ray
+from palo.session import worker_share
+ray.init(log_to_driver=False)
+print(json.dumps(worker_share(2, "answer")), flush=True)
 """
 _LOOK = """
 import json
@@ -77,3 +84,13 @@ def test_a_job_that_is_killed_while_it_waits_leaves_no_wish_and_no_node(cluster)
             return
         time.sleep(2)
     pytest.fail(f"still there: {seen}")
+
+
+def test_workers_that_answer_get_the_gpus_that_a_cluster_scaled_to_zero_may_have(cluster):
+    """Regression: they got CPUs, since no node with a GPU was up."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SHARE], env=cluster, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"num_cpus": 1, "num_gpus": 1}
+    assert "waiting for 2 workers that answer, each with 1 CPU and 1 GPU" in done.stderr

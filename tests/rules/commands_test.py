@@ -150,7 +150,7 @@ def test_every_flag_that_is_mentioned_exists(root: Path, capsys, monkeypatch) ->
         for script in sorted((root / folder).glob("*.py")):
             text = script.read_text(encoding="utf-8")
             if _PARSES.search(text):
-                first = ["nano"] if re.search(r"\b(recipe_job|read_recipe)\(", text) else []
+                first = ["nano-aligned"] if re.search(r"\b(recipe_job|read_recipe)\(", text) else []
                 known |= _flags(str(script), first, capsys, monkeypatch)
     known |= _flags(str(root / "jobs/evaluate.py"), ["llava-wild"], capsys, monkeypatch)
     wrong = []

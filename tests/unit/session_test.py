@@ -107,12 +107,17 @@ def test_python_without_an_environment_keeps_torchs_folder(monkeypatch):
 
 @pytest.fixture
 def nodes(monkeypatch):
-    """Makes this process's cluster a private Ray of some nodes."""
+    """Makes this process's cluster a private Ray of some nodes, or one that may grow."""
 
-    def make(*resources):
+    def make(*resources, most=None):
         found = [Node(resources=each) for each in resources]
-        still = SimpleNamespace(can_grow=False, nodes=lambda: found)
-        monkeypatch.setattr(session, "RayCluster", lambda: still)
+        cluster = SimpleNamespace(
+            can_grow=most is not None, nodes=lambda: found, most=lambda: most, wished=[]
+        )
+        there = SimpleNamespace(is_there=lambda timeout_s: True, release=lambda: None)
+        cluster.reserve = lambda share: cluster.wished.append(share.bundle) or there
+        monkeypatch.setattr(session, "RayCluster", lambda: cluster)
+        return cluster
 
     return make
 
@@ -123,10 +128,22 @@ def test_workers_get_a_gpu_each_where_there_are_enough(nodes):
     assert session.worker_share(3, "answer") == {"num_cpus": 1}
 
 
-def test_more_workers_than_cpus_are_told(nodes):
+def test_a_cluster_that_is_scaled_to_zero_is_asked_for_the_gpus_that_it_may_have(nodes):
+    """Regression: its workers got CPUs, since no node with a GPU was up."""
+    cluster = nodes({"CPU": 4.0}, most={"CPU": 100.0, "GPU": 2.0})
+    assert session.worker_share(2, "answer") == {"num_cpus": 1, "num_gpus": 1}
+    assert cluster.wished == [{"CPU": 1.0, "GPU": 1.0}]
+    assert session.worker_share(3, "answer") == {"num_cpus": 1}
+    assert nodes({"CPU": 4.0}, most={})
+    assert session.worker_share(2, "answer") == {"num_cpus": 1}
+
+
+def test_more_workers_than_cpus_are_told_without_saying_anything_twice(nodes):
     nodes({"CPU": 2.0}, {"CPU": 1.0})
-    with pytest.raises(ResourceError, match="no room for 4 workers that answer"):
+    with pytest.raises(ResourceError, match="no room for 4 workers that answer") as caught:
         session.worker_share(4, "answer")
+    told = "each needs 1 CPU; room for 3, 1 missing (2 nodes: 3 CPUs, 0 GPUs)"
+    assert caught.value.seen == told
 
 
 def test_a_large_machine_has_room_for_the_images_that_its_gpus_wait_for(monkeypatch):

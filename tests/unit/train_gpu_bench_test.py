@@ -24,7 +24,9 @@ def test_it_measures_each_way_of_training(request, tmp_path):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     figures = {each.name: each for each in benchmark.read_results(tmp_path)["train_gpu"].figures}
-    ways = ("all", "without_varlen", "without_chunked_loss", "recomputing_none", "padded")
-    for way in ways:
+    without = [
+        f"without_{one}" for one in ("varlen", "chunked_loss", "fused_lora", "shared_dropout")
+    ]
+    for way in ("all", *without, "recomputing_none", "padded"):
         assert figures[f"{way}_tokens_per_s"].value > 0
     assert figures["all_model_flops_utilization"].target == 0.45

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
+from typing import NamedTuple
 
 import torch
 
@@ -23,7 +24,19 @@ from palo.train.stage_plan import make_plan
 from palo.train.stages import StageJob
 
 
-def run_bare_loops(job: StageJob) -> list[tuple[float, ...]]:
+class BareStep(NamedTuple):
+    """What a step took in one process.
+
+    Attributes:
+        seconds: Seconds.
+        cpu_s: CPU seconds of the process.
+    """
+
+    seconds: float
+    cpu_s: float
+
+
+def run_bare_loops(job: StageJob) -> list[tuple[BareStep, ...]]:
     """Runs all steps in as many processes as the job has workers, at once.
 
     The processes live for this run alone: beside the job's own workers they need too much memory.
@@ -32,7 +45,7 @@ def run_bare_loops(job: StageJob) -> list[tuple[float, ...]]:
         job: The stage whose model and batches they take.
 
     Returns:
-        Each step's seconds in each process.
+        Each step in each process.
     """
     context = multiprocessing.get_context("spawn")
     with ExitStack() as ended:
@@ -94,12 +107,12 @@ def _batches(
 
 def _timed_step(
     model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: list[Batch], divisor: int
-) -> float:
-    started = time.perf_counter()
+) -> BareStep:
+    started, cpu_before = time.perf_counter(), time.process_time()
     for row in rows:
         (token_losses(model, row).sum() / divisor).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     optimizer.zero_grad()
     if row.input_ids.is_cuda:
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return BareStep(time.perf_counter() - started, time.process_time() - cpu_before)

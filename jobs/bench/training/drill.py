@@ -1,170 +1,167 @@
 """The drill: one run that nothing happens to, and runs that are hurt, compared with it."""
 
 import random
+import shutil
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from resuming import say
-from training.drill_faults import HURTS, RESIZED, Hurt
-from training.drill_settings import TrainDrill
-from training.drilled_run import DrilledRun, Starter
-from training.inputs import write_inputs
-from training.moto_store import MotoStore
-from training.settings import TrainBench
+from training import drill_disks, drill_faults, drill_nodes
+from training.drill_cases import STORES as PLACES
+from training.drill_cases import Case, TrainDrill
+from training.drill_faults import Hurt
+from training.drill_job import drill_job
+from training.drill_outcomes import Outcome, Reference, judged, reference_of
+from training.drilled_run import Starter
+from training.stores import STORES, Store
 
-from palo import storage
-from palo.benchmark import Figure, spread
-from palo.checkpoint import trainable
-from palo.checkpoint.finished import is_finished
+from palo import config, storage
+from palo.errors import IncompleteError, ResourceError
+from palo.machine import command_lines
+from palo.progress import duration
 from palo.session import keep_ray_private
-from palo.train.metrics import read_metrics
 from palo.train.stages import StageJob
 
-_WITHIN = 1e-5
+HURTS: Mapping[str, Callable[[Hurt], None]] = MappingProxyType(
+    {
+        "worker-killed": drill_faults.kill_worker,
+        "driver-killed": drill_faults.kill_driver,
+        "driver-terminated": drill_faults.terminate_driver,
+        "checkpoint-damaged": drill_faults.damage_checkpoint,
+        "resized": drill_faults.resize,
+        "disk-full": drill_disks.fill_disk,
+        "scratch-full": drill_disks.fill_scratch,
+        "store-away": drill_faults.take_store_away,
+        "store-stays-away": drill_faults.keep_store_away,
+        "node-killed": drill_nodes.kill_node,
+        "node-silent": drill_nodes.silence_node,
+        "node-drained": drill_nodes.drain_node,
+    }
+)
+"""What is done, by its name."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Outcome:
-    """What became of a run that was hurt.
-
-    Attributes:
-        fault: What was done to it.
-        difference: Largest difference of a step's loss to the undisturbed run.
-        num_lost: Steps of the undisturbed run that are not there, or there twice.
-        is_equal: Whether losses and final weights are equal as they must be.
-        wall_s: Seconds until it was finished.
-        problem: Why it wasn't, or what the command didn't say; empty if all went well.
-    """
-
-    fault: str
-    difference: float
-    num_lost: int
-    is_equal: bool
-    wall_s: float
-    problem: str
-
-
-def measure_drill(settings: TrainDrill) -> list[Figure]:
-    """Hurts one run after the other.
+def run_drill(settings: TrainDrill, root: Path) -> list[Outcome]:
+    """Hurts one run after the other; those of an earlier command aren't repeated.
 
     Args:
         settings: The drill's settings.
+        root: The checkout.
+
+    Raises:
+        IncompleteError: If there was no time for all.
     """
     keep_ray_private()
-    generator = random.Random(settings.seed)  # noqa: S311 - moments of a drill
-    outcomes = []
-    with tempfile.TemporaryDirectory(prefix="palo-drill-") as name, MotoStore() as store:
-        folder = Path(name)
-        job = _job(settings, folder)
-        undisturbed = replace(job, output=folder / "undisturbed")
-        started = time.monotonic()
-        DrilledRun(undisturbed, folder / "undisturbed-log", {}, settings.timeout_s).end(0)
-        say(f"undisturbed: {time.monotonic() - started:.0f} s")
-        for fault, place in settings.faults_and_stores():
-            for number in range(settings.repeats):
-                own = folder / f"{fault}-{place}-{number}"
-                in_store = store.bucket / own.name / "run"
-                hurt = Hurt(
-                    job=replace(job, output=in_store if place == "s3" else own / "run"),
-                    step=generator.randint(
-                        settings.checkpoint_every + 1, settings.steps - settings.checkpoint_every
-                    ),
-                    start=Starter(own, settings.timeout_s),
-                    store=store if place == "s3" else None,
-                    folder=storage.ensure_folder(own),
-                    away_s=settings.away_s,
+    until = time.monotonic() + 60 * settings.minutes
+    done = _Done(settings, root)
+    cases = list(settings.cases())
+    with tempfile.TemporaryDirectory(prefix="palo-drill-") as name, ExitStack() as opened:
+        job = drill_job(settings, Path(name) / "inputs")
+        reference = done.reference() or _undisturbed(settings, job, Path(name), done)
+        stores: dict[str, Store] = {}
+        for number, case in enumerate(cases, start=1):
+            if done.outcome(case) is not None:
+                continue
+            if time.monotonic() > until:
+                raise IncompleteError(
+                    f"{number - 1} of {len(cases)} runs of the drill are done",
+                    seen=f"{settings.minutes:g} minutes are over",
+                    fix="Run the same command again: it goes on.",
                 )
-                outcome = _run(fault, hurt, undisturbed)
-                say(f"{fault} on {place}, step {hurt.step}: {outcome}")
-                outcomes.append(outcome)
-    return _figures(outcomes)
+            if case.store in STORES and case.store not in stores:
+                stores[case.store] = opened.enter_context(STORES[case.store]())
+            # Ray's sockets lie below it, whose paths must be short.
+            folder = Path(name) / f"{number}"
+            became = _hurt(case, settings, job, folder, stores.get(case.store), reference)
+            done.keep(case, became)
+            say(f"{number}/{len(cases)} {became}")
+            shutil.rmtree(folder, ignore_errors=True)
+    return [outcome for case in cases if (outcome := done.outcome(case)) is not None]
 
 
-def _run(fault: str, hurt: Hurt, undisturbed: StageJob) -> _Outcome:
+def _undisturbed(settings: TrainDrill, job: StageJob, folder: Path, done: "_Done") -> Reference:
+    started = time.monotonic()
+    undisturbed = replace(job, output=folder / "undisturbed" / "run")
+    Starter(folder / "undisturbed", settings.timeout_s)(undisturbed).end()
+    say(f"a run that nothing happens to: {duration(time.monotonic() - started)}")
+    reference = reference_of(undisturbed)
+    done.keep_reference(reference)
+    return reference
+
+
+def _hurt(
+    case: Case,
+    settings: TrainDrill,
+    job: StageJob,
+    folder: Path,
+    store: Store | None,
+    reference: Reference,
+) -> Outcome:
     """Hurts a run and judges it; one that doesn't come to its end is an outcome, too."""
+    storage.ensure_folder(folder)
+    output = folder / "run" if store is None else store.bucket() / folder.name / "run"
+    between = (settings.checkpoint_every + 1, settings.steps // 2)
+    hurt = Hurt(
+        job=replace(job, output=output),
+        settings=settings,
+        step=random.Random(f"{settings.seed} {case}").randint(*between),  # noqa: S311 - moments
+        start=Starter(folder, settings.timeout_s),
+        store=store,
+        folder=folder,
+    )
     started = time.monotonic()
     problem = ""
     try:
-        HURTS[fault](hurt)
-    except (RuntimeError, subprocess.CalledProcessError) as error:
+        HURTS[case.fault](hurt)
+    except (RuntimeError, ResourceError, subprocess.CalledProcessError) as error:
         problem = str(error)
     finally:
         hurt.start.end_all()
-    return _judged(fault, hurt.job, undisturbed, time.monotonic() - started, problem)
+    return judged(case, hurt, reference, time.monotonic() - started, problem)
 
 
-def _job(settings: TrainDrill, folder: Path) -> StageJob:
-    """Returns a stage of a small model, without dropout, which depends on the workers."""
-    bench = TrainBench(
-        layers=1, image_size=28, samples_per_step=4, warmup_steps=1, steps=settings.steps - 1
-    )
-    job = write_inputs(bench, storage.ensure_folder(folder / "inputs"))
-    stage = job.config
-    assert stage.lora is not None
-    stage = replace(
-        stage,
-        lora=replace(stage.lora, rank=8, dropout=0.0),
-        checkpoint_every=settings.checkpoint_every,
-        workers=replace(stage.workers, count=2, max_failures=3),
-    )
-    return replace(job, config=stage)
+class _Done:
+    """The outcomes of finished runs, kept on the disk for the same code and settings.
 
+    From a checkout with changes that are in no commit, nothing is kept: nobody could tell of what
+    they are the outcomes.
+    """
 
-def _judged(
-    fault: str, job: StageJob, undisturbed: StageJob, wall_s: float, problem: str
-) -> _Outcome:
-    right = [m.loss for m in read_metrics(undisturbed.metrics)]
-    found = read_metrics(job.metrics) if job.metrics.is_file() else []
-    in_order = [m.step for m in found] == list(range(len(right)))
-    pairs = zip((m.loss for m in found), right, strict=in_order)
-    difference = max((abs(a - b) for a, b in pairs), default=0.0)
-    finished = in_order and not problem and is_finished(job.output)
-    if fault in RESIZED:
-        is_equal = finished and difference <= _WITHIN
-    else:
-        is_equal = finished and difference == 0.0 and _weights(job) == _weights(undisturbed)
-    return _Outcome(
-        fault=fault,
-        difference=difference,
-        num_lost=0 if in_order else abs(len(found) - len(right)) or len(right),
-        is_equal=is_equal,
-        wall_s=wall_s,
-        problem=problem,
-    )
-
-
-def _weights(job: StageJob) -> str:
-    return trainable.read_cursor(trainable.every(job.checkpoints)[-1]).files[trainable.WEIGHTS]
-
-
-def _figures(outcomes: list[_Outcome]) -> list[Figure]:
-    ended = [one for one in outcomes if not one.problem]
-    same = [one.difference for one in ended if one.fault not in RESIZED]
-    resized = [one.difference for one in ended if one.fault in RESIZED]
-    figures = [
-        spread("runs_hurt", [len(outcomes)], "runs"),
-        spread(
-            "runs_equal_share",
-            [sum(one.is_equal for one in outcomes) / len(outcomes)],
-            "1",
-            target=1.0,
-            better="higher",
-        ),
-        spread(
-            "steps_lost", [sum(one.num_lost for one in outcomes)], "steps", target=0, better="lower"
-        ),
-        spread("wall_s", [one.wall_s for one in outcomes], "s"),
-    ]
-    if same:
-        figures.append(
-            spread("difference_same_workers", [max(same)], "nats", target=0.0, better="lower")
+    def __init__(self, settings: TrainDrill, root: Path) -> None:
+        git = ("git", "-C", str(root))
+        code = [
+            command_lines(*git, "rev-parse", f"HEAD:{folder}")
+            for folder in ("platform", "jobs/bench/training")
+        ]
+        changed = command_lines(*git, "status", "--porcelain", "platform", "jobs/bench/training")
+        every = replace(
+            settings, output=None, cache=Path(), only=tuple(HURTS), stores=PLACES, minutes=0.0
         )
-    if resized:
-        figures.append(
-            spread("difference_other_workers", [max(resized)], "nats", target=_WITHIN,
-                   better="lower")
-        )  # fmt: skip
-    return figures
+        self._folder = settings.cache / config.fingerprint([code, config.to_dict(every)])
+        if changed or not all(code):
+            self._folder = storage.ensure_folder(settings.cache / "changed")
+            storage.remove(self._folder)
+
+    def outcome(self, case: Case) -> Outcome | None:
+        """Returns the outcome of a run; None if it must still be done."""
+        path = self._folder / f"{case}.json"
+        return config.from_dict(Outcome, storage.read_json(path)) if path.is_file() else None
+
+    def keep(self, case: Case, outcome: Outcome) -> None:
+        storage.ensure_folder(self._folder)
+        storage.write_json(self._folder / f"{case}.json", config.to_dict(outcome))
+
+    def reference(self) -> Reference | None:
+        """Returns what the run was that nothing happened to; None if it must still be done."""
+        path = self._folder / "undisturbed.json"
+        return config.from_dict(Reference, storage.read_json(path)) if path.is_file() else None
+
+    def keep_reference(self, reference: Reference) -> None:
+        storage.ensure_folder(self._folder)
+        storage.write_json(self._folder / "undisturbed.json", config.to_dict(reference))

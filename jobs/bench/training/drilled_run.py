@@ -19,6 +19,7 @@ from palo.train.stages import StageJob
 _POLL_S = 0.1
 _WORKER = "RayTrainWorker"
 _DRIVER = Path(__file__).with_name("stage_driver.py")
+_SHOWN_CHARACTERS = 2000
 
 
 class DrilledRun:
@@ -53,7 +54,7 @@ class DrilledRun:
     @property
     def said(self) -> str:
         """What the command has printed."""
-        return self._log.read_text(encoding="utf-8")
+        return self._log.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, what: str, holds: Callable[[], bool]) -> None:
         """Waits until something holds.
@@ -68,9 +69,9 @@ class DrilledRun:
         until = time.monotonic() + self._timeout_s
         while not holds():
             if self.process.poll() is not None:
-                raise RuntimeError(f"ended before {what}: {self.said[-2000:]}")
+                raise RuntimeError(f"ended before {what}: {self._shown()}")
             if time.monotonic() > until:
-                raise RuntimeError(f"waited {self._timeout_s:g} s for {what}: {self.said[-2000:]}")
+                raise RuntimeError(f"waited {self._timeout_s:g} s for {what}: {self._shown()}")
             time.sleep(_POLL_S)
 
     def wait_for_step(self, step: int) -> None:
@@ -99,7 +100,7 @@ class DrilledRun:
         """Sends the driver SIGTERM, as `ray job stop` does."""
         self.process.send_signal(signal.SIGTERM)
 
-    def end(self, code: int) -> str:
+    def end(self, code: int = 0) -> str:
         """Waits for the end of the command.
 
         Args:
@@ -115,10 +116,13 @@ class DrilledRun:
             found = self.process.wait(self._timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise RuntimeError(f"no end after {self._timeout_s:g} s: {self.said[-2000:]}") from None
+            raise RuntimeError(f"no end after {self._timeout_s:g} s: {self._shown()}") from None
         if found != code:
-            raise RuntimeError(f"exit code {found}, not {code}: {self.said[-2000:]}")
+            raise RuntimeError(f"exit code {found}, not {code}: {self._shown()}")
         return self.said
+
+    def _shown(self) -> str:
+        return self.said[-_SHOWN_CHARACTERS:]
 
 
 class Starter:
@@ -127,29 +131,39 @@ class Starter:
     Args:
         folder: A folder of the run's own.
         timeout_s: How long a command may wait for anything, in seconds.
+
+    Attributes:
+        runs: What was started.
     """
 
     def __init__(self, folder: Path, timeout_s: float) -> None:
         self._folder = folder
         self._timeout_s = timeout_s
-        self._started: list[DrilledRun] = []
+        self.runs: list[DrilledRun] = []
 
-    def __call__(self, job: StageJob, environment: Mapping[str, str]) -> DrilledRun:
+    def __call__(self, job: StageJob, environment: Mapping[str, str] | None = None) -> DrilledRun:
         """Starts the command.
 
         Args:
-            job: The stage.
+            job: The stage; without a scratch disk it gets one.
             environment: Environment variables besides this process's own.
         """
-        workers = replace(job.config.workers, scratch=self._folder / "scratch")
+        workers = job.config.workers
+        if workers.scratch is None:
+            workers = replace(workers, scratch=self._folder / "scratch")
         job = replace(job, config=replace(job.config, workers=workers))
-        run = DrilledRun(job, self._folder / "log", environment, self._timeout_s)
-        self._started.append(run)
+        run = DrilledRun(job, self._folder / "log", environment or {}, self._timeout_s)
+        self.runs.append(run)
         return run
+
+    @property
+    def said(self) -> list[str]:
+        """The lines that the commands have printed."""
+        return [line for run in self.runs for line in run.said.splitlines()]
 
     def end_all(self) -> None:
         """Ends every command that still runs, with all that it started."""
-        for run in self._started:
+        for run in self.runs:
             if run.process.poll() is None:
                 run.kill()
 

@@ -44,9 +44,18 @@ _WAYS: dict[str, dict[str, Any]] = {
     "all": {},
     "without_varlen": {"attention": "palo_segments"},
     "without_chunked_loss": {"chunked_loss": False},
+    "without_fused_lora": {"fused_lora": False, "shared_dropout": False},
+    "without_shared_dropout": {"shared_dropout": False},
     "recomputing_all": {"recompute_every": 1},
     "recomputing_none": {"recompute_every": 0},
-    "padded": {"attention": "sdpa", "chunked_loss": False, "recompute_every": 1, "padded": True},
+    "padded": {
+        "attention": "sdpa",
+        "chunked_loss": False,
+        "fused_lora": False,
+        "shared_dropout": False,
+        "recompute_every": 1,
+        "padded": True,
+    },
 }
 
 
@@ -96,12 +105,16 @@ class Way:
     Attributes:
         attention: Implementation of the language model's attention.
         chunked_loss: Whether the output head gives the loss.
+        fused_lora: Whether a LoRA layer is one operation.
+        shared_dropout: Whether such layers share the dropout of one input.
         recompute_every: As the bench's.
         padded: Whether batches are padded; else rows are packed.
     """
 
     attention: str = "palo_varlen"
     chunked_loss: bool = True
+    fused_lora: bool = True
+    shared_dropout: bool = True
     recompute_every: int
     padded: bool = False
 
@@ -217,7 +230,10 @@ def _model(settings: GpuTrainBench, way: Way) -> tuple[Any, int]:
         model.activation_checkpointing_enable(
             {"use_reentrant": False}, every_n_layers=way.recompute_every
         )
-    wrapped = attach_lora(model, LoraSettings(rank=settings.rank, alpha=128.0))
+    lora = LoraSettings(
+        rank=settings.rank, alpha=128.0, fused=way.fused_lora, shared_dropout=way.shared_dropout
+    )
+    wrapped = attach_lora(model, lora)
     return wrapped.train(), num_parameters
 
 

@@ -18,6 +18,7 @@ from palo.data.samples import write_samples
 from palo.images.preprocessing import Preprocessing
 from palo.images.store import commit_store, prepare_store, write_shard
 from palo.images.store_spec import StoreSpec
+from palo.model.config import PaloConfig
 from palo.model.sizes import mini as mini_size
 from palo.recipes.mini import mini as mini_recipe
 from palo.recipes.nano import BASE
@@ -59,8 +60,7 @@ def _stage(settings: TrainBench) -> StageConfig:
 
 
 def _write_parts(settings: TrainBench, folder: Path) -> ModelParts:
-    config = mini_size()
-    config.text_config.num_hidden_layers = settings.layers
+    config = _model_config(settings)
     torch.manual_seed(settings.seed)
     # The tower never runs, since the corpus holds its features, but it is part of the model.
     tower = AutoModel.from_config(config.vision_config, dtype=torch.bfloat16)
@@ -73,6 +73,15 @@ def _write_parts(settings: TrainBench, folder: Path) -> ModelParts:
         tokenizer=BASE / "tokenizer",
         image_size=settings.image_size,
     )
+
+
+def _model_config(settings: TrainBench) -> PaloConfig:
+    config = mini_size()
+    text = config.text_config
+    text.intermediate_size = text.intermediate_size * settings.width // text.hidden_size
+    text.hidden_size, text.head_dim = settings.width, settings.width // text.num_attention_heads
+    text.num_hidden_layers = settings.layers
+    return config
 
 
 def _write_corpus(settings: TrainBench, folder: Path, parts: ModelParts, template: str) -> None:

@@ -9,6 +9,7 @@ from training.settings import TrainBench
 from palo.benchmark import Figure, resampled
 from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Batch, Collator
+from palo.data.samples import Sample
 from palo.train.launch import compute_on_cpu
 from palo.train.loop import token_losses
 from palo.train.stage_model import build_model
@@ -24,19 +25,26 @@ def measure_packing(settings: TrainBench, job: StageJob) -> Figure:
     if device.type == "cpu":
         compute_on_cpu(job.config.workers)
     model = build_model(job.parts, job.config, None).to(device).train()
-    corpus = open_corpus(job.corpus)
-    tokens_per_image = model.config.tokens_per_image
-    collator = Collator(corpus.images, tokens_per_image)
-    first = make_plan(corpus, job.config, tokens_per_image).step(0)
-    samples = corpus.read(first[: settings.packing_samples])
+    collator, samples = first_samples(settings, job, model.config.tokens_per_image)
     packed = [collator.collate(samples).to(device)]
     singles = [collator.collate([sample]).to(device) for sample in samples]
-    _seconds(model, packed)
-    _seconds(model, singles)
+    seconds_of(model, packed)
+    seconds_of(model, singles)
     times = [
-        (_seconds(model, packed), _seconds(model, singles)) for _ in range(settings.packing_repeats)
+        (seconds_of(model, packed), seconds_of(model, singles))
+        for _ in range(settings.packing_repeats)
     ]
     return resampled("packed_row_cost_ratio", _ratio, times, "1", target=_TARGET, better="lower")
+
+
+def first_samples(
+    settings: TrainBench, job: StageJob, tokens_per_image: int
+) -> tuple[Collator, list[Sample]]:
+    """Returns the samples of the packed row, and what makes rows of them."""
+    corpus = open_corpus(job.corpus)
+    first = make_plan(corpus, job.config, tokens_per_image).step(0)
+    samples = corpus.read(first[: settings.packing_samples])
+    return Collator(corpus.images, tokens_per_image), samples
 
 
 def _ratio(times: Sequence[tuple[float, float]]) -> float:
@@ -44,7 +52,8 @@ def _ratio(times: Sequence[tuple[float, float]]) -> float:
     return packed / singles
 
 
-def _seconds(model: torch.nn.Module, rows: list[Batch]) -> float:
+def seconds_of(model: torch.nn.Module, rows: list[Batch]) -> float:
+    """Returns the seconds of forward and backward passes of rows."""
     started = time.perf_counter()
     for row in rows:
         token_losses(model, row).sum().backward()  # type: ignore[no-untyped-call]

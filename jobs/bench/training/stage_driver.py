@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     from palo.train.launch import run_stage
 
     job = config.from_dict(StageJob, storage.read_json(Path(arguments[0])))
-    with ray_session(num_cpus=int(arguments[1])):
+    with storage.alone_in(job.output), ray_session(num_cpus=int(arguments[1])):
         run_stage(job)
     print("finished", flush=True)
 

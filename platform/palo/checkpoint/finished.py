@@ -3,6 +3,7 @@
 projector.safetensors     the projector
 adapter/                  a PEFT adapter, if the stage trained LoRA weights
 language_model/           the whole language model, if the stage trained that
+merged/language_model/    of an align stage, the language model with the adapter in its weights
 model.json                pretrained parts with their fingerprints, template, preprocessing
 lineage.json              fingerprints and settings back to the source files
 """

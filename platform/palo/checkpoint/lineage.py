@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from palo.checkpoint.aligned_from import MERGED_FROM, stage_of
 from palo.checkpoint.finished import describe_stage, is_finished, stage_folder
 from palo.checkpoint.lineage_facts import (
     code_nodes,
@@ -167,7 +168,7 @@ def _own_nodes(
 def _name(folder: Path) -> str:
     """Returns the names of run and stage, or of any other folder."""
     resolved = folder.resolve()
-    is_stage = resolved.name in ("pretrain", "finetune")
+    is_stage = resolved.name in ("align", "pretrain", "finetune")
     return f"{resolved.parent.name}/{resolved.name}" if is_stage else resolved.name
 
 
@@ -177,9 +178,25 @@ def _part_nodes(
     stage = describe_stage(folder)
     wanted = {**stage.fingerprints, "tokenizer": str(record.get("tokenizer", ""))}
     for name in _PARTS:
-        yield _part_node(name, stage.parts, wanted.get(name, ""), check=reading.check)
+        node = _part_node(name, stage.parts, wanted.get(name, ""), check=reading.check)
+        aligned = _aligned_node(node, folder, reading)
+        yield node if aligned is None else replace(node, children=(aligned,))
     facts = {"type": stage.parts.projector_type} | flat_facts(stage.preprocessing)
     yield LineageNode(kind="part", name="projector and preprocessing", facts=facts)
+
+
+def _aligned_node(part: LineageNode, folder: Path, reading: _Reading) -> LineageNode | None:
+    """Returns the stage that a stage's language model was trained in; None for any other part."""
+    stage = stage_of(part.place) if part.place is not None else None
+    if stage is None or part.state == "missing" or len(reading.above) >= _MOST_ANCESTORS:
+        return None
+    above = (folder.resolve(), *reading.above)
+    if stage.resolve() in above:
+        return None
+    node = _model_node(stage, reading.below(folder))
+    merged = mapping_of((read_record(part.place) or {}).get(MERGED_FROM)) if part.place else {}
+    is_same = merged.get("id", node.id) == node.id
+    return replace(node, kind="start", state="checked" if is_same else "changed")
 
 
 def _part_node(name: str, parts: ModelParts, wanted: str, *, check: bool) -> LineageNode:

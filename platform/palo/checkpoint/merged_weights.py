@@ -93,6 +93,17 @@ class MergedWeights:
         scaled: Tensor = merged * lengths.unsqueeze(1)
         return scaled
 
+    def stored_type(self, name: str) -> torch.dtype:
+        """Returns the type in which a tensor's file holds it, before an adapter is merged.
+
+        Args:
+            name: Its canonical name.
+
+        Raises:
+            StorageError: If its file is missing or damaged.
+        """
+        return _read(self.places[name]).dtype
+
     def items(self) -> Iterator[tuple[str, Tensor]]:
         """Yields the tensors with their canonical names, in the order of the names."""
         return ((name, self.read(name)) for name in sorted(self.places))

@@ -52,6 +52,17 @@ class ModelParts:
             )
 
 
+def own_language_model(stage: Path, *, has_adapter: bool) -> Path:
+    """Returns where the language model of a finished stage lies, whole, once it was merged.
+
+    Args:
+        stage: Folder of the stage.
+        has_adapter: Whether it trained an adapter, or else all of the language model.
+    """
+    name = "merged/language_model" if has_adapter else "language_model"
+    return stage / name
+
+
 def weights_fingerprint(folder: Path) -> str:
     """Returns 16 hexadecimal digits that name the configuration and weights in a folder.
 

@@ -206,11 +206,18 @@ def _source(name: str, table: dict[str, object], folder: Path) -> SourceConfig:
         values = table | {"name": name}
         for key in ("path", "images"):
             if isinstance(value := table.get(key), str):
-                values[key] = str(_placed(storage.path_of(value), folder))
+                values[key] = str(placed(value, folder))
         return from_dict(SourceConfig, values)
     except ConfigError as error:
         raise ConfigError(f"source {name}: {error.fact}", seen=error.seen, fix=error.fix) from error
 
 
-def _placed(path: Path, folder: Path) -> Path:
+def placed(text: str, folder: Path) -> Path:
+    """Returns a path that a list of sources names, which starts from the list's folder.
+
+    Args:
+        text: The path as it is written.
+        folder: The list's folder.
+    """
+    path = storage.path_of(text)
     return path if isinstance(path, storage.S3Path) or path.is_absolute() else folder / path

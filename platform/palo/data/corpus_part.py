@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from palo.data.corpus_reader import Corpus, open_samples
 from palo.data.samples import Sample
 
+# A line of parallel text and the ways in which it is translated; see palo.corpus.parallel.
+_DIRECTION = r"^(parallel[^/]*/.*)/[a-z]+-[a-z]+@\d+$"
 _NAMES = pa.schema([("image_id", pa.string()), ("record_id", pa.string())])
 
 
@@ -100,11 +102,15 @@ def split_held_out(
 
 
 def _groups(corpus: Corpus) -> pa.DictionaryArray:
-    """Returns what each sample must stay together with: its image, or its record without one."""
+    """Returns what each sample must stay together with: its image, or its record without one.
+
+    Translations of one line of parallel text, and back, stay together as well.
+    """
     chunks: list[pa.Array] = []
     for file in open_samples(corpus.folder, tuple(corpus.manifest.files)):
         table = file.read(columns=["image_id", "record_id"]).cast(_NAMES)
-        names = pc.coalesce(table.column("image_id"), table.column("record_id"))
+        records = pc.replace_substring_regex(table.column("record_id"), _DIRECTION, r"\1")
+        names = pc.coalesce(table.column("image_id"), records)
         chunks += names.chunks
     return pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode()
 

@@ -50,8 +50,7 @@ def row_language(row: Mapping[str, object], rules: LanguageRules) -> str:
     if isinstance(said, str):
         if said in rules.languages:
             return said
-        code = _codes_by_name(rules.known).get(_plain(said)) or _plain(said).partition("-")[0]
-        code = _codes_by_name(rules.known).get(code, code)
+        code = code_named(said, rules.known)
         if code in rules.languages:
             return code
     if said is None:
@@ -59,6 +58,21 @@ def row_language(row: Mapping[str, object], rules: LanguageRules) -> str:
     else:
         seen = f"{said!r:.60}; known are {', '.join(rules.languages)}"
     raise BadRow(Reason.UNKNOWN_LANGUAGE, seen)
+
+
+def code_named(name: str, known: Sequence[Language]) -> str:
+    """Returns the ISO 639-1 code of a language by any of its names, such as `urd_Arab` or `Urdu`.
+
+    Args:
+        name: The name.
+        known: The languages.
+
+    Returns:
+        The code; of an unknown language the first part of its name in small letters.
+    """
+    codes = _codes_by_name(tuple(known))
+    code = codes.get(_plain(name)) or _plain(name).partition("-")[0]
+    return codes.get(code, code)
 
 
 def caption_question(code: str, known: Sequence[Language]) -> str:

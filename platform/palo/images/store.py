@@ -8,8 +8,8 @@
 A shard is named after its content and written whole or not at all: builds may die at any moment,
 several may write at once, and a later build adds shards for new images only.
 
-Several processes may also merge the index at once. On a disk they take turns. On S3, which has no
-locks, one may overwrite what another has merged: so parts stay there for an hour after they were
+Several processes may also merge the index at once. On a disk they take turns. On S3, where locks
+are slow, one may overwrite what another has merged: so parts stay there for an hour after they were
 merged, the next merge finds them, and readers look into them for what the index lacks.
 """
 
@@ -18,6 +18,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def commit_store(folder: Path) -> frozenset[str]:
         StorageError: If it can't be read or written.
     """
     spec = read_spec(folder)
-    with storage.alone_in(folder / "parts", wait_s=_MERGE_WAIT_S):
+    with adding_to(folder / "parts", wait_s=_MERGE_WAIT_S):
         parts = sorted((folder / "parts").glob("*.parquet"))
         index = folder / "index.parquet"
         merged = _read_parts(parts)
@@ -134,6 +135,21 @@ def commit_store(folder: Path) -> frozenset[str]:
             storage.write_table(index, table)
         _remove_merged(parts, known)
     return frozenset(table.column("image_id").to_pylist())
+
+
+def adding_to(folder: Path, wait_s: float = 0.0) -> AbstractContextManager[None]:
+    """Gives a store's folder to one process; on S3 several may add to it at once.
+
+    Args:
+        folder: The folder.
+        wait_s: How long to wait for another process, in seconds.
+
+    Raises:
+        ResourceError: If another one keeps it for all that time.
+    """
+    if isinstance(folder, storage.S3Path):
+        return nullcontext()
+    return storage.alone_in(folder, wait_s=wait_s)
 
 
 def _whole_rows(folder: Path, spec: StoreSpec, table: pa.Table) -> npt.NDArray[np.bool_]:

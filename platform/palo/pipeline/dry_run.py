@@ -4,6 +4,7 @@ import json
 
 from palo.config import to_dict
 from palo.pipeline.machines import Machines
+from palo.pipeline.parallel_text import parallel_settings
 from palo.pipeline.plan import plan_adapters, plan_recipe, stages_of
 from palo.pipeline.source_checks import missing_sources
 from palo.pipeline.steps import StageName, corpus_config
@@ -69,8 +70,13 @@ def print_plan(recipe: Recipe, run: RunPlan) -> None:
 
 def _print_sources(recipe: Recipe, name: StageName) -> None:
     config = corpus_config(recipe, name)
-    for own in config.sources:
-        print(f"source          {own.name}: {own.path}")
+    if name == "align":
+        for text in parallel_settings(recipe).sources:
+            places = [text.path] if text.path else text.files.values()
+            print(f"source          {text.name}: {', '.join(map(str, places))}")
+    else:
+        for own in config.sources:
+            print(f"source          {own.name}: {own.path}")
     for path in missing_sources(recipe, name):
         print(f"missing         {path}")
     for line in config.mixture.lines():

@@ -9,17 +9,30 @@ from types import MappingProxyType
 from palo import storage
 from palo.command import parse_recipe, take_values
 from palo.errors import ConfigError, DataError
+from palo.pipeline.starts import require_aligned, with_aligned, with_start
 from palo.recipes import RECIPES, Recipe
+from palo.recipes.alignment import with_parallel
 from palo.recipes.own_data import OwnData, take_own_data, with_own_data
 from palo.session import lasting_path, ray_session
 
 _START, _PROJECTOR, _STAGE = "--start-from", "--projector", "--pretrain"
+_PARALLEL, _ALIGNED = "--parallel", "--aligned"
 _SHORTCUTS = {
     "--data FILE": "trains the finetune stage on conversations or captions of your own",
     "--images FOLDER": "their images, if they aren't beside the file",
     f"{_START} PATH": "a run, a finished stage or a released projector in place of a pretrain "
     "stage; of a run its pretrain stage",
+    f"{_PARALLEL} FILE": "aligns the language model on parallel text of your own first",
+    f"{_ALIGNED} PATH": "a run or a finished align stage whose language model is the start",
 }
+_CHANGES: Mapping[str, Callable[[Recipe, Path], Recipe]] = MappingProxyType(
+    {
+        _START: with_start,
+        _PROJECTOR: with_start,
+        _PARALLEL: with_parallel,
+        _ALIGNED: with_aligned,
+    }
+)
 
 
 def recipe_job(
@@ -76,7 +89,13 @@ def read_recipe(
         ConfigError: If the recipe is unknown, a field is wrong, or values contradict.
     """
     arguments, own = take_own_data(arguments)
-    arguments, taken = take_values(arguments, [_START, _PROJECTOR])
+    arguments, taken = take_values(arguments, [_START, _PROJECTOR, _PARALLEL, _ALIGNED])
+    if len(taken.keys() & {_PARALLEL, _ALIGNED}) == 2:
+        raise ConfigError(
+            f"{_PARALLEL} and {_ALIGNED} are two ways to an aligned language model",
+            seen=" ".join(taken.values()),
+            fix="Give the text to align on, or what was aligned before.",
+        )
     if _STAGE in arguments:
         raise ConfigError(
             f"{_STAGE} alone is no setting",
@@ -84,9 +103,12 @@ def read_recipe(
             fix=f"To leave the pretrain stage out, say what to start from: {_START} PATH.",
         )
     recipes = RECIPES
-    if taken:
-        start = storage.path_of(taken.get(_START, taken.get(_PROJECTOR, "")))
-        recipes = {name: partial(_started, make, start) for name, make in recipes.items()}
+    for flag, change in _CHANGES.items():
+        if flag in taken:
+            place = storage.path_of(taken[flag])
+            recipes = {
+                name: partial(_changed, make, change, place) for name, make in recipes.items()
+            }
     if own is not None:
         recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
     return parse_recipe(arguments, recipes, program, {**shortcuts, **_SHORTCUTS})
@@ -108,6 +130,7 @@ def _lasting_if_local(path: Path | None) -> Path | None:
 
 
 def _check_training(recipe: Recipe) -> None:
+    require_aligned(recipe)
     recipe.parts.require()
     if recipe.projector is not None and not recipe.projector.exists():
         raise DataError(
@@ -118,7 +141,7 @@ def _check_training(recipe: Recipe) -> None:
     from palo.pipeline.source_checks import check_sources
     from palo.train.tracking.tracker import require_trackers
 
-    for stage in filter(None, (recipe.pretrain, recipe.finetune)):
+    for stage in filter(None, (recipe.align, recipe.pretrain, recipe.finetune)):
         require_trackers(stage.metrics)
     check_sources(recipe)
 
@@ -135,8 +158,10 @@ def _imported(recipe: Recipe) -> Recipe:
     )
 
 
-def _started(make: Callable[[], Recipe], start: Path) -> Recipe:
-    return replace(make(), pretrain=None, projector=start)
+def _changed(
+    make: Callable[[], Recipe], change: Callable[[Recipe, Path], Recipe], place: Path
+) -> Recipe:
+    return change(make(), place)
 
 
 def _own(make: Callable[[], Recipe], own: OwnData) -> Recipe:

@@ -15,11 +15,12 @@ from palo.model.config import PaloConfig
 from palo.model.sizes import SIZES, from_folders
 from palo.pipeline.adapters import adapter_recipes, name_of, samples_by_language
 from palo.pipeline.machines import Machines
-from palo.pipeline.steps import StageName, corpus_config
+from palo.pipeline.steps import StageName, corpus_config, stage_names
 from palo.recipes.recipe import Recipe
 from palo.train.planner.changes import find_fit, find_quicker
 from palo.train.planner.data_facts import DataFacts, assumed_facts, facts_of
 from palo.train.planner.gpus import GPUS, GpuKind
+from palo.train.planner.pair_facts import assumed_pairs
 from palo.train.planner.run_plan import EncodePlan, RunPlan, Scaled, plan_encoding
 from palo.train.planner.shapes import ModelShapes, count_parameters, shapes_of
 from palo.train.planner.speed import PAPER, Efficiency, measured_efficiency, sample_operations
@@ -106,7 +107,7 @@ def plan_adapters(recipe: Recipe, machines: Machines) -> list[PlannedAdapter]:
     for one in adapter_recipes(recipe, counts):
         codes = one.finetune.languages or ()
         if plans:  # what the first one has made
-            one = replace(one, pretrain=None, projector=one.pretrain_folder)
+            one = replace(one, align=None, pretrain=None, projector=one.pretrain_folder)
         if recipe.data.mixture.per_language:
             rows = sum(int(counts[code]) for code in codes)
             one = replace(one, data=replace(one.data, expected_instructions=rows))
@@ -133,11 +134,9 @@ def stages_of(recipe: Recipe) -> list[tuple[StageName, StageConfig]]:
     Args:
         recipe: The run.
     """
-    pretrain: list[tuple[StageName, StageConfig]] = []
     shared = recipe.pretrain_output
-    if recipe.pretrain is not None and not (shared and is_finished(shared)):
-        pretrain.append(("pretrain", recipe.pretrain))
-    return [*pretrain, ("finetune", recipe.finetune)]
+    left_out = "pretrain" if shared and is_finished(shared) else None
+    return [(name, getattr(recipe, name)) for name in stage_names(recipe) if name != left_out]
 
 
 def model_config(recipe: Recipe) -> PaloConfig:
@@ -159,6 +158,15 @@ def _facts(recipe: Recipe, name: StageName, stage: StageConfig, model: PaloConfi
     try:
         corpus = open_corpus(corpus_config(recipe, name).output)
     except DataError:
+        if name == "align":
+            assert recipe.parallel is not None
+            wanted = recipe.parallel.expected_languages
+            return assumed_pairs(
+                wanted or languages.codes(),
+                recipe.parallel.pivot,
+                stage,
+                recipe.parallel.expected_pairs,
+            )
         captions = name == "pretrain"
         expected = data.expected_captions if captions else data.expected_instructions
         return assumed_facts(
@@ -250,7 +258,7 @@ def _speed(
 
 def _measured_job(folder: Path) -> tuple[Path, StageJob]:
     """Reads the settings of a measured stage, finished or not; of a run its finetune stage."""
-    for place in (folder / "finetune", folder / "pretrain", folder):
+    for place in (folder / "finetune", folder / "pretrain", folder / "align", folder):
         values: Any = None
         if (place / "lineage.json").is_file():
             values = storage.read_json(place / "lineage.json")["settings"]

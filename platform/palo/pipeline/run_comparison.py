@@ -17,7 +17,7 @@ from palo.train.stage_state import RECENT, StageState, read_state
 from palo.train.tracking.flat_settings import flat_settings
 from palo.train.validation import Validation
 
-_STAGES = ("pretrain", "finetune")
+_STAGES = ("align", "pretrain", "finetune")
 # Where and how a run is stored and watched says nothing about what it learns.
 _LEFT_OUT = ("metrics.",)
 

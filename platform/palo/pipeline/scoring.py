@@ -31,7 +31,7 @@ from palo.evaluate.reports.run_report import (
 )
 from palo.model.assemble import assemble
 from palo.pipeline.adapters import trained_adapters
-from palo.pipeline.steps import measured, read_timings
+from palo.pipeline.timings import measured, read_timings
 from palo.recipes.photo_sources import QUESTION
 from palo.recipes.recipe import Recipe
 
@@ -191,7 +191,7 @@ def _answers(recipe: Recipe) -> Path:
 
 
 def _metrics(recipe: Recipe) -> dict[str, Path]:
-    folders = {"pretrain": recipe.pretrain_folder}
+    folders = {"align": recipe.align_folder, "pretrain": recipe.pretrain_folder}
     if not recipe.adapters:  # ten curves would be no figure
         folders["finetune"] = recipe.finetune_folder
     paths = {name: folder / "metrics.jsonl" for name, folder in folders.items()}
@@ -203,6 +203,8 @@ def _facts(recipe: Recipe) -> RunFacts:
     seeds = {"finetune": recipe.finetune.seed}
     if recipe.pretrain is not None:
         seeds["pretrain"] = recipe.pretrain.seed
+    if recipe.align is not None:
+        seeds["align"] = recipe.align.seed
     if recipe.scenes is not None:
         seeds["scenes"] = recipe.scenes.seed
     return RunFacts(

@@ -7,7 +7,8 @@ from palo.corpus.config import SourceConfig
 from palo.corpus.source_check import check_images
 from palo.corpus.sources import split_source
 from palo.errors import StorageError
-from palo.pipeline.steps import StageName, corpus_config
+from palo.pipeline.parallel_text import check_parallel, missing_parallel
+from palo.pipeline.steps import StageName, corpus_config, stage_names
 from palo.recipes.recipe import DRAWN, Recipe
 
 
@@ -22,8 +23,10 @@ def check_sources(recipe: Recipe) -> None:
         DataError: If a file is no source, or its images aren't where it says.
         StorageError: If one can't be read.
     """
-    stages: tuple[StageName, ...] = ("pretrain", "finetune") if recipe.pretrain else ("finetune",)
-    for stage in stages:
+    for stage in stage_names(recipe):
+        if stage == "align":
+            check_parallel(recipe)
+            continue
         for source in _own_sources(recipe, stage):
             check_images(source, split_source(source.path, source.format))
 
@@ -39,6 +42,9 @@ def missing_sources(recipe: Recipe, stage: StageName) -> Iterator[Path]:
         ConfigError: See `check_sources`.
         DataError: See `check_sources`.
     """
+    if stage == "align":
+        yield from missing_parallel(recipe)
+        return
     for source in _own_sources(recipe, stage):
         try:
             splits = split_source(source.path, source.format)

@@ -1,16 +1,15 @@
-"""The steps of a run, each done once: scenes, corpora, pretrain, finetune, with time and memory."""
+"""The steps of a run, each done once: scenes, corpora, align, pretrain, finetune."""
 
 import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from palo import storage
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
+from palo.checkpoint.merged_language_model import merged_language_model
 from palo.checkpoint.soundness import newest_cursor
 from palo.config import to_dict
 from palo.corpus.build import build_corpus
@@ -21,15 +20,17 @@ from palo.corpus.config import (
     SourceConfig,
     read_source_list,
 )
-from palo.corpus.filter.mixture import EVERYTHING
+from palo.corpus.filter.mixture import EVERYTHING, MixtureSettings
+from palo.corpus.parallel.write import parallel_sources
 from palo.corpus.report.report import report_path, write_report
 from palo.data.corpus_reader import open_corpus
 from palo.errors import ConfigError
 from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.stage_scores import StageScores
-from palo.machine import PeakMemory
 from palo.pipeline.corpus_names import corpus_name
-from palo.progress import Meter, duration
+from palo.pipeline.parallel_text import parallel_folder, parallel_settings, prepare_text
+from palo.pipeline.timings import measured
+from palo.progress import Meter
 from palo.recipes.recipe import Recipe
 from palo.scenes.corpus import write_scenes
 from palo.terminal import visible
@@ -41,7 +42,7 @@ from palo.train.stage_identity import identity
 from palo.train.stage_plan import chosen_samples
 from palo.train.stages import StageConfig, StageJob
 
-StageName = Literal["pretrain", "finetune"]
+StageName = Literal["align", "pretrain", "finetune"]
 
 _USUAL_LANGUAGE = "en"
 _FEW_STEPS, _FEW_STEPS_AN_EPOCH = 20, 4
@@ -79,14 +80,15 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         ConfigError: If the recipe has no such stage.
     """
     data = recipe.data
-    settings = recipe.pretrain if stage == "pretrain" else recipe.finetune
+    settings: StageConfig | None = getattr(recipe, stage)
     if settings is None:
         raise ConfigError(
-            "the recipe has no pretrain stage",
-            fix=f"It starts from the projector in {recipe.projector}.",
+            f"the recipe has no {stage} stage",
+            fix=f"It starts from the projector in {recipe.projector}."
+            if stage == "pretrain"
+            else "Give it parallel text: --parallel FILE.",
         )
-    captions = stage == "pretrain"
-    aspect = data.pretrain_aspect if captions else data.aspect
+    aspect = data.pretrain_aspect if stage == "pretrain" else data.aspect
     config = CorpusConfig(
         sources=_sources(recipe, stage),
         output=recipe.corpora_folder / stage,
@@ -101,7 +103,7 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
         encoders=data.encoders,
         images_per_shard=max(IMAGES_PER_SHARD, data.encoders.batch),
         cleaning=data.cleaning,
-        mixture=EVERYTHING if captions else data.mixture,
+        mixture=_mixture(recipe, stage),
         max_bad_share=data.max_bad_share,
     )
     if recipe.corpora is None:
@@ -109,8 +111,16 @@ def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:
     return replace(config, output=recipe.corpora / f"{stage}-{corpus_name(config)}")
 
 
+def _mixture(recipe: Recipe, stage: StageName) -> MixtureSettings:
+    if stage == "align" and recipe.parallel is not None:
+        return recipe.parallel.mixture
+    return EVERYTHING if stage == "pretrain" else recipe.data.mixture
+
+
 def _sources(recipe: Recipe, stage: StageName) -> tuple[SourceConfig, ...]:
     data = recipe.data
+    if stage == "align":
+        return parallel_sources(parallel_settings(recipe), parallel_folder(recipe))
     captions = stage == "pretrain"
     more = () if captions or data.more_instructions is None else (_more_source(recipe),)
     path = recipe.source(data.captions if captions else data.instructions)
@@ -146,6 +156,16 @@ def _more_source(recipe: Recipe) -> SourceConfig:
     )
 
 
+def stage_names(recipe: Recipe) -> tuple[StageName, ...]:
+    """Returns the stages of a recipe, in their order.
+
+    Args:
+        recipe: The run.
+    """
+    every: tuple[StageName, ...] = get_args(StageName)
+    return tuple(stage for stage in every if getattr(recipe, stage) is not None)
+
+
 def build_corpora(recipe: Recipe) -> None:
     """Builds the corpus of each stage with Ray Data; does nothing where one is there already.
 
@@ -153,8 +173,9 @@ def build_corpora(recipe: Recipe) -> None:
         recipe: The run. Ray must be running.
     """
     recipe.parts.require()
-    stages: tuple[StageName, ...] = ("pretrain", "finetune") if recipe.pretrain else ("finetune",)
-    for stage in stages:
+    for stage in stage_names(recipe):
+        if stage == "align":
+            prepare_text(recipe, _speaker("align_corpus"))
         with measured(recipe, f"{stage}_corpus"):
             _build(corpus_config(recipe, stage), f"{stage}_corpus", with_report=recipe.data.report)
 
@@ -180,26 +201,37 @@ def stage_job(recipe: Recipe, stage: StageName) -> StageJob:
         recipe: The run.
         stage: The stage.
     """
-    config = corpus_config(recipe, stage)
-    if stage == "pretrain":
-        assert recipe.pretrain is not None
-        return StageJob(
-            name="pretrain",
-            config=recipe.pretrain,
-            parts=recipe.parts,
-            corpus=config.output,
-            output=recipe.pretrain_folder,
-            recipe=recipe.scale,
-        )
+    settings: StageConfig | None = getattr(recipe, stage)
+    assert settings is not None
+    folders = {
+        "align": recipe.align_folder,
+        "pretrain": recipe.pretrain_folder,
+        "finetune": recipe.finetune_folder,
+    }
+    start = recipe.pretrain_folder if recipe.pretrain else recipe.projector
     return StageJob(
-        name="finetune",
-        config=recipe.finetune,
-        parts=recipe.parts,
-        corpus=config.output,
-        output=recipe.finetune_folder,
-        projector=recipe.pretrain_folder if recipe.pretrain else recipe.projector,
+        name=stage,
+        config=settings,
+        parts=recipe.parts if stage == "align" else recipe.image_parts,
+        corpus=corpus_config(recipe, stage).output,
+        output=folders[stage],
+        projector=start if stage == "finetune" else None,
         recipe=recipe.scale,
     )
+
+
+def align(recipe: Recipe) -> None:
+    """Trains the language model on parallel text, if the recipe has any.
+
+    Its adapter is merged into the language model that the image stages start from.
+
+    Args:
+        recipe: The run. Ray must be running.
+    """
+    if recipe.align is None:
+        return
+    folder = merged_language_model(_train(recipe, "align"))
+    print(f"align  the image stages start from {folder}")
 
 
 def pretrain(recipe: Recipe) -> None:
@@ -313,36 +345,3 @@ def _absolute(job: StageJob) -> StageJob:
         output=job.output.resolve(),
         projector=job.projector.resolve() if job.projector else None,
     )
-
-
-@contextmanager
-def measured(recipe: Recipe, step: str) -> Iterator[None]:
-    """Records the wall time of a step and the most memory that all its processes held.
-
-    Args:
-        recipe: The run.
-        step: The step's name in timings.json.
-    """
-    storage.ensure_folder(recipe.output)
-    started = time.monotonic()
-    with PeakMemory() as memory:
-        yield
-    seconds = time.monotonic() - started
-    values = {"wall_s": round(seconds, 1), "peak_memory_gib": round(memory.peak_gib, 2)}
-    storage.write_json(_timings(recipe), {**read_timings(recipe), step: values})
-    print(f"{step}  done in {duration(seconds)}", flush=True)
-
-
-def read_timings(recipe: Recipe) -> dict[str, dict[str, float]]:
-    """Reads wall time in seconds and peak memory in GiB of the steps that were run, by step.
-
-    Args:
-        recipe: The run.
-    """
-    path = _timings(recipe)
-    values: dict[str, dict[str, float]] = storage.read_json(path) if path.is_file() else {}
-    return values
-
-
-def _timings(recipe: Recipe) -> Path:
-    return recipe.output / "timings.json"

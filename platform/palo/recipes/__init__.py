@@ -7,11 +7,13 @@ from types import MappingProxyType
 from palo.recipes import baselines, paper
 from palo.recipes.mini import mini
 from palo.recipes.nano import nano
+from palo.recipes.nano_aligned import nano_aligned
 from palo.recipes.recipe import Recipe
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
     {
         "nano": nano,
+        "nano-aligned": nano_aligned,
         "mini": mini,
         "mobile-1.7b": paper.mobile_1_7b,
         "7b": paper.palo_7b,

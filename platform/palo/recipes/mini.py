@@ -14,7 +14,7 @@ from palo.train.stages import OptimizerSettings, StageConfig, WorkerSettings, Ze
 _MODELS = Path("models") / "mini"
 # Gathering all weights of so small a model through the loopback costs a fifth of a step, and
 # dividing them saves 200 MB a worker: only the embeddings are divided.
-_ZERO = ZeroSettings(persistence_threshold=1_000_000)
+_ZERO = ZeroSettings(persistence_threshold=1_000_000, whole_blocks=True)
 
 
 def mini() -> Recipe:

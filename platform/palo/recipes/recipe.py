@@ -1,16 +1,18 @@
 """A recipe: everything that one run needs, from source files to a finished model."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from palo import languages
-from palo.checkpoint.parts import ModelParts
+from palo.checkpoint.parts import ModelParts, own_language_model
 from palo.corpus.config import CleaningSettings
 from palo.corpus.filter.mixture import MixtureSettings
 from palo.corpus.images_step.encoder_settings import EncoderSettings
+from palo.corpus.parallel.settings import ParallelSettings
 from palo.scenes.corpus import SceneCorpusConfig
+from palo.scenes.parallel_text import SceneTextConfig
 from palo.storage import S3Path
 from palo.train.stages import StageConfig
 
@@ -139,6 +141,9 @@ class Recipe:
             several languages joined by a comma (hi,ur), or `each` for one for each language of the
             corpus. The projector then stays as the pretrain stage left it, the same for all.
         scenes: The scenes that are drawn as source files first, for the embedded default.
+        align: The stage before both, of the language model alone on parallel text; None for none.
+        parallel: Its text.
+        scene_text: Sentences about scenes that are written as its source file first.
     """
 
     scale: str
@@ -153,6 +158,9 @@ class Recipe:
     finetune_output: Path | None = None
     adapters: tuple[str, ...] = ()
     scenes: SceneCorpusConfig | None = field(default=None)
+    align: StageConfig | None = None
+    parallel: ParallelSettings | None = None
+    scene_text: SceneTextConfig | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
@@ -166,6 +174,16 @@ class Recipe:
             yield "without a pretrain stage a projector to start from is needed"
         if self.pretrain is not None and self.projector is not None:
             yield "a projector to start from takes the place of the pretrain stage: not both"
+        if (self.align is None) != (self.parallel is None):
+            yield "an align stage and parallel text go together"
+        if self.scene_text is not None and self.scenes is None:
+            yield "scene_text needs scenes"
+        if self.align is None:
+            return
+        if self.align.trains == "projector":
+            yield "align.trains is projector, which learns nothing without images"
+        if isinstance(self.output, S3Path):
+            yield "an align stage needs an output on a disk, since others read its language model"
 
     def _adapter_faults(self) -> Iterator[str]:
         if not self.adapters:
@@ -211,6 +229,20 @@ class Recipe:
         if shared is None or (isinstance(corpora, S3Path) and not isinstance(shared, S3Path)):
             return corpora / "images"
         return shared
+
+    @property
+    def align_folder(self) -> Path:
+        """Folder of the align stage."""
+        return self.output / "align"
+
+    @property
+    def image_parts(self) -> ModelParts:
+        """The parts that the stages with images start from."""
+        if self.align is None:
+            return self.parts
+        has_adapter = self.align.trains == "lora"
+        language_model = own_language_model(self.align_folder, has_adapter=has_adapter)
+        return replace(self.parts, language_model=language_model)
 
     @property
     def pretrain_folder(self) -> Path:

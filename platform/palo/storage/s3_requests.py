@@ -45,9 +45,11 @@ _PASSING = {
     "TooManyRequests",
     "XAmzContentChecksumMismatch",
 }
+_NEW_CHECKSUMS = {"MissingContentLength", "XAmzContentSHA256Mismatch"}
 _RESUME = "then run the same command again: it resumes where it stopped."
 S3Client: TypeAlias = Any  # boto3 makes the class when it runs
 T = TypeVar("T")
+_CHECKSUMS = "AWS_REQUEST_CHECKSUM_CALCULATION"
 _TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 10.0
 _ATTEMPTS = 5
@@ -149,6 +151,12 @@ def to_storage_error(
             seen=f"{where}: {code or _words(error)}",
             fix=f"Check the network, AWS_ENDPOINT_URL and the store; {_RESUME}",
         )
+    if code in _NEW_CHECKSUMS and _CHECKSUMS in os.environ:
+        return StorageError(
+            f"can't {action} {uri}, for the store doesn't know boto3's newer checksums",
+            seen=f"{where}: {_words(error)}",
+            fix=f"Unset {_CHECKSUMS}: each write is verified by its MD5 anyway; {_RESUME}",
+        )
     return StorageError(
         f"can't {action} {uri}",
         seen=f"{where}: {_words(error)}",
@@ -169,7 +177,8 @@ def _elsewhere(error: Exception, action: str, place: S3Location, where: str) -> 
 
 def _words(error: Exception) -> str:
     if code := code_of(error):
-        return f"{code}: {_answer(error)['Error'].get('Message', '')}"
+        words = _answer(error)["Error"].get("Message")  # Ceph's is empty
+        return f"{code}: {words}" if words else code
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -227,7 +236,7 @@ def _client(
 
     timeout_s = _number("PALO_S3_TIMEOUT_S", _TIMEOUT_S)
     checksums: dict[str, Any] = {}
-    if "AWS_REQUEST_CHECKSUM_CALCULATION" not in os.environ:
+    if _CHECKSUMS not in os.environ:
         # Older stores refuse boto3's own way, or keep its framing as data. We verify by MD5.
         checksums["request_checksum_calculation"] = "when_required"
     config = Config(

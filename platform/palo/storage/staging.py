@@ -86,7 +86,8 @@ def _fill(source: Path, target: Path, sizes: Mapping[str, int], say: Callable[[s
     if missing > free - _SPARE_BYTES:
         raise ResourceError(
             f"the local disk has no room for a copy of {source}",
-            seen=f"{_gib(missing)} are needed, {_gib(free)} are free in {target.parent}",
+            seen=f"{_gib(missing)} are needed besides {_gib(_SPARE_BYTES)} that stay free, "
+            f"{_gib(free)} are free in {target.parent}",
             fix="Name another folder as scratch, or remove what earlier runs left there.",
         )
     say(f"copying {source} ({_gib(sum(sizes.values()))}) to {target}")
@@ -105,7 +106,7 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _gib(count: int) -> str:
-    return f"{count / 2**30:,.1f} GiB"
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**29 else f"{count / 2**20:,.0f} MiB"
 
 
 def _copy(source: Path, target: Path, size: int) -> str:

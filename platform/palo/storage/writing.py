@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from palo.errors import ResourceError
-from palo.storage import s3_objects, s3_upload
+from palo.storage import s3_lease, s3_objects, s3_upload
 from palo.storage.paths import wrap_os_errors
 from palo.storage.s3_path import S3Path
 
@@ -162,8 +162,8 @@ def alone_in(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Gives a folder to one process for the length of the block.
 
     The lock ends with the process, however that ends. The folder itself is locked, so that no lock
-    file stays in it, which is why filelock doesn't do. On S3 and some network file systems there
-    are no such locks: there the caller must take care.
+    file stays in it, which is why filelock doesn't do. On S3 it is an object that must be renewed
+    (`s3_lease`). Some network file systems have no locks: there the caller must take care.
 
     Args:
         folder: The folder; created if it is missing.
@@ -175,7 +175,8 @@ def alone_in(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """
     ensure_folder(folder)
     if isinstance(folder, S3Path):
-        yield
+        with s3_lease.hold(folder, wait_s):
+            yield
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -4,19 +4,20 @@ Every attempt resumes from the newest checkpoint, which any number of workers ca
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from palo.capacity import CapacityRequest
 from palo.errors import ResourceError
-from palo.progress import duration
 from palo.train.stages import WorkerSettings
 
 _LOOK_EVERY_S = 2.0
-_SAY_EVERY_S = 30.0
-# A cluster needs half a minute to notice that a node is gone, and counts it until then.
+# A cluster needs half a minute to notice that a node is gone, and may choose it until then.
 _LEAST_WAIT_S = 30.0
-_STEADY_S = 45.0
+_RESUME = (
+    "Run the same command again when it has: the last checkpoint is kept. workers.least goes on "
+    "with fewer, workers.wait_s waits longer."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,8 +27,9 @@ class Stage:
     Attributes:
         workers: The workers' settings.
         fit: Runs an attempt on so many workers, with its number from 0, to its end.
-        capacity: Returns how many workers the cluster's nodes can hold, as it counts them.
-        has_room: Returns whether it can place so many workers now, which no lost node can feign.
+        await_room: Waits until the cluster has room for so many workers, so long in seconds at
+            most, and raises a ResourceError if it doesn't; returns at once when the job is stopped.
+        ask_for: Asks the cluster for room for so many more workers.
         is_finished: Returns whether the stage's result is written.
         ask_to_stop: Asks the workers to save a checkpoint and end.
         lost_worker: Returns whether an error comes from a lost process or node.
@@ -38,8 +40,8 @@ class Stage:
 
     workers: WorkerSettings
     fit: Callable[[int, int], None]
-    capacity: Callable[[], int]
-    has_room: Callable[[int], bool]
+    await_room: Callable[[int, float], None]
+    ask_for: Callable[[int], CapacityRequest]
     is_finished: Callable[[], bool]
     ask_to_stop: Callable[[], None]
     lost_worker: Callable[[BaseException], bool]
@@ -48,32 +50,27 @@ class Stage:
     say: Callable[[str], None]
 
 
-def run_attempts(
-    stage: Stage, stopping: threading.Event, look_every_s: float = _LOOK_EVERY_S
-) -> None:
+def run_attempts(stage: Stage, first: int, stopping: threading.Event) -> None:
     """Runs a stage until it is finished, stopped, or can't go on.
 
     A lost worker is replaced `workers.max_failures` times; notices of preemption don't count.
 
     Args:
         stage: The stage.
+        first: Workers to begin with, for which the cluster has room.
         stopping: Set when the job was asked to stop: no other attempt begins then.
-        look_every_s: Seconds between looks at the cluster.
 
     Raises:
-        ResourceError: If the cluster can't hold enough workers within `workers.wait_s`.
+        ResourceError: If the cluster has no room for a replacement, for `workers.wait_s`.
         Exception: What an attempt raised, if another one wouldn't help.
     """
     failures = number = 0
-    while True:
-        first = number == 0
-        count = _count(stage, stopping, look_every_s, first=first)
-        if count == 0 or stopping.is_set():
-            return
-        if not first or count < stage.workers.count:
+    count = first
+    while not stopping.is_set():
+        if number or count < stage.workers.count:
             stage.say(f"starting {count} of {stage.workers.count} workers, attempt {number + 1}")
         try:
-            with _Growth(stage, count, look_every_s) as growth:
+            with _Growth(stage, count) as growth:
                 stage.fit(count, number)
         except Exception as error:
             if stage.preempted(error):
@@ -90,6 +87,7 @@ def run_attempts(
             if stage.is_finished() or not growth.asked:
                 return
         number += 1
+        count = _await_room(stage, stopping)
 
 
 def sizes(workers: WorkerSettings) -> Iterator[int]:
@@ -106,76 +104,59 @@ def sizes(workers: WorkerSettings) -> Iterator[int]:
     yield least
 
 
-def _fitting(stage: Stage, capacity: int) -> int:
-    """Returns the largest size that the cluster can place; 0 if none."""
-    fitting = (size for size in sizes(stage.workers) if size <= capacity)
-    return next((size for size in fitting if stage.has_room(size)), 0)
-
-
-def _count(stage: Stage, stopping: threading.Event, look_every_s: float, *, first: bool) -> int:
-    """Returns with how many workers to start; waits where the cluster can't hold all.
+def _await_room(stage: Stage, stopping: threading.Event) -> int:
+    """Waits until the cluster has room for all workers, and else takes as many as it has room for.
 
     Raises:
-        ResourceError: If it can't hold enough of them in time.
+        ResourceError: If that is too few.
     """
-    workers = stage.workers
-    began = time.monotonic()
-    wait_s = workers.wait_s if first else max(workers.wait_s, _LEAST_WAIT_S)
-    say_at = began
-    while not stopping.is_set():
-        capacity = stage.capacity()
-        now = time.monotonic()
-        # The first attempt needs no proof: its workers' start would tell.
-        if capacity >= workers.count and (first or stage.has_room(workers.count)):
-            return workers.count
-        if now - began >= wait_s:
-            if size := _fitting(stage, capacity):
-                return size
-            raise ResourceError(
-                f"the cluster can't hold {min(sizes(workers))} training workers",
-                seen=f"{capacity} after a wait of {duration(now - began)}",
-                fix="Run the same command again when it can: the last checkpoint is kept. "
-                "workers.least goes on with fewer, workers.wait_s waits longer.",
-            )
-        if now >= say_at:
-            say_at = now + _SAY_EVERY_S
-            stage.say(
-                f"the cluster has no room for {workers.count} workers, and counts {capacity}; "
-                f"waiting, up to {duration(began + wait_s - now)} more"
-            )
-        stopping.wait(look_every_s)
-    return 0
+    wait_s = max(stage.workers.wait_s, _LEAST_WAIT_S)
+    missing: ResourceError | None = None
+    for size in sizes(stage.workers):
+        try:
+            if not stopping.is_set():
+                stage.await_room(size, wait_s)
+            return size
+        except ResourceError as error:
+            missing = error
+        wait_s = _LEAST_WAIT_S
+    assert missing is not None
+    raise ResourceError(missing.fact, seen=missing.seen, fix=_RESUME) from missing
 
 
 class _Growth:
-    """While a stage runs on fewer workers: asks it to stop when the cluster can hold all."""
+    """While a stage runs on fewer workers: asks the cluster for the rest, then the stage to stop.
 
-    def __init__(self, stage: Stage, count: int, look_every_s: float) -> None:
+    The cluster is asked all the time, so that an autoscaler starts a node. What it counts isn't
+    asked: it counts a lost node for a while.
+    """
+
+    def __init__(self, stage: Stage, count: int) -> None:
         self.asked = False
         self._stage = stage
-        self._count = count
-        self._look_every_s = look_every_s
+        self._missing = stage.workers.count - count
         self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="palo-growth", daemon=True)
 
     def __enter__(self) -> "_Growth":
-        if self._count < self._stage.workers.count:
-            threading.Thread(target=self._look, name="palo-growth", daemon=True).start()
+        if self._missing:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
+        if self._missing:
+            self._thread.join()  # what it asked for is released by then
 
     def _look(self) -> None:
         stage = self._stage
-        since: float | None = None
-        while not self._ended.wait(self._look_every_s):
-            now = time.monotonic()
-            if stage.capacity() < stage.workers.count:
-                since = None
-                continue
-            since = now if since is None else since
-            if now - since >= _STEADY_S:
-                stage.say(f"the cluster can hold {stage.workers.count} workers again")
-                self.asked = True
-                stage.ask_to_stop()
-                return
+        request = stage.ask_for(self._missing)
+        try:
+            while not self._ended.is_set():
+                if request.is_there(_LOOK_EVERY_S):
+                    stage.say(f"the cluster has room for {stage.workers.count} workers again")
+                    self.asked = True
+                    stage.ask_to_stop()
+                    return
+        finally:
+            request.release()

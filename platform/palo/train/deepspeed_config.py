@@ -5,7 +5,9 @@ from typing import Any
 from palo.train.stages import StageConfig
 
 _NEVER = 10**9
+# Modules whose parameters DeepSpeed gathers together, with those of all modules in them.
 _BLOCK = "transformers.models.llama.modeling_llama.LlamaDecoderLayer"
+_FUSED = "palo.model.fused_lora.FusedLoraLinear"
 
 
 def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
@@ -33,6 +35,8 @@ def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
         }
     if stage.zero.whole_blocks:
         zero["leaf_module"] = {"classes": [_BLOCK]}
+    elif stage.zero.stage == 3 and stage.lora is not None and stage.lora.fused:
+        zero["leaf_module"] = {"classes": [_FUSED]}
     if stage.zero.offload:
         zero["offload_optimizer"] = {"device": "cpu"}
         if stage.zero.stage == 3:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from palo import config, storage
-from palo.capacity import RayCluster, Share
+from palo.capacity import CapacityRequest, RayCluster, Share
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import ResourceError, StorageError
 from palo.session import keep_extensions_apart
-from palo.train.attempts import Stage, run_attempts
+from palo.terminal import visible
+from palo.train.attempts import Stage, run_attempts, sizes
 from palo.train.build_locks import free_build_locks
 from palo.train.eval_callback import EvalCallback
 from palo.train.faults import memory_explained
@@ -28,18 +29,14 @@ from palo.train.stages import StageJob, WorkerSettings
 from palo.train.stall_watch import StallWatch
 from palo.train.store_mirror import StoreMirror
 from palo.train.store_proof import check_proof, leave_proof
-from palo.train.worker_resources import (
-    has_room,
-    require_resources,
-    room_counted,
-    scaling_config,
-    worker_share,
-)
+from palo.train.worker_resources import ask_for, await_workers, scaling_config, worker_share
 
 _POLL_S = 0.5
 # Memory that a step frees stays with a worker on a CPU: its kernel would clear each page again
-# for the next step, a sixth of the time.
+# for the next step, a sixth of the time. With arenas of their own, gloo's threads would give back
+# what they gather.
 _KEEP_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_TOP_PAD_": str(64 << 20),
@@ -69,13 +66,13 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
         KeyboardInterrupt: If it was stopped; the checkpoint is written by then.
     """
     storage.ensure_folder(job.output)
-    _require_enough(job.config.workers)  # here, where a Ctrl-C ends the waiting
+    count = _await_enough(job.config.workers)  # here, where a Ctrl-C ends the waiting
     job.stop_file.unlink(missing_ok=True)
     proof = leave_proof(job)
     with StoreMirror(job, callback.notes if callback else None) as mirror:
         progress = TrainingProgress(job.name, mirror.files, mirror.notes)
-        training = _TrainerThread(job, callback, proof, progress.say)
-        progress.say(f"starting {job.config.workers.count} workers")
+        training = _TrainerThread(job, callback, proof, count, progress.say)
+        progress.say(f"starting {count} workers")
         training.thread.start()
         try:
             interrupted = _watch(job, training, progress, mirror)
@@ -124,7 +121,9 @@ class _TrainerThread:
     job: StageJob
     callback: EvalCallback | None
     proof: str
+    count: int
     say: Callable[[str], None]
+    kind: str | None = None
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -135,13 +134,11 @@ class _TrainerThread:
 
     def _run(self) -> None:
         workers = self.job.config.workers
-        # No node joins a private Ray: what it lacks isn't waited for.
-        patience = workers.wait_s if RayCluster().can_grow else 0.0
         stage = Stage(
-            workers=replace(workers, wait_s=patience),
+            workers=workers,
             fit=self._fit,
-            capacity=lambda: room_counted(workers),
-            has_room=lambda count: has_room(replace(workers, count=count)),
+            await_room=self._await_room,
+            ask_for=self._ask_for,
             is_finished=lambda: is_finished(self.job.output),
             ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
             lost_worker=lost_worker,
@@ -150,11 +147,20 @@ class _TrainerThread:
             say=self.say,
         )
         try:
-            run_attempts(stage, self.stopping)
+            run_attempts(stage, self.count, self.stopping)
         except Exception as error:  # handed to the main thread, which raises it
             self.error = error
         finally:
             self.ended.set()
+
+    def _await_room(self, count: int, wait_s: float) -> None:
+        workers = replace(self.job.config.workers, count=count, wait_s=wait_s)
+        await_workers(workers, self.say, give_up=self.stopping.is_set)
+
+    def _ask_for(self, count: int) -> CapacityRequest:
+        """Asks for more workers with the kind of GPU of those that train: all must have one."""
+        workers = replace(self.job.config.workers, count=count)
+        return ask_for(replace(workers, gpu_kinds=(self.kind,)) if self.kind else workers)
 
     def _fit(self, count: int, attempt: int) -> None:
         if attempt and not self.stopping.is_set():
@@ -163,6 +169,7 @@ class _TrainerThread:
         workers = replace(stage.workers, count=count, least=None)
         job = replace(self.job, config=replace(stage, workers=workers))
         share = worker_share(workers, RayCluster())
+        self.kind = share.gpu_kind
         _trainer(job, self.callback, share, attempt, self.proof).fit()
 
 
@@ -264,11 +271,24 @@ def worker_main(settings: dict[str, Any]) -> None:
         train_stage(job, ZeroEngine, settings["callback"], ray_notice)
 
 
-def _require_enough(workers: WorkerSettings) -> None:
-    """Waits for all workers; where fewer are allowed, those are enough to begin."""
+def _await_enough(workers: WorkerSettings) -> int:
+    """Waits for all workers; where fewer are allowed, those are enough to begin.
+
+    Returns:
+        With how many to begin.
+    """
     try:
-        require_resources(workers)
+        await_workers(workers, _say)
     except ResourceError:
         if workers.least is None:
             raise
-        require_resources(replace(workers, count=workers.least, wait_s=0.0))
+        for size in sizes(workers):
+            with suppress(ResourceError):
+                await_workers(replace(workers, count=size, wait_s=0.0), _say)
+                return size
+        raise
+    return workers.count
+
+
+def _say(line: str) -> None:
+    print(visible(line), flush=True)

@@ -17,9 +17,10 @@ from palo.account import cache_folder
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult
 from palo.checkpoint.soundness import newest_sound
-from palo.errors import StorageError
+from palo.errors import ResourceError, StorageError
 from palo.storage import S3Path
 from palo.train.stages import StageJob
+from palo.train.store_proof import proof_in
 from palo.train.uploads import Uploads
 
 _GROWING_DELAY_S = 2.0
@@ -158,6 +159,7 @@ class ObjectStore(RunStore):
         for source in (files.metrics, files.validations, files.events):  # of an earlier attempt
             data = source.read_bytes() if source.is_file() else b""
             storage.write_bytes(self.folder / source.name, data)
+        self._proof = proof_in(job)
         if files.trackers.is_file():
             storage.write_bytes(self.folder / files.trackers.name, files.trackers.read_bytes())
         self._uploads = Uploads(job.config.store_wait_s, self._say_away)
@@ -207,8 +209,13 @@ class ObjectStore(RunStore):
         if self._uploads is None:
             raise ValueError("only the worker that writes outputs finishes a stage")
         written: list[StageResult] = []
+
+        def send() -> None:
+            self._require_own()
+            written.append(write())
+
         self._uploads.wait()
-        self._uploads.put("result", lambda: written.append(write()))
+        self._uploads.put("result", send)
         self._uploads.wait()
         return written[-1]
 
@@ -218,7 +225,21 @@ class ObjectStore(RunStore):
         if self._uploads is not None:
             self._uploads.close()
 
+    def _require_own(self) -> None:
+        """Sends nothing where another job has taken over the run, as it does after a long sleep.
+
+        Raises:
+            ResourceError: If it has.
+        """
+        if self._proof is not None and proof_in(self.job) != self._proof:
+            raise ResourceError(
+                "another job trains in this run folder",
+                seen=f"{self.job.output} is no longer this job's",
+                fix="Let that job go on: this one has ended, and has written nothing since.",
+            )
+
     def _send_lines(self, path: Path) -> None:
+        self._require_own()
         target = self.job.output / path.relative_to(self.folder)
         storage.write_bytes(target, storage.read_bytes(path))
 
@@ -226,6 +247,7 @@ class ObjectStore(RunStore):
         """Uploads a checkpoint after the lines of the steps before it."""
         if not (checkpoint / trainable.STATE).is_file():
             return  # a newer one has taken its place while the store was away
+        self._require_own()
         if self.metrics.exists():
             self._send_lines(self.metrics)
         target = self.job.checkpoints / checkpoint.name

@@ -23,6 +23,8 @@ _LATER = {
     "base_precision": "full",
     "rslora": False,
     "dora": False,
+    "fused": False,
+    "shared_dropout": False,
     "lora_plus_ratio": 1.0,
 }
 

@@ -264,6 +264,8 @@ class StageConfig:
                 yield "base_precision nf4 keeps the language model frozen: trains=lora, not full"
             if self.zero.stage == 3:
                 yield "base_precision nf4 needs zero.stage 2 or 1: DeepSpeed can't divide 4 bits"
+            if self.lora is not None and self.lora.fused:
+                yield "base_precision nf4 goes without lora.fused, which needs whole weights"
         if self.lora is None and self.optimizer.lora_plus_ratio != 1:
             yield f"optimizer.lora_plus_ratio goes with trains=lora, not with trains={self.trains}"
         if self.trains == "projector" and not self.train_projector:

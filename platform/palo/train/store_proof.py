@@ -46,7 +46,7 @@ def check_proof(job: StageJob, nonce: str, wait_s: float = _WAIT_S) -> None:
         StorageError: If it is another folder, or a store refuses.
     """
     until = time.monotonic() + wait_s
-    while (seen := _seen(job)) != nonce:
+    while (seen := proof_in(job)) != nonce:
         if time.monotonic() >= until:
             raise StorageError(
                 "the workers don't see the run folder of this job's process",
@@ -58,7 +58,18 @@ def check_proof(job: StageJob, nonce: str, wait_s: float = _WAIT_S) -> None:
         time.sleep(_LOOK_EVERY_S)
 
 
-def _seen(job: StageJob) -> str | None:
+def proof_in(job: StageJob) -> str | None:
+    """Returns the number in the stage's folder, which is that of the job that works there.
+
+    Args:
+        job: The stage.
+
+    Returns:
+        The number; None without one.
+
+    Raises:
+        StorageError: If a store refuses.
+    """
     try:
         return storage.read_text(job.proof, 1 << 10)
     except StorageError:

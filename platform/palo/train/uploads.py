@@ -149,5 +149,6 @@ class Uploads:
             with self._changed:
                 if self._closed:
                     return
-                self._changed.wait(wait_s)
+                left_s = began + self._patience_s - time.monotonic()
+                self._changed.wait(max(0.0, min(wait_s, left_s)))
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)

@@ -1,15 +1,22 @@
 """The resources of a stage's workers: asked for before it starts, and what Ray Train gets told."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from palo.capacity import Cluster, RayCluster, Share, await_capacity, choose_kind
-from palo.terminal import visible
+from palo.capacity import (
+    CapacityRequest,
+    Cluster,
+    RayCluster,
+    Share,
+    await_capacity,
+    choose_kind,
+    never,
+)
 from palo.train.stages import WorkerSettings
 
 if TYPE_CHECKING:
     from ray.train import ScalingConfig
 
-_PLACE_S = 10.0
 _FIX = (
     "Lower workers.count or workers.cpus, name other workers.gpu_kinds or workers.node_labels, "
     "add nodes, or raise workers.wait_s."
@@ -34,12 +41,19 @@ def worker_share(workers: WorkerSettings, cluster: Cluster) -> Share:
     )
 
 
-def require_resources(workers: WorkerSettings, cluster: Cluster | None = None) -> Share:
+def await_workers(
+    workers: WorkerSettings,
+    say: Callable[[str], None],
+    cluster: Cluster | None = None,
+    give_up: Callable[[], bool] = never,
+) -> Share:
     """Waits until the cluster has what the workers need, or says what is missing.
 
     Args:
         workers: The workers' settings.
+        say: Takes lines about the waiting.
         cluster: The cluster; by default the one that this process is connected to.
+        give_up: Returns whether the waiting shall end at once, without room and without an error.
 
     Returns:
         What they take.
@@ -49,41 +63,21 @@ def require_resources(workers: WorkerSettings, cluster: Cluster | None = None) -
     """
     cluster = cluster or RayCluster()
     share = worker_share(workers, cluster)
-    await_capacity(share, cluster, workers.wait_s, _say, _FIX)
+    await_capacity(share, cluster, workers.wait_s, say, _FIX, give_up)
     return share
 
 
-def room_counted(workers: WorkerSettings, cluster: Cluster | None = None) -> int:
-    """Returns how many workers the nodes can hold that the cluster counts and doesn't take away.
+def ask_for(workers: WorkerSettings, cluster: Cluster | None = None) -> CapacityRequest:
+    """Asks the cluster for room for workers, until that is there or the request is released.
+
+    A node that is gone is counted for half a minute more, but gives no room.
 
     Args:
         workers: The workers' settings.
         cluster: The cluster; by default the one that this process is connected to.
     """
     cluster = cluster or RayCluster()
-    share = worker_share(workers, cluster)
-    return sum(node.holds(share) for node in cluster.nodes())
-
-
-def has_room(workers: WorkerSettings, cluster: Cluster | None = None) -> bool:
-    """Returns whether the cluster can place the workers now, by reserving what they need.
-
-    A node that is gone is counted for half a minute more, but reserves nothing.
-
-    Args:
-        workers: The workers' settings.
-        cluster: The cluster; by default the one that this process is connected to.
-    """
-    cluster = cluster or RayCluster()
-    request = cluster.reserve(worker_share(workers, cluster))
-    try:
-        return request.is_there(_PLACE_S)
-    finally:
-        request.release()
-
-
-def _say(line: str) -> None:
-    print(visible(line), flush=True)
+    return cluster.reserve(worker_share(workers, cluster))
 
 
 def scaling_config(share: Share) -> "ScalingConfig":

@@ -19,6 +19,7 @@ from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import parameter_groups, trainable_parameters
 from palo.train.host_copy import host_copy
 from palo.train.stages import StageConfig
+from palo.train.whole_parameters import WholeParameters
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -59,8 +60,9 @@ class ZeroEngine:
         # DeepSpeed links the moments of all groups after the first group's first step, when those
         # of the other groups don't exist yet: without this they could never be gathered.
         self._create_optimizer_state(num_steps=0)
+        self._whole: WholeParameters | None = None
         if self._stage == 3:
-            self._gather_only_what_learns()
+            self._whole = WholeParameters(self.module.optimizer, stage.zero.bucket_elements)
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
         """See TrainEngine.backward.
@@ -82,6 +84,8 @@ class ZeroEngine:
         for group in self.module.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * lr_scale
         self.module.step()
+        if self._whole is not None:
+            self._whole.update()
         return float(self.module.get_global_grad_norm())
 
     def discard(self) -> float:
@@ -142,14 +146,6 @@ class ZeroEngine:
             with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0):
                 if self._stage < 3 or self.rank == 0:
                     parameter.data.copy_(state.weight)
-
-    def _gather_only_what_learns(self) -> None:
-        """Leaves frozen parameters out of what DeepSpeed gathers after each step.
-
-        It gathers one by one all that stay whole on every worker, even those that never change.
-        """
-        kept = self.module.optimizer.persistent_parameters
-        kept[:] = [parameter for parameter in kept if parameter.requires_grad]
 
     def _create_optimizer_state(self, num_steps: int) -> None:
         """Makes the moments that AdamW would only create at its first step."""

@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from palo.data import corpus_part
 from palo.data.corpus_part import CorpusPart, choose_held_out, split_held_out
 from palo.data.corpus_reader import open_corpus
 
@@ -84,3 +87,22 @@ def test_no_more_than_asked_for_is_held_out(rows):
     groups, languages = corpus_columns()
     chosen = choose_held_out(groups, languages, rows_per_language=rows, most_share=0.1)
     assert chosen.sum() == rows * 4
+
+
+def test_both_ways_of_a_translation_are_held_out_together(training_inputs, monkeypatch):
+    """Else the loss of the one would be that of a sentence that is trained on."""
+    corpus = open_corpus(training_inputs[1])
+    ids = [
+        f"parallel-opus/a.tsv:{number}/{way}@{number}{place}"
+        for number in range(len(corpus) // 2)
+        for place, way in enumerate(("en-ur", "ur-en"))
+    ]
+    table = pa.table(
+        {"image_id": pa.array([None] * len(ids), pa.string()), "record_id": pa.array(ids)}
+    )
+    file = SimpleNamespace(read=lambda columns: table.select(columns))
+    monkeypatch.setattr(corpus_part, "open_samples", lambda folder, files: [file])
+    groups = corpus_part._groups(corpus).to_pylist()
+    assert groups[::2] == groups[1::2]
+    assert len(set(groups)) == len(ids) // 2
+    assert groups[0] == "parallel-opus/a.tsv:0"

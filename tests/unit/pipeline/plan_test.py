@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from jobs import plan_run
@@ -14,6 +15,7 @@ from palo.pipeline import plan
 from palo.pipeline.machines import Machines
 from palo.pipeline.plan import plan_recipe
 from palo.recipes import RECIPES
+from palo.recipes.alignment import with_parallel
 from palo.train.engine import PlainEngine
 from palo.train.model_flops import count_flops
 from palo.train.planner.data_facts import facts_of
@@ -163,3 +165,36 @@ def test_adapters_are_planned_one_by_one_with_one_pretrain_stage(capsys):
     assert total is not None
     one = next(adapter for adapter in each if adapter.name == "en")
     assert int(total[1].replace(",", "")) > one.plan.gpu_hours
+
+
+def test_three_stages_are_planned_before_anything_is_there():
+    recipe = with_parallel(RECIPES["7b"](), Path("opus"))
+    text = replace(recipe.parallel, expected_pairs=1_000_000, expected_languages=("en", "ur"))
+    planned = plan_recipe(replace(recipe, parallel=text), Machines())
+    align, pretrain, finetune = planned.stages
+    assert [one.name for one in planned.stages] == ["align", "pretrain", "finetune"]
+    assert align.num_steps == 2_000_000 / 128
+    assert align.facts.tokens == pytest.approx(32 * (1 + 4.1) + 55)
+    assert align.facts.num_images == 0
+    assert align.fits
+    assert align.memory.peak < finetune.memory.peak
+    assert planned.hours == pytest.approx(align.hours + pretrain.hours + finetune.hours)
+    before = plan_recipe(RECIPES["7b"](), Machines())
+    assert (pretrain, finetune) == before.stages
+    assert planned.encode == before.encode
+    # The merged copy is as large as the base in bfloat16.
+    assert planned.disk()["aligned language model"] == 2 * 6_738_415_616
+    assert "aligned language model" not in before.disk()
+
+
+def test_more_pairs_and_dearer_languages_take_longer():
+    recipe = with_parallel(RECIPES["7b"](), Path("opus"))
+
+    def hours(**text):
+        changed = replace(recipe, parallel=replace(recipe.parallel, **text))
+        return plan_recipe(changed, Machines()).stages[0].hours
+
+    assert hours() is None
+    one = hours(expected_pairs=1_000_000, expected_languages=("en", "fr"))
+    assert hours(expected_pairs=2_000_000, expected_languages=("en", "fr")) > 1.9 * one
+    assert hours(expected_pairs=1_000_000, expected_languages=("en", "bn")) > 1.3 * one

@@ -125,6 +125,22 @@ def test_other_refusals_are_told_in_the_stores_words(own_store) -> None:
         (store.bucket / "a").write_bytes(b"a")
 
 
+def test_a_refusal_without_words_is_told_by_its_code(own_store) -> None:
+    body = b"<Error><Code>InvalidRequest</Code><Message></Message></Error>"
+    store = own_store(lambda _: Answer(400, body=body))
+    with pytest.raises(StorageError, match=r"can't write s3://own/a.*: InvalidRequest\. Check"):
+        (store.bucket / "a").write_bytes(b"a")
+
+
+def test_a_store_without_the_newer_checksums_is_told_with_the_setting(
+    own_store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = own_store(lambda _: Answer(411, "MissingContentLength"))
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_supported")
+    with pytest.raises(StorageError, match=r"newer checksums: .*Unset AWS_REQUEST_CHECKSUM_CALC"):
+        (store.bucket / "a").write_bytes(b"a")
+
+
 @pytest.mark.parametrize(("name", "text"), [("ATTEMPTS", "0"), ("TIMEOUT_S", "soon")])
 def test_wrong_settings_are_named(
     bucket: S3Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str

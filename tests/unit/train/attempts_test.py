@@ -1,9 +1,10 @@
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from palo.errors import ResourceError, TrainingError
-from palo.train import attempts
 from palo.train.attempts import Stage, run_attempts, sizes
 from palo.train.stages import WorkerSettings
 
@@ -17,27 +18,43 @@ class TakenAwayError(Exception):
 
 
 class Cluster:
-    """Attempts that end as a list says, on a cluster of a size that they may change."""
+    """Attempts that end as a list says, on a cluster with room that they may change."""
 
-    def __init__(self, workers, ends, capacity=8):
-        self.capacity = capacity
-        self.gone = 0  # workers of nodes that are lost and still counted
+    def __init__(self, workers, ends, room=8):
+        self.room = room
+        self.came_back = threading.Event()
+        self.wished = []  # what is asked for and not released
+        self.waits = []
         self.started = []
         self.said = []
         self.asked = threading.Event()
+        self.stopping = threading.Event()
         self.finished = False
         self._ends = list(ends)
         self.stage = Stage(
             workers=workers,
             fit=self._fit,
-            capacity=lambda: self.capacity,
-            has_room=lambda count: count <= self.capacity - self.gone,
+            await_room=self._await_room,
+            ask_for=self._ask_for,
             is_finished=lambda: self.finished,
             ask_to_stop=self.asked.set,
             lost_worker=lambda error: isinstance(error, LostError),
             preempted=lambda error: isinstance(error, TakenAwayError),
             reason=str,
             say=self.said.append,
+        )
+
+    def _await_room(self, count, wait_s):
+        assert not self.wished, "what was asked for before is still asked for"
+        self.waits.append((count, wait_s))
+        if count > self.room:
+            raise ResourceError(f"no room for {count}", seen=f"room for {self.room}", fix="Wait.")
+
+    def _ask_for(self, count):
+        self.wished.append(count)
+        return SimpleNamespace(
+            is_there=lambda timeout_s: self.came_back.wait(0.01),
+            release=lambda: self.wished.remove(count),
         )
 
     def _fit(self, count, number):
@@ -53,13 +70,7 @@ class Cluster:
         self.finished = end == "finished"
 
     def run(self):
-        run_attempts(self.stage, threading.Event(), look_every_s=0.001)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(attempts, "_LEAST_WAIT_S", 0.01)
-    monkeypatch.setattr(attempts, "_STEADY_S", 0.0)
+        run_attempts(self.stage, min(self.room, self.stage.workers.count), self.stopping)
 
 
 def test_a_lost_worker_is_replaced_so_often_and_no_more():
@@ -91,69 +102,69 @@ def test_a_stage_that_was_stopped_is_not_started_again():
     assert cluster.started == [2]
 
 
-def test_half_the_workers_go_on_and_all_of_them_when_the_cluster_can_hold_them_again():
-    cluster = Cluster(WorkerSettings(count=8, least=2, wait_s=0.0), [])
+def test_half_the_workers_go_on_and_all_of_them_when_the_rest_has_room_again():
+    cluster = Cluster(WorkerSettings(count=8, least=2, wait_s=600.0), [])
 
     def lose_a_node():
-        cluster.capacity = 5
+        cluster.room = 5
         return LostError()
 
     def come_back():
-        cluster.capacity = 8
+        while cluster.wished != [4]:  # all the while it runs on half of them
+            time.sleep(0.001)
+        cluster.room = 8
+        cluster.came_back.set()
         assert cluster.asked.wait(5)
         return "stopped"
 
     cluster._ends = [lose_a_node, come_back, "finished"]
     cluster.run()
     assert cluster.started == [8, 4, 8]
-    assert "no room for 8 workers, and counts 5; waiting" in cluster.said[1]
+    assert cluster.wished == []
+    assert cluster.waits == [(8, 600.0), (4, 30.0), (8, 600.0)]
     assert "starting 4 of 8 workers, attempt 2" in cluster.said
-    assert "the cluster can hold 8 workers again" in cluster.said
+    assert "the cluster has room for 8 workers again" in cluster.said
 
 
-def test_without_room_for_a_replacement_it_is_waited_for_aloud_and_then_told():
-    cluster = Cluster(WorkerSettings(count=2, wait_s=0.0), [])
+def test_a_stage_that_ends_on_fewer_workers_asks_for_no_more():
+    cluster = Cluster(WorkerSettings(count=2, least=1), ["finished"], room=1)
+    cluster.run()
+    assert cluster.started == [1]
+    assert cluster.wished == []
 
-    def lose_a_node():
-        cluster.capacity = 1
+
+def test_without_room_for_a_replacement_it_ends_with_what_is_missing_and_kept():
+    cluster = Cluster(WorkerSettings(count=4, least=2), [])
+
+    def lose_two_nodes():
+        cluster.room = 1
         return LostError()
 
-    cluster._ends = [lose_a_node]
-    with pytest.raises(ResourceError, match=r"can't hold 2 training workers: 1 after a wait"):
+    cluster._ends = [lose_two_nodes]
+    with pytest.raises(ResourceError, match=r"no room for 2.*room for 1.*checkpoint is kept"):
         cluster.run()
-    assert any("no room for 2 workers, and counts 1; waiting" in line for line in cluster.said)
+    assert [count for count, _ in cluster.waits] == [4, 2]
+
+
+def test_a_cluster_has_time_to_notice_a_lost_node_even_where_nothing_is_waited_for():
+    cluster = Cluster(WorkerSettings(count=2, wait_s=0.0), [LostError(), "finished"])
+    cluster.run()
+    assert cluster.waits == [(2, 30.0)]
+
+
+def test_a_job_that_is_stopped_after_a_loss_waits_for_nothing():
+    cluster = Cluster(WorkerSettings(count=2), [])
+
+    def lose_a_worker_and_stop():
+        cluster.stopping.set()
+        return LostError()
+
+    cluster._ends = [lose_a_worker_and_stop]
+    cluster.run()
+    assert cluster.waits == []
 
 
 def test_sizes_halve_down_to_the_least():
     assert list(sizes(WorkerSettings(count=8, least=2, wait_s=0.0))) == [8, 4, 2]
     assert list(sizes(WorkerSettings(count=8, least=3, wait_s=0.0))) == [8, 4, 3]
     assert list(sizes(WorkerSettings(count=3))) == [3]
-
-
-def test_a_lost_node_that_the_cluster_still_counts_is_no_room():
-    cluster = Cluster(WorkerSettings(count=2, least=1, wait_s=0.0), [])
-
-    def lose_a_node():
-        cluster.capacity, cluster.gone = 2, 1
-        return LostError()
-
-    cluster._ends = [lose_a_node, "finished"]
-    cluster.run()
-    assert cluster.started == [2, 1]
-
-
-def test_a_stage_grows_only_where_the_cluster_has_held_all_for_a_while(monkeypatch):
-    monkeypatch.setattr(attempts, "_STEADY_S", 60.0)
-    cluster = Cluster(WorkerSettings(count=2, least=1, wait_s=0.0), [], capacity=2)
-
-    def lose_a_node():
-        cluster.gone = 1
-        return LostError()
-
-    def go_on():
-        assert not cluster.asked.wait(0.05)
-        return "finished"
-
-    cluster._ends = [lose_a_node, go_on]
-    cluster.run()
-    assert cluster.started == [2, 1]

@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 from types import SimpleNamespace
 
@@ -99,7 +100,7 @@ def ctrl_c(monkeypatch):
         thread=threading.Thread(), ended=SimpleNamespace(wait=wait), stopping=threading.Event()
     )
     monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
-    monkeypatch.setattr(launch, "require_resources", lambda workers: None)
+    monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
     return before
 
 
@@ -132,3 +133,18 @@ def test_a_later_ctrl_c_asks_for_a_checkpoint_and_a_second_one_ends_at_once(
         run_stage(job)
     assert asked == [True]
     assert "stopping after this step" in capsys.readouterr().out
+
+
+def test_the_rest_of_the_workers_is_asked_for_with_the_kind_of_gpu_that_trains(
+    make_job, monkeypatch
+):
+    """Another kind would be there, and then too few of either for all workers."""
+    asked = []
+    monkeypatch.setattr(launch, "ask_for", asked.append)
+    job = make_job()
+    kinds = {"use_gpu": True, "gpu_kinds": ("H100", "A100")}
+    workers = dataclasses.replace(job.config.workers, count=8, **kinds)
+    job = dataclasses.replace(job, config=dataclasses.replace(job.config, workers=workers))
+    thread = launch._TrainerThread(job, None, "proof", 4, print, kind="A100")
+    thread._ask_for(4)
+    assert [(one.count, one.gpu_kinds) for one in asked] == [(4, ("A100",))]

@@ -161,6 +161,22 @@ def test_free_memory_is_offered_for_less_recomputation():
     assert find_quicker(quicker.plan, shapes, settings) is None
 
 
+def test_whole_weights_are_offered_where_gathering_them_takes_longest():
+    counts = ["--pretrain.workers.count", "64", "--finetune.workers.count", "64"]
+    recipe = override(RECIPES["7b"](), counts, "x")
+    plan = plan_recipe(recipe, Machines(gpu="a100-80"))
+    quicker = plan.quicker["finetune"]
+    assert "--finetune.zero.stage 2" in quicker.flags
+    assert quicker.plan.fits
+    done = override(recipe, " ".join(quicker.flags).split(), "x").finetune
+    assert done.zero.stage == 2
+    assert list(done.zero.faults()) == []
+    assert done == quicker.plan.stage
+    assert quicker.plan.gather_s == 0 < plan.stages[-1].gather_s
+    near = plan_recipe(RECIPES["7b"](), Machines(gpu="a100-80"))  # one node: arithmetic hides it
+    assert not any("zero" in flag for flag in near.quicker["finetune"].flags)
+
+
 def test_longer_languages_are_cut_or_split_more_often():
     english, bengali = (assumed_lengths(one, 1472, "truncate") for one in ("en", "bn"))
     assert english.too_long < 0.01

@@ -38,8 +38,15 @@ def config_of(name: str):
 
 
 def stage_of(trains: str, dropout: float, dtype: str, recompute: bool) -> StageConfig:
-    lora = LoraSettings(rank=16, alpha=16, dropout=dropout, dora=trains == "dora")
-    trains = "lora" if lora.dora else trains
+    lora = LoraSettings(
+        rank=16,
+        alpha=16,
+        dropout=dropout,
+        dora=trains == "dora",
+        fused=trains in ("fused", "shared"),
+        shared_dropout=trains == "shared",
+    )
+    trains = "lora" if lora.dora or lora.fused else trains
     return StageConfig(
         template="vicuna_v1",
         trains=trains,
@@ -120,6 +127,9 @@ CASES = [
     ("nano", "full", 0.0, "bfloat16"),
     ("mini", "lora", 0.05, "float32"),
     ("mini", "lora", 0.0, "bfloat16"),
+    ("mini", "fused", 0.05, "float32"),
+    ("mini", "fused", 0.0, "bfloat16"),
+    ("mini", "shared", 0.05, "bfloat16"),
     ("mini", "full", 0.0, "float32"),
     ("mini-ldp", "projector", 0.0, "float32"),
 ]

@@ -9,13 +9,14 @@ from palo import storage
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import is_finished, read_projector
 from palo.checkpoint.load import load_trained
-from palo.errors import StorageError
+from palo.errors import ResourceError, StorageError
 from palo.storage import s3_upload
 from palo.train.engine import PlainEngine
 from palo.train.events import read_events
 from palo.train.metrics import read_metrics
 from palo.train.run_store import scratch_folder
 from palo.train.store_mirror import StoreMirror
+from palo.train.store_proof import leave_proof
 from palo.train.validation import read_validations
 from palo.train.watch_settings import ValidationSettings
 from palo.train.worker import train_stage
@@ -144,3 +145,23 @@ def test_a_store_that_stays_away_ends_the_stage_and_keeps_what_it_holds(on_s3, f
     failing["away"] = False
     train_stage(job, PlainEngine)
     assert losses(job) == losses(local)
+
+
+def test_a_job_whose_run_was_taken_over_writes_nothing_more_and_says_so(on_s3):
+    job, _ = on_s3()
+    leave_proof(job)
+    before = []
+
+    def content():
+        files = job.output.rglob("*")
+        return {str(path): path.read_bytes() for path in files if path != job.proof}
+
+    def notice():
+        if not before:
+            leave_proof(job)  # as another job does
+            before.append(content())
+        return False
+
+    with pytest.raises(ResourceError, match="another job trains in this run folder"):
+        train_stage(job, PlainEngine, notice=notice)
+    assert content() == before[0]

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import pytest
 
 from palo.checkpoint import trainable
+from palo.model.lora import LoraSettings
 from palo.train.engine import PlainEngine
 from palo.train.faults import PreemptedError
 from palo.train.metrics import read_metrics
@@ -36,21 +37,41 @@ class Notice:
 def work(rank, port, job, notice_at, results):
     """One worker; the second one has its notice after some looks, if ever."""
     import torch
+    from deepspeed.utils import safe_get_full_fp32_param
 
     from palo.train.faults import PreemptedError
     from palo.train.preemption import no_notice
     from palo.train.zero_engine import ZeroEngine, join_workers
 
     class Watched(ZeroEngine):
-        """Counts the frozen parameters that are whole after a backward pass."""
+        """Counts the frozen parameters that are whole after a backward pass.
+
+        And those that are at their places, with the values of all workers, after each step.
+        """
 
         most_left = 0
+        places = ()
+        kept = ()
 
         def backward(self, loss, *, last):
             super().backward(loss, last=last)
             parameters = [p for p in self.module.parameters() if not p.requires_grad]
             left = sum(p.ds_status.name == "AVAILABLE" for p in parameters)
             Watched.most_left = max(Watched.most_left, left)
+
+        def step(self, lr_scale):
+            norm = super().step(lr_scale)
+            named = self.module.named_parameters()
+            parameters = [p for name, p in named if "vision_tower" not in name]  # it never runs
+            places = [p.data_ptr() if p.ds_status.name == "AVAILABLE" else 0 for p in parameters]
+            values = ((p, safe_get_full_fp32_param(p)) for p in self._parameters.values())
+            new = all(
+                bool((p.data == v).all()) for p, v in values if p.ds_status.name == "AVAILABLE"
+            )
+            stayed = sum(one == other != 0 for one, other in zip(places, self.places, strict=False))
+            Watched.places = places
+            Watched.kept = (*self.kept, stayed / len(places) if new else -1)
+            return norm
 
     os.environ |= {
         "DS_ACCELERATOR": "cpu", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
@@ -61,13 +82,17 @@ def work(rank, port, job, notice_at, results):
     notice = Notice(notice_at) if rank == 1 and notice_at is not None else no_notice
     try:
         train_stage(job, Watched, notice=notice)
-        results.put((rank, "finished", Watched.most_left))
+        results.put((rank, "finished", Watched.most_left, Watched.kept))
     except PreemptedError:
-        results.put((rank, "preempted", Watched.most_left))
+        results.put((rank, "preempted", Watched.most_left, Watched.kept))
 
 
 def run_two(job, notice_at=None):
-    """Trains with two workers; returns how each ended, and the frozen parameters left whole."""
+    """Trains with two workers.
+
+    Returns how each ended, the frozen parameters left whole, and the share of all parameters that
+    stayed where they were in each step: -1 if any of them had old values.
+    """
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     with socket.socket() as found:
@@ -82,7 +107,7 @@ def run_two(job, notice_at=None):
     ends = sorted(results.get(timeout=400) for _ in workers)
     for worker in workers:
         worker.join()
-    return [end for _, end, _ in ends], max(left for *_, left in ends)
+    return [one[1] for one in ends], max(one[2] for one in ends), [one[3] for one in ends]
 
 
 @pytest.mark.proof
@@ -115,7 +140,7 @@ def test_no_frozen_weight_stays_whole_after_a_backward_pass(make_job, recompute,
     """DeepSpeed after 0.19.3 is said to leave them so where layers are recomputed."""
     zero = ZeroSettings(stage=3, persistence_threshold=0)
     job = make_job(zero=zero, activation_checkpointing=recompute)
-    ends, most_left = run_two(job)
+    ends, most_left, _ = run_two(job)
     assert ends == ["finished", "finished"]
     claim = f"ZeRO-3, {'recomputing' if recompute else 'keeping'} activations"
     prove(claim, "frozen weights left whole", most_left, 0)
@@ -151,3 +176,33 @@ def test_two_workers_learn_on_4_bits_what_one_learns(make_job, stage):
     assert run_two(both, notice_at=5)[0] == ["preempted", "preempted"]
     assert run_two(both)[0] == ["finished", "finished"]
     assert losses(both) == pytest.approx(losses(alone), abs=1e-5)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fused", [False, True])
+def test_whole_parameters_stay_in_place_and_have_the_new_values_after_a_step(
+    make_job, fused, prove
+):
+    """Those that aren't divided; in the first two passes DeepSpeed learns their order."""
+    lora = LoraSettings(rank=4, alpha=8, dropout=0.0, fused=fused)
+    job = make_job("two", lora=lora, epochs=2, zero=ZeroSettings(persistence_threshold=10**6))
+    ends, _, kept = run_two(job)
+    assert ends == ["finished", "finished"]
+    assert [share for worker in kept for share in worker[2:]] == [1.0] * 16
+    assert min(share for worker in kept for share in worker) >= 0
+    alone = make_job("one", lora=LoraSettings(rank=4, alpha=8, dropout=0.0), epochs=2)
+    train_stage(alone, PlainEngine)
+    largest = max(abs(a - b) for a, b in zip(losses(job), losses(alone), strict=True))
+    way = "a fused LoRA layer" if fused else "whole parameters"
+    prove(f"{way}, ZeRO-3, 2 workers", "difference of a step's loss", largest, 1e-5)
+
+
+@pytest.mark.timeout(900)
+def test_a_fused_layer_has_its_weights_where_they_are_divided(make_job):
+    lora = LoraSettings(rank=4, alpha=8, dropout=0.0, fused=True)
+    job = make_job("two", lora=lora, zero=ZeroSettings(persistence_threshold=0))
+    assert run_two(job)[:2] == (["finished", "finished"], 0)
+    alone = make_job("one", lora=lora)
+    train_stage(alone, PlainEngine)
+    assert losses(job) == pytest.approx(losses(alone), abs=1e-5)

@@ -5,7 +5,7 @@ from palo.config import check
 from palo.errors import ConfigError, ResourceError
 from palo.recipes import RECIPES
 from palo.train.stages import WorkerSettings
-from palo.train.worker_resources import require_resources, scaling_config, worker_share
+from palo.train.worker_resources import await_workers, scaling_config, worker_share
 
 
 class StillCluster:
@@ -33,7 +33,7 @@ def test_ray_train_is_told_the_kind_of_gpu_and_the_labels_of_its_nodes():
         gpu_kinds=("H100", "A100"),
         node_labels={"palo-role": "train"},
     )
-    told = scaling_config(require_resources(workers, StillCluster(P4D)))
+    told = scaling_config(await_workers(workers, print, StillCluster(P4D)))
     assert told.accelerator_type == "A100"
     assert told.label_selector == {"palo-role": "train"}
     assert told._resources_per_worker_not_none == {
@@ -44,7 +44,7 @@ def test_ray_train_is_told_the_kind_of_gpu_and_the_labels_of_its_nodes():
 
 
 def test_workers_on_cpus_need_no_kind():
-    told = scaling_config(require_resources(WorkerSettings(), StillCluster(P4D)))
+    told = scaling_config(await_workers(WorkerSettings(), print, StillCluster(P4D)))
     assert told.accelerator_type is None
     assert told.label_selector is None
     assert told._resources_per_worker_not_none == {"CPU": 1.0}
@@ -54,7 +54,7 @@ def test_a_machine_with_another_kind_is_told_which_setting_names_it():
     workers = WorkerSettings(count=1, use_gpu=True, gpu_kinds=("A100",))
     other = Node(resources={"CPU": 8.0, "GPU": 1.0, "accelerator_type:L4": 1.0})
     with pytest.raises(ResourceError) as caught:
-        require_resources(workers, StillCluster(other))
+        await_workers(workers, print, StillCluster(other))
     assert "1 GPU (L4)" in caught.value.seen
     assert "gpu_kinds" in caught.value.fix
 

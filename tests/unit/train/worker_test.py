@@ -103,7 +103,7 @@ def test_a_language_that_the_corpus_lacks_is_told_and_one_that_it_has_is_another
     assert identity(make_job(languages=("en",))) != identity(make_job())
 
 
-@pytest.mark.parametrize("variant", [{"rslora": True}, {"dora": True}])
+@pytest.mark.parametrize("variant", [{"rslora": True}, {"dora": True}, {"fused": True}])
 def test_a_variant_of_lora_learns_resumes_and_leaves_a_model_that_loads(make_job, variant):
     lora = LoraSettings(rank=4, alpha=8, dropout=0.0, **variant)
     optimizer = dataclasses.replace(make_job().config.optimizer, lora_plus_ratio=4.0)
@@ -138,6 +138,7 @@ def test_settings_that_earlier_versions_lacked_name_no_other_run(make_job):
     old = {name: value for name, value in values.items() if name not in _FREE}
     old["attention"] = "palo_segments"  # the only one that was, and now one of several
     del old["languages"], old["lora"]["dora"], old["lora"]["rslora"]
+    del old["lora"]["fused"], old["lora"]["shared_dropout"]
     del old["optimizer"]["lora_plus_ratio"], old["validation"]
     del old["train_projector"], old["base_precision"]
     assert identity(job)["settings"] == config.fingerprint(old)

@@ -11,6 +11,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from palo import storage
+from palo.checkpoint.aligned_from import stage_of
 from palo.checkpoint.exporting.licences import named_model
 from palo.checkpoint.finished import StageResult, projector_file, read_projector
 from palo.checkpoint.merged_weights import merged_weights
@@ -28,8 +29,15 @@ def require_plain_adapter(stage: StageResult) -> None:
         stage: The finished stage.
 
     Raises:
-        ConfigError: If its training made no adapter, or trained the whole language model.
+        ConfigError: If its training made no adapter, or trained the whole language model, or its
+            adapter is for a language model that was aligned first, which nobody else has.
     """
+    if stage_of(stage.parts.language_model) is not None:
+        raise ConfigError(
+            "this model's adapter is for a language model that was aligned on parallel text",
+            seen=stage.parts.language_model,
+            fix="Export with --to llava or --to palo, which write all weights.",
+        )
     if not stage.has_adapter or stage.has_language_model:
         raise ConfigError(
             "this model has no adapter beside its base language model",

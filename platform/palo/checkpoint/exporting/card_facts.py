@@ -14,7 +14,7 @@ from palo.checkpoint.finished import StageResult, language_model_folder
 from palo.errors import PaloError
 from palo.text.tokenizer import load_tokenizer
 
-_STAGES = ("finetune", "pretrain")
+_STAGES = ("finetune", "pretrain", "align")
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def scores_of(
         report = read_record(stage.folder / "report.json")
     else:
         report = read_record(stage.folder.parent / "report.json")
-    if stage.folder.name == "pretrain":  # the report is that of the finished run
+    if stage.folder.name in ("pretrain", "align"):  # the report is that of the finished run
         report = {}
     seeing = _scores(report, "accuracy")
     blind = _scores(report, "accuracy_without_image_by_language")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import palo
 from palo import storage
+from palo.checkpoint.aligned_from import stage_of
+from palo.checkpoint.finished import describe_stage
 
 _FILES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "USE_POLICY*")
 _MOST_BYTES = 1 << 20
@@ -28,11 +30,12 @@ class PartLicence:
 
 
 def licence_of(folder: Path) -> PartLicence:
-    """Returns what a model's folder says of its licence.
+    """Returns what a model's folder says of its licence; an aligned one has that of its base.
 
     Args:
         folder: Folder of a pretrained part.
     """
+    folder = _base_of(folder)
     files = sorted({path for pattern in _FILES for path in folder.glob(pattern)})
     kept = tuple(path for path in files if _is_text_of(folder, path))
     if folder.resolve().is_relative_to(_PACKAGE):
@@ -43,6 +46,12 @@ def licence_of(folder: Path) -> PartLicence:
         head = storage.read_bytes(card).decode("utf-8", "replace").split("\n---")[0]
         found = _LICENCE.search(head) if head.startswith("---") else None
     return PartLicence(name=found[1] if found else "", files=kept)
+
+
+def _base_of(folder: Path) -> Path:
+    """Returns what a language model was aligned from; any other folder itself."""
+    stage = stage_of(folder)
+    return folder if stage is None else _base_of(describe_stage(stage).parts.language_model)
 
 
 def _is_text_of(folder: Path, path: Path) -> bool:
@@ -62,6 +71,9 @@ def named_model(folder: Path) -> str:
     Args:
         folder: Folder of a pretrained part.
     """
+    base = _base_of(folder)
+    if base != folder:
+        return f"{named_model(base)}, aligned on parallel text"
     for name in folder.resolve().parts:
         if name.startswith("models--"):
             return name.removeprefix("models--").replace("--", "/")

@@ -41,7 +41,7 @@ from palo.corpus.images_step.worker import (
 from palo.corpus.ray_tasks import dataset, results, run_tasks
 from palo.errors import ResourceError
 from palo.images.archives import IndexTask, index_archive
-from palo.images.store import commit_store, prepare_store
+from palo.images.store import adding_to, commit_store, prepare_store
 from palo.images.store_spec import StoreSpec
 from palo.progress import Meter
 from palo.ray_errors import own_errors
@@ -154,10 +154,10 @@ class ImagesStage:
         folder = self._config.store_folder
         with ExitStack() as held:
             try:
-                held.enter_context(storage.alone_in(folder))
+                held.enter_context(adding_to(folder))
             except ResourceError as error:
                 self._run.say(f"images: waiting, since another build adds images: {error.seen}")
-                held.enter_context(storage.alone_in(folder, wait_s=_STORE_WAIT_S))
+                held.enter_context(adding_to(folder, wait_s=_STORE_WAIT_S))
             return self._encode_missing(table, folder)
 
     def _encode_missing(self, table: pa.Table, folder: Path) -> Mapping[str, tuple[str, str]]:

@@ -113,10 +113,10 @@ def _split_file(
     if found == "parquet":
         ranges = row_ranges(path)
     elif found in ("table", "coco") or is_gzip(path):
-        _require_text(path, head)
+        require_text(path, head)
         ranges = [(0, _WHOLE)]
     else:
-        _require_text(path, head)
+        require_text(path, head)
         starts = range(0, stat.st_size, split_bytes)
         ranges = [(start, min(start + split_bytes, stat.st_size)) for start in starts]
     return [
@@ -134,7 +134,16 @@ def _split_file(
     ]
 
 
-def _require_text(path: Path, head: bytes) -> None:
+def require_text(path: Path, head: bytes) -> None:
+    """Refuses a file that is UTF-16 or has nothing in it.
+
+    Args:
+        path: The file, for messages.
+        head: Its first bytes.
+
+    Raises:
+        DataError: If it is one.
+    """
     if head.startswith(_UTF16_BOMS):
         raise source_error(SourceFault.UTF16, path, fix="Convert it: iconv -f utf-16 -t utf-8.")
     if not head.removeprefix(UTF8_BOM).strip(SPACE):
@@ -147,7 +156,7 @@ def _format(path: Path, head: bytes) -> tuple[Format, int]:
     """Returns how a file is written, and where its array begins if an object is around it."""
     if head.startswith(_PARQUET_MAGIC):
         return "parquet", 0
-    _require_text(path, head)
+    require_text(path, head)
     text = head.removeprefix(UTF8_BOM).lstrip(SPACE)
     if text.startswith(b"["):
         return ("jsonl" if _are_lines(text) else "json"), 0

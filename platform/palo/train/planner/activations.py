@@ -10,6 +10,8 @@ the size of a dropout mask's number (1 on a GPU; on a CPU it is of the activatio
     LoRA              the input of each adapted linear layer, and rank s for its inner vector.
                       Without dropout q, k and v share an input, gate and up another one:
                       (2 H + Q + I) s; with it each has its own and a mask: (5 H + Q + I) (s + m)
+    fused LoRA        with dropout inputs are shared too: (2 H + Q + I) s + (5 H + Q + I) m, or
+                      (2 H + Q + I) (s + m) where dropout is shared
     DoRA              besides, the output of each adapted layer twice, as the base and as LoRA give
                       it: 2 (2 H + Q + 2 K + 2 I) s; and for a moment, whatever the row, a square
                       of the widest input and three matrices: (I I + 3 H I) s
@@ -117,6 +119,10 @@ def _lora_bytes(shapes: ModelShapes, lora: LoraSettings, size: int, mask: int) -
         rank += 2 * (outputs + 2 * shapes.key_width + 2 * shapes.intermediate) * size
     if lora.dropout == 0:
         return (2 * shapes.hidden + own) * size + rank
+    if lora.fused:
+        inputs = 2 * shapes.hidden + own
+        masks = inputs if lora.shared_dropout else 5 * shapes.hidden + own
+        return inputs * size + masks * mask + rank
     return (5 * shapes.hidden + own) * (size + mask) + rank
 
 

@@ -55,7 +55,7 @@ def find_fit(plan: StagePlan, shapes: ModelShapes, settings: PlanSettings) -> Ch
 
 
 def find_quicker(plan: StagePlan, shapes: ModelShapes, settings: PlanSettings) -> Change | None:
-    """Finds out whether a stage fits with less recomputation, perhaps in shorter rows.
+    """Finds out whether a stage fits with less recomputation, or with whole weights on each worker.
 
     Args:
         plan: The stage's plan, which fits.
@@ -65,17 +65,29 @@ def find_quicker(plan: StagePlan, shapes: ModelShapes, settings: PlanSettings) -
     Returns:
         The quickest change, of equal ones that with the longest rows; None if none saves time.
     """
-    if not plan.stage.activation_checkpointing or not plan.fits or plan.hours is None:
+    if not plan.fits or plan.hours is None:
         return None
     best, least = None, plan.hours
-    for flags, stage in _with_less_recomputation(plan):
+    for flags, stage in _quicker_ways(plan):
         tried = _tried(plan, shapes, stage, settings)
         if tried.fits and tried.hours is not None and tried.hours < least:
             best, least = Change(flags=flags, plan=tried), tried.hours
     return best
 
 
+def _quicker_ways(plan: StagePlan) -> Iterator[tuple[tuple[str, ...], StageConfig]]:
+    divided = plan.wanted.zero.stage == 3 and plan.wanted.workers.count > 1
+    for flags, stage in (((), plan.wanted), *_with_less_recomputation(plan)):
+        yield flags, stage
+        if divided:
+            more, whole = _with_whole_weights(plan.name, stage)
+            yield (*flags, *more), whole
+
+
 def _with_less_recomputation(plan: StagePlan) -> Iterator[tuple[tuple[str, ...], StageConfig]]:
+    """No layers, or fewer, recomputed; perhaps in shorter rows."""
+    if not plan.stage.activation_checkpointing:
+        return
     budget = plan.wanted.token_budget
     while budget >= _SMALLEST_BUDGET:
         shorter = () if budget == plan.wanted.token_budget else (_budget_flag(plan, budget),)
@@ -87,6 +99,17 @@ def _with_less_recomputation(plan: StagePlan) -> Iterator[tuple[tuple[str, ...],
                 flag = f"--{plan.name}.recompute-every {every}"
                 yield (flag, *shorter), replace(stage, recompute_every=every)
         budget //= 2
+
+
+def _with_whole_weights(name: str, stage: StageConfig) -> tuple[tuple[str, ...], StageConfig]:
+    """ZeRO-2 gathers no weights, which between nodes can take longer than to compute with them."""
+    flags = [f"--{name}.zero.stage 2"]
+    changes: dict[str, bool] = {}
+    for field in ("partition_at_load", "whole_blocks"):
+        if getattr(stage.zero, field):
+            flags.append(f"--{name}.zero.no-{field.replace('_', '-')}")
+            changes[field] = False
+    return tuple(flags), replace(stage, zero=replace(stage.zero, stage=2, **changes))
 
 
 def _budget_flag(plan: StagePlan, budget: int) -> str:

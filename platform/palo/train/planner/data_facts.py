@@ -74,9 +74,7 @@ def assumed_facts(
     else:
         lengths = mean_lengths(counts, max_text_tokens, overflow)
     tokens = lengths.text_tokens + tokens_per_image
-    of_a_step = _FULLEST_ROW * stage.global_batch * tokens / stage.workers.count
-    row = int(min(stage.token_budget, max(max_text_tokens + tokens_per_image, of_a_step)))
-    targets = row * lengths.target_tokens / tokens * _FULLEST_ROW
+    longest = max_text_tokens + tokens_per_image
     return DataFacts(
         num_records=num_records,
         num_samples=None if num_records is None else round(num_records * lengths.samples),
@@ -85,14 +83,33 @@ def assumed_facts(
         image_share=1.0,
         num_images=num_images,
         too_long=lengths.too_long,
-        fullest_row=RowSize(
-            tokens=row,
-            targets=min(targets, row),
-            images=row / tokens,
+        fullest_row=step_row(
+            stage, tokens, lengths.target_tokens, longest=longest, images_a_token=1 / tokens
         ),
         source="assumed tokens for each language"
         if kind == "conversations"
         else f"an assumption of {CAPTION_TOKENS:g} text tokens each",
+    )
+
+
+def step_row(
+    stage: StageConfig, tokens: float, targets: float, *, longest: float, images_a_token: float
+) -> RowSize:
+    """Assumes the row of a step that needs the most memory.
+
+    Args:
+        stage: The stage's settings.
+        tokens: Mean tokens of a sample.
+        targets: Mean predicted tokens of a sample.
+        longest: Tokens of the longest sample.
+        images_a_token: Images for each token.
+    """
+    of_a_step = _FULLEST_ROW * stage.global_batch * tokens / stage.workers.count
+    row = int(min(stage.token_budget, max(longest, of_a_step)))
+    return RowSize(
+        tokens=row,
+        targets=min(row * targets / tokens * _FULLEST_ROW, row),
+        images=row * images_a_token,
     )
 
 

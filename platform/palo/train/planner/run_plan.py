@@ -183,6 +183,9 @@ class RunPlan:
             keep = one.stage.keep_checkpoints + 1  # the new one is written before an old one goes
             needs[f"{one.name} checkpoints"] = one.checkpoint_bytes * keep
             needs[f"{one.name} result"] = one.result_bytes
+            if one.name == "align" and one.stage.lora is not None:
+                width = 2 if one.stage.dtype == "bfloat16" else 4
+                needs["aligned language model"] = one.counts.language * width
             if one.facts.num_samples is not None:
                 text = one.facts.tokens * _TOKEN_BYTES
                 needs[f"{one.name} samples"] = one.facts.num_samples * text

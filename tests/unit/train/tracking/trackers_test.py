@@ -1,10 +1,12 @@
+import errno
 import struct
 import threading
 
 import pytest
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import RecordWriter
 
-from palo.errors import ConfigError
+from palo.errors import ConfigError, StorageError
 from palo.train.engine import PlainEngine
 from palo.train.events import read_events
 from palo.train.metrics import read_metrics
@@ -145,3 +147,16 @@ def test_settings_out_of_range_are_told():
         "peak_tflops is 0 but must be above 0",
         "project is empty",
     ]
+
+
+def test_a_full_disk_is_told_by_whoever_writes_and_nobody_waits(tmp_path, monkeypatch):
+    """Regression: a thread of tensorboardX died of it, and training waited for it without end."""
+
+    def write(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = TensorBoardRun(tmp_path, 0)
+    monkeypatch.setattr(RecordWriter, "write", write)
+    for step in range(20):
+        with pytest.raises(StorageError, match=r"No space left.*Free some disk space"):
+            run.log({"train/loss": 1.0}, step)

@@ -1,0 +1,75 @@
+"""Nodes of a cluster that the drill takes away: two workers, one, and two again in one command."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from training.drill_faults import Hurt, newest_step, require
+from training.drill_job import resized
+from training.drilled_run import DrilledRun, num_steps
+from training.machines import Machine, Machines
+
+_REMAINING_S = 120
+
+
+def kill_node(hurt: Hurt) -> None:
+    """A node's processes are killed: the other one goes on alone, until there is a third."""
+    _lose(hurt, silently=False)
+
+
+def silence_node(hurt: Hurt) -> None:
+    """A node's network ends with it, so that no connection to it breaks."""
+    _lose(hurt, silently=True)
+
+
+def drain_node(hurt: Hurt) -> None:
+    """The cluster says that a node will be taken away: a checkpoint in time, then another node."""
+    with _on_machines(hurt) as (machines, node, start):
+        run = start()
+        machines.add()
+        hurt.now()
+        machines.drain(node, _REMAINING_S)
+        run.wait_for("the notice", lambda: "a node is taken away" in run.said)
+        before = num_steps(hurt.job)
+        hurt.repeated = before - newest_step(hurt.job)
+        run.wait_for("another step", lambda: num_steps(hurt.job) > before)
+        hurt.recovered()
+        machines.lose(node, silently=True)
+        said = run.end()
+    require(said, "starting 2 of 2 workers, attempt 2")
+    if "a worker was lost" in said:
+        raise RuntimeError(f"the notice cost a failure: {said[-2000:]}")
+
+
+def _lose(hurt: Hurt, *, silently: bool) -> None:
+    with _on_machines(hurt) as (machines, node, start):
+        run = start()
+        hurt.now()
+        machines.lose(node, silently=silently)
+        run.wait_for("one worker", lambda: "starting 1 of 2 workers" in run.said)
+        before = num_steps(hurt.job)
+        run.wait_for("another step", lambda: num_steps(hurt.job) != before)
+        hurt.recovered()
+        machines.add()
+        said = run.end()
+    require(said, "a worker was lost (1 of 3)", "the cluster has room for 2 workers again")
+
+
+@contextmanager
+def _on_machines(hurt: Hurt) -> Iterator[tuple[Machines, Machine, Callable[[], DrilledRun]]]:
+    """Yields a cluster, its second node, and what starts the command on both."""
+    with Machines(hurt.folder) as machines:
+        machines.add()
+        node = machines.add()
+
+        def start() -> DrilledRun:
+            if hurt.store is not None:  # loopback is a machine's own
+                place = hurt.store.bucket(machines.address) / hurt.folder.name / "run"
+                hurt.job = replace(hurt.job, output=place)
+            scratch = machines.own / "scratch"
+            job = resized(hurt.job, least=1, wait_s=0.0, scratch=scratch)
+            run = hurt.start(job, machines.environment)
+            run.wait_for_step(hurt.step)
+            return run
+
+        yield machines, node, start
