@@ -26,8 +26,10 @@ def run(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Looks for the finished model before Ray is started."""
     from palo.checkpoint.finished import describe_stage, require_parts
+    from palo.pipeline.adapters import trained_adapters
 
-    require_parts(describe_stage(recipe.finetune_folder))
+    for one in trained_adapters(recipe) if recipe.adapters else [recipe]:
+        require_parts(describe_stage(one.finetune_folder))
 
 
 def main(arguments: list[str]) -> None:

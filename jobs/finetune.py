@@ -1,6 +1,7 @@
 """Trains a PALO from source files to a report: `python jobs/finetune.py RECIPE [--field value]`.
 
-Finished steps are not repeated: the same command resumes an interrupted run.
+Finished steps are not repeated: the same command resumes an interrupted run. `--adapters each`
+trains an adapter for each language on one base and one projector.
 """
 
 from palo.command import run_job
@@ -10,13 +11,16 @@ from palo.recipes import Recipe
 
 def run(recipe: Recipe) -> None:
     """Builds the corpora, trains both stages, and scores the model where there is held-out data."""
-    from palo.pipeline import scoring, steps
+    from palo.pipeline import adapters, scoring, steps
 
     steps.draw_scenes(recipe)
     steps.build_corpora(recipe)
     steps.align(recipe)
     steps.pretrain(recipe)
-    steps.finetune(recipe)
+    if recipe.adapters:
+        adapters.finetune_adapters(recipe)
+    else:
+        steps.finetune(recipe)
     scoring.evaluate_if_possible(recipe)
 
 

@@ -22,7 +22,6 @@ _FLAGS = {
     "--gpus NUMBER": "GPUs of both stages",
     "--price DOLLARS": "price of a GPU-hour in place of the list price",
     "--measured RUN": "a run of a few steps of this model, to take its speed",
-    "--base-bits 4": "plans memory for a 4-bit base, which isn't trained yet",
     "--json FILE": "writes the plan as JSON in place of printing",
 }
 
@@ -52,15 +51,18 @@ def main(arguments: list[str]) -> None:
     wanted = override(PlanRun(), [word for pair in taken.items() for word in pair], _PROGRAM)
     if wanted.gpus is not None:
         recipe = _on_workers(recipe, wanted.gpus)
-    from palo.pipeline.dry_run import print_plan
-    from palo.pipeline.plan import plan_recipe
+    from palo.pipeline.dry_run import print_plans
+    from palo.pipeline.plan import plan_adapters, plan_recipe
     from palo.train.planner.report import plan_values
 
-    plan = plan_recipe(recipe, wanted)
     if wanted.json is None:
-        print_plan(recipe, plan)
+        print_plans(recipe, wanted)
         return
-    storage.write_json(wanted.json, plan_values(plan))
+    if recipe.adapters:
+        planned = plan_adapters(recipe, wanted)
+        storage.write_json(wanted.json, {one.name: plan_values(one.plan) for one in planned})
+    else:
+        storage.write_json(wanted.json, plan_values(plan_recipe(recipe, wanted)))
     print(f"plan: {wanted.json}")
 
 

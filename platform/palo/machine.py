@@ -15,7 +15,8 @@ from typing import Any
 
 import psutil
 
-_GIB = 2**30
+GIB = 2**30
+"""Bytes of a GiB."""
 _LEAST_PRIORITY = 19
 _EVERY_S = 1.0
 _HIGHER = 1.005
@@ -29,7 +30,7 @@ def hardware() -> dict[str, Any]:
     return {
         "processor": models[0] if models else platform.machine(),
         "num_cpus": os.cpu_count(),
-        "memory_gib": round(pages / _GIB, 1),
+        "memory_gib": round(pages / GIB, 1),
         "gpus": command_lines("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         "load_before": round(os.getloadavg()[0], 2),
     }
@@ -99,7 +100,7 @@ class PeakMemory:
     @property
     def peak_gib(self) -> float:
         """The peak so far, in GiB."""
-        return self._peak_bytes / _GIB
+        return self._peak_bytes / GIB
 
     def __enter__(self) -> "PeakMemory":
         """Takes the first sample and starts the thread that takes the others."""

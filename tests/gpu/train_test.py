@@ -6,7 +6,7 @@ from palo.session import ray_session
 from palo.train.engine import PlainEngine
 from palo.train.launch import run_stage
 from palo.train.metrics import read_metrics
-from palo.train.stages import WorkerSettings
+from palo.train.stages import WorkerSettings, ZeroSettings
 from palo.train.worker import train_stage
 
 pytestmark = [pytest.mark.gpu, pytest.mark.ray]
@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.ray]
         ("float32", 1e-3, {"chunked_loss": True}),
         ("bfloat16", 5e-2, {}),
         ("bfloat16", 5e-2, {"attention": "palo_varlen", "chunked_loss": True}),
+        ("bfloat16", 5e-2, {"zero": ZeroSettings(stage="auto"), "chunked_loss": True}),
     ],
 )
 def test_a_worker_with_a_gpu_learns_what_a_plain_process_learns(make_job, dtype, bound, faster):

@@ -28,7 +28,7 @@ from palo import command, config
 from palo.benchmark import Conditions, Figure, publish, spread
 from palo.data.loader import Batch
 from palo.errors import ConfigError
-from palo.machine import hardware
+from palo.machine import GIB, hardware
 from palo.model.lora import LoraSettings, attach_lora
 from palo.model.loss_head import give_loss
 from palo.train.engine import parameter_groups, trainable_parameters
@@ -39,7 +39,6 @@ _ROOT = Path(__file__).resolve().parents[3]
 _PACKAGES = ("palo", "torch", "transformers", "peft")
 _SQUARE = 8192
 _PRODUCTS = 20
-_GIB = 2**30
 _TARGET_SHARE = 0.45
 _WAYS: dict[str, dict[str, Any]] = {
     "all": {},
@@ -198,7 +197,7 @@ def _measured(settings: GpuTrainBench, name: str, way: Way, peak_flops: float) -
     else:
         yield spread(figure, shares, "1")
     if settings.device == "cuda":
-        yield spread(f"{name}_peak_memory", [torch.cuda.max_memory_allocated() / _GIB], "GiB")
+        yield spread(f"{name}_peak_memory", [torch.cuda.max_memory_allocated() / GIB], "GiB")
 
 
 def _loss(model: Any, row: Batch | PaddedBatch, way: Way) -> torch.Tensor:  # noqa: ANN401 - PEFT's wrapper

@@ -22,8 +22,9 @@ from palo import storage
 from palo.checkpoint.tensors import write_tensors
 from palo.errors import MismatchError, StorageError
 
-FORMAT_VERSION = 3
-_READ_VERSIONS = (2, FORMAT_VERSION)  # format 2 has neither hashes nor a loss
+FORMAT_VERSION = 4
+# Format 2 has neither hashes nor a loss, format 3 no loss on held-out rows.
+_READ_VERSIONS = (2, 3, FORMAT_VERSION)
 WEIGHTS = "trainable.safetensors"
 """File of a checkpoint that holds its tensors."""
 STATE = "state.json"
@@ -56,6 +57,8 @@ class Cursor:
         config: The resolved configuration, for people.
         skipped: Those of the steps that changed no weight, since a gradient was not finite.
         loss: Mean loss of the steps since the checkpoint before, in nats; None if unknown.
+        held_out_loss: Mean of the languages' losses on held-out rows after these steps, in nats;
+            None where it was not computed.
         files: SHA-256 of each of the checkpoint's other files, by name.
         version: Format of the checkpoint.
     """
@@ -65,6 +68,7 @@ class Cursor:
     config: Mapping[str, Any]
     skipped: int = 0
     loss: float | None = None
+    held_out_loss: float | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     version: int = FORMAT_VERSION
 
@@ -83,7 +87,7 @@ def save(
         states: Trainable parameters by canonical name.
         cursor: Where the stage stands; the hashes are added.
         keep: How many of the newest checkpoints stay.
-        keep_best: How many of those with the lowest loss stay besides.
+        keep_best: How many of the best stay besides, see `best`.
 
     Returns:
         The checkpoint's folder.
@@ -126,26 +130,41 @@ def prune(folder: Path, keep: int, keep_best: int = 0) -> None:
     Args:
         folder: Folder of the checkpoints.
         keep: How many of the newest ones stay.
-        keep_best: How many of those with the lowest loss stay besides.
+        keep_best: How many of the best stay besides, see `best`.
 
     Raises:
         StorageError: If one can't be deleted.
     """
     older = every(folder)[:-keep]
     if keep_best and older:
-        best = sorted(every(folder), key=_loss_of)[:keep_best]
-        older = [path for path in older if path not in best]
+        kept = best(folder, keep_best)
+        older = [path for path in older if path not in kept]
     for path in older:
         storage.remove(path / STATE)
         storage.remove(path)
 
 
-def _loss_of(checkpoint: Path) -> float:
+def best(folder: Path, count: int = 1) -> list[Path]:
+    """Returns the best checkpoints, the best first.
+
+    Those whose loss on held-out rows is known go by that, and before the others, which go by the
+    loss that they were trained with.
+
+    Args:
+        folder: Folder of the checkpoints.
+        count: How many at most.
+    """
+    return sorted(every(folder), key=_losses_of)[:count]
+
+
+def _losses_of(checkpoint: Path) -> tuple[float, float]:
     try:
-        loss = read_cursor(checkpoint).loss
+        cursor = read_cursor(checkpoint)
     except (StorageError, MismatchError):  # it is damaged: the worst
-        return math.inf
-    return math.inf if loss is None or math.isnan(loss) else loss
+        return math.inf, math.inf
+    losses = (cursor.held_out_loss, cursor.loss)
+    held_out, trained = (math.inf if x is None or math.isnan(x) else x for x in losses)
+    return held_out, trained
 
 
 def every(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """A part of a corpus as if it were one, and the choice of the rows that training holds out."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,17 @@ class CorpusPart:
 
     def __len__(self) -> int:
         return len(self._indices)
+
+    def in_languages(self, codes: Sequence[str] | None) -> "CorpusPart | None":
+        """Returns the samples in some languages; None without any.
+
+        Args:
+            codes: ISO 639-1 codes; None for all languages.
+        """
+        if codes is None:
+            return self
+        indices = self._indices[np.isin(self.languages, codes)]
+        return CorpusPart(self._corpus, indices) if len(indices) else None
 
     def read(self, indices: Iterable[int]) -> list[Sample]:
         """Reads samples by their number in this part.

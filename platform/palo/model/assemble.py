@@ -11,6 +11,7 @@ from transformers import AutoModel, LlamaForCausalLM, PreTrainedConfig
 from palo.errors import MismatchError, StorageError
 from palo.model.config import PaloConfig
 from palo.model.folder_guard import read_model_config
+from palo.model.four_bit import four_bit_config
 from palo.model.library_noise import without_progress_bars
 from palo.model.palo import PaloForConditionalGeneration
 from palo.model.projectors import Projector, build_projector
@@ -37,6 +38,7 @@ def assemble(
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     loading: AbstractContextManager[object] | None = None,
+    four_bit: bool = False,
 ) -> PaloForConditionalGeneration:
     """Joins a pretrained tower and a pretrained language model by a new projector.
 
@@ -49,11 +51,13 @@ def assemble(
         dtype: Type of all weights.
         loading: Context in which the pretrained weights are read, for those who split them among
             processes meanwhile.
+        four_bit: Keep the language model's linear layers in 4 bits; they can't learn then.
 
     Returns:
         The model, in evaluation mode.
 
     Raises:
+        ConfigError: If 4 bits are asked for and bitsandbytes isn't installed.
         MismatchError: If a folder's weights are not those that its configuration needs.
         StorageError: If a folder has no readable safetensors or config.json.
     """
@@ -64,8 +68,9 @@ def assemble(
     with loading or nullcontext():
         tower = load_part(AutoModel, tower_folder, config.vision_config, dtype)
         model.language_model = load_part(
-            LlamaForCausalLM, language_model_folder, config.text_config, dtype
+            LlamaForCausalLM, language_model_folder, config.text_config, dtype, four_bit=four_bit
         )
+    model.is_loaded_in_4bit = four_bit  # by this PEFT knows it
     model.vision_tower.attach(tower)
     # from_pretrained works on copies of the configurations: keep one of each.
     config.vision_config = model.vision_tower.model.config
@@ -82,7 +87,14 @@ def _fresh_projector(config: PaloConfig, seed: int) -> Projector:
         return build_projector(config)
 
 
-def load_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:  # noqa: ANN401 - classes of transformers
+def load_part(
+    kind: Any,  # noqa: ANN401 - a class of transformers
+    folder: Path,
+    config: PreTrainedConfig,
+    dtype: torch.dtype,
+    *,
+    four_bit: bool = False,
+) -> Any:  # noqa: ANN401 - an object of that class
     """Loads a pretrained part and proves that its weights are those of its configuration.
 
     Args:
@@ -90,8 +102,10 @@ def load_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dt
         folder: Folder of the part, with safetensors.
         config: Its configuration.
         dtype: Type of the weights.
+        four_bit: Keep linear layers in 4 bits, but for the output head.
 
     Raises:
+        ConfigError: If 4 bits are asked for and bitsandbytes isn't installed.
         MismatchError: If weights are missing, unexpected or of another shape.
         StorageError: If the folder has no readable safetensors.
     """
@@ -107,6 +121,7 @@ def load_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dt
                 local_files_only=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
+                quantization_config=four_bit_config(dtype) if four_bit else None,
             )
     except (OSError, SafetensorError) as error:
         raise StorageError(

@@ -8,7 +8,7 @@ variable lengths, and elsewhere as `NAME` does. Where FlashAttention is installe
 """
 
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,10 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-NAME = "palo_segments"
-VARLEN = "palo_varlen"
+NAME: Final = "palo_segments"
+VARLEN: Final = "palo_varlen"
+AUTO: Final = "auto"
+"""The quickest that runs on the device: `attention_probe.choose` says which."""
 
 
 def packing_arguments(

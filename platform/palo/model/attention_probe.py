@@ -1,16 +1,43 @@
 """Tries an attention implementation on a tiny model, before weights are loaded for minutes."""
 
+from typing import Literal
+
 import torch
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from palo.errors import ConfigError
-from palo.model.attention import NAME, packing_arguments
+from palo.model.attention import NAME, VARLEN, packing_arguments
 
 _LENGTHS = (3, 5)
+# Two kernels add in another order: with 8 bits of mantissa a few units in the last place.
+_TOLERANCE = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+
+
+def choose(
+    dtype: torch.dtype, device: torch.device, head_width: int
+) -> tuple[Literal["palo_segments", "palo_varlen"], str | None]:
+    """Returns the quickest implementation that runs on a device.
+
+    Args:
+        dtype: Of weights and activations.
+        device: Where the model will be.
+        head_width: Floats of an attention head (W).
+
+    Returns:
+        Its name, and why it isn't the quickest of all, where that was tried and failed.
+    """
+    if device.type != "cuda" or dtype == torch.float32:  # the kernel is made for neither
+        return NAME, None
+    try:
+        probe(VARLEN, dtype, device, head_width)
+    except ConfigError as error:
+        return NAME, f"{error.fact}: {error.seen}; {NAME} is used, which is slower"
+    return VARLEN, None
 
 
 def probe(implementation: str, dtype: torch.dtype, device: torch.device, head_width: int) -> None:
-    """Runs a packed row forward and backward.
+    """Runs a packed row forward and backward, and compares it with `NAME`, which runs everywhere.
 
     Args:
         implementation: Name of the attention implementation.
@@ -19,9 +46,31 @@ def probe(implementation: str, dtype: torch.dtype, device: torch.device, head_wi
         head_width: Floats of an attention head (W).
 
     Raises:
-        ConfigError: If it doesn't run on this machine.
+        ConfigError: If it doesn't run on this machine, or comes to other results.
     """
-    sizes = LlamaConfig(
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = LlamaForCausalLM(_sizes(head_width)).to(device, dtype)
+        expected = _outcome(model, NAME, device)
+        found = _outcome(model, implementation, device)
+    except (ImportError, RuntimeError, ValueError, OSError) as error:
+        raise ConfigError(
+            f"attention {implementation} doesn't run here, with {dtype} on {device}",
+            seen=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
+            fix=f"Take {NAME}, which runs everywhere.",
+        ) from error
+    difference = max(_difference(*pair) for pair in zip(found, expected, strict=True))
+    if not difference <= _TOLERANCE[dtype]:  # NaN is a difference, too
+        raise ConfigError(
+            f"attention {implementation} computes something else here, with {dtype} on {device}",
+            seen=f"a relative difference of {difference:.2g} from {NAME}",
+            fix=f"Take {NAME}, and report it with the versions of torch and of the driver.",
+        )
+
+
+def _sizes(head_width: int) -> LlamaConfig:
+    return LlamaConfig(
         vocab_size=8,
         hidden_size=2 * head_width,
         intermediate_size=8,
@@ -29,23 +78,31 @@ def probe(implementation: str, dtype: torch.dtype, device: torch.device, head_wi
         num_attention_heads=2,
         num_key_value_heads=1,
         head_dim=head_width,
+        initializer_range=0.5,  # scores that tell one key from another
     )
+
+
+def _outcome(
+    model: LlamaForCausalLM, implementation: str, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Returns logits and the gradient of the queries' weights of one packed row, in float32."""
     lengths = torch.tensor(_LENGTHS)
     offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]).int()
     positions = torch.cat([torch.arange(length) for length in _LENGTHS])[None].to(device)
-    try:
-        model = LlamaForCausalLM(sizes).to(device, dtype)
-        model.set_attn_implementation(implementation)
-        logits = model(
-            torch.zeros_like(positions),
-            position_ids=positions,
-            use_cache=False,
-            **packing_arguments(offsets, implementation, device),
-        ).logits
-        logits.sum().backward()
-    except (ImportError, RuntimeError, ValueError, OSError) as error:
-        raise ConfigError(
-            f"attention {implementation} doesn't run here, with {dtype} on {device}",
-            seen=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
-            fix=f"Take {NAME}, which runs everywhere.",
-        ) from error
+    ids = torch.arange(sum(_LENGTHS))[None].to(device) % 8
+    model.set_attn_implementation(implementation)
+    model.zero_grad()
+    logits = model(
+        ids,
+        position_ids=positions,
+        use_cache=False,
+        **packing_arguments(offsets, implementation, device),
+    ).logits
+    (logits.float() ** 2).sum().backward()
+    gradient = model.model.layers[0].self_attn.q_proj.weight.grad
+    assert gradient is not None
+    return logits.detach().float(), gradient.float()
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm().clamp_min(1e-9))

@@ -5,7 +5,7 @@ import json
 from palo.config import to_dict
 from palo.pipeline.machines import Machines
 from palo.pipeline.parallel_text import parallel_settings
-from palo.pipeline.plan import plan_recipe, stages_of
+from palo.pipeline.plan import plan_adapters, plan_recipe, stages_of
 from palo.pipeline.source_checks import missing_sources
 from palo.pipeline.steps import StageName, corpus_config
 from palo.recipes.recipe import Recipe
@@ -22,7 +22,33 @@ def dry_run(recipe: Recipe) -> None:
     print(json.dumps(to_dict(recipe), indent=2, ensure_ascii=False))
     for missing in recipe.parts.missing():
         print(f"missing         {missing}")
-    print_plan(recipe, plan_recipe(recipe, Machines()))
+    print_plans(recipe, Machines())
+
+
+def print_plans(recipe: Recipe, machines: Machines) -> None:
+    """Prints a recipe's plan; of one with adapters the first one's, and a line for each other.
+
+    Args:
+        recipe: The run.
+        machines: The machines.
+    """
+    if not recipe.adapters:
+        print_plan(recipe, plan_recipe(recipe, machines))
+        return
+    planned = plan_adapters(recipe, machines)
+    print_plan(planned[0].recipe, planned[0].plan)
+    print("\nadapters")
+    for one in planned:
+        stage = one.plan.stages[-1]
+        steps = "steps unknown" if stage.num_steps is None else f"{stage.num_steps:,} steps"
+        hours = "" if stage.hours is None else f", {stage.hours:,.1f} h"
+        print(f"{one.name:15} {steps}{hours}")
+    gpu_hours = [one.plan.gpu_hours for one in planned if one.plan.gpu_hours is not None]
+    if len(gpu_hours) == len(planned):
+        price = planned[0].plan.price
+        total = sum(gpu_hours)
+        cost = "" if price is None else f", {total * price:,.0f} dollars"
+        print(f"all of them     {total:,.0f} GPU-hours{cost}, pretrain and images included")
 
 
 def print_plan(recipe: Recipe, run: RunPlan) -> None:

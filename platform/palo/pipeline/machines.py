@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo.train.planner.gpus import GPUS, USUAL
-from palo.train.planner.memory import BaseBits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,13 +16,11 @@ class Machines:
         price: US dollars a GPU-hour; None for the list price of its kind.
         measured: Run or stage folder whose metrics say how fast this model trains there; None for
             the speed of the paper's code.
-        base_bits: 4 plans memory for a base in NormalFloat4, which this platform doesn't train yet.
     """
 
     gpu: str = USUAL
     price: float | None = None
     measured: Path | None = None
-    base_bits: BaseBits = 16
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""

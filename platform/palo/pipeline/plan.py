@@ -1,7 +1,7 @@
 """From a recipe to the plan of its run: what of its data is known, and on which machines."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from palo.data.corpus_reader import open_corpus
 from palo.errors import DataError, MismatchError
 from palo.model.config import PaloConfig
 from palo.model.sizes import SIZES, from_folders
+from palo.pipeline.adapters import adapter_recipes, name_of, samples_by_language
 from palo.pipeline.machines import Machines
 from palo.pipeline.steps import StageName, corpus_config, stage_names
 from palo.recipes.recipe import Recipe
@@ -52,7 +53,6 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
     settings = PlanSettings(
         gpu=gpu,
         efficiency=speed,
-        base_bits=machines.base_bits,
         through_tower=store == "pixels",
     )
     plans = tuple(
@@ -61,6 +61,7 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
     )
     shapes = shapes_of(model)
     price = machines.price if machines.price is not None or gpu is None else gpu.price
+    encode = _encoding(recipe, shapes, plans, gpu)
     quicker = {one.name: find_quicker(one, shapes, settings) for one in plans}
     return RunPlan(
         recipe=recipe.scale,
@@ -70,9 +71,61 @@ def plan_recipe(recipe: Recipe, machines: Machines) -> RunPlan:
         stages=plans,
         changes={one.name: find_fit(one, shapes, settings) for one in plans if one.fits is False},
         quicker={name: change for name, change in quicker.items() if change is not None},
-        encode=_encoding(recipe, shapes, plans, gpu),
-        scaled=tuple(_scaled(plans, shapes, settings)) if gpu else (),
+        encode=encode,
+        scaled=tuple(_scaled(plans, shapes, settings, encode)) if gpu else (),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedAdapter:
+    """The plan of one adapter of several.
+
+    Attributes:
+        name: Its name.
+        recipe: The recipe of its training.
+        plan: Its plan; the pretrain stage and the images are in the first adapter's.
+    """
+
+    name: str
+    recipe: Recipe
+    plan: RunPlan
+
+
+def plan_adapters(recipe: Recipe, machines: Machines) -> list[PlannedAdapter]:
+    """Plans a run that trains several adapters.
+
+    Args:
+        recipe: The run, with `adapters`.
+        machines: The machines.
+
+    Raises:
+        ConfigError: As `plan_recipe`.
+        DataError: If an adapter is for a language that the corpus doesn't have.
+    """
+    counts = _known_languages(recipe)
+    plans: list[PlannedAdapter] = []
+    for one in adapter_recipes(recipe, counts):
+        codes = one.finetune.languages or ()
+        if plans:  # what the first one has made
+            one = replace(one, align=None, pretrain=None, projector=one.pretrain_folder)
+        if recipe.data.mixture.per_language:
+            rows = sum(int(counts[code]) for code in codes)
+            one = replace(one, data=replace(one.data, expected_instructions=rows))
+        plan = plan_recipe(one, machines)
+        if plans:
+            plan = replace(plan, encode=None)
+        plans.append(PlannedAdapter(name=name_of(codes), recipe=one, plan=plan))
+    return plans
+
+
+def _known_languages(recipe: Recipe) -> dict[str, float]:
+    """The languages of the corpus, or before it is built those that the recipe names."""
+    try:
+        return {code: float(count) for code, count in samples_by_language(recipe).items()}
+    except DataError:
+        if recipe.scenes is not None:
+            return dict.fromkeys(recipe.scenes.languages or languages.codes(), 1.0)
+        return _mixed(recipe)
 
 
 def stages_of(recipe: Recipe) -> list[tuple[StageName, StageConfig]]:
@@ -166,19 +219,23 @@ def _encoding(
 
 
 def _scaled(
-    plans: Sequence[StagePlan], shapes: ModelShapes, settings: PlanSettings
+    plans: Sequence[StagePlan],
+    shapes: ModelShapes,
+    settings: PlanSettings,
+    encode: EncodePlan | None,
 ) -> Iterator[Scaled]:
     """Plans all stages on other numbers of GPUs, with the same batches."""
+    encoding = encode.gpu_hours if encode else 0.0
     for count in _SCALES:
         again = []
         for one in plans:
-            stage = replace(one.stage, workers=replace(one.stage.workers, count=count))
+            stage = replace(one.wanted, workers=replace(one.wanted.workers, count=count))
             again.append(plan_counted(one.name, shapes, one.counts, stage, one.facts, settings))
         hours = [one.hours for one in again if one.hours is not None]
         if len(hours) == len(again):
             steps = [(one.num_steps or 0, one.gather_s + (one.compute_s or 0)) for one in again]
             most = sum(number * seconds for number, seconds in steps) / 3600
-            yield Scaled(gpus=count, hours=sum(hours), most_hours=most)
+            yield Scaled(gpus=count, hours=sum(hours), most_hours=most, encode_gpu_hours=encoding)
 
 
 def _speed(

@@ -9,6 +9,7 @@ from typing import Any
 
 from palo import languages, storage
 from palo.errors import DataError
+from palo.machine import GIB
 from palo.train.metrics import StepMetrics
 from palo.train.run_charts import resource_loss
 from palo.train.stage_files import StageFiles
@@ -17,7 +18,6 @@ from palo.train.tracking.flat_settings import flat_settings
 from palo.train.validation import Validation
 
 _STAGES = ("align", "pretrain", "finetune")
-_GIB = 2**30
 # Where and how a run is stored and watched says nothing about what it learns.
 _LEFT_OUT = ("metrics.",)
 
@@ -259,7 +259,7 @@ def _wait(metrics: Sequence[StepMetrics]) -> float:
 
 def _peak_gib(metrics: Sequence[StepMetrics]) -> float | None:
     known = [m.peak_memory_bytes for m in metrics if m.peak_memory_bytes is not None]
-    return max(known) / _GIB if known else None
+    return max(known) / GIB if known else None
 
 
 def _losses(

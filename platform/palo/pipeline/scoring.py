@@ -5,6 +5,7 @@ all benches. Recipes with held-out photos instead report the loss of their capti
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from palo import storage
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.load import load_trained
 from palo.errors import ConfigError
+from palo.evaluate.answers.answer_cache import AnswerSet
 from palo.evaluate.answers.from_checkpoint import CheckpointAnswers, answer_from_checkpoint
+from palo.evaluate.benches.bench import Bench, bench_of
 from palo.evaluate.benches.sources.scenes import heldout_bench
 from palo.evaluate.caption_loss import caption_loss, caption_loss_table, read_photos
 from palo.evaluate.generation import AnswerSettings, preprocessing_of
@@ -27,6 +30,7 @@ from palo.evaluate.reports.run_report import (
     write_answers,
 )
 from palo.model.assemble import assemble
+from palo.pipeline.adapters import trained_adapters
 from palo.pipeline.timings import measured, read_timings
 from palo.recipes.photo_sources import QUESTION
 from palo.recipes.recipe import Recipe
@@ -44,7 +48,8 @@ def evaluate(recipe: Recipe) -> None:
         ConfigError: If the recipe names no held-out data.
         DataError: If the model is not finished.
     """
-    read_stage(recipe.finetune_folder)
+    for one in _models(recipe):
+        read_stage(one.finetune_folder)
     report = recipe.output / "report.json"
     if recipe.data.questions is not None:
         storage.write_json(report, _score_questions(recipe))
@@ -58,7 +63,12 @@ def evaluate(recipe: Recipe) -> None:
     print(f"\nReport: {report} and {report.with_suffix('.png')}")
     if recipe.data.questions is not None:
         print(f"Answers: {_answers(recipe)}")
-    print(f"Chat:   python jobs/chat.py {recipe.output}", flush=True)
+    print(f"Chat:   python jobs/chat.py {_models(recipe)[0].finetune_folder.parent}", flush=True)
+
+
+def _models(recipe: Recipe) -> list[Recipe]:
+    """The run, or a recipe for each of its adapters."""
+    return trained_adapters(recipe) if recipe.adapters else [recipe]
 
 
 def evaluate_if_possible(recipe: Recipe) -> None:
@@ -67,9 +77,11 @@ def evaluate_if_possible(recipe: Recipe) -> None:
     Args:
         recipe: The run. Ray must be running.
     """
-    if recipe.data.questions is None and recipe.data.photos is None:
-        print("evaluate  left out: the recipe names no held-out data")
-        print(f"Chat:   python jobs/chat.py {recipe.output}")
+    if recipe.data.questions is None and (recipe.data.photos is None or recipe.adapters):
+        photos = "held-out photos are for one model, not for adapters"
+        lacks = photos if recipe.data.photos else "the recipe names no held-out data"
+        print(f"evaluate  left out: {lacks}")
+        print(f"Chat:   python jobs/chat.py {_models(recipe)[0].finetune_folder.parent}")
         return
     evaluate(recipe)
 
@@ -79,23 +91,16 @@ def _score_questions(recipe: Recipe) -> dict[str, Any]:
     assert data.questions is not None
     assert data.questions_images is not None
     bench = heldout_bench(recipe.source(data.questions), recipe.source(data.questions_images))
-    longest = data.max_answer_tokens
-    settings = CheckpointAnswers(
-        stage=recipe.finetune_folder,
-        variants={
-            _WITH: AnswerSettings(max_new_tokens=longest),
-            _WITHOUT: AnswerSettings(max_new_tokens=longest, withhold_image=True),
-        },
-        num_workers=recipe.finetune.workers.count,
-    )
+    models = _models(recipe)
+    bench = _in_languages(bench, models) or bench
     print(
-        f"evaluate  starting {settings.num_workers} workers for {len(bench.items):,} questions, "
-        "asked with and without the image",
+        f"evaluate  starting {recipe.finetune.workers.count} workers for {len(bench.items):,} "
+        "questions, asked with and without the image",
         flush=True,
     )
     # Answers of an earlier evaluation are not reused: it may have been made by other code.
     with measured(recipe, "evaluate"), tempfile.TemporaryDirectory() as cache:
-        answer_sets = answer_from_checkpoint(bench, settings, Path(cache))
+        answer_sets = _answered(bench, models, Path(cache))
     results = [model_result(bench, answers, seed=seed) for answers in answer_sets.values()]
     write_answers(_answers(recipe), bench, results)
     sighted, blind = (result.accuracy for result in results)
@@ -103,6 +108,50 @@ def _score_questions(recipe: Recipe) -> dict[str, Any]:
     print("\n" + accuracy_table(sighted, blind))
     plot_report(recipe.output / "report.png", sighted, blind, _metrics(recipe))
     return report_values(sighted, blind, _facts(recipe))
+
+
+def _answered(bench: Bench, models: list[Recipe], cache: Path) -> Mapping[str, AnswerSet]:
+    """Has each model answer the questions in its languages; together it is one set of answers."""
+    parts: dict[str, list[AnswerSet]] = {}
+    for number, recipe in enumerate(models):
+        part = _in_languages(bench, [recipe])
+        if part is None:
+            continue
+        longest = recipe.data.max_answer_tokens
+        settings = CheckpointAnswers(
+            stage=recipe.finetune_folder,
+            variants={
+                _WITH: AnswerSettings(max_new_tokens=longest),
+                _WITHOUT: AnswerSettings(max_new_tokens=longest, withhold_image=True),
+            },
+            num_workers=recipe.finetune.workers.count,
+        )
+        for name, found in answer_from_checkpoint(part, settings, cache / str(number)).items():
+            parts.setdefault(name, []).append(found)
+    return {name: _joined(name, found) for name, found in parts.items()}
+
+
+def _in_languages(bench: Bench, models: list[Recipe]) -> Bench | None:
+    """The questions that adapters are for; all of them where a model isn't one of several."""
+    if any(one.finetune_output is None for one in models):
+        return bench
+    codes = {code for one in models for code in one.finetune.languages or ()}
+    items = [item for item in bench.items if item.language in codes]
+    return bench_of(bench.source, items) if items else None
+
+
+def _joined(name: str, parts: list[AnswerSet]) -> AnswerSet:
+    first, *others = parts
+    for one in others:
+        first = AnswerSet(
+            name=name,
+            answers={**first.answers, **one.answers},
+            unanswered={**first.unanswered, **one.unanswered},
+            num_cached=first.num_cached + one.num_cached,
+            num_asked=first.num_asked + one.num_asked,
+            examples={**one.examples, **first.examples},
+        )
+    return first
 
 
 def _score_photos(recipe: Recipe) -> dict[str, Any]:
@@ -142,11 +191,9 @@ def _answers(recipe: Recipe) -> Path:
 
 
 def _metrics(recipe: Recipe) -> dict[str, Path]:
-    folders = {
-        "align": recipe.align_folder,
-        "pretrain": recipe.pretrain_folder,
-        "finetune": recipe.finetune_folder,
-    }
+    folders = {"align": recipe.align_folder, "pretrain": recipe.pretrain_folder}
+    if not recipe.adapters:  # ten curves would be no figure
+        folders["finetune"] = recipe.finetune_folder
     paths = {name: folder / "metrics.jsonl" for name, folder in folders.items()}
     return {name: path for name, path in paths.items() if path.is_file()}
 

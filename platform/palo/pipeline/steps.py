@@ -256,7 +256,7 @@ def _alone_if_shared(recipe: Recipe) -> AbstractContextManager[object]:
 
 
 def finetune(recipe: Recipe) -> None:
-    """Trains the projector with LoRA weights or with the whole language model.
+    """Trains LoRA weights or the whole language model, and the projector with them.
 
     Args:
         recipe: The run. Ray must be running.
@@ -282,7 +282,8 @@ def _train(recipe: Recipe, stage: StageName) -> StageResult:
         print(f"{stage}  resumes from {trainable.name_of(cursor.step)}")
     elif hint := few_steps(stage, job.config, _num_samples(job)):
         print(f"{stage}  {hint}")
-    with measured(recipe, stage):
+    shared = recipe.finetune_output  # several stages in one run: each has its time
+    with measured(recipe, f"{stage}_{shared.parent.name}" if shared else stage):
         result = run_stage(job, _eval_callback(recipe, job))
         plot_loss(job.metrics, title=stage)
     return result

@@ -121,7 +121,7 @@ def mobile_1_7b_scripts() -> Recipe:
 
 def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Recipe:
     models, data = Path("models"), Path("data")
-    zero = ZeroSettings(stage=3, partition_at_load=True)
+    zero = ZeroSettings(stage="auto", partition_at_load=True)
     return Recipe(
         scale=scale,
         output=Path("runs") / name,
@@ -150,6 +150,7 @@ def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Rec
             optimizer=OptimizerSettings(lr_projector=2e-3),
             global_batch=256,
             token_budget=8 * _CONTEXT,
+            chunked_loss=True,
             activation_checkpointing=True,
             zero=zero,
             workers=_EIGHT_GPUS,
@@ -161,6 +162,7 @@ def _paper(name: str, scale: str, language_model: str, image_tokens: int) -> Rec
             optimizer=OptimizerSettings(lr_projector=2e-5, lr_language_model=2e-4),
             global_batch=128,
             token_budget=8 * _CONTEXT,
+            chunked_loss=True,
             activation_checkpointing=True,
             zero=zero,
             workers=_EIGHT_GPUS,
@@ -183,6 +185,7 @@ def _as_scripts(recipe: Recipe, name: str) -> Recipe:
         finetune=replace(
             recipe.finetune,
             lora=LoraSettings(rank=128, alpha=256.0, dropout=0.05),
+            zero=ZeroSettings(stage=3, partition_at_load=True),  # zero3.json
             validation=ValidationSettings(),  # the scripts train on every row
         ),
     )

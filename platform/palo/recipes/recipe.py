@@ -16,6 +16,9 @@ from palo.scenes.parallel_text import SceneTextConfig
 from palo.storage import S3Path
 from palo.train.stages import StageConfig
 
+EACH = "each"
+"""In place of languages: an adapter for each language of the corpus."""
+
 DRAWN = "scenes"
 """Folder of the drawn scenes in a run folder; a recipe's paths of them begin with it."""
 
@@ -133,6 +136,10 @@ class Recipe:
             finetune stage starts from, in place of a pretrain stage.
         pretrain_output: Folder of the pretrain stage, to share among recipes; whichever comes first
             trains it. None keeps it in the run folder.
+        finetune_output: Folder of the finetune stage; None keeps it in the run folder.
+        adapters: Trains an adapter for each of these in place of one for all: ISO 639-1 codes, of
+            several languages joined by a comma (hi,ur), or `each` for one for each language of the
+            corpus. The projector then stays as the pretrain stage left it, the same for all.
         scenes: The scenes that are drawn as source files first, for the embedded default.
         align: The stage before both, of the language model alone on parallel text; None for none.
         parallel: Its text.
@@ -148,6 +155,8 @@ class Recipe:
     projector: Path | None = None
     corpora: Path | None = None
     pretrain_output: Path | None = None
+    finetune_output: Path | None = None
+    adapters: tuple[str, ...] = ()
     scenes: SceneCorpusConfig | None = field(default=None)
     align: StageConfig | None = None
     parallel: ParallelSettings | None = None
@@ -160,6 +169,7 @@ class Recipe:
         for name in ("questions", "photos"):
             if (getattr(self.data, name) is None) != (getattr(self.data, f"{name}_images") is None):
                 yield f"data.{name} and data.{name}_images go together"
+        yield from self._adapter_faults()
         if self.pretrain is None and self.projector is None:
             yield "without a pretrain stage a projector to start from is needed"
         if self.pretrain is not None and self.projector is not None:
@@ -174,6 +184,29 @@ class Recipe:
             yield "align.trains is projector, which learns nothing without images"
         if isinstance(self.output, S3Path):
             yield "an align stage needs an output on a disk, since others read its language model"
+
+    def _adapter_faults(self) -> Iterator[str]:
+        if not self.adapters:
+            return
+        if self.finetune.trains != "lora":
+            yield f"adapters go with finetune.trains=lora, not with {self.finetune.trains}"
+        if self.finetune.languages is not None:
+            yield "adapters name their languages: leave finetune.languages out"
+        if self.adapters == (EACH,):
+            return
+        codes = [code for group in self.adapter_groups for code in group]
+        for code in codes:
+            if not languages.known(code):
+                known = ", ".join(languages.codes())
+                yield f"adapters: {code!r} is neither {EACH} nor one of {known}"
+        names = [",".join(group) for group in self.adapter_groups]
+        if len(set(names)) < len(names):
+            yield f"adapters: two are for the same languages, {' '.join(names)}"
+
+    @property
+    def adapter_groups(self) -> list[tuple[str, ...]]:
+        """The languages of each adapter that is named."""
+        return [tuple(text.split(",")) for text in self.adapters]
 
     def source(self, path: Path) -> Path:
         """Returns the path of a source file: drawn scenes are in the run folder, below `scenes`.
@@ -219,4 +252,4 @@ class Recipe:
     @property
     def finetune_folder(self) -> Path:
         """Folder of the finetune stage."""
-        return self.output / "finetune"
+        return self.finetune_output or self.output / "finetune"

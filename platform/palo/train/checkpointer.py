@@ -51,6 +51,7 @@ class Checkpointer:
         self._writing: Future[Path] | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="palo-checkpoint")
         self._losses: list[float] = []
+        self._held_out: tuple[int, float] | None = None
         self._skipped = 0
         self._saved_at = clock()
 
@@ -106,6 +107,15 @@ class Checkpointer:
         """
         self._losses.append(metrics.loss)
 
+    def judge(self, done: int, loss: float) -> None:
+        """Takes the loss on held-out rows, by which the checkpoint of the same step is judged.
+
+        Args:
+            done: Steps that are done.
+            loss: Mean of the languages' losses, in nats.
+        """
+        self._held_out = (done, loss)
+
     def count_skipped(self) -> None:
         """Counts a step that changed no weight."""
         self._skipped += 1
@@ -129,6 +139,7 @@ class Checkpointer:
                 config=config.to_dict(self._store.job),
                 skipped=self._skipped,
                 loss=fmean(self._losses) if self._losses else None,
+                held_out_loss=self._judged(done),
             )
             self._writing = self._writer.submit(self._write, states, cursor)
         self._losses = []
@@ -145,6 +156,9 @@ class Checkpointer:
     def close(self) -> None:
         """Ends the thread once a checkpoint that is under way is written."""
         self._writer.shutdown()
+
+    def _judged(self, done: int) -> float | None:
+        return self._held_out[1] if self._held_out and self._held_out[0] == done else None
 
     def _settle(self) -> None:
         if self._writing is not None:

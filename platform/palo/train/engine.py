@@ -92,16 +92,17 @@ def canonical_name(name: str) -> str:
     return name.removeprefix(_PEFT_PREFIX)
 
 
-def choose_trainable(model: nn.Module, trains: Trains) -> None:
+def choose_trainable(model: nn.Module, trains: Trains, *, projector: bool = True) -> None:
     """Marks exactly the parameters that a stage trains; those of the image tower never are.
 
     Args:
         model: The model.
         trains: The parts that learn.
+        projector: Whether the projector does, too.
     """
     for name, parameter in model.named_parameters():
         bare = canonical_name(name)
-        learns = bare.startswith("projector.")
+        learns = projector and bare.startswith("projector.")
         if trains == "lora":
             learns = learns or ".lora_" in bare
         elif trains == "full":

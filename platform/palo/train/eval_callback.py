@@ -56,11 +56,13 @@ def run_eval_callback(
         preprocessing: What happens to an image, as JSON values.
         done: Steps that were done.
     """
+    from palo.train.stage_model import result_weights
+
     with tempfile.TemporaryDirectory() as folder:
         stage = Path(folder)
         write_stage(
             stage,
-            {name: state.weight for name, state in states.items()},
+            result_weights(job, states),
             parts=job.parts,
             lora=job.config.lora,
             template=job.config.template,

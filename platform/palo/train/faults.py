@@ -82,6 +82,11 @@ def memory_explained(stage: StageConfig) -> Iterator[None]:
             else " Set activation_checkpointing, which keeps less between the passes."
         )
         split = "" if stage.zero.stage == 3 else " zero.stage 3 shares the weights, too."
+        if stage.zero.stage == "auto":
+            split = (
+                " zero.stage was auto: events.jsonl says what was chosen for it, and with a stage "
+                "of 1, 2 or 3 token_budget and recomputation count as they are."
+            )
         raise TrainingError(
             f"a GPU's memory is too small for rows of token_budget {stage.token_budget:,}",
             seen=first,

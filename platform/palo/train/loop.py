@@ -186,9 +186,11 @@ def train(
         else:
             names = [name for micro in batch.micro_batches for name in micro.sample_ids]
             hooks.on_skipped(metrics, ranks, names)
-        if done == settings.num_steps or stops or saves:
+        if stops:  # at once: whoever asks for it may not wait long
             hooks.save(done)
         hooks.evaluate(done)
+        if not stops and (saves or done == settings.num_steps):
+            hooks.save(done)  # with the loss on held-out rows that it is judged by
         if done == settings.num_steps:
             return True
         if stops:

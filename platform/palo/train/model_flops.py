@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from palo.model.four_bit import whole_shape
 from palo.train.stages import Trains
 
 _FROZEN, _TRAINED = 4, 6
@@ -57,19 +58,28 @@ class ModelFlops:
         return weights * num_tokens + self.factor * self.num_head * num_target_tokens + attention
 
 
+def operations_of_a_weight(trains: Trains) -> int:
+    """Returns the operations for each weight of the language model and token.
+
+    Args:
+        trains: The parts that learn.
+    """
+    return _TRAINED if trains == "full" else _FROZEN
+
+
 def count_flops(model: Any, trains: Trains) -> ModelFlops:  # noqa: ANN401 - PEFT or bare model
     """Counts a model's weights by what a token costs in them.
 
     Args:
-        model: A PaloForConditionalGeneration, bare or wrapped by PEFT, whole or scattered.
+        model: A PaloForConditionalGeneration, bare or wrapped by PEFT, whole, scattered or with a
+            language model in 4 bits.
         trains: The parts that learn.
     """
     num_decoder = num_lora = 0
     for name, parameter in model.named_parameters():
         if "language_model." not in name or "embed_tokens." in name or "lm_head." in name:
             continue
-        # Under ZeRO-3 a scattered parameter has an empty shape; DeepSpeed keeps ds_shape.
-        shape = getattr(parameter, "ds_shape", parameter.shape)
+        shape = whole_shape(parameter)
         size = math.prod(shape) if len(shape) > 1 else 0
         if ".lora_" in name:
             num_lora += size
@@ -81,7 +91,7 @@ def count_flops(model: Any, trains: Trains) -> ModelFlops:  # noqa: ANN401 - PEF
         num_decoder=num_decoder,
         num_head=text.vocab_size * text.hidden_size,
         num_lora=num_lora,
-        factor=_TRAINED if trains == "full" else _FROZEN,
+        factor=operations_of_a_weight(trains),
         num_layers=text.num_hidden_layers,
         attention_width=text.num_attention_heads * head_size,
     )

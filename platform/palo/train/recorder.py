@@ -94,9 +94,9 @@ class StageRecorder:
             self._write_ranks()
 
     def _completed(self, metrics: StepMetrics, ranks: list[RankFigures]) -> StepMetrics:
-        optimizer = self._job.config.optimizer
-        rates = {"projector": optimizer.lr_projector}
-        if self._job.config.trains != "projector":
+        stage, optimizer = self._job.config, self._job.config.optimizer
+        rates = {"projector": optimizer.lr_projector} if stage.train_projector else {}
+        if stage.trains != "projector":
             rates["language_model"] = optimizer.lr_language_model
         lengths = [self._plan.length(index) for index in self._plan.step(metrics.step)]
         flops = self._flops.of_step(

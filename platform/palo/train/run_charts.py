@@ -11,6 +11,7 @@ from markupsafe import Markup
 from palo import languages
 from palo.html.curves import Curve, chart, sparkline
 from palo.html.page import Templates, language_label, table
+from palo.machine import GIB
 from palo.train.metrics import running_mean
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Templates(Path(__file__).parent / "templates")
 """Templates of both pages."""
-
-_GIB = 2**30
 
 
 def loss_curves(
@@ -142,7 +141,7 @@ def _percent(metrics: "StepMetrics", seconds: float | None) -> float | None:
 
 
 def _gib(size: int | None) -> float | None:
-    return None if size is None else size / _GIB
+    return None if size is None else size / GIB
 
 
 def validation_chart(validations: "Sequence[Validation]") -> Markup:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from palo import storage
 from palo.errors import StorageError
 from palo.html.page import Section, page, table
+from palo.machine import GIB
 from palo.progress import duration
 from palo.train.metrics import eta_s
 from palo.train.run_charts import TEMPLATES, step_charts, validation_chart, validation_table
@@ -25,7 +26,6 @@ _REFRESH_S = 15
 _MOST_SHARE = 0.01
 _MOST_RANKS = 64
 _MOST_EVENTS = 100
-_GIB = 2**30
 
 
 class RunPage:
@@ -127,9 +127,11 @@ def _now(state: "StageState") -> Markup:
         rate, unit = operations(state.model_flops_per_s)
         tiles.append((f"{unit} of the model", rate))
     if last.peak_memory_bytes is not None:
-        tiles.append(("peak memory of a worker", f"{last.peak_memory_bytes / _GIB:.2f} GiB"))
+        tiles.append(("peak memory of a worker", f"{last.peak_memory_bytes / GIB:.2f} GiB"))
     if state.validations:
         tiles.append(("held-out loss", f"{state.validations[-1].loss:.4f}"))
+    if state.best is not None:
+        tiles.append(("best on held-out rows", f"after step {state.best.step:,}"))
     slow = slow_worker(last)
     return TEMPLATES.render("run_now.html", tiles=tiles, warnings=[slow] if slow else [])
 
@@ -159,8 +161,8 @@ def _workers(state: "StageState") -> Markup:
             f"{one.tokens_per_s:,.0f}",
             f"{one.data_wait_share:.1%}",
             f"{one.cpu_share:.0%}",
-            f"{one.memory_bytes / _GIB:.2f}",
-            f"{one.peak_memory_bytes / _GIB:.2f}",
+            f"{one.memory_bytes / GIB:.2f}",
+            f"{one.peak_memory_bytes / GIB:.2f}",
         )
         for one in shown
     ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from palo import languages
+from palo.machine import GIB
 from palo.progress import duration
 from palo.train.metrics import eta_s
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from palo.train.stage_state import StageState
     from palo.train.validation import LanguageLoss, Validation
 
-_GIB = 2**30
 _LEAST_BAR, _MOST_BAR = 10, 40
 _GAP = "   "
 _UNITS = ((1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"))
@@ -65,8 +65,8 @@ def screen_lines(name: str, state: "StageState", width: int) -> list[str]:
         _joined(_speed(state), width),
         _joined(_machines(last), width),
     ]
-    if state.validations:
-        lines += _validation_lines(state.validations, width)
+    if state.best is not None:
+        lines += _validation_lines(state.validations, state.best, width)
     if slow := slow_worker(last):
         lines.append(f"  ! {slow}")
     return [line[:width] for line in lines if line.strip()]
@@ -130,12 +130,14 @@ def _machines(last: "StepMetrics") -> list[str]:
     workers = "worker" if last.num_workers == 1 else "workers"
     return [
         f"{last.num_workers} {workers}",
-        f"memory of the largest {last.memory_bytes / _GIB:.2f} GiB",
-        f"at most {last.peak_memory_bytes / _GIB:.2f} GiB so far",
+        f"memory of the largest {last.memory_bytes / GIB:.2f} GiB",
+        f"at most {last.peak_memory_bytes / GIB:.2f} GiB so far",
     ]
 
 
-def _validation_lines(validations: "Sequence[Validation]", width: int) -> list[str]:
+def _validation_lines(
+    validations: "Sequence[Validation]", best: "Validation", width: int
+) -> list[str]:
     """Writes the latest loss of each language, and its change since the evaluation before."""
     latest = validations[-1]
     before = validations[-2] if len(validations) > 1 else None
@@ -145,6 +147,8 @@ def _validation_lines(validations: "Sequence[Validation]", width: int) -> list[s
         if before is not None and code in before.languages:
             change = f" {one.loss - before.languages[code].loss:+.3f}"
         parts.append(f"{code} {one.loss:.3f}{change}")
+    if best.step != latest.step:
+        parts.append(f"best after step {best.step:,}")
     lines = [""]
     for part in parts:
         joined = f"{lines[-1]}{_GAP}{part}" if lines[-1] else f"  {part}"

@@ -61,7 +61,8 @@ class Looks(NamedTuple):
         job: The stage.
         engine: The worker's engine.
         corpus: The whole corpus.
-        recorder: Takes the loss on held-out rows; only the first worker has one.
+        checkpoints: Take the loss on held-out rows, too.
+        recorder: Takes that loss; only the first worker has one.
         validator: Computes it, if rows are held out.
         callback: Evaluates the model, if there is one.
         num_steps: Steps of the whole stage.
@@ -70,10 +71,19 @@ class Looks(NamedTuple):
     job: StageJob
     engine: TrainEngine
     corpus: Corpus
+    checkpoints: Checkpointer
     recorder: StageRecorder | None
     validator: Validator | None
     callback: EvalCallback | None
     num_steps: int
+
+    def judges(self, done: int) -> bool:
+        """Returns whether the loss on held-out rows is computed after a step.
+
+        Args:
+            done: Steps that are done.
+        """
+        return self.validator is not None and self.validator.is_due(done)
 
     def after(self, done: int) -> None:
         """Looks at the model, where that is due; all workers must call it together.
@@ -81,8 +91,10 @@ class Looks(NamedTuple):
         Args:
             done: Steps that are done.
         """
-        if self.validator is not None and self.validator.is_due(done):
+        if self.judges(done):
+            assert self.validator is not None
             validation = self.validator.run(done)
+            self.checkpoints.judge(done, validation.mean_loss)
             if self.recorder is not None:
                 self.recorder.validated(validation)
         if self.callback is not None and self.callback.is_due(done, self.num_steps):
@@ -92,25 +104,18 @@ class Looks(NamedTuple):
                 run_eval_callback(self.callback, self.job, states, preprocessing, done)
 
 
-def stage_hooks(
-    engine: TrainEngine,
-    store: RunStore,
-    checkpoints: Checkpointer,
-    recorder: StageRecorder | None,
-    looks: Looks,
-    notice: Notices,
-) -> Hooks:
+def stage_hooks(engine: TrainEngine, store: RunStore, looks: Looks, notice: Notices) -> Hooks:
     """Returns what happens around the steps.
 
     Args:
         engine: The worker's engine.
         store: Where the stage's outputs lie.
-        checkpoints: Its checkpoints.
-        recorder: Takes the steps; only the first worker has one.
         looks: Looks at the model between two steps.
         notice: Tells whether a node will be taken away.
     """
     writes = engine.rank == 0
+    checkpoints, recorder = looks.checkpoints, looks.recorder
+    keeps_best = store.job.config.keep_best > 0
     skipped = SkippedSteps(store.note if writes else lambda kind, text: None)
 
     def record(metrics: StepMetrics, ranks: list[RankFigures]) -> None:
@@ -129,13 +134,17 @@ def stage_hooks(
         checkpoints.count_skipped()
         skipped.one(metrics, sample_ids)
 
+    def save_requested(done: int) -> bool:
+        # What is kept as the best is judged: each judgement has its checkpoint.
+        return checkpoints.is_due(done) or (writes and keeps_best and looks.judges(done))
+
     return Hooks(
         on_step=on_step,
         on_skipped=on_skipped,
         save=checkpoints.save,
         evaluate=looks.after,
         stop_requested=lambda: (writes and store.stop_requested()) or notice(),
-        save_requested=checkpoints.is_due,
+        save_requested=save_requested,
     )
 
 

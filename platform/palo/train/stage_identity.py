@@ -8,20 +8,24 @@ from palo.checkpoint.parts import weights_fingerprint
 from palo.data.corpus_reader import open_corpus
 from palo.train.stages import StageJob
 
-# Settings that may change when a run is continued: they don't change what is learned.
+# Settings that may change when a run is continued: they don't change what is learned, but for the
+# order in which numbers are added.
 _FREE = (
     "workers", "zero", "checkpoint_every", "checkpoint_every_s", "keep_checkpoints", "keep_best",
-    "store_wait_s", "token_budget", "recompute_every", "metrics",
+    "result", "store_wait_s", "token_budget", "recompute_every", "chunked_loss", "metrics",
 )  # fmt: skip
+# Free as well, and named all the same: what earlier versions wrote there is kept.
+_NAMED = {"attention": "palo_segments"}
 # Settings of later versions, with the values that stand for what was before them.
 _LATER = {
     "languages": None,
+    "train_projector": True,
+    "base_precision": "full",
     "rslora": False,
     "dora": False,
     "fused": False,
     "shared_dropout": False,
     "lora_plus_ratio": 1.0,
-    "chunked_loss": False,
 }
 
 
@@ -33,7 +37,7 @@ def identity(job: StageJob) -> dict[str, str]:
     Args:
         job: The stage.
     """
-    settings = {k: v for k, v in config.to_dict(job.config).items() if k not in _FREE}
+    settings = {k: v for k, v in config.to_dict(job.config).items() if k not in _FREE} | _NAMED
     # When the loss on held-out rows is computed is free; which rows these are is not.
     del settings["validation"]["every"]
     if job.config.validation.rows_per_language == 0:

@@ -1,6 +1,6 @@
 """The model of a stage: its parts, with LoRA and a projector, and what of them learns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,20 +9,21 @@ import torch
 
 from palo.checkpoint.finished import read_projector
 from palo.checkpoint.parts import ModelParts
-from palo.errors import MismatchError
+from palo.checkpoint.trainable import ParameterState
+from palo.errors import ConfigError, MismatchError
 from palo.model import attention
 from palo.model.assemble import assemble
-from palo.model.attention_probe import probe
+from palo.model.attention_probe import choose, probe
 from palo.model.lora import attach_lora
 from palo.model.loss_head import give_loss
 from palo.model.sizes import from_folders
+from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import choose_trainable
-from palo.train.stages import StageConfig, deepspeed_config
+from palo.train.settled import DTYPES, device_of
+from palo.train.stages import StageConfig, StageJob
 
 if TYPE_CHECKING:
     from palo.model.palo import PaloForConditionalGeneration
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -> Any:  # noqa: ANN401
@@ -35,18 +36,27 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
 
     Returns:
         A PaloForConditionalGeneration, wrapped by PEFT if the stage trains LoRA weights.
+
+    Raises:
+        ConfigError: If a fresh projector would never learn.
     """
-    _probe_attention(parts, stage)
+    if projector is None and not stage.train_projector:
+        raise ConfigError(
+            "train_projector is off, and no stage gives a projector",
+            fix="Start from a finished stage with --start-from, or let the projector learn.",
+        )
+    implementation = _attention(parts, stage)
     model: Any = assemble(
         parts.tower,
         parts.language_model,
         parts.projector_type,
         image_size=parts.image_size,
         seed=stage.seed,
-        dtype=_DTYPES[stage.dtype],
-        loading=partitioned(stage) if stage.zero.partition_at_load else None,
+        dtype=DTYPES[stage.dtype],
+        loading=_loading(stage),
+        four_bit=stage.base_precision == "nf4",
     )
-    model.language_model.set_attn_implementation(stage.attention)
+    model.language_model.set_attn_implementation(implementation)
     if stage.chunked_loss:
         give_loss(model.language_model)
     if projector is not None:
@@ -58,16 +68,29 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
     if stage.lora is not None:
         torch.manual_seed(stage.seed)
         model = attach_lora(model, stage.lora)
-    choose_trainable(model, stage.trains)
+    choose_trainable(model, stage.trains, projector=stage.train_projector)
     return model
 
 
-def _probe_attention(parts: ModelParts, stage: StageConfig) -> None:
+def _attention(parts: ModelParts, stage: StageConfig) -> str:
     if stage.attention == attention.NAME:  # runs everywhere
-        return
+        return stage.attention
     width = from_folders(parts.tower, parts.language_model).text_config.head_dim
-    device = torch.device("cuda" if stage.workers.use_gpu else "cpu")
-    probe(stage.attention, _DTYPES[stage.dtype], device, width)
+    dtype, device = DTYPES[stage.dtype], device_of(stage)
+    if stage.attention == attention.AUTO:
+        return choose(dtype, device, width)[0]
+    probe(stage.attention, dtype, device, width)
+    return stage.attention
+
+
+def _loading(stage: StageConfig) -> AbstractContextManager[object] | None:
+    """Where weights go while they are read: to all workers in shares, or straight to the GPU.
+
+    Eight workers of a node that each read a whole model into main memory would need it eight times.
+    """
+    if stage.zero.partition_at_load:
+        return partitioned(stage)
+    return device_of(stage) if stage.workers.use_gpu else None
 
 
 @contextmanager
@@ -83,6 +106,21 @@ def partitioned(stage: StageConfig) -> Iterator[None]:
     alive = HfDeepSpeedConfig(deepspeed_config(stage))
     yield
     del alive
+
+
+def result_weights(job: StageJob, states: Mapping[str, ParameterState]) -> dict[str, torch.Tensor]:
+    """Returns the weights of a stage's result: what it trained, and a projector that it didn't.
+
+    Args:
+        job: The stage.
+        states: Every trainable parameter by canonical name.
+    """
+    weights = {name: state.weight for name, state in states.items()}
+    if job.config.train_projector:
+        return weights
+    assert job.projector is not None  # else build_model had refused
+    kept = read_projector(job.projector)
+    return {**{f"projector.{name}": tensor for name, tensor in kept.items()}, **weights}
 
 
 def load_projector(model: "PaloForConditionalGeneration", stage_folder: Path) -> None:

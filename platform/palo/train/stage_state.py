@@ -71,6 +71,14 @@ class StageState:
         return sum(m.loss * m.num_target_tokens for m in finite) / num_targets
 
     @property
+    def best(self) -> Validation | None:
+        """The evaluation with the lowest mean of the languages' losses, the first of equal ones.
+
+        It is what `keep_best` and `result` go by; None before the first evaluation.
+        """
+        return min(self.validations, key=lambda one: one.mean_loss, default=None)
+
+    @property
     def mfu(self) -> float | None:
         """Model FLOP utilisation over the latest steps, where the device's peak is known."""
         known = [(m.mfu, m.step_s) for m in self.recent if m.mfu is not None]

@@ -1,9 +1,9 @@
-"""Settings of a training stage, the job of one stage of one run, and DeepSpeed's JSON of them."""
+"""Settings of a training stage, and the job of one stage of one run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from palo.capacity import WAIT_S
 from palo.checkpoint.parts import ModelParts
@@ -14,10 +14,7 @@ from palo.train.watch_settings import MetricsSettings, ValidationSettings
 
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
-_NEVER = 10**9
-# Modules whose parameters DeepSpeed gathers together, with those of all modules in them.
-_BLOCK = "transformers.models.llama.modeling_llama.LlamaDecoderLayer"
-_FUSED = "palo.model.fused_lora.FusedLoraLinear"
+BasePrecision = Literal["full", "nf4"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +58,9 @@ class ZeroSettings:
     """How DeepSpeed shares the training state among workers.
 
     Attributes:
-        stage: 1 optimizer states, 2 gradients too, 3 parameters too.
+        stage: 1 optimizer states, 2 gradients too, 3 parameters too; auto takes the first of these
+            that fits the GPUs with a margin, with as little recomputation as memory asks and in
+            rows of `token_budget` tokens or fewer (palo.train.planner.sharding); on CPUs 3.
         offload: Keep optimizer states and, at stage 3, parameters in CPU memory.
         partition_at_load: Split the weights among workers while they are loaded, so that no worker
             ever holds the whole model. Only for stage 3.
@@ -70,21 +69,42 @@ class ZeroSettings:
         live_parameters: Elements that may be gathered at once.
         whole_blocks: Gather the parameters of a transformer block together, not of each of its
             modules: quicker where blocks are small. Only for stage 3.
+        hpz: Workers that share a second copy of the weights, as many as a node has GPUs: then
+            weights are gathered within the node (hpZ of ZeRO++, arXiv 2306.10209). 1 for none;
+            with stage auto, None where that is left open. Only for stage 3.
     """
 
-    stage: Literal[1, 2, 3] = 3
+    stage: Literal["auto", 1, 2, 3] = 3
     offload: bool = False
     partition_at_load: bool = False
     persistence_threshold: int = 100_000
     bucket_elements: int = 50_000_000
     live_parameters: int = 1_000_000_000
     whole_blocks: bool = False
+    hpz: int | None = None
+
+    @property
+    def level(self) -> int:
+        """The stage as a number.
+
+        Raises:
+            ValueError: If it is still to be chosen.
+        """
+        if self.stage == "auto":
+            raise ValueError("zero.stage is auto: choose one by palo.train.planner.sharding")
+        return self.stage
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
         for name in ("partition_at_load", "whole_blocks"):
-            if getattr(self, name) and self.stage != 3:
+            if getattr(self, name) and self.stage not in ("auto", 3):
                 yield f"{name} needs stage 3, not {self.stage}"
+        if self.hpz is not None and self.hpz < 1:
+            yield f"hpz is {self.hpz} but must be at least 1"
+        if (self.hpz or 1) > 1 and self.stage not in ("auto", 3):
+            yield f"hpz needs stage 3, not {self.stage}"
+        if (self.hpz or 1) > 1 and self.offload:
+            yield "hpz keeps a second copy of the weights on the GPUs: leave it out, or offload"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,16 +168,24 @@ class StageConfig:
             and the projector. The image tower never learns.
         optimizer: Learning rates and the like.
         global_batch: Samples per optimizer step, over all workers.
-        token_budget: Most tokens, image tokens included, that one worker lays into one row.
+        token_budget: Most tokens, image tokens included, that one worker lays into one row; with
+            zero.stage auto rows may be shorter.
         epochs: How often each sample is seen.
         max_steps: Stops after this many steps, with the learning rate decayed by then.
         lora: Adapter sizes; only when `trains` is "lora".
+        train_projector: Whether the projector learns, too; without it, it stays as it was in the
+            stage that this one starts from.
         dtype: Number format of weights and activations; the optimizer always keeps float32.
-        attention: "palo_segments" runs everywhere; "palo_varlen" is one kernel for all samples of a
-            row, for bfloat16 on a GPU; "flash_attention_2" needs its package.
+        base_precision: "nf4" keeps the frozen language model's linear layers in 4 bits (QLoRA), in
+            a quarter of the memory; it needs bitsandbytes and zero.stage 1 or 2. The adapter goes
+            with the whole base.
+        attention: "auto" takes the quickest that runs and comes to the same results: "palo_varlen",
+            one kernel for all samples of a row, for bfloat16 on a GPU; elsewhere "palo_segments",
+            which runs everywhere. "flash_attention_2" needs its package.
         chunked_loss: Compute the loss a few rows of logits at a time: gigabytes less for the
             vocabulary of 32,000, and rounded a little differently.
-        activation_checkpointing: Recompute activations in the backward pass to save memory.
+        activation_checkpointing: Recompute activations in the backward pass to save memory; with
+            zero.stage auto, only of as many layers as memory asks.
         recompute_every: With it, which layers: 1 recomputes all, 2 every second one, which takes
             more memory and less time.
         zero: DeepSpeed's settings.
@@ -165,7 +193,10 @@ class StageConfig:
         checkpoint_every: Steps between checkpoints.
         checkpoint_every_s: Seconds between checkpoints, whichever comes first.
         keep_checkpoints: How many of the newest checkpoints stay.
-        keep_best: How many of the checkpoints with the lowest loss stay besides.
+        keep_best: How many of the best checkpoints stay besides: those with the lowest loss on
+            held-out rows, the mean of the languages', or without such rows the lowest of training.
+        result: Whose weights the finished stage has: those of the last step, or of the best
+            checkpoint, which needs `keep_best` and held-out rows.
         store_wait_s: How long a run folder on S3 may be away before the stage ends, in seconds;
             it trains on meanwhile.
         languages: ISO 639-1 codes of the corpus' samples to train on; None for all. Runs in single
@@ -183,8 +214,10 @@ class StageConfig:
     epochs: int = 1
     max_steps: int | None = None
     lora: LoraSettings | None = None
+    train_projector: bool = True
     dtype: Dtype = "bfloat16"
-    attention: Literal["palo_segments", "palo_varlen", "flash_attention_2"] = "palo_segments"
+    base_precision: BasePrecision = "full"
+    attention: Literal["auto", "palo_segments", "palo_varlen", "flash_attention_2"] = "auto"
     chunked_loss: bool = False
     activation_checkpointing: bool = False
     recompute_every: int = 1
@@ -194,6 +227,7 @@ class StageConfig:
     checkpoint_every_s: float = 600.0
     keep_checkpoints: int = 2
     keep_best: int = 0
+    result: Literal["last", "best"] = "last"
     store_wait_s: float = 1800.0
     languages: tuple[str, ...] | None = None
     seed: int = 42
@@ -217,14 +251,25 @@ class StageConfig:
             yield f"checkpoint_every_s is {self.checkpoint_every_s} but must be above 0"
         if self.keep_best < 0:
             yield f"keep_best is {self.keep_best} but can't be negative"
+        if self.result == "best" and not (self.keep_best and self.validation.rows_per_language):
+            yield "result best needs keep_best and validation.rows_per_language above 0"
         if self.languages is not None and not self.languages:
             yield "languages must name at least one language"
         if (self.trains == "lora") != (self.lora is not None):
             yield f"lora settings go with trains=lora, not with trains={self.trains}"
         if self.lora is not None and self.lora.dora and self.zero.stage == 3:
             yield "lora.dora needs zero.stage 2 or 1: under stage 3 no worker has whole weights"
+        if self.base_precision == "nf4":
+            if self.trains == "full":
+                yield "base_precision nf4 keeps the language model frozen: trains=lora, not full"
+            if self.zero.stage == 3:
+                yield "base_precision nf4 needs zero.stage 2 or 1: DeepSpeed can't divide 4 bits"
+            if self.lora is not None and self.lora.fused:
+                yield "base_precision nf4 goes without lora.fused, which needs whole weights"
         if self.lora is None and self.optimizer.lora_plus_ratio != 1:
             yield f"optimizer.lora_plus_ratio goes with trains=lora, not with trains={self.trains}"
+        if self.trains == "projector" and not self.train_projector:
+            yield "trains=projector without train_projector would train nothing"
         if self.trains != "projector" and self.optimizer.lr_language_model == 0:
             yield f"optimizer.lr_language_model is 0 but trains={self.trains} needs it"
 
@@ -280,45 +325,3 @@ class StageJob:
     def stop_file(self) -> Path:
         """File whose presence asks the workers to save a checkpoint and end."""
         return self.output / "stop"
-
-
-def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
-    """Returns DeepSpeed's configuration for a stage.
-
-    The loop divides the loss by the step's own token count and marks its last micro-batch itself,
-    so DeepSpeed is configured with one micro-batch per step.
-
-    Args:
-        stage: The stage's settings.
-    """
-    zero: dict[str, Any] = {
-        "stage": stage.zero.stage,
-        "reduce_bucket_size": stage.zero.bucket_elements,
-        "overlap_comm": stage.workers.use_gpu,
-        "contiguous_gradients": True,
-    }
-    if stage.zero.stage == 3:
-        zero |= {
-            "stage3_param_persistence_threshold": stage.zero.persistence_threshold,
-            "stage3_prefetch_bucket_size": stage.zero.bucket_elements,
-            "stage3_max_live_parameters": stage.zero.live_parameters,
-            "stage3_max_reuse_distance": stage.zero.live_parameters,
-        }
-    if stage.zero.whole_blocks:
-        zero["leaf_module"] = {"classes": [_BLOCK]}
-    elif stage.zero.stage == 3 and stage.lora is not None and stage.lora.fused:
-        zero["leaf_module"] = {"classes": [_FUSED]}
-    if stage.zero.offload:
-        zero["offload_optimizer"] = {"device": "cpu"}
-        if stage.zero.stage == 3:
-            zero["offload_param"] = {"device": "cpu"}
-    return {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": 1,
-        "gradient_clipping": stage.optimizer.max_grad_norm,
-        "bf16": {"enabled": stage.dtype == "bfloat16"},
-        "zero_optimization": zero,
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "steps_per_print": _NEVER,
-    }

@@ -23,9 +23,10 @@ from palo.train.loop import LoopSettings, train
 from palo.train.model_flops import count_flops
 from palo.train.preemption import Notices, no_notice
 from palo.train.run_store import RunStore, open_run_store
+from palo.train.settled import settle
 from palo.train.stage_hooks import Looks, preprocessing_of, recording, stage_hooks
 from palo.train.stage_identity import identity
-from palo.train.stage_model import build_model
+from palo.train.stage_model import build_model, result_weights
 from palo.train.stage_plan import make_plan
 from palo.train.stage_record import Machine, stage_record, this_machine
 from palo.train.stages import StageConfig, StageJob
@@ -54,9 +55,12 @@ def train_stage(
         StorageError: If the store has been away for too long.
         TrainingError: If losses or gradients are not finite, step after step.
     """
-    stage = job.config
     near = local_copies(job)
     corpus = open_corpus(job.corpus, near.samples)
+    # Once: naming the corpus reads columns of all its samples.
+    known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
+    stage, notes = settle(job.config, near.parts, corpus)
+    job = replace(job, config=stage)
     corpus.check(
         tokenizer_fingerprint=load_tokenizer(near.parts.tokenizer).fingerprint,
         tower_fingerprint=weights_fingerprint(near.parts.tower),
@@ -64,19 +68,20 @@ def train_stage(
     )
     chosen = stage.validation
     rows, held_out = split_held_out(corpus, chosen.rows_per_language, chosen.most_share)
+    held_out = held_out.in_languages(stage.languages) if held_out else None
     model = build_model(near.parts, stage, job.projector)
     flops = count_flops(model, stage.trains)
     tokens_per_image = model.config.tokens_per_image
     engine = engine_of(model, stage)
     plan = make_plan(rows, stage, tokens_per_image)
     num_steps = min(plan.num_steps, stage.max_steps or plan.num_steps)
-    if stage.workers.use_gpu:
-        run_dry_batch(engine, rows, plan, chunked_loss=stage.chunked_loss)
-    # Once: naming the corpus reads columns of all its samples.
-    known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
     store = open_run_store(job, writes=engine.rank == 0)
     checkpoints = Checkpointer(store, engine, known)
     try:
+        for kind, text in notes if engine.rank == 0 else []:
+            store.note(kind, text)
+        if stage.workers.use_gpu:
+            run_dry_batch(engine, rows, plan, chunked_loss=stage.chunked_loss)
         start = checkpoints.resume()
         if start < num_steps:
             validator = None
@@ -85,8 +90,10 @@ def train_stage(
             own_part = {"rank": engine.rank, "world_size": engine.world_size, "start_step": start}
             loader = PackLoader(rows, plan, **own_part, pin=stage.workers.use_gpu)
             with loader, recording(store, engine, plan, flops, start, held_out) as recorder:
-                looks = Looks(store.job, engine, corpus, recorder, validator, callback, num_steps)
-                hooks = stage_hooks(engine, store, checkpoints, recorder, looks, notice)
+                looks = Looks(
+                    store.job, engine, corpus, checkpoints, recorder, validator, callback, num_steps
+                )
+                hooks = stage_hooks(engine, store, looks, notice)
                 finished = train(engine, iter(loader), _loop_settings(stage, num_steps), hooks)
             checkpoints.wait()
             if not finished:
@@ -125,13 +132,13 @@ def _finish(
     if engine.rank != 0:
         return None
     job = store.job
-    states = trainable.read_states(store.at(num_steps))
+    states = trainable.read_states(store.at(_result_step(store, num_steps)))
     record = stage_record(job, corpus.manifest, known, machines)
 
     def write() -> StageResult:
         return write_stage(
             job.output,
-            {name: state.weight for name, state in states.items()},
+            result_weights(job, states),
             parts=job.parts,
             lora=job.config.lora,
             template=job.config.template,
@@ -140,6 +147,17 @@ def _finish(
         )
 
     return store.finish(write)
+
+
+def _result_step(store: RunStore, num_steps: int) -> int:
+    """Returns the steps after which the weights are the stage's result."""
+    if store.job.config.result == "last":
+        return num_steps
+    (path,) = trainable.best(store.job.checkpoints)
+    cursor = trainable.read_cursor(path)
+    loss = "unknown" if cursor.held_out_loss is None else f"{cursor.held_out_loss:.4f}"
+    store.note("result", f"the result is step {cursor.step}; loss on held-out rows {loss}")
+    return cursor.step
 
 
 def _machines(engine: TrainEngine) -> list[Machine]:

@@ -15,8 +15,10 @@ from deepspeed.utils import (
 from torch import distributed
 
 from palo.checkpoint.trainable import ParameterState
+from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import parameter_groups, trainable_parameters
-from palo.train.stages import StageConfig, deepspeed_config
+from palo.train.host_copy import host_copy
+from palo.train.stages import StageConfig
 from palo.train.whole_parameters import WholeParameters
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -45,7 +47,7 @@ class ZeroEngine:
     def __init__(self, model: Any, stage: StageConfig) -> None:  # noqa: ANN401 - PEFT or bare model
         self.rank = distributed.get_rank()
         self.world_size = distributed.get_world_size()
-        self._stage = stage.zero.stage
+        self._stage = stage.zero.level
         groups = parameter_groups(trainable_parameters(model).items(), stage.optimizer)
         self.module, *_ = deepspeed.initialize(
             model=model,
@@ -121,7 +123,9 @@ class ZeroEngine:
             parts = [safe_get_full_fp32_param(parameter)]
             parts += [safe_get_full_optimizer_state(parameter, moment) for moment in _MOMENTS]
             if self.rank == 0:
-                states[name] = ParameterState(*(part.float().cpu().clone() for part in parts))
+                states[name] = ParameterState(*map(host_copy, parts))
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # until the copies are there
         return states
 
     def restore(self, states: dict[str, ParameterState], num_steps: int) -> None:

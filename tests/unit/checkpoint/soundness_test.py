@@ -93,6 +93,15 @@ def test_the_best_stay_beside_the_newest(tmp_path):
     assert [path.name[-1] for path in trainable.every(tmp_path)] == ["2", "5"]
 
 
+def test_what_held_out_rows_say_goes_before_the_loss_of_training(tmp_path):
+    losses = {1: (2.0, None), 2: (3.0, 1.5), 3: (1.0, 1.8), 4: (0.5, None), 5: (0.4, 1.6)}
+    for step, (loss, held_out) in losses.items():
+        cursor = Cursor(step=step, identity={}, config={}, loss=loss, held_out_loss=held_out)
+        trainable.save(tmp_path, STATES, cursor, keep=1, keep_best=2)
+    assert [path.name[-1] for path in trainable.best(tmp_path, 2)] == ["2", "5"]
+    assert [path.name[-1] for path in trainable.every(tmp_path)] == ["2", "5"]
+
+
 def test_on_s3_a_checkpoint_counts_once_its_state_is_there(folder, bucket):
     for checkpoint in trainable.every(folder):
         for path in checkpoint.iterdir():

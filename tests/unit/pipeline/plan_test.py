@@ -9,15 +9,22 @@ import pytest
 from jobs import plan_run
 
 from palo.errors import ConfigError, DataError, MismatchError
+from palo.machine import GIB
+from palo.model.sizes import from_folders
 from palo.pipeline import plan
 from palo.pipeline.machines import Machines
 from palo.pipeline.plan import plan_recipe
 from palo.recipes import RECIPES
 from palo.recipes.alignment import with_parallel
 from palo.train.engine import PlainEngine
+from palo.train.model_flops import count_flops
 from palo.train.planner.data_facts import facts_of
-from palo.train.planner.memory import GIB
+from palo.train.planner.gpus import GPUS, list_prices
+from palo.train.planner.shapes import count_parameters, shapes_of
+from palo.train.planner.stage_plan import model_flops
+from palo.train.stage_model import build_model
 from palo.train.stage_plan import make_plan
+from palo.train.stages import ZeroSettings
 from palo.train.worker import train_stage
 
 
@@ -107,6 +114,57 @@ def test_the_command_writes_json_of_another_number_of_gpus(tmp_path, capsys):
         assert stage["stage"]["workers"]["count"] == 64
         memory = stage["memory"]
         assert max(memory[name] for name in ("hiddens", "loss")) < memory["peak"] < 80 * GIB
+
+
+def test_list_prices_come_with_their_date_and_source_and_a_price_overrules_them(capsys):
+    plan_run.main(["7b", "--gpu", "h100"])
+    listed = capsys.readouterr().out
+    known = list_prices()
+    assert f"list price of {known.date}: {known.source}" in listed
+    assert f"at {known.dollars['h100']:g} a GPU-hour" in listed
+    plan_run.main(["7b", "--gpu", "h100", "--price", "2.5"])
+    said = capsys.readouterr().out
+    assert "2.5 dollars a GPU-hour, as --price says" in said
+    assert "list price" not in said
+    assert set(known.dollars) <= set(GPUS)
+
+
+def test_the_cost_and_the_table_are_one_sum(capsys):
+    """Regression: the table left encoding out, so that it began below the cost above it."""
+    made = RECIPES["7b"]()
+    stage = replace(made.finetune, zero=ZeroSettings(stage=3))
+    run = plan_recipe(replace(made, finetune=stage), Machines(gpu="a100-40"))
+    eight = next(one for one in run.scaled if one.gpus == 8)
+    assert run.encode is not None
+    assert run.encode.gpu_hours > 0.5
+    least, most = eight.money(run.price)
+    assert least == pytest.approx(run.money)
+    assert most > least
+
+
+def test_utilisation_is_planned_by_the_convention_that_training_shows(own_corpus, make_job):
+    recipe, _ = own_corpus
+    job = make_job()
+    counted = count_flops(build_model(job.parts, recipe.finetune, None), "lora")
+    sizes = from_folders(job.parts.tower, job.parts.language_model)
+    counts = count_parameters(sizes, recipe.finetune)
+    assert model_flops(shapes_of(sizes), counts, recipe.finetune) == counted
+
+
+def test_adapters_are_planned_one_by_one_with_one_pretrain_stage(capsys):
+    plan_run.main(["7b", "--adapters", "en", "hi,ur"])
+    said = capsys.readouterr().out
+    assert said.count("pretrain\n") == 1
+    rows = dict(re.findall(r"^(en|hi-ur) +([\d,]+) steps", said, flags=re.MULTILINE))
+    steps = {name: int(count.replace(",", "")) for name, count in rows.items()}
+    assert steps["en"] == pytest.approx(665_298 / 128, rel=0.02)
+    assert steps["hi-ur"] >= 2 * 157_712 // 128
+    each = plan.plan_adapters(replace(RECIPES["7b"](), adapters=("each",)), Machines())
+    assert len(each) == 10
+    total = re.search(r"all of them +([\d,]+) GPU-hours, ([\d,]+) dollars", said)
+    assert total is not None
+    one = next(adapter for adapter in each if adapter.name == "en")
+    assert int(total[1].replace(",", "")) > one.plan.gpu_hours
 
 
 def test_three_stages_are_planned_before_anything_is_there():

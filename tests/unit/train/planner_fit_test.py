@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from palo.command import override
+from palo.machine import GIB
 from palo.model.sizes import SIZES
 from palo.pipeline.machines import Machines
 from palo.pipeline.plan import plan_recipe
 from palo.recipes import RECIPES
 from palo.train.planner.changes import find_fit, find_quicker
 from palo.train.planner.gpus import GPUS
-from palo.train.planner.memory import GIB, RowSize, worker_memory
+from palo.train.planner.memory import RowSize, worker_memory
 from palo.train.planner.shapes import count_parameters, shapes_of
 from palo.train.planner.stage_plan import PlanSettings
 from palo.train.planner.text_lengths import assumed_lengths, mean_lengths
@@ -20,14 +21,14 @@ from palo.train.stages import ZeroSettings
 
 @pytest.fixture(scope="module")
 def memory_of():
-    """Returns the memory of 7B's finetune stage with other settings."""
-    made, model = RECIPES["7b"]().finetune, SIZES["7b"]()
+    """Returns the memory of 7B's finetune stage under ZeRO-3, with other settings."""
+    made, model = replace(RECIPES["7b"]().finetune, zero=ZeroSettings()), SIZES["7b"]()
     shapes, counts = shapes_of(model), count_parameters(model, made)
 
-    def memory(base_bits=16, **changes):
+    def memory(**changes):
         stage = replace(made, **changes)
         row = RowSize(tokens=stage.token_budget, targets=stage.token_budget / 2, images=13)
-        return worker_memory(shapes, counts, stage, row, base_bits=base_bits)
+        return worker_memory(shapes, counts, stage, row)
 
     memory.counts = counts
     return memory
@@ -49,7 +50,13 @@ def test_parts_are_those_of_the_arithmetic_by_hand(memory_of):
     assert parts["hiddens"] == pytest.approx(
         (16384 * (32 * 4096 * 2 + 4096 * 4) + 13 * 576 * 2 * (2 * 1024 + 2 * 4096)) / GIB, rel=0.01
     )
-    assert parts["loss"] == pytest.approx(8192 * 32000 * 12 / GIB, rel=0.01)
+    assert parts["loss"] == pytest.approx(8192 * (2 * 4096 * 2 + 4 * 4096 * 4) / GIB, rel=0.01)
+
+
+def test_all_logits_take_far_more_than_those_of_a_few_rows(memory_of):
+    whole = memory_of(chunked_loss=False)
+    assert whole.loss == pytest.approx(8192 * 32000 * 12, rel=0.01)
+    assert whole.loss > 4 * memory_of().loss
 
 
 def with_workers(recipe, count):
@@ -75,8 +82,9 @@ def test_offloading_moves_bytes_to_main_memory(memory_of):
 
 def test_a_4_bit_base_needs_half_a_byte_a_weight_and_is_not_shared(memory_of):
     counts = memory_of.counts
-    rest = (counts.total - counts.blocks) / 8 * 2
-    assert memory_of(base_bits=4).weights == pytest.approx(counts.blocks * 0.516 + rest, rel=0.01)
+    rest = (counts.total - counts.blocks) * 2
+    small = memory_of(base_precision="nf4", zero=ZeroSettings(stage=1))
+    assert small.weights == pytest.approx(counts.blocks * 0.516 + rest, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +147,14 @@ def test_a_row_is_no_longer_than_what_a_worker_has_to_do():
 
 
 def test_free_memory_is_offered_for_less_recomputation():
-    plan = plan_recipe(RECIPES["7b"](), Machines(gpu="a100-80"))
+    made = RECIPES["7b"]()
+    finetune = replace(made.finetune, zero=ZeroSettings(partition_at_load=True))
+    made = replace(made, finetune=finetune)
+    plan = plan_recipe(made, Machines(gpu="a100-80"))
     quicker = plan.quicker["finetune"]
     assert quicker.plan.hours < plan.stages[-1].hours
     assert quicker.plan.fits
-    done = override(RECIPES["7b"](), " ".join(quicker.flags).split(), "x").finetune
+    done = override(made, " ".join(quicker.flags).split(), "x").finetune
     assert not done.activation_checkpointing
     shapes = shapes_of(SIZES["7b"]())
     settings = PlanSettings(gpu=GPUS["a100-80"], efficiency=None)

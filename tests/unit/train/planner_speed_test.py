@@ -19,6 +19,7 @@ from palo.train.planner.speed import (
     sample_operations,
 )
 from palo.train.planner.stage_plan import PlanSettings, plan_stage
+from palo.train.stages import ZeroSettings
 
 # Hours on eight A100, PALO (arXiv 2402.14818), section 4.1.
 _PAPER_HOURS = {
@@ -119,7 +120,8 @@ def test_a_measured_run_gives_its_own_speed(tmp_path):
 
 def test_weights_are_gathered_for_longer_than_computed_on_slow_links():
     recipe = RECIPES["7b"]()
-    stage = replace(recipe.finetune, workers=replace(recipe.finetune.workers, count=64))
+    workers = replace(recipe.finetune.workers, count=64)
+    stage = replace(recipe.finetune, workers=workers, zero=ZeroSettings(stage=3))
     facts = facts_of(recipe, "finetune")
     slow = replace(_A100, network_bytes=1.25e9)
     fast, bound = (
@@ -128,3 +130,6 @@ def test_weights_are_gathered_for_longer_than_computed_on_slow_links():
     )
     assert fast.gather_s < fast.compute_s < bound.gather_s
     assert bound.hours == pytest.approx(bound.num_steps * bound.gather_s / 3600)
+    copied = replace(stage, zero=ZeroSettings(stage=3, hpz=8))
+    within = plan_stage("finetune", SIZES["7b"](), copied, facts, replace(_SETTINGS, gpu=slow))
+    assert within.gather_s < bound.gather_s / 10

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from palo import languages
@@ -93,3 +95,13 @@ def test_steps_that_were_skipped_don_t_spoil_the_loss():
 def test_languages_come_in_the_order_of_every_table():
     line = validation_line(validation(codes=["ur", "en", "zh", "xx"]))
     assert line.index("en ") < line.index("zh ") < line.index("ur ") < line.index("xx ")
+
+
+def test_the_best_evaluation_is_named_once_a_later_one_is_worse():
+    better = replace(validation(step=500), mean_loss=1.3)
+    worse = validation(step=1000)
+    named = state(validations=[better, worse])
+    assert named.best == better
+    assert "best after step 500" in "\n".join(screen_lines("finetune", named, 200))
+    assert "best after" not in "\n".join(screen_lines("finetune", state(validations=[better]), 200))
+    assert state(validations=[]).best is None

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import socket
+from importlib.util import find_spec
 
 import pytest
 
@@ -143,6 +144,38 @@ def test_no_frozen_weight_stays_whole_after_a_backward_pass(make_job, recompute,
     assert ends == ["finished", "finished"]
     claim = f"ZeRO-3, {'recomputing' if recompute else 'keeping'} activations"
     prove(claim, "frozen weights left whole", most_left, 0)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("trains", ["lora", "full"])
+def test_a_second_copy_of_the_weights_within_the_node_changes_nothing(make_job, trains, prove):
+    """hpZ, with both workers as one node; one stop in between restores beside that copy."""
+    lora = make_job().config.lora if trains == "lora" else None
+    shared = {"trains": trains, "lora": lora, "epochs": 2}
+    zero = ZeroSettings(stage=3, persistence_threshold=0)
+    plain = make_job("plain", zero=zero, **shared)
+    copied = make_job("copied", zero=dataclasses.replace(zero, hpz=2), **shared)
+    assert run_two(plain)[0] == ["finished", "finished"]
+    assert run_two(copied, notice_at=5)[0] == ["preempted", "preempted"]
+    assert run_two(copied)[0] == ["finished", "finished"]
+    pairs = zip(losses(copied), losses(plain), strict=True)
+    largest = max(abs(one - other) for one, other in pairs)
+    prove(f"hpZ of ZeRO-3, trains={trains}", "difference of a step's loss", largest, 0)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes isn't installed")
+@pytest.mark.parametrize("stage", [1, 2])
+def test_two_workers_learn_on_4_bits_what_one_learns(make_job, stage):
+    zero = ZeroSettings(stage=stage)
+    alone, both = (
+        make_job(name, zero=zero, base_precision="nf4", epochs=2) for name in ("alone", "both")
+    )
+    train_stage(alone, PlainEngine)
+    assert run_two(both, notice_at=5)[0] == ["preempted", "preempted"]
+    assert run_two(both)[0] == ["finished", "finished"]
+    assert losses(both) == pytest.approx(losses(alone), abs=1e-5)
 
 
 @pytest.mark.proof

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from palo.checkpoint import trainable
+from palo.checkpoint.finished import read_projector
 from palo.data.corpus_reader import open_corpus
 from palo.data.loader import Collator
 from palo.errors import MismatchError
 from palo.train.engine import PlainEngine
+from palo.train.events import read_events
 from palo.train.loop import token_losses
 from palo.train.metrics import read_metrics
 from palo.train.validation import ValidationLog, Validator, read_validations
@@ -141,3 +143,44 @@ def test_a_line_that_is_being_written_is_left_out(job):
 )
 def test_settings_out_of_range_are_told(changes, fault):
     assert [one for one in ValidationSettings(**changes).faults() if fault in one]
+
+
+def test_the_best_checkpoint_is_the_one_with_the_lowest_loss_on_held_out_rows(job):
+    """Rates that overshoot: the last step is not the best one, and training's loss says another."""
+    optimizer = dataclasses.replace(
+        job.config.optimizer, lr_language_model=0.3, lr_projector=0.3, warmup_ratio=0.0
+    )
+    config = dataclasses.replace(
+        job.config, optimizer=optimizer, epochs=4, checkpoint_every=1000, keep_checkpoints=1,
+        keep_best=1, result="best",
+    )  # fmt: skip
+    assert not list(config.faults())
+    job = with_validation(dataclasses.replace(job, config=config), "best", every=1)
+    train_stage(job, PlainEngine)
+    done = {one.step: one.mean_loss for one in read_validations(job.files.validations)}
+    lowest = min(done, key=done.__getitem__)
+    assert lowest < max(done)
+    (best,) = trainable.best(job.checkpoints)
+    cursor = trainable.read_cursor(best)
+    assert (cursor.step, cursor.held_out_loss) == (lowest, done[lowest])
+    assert [path.name for path in trainable.every(job.checkpoints)] == [
+        trainable.name_of(step) for step in (lowest, max(done))
+    ]
+    (event,) = [one for one in read_events(job.events) if one.kind == "result"]
+    assert f"step {lowest}" in event.note
+    kept = trainable.read_states(best)["projector.0.weight"].weight
+    assert torch.equal(read_projector(job.output)["0.weight"], kept)
+
+
+def test_the_best_is_a_result_only_where_rows_are_held_out(make_job):
+    stage = make_job(result="best", keep_best=1).config
+    assert any("result best needs" in fault for fault in stage.faults())
+
+
+def test_a_stage_in_some_languages_is_judged_by_these_alone(job):
+    config = dataclasses.replace(job.config, languages=("ur",))
+    job = dataclasses.replace(job, config=config)
+    train_stage(job, PlainEngine)
+    last = read_validations(job.files.validations)[-1]
+    assert set(last.languages) == {"ur"}
+    assert last.mean_loss == last.languages["ur"].loss

@@ -4,7 +4,8 @@ from deepspeed.runtime.zero.leaf_module_config import DeepSpeedZeroLeafModuleCon
 from deepspeed.utils.z3_leaf_module import apply_zero_leaf_module_config
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from palo.train.stages import OptimizerSettings, StageConfig, ZeroSettings, deepspeed_config
+from palo.train.deepspeed_config import deepspeed_config
+from palo.train.stages import OptimizerSettings, StageConfig, ZeroSettings
 from palo.train.zero_engine import join_workers
 
 

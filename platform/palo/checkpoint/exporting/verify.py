@@ -22,6 +22,7 @@ from palo.checkpoint.exporting.verification import Verification, compare, merge_
 from palo.checkpoint.finished import StageResult
 from palo.checkpoint.merged_weights import merged_weights
 from palo.errors import ResourceError
+from palo.machine import GIB
 from palo.model.library_noise import without_progress_bars
 from palo.progress import Meter
 
@@ -29,7 +30,6 @@ Loader = Callable[[StageResult, Path, torch.dtype, Sequence[int]], Answering]
 """Loads an export of a stage from a folder, to run in a type, with the ids that end an answer."""
 
 _SPARE = 1.25  # activations, and what loading takes beside the weights
-_GIB = 1 << 30
 
 
 def verify(
@@ -96,7 +96,7 @@ def _compute_dtype(stage: StageResult) -> torch.dtype:
             return kind
     raise ResourceError(
         "there is too little memory to compare the export with its model",
-        seen=f"{count * torch.bfloat16.itemsize * _SPARE / _GIB:.1f} GiB needed, {free / _GIB:.1f} "
+        seen=f"{count * torch.bfloat16.itemsize * _SPARE / GIB:.1f} GiB needed, {free / GIB:.1f} "
         "free",
         fix="Export on a machine with more, or with --no-verify and compare them there.",
     )

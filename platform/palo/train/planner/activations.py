@@ -15,6 +15,7 @@ the size of a dropout mask's number (1 on a GPU; on a CPU it is of the activatio
     DoRA              besides, the output of each adapted layer twice, as the base and as LoRA give
                       it: 2 (2 H + Q + 2 K + 2 I) s; and for a moment, whatever the row, a square
                       of the widest input and three matrices: (I I + 3 H I) s
+    4-bit base        for a moment the widest matrix, made whole: H I s
     full training     the inputs of the linear layers (2 H + Q + I) s, and the norms' outputs 2 H s
 """
 
@@ -95,12 +96,19 @@ def activation_bytes(shapes: ModelShapes, stage: StageConfig) -> ActivationBytes
         layer=layer,
         hidden=hidden * size,
         passing=2 * (hidden + wide) * size,
-        once=(wide * wide + 3 * hidden * wide) * size if stage.lora and stage.lora.dora else 0.0,
+        once=_once(shapes, stage, size),
         ends=ends,
         image=_image_bytes(shapes, size),
         target=target,
         head=float(shapes.vocabulary * hidden * size if stage.chunked_loss and full else 0),
     )
+
+
+def _once(shapes: ModelShapes, stage: StageConfig, size: int) -> float:
+    hidden, wide = shapes.hidden, shapes.intermediate
+    if stage.lora is not None and stage.lora.dora:
+        return float((wide * wide + 3 * hidden * wide) * size)
+    return float(hidden * wide * size) if stage.base_precision == "nf4" else 0.0
 
 
 def _lora_bytes(shapes: ModelShapes, lora: LoraSettings, size: int, mask: int) -> float:

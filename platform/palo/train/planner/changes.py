@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from palo.train.planner.gpus import GPUS
-from palo.train.planner.memory import RowSize
 from palo.train.planner.shapes import ModelShapes
+from palo.train.planner.sharding import RECOMPUTE_EVERY
 from palo.train.planner.stage_plan import PlanSettings, StagePlan, plan_counted
 from palo.train.stages import StageConfig
 
 _MOST_WORKERS = 64
-_RECOMPUTE_EVERY = (4, 3, 2)
 # A sample that is longer gets a row of its own: smaller budgets would not be kept.
 _SMALLEST_BUDGET = 2048
 
@@ -45,11 +44,11 @@ def find_fit(plan: StagePlan, shapes: ModelShapes, settings: PlanSettings) -> Ch
     moves = list(_moves(plan))
     together = [(flags, change) for flags, change in accumulate(moves, _joined)]
     for flags, change in (*moves, *together[1:]):
-        tried = _tried(plan, shapes, change(plan.stage), settings)
+        tried = _tried(plan, shapes, change(plan.wanted), settings)
         if tried.fits:
             return Change(flags=flags, plan=tried)
     for kind in sorted(GPUS.values(), key=lambda one: (one.memory_gib, one.price or 1e9)):
-        tried = _tried(plan, shapes, plan.stage, replace(settings, gpu=kind))
+        tried = _tried(plan, shapes, plan.wanted, replace(settings, gpu=kind))
         if tried.fits:
             return Change(flags=(), plan=tried, gpu=kind.name)
     return None
@@ -77,8 +76,8 @@ def find_quicker(plan: StagePlan, shapes: ModelShapes, settings: PlanSettings) -
 
 
 def _quicker_ways(plan: StagePlan) -> Iterator[tuple[tuple[str, ...], StageConfig]]:
-    divided = plan.stage.zero.stage == 3 and plan.stage.workers.count > 1
-    for flags, stage in (((), plan.stage), *_with_less_recomputation(plan)):
+    divided = plan.wanted.zero.stage == 3 and plan.wanted.workers.count > 1
+    for flags, stage in (((), plan.wanted), *_with_less_recomputation(plan)):
         yield flags, stage
         if divided:
             more, whole = _with_whole_weights(plan.name, stage)
@@ -89,13 +88,13 @@ def _with_less_recomputation(plan: StagePlan) -> Iterator[tuple[tuple[str, ...],
     """No layers, or fewer, recomputed; perhaps in shorter rows."""
     if not plan.stage.activation_checkpointing:
         return
-    budget = plan.stage.token_budget
+    budget = plan.wanted.token_budget
     while budget >= _SMALLEST_BUDGET:
-        shorter = () if budget == plan.stage.token_budget else (_budget_flag(plan, budget),)
-        stage = replace(plan.stage, token_budget=budget)
+        shorter = () if budget == plan.wanted.token_budget else (_budget_flag(plan, budget),)
+        stage = replace(plan.wanted, token_budget=budget)
         none = replace(stage, activation_checkpointing=False)
         yield (f"--{plan.name}.no-activation-checkpointing", *shorter), none
-        for every in _RECOMPUTE_EVERY:
+        for every in RECOMPUTE_EVERY:
             if every > stage.recompute_every:
                 flag = f"--{plan.name}.recompute-every {every}"
                 yield (flag, *shorter), replace(stage, recompute_every=every)
@@ -122,10 +121,10 @@ _Move = tuple[tuple[str, ...], Callable[[StageConfig], StageConfig]]
 
 def _moves(plan: StagePlan) -> Iterator[_Move]:
     """The single changes, from those that cost nothing to those that cost most."""
-    stage, name = plan.stage, plan.name
+    stage, name = plan.wanted, plan.name
     if not stage.chunked_loss:
         yield (f"--{name}.chunked-loss",), lambda s: replace(s, chunked_loss=True)
-    if stage.zero.stage < 3 and stage.workers.count > 1:
+    if stage.zero.stage in (1, 2) and stage.workers.count > 1:
         yield (
             (f"--{name}.zero.stage 3", f"--{name}.zero.partition-at-load"),
             lambda s: replace(s, zero=replace(s.zero, stage=3, partition_at_load=True)),
@@ -168,12 +167,6 @@ def _tried(
     plan: StagePlan, shapes: ModelShapes, stage: StageConfig, settings: PlanSettings
 ) -> StagePlan:
     """Plans the stage with other settings; the fullest row shrinks with the budget."""
-    share = stage.token_budget / plan.stage.token_budget
-    row = plan.facts.fullest_row
-    shrunk = RowSize(
-        tokens=min(row.tokens, stage.token_budget),
-        targets=row.targets * share,
-        images=row.images * share,
-    )
-    facts = replace(plan.facts, fullest_row=shrunk)
+    row = plan.facts.fullest_row.shortened(stage.token_budget, plan.wanted.token_budget)
+    facts = replace(plan.facts, fullest_row=row)
     return plan_counted(plan.name, shapes, plan.counts, stage, facts, settings)

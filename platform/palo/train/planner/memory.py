@@ -5,6 +5,7 @@ What stays:
     weights     all parameters; under ZeRO-3 a worker's share, and whole what is below the threshold
     gathered    under ZeRO-3, what DeepSpeed holds whole at a time: up to `live_parameters` and a
                 bucket that is fetched ahead, or the largest tensor
+    secondary   with hpZ, a share of a second copy of the weights, divided within the node
     gradients   of what learns, in the weights' type; a share from ZeRO-2 on
     optimizer   float32 weights and two moments of what learns, 12 bytes each; a share from ZeRO-1
                 on; in main memory with `offload`
@@ -18,17 +19,14 @@ What comes and goes; only the largest sum of it counts:
 """
 
 from dataclasses import dataclass, fields
-from typing import Literal
 
+from palo.machine import GIB
 from palo.train.planner.activations import activation_bytes, recomputed_layers
 from palo.train.planner.shapes import ModelShapes, ParameterCounts
 from palo.train.stages import StageConfig
 
-GIB = 2**30
 USABLE_SHARE = 0.94
 """Share of a card that a plan may fill: the allocator loses some between blocks of odd sizes."""
-
-BaseBits = Literal[4, 16]
 
 _OPTIMIZER_BYTES = 12
 _UPDATE_BYTES = 8
@@ -53,6 +51,20 @@ class RowSize:
     targets: float
     images: float
 
+    def shortened(self, budget: int, before: int) -> "RowSize":
+        """Returns the row that is left of it with fewer tokens in a row.
+
+        Args:
+            budget: Most tokens of a row.
+            before: Most tokens that this one could have.
+        """
+        share = budget / before
+        return RowSize(
+            tokens=min(self.tokens, budget),
+            targets=self.targets * share,
+            images=self.images * share,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerMemory:
@@ -61,6 +73,7 @@ class WorkerMemory:
     Attributes:
         weights: Parameters.
         gathered: Parameters that ZeRO-3 holds whole for a time.
+        secondary: The second copy of the parameters that hpZ keeps.
         gradients: Gradients.
         optimizer: Optimizer state on the device.
         buckets: DeepSpeed's buffers.
@@ -74,6 +87,7 @@ class WorkerMemory:
 
     weights: float
     gathered: float
+    secondary: float
     gradients: float
     optimizer: float
     buckets: float
@@ -87,8 +101,8 @@ class WorkerMemory:
     @property
     def static(self) -> float:
         """Bytes that stay for the whole stage."""
-        kept = (self.weights, self.gradients, self.optimizer, self.buckets, self.context)
-        return sum(kept)
+        kept = (self.weights, self.secondary, self.gradients, self.optimizer)
+        return sum(kept) + self.buckets + self.context
 
     @property
     def activations(self) -> float:
@@ -119,7 +133,6 @@ def worker_memory(
     stage: StageConfig,
     row: RowSize,
     *,
-    base_bits: BaseBits = 16,
     with_deepspeed: bool = True,
 ) -> WorkerMemory:
     """Returns the memory of one worker.
@@ -129,20 +142,20 @@ def worker_memory(
         counts: Its parameters.
         stage: The stage's settings.
         row: The largest row.
-        base_bits: 4 for linear layers of the frozen language model in NormalFloat4, of which every
-            worker holds all: DeepSpeed doesn't share them.
         with_deepspeed: False for the engine of one process, whose optimizer keeps no second copy of
             the weights.
     """
     size = 2 if stage.dtype == "bfloat16" else 4
     workers = stage.workers.count if with_deepspeed else 1
-    zero = stage.zero.stage if with_deepspeed else 0
+    zero = stage.zero.level if with_deepspeed else 0
     share = [1 / workers if zero >= level else 1.0 for level in (1, 2, 3)]
-    small = counts.blocks if base_bits == 4 and stage.trains != "full" else 0
+    small = counts.blocks if stage.base_precision == "nf4" else 0
     shared = (counts.total - counts.whole - small) * share[2]
     weights = (shared + counts.whole) * size + small * _FOUR_BIT_BYTES
     optimizer = counts.trained * share[0] * (_OPTIMIZER_BYTES if with_deepspeed else 2 * size)
-    gathered = buckets = 0.0
+    gathered = buckets = secondary = 0.0
+    if zero == 3 and (stage.zero.hpz or 1) > 1:
+        secondary = (counts.total - counts.whole) * size / (stage.zero.hpz or 1)
     if zero == 3 and workers > 1:
         live = max(counts.largest, stage.zero.live_parameters) + stage.zero.bucket_elements
         gathered = min(live, counts.total - counts.whole - small) * (1 - share[2]) * size
@@ -165,6 +178,7 @@ def worker_memory(
     return WorkerMemory(
         weights=weights,
         gathered=gathered,
+        secondary=secondary,
         gradients=counts.trained * share[1] * size,
         optimizer=optimizer,
         buckets=buckets,

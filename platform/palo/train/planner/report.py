@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from palo.config import to_dict
+from palo.machine import GIB
 from palo.train.planner.changes import Change
-from palo.train.planner.gpus import PRICES_OF
-from palo.train.planner.memory import GIB, WorkerMemory
+from palo.train.planner.gpus import list_prices
+from palo.train.planner.memory import WorkerMemory
 from palo.train.planner.run_plan import EncodePlan, RunPlan
 from palo.train.planner.stage_plan import StagePlan
 
 _WORDS = {
     "weights": "weights",
     "gathered": "gathered weights, for a time",
+    "secondary": "hpZ's second copy of the weights",
     "gradients": "gradients",
     "optimizer": "optimizer: float32 weights, two moments",
     "buckets": "communication buffers",
@@ -46,7 +48,7 @@ def stage_lines(plan: StagePlan, run: RunPlan) -> Iterator[str]:
         )
     yield (
         f"a sample        {facts.tokens:,.0f} tokens, {facts.targets:,.0f} of them predicted; "
-        f"a row of up to {facts.fullest_row.tokens:,} tokens, {plan.rows_a_step} a step"
+        f"a row of up to {plan.row.tokens:,} tokens, {plan.rows_a_step} a step"
     )
     if facts.too_long:
         yield f"too long        {facts.too_long:.0%} of the conversations are split or cut"
@@ -66,7 +68,9 @@ def stage_lines(plan: StagePlan, run: RunPlan) -> Iterator[str]:
 
 def _memory_lines(plan: StagePlan, run: RunPlan) -> Iterator[str]:
     memory, stage = plan.memory, plan.stage
-    shared = f"ZeRO-{stage.zero.stage}, {stage.workers.count} workers, {stage.dtype}"
+    shared = f"ZeRO-{stage.zero.level}, {stage.workers.count} workers, {stage.dtype}"
+    if plan.chosen:
+        yield f"chosen          {plan.chosen}"
     yield f"memory          {memory.peak / GIB:,.2f} GiB a worker at its peak ({shared})"
     idle = _not_at_peak(memory)
     for name, size in memory.parts().items():
@@ -123,13 +127,21 @@ def run_lines(run: RunPlan) -> Iterator[str]:
         yield f"cost            {run.gpu_hours:,.0f} GPU-hours{cost}"
     if run.price is not None:
         for one in run.scaled:
-            least, most = (h * one.gpus * run.price for h in (one.hours, one.most_hours))
+            least, most = one.money(run.price)
             yield (
                 f"  on {one.gpus:4} GPUs  {one.hours:6,.1f} h to {one.most_hours:6,.1f} h  "
                 f"{least:6,.0f} to {most:6,.0f} dollars"
             )
         yield "                as far as gathering weights hides behind computing"
-        yield f"price           list price of {PRICES_OF} unless --price says another"
+        yield from _price_lines(run)
+
+
+def _price_lines(run: RunPlan) -> Iterator[str]:
+    if run.gpu is None or run.price != run.gpu.price:
+        yield f"price           {run.price:g} dollars a GPU-hour, as --price says"
+        return
+    known = list_prices()
+    yield f"price           list price of {known.date}: {known.source}; --price says another"
 
 
 def _encode_lines(encode: EncodePlan) -> Iterator[str]:
@@ -151,5 +163,8 @@ def plan_values(run: RunPlan) -> dict[str, Any]:
     values: dict[str, Any] = to_dict(run)
     for stage, one in zip(values["stages"], run.stages, strict=True):
         stage["memory"]["peak"] = one.memory.peak
-    derived = {"fits": run.fits, "hours": run.hours, "gpu_hours": run.gpu_hours}
+    derived: dict[str, Any] = {"fits": run.fits, "hours": run.hours, "gpu_hours": run.gpu_hours}
+    if run.gpu is not None and run.price == run.gpu.price:
+        known = list_prices()
+        derived |= {"price_date": known.date, "price_source": known.source}
     return {**values, **derived, "money": run.money, "disk_bytes": run.disk()}

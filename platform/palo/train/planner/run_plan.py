@@ -40,6 +40,11 @@ class EncodePlan:
     hours_on_gpus: float | None
 
     @property
+    def gpu_hours(self) -> float:
+        """GPU-hours that it takes; 0 on CPUs."""
+        return self.hours * self.gpus
+
+    @property
     def store_bytes(self) -> int:
         """Size of the store."""
         return self.num_images * self.image_bytes
@@ -99,11 +104,23 @@ class Scaled:
         gpus: GPUs.
         hours: Hours of all stages, where gathering weights hides behind computing.
         most_hours: Hours where nothing of it hides.
+        encode_gpu_hours: GPU-hours of encoding, which are the same on any number.
     """
 
     gpus: int
     hours: float
     most_hours: float
+    encode_gpu_hours: float
+
+    def money(self, price: float) -> tuple[float, float]:
+        """Returns the least and the most US dollars, encoding included.
+
+        Args:
+            price: US dollars a GPU-hour.
+        """
+        hours = (self.hours, self.most_hours)
+        least, most = ((one * self.gpus + self.encode_gpu_hours) * price for one in hours)
+        return least, most
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,7 +166,7 @@ class RunPlan:
         if self.gpu is None or self.hours is None:
             return None
         trained = sum((one.hours or 0) * one.stage.workers.count for one in self.stages)
-        return trained + (self.encode.hours * self.encode.gpus if self.encode else 0)
+        return trained + (self.encode.gpu_hours if self.encode else 0)
 
     @property
     def money(self) -> float | None:

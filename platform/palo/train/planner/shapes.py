@@ -52,6 +52,7 @@ class ParameterCounts:
         projector: Of the projector.
         language: Of the language model without adapters.
         blocks: Of the linear layers in its blocks, which a 4-bit base would shrink.
+        lora: Of the adapter's matrices.
         trained: That learn.
         trained_language: Those of them in the language model or its adapter.
         whole: In tensors that ZeRO-3 leaves whole on every worker.
@@ -63,6 +64,7 @@ class ParameterCounts:
     projector: int
     language: int
     blocks: int
+    lora: int
     trained: int
     trained_language: int
     whole: int
@@ -111,7 +113,7 @@ def count_parameters(config: PaloConfig, stage: StageConfig) -> ParameterCounts:
     with torch.device("meta"):
         model = PaloForConditionalGeneration(config)
         wrapped = attach_lora(model, stage.lora) if stage.lora else model
-    choose_trainable(wrapped, stage.trains)
+    choose_trainable(wrapped, stage.trains, projector=stage.train_projector)
     found = [
         (canonical_name(name).replace(".base_layer", ""), p.numel(), p.ndim, p.requires_grad)
         for name, p in wrapped.named_parameters()
@@ -131,6 +133,7 @@ def count_parameters(config: PaloConfig, stage: StageConfig) -> ParameterCounts:
         projector=total(name.startswith("projector.") for name, *_ in found),
         language=total(a and not b for a, b in zip(language, adapter, strict=True)),
         blocks=total(a and b and not c for a, b, c in zip(language, matrix, adapter, strict=True)),
+        lora=total(a and b for a, b in zip(adapter, matrix, strict=True)),
         trained=total(learns for *_, learns in found),
         trained_language=total(
             a and learns for a, (*_, learns) in zip(language, found, strict=True)

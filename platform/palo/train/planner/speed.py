@@ -34,7 +34,9 @@ EFFICIENCY = 0.367
 SAMPLE_S = 0.058
 """Seconds that a sample costs a GPU whatever its length."""
 
-_NODE = 8
+NODE = 8
+"""GPUs of a node, as a plan assumes."""
+
 _SKIPPED_STEPS = 3  # the first ones compile and warm up
 # How much of a link's rate collective operations reach; a usual value for NCCL's ring.
 _LINK_SHARE = 0.7
@@ -146,7 +148,8 @@ def gather_seconds(
     """Returns the seconds of a step in which ZeRO-3 gathers weights, if nothing hides them.
 
     Every row gathers all weights that are shared: forward, and backward with its recomputation.
-    Between nodes each node receives what lies on the others, once for all its GPUs.
+    Between nodes each node receives what lies on the others, once for all its GPUs. With hpZ that
+    is so only for weights that learn: those that don't are in the node since the first pass.
 
     Args:
         counts: Parameters of the model.
@@ -155,12 +158,15 @@ def gather_seconds(
         rows_a_step: Rows that a worker computes in a step.
     """
     workers = stage.workers.count
-    if stage.zero.stage < 3 or workers == 1:
+    if stage.zero.level < 3 or workers == 1:
         return 0.0
     size = 2 if stage.dtype == "bfloat16" else 4
     shared = (counts.total - counts.whole) * size
-    nodes = math.ceil(workers / _NODE)
-    here = min(workers, _NODE)
-    seconds = shared * (here - 1) / here / (gpu.node_bytes * _LINK_SHARE)
-    seconds += shared * (nodes - 1) / nodes / (gpu.network_bytes * _LINK_SHARE)
-    return 2 * rows_a_step * seconds
+    nodes = math.ceil(workers / NODE)
+    here = min(workers, NODE)
+    seconds = 2 * rows_a_step * shared * (here - 1) / here / (gpu.node_bytes * _LINK_SHARE)
+    crosses, times = shared, 2 * rows_a_step
+    if (stage.zero.hpz or 1) > 1:
+        # The step makes the second copy of what learns invalid: the next pass crosses once.
+        crosses, times = counts.trained * size, 1
+    return seconds + times * crosses * (nodes - 1) / nodes / (gpu.network_bytes * _LINK_SHARE)

@@ -4,11 +4,13 @@ import math
 from dataclasses import dataclass
 
 from palo.model.config import PaloConfig
+from palo.train.model_flops import ModelFlops, operations_of_a_weight
 from palo.train.planner.data_facts import DataFacts
 from palo.train.planner.gpus import GpuKind
-from palo.train.planner.memory import BaseBits, WorkerMemory, worker_memory
+from palo.train.planner.memory import RowSize, WorkerMemory, worker_memory
 from palo.train.planner.shapes import ModelShapes, ParameterCounts, count_parameters, shapes_of
-from palo.train.planner.speed import Efficiency, gather_seconds, sample_operations
+from palo.train.planner.sharding import choose_sharding
+from palo.train.planner.speed import NODE, Efficiency, gather_seconds, sample_operations
 from palo.train.stages import StageConfig
 
 _CHECKPOINT_BYTES = 12  # float32 weight and two moments, see palo.checkpoint.trainable
@@ -22,13 +24,11 @@ class PlanSettings:
     Attributes:
         gpu: The kind of GPU; None for workers without one.
         efficiency: How fast it trains; None if nothing says it.
-        base_bits: 4 for a base in NormalFloat4.
         through_tower: Whether images run through the tower in each step, as pixels do.
     """
 
     gpu: GpuKind | None
     efficiency: Efficiency | None
-    base_bits: BaseBits = 16
     through_tower: bool = False
 
 
@@ -38,8 +38,11 @@ class StagePlan:
 
     Attributes:
         name: pretrain or finetune.
-        stage: Its settings.
+        wanted: Its settings as they were given.
+        stage: The same with the ZeRO stage, hpZ and row size that were chosen for them.
+        chosen: Why these were chosen; empty where the settings left nothing open.
         facts: Its data.
+        row: Its largest row.
         counts: Parameters of the model.
         num_steps: Optimizer steps; None if the number of samples is unknown.
         rows_a_step: Rows that a worker computes in a step.
@@ -48,14 +51,18 @@ class StagePlan:
         hours: Hours of the stage; None if its samples or the speed are unknown.
         compute_s: Seconds of a step's operations.
         gather_s: Seconds of a step in which weights are gathered, as far as nothing hides them.
-        mfu: Model operations without recomputation over the card's rate; None without hours.
+        mfu: Model operations over the card's rate, by the convention of palo.train.model_flops;
+            None without hours.
         checkpoint_bytes: Size of one checkpoint.
         result_bytes: Size of the finished stage.
     """
 
     name: str
+    wanted: StageConfig
     stage: StageConfig
+    chosen: str
     facts: DataFacts
+    row: RowSize
     counts: ParameterCounts
     num_steps: int | None
     rows_a_step: int
@@ -103,7 +110,13 @@ def plan_counted(
         facts: Its data.
         settings: What is assumed of machines.
     """
-    memory = worker_memory(shapes, counts, stage, facts.fullest_row, base_bits=settings.base_bits)
+    wanted, gpu = stage, settings.gpu
+    sharding = choose_sharding(
+        shapes, counts, wanted, facts.fullest_row, gpu.memory_gib if gpu else None,
+        workers_a_node=NODE,
+    )  # fmt: skip
+    stage, row = sharding.stage, sharding.row
+    memory = worker_memory(shapes, counts, stage, row)
     num_steps = None
     if facts.num_samples is not None:
         num_steps = math.ceil(facts.num_samples / stage.global_batch) * stage.epochs
@@ -116,17 +129,19 @@ def plan_counted(
         through_tower=settings.through_tower,
     )  # fmt: skip
     compute = _compute_seconds(operations, stage, settings)
-    gather = gather_seconds(counts, stage, settings.gpu, rows) if settings.gpu else 0.0
+    gather = gather_seconds(counts, stage, gpu, rows) if gpu else 0.0
     hours = mfu = None
     if compute is not None and num_steps is not None:
         step = max(compute, gather)
         hours = num_steps * step / 3600
-        mfu = _mfu(counts, stage, facts, settings, step)
-    gpu = settings.gpu
+        mfu = _mfu(shapes, counts, stage, facts, settings, step)
     return StagePlan(
         name=name,
+        wanted=wanted,
         stage=stage,
+        chosen=sharding.reason,
         facts=facts,
+        row=row,
         counts=counts,
         num_steps=num_steps,
         rows_a_step=rows,
@@ -152,15 +167,37 @@ def _compute_seconds(operations: float, stage: StageConfig, settings: PlanSettin
 
 
 def _mfu(
+    shapes: ModelShapes,
     counts: ParameterCounts,
     stage: StageConfig,
     facts: DataFacts,
     settings: PlanSettings,
     step: float,
 ) -> float | None:
-    """4 operations a weight and token, 2 more for each that learns: no recomputation."""
+    """What a training would show, but for the spread of lengths: all samples are the mean one."""
     if settings.gpu is None:
         return None
-    token = 4 * counts.language + 2 * counts.trained_language
-    tokens = stage.global_batch * facts.tokens
-    return token * tokens / (step * stage.workers.count * settings.gpu.bf16)
+    operations = model_flops(shapes, counts, stage).of_step(
+        num_tokens=round(stage.global_batch * facts.tokens),
+        num_target_tokens=round(stage.global_batch * facts.targets),
+        squared_lengths=stage.global_batch * facts.tokens**2,
+    )
+    return operations / (step * stage.workers.count * settings.gpu.bf16)
+
+
+def model_flops(shapes: ModelShapes, counts: ParameterCounts, stage: StageConfig) -> ModelFlops:
+    """Returns what a token costs, as a training counts it on the model itself.
+
+    Args:
+        shapes: Sizes of the model.
+        counts: Its parameters.
+        stage: The stage's settings.
+    """
+    return ModelFlops(
+        num_decoder=counts.blocks,
+        num_head=shapes.vocabulary * shapes.hidden,
+        num_lora=counts.lora,
+        factor=operations_of_a_weight(stage.trains),
+        num_layers=shapes.layers,
+        attention_width=shapes.query_width,
+    )

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Mapping
 
+from palo.machine import GIB
 from palo.train.metrics import StepMetrics
 from palo.train.validation import Validation
-
-_GIB = 2**30
 
 
 def step_values(metrics: StepMetrics) -> dict[str, float]:
@@ -24,8 +23,8 @@ def step_values(metrics: StepMetrics) -> dict[str, float]:
         "speed/data_wait_share": metrics.data_wait_s / metrics.step_s,
         "speed/model_tflops": _scaled(metrics.model_flops, 1e12 * metrics.step_s),
         "speed/mfu": metrics.mfu,
-        "memory/gib": _scaled(metrics.memory_bytes, _GIB),
-        "memory/peak_gib": _scaled(metrics.peak_memory_bytes, _GIB),
+        "memory/gib": _scaled(metrics.memory_bytes, GIB),
+        "memory/peak_gib": _scaled(metrics.peak_memory_bytes, GIB),
     }
     values |= {f"learning_rate/{part}": rate for part, rate in metrics.learning_rates.items()}
     return _known(values)
