@@ -1,7 +1,7 @@
 """Writes cluster/palo.toml into the files of a cluster: `make cluster`.
 
-    python cluster/configure.py            # writes, and says which lines have changed
-    python cluster/configure.py --check    # only says which lines differ, and ends with 2 if any does
+python cluster/configure.py            writes, and says which lines have changed
+python cluster/configure.py --check    says which lines differ, and ends with 2 if any does
 """
 
 import argparse
@@ -31,7 +31,10 @@ def configure(*, check: bool) -> list[str]:
     """
     changes = []
     for file in list(stamp_all(read_settings(_FOLDER / "palo.toml"), _FOLDER)):
-        changes += [f"cluster/{file.path.relative_to(_FOLDER)}:{n}: {line}" for n, line in file.changed.items()]
+        changes += [
+            f"cluster/{file.path.relative_to(_FOLDER)}:{n}: {line}"
+            for n, line in file.changed.items()
+        ]
         if file.changed and not check:
             storage.write_text(file.path, file.text)
     return changes

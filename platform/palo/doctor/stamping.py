@@ -1,7 +1,7 @@
 """Writes the values of cluster/palo.toml into the files of a cluster.
 
-The files stay what `ray up` and kubectl read, with their comments. A line that ends with the name of a
-setting (`region: us-east-1  # = aws.region`) holds that setting's value.
+The files stay what `ray up` and kubectl read, with their comments. A line that ends with a name of
+a setting, as `region: us-east-1  # = aws.region`, holds its value.
 """
 
 import re
@@ -33,11 +33,14 @@ _ROLES = ("head", "data", "train", "serve")
 _OBJECT_STORE = 0.4  # of a pod's memory: Ray takes 30 % for objects, DataLoaders and NCCL some more
 # The group of the socket is changed, since a new membership counts from the next login only.
 _INSTALL_DOCKER = (
-    "command -v docker > /dev/null || sudo apt-get -o DPkg::Lock::Timeout=900 -yqq install docker.io"
+    "command -v docker > /dev/null || "
+    "sudo apt-get -o DPkg::Lock::Timeout=900 -yqq install docker.io"
     ' && sudo usermod -aG docker "$USER" && sudo chgrp "$(id -gn)" /var/run/docker.sock'
 )
 _LINE = re.compile(
-    r"(?P<start>\s*(?:- )?(?:[\w.~/-]+: (?:&\w+ )?|export \w+=)|\s*- )(?P<value>.*?)(?P<end> +# = (?P<name>[\w.]+))"
+    r"(?P<start>\s*(?:- )?(?:[\w.~/-]+: (?:&\w+ )?|export \w+=)|\s*- )"
+    r"(?P<value>.*?)"
+    r"(?P<end> +# = (?P<name>[\w.]+))"
 )
 
 
@@ -123,9 +126,9 @@ def values_of(settings: ClusterSettings) -> dict[str, Any]:
     return values | {
         # Ray takes an empty name of the container for no container.
         "container": "palo" if settings.image else "",
-        "aws.max_nodes": sum(
-            size.max_nodes for size in (aws.data, aws.data, aws.train, aws.serve)
-        ),
+        "aws.max_nodes": sum(size.max_nodes for size in (aws.data, aws.data, aws.train, aws.serve)),
+        "aws.head_profile": f"{settings.name}-head",
+        "aws.worker_profile": f"{settings.name}-worker",
         "aws.image_id": f"resolve:ssm:{aws.image_parameter}",
         "aws.gpu_image_id": f"resolve:ssm:{aws.gpu_image_parameter}",
         "local.num_workers": len(settings.local.workers),
