@@ -24,6 +24,7 @@ from palo.doctor.cluster_file import ClusterFile, read_cluster_file
 from palo.doctor.settings import address_fault, bucket_fault, read_settings
 from palo.errors import ConfigError, PaloError, ResourceError
 from palo.storage import s3_location
+from palo.storage.s3_requests import code_of
 
 _CLUSTER = Path(__file__).with_name("ray_cluster.yaml")
 _SETTINGS = Path(__file__).with_name("palo.toml")
@@ -215,7 +216,7 @@ def allow_spot(iam: Any) -> None:  # noqa: ANN401 - boto3 client
     try:
         iam.create_service_linked_role(AWSServiceName="spot.amazonaws.com")
     except ClientError as error:
-        if error.response["Error"]["Code"] != "InvalidInput":  # it is there
+        if code_of(error) not in ("InvalidInput", "EntityAlreadyExists"):  # it is there
             raise
 
 

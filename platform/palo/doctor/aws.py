@@ -123,7 +123,7 @@ class Aws:
         if code in _DENIED:
             return ResourceError(
                 "your rights don't allow it",
-                seen=" ".join(str(error).split()),
+                seen=_words(error),
                 fix="Ask whoever runs the account for the right that is named.",
             )
         if isinstance(error, EndpointConnectionError):
@@ -132,9 +132,7 @@ class Aws:
                 seen=error,
                 fix="Check the network and the region.",
             )
-        return ResourceError(
-            "AWS refused", seen=" ".join(str(error).split()), fix="Do what it says."
-        )
+        return ResourceError("AWS refused", seen=_words(error), fix="Change what it names.")
 
     def _require_region(self) -> None:
         """Looks the region up in boto3's own list, which needs no network.
@@ -162,3 +160,7 @@ def _session() -> boto3.Session:
     session = get_session()
     session.register_component("data_loader", descriptions())
     return boto3.Session(botocore_session=session)
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

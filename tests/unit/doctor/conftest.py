@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.fixtures.aws_account import BUCKET, aws_account  # noqa: F401 - a fixture
+from tests.fixtures.aws_account import BUCKET
 
 from palo import storage
 from palo.doctor.settings import read_settings
