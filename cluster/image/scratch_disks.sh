@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Mounts a node's own NVMe disks on /scratch, several as one RAID 0: for caches and for what Ray spills.
+# Mounts a node's own NVMe disks on /local, several as one RAID 0: for caches and for what Ray spills.
 #
 #     sudo cluster/image/scratch_disks.sh              # the instance store of EC2
 #     sudo cluster/image/scratch_disks.sh --dry-run    # prints what it would do
 #
 # PALO_DISKS names the disks, PALO_SCRATCH the folder. Disks that hold anything are left alone, and what
-# this script made before, as after a reboot, is mounted again. Without such disks /scratch is a folder of
+# this script made before, as after a reboot, is mounted again. Without such disks /local is a folder of
 # the root disk.
 set -euo pipefail
 
-scratch="${PALO_SCRATCH:-/scratch}"
+scratch="${PALO_SCRATCH:-/local}"
 array=/dev/md/palo
 label=palo-scratch
 owner="${SUDO_USER:-$(id -un)}"

@@ -18,7 +18,7 @@ from palo.doctor.finding import Finding, fault, good, warning
 
 _GIB = 2**30
 _OLDEST, _TOO_NEW = (3, 11), (3, 14)
-_PIN = re.compile(r"^([a-z0-9-]+)==([\w.+]+)[^#]*?\n    # (.*)$", re.MULTILINE)
+_PIN = re.compile(r"([a-z0-9-]+)==([\w.+]+)")
 # Labels of what is pinned for environments of their own.
 _ELSEWHERE = {"build", "mini-weights", "tools", "uv"}
 _SHOWN = 3
@@ -62,9 +62,7 @@ def check_packages(lock: Path | None) -> Iterator[Finding]:
         )
         return
     wrong, found = [], 0
-    for name, wanted, labels in _PIN.findall(lock.read_text(encoding="utf-8")):
-        if set(labels.split(", ")) <= _ELSEWHERE:
-            continue
+    for name, wanted in _pins(lock):
         try:
             installed = version(name)
         except PackageNotFoundError:  # of an extra that isn't wanted here
@@ -81,6 +79,18 @@ def check_packages(lock: Path | None) -> Iterator[Finding]:
         )
     else:
         yield good("packages", f"{found} as locked")
+
+
+def _pins(lock: Path) -> Iterator[tuple[str, str]]:
+    """Yields name and version of what is pinned for palo's own environment."""
+    pin: tuple[str, str] | None = None
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if found := _PIN.match(line):
+            pin = (found[1], found[2])
+        elif pin and line.startswith("    # "):
+            if not set(line.removeprefix("    # ").split(", ")) <= _ELSEWHERE:
+                yield pin
+            pin = None
 
 
 def _find_lock() -> Path | None:

@@ -37,11 +37,8 @@ _INSTALL_DOCKER = (
     "sudo apt-get -o DPkg::Lock::Timeout=900 -yqq install docker.io"
     ' && sudo usermod -aG docker "$USER" && sudo chgrp "$(id -gn)" /var/run/docker.sock'
 )
-_LINE = re.compile(
-    r"(?P<start>\s*(?:- )?(?:[\w.~/-]+: (?:&\w+ )?|export \w+=)|\s*- )"
-    r"(?P<value>.*?)"
-    r"(?P<end> +# = (?P<name>[\w.]+))"
-)
+_MARK = " # = "
+_START = re.compile(r" *(?:- )?(?:[\w.~/-]+: (?:&\w+ )?|export \w+=)?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,11 +70,10 @@ def stamp(path: Path, values: Mapping[str, Any]) -> Stamped:
     """
     lines, names, changed = [], set(), {}
     for number, line in enumerate(storage.read_text(path).splitlines(), start=1):
-        found = _LINE.fullmatch(line)
-        if found is None:
+        before, mark, name = line.rpartition(_MARK)
+        if not mark:
             lines.append(line)
             continue
-        name = found["name"]
         if name not in values:
             raise ConfigError(
                 f"{path.name}:{number} names a setting that palo.toml hasn't",
@@ -86,9 +82,11 @@ def stamp(path: Path, values: Mapping[str, Any]) -> Stamped:
             )
         names.add(name)
         write = _shell if path.suffix == ".sh" else _yaml
-        lines.append(f"{found['start']}{write(values[name])}{found['end']}")
-        if lines[-1] != line:
-            changed[number] = lines[-1].strip()
+        start = _START.match(before)
+        written = f"{start[0] if start else ''}{write(values[name])} {mark}{name}"
+        lines.append(written)
+        if written != line:
+            changed[number] = written.strip()
     text = "\n".join([*lines, ""])
     return Stamped(path=path, text=text, names=frozenset(names), changed=changed)
 
