@@ -199,9 +199,10 @@ def test_the_local_file_uses_the_loopback_interface_alone() -> None:
     (start,) = values["head_start_ray_commands"]
     assert values["provider"] == {"type": "local", "head_ip": "127.0.0.1", "worker_ips": []}
     assert (values["min_workers"], values["max_workers"]) == (0, 0)
-    assert (
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 ray start --head --node-ip-address=127.0.0.1" in start
-    )
+    assert "ray start --head --node-ip-address=$PALO_HEAD_IP" in start
+    environment = (_CLUSTER / "local_settings.sh").read_text(encoding="utf-8")
+    assert "export PALO_HEAD_IP=127.0.0.1 " in environment
+    assert "export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 " in environment
 
 
 def test_the_local_file_ends_nobody_elses_ray() -> None:

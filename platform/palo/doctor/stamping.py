@@ -130,6 +130,7 @@ def values_of(settings: ClusterSettings) -> dict[str, Any]:
         "aws.image_id": f"resolve:ssm:{aws.image_parameter}",
         "aws.gpu_image_id": f"resolve:ssm:{aws.gpu_image_parameter}",
         "local.num_workers": len(settings.local.workers),
+        "local.has_workers": int(bool(settings.local.workers)),
         "install_docker": _INSTALL_DOCKER if settings.image else ":",
         "kubernetes.entrypoint": f"python -m jobs.finetune {kubernetes.recipe} --output {run}",
         "kubernetes.model_folder": run,
