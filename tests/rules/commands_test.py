@@ -24,7 +24,8 @@ _FLAG = re.compile(r"--[a-z][\w.-]*[\w]")
 _THEIRS = {
     "--dist", "--hash", "--model_args", "--no-deps", "--numprocesses", "--runtime-env-json",
     "--working-dir", "--no-build-isolation", "--require-hashes", "--upgrade-package", "--strict",
-    "--generate", "--group-name", "--set", "--help", "--dry-run", "--log_samples", "--model", "--strategy",
+    "--generate", "--group-name", "--help", "--dry-run", "--log_samples", "--model", "--set",
+    "--strategy",
 }  # fmt: skip
 
 

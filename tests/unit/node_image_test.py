@@ -168,6 +168,12 @@ def test_the_image_ends_as_a_user_without_rights() -> None:
     assert not re.search(r"^(RUN|COPY|ADD) ", after, re.MULTILINE)
 
 
+def test_a_login_shell_finds_the_environment_too() -> None:
+    """Debian's /etc/profile sets the path anew, and `ray up` runs commands in login shells."""
+    (path,) = re.findall(r"^    PATH=(\S+):\$\{PATH\}", _DOCKERFILE, re.MULTILINE)
+    assert f"export PATH={path}:$PATH' > /etc/profile.d/palo.sh" in _DOCKERFILE
+
+
 def test_what_is_copied_exists_and_is_let_through() -> None:
     ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     allowed = {line[1:] for line in ignore if line.startswith("!")}
