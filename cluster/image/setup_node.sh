@@ -60,7 +60,8 @@ install_with() {
 
 packages() { install_with --packages-only; }
 
-palo() { install_with --copy; }
+# A copy, whose byte code lies beside it; but a checkout that somebody works in stays linked.
+palo() { if [ -e "$sources/.git" ]; then install_with; else install_with --copy; fi; }
 
 # Each kind of processor has kernels of its own, so those of an image serve machines like the builder's.
 kernels() {

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -36,13 +37,25 @@ def _calls(programs: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def _run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(script: str, *arguments: str, folder: Path = _IMAGE) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", str(_IMAGE / script), *arguments],
+        ["bash", str(folder / script), *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """What a node is given, with the folder of the script."""
+    folder = tmp_path / "palo"
+    for name in ("requirements", "platform", "apps", "jobs"):
+        (folder / name).mkdir(parents=True)
+    for name in ("requirements.lock", "pyproject.toml", "platform/palo.py"):
+        (folder / name).write_text("", encoding="utf-8")
+    shutil.copytree(_IMAGE, folder / "cluster" / "image")
+    return folder
 
 
 @pytest.fixture
@@ -56,17 +69,27 @@ def node(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return programs
 
 
-def test_a_node_is_set_up_once(node: Path) -> None:
-    assert _run("setup_node.sh").returncode == 0
+def test_a_node_is_set_up_once_until_something_changes(node: Path, sources: Path) -> None:
+    script = sources / "cluster" / "image"
+    assert _run("setup_node.sh", folder=script).returncode == 0
     first = [call for call in _calls(node) if call.startswith("python")]
     assert [re.sub(r"/.*/", "", call) for call in first[:2]] == [
         "python install.py train evaluate serve translate --packages-only",
         "python install.py train evaluate serve translate --copy",
     ]
     assert "kernel_library()" in first[2]
-    again = _run("setup_node.sh")
+    again = _run("setup_node.sh", folder=script)
     assert again.stdout == "setup_node.sh: nothing has changed\n"
     assert [call for call in _calls(node) if call.startswith("python")] == first
+    (sources / "platform" / "palo.py").write_text("changed = True\n", encoding="utf-8")
+    assert _run("setup_node.sh", folder=script).returncode == 0
+    assert [call for call in _calls(node) if call.startswith("python")] == first * 2
+
+
+def test_a_checkout_that_somebody_works_in_stays_linked(node: Path, sources: Path) -> None:
+    (sources / ".git").mkdir()
+    assert _run("setup_node.sh", "palo", folder=sources / "cluster" / "image").returncode == 0
+    assert "--copy" not in "".join(_calls(node))
 
 
 def test_what_an_installer_refuses_is_tried_again(node: Path) -> None:
