@@ -227,7 +227,7 @@ def test_mounts_exist_and_none_is_the_whole_checkout(name: str) -> None:
 def test_nodes_get_all_that_their_setup_reads(name: str) -> None:
     values = _read(name)
     script = (_CLUSTER / "image" / "setup_node.sh").read_text(encoding="utf-8")
-    read = set(re.findall(r"\$sources/([\w.]+)", script)) - {".venv"}
+    read = set(re.findall(r"\$sources/([\w.]+)", script)) - {".git", ".venv"}
     mounted = {remote.removeprefix("~/palo/") for remote in values["file_mounts"]}
     assert {"platform", "apps", "jobs"} <= read <= mounted
     assert "bash ~/palo/cluster/image/setup_node.sh" in values["setup_commands"]

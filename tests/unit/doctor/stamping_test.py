@@ -58,6 +58,8 @@ def test_every_file_with_a_mark_is_listed() -> None:
 def test_a_change_reaches_the_files_and_a_second_run_changes_nothing(
     cluster_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ray.autoscaler._private.docker import validate_docker_config
+
     folder = cluster_folder()
     toml = folder / "palo.toml"
     text = toml.read_text(encoding="utf-8")
@@ -79,6 +81,7 @@ def test_a_change_reaches_the_files_and_a_second_run_changes_nothing(
     assert aws["docker"]["image"] == "registry.example/palo:1"
     assert aws["docker"]["container_name"]
     assert "docker.io" in aws["initialization_commands"][1]
+    validate_docker_config(aws)
     local = yaml.safe_load((folder / "local.yaml").read_text(encoding="utf-8"))
     assert local["provider"]["worker_ips"] == ["10.0.0.2", "10.0.0.3"]
     assert (local["min_workers"], local["max_workers"]) == (2, 2)
