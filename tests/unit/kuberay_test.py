@@ -207,7 +207,7 @@ def test_the_network_is_closed_by_default() -> None:
     for name in ("operator", "endpoint", "monitoring"):
         for rule in policies[name]["ingress"]:
             assert rule["ports"]
-            assert all(source for source in rule["from"])
+            assert all(source["namespaceSelector"]["matchLabels"] for source in rule["from"])
     outside = [rule for rule in policies["ray"]["egress"] if "ipBlock" in rule["to"][0]]
     assert [rule["to"][0]["ipBlock"]["except"] for rule in outside] == [["169.254.0.0/16"]]
 
