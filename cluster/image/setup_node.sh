@@ -21,6 +21,8 @@ for word in "$@"; do
         *) echo "setup_node.sh: no step or build of PyTorch: $word" >&2 && exit 2 ;;
     esac
 done
+# Else the installer takes the build for CPUs wherever pip knows it.
+if [ -z "$torch" ] && command -v nvidia-smi > /dev/null; then torch=cuda; fi
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 

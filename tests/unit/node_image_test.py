@@ -113,6 +113,12 @@ def test_a_step_for_one_build_of_pytorch(node: Path) -> None:
     assert call.endswith("--torch cuda --packages-only")
 
 
+def test_a_machine_with_a_gpu_gets_pytorchs_build_for_it(node: Path) -> None:
+    _program(node, "nvidia-smi", "")
+    assert _run("setup_node.sh", "packages").returncode == 0
+    assert "--torch cuda" in "".join(_calls(node))
+
+
 def test_an_unknown_step_is_named(node: Path) -> None:
     result = _run("setup_node.sh", "kernals")
     assert (result.returncode, "kernals" in result.stderr) == (2, True)
