@@ -14,7 +14,7 @@ export RAY_JOB_STOP_WAIT_TIME_S="${RAY_JOB_STOP_WAIT_TIME_S:-600}"
 # The node's own fast disk, where cluster/image/scratch_disks.sh has mounted one.
 PALO_SPILL=/tmp/palo-spill
 if [ -w /local/cache ]; then
-    export XDG_CACHE_HOME=/local/cache
+    export XDG_CACHE_HOME=/local/cache PALO_SCRATCH=/local/cache
     PALO_SPILL=/local/spill
 fi
 export PALO_SPILL

@@ -4,12 +4,12 @@
 #     sudo cluster/image/scratch_disks.sh              # the instance store of EC2
 #     sudo cluster/image/scratch_disks.sh --dry-run    # prints what it would do
 #
-# PALO_DISKS names the disks, PALO_SCRATCH the folder. Disks that hold anything are left alone, and what
+# PALO_DISKS names the disks, PALO_DISK_MOUNT the folder. Disks that hold anything are left alone, and what
 # this script made before, as after a reboot, is mounted again. Without such disks /local is a folder of
 # the root disk.
 set -euo pipefail
 
-scratch="${PALO_SCRATCH:-/local}"
+scratch="${PALO_DISK_MOUNT:-/local}"
 array=/dev/md/palo
 label=palo-scratch
 owner="${SUDO_USER:-$(id -un)}"

@@ -130,7 +130,7 @@ def disks(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A node whose disks are empty."""
     _program(programs, "blkid", "exit 2")
     _program(programs, "mdadm", "")
-    monkeypatch.setenv("PALO_SCRATCH", str(tmp_path / "local"))
+    monkeypatch.setenv("PALO_DISK_MOUNT", str(tmp_path / "local"))
     return programs
 
 
