@@ -15,7 +15,8 @@ INSTALL := requirements/install.py
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup finetune mini serve translate review test prove docs bench lint types lock sbom audit clean FORCE
+.PHONY: setup finetune mini serve translate review test prove docs bench lint types cluster image lock sbom \
+	audit secrets clean FORCE
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -83,6 +84,18 @@ bench: setup
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# Writes cluster/palo.toml into the files of a cluster.
+cluster: setup
+	$(BIN)/python cluster/configure.py $(ARGS)
+
+# The image of a node, for CPUs or, with TORCH=cuda, for GPUs. BASE may name an image of Python by its digest.
+IMAGE_TORCH = $(or $(TORCH),cpu)
+image:
+	docker build --file cluster/image/Dockerfile --tag palo-node:$(IMAGE_TORCH) \
+		--build-arg TORCH=$(IMAGE_TORCH) --build-arg PIP_EXTRA_INDEX_URL \
+		--build-arg VERSION=$(shell git describe --always --dirty) \
+		$(if $(BASE),--build-arg PYTHON_IMAGE=$(BASE)) $(ARGS) .
+
 # pip-audit and cyclonedx-bom have an environment of their own.
 $(TOOLS)/.ready: requirements.lock
 	@test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
@@ -103,6 +116,10 @@ sbom: $(READY) $(TOOLS)/.ready
 # Known advisories for the locked versions. It asks PyPI, so `make test` doesn't do it.
 audit: $(TOOLS)/.ready
 	$(TOOLS)/bin/python requirements/audit.py $(ARGS)
+
+# Keys in any file of the project, and in any commit.
+secrets: $(READY)
+	$(BIN)/python -m pytest --quiet tests/rules/secrets_test.py
 
 clean:
 	rm -rf $(VENV) .cache build *.egg-info platform/*.egg-info .mypy_cache .ruff_cache .pytest_cache

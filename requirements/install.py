@@ -2,6 +2,7 @@
 
     python requirements/install.py                # palo for development: every extra
     python requirements/install.py serve          # palo as a serving node needs it
+    python requirements/install.py serve --copy   # the same, independent of this checkout
     python requirements/install.py --group tools  # a dependency group alone, without palo
 
 Each file is taken only if its hash is in the lock. uv installs where this machine has it or its
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 from lock_file import CORE, CUDA, ROOT, Pin, read_lock
 
@@ -25,6 +27,9 @@ _PIP = (sys.executable, "-m", "pip")
 _UV_FOLDER = ROOT / ".cache" / "uv"
 # Groups for other environments than palo's, or for `make mini` alone.
 _GROUPS = ("build", "mini-weights", "tools", "uv")
+_SOURCES = ("pyproject.toml", "README.md", "platform", "apps", "jobs")
+# A copy of the same version may be there, of older sources.
+_AGAIN = ("--force-reinstall",)
 
 
 class Installer:
@@ -49,15 +54,35 @@ class Installer:
             index = index_options() if self._uv else []
             self._run("install", *self._options, *index, "--require-hashes", "-r", chosen.name)
 
-    def install_palo(self) -> None:
-        """Installs palo itself as a link to this checkout, and proves that nothing is missing."""
-        self._run("install", *self._options, "--no-index", "--editable", str(ROOT))
+    def install_palo(self, *, copy: bool) -> None:
+        """Installs palo itself, with its apps and jobs, and proves that nothing is missing.
+
+        Args:
+            copy: Whether as a copy, as nodes and images need it; else as a link to this checkout.
+        """
+        if copy:
+            with tempfile.TemporaryDirectory() as folder:
+                self._run("install", *self._options, *_AGAIN, "--no-index", _sources(Path(folder)))
+        else:
+            self._run("install", *self._options, "--no-index", "--editable", str(ROOT))
+            compileall.compile_dir(ROOT / "platform", quiet=1, workers=0)
         self._run("check", *(["--python", sys.executable] if self._uv else []))
-        compileall.compile_dir(ROOT / "platform", quiet=1, workers=0)
 
     def _run(self, *options: str) -> None:
         command = [*self._command, *options]
         subprocess.run(command, cwd=ROOT, env=_environment(), check=True)  # noqa: S603
+
+
+def _sources(folder: Path) -> str:
+    """Copies what palo is built of: setuptools writes beside it, and a mount may be read-only."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in _SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    return str(folder)
 
 
 def find_uv() -> str | None:
@@ -146,6 +171,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("extras", nargs="*", choices=[[], *sorted(labels - {CORE, CUDA, *_GROUPS})])
     parser.add_argument("--group", choices=_GROUPS, help="install a dependency group instead")
+    parser.add_argument("--copy", action="store_true", help="install palo as a copy, not as a link")
+    parser.add_argument("--packages-only", action="store_true", help="leave palo itself out")
     parser.add_argument("--torch", choices=("cpu", "cuda"), help="PyTorch's build")
     chosen = parser.parse_args()
     installer = Installer(find_uv())
@@ -156,7 +183,8 @@ def main() -> None:
     installer.install(choose(pins, {"build"}, None))
     wanted = set(chosen.extras) or labels - {CUDA, *_GROUPS}
     installer.install(choose(pins, {CORE, *wanted}, chosen.torch))
-    installer.install_palo()
+    if not chosen.packages_only:
+        installer.install_palo(copy=chosen.copy)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ pytest_plugins = [
     "tests.fixtures.metrics",
     "tests.fixtures.programs",
     "tests.fixtures.proofs",
+    "tests.fixtures.aws_account",
     "tests.fixtures.s3",
     "tests.fixtures.training",
     "tests.fixtures.translation",

@@ -14,7 +14,8 @@ from tests.conftest import ROOT
 from tests.rules.pages import code_blocks, documents, inline_code, text_of
 
 _EXTERNAL = {
-    "apt-get", "aws", "cd", "chmod", "curl", "export", "lmms-eval", "pip", "pre-commit", "source",
+    "apt-get", "aws", "cd", "chmod", "curl", "export", "helm", "kubectl", "lmms-eval", "pip",
+    "pre-commit", "source",
 }  # fmt: skip
 _PLACEHOLDER = re.compile(r"\.\.\.|…")
 _PARSES = re.compile(r"\b(override|recipe_job|parse_args)\(")
@@ -23,7 +24,8 @@ _FLAG = re.compile(r"--[a-z][\w.-]*[\w]")
 _THEIRS = {
     "--dist", "--hash", "--model_args", "--no-deps", "--numprocesses", "--runtime-env-json",
     "--working-dir", "--no-build-isolation", "--require-hashes", "--upgrade-package", "--strict",
-    "--generate", "--group-name", "--help", "--dry-run", "--log_samples", "--model", "--strategy",
+    "--generate", "--group-name", "--help", "--dry-run", "--log_samples", "--model", "--set",
+    "--strategy",
 }  # fmt: skip
 
 
@@ -77,7 +79,9 @@ def _made(words: list[str], root: Path) -> list[str] | None:
 
 def _check(words: list[str], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program, *rest = words
-    if program.endswith(("python", "/python")):
+    if program.endswith(("python", "/python")) and rest[0] == "-m":
+        _parse(root / f"{rest[1].replace('.', '/')}.py", rest[2:], monkeypatch)
+    elif program.endswith(("python", "/python")):
         _parse(root / rest[0], rest[1:], monkeypatch)
     elif program == "make":
         made = _made(rest, root)
@@ -146,7 +150,7 @@ def _flags(script: str, arguments: list[str], capsys, monkeypatch) -> set[str]:
 
 def test_every_flag_that_is_mentioned_exists(root: Path, capsys, monkeypatch) -> None:
     known: set[str] = set(_THEIRS)
-    for folder in ("jobs", "apps"):
+    for folder in ("jobs", "apps", "cluster"):
         for script in sorted((root / folder).glob("*.py")):
             text = script.read_text(encoding="utf-8")
             if _PARSES.search(text):

@@ -158,6 +158,7 @@ def test_pip_takes_nothing_without_its_hash(root: Path) -> None:
     program = (root / "requirements" / "install.py").read_text(encoding="utf-8")
     installs = [line.strip() for line in program.splitlines() if '"install"' in line]
     assert [line for line in installs if "--require-hashes" not in line] == [
+        'self._run("install", *self._options, *_AGAIN, "--no-index", _sources(Path(folder)))',
         'self._run("install", *self._options, "--no-index", "--editable", str(ROOT))',
         'command = [*_PIP, "install", *options, "--requirement", chosen.name]',
     ]

@@ -95,7 +95,7 @@ def test_every_instance_type_is_known_and_offers_what_we_say(aws: dict[str, Any]
     kinds = aws["available_node_types"]
     assert {kind["node_config"]["InstanceType"] for kind in kinds.values()} <= known
     gpus = {name: kind["resources"].get("GPU", 0) for name, kind in kinds.items()}
-    assert gpus == {"head": 0, "data": 0, "train": 8, "serve": 1}
+    assert gpus == {"head": 0, "data_spot": 0, "data_on_demand": 0, "train": 8, "serve": 1}
 
 
 def test_nothing_is_scheduled_on_the_head(aws: dict[str, Any]) -> None:
@@ -116,7 +116,57 @@ def test_only_data_workers_may_be_taken_away(aws: dict[str, Any]) -> None:
         for name, kind in aws["available_node_types"].items()
         if "InstanceMarketOptions" in kind["node_config"]
     }
-    assert spot == {"data"}
+    assert spot == {"data_spot"}
+
+
+def test_on_demand_stands_in_for_spot(aws: dict[str, Any]) -> None:
+    spot, on_demand = (
+        aws["available_node_types"][name] for name in ("data_spot", "data_on_demand")
+    )
+    assert spot["priority"] > on_demand["priority"]
+    for key in ("resources", "labels", "max_workers"):
+        assert spot[key] == on_demand[key]
+    market = {"InstanceMarketOptions": {"MarketType": "spot"}}
+    assert spot["node_config"] == on_demand["node_config"] | market
+
+
+def _nodes_for(aws: dict[str, Any], failed: dict[str, float]) -> dict[str, int]:
+    """Returns what Ray's own scheduler would start for a task of one CPU."""
+    from ray.autoscaler._private.util import prepare_config
+    from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
+    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
+    from ray.autoscaler.v2.utils import ResourceRequestUtil
+    from ray.core.generated.autoscaler_pb2 import ResourceRequestByCount
+
+    prepared = prepare_config(copy.deepcopy(aws))
+    settings = AutoscalingConfig(prepared, skip_content_hash=True)
+    wish = ResourceRequestByCount(request=ResourceRequestUtil.make({"CPU": 1}), count=1)
+    reply = ResourceDemandScheduler(event_logger=None).schedule(
+        SchedulingRequest(
+            disable_launch_config_check=True,
+            node_type_configs=settings.get_node_type_configs(),
+            max_num_nodes=settings.get_max_num_nodes(),
+            resource_requests=[wish],
+            recoverable_resource_availabilities=failed,
+        )
+    )
+    return {one.instance_type: one.count for one in reply.to_launch}
+
+
+def test_rays_scheduler_takes_spot_until_there_was_none(aws: dict[str, Any]) -> None:
+    assert _nodes_for(aws, {})["data_spot"] == 1
+    started = _nodes_for(aws, {"data_spot": 0.0})
+    assert "data_spot" not in started
+    assert started["data_on_demand"] == 1
+
+
+def test_whatever_costs_money_has_the_clusters_tag(aws: dict[str, Any]) -> None:
+    for kind in aws["available_node_types"].values():
+        tags = {
+            one["ResourceType"]: one["Tags"] for one in kind["node_config"]["TagSpecifications"]
+        }
+        wanted = [{"Key": "palo-cluster", "Value": aws["cluster_name"]}]
+        assert tags == {"instance": wanted, "volume": wanted}
 
 
 def test_disks_are_encrypted_and_go_with_their_node(aws: dict[str, Any]) -> None:
@@ -148,9 +198,11 @@ def test_the_local_file_uses_the_loopback_interface_alone() -> None:
     values = _read("local.yaml")
     (start,) = values["head_start_ray_commands"]
     assert values["provider"] == {"type": "local", "head_ip": "127.0.0.1", "worker_ips": []}
-    assert (
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 ray start --head --node-ip-address=127.0.0.1" in start
-    )
+    assert (values["min_workers"], values["max_workers"]) == (0, 0)
+    assert "ray start --head --node-ip-address=$PALO_HEAD_IP" in start
+    environment = (_CLUSTER / "local_settings.sh").read_text(encoding="utf-8")
+    assert "export PALO_HEAD_IP=127.0.0.1 " in environment
+    assert "export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 " in environment
 
 
 def test_the_local_file_ends_nobody_elses_ray() -> None:
@@ -159,9 +211,43 @@ def test_the_local_file_ends_nobody_elses_ray() -> None:
     assert not [start for start in starts if "ray stop" in start]
 
 
-def test_mounts_exist_and_none_is_the_whole_checkout(aws: dict[str, Any]) -> None:
-    for remote, local in aws["file_mounts"].items():
+@pytest.mark.parametrize("name", _FILES)
+def test_mounts_exist_and_none_is_the_whole_checkout(name: str) -> None:
+    mounts = _read(name)["file_mounts"]
+    for remote, local in mounts.items():
         if local.startswith("./"):
             assert (_CLUSTER.parent / local).exists()
-            assert remote == f"~/palo/{local.removeprefix('./')}"
-    assert not {".", "./"} & set(aws["file_mounts"].values())
+            assert (
+                remote == f"~/palo/{local.removeprefix('./').replace('local_settings', 'settings')}"
+            )
+    assert not {".", "./"} & set(mounts.values())
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_nodes_get_all_that_their_setup_reads(name: str) -> None:
+    values = _read(name)
+    script = (_CLUSTER / "image" / "setup_node.sh").read_text(encoding="utf-8")
+    read = set(re.findall(r"\$sources/([\w.]+)", script)) - {".git", ".venv"}
+    mounted = {remote.removeprefix("~/palo/") for remote in values["file_mounts"]}
+    assert {"platform", "apps", "jobs"} <= read <= mounted
+    assert "bash ~/palo/cluster/image/setup_node.sh" in values["setup_commands"]
+
+
+def test_a_stopped_job_has_time_for_its_checkpoint() -> None:
+    environment = (_CLUSTER / "node_env.sh").read_text(encoding="utf-8")
+    assert 'RAY_JOB_STOP_WAIT_TIME_S="${RAY_JOB_STOP_WAIT_TIME_S:-600}"' in environment
+    assert "RAY_JOB_STOP_WAIT_TIME_S=600" in (_CLUSTER / "image/Dockerfile").read_text()
+
+
+def test_nodes_compile_where_setup_does() -> None:
+    """palo.session names the folder, beside the environment: nobody else may."""
+    environment = (_CLUSTER / "node_env.sh").read_text(encoding="utf-8")
+    assert "TORCH_EXTENSIONS_DIR" not in environment
+    assert "PYTHONPYCACHEPREFIX" not in environment
+
+
+def test_without_an_image_there_is_no_container(aws: dict[str, Any]) -> None:
+    from ray.autoscaler._private.docker import validate_docker_config
+
+    assert (aws["docker"]["image"], aws["docker"]["container_name"]) == ("", "")
+    validate_docker_config(aws)

@@ -248,7 +248,7 @@ def _client(
     )
     # A session of its own: boto3's default one is not made for threads, and keeps old credentials.
     session = get_session()
-    session.register_component("data_loader", _descriptions())
+    session.register_component("data_loader", descriptions())
     return Session(botocore_session=session).client(
         "s3",
         endpoint_url=endpoint or None,
@@ -258,7 +258,7 @@ def _client(
 
 
 @cache
-def _descriptions() -> Any:  # noqa: ANN401 - botocore's Loader, which must not be loaded with us
+def descriptions() -> Any:  # noqa: ANN401 - botocore's Loader, which must not be loaded with us
     """The service descriptions, read once: that takes most of the time of making a client."""
     from botocore.loaders import create_loader
 
