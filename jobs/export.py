@@ -22,7 +22,7 @@ from palo.checkpoint.finished import describe_stage, newest_run
 from palo.checkpoint.importing import open_model
 from palo.checkpoint.lineage import lineage_of
 from palo.corpus.report.lineage import corpus_node
-from palo.session import lasting_path
+from palo.store import lasting_path
 
 _RUNS = Path("runs")
 

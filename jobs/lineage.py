@@ -16,7 +16,7 @@ from tyro.conf import Positional
 
 from palo import command, config, storage
 from palo.checkpoint.finished import newest_run
-from palo.session import lasting_path
+from palo.store import lasting_path
 
 _RUNS = Path("runs")
 

@@ -24,7 +24,8 @@ from palo.security.access import AccessSettings
 from palo.security.keys import renew_key
 from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.settings import ModelSource, ReplicaSettings, ScaleSettings, ServeSettings
-from palo.session import lasting_path, ray_session
+from palo.session import ray_session
+from palo.store import lasting_path
 
 _RUNS = Path("runs")
 _KEY_NAME = "make serve"

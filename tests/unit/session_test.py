@@ -9,7 +9,8 @@ import pytest
 from palo import session, storage
 from palo.capacity import Node
 from palo.errors import ResourceError
-from palo.session import keep_extensions_apart, lasting_path, ray_session
+from palo.session import keep_extensions_apart, ray_session
+from palo.store import lasting_path
 
 
 def test_outputs_stay_where_they_are_asked_for(monkeypatch):

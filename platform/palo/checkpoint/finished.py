@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from palo import storage
-from palo.account import cache_folder
 from palo.checkpoint.part_paths import part_path, part_text
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.config import from_dict, to_dict
@@ -158,7 +157,7 @@ def local_copy(folder: Path) -> Path:
     """Returns the folder of a finished stage on a disk, where libraries read what is in it.
 
     Args:
-        folder: The folder; one on S3 is copied into the user's cache, without its checkpoints.
+        folder: The folder; one on S3 is copied to this machine, without its checkpoints.
 
     Raises:
         StorageError: If it can't be copied.
@@ -167,7 +166,9 @@ def local_copy(folder: Path) -> Path:
         return folder
     name = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     return storage.keep_copy(
-        folder, cache_folder() / "stages" / name, lambda path: path.parts[0] != "checkpoints"
+        folder,
+        storage.scratch_folder() / "stages" / name,
+        lambda path: path.parts[0] != "checkpoints",
     )
 
 

@@ -78,7 +78,7 @@ def weights_fingerprint(folder: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _combined_hash(stamps: tuple[tuple[str, int, int], ...]) -> str:
-    return fingerprint_of([storage.known_hash(Path(path)) for path, _, _ in stamps])
+    return fingerprint_of([storage.known_hash(storage.path_of(path)) for path, _, _ in stamps])
 
 
 def fingerprint_of(hashes: Iterable[str]) -> str:

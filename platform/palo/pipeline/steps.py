@@ -29,6 +29,7 @@ from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.stage_scores import StageScores
 from palo.machine import PeakMemory
 from palo.pipeline.corpus_names import corpus_name
+from palo.pipeline.run_keeper import claimed, note_step
 from palo.progress import Meter, duration
 from palo.recipes.recipe import Recipe
 from palo.scenes.corpus import write_scenes
@@ -220,6 +221,8 @@ def _alone_if_shared(recipe: Recipe) -> AbstractContextManager[object]:
     if recipe.pretrain_output is None:
         return nullcontext()
     storage.ensure_folder(recipe.pretrain_output)
+    if isinstance(recipe.pretrain_output, storage.S3Path):
+        return claimed(recipe.output, recipe.pretrain_output)
     return storage.alone_in(recipe.pretrain_output)
 
 
@@ -323,6 +326,7 @@ def measured(recipe: Recipe, step: str) -> Iterator[None]:
         step: The step's name in timings.json.
     """
     storage.ensure_folder(recipe.output)
+    note_step(recipe.output, step)
     started = time.monotonic()
     with PeakMemory() as memory:
         yield

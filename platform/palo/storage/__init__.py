@@ -27,7 +27,7 @@ from palo.storage.reading import (
 )
 from palo.storage.s3_location import is_uri, names_a_store
 from palo.storage.s3_path import S3Path
-from palo.storage.staging import stage_folder
+from palo.storage.staging import near_copy, scratch_folder, stage_folder
 from palo.storage.tables import (
     leaves_of,
     open_parquet,
@@ -66,6 +66,7 @@ __all__ = [
     "leaves_of",
     "lies_within",
     "names_a_store",
+    "near_copy",
     "open_mapped",
     "open_parquet",
     "open_ranges",
@@ -85,6 +86,7 @@ __all__ = [
     "replacing",
     "row_bytes",
     "row_groups",
+    "scratch_folder",
     "stage_folder",
     "texts_among",
     "whole_lines",
