@@ -103,7 +103,8 @@ def ray_session(
             yield
     else:
         marks = mark_folders(_roots(shared))
-        os.environ[MARKS] = json.dumps(marks)
+        if marks:
+            os.environ[MARKS] = json.dumps(marks)
         with cluster_ray(address, _cluster_settings()):
             check_nodes(marks)
             yield

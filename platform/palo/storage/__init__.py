@@ -36,6 +36,7 @@ from palo.storage.tables import (
     texts_among,
     write_table,
 )
+from palo.storage.trees import copy_tree, tree_sizes
 from palo.storage.writing import (
     alone_in,
     ensure_folder,
@@ -55,6 +56,7 @@ __all__ = [
     "append_line",
     "column_sizes",
     "copy_file",
+    "copy_tree",
     "ensure_folder",
     "file_hash",
     "file_sizes",
@@ -89,6 +91,7 @@ __all__ = [
     "scratch_folder",
     "stage_folder",
     "texts_among",
+    "tree_sizes",
     "whole_lines",
     "wrap_os_errors",
     "write_bytes",
