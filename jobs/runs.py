@@ -23,7 +23,7 @@ from tyro.conf import Positional
 from palo import command, config
 from palo.errors import ConfigError, ResourceError
 from palo.pipeline.runs import Run, as_values, find_run, list_runs, read_run, result_files
-from palo.progress import Meter, duration
+from palo.progress import byte_meter, duration
 from palo.store import RUNS, lasting_path
 from palo.terminal import visible
 
@@ -157,15 +157,7 @@ def _get(folder: Path, job: RunsJob) -> None:
         )
     files = result_files(folder, everything=job.everything)
     total = sum(files.values())
-    meter = Meter("get", "MB", _say, total // 10**6, by_effort=True)
-    left = 0
-
-    def copied(count: int) -> None:
-        nonlocal left
-        whole, left = divmod(left + count, 10**6)
-        meter.add(whole, whole * 10**6)
-
-    storage.copy_tree(folder, target, files, copied)
+    storage.copy_tree(folder, target, files, byte_meter("get", _say, total))
     print(f"{len(files):,} files, {_size(total)}, in {target}")
 
 

@@ -124,9 +124,8 @@ class _GrowingFile:
             self._offset, self._rest = 0, b""
         latest = self._latest
         while self._offset < size:
-            data = storage.read_range(
-                self._path, self._offset, min(_RANGE_BYTES, size - self._offset)
-            )
+            wanted = min(_RANGE_BYTES, size - self._offset)
+            data = storage.read_range(self._path, self._offset, wanted)
             if not data:
                 break
             self._offset += len(data)

@@ -108,9 +108,8 @@ def find_run(runs: Path, name: str) -> Path:
     if is_run(folder):
         return folder
     with storage.wrap_os_errors("read", runs):
-        known = (
-            sorted(path.name for path in runs.iterdir() if is_run(path)) if runs.is_dir() else []
-        )
+        beside = runs.iterdir() if runs.is_dir() else ()
+        known = sorted(path.name for path in beside if is_run(path))
     raise DataError(
         "there is no such run",
         seen=folder,

@@ -10,7 +10,7 @@ from palo import storage
 from palo.checkpoint.finished import is_finished, local_copy, stage_folder
 from palo.checkpoint.importing.cache import kept, write_once
 from palo.errors import MismatchError
-from palo.progress import Meter
+from palo.progress import byte_meter
 
 # Most paths are ours, or were imported before: torch, which takes seconds, stays away.
 if TYPE_CHECKING:
@@ -127,12 +127,4 @@ def progress_of(places: Mapping[str, "TensorPlace"], say: Say) -> Callable[[int]
         say: Gets the lines.
     """
     total = sum(place.size_bytes for place in places.values())
-    meter = Meter("import", "MB", say, total, by_effort=True)
-    left = 0
-
-    def on_bytes(count: int) -> None:
-        nonlocal left
-        whole, left = divmod(left + count, 10**6)
-        meter.add(whole, whole * 10**6)
-
-    return on_bytes
+    return byte_meter("import", say, total)
