@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palo import storage
 from palo.checkpoint.finished import is_finished, local_copy, stage_folder
-from palo.checkpoint.importing.cache import kept, write_once
+from palo.checkpoint.importing.cache import kept, published, write_once
 from palo.errors import MismatchError
 from palo.progress import byte_meter
 
@@ -73,6 +73,22 @@ def open_model(path: Path, options: ImportOptions | None = None) -> Path:
         return write_once(options.output, build)
     named = ("model", str(options.base or ""), str(options.tower or ""))
     return kept(path, named, build, options.say)
+
+
+def open_shared_model(path: Path, options: ImportOptions | None = None) -> Path:
+    """Returns the folder of a finished stage that all machines see, for a model that people name.
+
+    Args:
+        path: See `open_model`. A stage on S3 stays there: each machine that needs it keeps a copy.
+        options: How it is imported.
+
+    Raises:
+        DataError: See `open_model`.
+        MismatchError: See `open_model`.
+        StorageError: See `open_model`.
+    """
+    own = stage_folder(path)
+    return own if is_finished(own) else published(open_model(path, options))
 
 
 def looks_foreign(path: Path) -> bool:
