@@ -105,8 +105,10 @@ class FeedbackFolder:
                     self._keep_image(row["image"], data)
                 for name in _RATINGS:
                     path = self._folder / f"{name}.jsonl"
-                    put = self._put_in_store if isinstance(path, S3Path) else self._put
-                    put(path, row, wanted=name == rating)
+                    if isinstance(path, S3Path):
+                        self._put_in_store(path, row, wanted=name == rating)
+                    else:
+                        self._put(path, row, wanted=name == rating)
 
     def _require_room(self, row: dict[str, Any], data: bytes, visitor: str) -> None:
         is_new = bool(data) and not (self._folder / _IMAGES / row["image"]).is_file()
