@@ -58,13 +58,12 @@ def recorded_run(recipe: Recipe, program: str) -> Iterator[None]:
         stages={name: str(folder) for name, folder in stages.items()},
         owner=secrets.token_hex(8),
     )
-    keeper = _Keeper(recipe.output, record)
-    _keepers[recipe.output] = keeper
-    try:
-        with keeper:
+    with _Keeper(recipe.output, record) as keeper:
+        _keepers[recipe.output] = keeper
+        try:
             yield
-    finally:
-        del _keepers[recipe.output]
+        finally:
+            del _keepers[recipe.output]
 
 
 def note_step(run: Path, step: str) -> None:
@@ -94,16 +93,18 @@ def claimed(run: Path, folder: S3Path) -> Iterator[None]:
     if keeper is None:
         yield
         return
-    with _Keeper(folder, replace(keeper.record, owner=secrets.token_hex(8))):
+    record = replace(keeper.record, owner=secrets.token_hex(8))
+    with _Keeper(folder, record, obeys=False):  # a stage's own file `stop` is its trainer's
         yield
 
 
 class _Keeper:
     """Writes a run's record, renews it in a thread, and looks there for a wish to stop."""
 
-    def __init__(self, run: Path, record: RunRecord) -> None:
+    def __init__(self, run: Path, record: RunRecord, *, obeys: bool = True) -> None:
         self._run = run
         self._record = record
+        self._obeys = obeys
         self._version: str | None = None
         self._turn = threading.Lock()
         self._ended = threading.Event()
@@ -114,7 +115,8 @@ class _Keeper:
             self._version = _take_over(self._run, self._record)
         else:
             self._write()
-        (self._run / STOP).unlink(missing_ok=True)
+        if self._obeys:  # a wish from before this attempt isn't for it
+            (self._run / STOP).unlink(missing_ok=True)
         self._thread.start()
         return self
 
@@ -172,7 +174,7 @@ class _Keeper:
         due = time.monotonic() + EVERY_S
         while not self._ended.wait(_LOOK_EVERY_S):
             try:
-                if (self._run / STOP).exists():
+                if self._obeys and (self._run / STOP).exists():
                     (self._run / STOP).unlink(missing_ok=True)
                     _say("somebody asks this run to stop")
                     _interrupt()
@@ -199,28 +201,25 @@ def _take_over(run: S3Path, record: RunRecord) -> str:
         StorageError: If the store refuses.
     """
     path = run / RECORD
-    until, told = time.monotonic() + LOST_S, False
-    first = read_versioned(path)
+    watched, until = "", 0.0
     while True:
         found = read_versioned(path)
         other = None if found is None else _parsed(found.data)
         if found is not None and other is not None and other.state == "running":
-            is_renewed = first is not None and first.version != found.version
-            if is_renewed:
-                raise _taken(run, other)
-            lost = time.time() - other.seen > _SURELY_LOST_S or time.monotonic() >= until
-            if not lost:
-                if not told:
+            if not watched:
+                until = time.monotonic() + LOST_S
+                if time.time() - other.seen <= _SURELY_LOST_S:
                     _say(f"a job on {other.machine} may still work in {run}: watching it")
-                    told = True
+            elif watched != found.version:
+                raise _taken(run, other)
+            watched = found.version
+            if time.time() - other.seen <= _SURELY_LOST_S and time.monotonic() < until:
                 time.sleep(_LOOK_EVERY_S)
                 continue
-        version = None if found is None else found.version
-        if write_if(path, _bytes_of(record), version):
+        if write_if(path, _bytes_of(record), None if found is None else found.version):
             written = read_versioned(path)
             if written is not None and written.data == _bytes_of(record):
                 return written.version
-        first = found
 
 
 def _parsed(data: bytes) -> RunRecord | None:
