@@ -103,6 +103,7 @@ def ray_session(
             yield
     else:
         marks = mark_folders(_roots(shared))
+        os.environ.pop(MARKS, None)
         if marks:
             os.environ[MARKS] = json.dumps(marks)
         with cluster_ray(address, _cluster_settings()):
