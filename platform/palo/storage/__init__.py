@@ -37,6 +37,7 @@ from palo.storage.tables import (
     write_table,
 )
 from palo.storage.trees import copy_tree, tree_sizes
+from palo.storage.working_copies import working_copy
 from palo.storage.writing import (
     alone_in,
     ensure_folder,
@@ -93,6 +94,7 @@ __all__ = [
     "texts_among",
     "tree_sizes",
     "whole_lines",
+    "working_copy",
     "wrap_os_errors",
     "write_bytes",
     "write_json",
