@@ -78,17 +78,21 @@ def note_step(run: Path, step: str) -> None:
 
 
 @contextmanager
-def claimed(run: Path, folder: S3Path) -> Iterator[None]:
-    """Keeps other runs out of a folder on S3 for the length of the block, as out of a run folder.
+def claimed(run: Path, folder: Path) -> Iterator[None]:
+    """Keeps other runs out of a folder that runs share for the length of the block.
 
     Args:
-        run: The run folder; one that nobody records claims nothing.
-        folder: The folder that runs share.
+        run: The run folder; one that nobody records claims nothing on S3.
+        folder: The folder; made if it is missing.
 
     Raises:
         ResourceError: If another run works there.
-        StorageError: If the store refuses.
+        StorageError: If it can't be written.
     """
+    if not isinstance(folder, S3Path):
+        with storage.alone_in(folder):
+            yield
+        return
     keeper = _keepers.get(run)
     if keeper is None:
         yield

@@ -220,10 +220,7 @@ def _alone_if_shared(recipe: Recipe) -> AbstractContextManager[object]:
     """Keeps other runs out of a pretrain stage that they share; a run's own folder is its own."""
     if recipe.pretrain_output is None:
         return nullcontext()
-    storage.ensure_folder(recipe.pretrain_output)
-    if isinstance(recipe.pretrain_output, storage.S3Path):
-        return claimed(recipe.output, recipe.pretrain_output)
-    return storage.alone_in(recipe.pretrain_output)
+    return claimed(recipe.output, recipe.pretrain_output)
 
 
 def finetune(recipe: Recipe) -> None:
