@@ -6,6 +6,8 @@ export PATH="$PALO_HOME/.venv/bin:$PATH"
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH="${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}"
 export RAY_USAGE_STATS_ENABLED=0
+# A job that is stopped saves a checkpoint first; Ray's own three seconds are too few for that.
+export RAY_JOB_STOP_WAIT_TIME_S="${RAY_JOB_STOP_WAIT_TIME_S:-600}"
 
 export TORCH_EXTENSIONS_DIR="$PALO_HOME/.cache/torch_extensions"
 # Byte code beside the mounted sources would change their hash, and Ray restarts nodes for that.

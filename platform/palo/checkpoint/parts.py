@@ -48,7 +48,7 @@ class ModelParts:
             raise DataError(
                 "pretrained parts are missing",
                 seen=", ".join(missing),
-                fix="Download them, or name other folders with --parts.tower and the like.",
+                fix="Put them there, or name other folders with --parts.tower and the like.",
             )
 
 
