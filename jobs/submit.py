@@ -90,6 +90,7 @@ def main(arguments: list[str]) -> None:
         _stop(watch, job)
         return
     if not known:
+        _say(f"sending the code in {wish.folder.resolve()}")
         with understood(address):
             client.submit_job(
                 entrypoint=submission.entrypoint,

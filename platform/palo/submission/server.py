@@ -1,5 +1,6 @@
 """A cluster's job server: found, waited for, asked for the right token and the same Ray."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ USUAL_ADDRESS = "http://127.0.0.1:8265"
 """Where `ray dashboard CLUSTER.yaml` makes a cluster's job server answer."""
 _MODE, _TOKEN, _TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _USUAL_TOKEN = "~/.ray/auth_token"  # noqa: S105 - a path
+_CHATTY = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 _LOOK_EVERY_S = 2.0
 _SAY_EVERY_S = 20.0
 
@@ -75,6 +77,8 @@ def _client(address: str) -> "JobSubmissionClient":
     import ray
     from ray.job_submission import JobSubmissionClient
 
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     with understood(address):
         client = JobSubmissionClient(address)
     there = client._server_ray_version
