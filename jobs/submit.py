@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from palo import command, config
 from palo.ray_start import EXIT_INTERRUPTED
 from palo.submission.package import Submission, new_id
-from palo.submission.server import ADDRESS, connect, understood
+from palo.submission.server import ADDRESS, ask, connect
 
 if TYPE_CHECKING:
     from palo.submission.watch import JobWatch
@@ -91,12 +91,9 @@ def main(arguments: list[str]) -> None:
         return
     if not known:
         _say(f"sending the code in {wish.folder.resolve()}")
-        with understood(address):
-            client.submit_job(
-                entrypoint=submission.entrypoint,
-                submission_id=job,
-                runtime_env=submission.runtime_env(),
-            )
+        given = {"entrypoint": submission.entrypoint, "runtime_env": submission.runtime_env()}
+        fix = "Look with `ray job list` whether the job arrived; if not, submit it again."
+        ask(address, lambda: client.submit_job(submission_id=job, **given), 0.0, fix)
         _say(f"submitted as {job}: {submission.entrypoint}")
     if wish.detach:
         _say(_later(job))

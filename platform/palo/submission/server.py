@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from palo.errors import ConfigError, DataError, MismatchError, ResourceError
 from palo.progress import duration
@@ -18,6 +18,7 @@ ADDRESS = "RAY_API_SERVER_ADDRESS"
 """Environment variable that names the address of a job server."""
 USUAL_ADDRESS = "http://127.0.0.1:8265"
 """Where `ray dashboard CLUSTER.yaml` makes a cluster's job server answer."""
+T = TypeVar("T")
 _MODE, _TOKEN, _TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _USUAL_TOKEN = "~/.ray/auth_token"  # noqa: S105 - a path
 _CHATTY = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
@@ -133,6 +134,35 @@ def understood(address: str) -> Iterator[None]:
         raise ResourceError(
             "the job server refuses", seen=text[:400], fix="See the head's logs in the dashboard."
         ) from error
+
+
+def ask(address: str, call: Callable[[], T], patience_s: float, fix: str) -> T:
+    """Asks a job server for something, again as long as it doesn't answer.
+
+    Args:
+        address: Its address.
+        call: Asks it.
+        patience_s: How long it may be away, in seconds.
+        fix: What to do if it stays away, as a sentence.
+
+    Raises:
+        ConfigError: See `understood`.
+        DataError: See `understood`.
+        ResourceError: If it stays away, or refuses.
+    """
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            with understood(address):
+                return call()
+        except ConnectionError as error:
+            if time.monotonic() >= until:
+                raise ResourceError(
+                    "the job server is away",
+                    seen=f"{address} for {duration(patience_s)}: {error}",
+                    fix=fix,
+                ) from error
+            time.sleep(_LOOK_EVERY_S)
 
 
 _LOOK_THERE = f"Check --address, {ADDRESS} and the tunnel of `ray dashboard CLUSTER.yaml`."

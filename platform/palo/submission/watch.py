@@ -7,19 +7,18 @@ goes on where it was.
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 
-from palo.errors import ResourceError
-from palo.progress import duration
 from palo.ray_start import EXIT_INTERRUPTED
-from palo.submission.server import understood
+from palo.submission.server import ask
 
 if TYPE_CHECKING:
     from ray.dashboard.modules.job.pydantic_models import JobDetails
     from ray.job_submission import JobSubmissionClient
 
+T = TypeVar("T")
 _LOOK_EVERY_S = 2.0
 _SAY_EVERY_S = 30.0
 _ERROR = 1
@@ -60,32 +59,19 @@ class JobWatch:
         Raises:
             ConfigError: See `understood`.
             DataError: If there is no such job.
-            ResourceError: If the server refuses.
+            ResourceError: If the server stays away, or refuses.
         """
-        with understood(self._address):
-            self._num_written = len(self._client.get_job_logs(self._job))
+        self._num_written = len(self._ask(lambda: self._client.get_job_logs(self._job)))
 
     def details(self) -> "JobDetails":
-        """Returns what the server says of the job; waits where it doesn't answer.
+        """Returns what the server says of the job.
 
         Raises:
             ConfigError: See `understood`.
             DataError: If there is no such job.
             ResourceError: If the server stays away, or refuses.
         """
-        until = time.monotonic() + self._patience_s
-        while True:
-            try:
-                with understood(self._address):
-                    return self._client.get_job_info(self._job)
-            except ConnectionError as error:
-                if time.monotonic() >= until:
-                    raise ResourceError(
-                        "the job server is away; the job goes on without it",
-                        seen=f"{self._address} for {duration(self._patience_s)}: {error}",
-                        fix="Attach again later: python jobs/submit.py --attach " + self._job,
-                    ) from error
-                time.sleep(_LOOK_EVERY_S)
+        return self._ask(lambda: self._client.get_job_info(self._job))
 
     def stop(self) -> bool:
         """Asks the job to stop, which lets it save a checkpoint.
@@ -96,10 +82,13 @@ class JobWatch:
         Raises:
             ConfigError: See `understood`.
             DataError: If there is no such job.
-            ResourceError: If the server refuses.
+            ResourceError: If the server stays away, or refuses.
         """
-        with understood(self._address):
-            return bool(self._client.stop_job(self._job))
+        return bool(self._ask(lambda: self._client.stop_job(self._job)))
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        fix = f"The job goes on without it. Later: python jobs/submit.py --attach {self._job}"
+        return ask(self._address, call, self._patience_s, fix)
 
     def follow(self) -> int:
         """Writes the log until the job has ended.

@@ -10,6 +10,7 @@ from jobs import submit
 from tests.fixtures.job_server import JobServer
 
 from palo.errors import DataError, ResourceError
+from palo.submission import server
 from palo.submission import watch as watching
 from palo.submission.server import ADDRESS, connect
 from palo.submission.watch import JobWatch
@@ -17,7 +18,8 @@ from palo.submission.watch import JobWatch
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(watching, "_LOOK_EVERY_S", 0.05)
+    for module in (watching, server):
+        monkeypatch.setattr(module, "_LOOK_EVERY_S", 0.05)
     monkeypatch.setenv(ADDRESS, "")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
 
@@ -100,7 +102,9 @@ def test_what_came_before_a_stop_is_left_out(job_server):
 def test_a_server_that_stays_away_leaves_the_job_and_says_how_to_attach(job_server):
     watch = Watch(job_server, patience_s=0.2)
     job_server.close()
-    with pytest.raises(ResourceError, match=r"the job goes on without it.*--attach finetune-1"):
+    with pytest.raises(
+        ResourceError, match=r"job server is away.*goes on without it.*--attach finetune-1"
+    ):
         watch.follow()
 
 
