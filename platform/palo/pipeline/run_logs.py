@@ -11,7 +11,7 @@ from typing import Any
 
 from palo import storage
 from palo.pipeline.run_record import RunRecord, read_record
-from palo.pipeline.runs import STAGES, read_run, stage_folder_of
+from palo.pipeline.runs import read_run, stage_folders
 from palo.train.stage_files import StageFiles
 
 _LOOK_EVERY_S = 3.0
@@ -37,8 +37,8 @@ def log_lines(run: Path, *, follow: bool) -> Iterator[str]:
     while True:
         found = read_run(run)
         fresh: list[tuple[float, str]] = []
-        for stage in STAGES:
-            files = StageFiles(stage_folder_of(run, found.record, stage))
+        for stage, folder in stage_folders(run, found.record).items():
+            files = StageFiles(folder)
             for path in (files.metrics, files.validations, files.events):
                 reader = readers.setdefault(path, _GrowingFile(path))
                 for values in reader.fresh():

@@ -14,8 +14,8 @@ from palo.errors import DataError, PaloError
 from palo.pipeline.run_record import LOST_S, RECORD, RunRecord, RunState, read_record
 from palo.train.stage_files import StageFiles
 
-STAGES = ("pretrain", "finetune")
-"""The stages of a run, in their order."""
+# Those of a run that kept no record of its own ones.
+_STAGES = ("pretrain", "finetune")
 _AT_ONCE = 16
 _TAIL_BYTES = 1 << 14
 # What a run needs to go on, or can be made again; none of it is its result.
@@ -90,7 +90,7 @@ def is_run(folder: Path) -> bool:
     Args:
         folder: Any path.
     """
-    signs = (RECORD, "timings.json", *(f"{stage}/model.json" for stage in STAGES))
+    signs = (RECORD, "timings.json", *(f"{stage}/model.json" for stage in _STAGES))
     return any((folder / sign).is_file() for sign in signs)
 
 
@@ -131,7 +131,7 @@ def read_run(folder: Path) -> Run:
         record = read_record(folder)
     except PaloError as error:  # of another version, say: the others are to be listed
         record, fault = None, str(error)
-    stages = {name: stage_folder_of(folder, record, name) for name in STAGES}
+    stages = stage_folders(folder, record)
     progress = {name: found for name, path in stages.items() if (found := _progress(path))}
     sizes = storage.tree_sizes(folder)
     is_model = PurePosixPath("finetune/model.json") in sizes
@@ -150,16 +150,16 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def stage_folder_of(run: Path, record: RunRecord | None, stage: str) -> Path:
-    """Returns the folder of a stage, which several runs may share.
+def stage_folders(run: Path, record: RunRecord | None) -> dict[str, Path]:
+    """Returns the folders of a run's stages, which several runs may share, in their order.
 
     Args:
         run: The run folder.
         record: What the run says of itself.
-        stage: Name of the stage.
     """
-    named = record.stages.get(stage) if record is not None else None
-    return run / stage if named is None else storage.path_of(named)
+    if record is None:
+        return {name: run / name for name in _STAGES}
+    return {name: storage.path_of(folder) for name, folder in record.stages.items()}
 
 
 def _state(record: RunRecord | None, *, is_model: bool) -> RunState | Literal["lost", "unknown"]:

@@ -36,7 +36,7 @@ from palo.storage.tables import (
     texts_among,
     write_table,
 )
-from palo.storage.trees import copy_tree, tree_sizes
+from palo.storage.trees import copy_tree, send_tree, tree_sizes
 from palo.storage.working_copies import working_copy
 from palo.storage.writing import (
     alone_in,
@@ -90,6 +90,7 @@ __all__ = [
     "row_bytes",
     "row_groups",
     "scratch_folder",
+    "send_tree",
     "stage_folder",
     "texts_among",
     "tree_sizes",

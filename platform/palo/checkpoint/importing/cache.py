@@ -65,9 +65,7 @@ def published(folder: Path) -> Path:
     own = cache / below.parts[0]
     target = root / _IN_STORE / below.parts[0]
     if not (target / _NOT_CONTENT).is_file():
-        files = [path for path in sorted(own.rglob("*")) if path.is_file()]
-        for path in sorted(files, key=lambda one: one == own / _NOT_CONTENT):  # it comes last
-            storage.copy_file(path, target / path.relative_to(own))
+        storage.send_tree(own, target, last=_NOT_CONTENT)
     return target.joinpath(*below.parts[1:])
 
 
