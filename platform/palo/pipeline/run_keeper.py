@@ -20,7 +20,7 @@ from types import TracebackType
 
 from palo import config, storage
 from palo.errors import PaloError, ResourceError, StorageError
-from palo.pipeline.run_record import EVERY_S, LOST_S, RECORD, STOP, RunRecord, RunState, read_record
+from palo.pipeline.run_record import EVERY_S, LOST_S, RECORD, STOP, RunRecord, RunState
 from palo.recipes.recipe import Recipe
 from palo.session import submission_id
 from palo.storage import S3Path
@@ -167,12 +167,15 @@ class _Keeper:
         if not isinstance(self._run, S3Path):
             storage.write_json(self._run / RECORD, config.to_dict(self._record))
             return
-        path = self._run / RECORD
-        if not write_if(path, _bytes_of(self._record), self._version):
-            raise _taken(self._run, read_record(self._run))
-        found = read_versioned(path)
-        assert found is not None
-        self._version = found.version
+        path, data = self._run / RECORD, _bytes_of(self._record)
+        while (version := write_if(path, data, self._version)) is None:
+            # A request that seemed to fail may have written.
+            found = read_versioned(path)
+            other = None if found is None else _parsed(found.data)
+            if found is not None and (other is None or other.owner != self._record.owner):
+                raise _taken(self._run, other)
+            self._version = None if found is None else found.version
+        self._version = version
 
     def _renew(self) -> None:
         due = time.monotonic() + EVERY_S
@@ -220,10 +223,9 @@ def _take_over(run: S3Path, record: RunRecord) -> str:
             if time.time() - other.seen <= _SURELY_LOST_S and time.monotonic() < until:
                 time.sleep(_LOOK_EVERY_S)
                 continue
-        if write_if(path, _bytes_of(record), None if found is None else found.version):
-            written = read_versioned(path)
-            if written is not None and written.data == _bytes_of(record):
-                return written.version
+        version = write_if(path, _bytes_of(record), None if found is None else found.version)
+        if version is not None:
+            return version
 
 
 def _parsed(data: bytes) -> RunRecord | None:

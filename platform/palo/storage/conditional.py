@@ -45,7 +45,7 @@ def read_versioned(path: S3Path) -> Versioned | None:
             return None
 
 
-def write_if(path: S3Path, data: bytes, version: str | None) -> bool:
+def write_if(path: S3Path, data: bytes, version: str | None) -> str | None:
     """Writes an object if it is still as it was read.
 
     Args:
@@ -55,7 +55,7 @@ def write_if(path: S3Path, data: bytes, version: str | None) -> bool:
         version: `Versioned.version`; None if there was no object.
 
     Returns:
-        Whether it was written; False if somebody else wrote meanwhile.
+        What names its new state; None if somebody else wrote meanwhile.
 
     Raises:
         StorageError: If the store refuses.
@@ -63,17 +63,17 @@ def write_if(path: S3Path, data: bytes, version: str | None) -> bool:
     place = path.place
     condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": f'"{version}"'}
     try:
-        request(
+        answer = request(
             "write",
             place,
             lambda s3: s3.put_object(Bucket=place.bucket, Key=place.key, Body=data, **condition),
         )
     except FileNotFoundError:
-        return False
+        return None
     except StorageError as error:
         cause = error.__cause__
         if not isinstance(cause, Exception) or status_of(cause) not in _REFUSED:
             raise
         found = read_versioned(path)
-        return found is not None and found.data == data
-    return True
+        return found.version if found is not None and found.data == data else None
+    return str(answer["ETag"]).strip('"')

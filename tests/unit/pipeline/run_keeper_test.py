@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from palo import config, storage
-from palo.errors import ConfigError, DataError, ResourceError
+from palo.errors import ConfigError, DataError, ResourceError, StorageError
 from palo.pipeline import run_keeper
 from palo.pipeline.run_keeper import claimed, note_step, recorded_run
 from palo.pipeline.run_record import RECORD, STOP, ask_to_stop, read_record
@@ -125,6 +125,24 @@ def test_on_s3_a_job_that_was_taken_for_dead_ends(on_s3, capsys):
         work()
     assert "another job works in this run folder" in capsys.readouterr().err
     assert read_record(on_s3.output).machine == "elsewhere"
+
+
+def test_on_s3_a_write_that_only_seemed_to_fail_is_no_other_job(on_s3, monkeypatch):
+    real, lost = run_keeper.write_if, []
+
+    def lose_the_answer(path, data, version):
+        done = real(path, data, version)
+        if version is not None and len(lost) < 2:
+            lost.append(version)
+            raise StorageError("can't write", seen=path, fix="Wait.")
+        return done
+
+    with recorded_run(on_s3, "first"):
+        monkeypatch.setattr(run_keeper, "write_if", lose_the_answer)
+        time.sleep(1.0)
+        assert len(lost) == 2
+        note_step(on_s3.output, "finetune")
+    assert read_record(on_s3.output).state == "finished"
 
 
 def test_of_many_jobs_that_start_at_once_one_works(on_s3):
