@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from palo.config import from_dict
 from palo.serve.chat_page.settings import PageSettings
 from palo.serve.settings import ServeSettings
+from palo.store import found_path, lasting_path
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -16,8 +17,8 @@ def build(arguments: dict[str, Any]) -> "Application":
     """Builds the endpoint from the `args` of a Serve file.
 
     Args:
-        arguments: Fields of `palo.serve.settings.ServeSettings`. Paths may begin with `~/`, and a
-            model's `folder` may also be a run's.
+        arguments: Fields of `palo.serve.settings.ServeSettings`. Paths may begin with `~/`,
+            relative ones lie in the store, and a model's `folder` may also be a run's.
 
     Raises:
         ConfigError: If a field is unknown or a value out of range.
@@ -28,9 +29,12 @@ def build(arguments: dict[str, Any]) -> "Application":
 
     settings = from_dict(ServeSettings, _expanded(arguments))
     models = tuple(
-        dataclasses.replace(model, folder=stage_folder(model.folder)) for model in settings.models
+        dataclasses.replace(model, folder=stage_folder(found_path(model.folder)))
+        for model in settings.models
     )
-    return application(dataclasses.replace(settings, models=models))
+    key_file = lasting_path(settings.access.key_file)
+    access = dataclasses.replace(settings.access, key_file=key_file)
+    return application(dataclasses.replace(settings, models=models, access=access))
 
 
 def build_page(arguments: dict[str, Any]) -> "Application":
@@ -38,14 +42,16 @@ def build_page(arguments: dict[str, Any]) -> "Application":
 
     Args:
         arguments: Fields of `palo.serve.chat_page.settings.PageSettings`; paths may begin with
-            `~/`.
+            `~/`, relative ones lie in the store.
 
     Raises:
         ConfigError: If a field is unknown or a value out of range.
     """
     from palo.serve.page_server import page_application
 
-    return page_application(from_dict(PageSettings, _expanded(arguments)))
+    settings = from_dict(PageSettings, _expanded(arguments))
+    feedback = lasting_path(settings.feedback)
+    return page_application(dataclasses.replace(settings, feedback=feedback))
 
 
 def _expanded(values: Any) -> Any:  # noqa: ANN401 - what YAML holds

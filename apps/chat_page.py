@@ -17,7 +17,7 @@ from palo.endpoint.credentials import key_of
 from palo.errors import ConfigError
 from palo.security.forwarded import ProxySettings
 from palo.serve.chat_page.settings import PageSettings
-from palo.session import lasting_path
+from palo.store import lasting_path
 
 _KEY = "PALO_API_KEY"
 

@@ -8,15 +8,14 @@ Others can reach it only with --key-file: reviewers then log in with keys of job
 from pathlib import Path
 
 from palo import command, config
-from palo.session import lasting_path
+from palo.store import lasting_path
 from palo.translate.review.page.settings import ReviewPage
 
 
 def main(arguments: list[str]) -> None:
     """Serves the page until it is stopped."""
-    chosen = command.override(
-        ReviewPage(folder=lasting_path(Path("runs/review"))), arguments, "apps/review_page.py"
-    )
+    folder = lasting_path(Path("runs/review"), on_disk=True)
+    chosen = command.override(ReviewPage(folder=folder), arguments, "apps/review_page.py")
     config.check(chosen)
     # Imported late: Gradio takes seconds.
     from palo.translate.review.page.mount import serve_review

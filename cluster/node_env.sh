@@ -7,6 +7,8 @@ export PALO_HOME="${PALO_HOME:-$HOME/palo}"
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH="${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}"
 export RAY_USAGE_STATS_ENABLED=0
+# A job that is stopped saves a checkpoint first; Ray's own three seconds are too few for that.
+export RAY_JOB_STOP_WAIT_TIME_S="${RAY_JOB_STOP_WAIT_TIME_S:-600}"
 
 # How long `ray job stop` waits before it kills: a step of a large model, and its checkpoint.
 export RAY_JOB_STOP_WAIT_TIME_S="${RAY_JOB_STOP_WAIT_TIME_S:-600}"

@@ -20,7 +20,7 @@ from tyro.conf import Positional
 
 from palo import command, config, languages
 from palo.errors import PaloError
-from palo.session import lasting_path
+from palo.store import found_path
 from palo.terminal import one_line, visible
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _open_session(settings: ChatSettings) -> "ChatSession":
     from palo.evaluate.generation import load_for_answers
 
     logging.disable_progress_bar()
-    folder = settings.model if settings.model.exists() else lasting_path(settings.model)
+    folder = found_path(settings.model)
     session = ChatSession(
         load_for_answers(open_model(folder)),
         max_new_tokens=settings.max_tokens,

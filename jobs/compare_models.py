@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from palo import command, config, storage
-from palo.session import lasting_path
+from palo.store import lasting_path
 from palo.terminal import one_line
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _compared(job: CompareJob) -> "FolderComparison":
         prompts,
         origin=origin,
         most_tokens=job.max_tokens,
-        cache=lasting_path(job.results),
+        cache=lasting_path(job.results, on_disk=True),
         say=lambda line: print(line, flush=True),
     )
 
@@ -126,7 +126,7 @@ def _prompts(job: CompareJob) -> "tuple[list[ComparisonPrompt], str]":
         return read_prompts(job.prompts, job.images), job.prompts.name
     if job.images is not None:
         return image_prompts(job.images), f"the images of {job.images.name}"
-    folder = lasting_path(job.results).parent / f"scenes-{job.seed}"
+    folder = lasting_path(job.results, on_disk=True).parent / f"scenes-{job.seed}"
     origin = f"held-out scenes of seed {job.seed}"
     return scene_prompts(folder, job.scenes, job.seed), origin
 

@@ -22,9 +22,7 @@ from palo.checkpoint.finished import describe_stage, newest_run
 from palo.checkpoint.importing import open_model
 from palo.checkpoint.lineage import lineage_of
 from palo.corpus.report.lineage import corpus_node
-from palo.session import lasting_path
-
-_RUNS = Path("runs")
+from palo.store import RUNS, found_path, lasting_path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +61,7 @@ def main(arguments: list[str]) -> None:
     job = command.override(ExportJob(), arguments, "jobs/export.py")
     config.check(job)
     assert job.output is not None
-    stage = open_model(job.model or newest_run(lasting_path(_RUNS)))
+    stage = open_model(found_path(job.model) if job.model else newest_run(lasting_path(RUNS)))
     settings = ExportSettings(
         model=stage,
         to=job.to,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 from palo import command, config
-from palo.session import lasting_path
+from palo.store import found_path, lasting_path
 
 if TYPE_CHECKING:
     from palo.evaluate.dialogues import DialogueSession
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
     from palo.evaluate.dialogues import hold_dialogues, read_dialogues, scene_dialogues
     from palo.evaluate.reports.gallery import write_gallery
 
-    output = lasting_path(settings.output)
+    output = lasting_path(settings.output, on_disk=True)
     if settings.dialogues is None:
         dialogues = scene_dialogues(output.parent / "scenes", settings.scenes, settings.seed)
     else:
@@ -91,7 +91,7 @@ def _sessions(settings: GallerySettings) -> "Callable[[str], DialogueSession]":
         from palo.evaluate.chat_session import ChatSession
         from palo.evaluate.generation import load_for_answers
 
-        folder = settings.model if settings.model.exists() else lasting_path(settings.model)
+        folder = found_path(settings.model)
         trained = load_for_answers(open_model(folder))
         session = ChatSession(trained, max_new_tokens=settings.max_tokens)
         return lambda language: session

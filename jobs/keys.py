@@ -17,6 +17,7 @@ from tyro.conf import Positional
 from palo import command, config
 from palo.observability.logs import start_logging
 from palo.security.keys import KEY_FILE, ApiKey, KeyLimits, add_key, read_keys, revoke_key
+from palo.store import lasting_path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +27,7 @@ class KeyJob:
     Attributes:
         action: What to do.
         name: The person or program that a new key is for, or the id of the key to revoke.
-        file: The file of keys.
+        file: The file of keys; by default the store's keys.json, if a store is set.
         limits: Rate limits of a new key.
         tenant: Team of a new key: its keys share cached prompts and images, and can thus find out
             by timing what the others have asked. A key without a team shares with no other key.
@@ -54,14 +55,15 @@ def main(arguments: list[str]) -> None:
     """
     wanted = command.override(KeyJob(), arguments, "jobs/keys.py")
     config.check(wanted)
+    file = lasting_path(wanted.file) if wanted.file == KEY_FILE else wanted.file
     if wanted.action == "add":
-        secret, key = add_key(wanted.file, wanted.name, wanted.limits, wanted.tenant)
-        print(f"key {key.id} for {key.name}, in {wanted.file}; it is shown only now:\n{secret}")
+        secret, key = add_key(file, wanted.name, wanted.limits, wanted.tenant)
+        print(f"key {key.id} for {key.name}, in {file}; it is shown only now:\n{secret}")
     elif wanted.action == "revoke":
-        key = revoke_key(wanted.file, wanted.name)
+        key = revoke_key(file, wanted.name)
         print(f"key {key.id} for {key.name} is revoked")
     else:
-        for key in read_keys(wanted.file):
+        for key in read_keys(file):
             print(_line(key))
 
 

@@ -16,9 +16,7 @@ from tyro.conf import Positional
 
 from palo import command, config, storage
 from palo.checkpoint.finished import newest_run
-from palo.session import lasting_path
-
-_RUNS = Path("runs")
+from palo.store import RUNS, found_path, lasting_path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +45,7 @@ def main(arguments: list[str]) -> None:
         arguments: The command line.
     """
     job = command.override(LineageJob(), arguments, "jobs/lineage.py")
-    folder = newest_run(lasting_path(_RUNS)) if job.model is None else job.model
+    folder = newest_run(lasting_path(RUNS)) if job.model is None else found_path(job.model)
     from palo.checkpoint.lineage import lineage_of
     from palo.checkpoint.lineage_page import lineage_lines, lineage_page
     from palo.corpus.report.lineage import corpus_node

@@ -20,7 +20,7 @@ from tyro.conf import Positional
 
 from palo import command, config, languages, storage
 from palo.errors import DataError
-from palo.session import lasting_path
+from palo.store import lasting_path
 from palo.terminal import one_line
 from palo.translate.review.offline.columns import rows_of
 from palo.translate.review.offline.files import write_rows
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> None:
     """Runs the chosen command; without one, serves the page until it is stopped."""
     job = command.override(ReviewJob(), arguments, "jobs/review.py")
     config.check(job)
-    folder = lasting_path(job.folder)
+    folder = lasting_path(job.folder, on_disk=True)
     if job.draw is not None:
         drawn = sample(read_rows(job.draw), job.sample)
         print(f"{ReviewStore(folder).add(drawn):,} of {len(drawn):,} translations are new here")

@@ -24,9 +24,9 @@ from palo.security.access import AccessSettings
 from palo.security.keys import renew_key
 from palo.serve.protocol.chat_request import ProtocolBounds
 from palo.serve.settings import ModelSource, ReplicaSettings, ScaleSettings, ServeSettings
-from palo.session import lasting_path, ray_session
+from palo.session import ray_session
+from palo.store import RUNS, found_path, lasting_path
 
-_RUNS = Path("runs")
 _KEY_NAME = "make serve"
 _END_S = 5.0
 _MOST_END_S = _END_S + 3.0
@@ -84,7 +84,8 @@ def main(arguments: list[str]) -> None:
     job = command.override(ServeJob(), arguments, "jobs/serve.py")
     config.check(job)
     _require_free(job.access.host, job.port)
-    folders = job.models or (newest_run(lasting_path(_RUNS)),)
+    named = tuple(found_path(folder) for folder in job.models)
+    folders = named or (newest_run(lasting_path(RUNS)),)
     models = _open_models(folders)
     key_file = lasting_path(job.access.key_file).resolve()
     access = dataclasses.replace(job.access, key_file=key_file)
@@ -123,11 +124,11 @@ def _open_models(folders: Sequence[Path]) -> dict[str, Path]:
         DataError: If a folder holds no model, or a pretrained part is missing.
     """
     from palo.checkpoint.finished import describe_stage, require_parts
-    from palo.checkpoint.importing import open_model
+    from palo.checkpoint.importing import open_shared_model
 
     models: dict[str, Path] = {}
     for folder in folders:
-        stage = open_model(folder.resolve())
+        stage = open_shared_model(folder.resolve())
         require_parts(describe_stage(stage))
         name = folder.resolve().name
         if name in models:

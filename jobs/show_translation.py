@@ -14,7 +14,8 @@ from pathlib import Path
 from palo import command, config
 from palo.pipeline.translated_scenes import correct, draw_source, languages_with_books, learn
 from palo.recipes import RECIPES
-from palo.session import lasting_path, ray_session
+from palo.session import ray_session
+from palo.store import lasting_path
 from palo.translate.bulk.job import translate_all
 from palo.translate.bulk.outputs import OutputForm
 from palo.translate.bulk.settings import TranslateJob, TranslatorSettings
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> None:
     """
     job = command.override(ShowJob(), arguments, "jobs/show_translation.py")
     config.check(job)
-    output = lasting_path(job.output)
+    output = lasting_path(job.output, on_disk=True)
     source = draw_source(
         output / "scenes",
         job.to,

@@ -16,7 +16,8 @@ from tyro.conf import Positional
 
 from palo import command, config, languages
 from palo.recipes import RECIPES
-from palo.session import lasting_path, ray_session
+from palo.session import ray_session
+from palo.store import lasting_path
 from palo.translate.learning.teach import TeachSettings, gain_of, teach
 from palo.translate.learning.training_set import TrainingSet, examples_of, write_training_set
 from palo.translate.review.store import ReviewStore
@@ -58,8 +59,8 @@ def main(arguments: list[str]) -> None:
     """Writes the training set, teaches, and reports the gain."""
     job = command.override(TeachJob(), arguments, "jobs/teach_translator.py")
     config.check(job)
-    store = ReviewStore(lasting_path(job.review))
-    output = lasting_path(job.output)
+    store = ReviewStore(lasting_path(job.review, on_disk=True))
+    output = lasting_path(job.output, on_disk=True)
     training_set = write_training_set(
         output / "training_set",
         examples_of(store.items(job.language)),

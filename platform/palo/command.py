@@ -16,6 +16,7 @@ from palo import config, storage
 from palo.account import complete_account
 from palo.errors import ConfigError, IncompleteError, PaloError
 from palo.ray_start import EXIT_INTERRUPTED
+from palo.store import choose_store
 from palo.terminal import one_line
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+_STORE = "--store"
+_STORE_HELP = (
+    f"{_STORE} PLACE  where runs, corpora, weights, keys and feedback lie: a folder that all "
+    "machines share, or s3://bucket/prefix; else what PALO_STORE names"
+)
 _EXIT_ERROR = 2
 _EXIT_INCOMPLETE = 3
 
@@ -30,9 +36,9 @@ _EXIT_INCOMPLETE = 3
 def run_job(main: Callable[[list[str]], None]) -> NoReturn:
     """Runs a job and ends the process as a command line should.
 
-    Any language can be printed on any terminal. An error of ours is one line on stderr and exit
-    code 2, or 3 where the same command goes on with what is left; a stop by Ctrl-C or SIGTERM, as
-    `ray job stop` sends it, is one line and exit code 130.
+    Any language can be printed on any terminal. `--store PLACE` sets the store. An error of ours is
+    one line on stderr and exit code 2, or 3 where the same command goes on with what is left; a
+    stop by Ctrl-C or SIGTERM, as `ray job stop` sends it, is one line and exit code 130.
 
     Args:
         main: The job; takes the arguments after the script's name.
@@ -41,7 +47,7 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
     _print_anything()
     complete_account()
     try:
-        main(sys.argv[1:])
+        main(_with_store(sys.argv[1:]))
     except IncompleteError as error:
         print(f"incomplete: {one_line(str(error))}", file=sys.stderr, flush=True)
         sys.exit(_EXIT_INCOMPLETE)
@@ -52,6 +58,21 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
         print("stopped; run the same command again to resume", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)
+
+
+def _with_store(arguments: list[str]) -> list[str]:
+    """Takes `--store PLACE`, which all jobs have, from a command line, and obeys it.
+
+    Raises:
+        ConfigError: If it has no value.
+        StorageError: If it names no place.
+    """
+    if {"-h", "--help"} & set(arguments):
+        print(_STORE_HELP)
+    left, values = take_values(arguments, [_STORE])
+    if _STORE in values:
+        choose_store(values[_STORE])
+    return left
 
 
 def _print_anything() -> None:

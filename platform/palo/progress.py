@@ -96,3 +96,22 @@ class Meter:
             share = self._effort / self._left
             line += f", {share:.0%}, {duration(elapsed * (1 - share) / share)} left"
         self._say(line)
+
+
+def byte_meter(step: str, say: Callable[[str], None], total_bytes: int) -> Callable[[int], None]:
+    """Returns what counts bytes as they come, and reports megabytes now and then.
+
+    Args:
+        step: What is done with them, in a word.
+        say: Gets the lines.
+        total_bytes: How many will come.
+    """
+    meter = Meter(step, "MB", say, total_bytes, by_effort=True)
+    left = 0
+
+    def count(num_bytes: int) -> None:
+        nonlocal left
+        whole, left = divmod(left + num_bytes, 10**6)
+        meter.add(whole, whole * 10**6)
+
+    return count

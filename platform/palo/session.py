@@ -7,24 +7,29 @@ import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from palo import storage
 from palo.account import cache_folder, is_writable
 from palo.capacity import WAIT_S, RayCluster, Share, await_capacity
 from palo.errors import ConfigError
 from palo.ray_start import be_patient, cluster_ray, private_ray, unreachable
+from palo.sharing import MARKS, check_nodes, mark_folders
+from palo.store import STORE, store_root
 
 _LEAST_OBJECT_STORE_BYTES = 300 << 20
 _OBJECT_STORE_SHARE = 80  # of the machine's memory, one part; decoded images wait in it
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Ray keeps it
 _ANSWER_TIMEOUT_S = 5.0
 _JOB_SETTINGS = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-_S3_SETTINGS = (
+_HANDED_ON = (
+    STORE,
+    MARKS,
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
     "AWS_REGION",
@@ -54,7 +59,9 @@ _PRIVATE = {
 
 
 @contextmanager
-def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Iterator[None]:
+def ray_session(
+    num_cpus: int | None = None, niceness: int | None = None, shared: Sequence[Path] = ()
+) -> Iterator[None]:
     """Connects to the cluster of `RAY_ADDRESS`, or runs a private Ray for the length of the block.
 
     A private Ray has a fresh token of its own, so that neither an old token on this machine nor
@@ -67,10 +74,12 @@ def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Ite
         num_cpus: Logical CPUs of a private Ray; the machine's own number by default.
         niceness: Of a private Ray's workers; by default Ray's own, 15, which leaves the machine to
             whoever works at it.
+        shared: Folders that all nodes of a cluster must see; its store is always among them.
 
     Raises:
-        ConfigError: If `RAY_ADDRESS` is no address of a cluster.
+        ConfigError: If `RAY_ADDRESS` is no address of a cluster, or the store's setting is wrong.
         ResourceError: If the cluster of `RAY_ADDRESS` can't be reached, or Ray doesn't start.
+        StorageError: If a node doesn't see a shared folder.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -93,7 +102,12 @@ def ray_session(num_cpus: int | None = None, niceness: int | None = None) -> Ite
         with private_ray(_private_settings(num_cpus)):
             yield
     else:
+        marks = mark_folders(_roots(shared))
+        os.environ.pop(MARKS, None)
+        if marks:
+            os.environ[MARKS] = json.dumps(marks)
         with cluster_ray(address, _cluster_settings()):
+            check_nodes(marks)
             yield
 
 
@@ -182,32 +196,47 @@ def _require_answer(address: str) -> None:
         raise unreachable(address, error) from error
 
 
-def lasting_path(path: Path) -> Path:
-    """Returns where a relative output path really goes.
-
-    That is below `PALO_HOME` if it is set. A submitted job works in a copy of the checkout that
-    Ray deletes: there it is below ~/palo.
-
-    Args:
-        path: Any path.
-    """
-    home = os.environ.get("PALO_HOME")
-    if not home and "runtime_resources" in Path.cwd().parts:
-        home = str(Path.home() / "palo")
-    return Path(home) / path if home else path
+def _roots(shared: Sequence[Path]) -> list[Path]:
+    """Returns the folders to look for on nodes: what lies in the store is seen with it."""
+    root = store_root()
+    folders = [] if root is None else [root]
+    for folder in shared:
+        if not any(storage.lies_within(folder, other) for other in folders):
+            folders.append(folder.absolute())
+    return folders
 
 
-def _cluster_settings() -> dict[str, object]:
-    """Returns what makes this process's settings of S3 those of its workers on a cluster.
+def worker_settings() -> dict[str, str]:
+    """Returns this process's settings of storage, which its workers on a cluster need, too.
 
     Credentials are not among them: Ray's dashboard shows such settings.
     """
+    return {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+
+
+def submission_id() -> str:
+    """Returns the id of this job at a cluster's job server; empty if it wasn't submitted."""
+    metadata = json.loads(os.environ.get(_JOB_SETTINGS, "{}")).get("metadata") or {}
+    return str(metadata.get("job_submission_id", ""))
+
+
+def _cluster_settings() -> dict[str, object]:
+    """Returns the arguments of `ray.init` that hand this process's settings to its workers.
+
+    Raises:
+        ConfigError: If the job was submitted with another store.
+    """
     job = json.loads(os.environ.get(_JOB_SETTINGS, "{}")).get("runtime_env") or {}
     given = job.get("env_vars") or {}  # Ray rejects duplicates
-    names = [name for name in _S3_SETTINGS if name in os.environ and name not in given]
-    return (
-        {"runtime_env": {"env_vars": {name: os.environ[name] for name in names}}} if names else {}
-    )
+    wanted = worker_settings()
+    if STORE in given and given[STORE] != wanted.get(STORE):
+        raise ConfigError(
+            "the job was submitted with another store than its command names",
+            seen=f"{given[STORE]} and {wanted.get(STORE)}",
+            fix="Name one, with --store of jobs/submit.py.",
+        )
+    handed = {name: value for name, value in wanted.items() if name not in given}
+    return {"runtime_env": {"env_vars": handed}} if handed else {}
 
 
 def _private_settings(num_cpus: int | None) -> dict[str, object]:

@@ -38,6 +38,9 @@ _MORE = {
     "palo.metrics.chrf": "evaluate",
     "palo.capacity": "model",
     "palo.session": "model",
+    "palo.sharing": "model",
+    "palo.submission.server": "model",
+    "palo.submission.watch": "model",
     "palo.ray_start": "model",
     "palo.ray_errors": "model",
 }

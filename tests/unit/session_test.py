@@ -8,8 +8,9 @@ import pytest
 
 from palo import session, storage
 from palo.capacity import Node
-from palo.errors import ResourceError
-from palo.session import keep_extensions_apart, lasting_path, ray_session
+from palo.errors import ConfigError, ResourceError
+from palo.session import keep_extensions_apart, ray_session
+from palo.store import lasting_path
 
 
 def test_outputs_stay_where_they_are_asked_for(monkeypatch):
@@ -155,3 +156,35 @@ def test_a_large_machine_has_room_for_the_images_that_its_gpus_wait_for(monkeypa
     assert session._private_settings(None)["object_store_memory"] > 10 << 30
     monkeypatch.setattr(session.shutil, "disk_usage", lambda _: SimpleNamespace(free=64 << 20))
     assert session._private_settings(None)["object_store_memory"] == 300 << 20
+
+
+def test_a_store_reaches_a_clusters_workers_with_the_marks_of_shared_folders(
+    monkeypatch, ray_start, tmp_path
+):
+    store, beside = tmp_path / "store", tmp_path / "runs" / "x"
+    monkeypatch.setenv("PALO_STORE", str(store))
+    checked = []
+    monkeypatch.setattr(session, "check_nodes", checked.append)
+    with ray_session(shared=(store / "runs" / "y", beside)):
+        pass
+    given = ray_start["runtime_env"]["env_vars"]
+    assert given["PALO_STORE"] == str(store)
+    marks = json.loads(given["PALO_SHARED_FOLDERS"])
+    assert set(marks) == {str(store), str(beside)}  # what lies in the store is seen with it
+    assert checked == [marks]
+
+
+def test_a_job_with_two_stores_is_refused(monkeypatch, ray_start, tmp_path):
+    monkeypatch.setenv("PALO_STORE", str(tmp_path))
+    job = {"runtime_env": {"env_vars": {"PALO_STORE": "s3://other/palo"}}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
+    with pytest.raises(ConfigError, match=r"another store.*s3://other/palo and /"), ray_session():
+        pass
+
+
+def test_a_submitted_job_knows_its_id(monkeypatch):
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    assert session.submission_id() == ""
+    settings = {"metadata": {"job_submission_id": "finetune-1"}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(settings))
+    assert session.submission_id() == "finetune-1"

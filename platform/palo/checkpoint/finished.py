@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from palo import storage
-from palo.account import cache_folder
 from palo.checkpoint.part_paths import part_path, part_text
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.config import from_dict, to_dict
@@ -159,7 +158,7 @@ def local_copy(folder: Path) -> Path:
     """Returns the folder of a finished stage on a disk, where libraries read what is in it.
 
     Args:
-        folder: The folder; one on S3 is copied into the user's cache, without its checkpoints.
+        folder: The folder; one on S3 is copied to this machine, without its checkpoints.
 
     Raises:
         StorageError: If it can't be copied.
@@ -167,9 +166,8 @@ def local_copy(folder: Path) -> Path:
     if not isinstance(folder, storage.S3Path):
         return folder
     name = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
-    return storage.keep_copy(
-        folder, cache_folder() / "stages" / name, lambda path: path.parts[0] != "checkpoints"
-    )
+    copy = storage.scratch_folder() / "stages" / name
+    return storage.keep_copy(folder, copy, lambda path: path.parts[0] != "checkpoints")
 
 
 def is_finished(folder: Path) -> bool:
@@ -200,14 +198,25 @@ def newest_run(runs: Path) -> Path:
     Raises:
         DataError: If there is none.
     """
-    finished = {path: path.stat().st_mtime for path in runs.glob("*/finetune/model.json")}
+    finished = finished_runs(runs)
     if not finished:
         raise DataError(
             "there is no finished model yet",
             seen=runs,
             fix="Train one with `make finetune`, or name the folder of a model.",
         )
-    return max(finished, key=lambda path: finished[path]).parent.parent
+    return finished[0]
+
+
+def finished_runs(runs: Path) -> list[Path]:
+    """Returns the runs whose finetune stage is finished, which can be served, the newest first.
+
+    Args:
+        runs: Folder of runs, on a disk or on S3.
+    """
+    times = {path: path.stat().st_mtime for path in runs.glob("*/finetune/model.json")}
+    newest = sorted(times, key=lambda path: times[path], reverse=True)
+    return [path.parent.parent for path in newest]
 
 
 def describe_stage(folder: Path) -> StageResult:

@@ -48,7 +48,7 @@ class ModelParts:
             raise DataError(
                 "pretrained parts are missing",
                 seen=", ".join(missing),
-                fix="Download them, or name other folders with --parts.tower and the like.",
+                fix="Put them there, or name other folders with --parts.tower and the like.",
             )
 
 
@@ -89,7 +89,7 @@ def weights_fingerprint(folder: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _combined_hash(stamps: tuple[tuple[str, int, int], ...]) -> str:
-    return fingerprint_of([storage.known_hash(Path(path)) for path, _, _ in stamps])
+    return fingerprint_of([storage.known_hash(storage.path_of(path)) for path, _, _ in stamps])
 
 
 def fingerprint_of(hashes: Iterable[str]) -> str:

@@ -170,9 +170,6 @@ class CorpusConfig:
             yield f"images_per_shard must be at least 1, not {self.images_per_shard}"
         if self.image_store is not None and self.image_stores is not None:
             yield "image_store and image_stores name the store twice"
-        for name in ("tokenizer", "tower"):
-            if isinstance(getattr(self, name), storage.S3Path):
-                yield f"{name} must be a folder on a disk, not {getattr(self, name)}"
 
     @property
     def store_folder(self) -> Path:

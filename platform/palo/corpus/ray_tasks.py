@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from palo.config import from_dict, to_dict
 from palo.corpus.task_log import TaskEntry, TaskKey, begin, finish, finished
 from palo.ray_errors import own_errors
+from palo.sharing import check_here
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -116,6 +117,7 @@ def run_jobs(
     keys, task_kind = list(missing), type(next(iter(missing.values())))
 
     def run(row: dict[str, Any]) -> dict[str, Any]:
+        check_here()
         key = from_dict(TaskKey, json.loads(row["key"]))
         begin(key)
         with _no_collection():
@@ -161,6 +163,7 @@ def run_tasks(function: Callable[[T], object], tasks: Sequence[T]) -> Iterator[A
     kind = type(tasks[0])
 
     def run(row: dict[str, Any]) -> dict[str, Any]:
+        check_here()
         return as_row(function(from_dict(kind, json.loads(row["task"]))))
 
     with own_errors():

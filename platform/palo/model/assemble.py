@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModel, LlamaForCausalLM, PreTrainedConfig
 
+from palo import storage
 from palo.errors import MismatchError, StorageError
 from palo.model.config import PaloConfig
 from palo.model.folder_guard import read_model_config
@@ -17,6 +18,8 @@ from palo.model.palo import PaloForConditionalGeneration
 from palo.model.projectors import Projector, build_projector
 from palo.model.sizes import from_folders
 
+PART_SUFFIXES = (".json", ".model", ".safetensors", ".txt")
+"""Endings of the files of a pretrained part that are read; others may hold the weights again."""
 # What a folder may hold besides the part we take: CLIP's text half, and a table that old
 # checkpoints of LLaMA keep although it follows from the configuration.
 _SPARE_PREFIXES = (
@@ -99,7 +102,7 @@ def load_part(
 
     Args:
         kind: A class of transformers.
-        folder: Folder of the part, with safetensors.
+        folder: Folder of the part, with safetensors; of one on S3 this machine keeps a copy.
         config: Its configuration.
         dtype: Type of the weights.
         four_bit: Keep linear layers in 4 bits, but for the output head.
@@ -110,10 +113,11 @@ def load_part(
         StorageError: If the folder has no readable safetensors.
     """
     read_model_config(folder)
+    near = storage.near_copy(folder, PART_SUFFIXES)
     try:
         with without_progress_bars():
             model, report = kind.from_pretrained(
-                folder,
+                near,
                 config=config,
                 dtype=dtype,
                 use_safetensors=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from palo import storage
-from palo.checkpoint.importing import open_model
+from palo.checkpoint.importing import open_shared_model
 from palo.endpoint.ending import limits_of, reasons_of, require_complete
 from palo.errors import ConfigError
 from palo.evaluate.answers.answer_cache import AnswerSet, ModelAnswer
@@ -31,6 +31,7 @@ from palo.evaluate.statistics.paired import Difference, differences_by_model
 from palo.evaluate.statistics.relative import ScoredItem
 from palo.evaluate.thresholds import require_thresholds
 from palo.pipeline.bench_config import BenchRun, NamedModel
+from palo.store import RUNS, lasting_path
 from palo.terminal import one_line
 
 
@@ -56,11 +57,17 @@ def score_on_bench(run: BenchRun) -> None:
             fix="Leave the judge out: exact and relaxed match and chrF score it.",
         )
     bench = read_bench(source, run.folder, run.languages)
-    output = run.output or Path("runs") / "scores" / bench.source.name
+    named = run.output or lasting_path(RUNS / "scores" / bench.source.name)
+    with storage.working_copy(named) as output:
+        _score(run, bench, output, named)
+
+
+def _score(run: BenchRun, bench: Bench, output: Path, named: Path) -> None:
+    """Scores in a folder on a disk, which people know by another name if that is on S3."""
     # Before any request that costs money.
     identity = None if run.judge is None else _identity(run.judge)
     require_same_bench(output / VALUES, bench, identity)
-    print(f"{source.title}: {len(bench.items)} questions, version {bench.hash}", flush=True)
+    print(f"{bench.source.title}: {len(bench.items)} questions, version {bench.hash}", flush=True)
     asked = [_result(bench, run, model, output) for model in run.named_models()]
     models = tuple(one.result for one in asked)
     board = Leaderboard(
@@ -68,7 +75,7 @@ def score_on_bench(run: BenchRun) -> None:
     )
     page = write_report(output, board)
     _show(board)
-    print(f"\nReport: {page}", flush=True)
+    print(f"\nReport: {named / page.relative_to(output)}", flush=True)
     _require_complete(run, asked)
     require_thresholds(board, run.requirements())
 
@@ -145,7 +152,7 @@ def _answers(bench: Bench, run: BenchRun, model: NamedModel, folder: Path) -> An
     from palo.evaluate.generation import AnswerSettings
 
     checkpoint = CheckpointAnswers(
-        stage=open_model(storage.path_of(model.source)),
+        stage=open_shared_model(storage.path_of(model.source)),
         variants={model.name: AnswerSettings(max_new_tokens=run.max_tokens)},
         num_workers=run.num_workers,
     )

@@ -5,18 +5,33 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from palo import storage
 from palo.command import parse_recipe, take_values
 from palo.errors import ConfigError, DataError
+from palo.pipeline.run_keeper import recorded_run
 from palo.pipeline.starts import require_aligned, with_aligned, with_start
 from palo.recipes import RECIPES, Recipe
 from palo.recipes.alignment import with_parallel
 from palo.recipes.own_data import OwnData, take_own_data, with_own_data
-from palo.session import lasting_path, ray_session
+from palo.session import ray_session
+from palo.store import found_path, input_path, lasting_path, store_root
 
 _START, _PROJECTOR, _STAGE = "--start-from", "--projector", "--pretrain"
 _PARALLEL, _ALIGNED = "--parallel", "--aligned"
+_PARTS = ("tower", "language_model", "tokenizer")
+_SOURCES = (
+    "captions",
+    "captions_images",
+    "instructions",
+    "instructions_images",
+    "more_instructions",
+    "questions",
+    "questions_images",
+    "photos",
+    "photos_images",
+)
 _SHORTCUTS = {
     "--data FILE": "trains the finetune stage on conversations or captions of your own",
     "--images FOLDER": "their images, if they aren't beside the file",
@@ -66,7 +81,7 @@ def recipe_job(
         recipe = _imported(recipe)
         with storage.alone_in(recipe.output):
             print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
-            with ray_session():
+            with recorded_run(recipe, program), ray_session(shared=_shared(recipe)):
                 run(recipe)
 
     return main
@@ -102,16 +117,21 @@ def read_recipe(
             seen=" ".join(arguments[arguments.index(_STAGE) :][:2]),
             fix=f"To leave the pretrain stage out, say what to start from: {_START} PATH.",
         )
-    recipes = RECIPES
+    recipes: Mapping[str, Callable[[], Recipe]] = {
+        name: partial(_in_store, make) for name, make in RECIPES.items()
+    }
     for flag, change in _CHANGES.items():
         if flag in taken:
             place = storage.path_of(taken[flag])
+            if store_root() is not None:
+                place = found_path(place)
             recipes = {
                 name: partial(_changed, make, change, place) for name, make in recipes.items()
             }
     if own is not None:
         recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
-    return parse_recipe(arguments, recipes, program, {**shortcuts, **_SHORTCUTS})
+    recipe, only_dry_run = parse_recipe(arguments, recipes, program, {**shortcuts, **_SHORTCUTS})
+    return (recipe if store_root() is None else _lasting(recipe)), only_dry_run
 
 
 def _lasting(recipe: Recipe) -> Recipe:
@@ -119,14 +139,37 @@ def _lasting(recipe: Recipe) -> Recipe:
     return replace(
         recipe,
         output=lasting_path(recipe.output),
-        corpora=_lasting_if_local(recipe.corpora),
-        pretrain_output=_lasting_if_local(recipe.pretrain_output),
-        data=replace(recipe.data, image_stores=_lasting_if_local(recipe.data.image_stores)),
+        corpora=_lasting_if_named(recipe.corpora),
+        pretrain_output=_lasting_if_named(recipe.pretrain_output),
+        data=replace(recipe.data, image_stores=_lasting_if_named(recipe.data.image_stores)),
     )
 
 
-def _lasting_if_local(path: Path | None) -> Path | None:
-    return path if path is None or isinstance(path, storage.S3Path) else lasting_path(path)
+def _lasting_if_named(path: Path | None) -> Path | None:
+    return None if path is None else lasting_path(path)
+
+
+def _shared(recipe: Recipe) -> list[Path]:
+    """Returns the folders that all machines must see."""
+    beside = (recipe.corpora, recipe.data.image_stores, recipe.pretrain_output)
+    return [recipe.output, *(path for path in beside if path is not None)]
+
+
+def _in_store(make: Callable[[], Recipe]) -> Recipe:
+    """Has a recipe's weights and source files come from the store, if one is set."""
+    recipe = make()
+    if store_root() is None:
+        return recipe
+    parts: dict[str, Any] = {name: input_path(getattr(recipe.parts, name)) for name in _PARTS}
+    named = {
+        name: path
+        for name in _SOURCES
+        if (path := getattr(recipe.data, name)) is not None and recipe.source(path) == path
+    }
+    sources: dict[str, Any] = {name: input_path(path) for name, path in named.items()}
+    return replace(
+        recipe, parts=replace(recipe.parts, **parts), data=replace(recipe.data, **sources)
+    )
 
 
 def _check_training(recipe: Recipe) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from palo import storage
 from palo.machine import PeakMemory
+from palo.pipeline.run_keeper import note_step
 from palo.progress import duration
 from palo.recipes.recipe import Recipe
 
@@ -20,6 +21,7 @@ def measured(recipe: Recipe, step: str) -> Iterator[None]:
         step: The step's name in timings.json.
     """
     storage.ensure_folder(recipe.output)
+    note_step(recipe.output, step)
     started = time.monotonic()
     with PeakMemory() as memory:
         yield

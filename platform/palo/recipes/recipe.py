@@ -164,8 +164,6 @@ class Recipe:
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
-        if isinstance(self.pretrain_output, S3Path):
-            yield f"pretrain_output must be a folder on a disk, not {self.pretrain_output}"
         for name in ("questions", "photos"):
             if (getattr(self.data, name) is None) != (getattr(self.data, f"{name}_images") is None):
                 yield f"data.{name} and data.{name}_images go together"

@@ -2,6 +2,7 @@
 
 import json
 import random
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from palo.scenes.draw import draw_scene, png_bytes
 from palo.scenes.phrase_book import phrase_book
 from palo.scenes.questions import BalancedChoice, SceneFacts, all_facts
 from palo.scenes.scene import Scene, sample_scene_of
-from palo.storage import ensure_folder, replacing, wrap_os_errors, write_json
+from palo.storage import S3Path, ensure_folder, replacing, send_tree, wrap_os_errors, write_json
 
 IMAGE_MARK = "<image>"
+_CAPTIONS, _INSTRUCTIONS = "captions.jsonl", "instructions.jsonl"
+_QUESTIONS = "heldout/questions.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,33 +108,47 @@ def write_scenes(
     codes = config.languages or languages.codes()
     for code in codes:
         phrase_book(code)
-    ensure_folder(folder / "images")
-    ensure_folder(folder / "heldout" / "images")
-    captions = folder / "captions.jsonl"
-    instructions = folder / "instructions.jsonl"
-    questions = folder / "heldout" / "questions.jsonl"
-    with (
-        replacing(captions) as first,
-        replacing(instructions) as second,
-        first.open("w", encoding="utf-8") as caption_file,
-        second.open("w", encoding="utf-8") as instruction_file,
-    ):
-        num_captions, num_records = _write_training(
-            folder, config, codes, (caption_file, instruction_file), on_drawn
-        )
-    with replacing(questions) as partial, partial.open("w", encoding="utf-8") as file:
-        num_questions = _write_heldout(folder, config, codes, file)
+    if isinstance(folder, S3Path):  # thousands of small files go there together
+        with tempfile.TemporaryDirectory(prefix="palo-scenes-") as own:
+            counts = _write(Path(own), config, codes, on_drawn)
+            send_tree(Path(own), folder)
+    else:
+        counts = _write(folder, config, codes, on_drawn)
+    num_captions, num_records, num_questions = counts
     corpus = SceneCorpus(
         folder=folder,
-        captions=captions,
-        instructions=instructions,
-        questions=questions,
+        captions=folder / _CAPTIONS,
+        instructions=folder / _INSTRUCTIONS,
+        questions=folder / _QUESTIONS,
         num_captions=num_captions,
         num_records=num_records,
         num_questions=num_questions,
     )
     write_json(folder / "scenes.json", {"config": to_dict(config), "corpus": to_dict(corpus)})
     return corpus
+
+
+def _write(
+    folder: Path,
+    config: SceneCorpusConfig,
+    codes: tuple[str, ...],
+    on_drawn: Callable[[], None],
+) -> tuple[int, int, int]:
+    """Writes the files; returns how many captions, records and questions."""
+    ensure_folder(folder / "images")
+    ensure_folder(folder / "heldout" / "images")
+    with (
+        replacing(folder / _CAPTIONS) as first,
+        replacing(folder / _INSTRUCTIONS) as second,
+        first.open("w", encoding="utf-8") as caption_file,
+        second.open("w", encoding="utf-8") as instruction_file,
+    ):
+        num_captions, num_records = _write_training(
+            folder, config, codes, (caption_file, instruction_file), on_drawn
+        )
+    with replacing(folder / _QUESTIONS) as partial, partial.open("w", encoding="utf-8") as file:
+        num_questions = _write_heldout(folder, config, codes, file)
+    return num_captions, num_records, num_questions
 
 
 def _write_training(

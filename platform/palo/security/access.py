@@ -13,10 +13,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from palo.api_errors import APIError, APIErrorCode
-from palo.errors import ConfigError, PaloError
+from palo.errors import ConfigError, PaloError, StorageError
 from palo.security.audit_log import record
 from palo.security.forwarded import ProxySettings
 from palo.security.keys import KEY_FILE, UNKEYED, ApiKey, key_digest, read_keys
+from palo.storage import S3Path
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0
@@ -189,7 +190,8 @@ def _without_port(host: str) -> str:
 class KeyRing:
     """The valid keys of a file, which is read again when it changes.
 
-    A file that is damaged later changes nothing but the log; a deleted one invalidates all keys.
+    A file that is damaged later changes nothing but the log, and so does a store that is away; a
+    deleted file invalidates all keys.
 
     Args:
         path: The file of keys.
@@ -207,6 +209,7 @@ class KeyRing:
         self._keys = _valid_keys(read_keys(path))
         self._looked_s = clock()
         self._read_lock = threading.Lock()
+        self._look_lock = threading.Lock()
         if not self._keys:
             raise ConfigError(
                 "no API key is valid, so every request would be rejected",
@@ -245,7 +248,23 @@ class KeyRing:
         if now - self._looked_s < _LOOK_EVERY_S:
             return
         self._looked_s = now
-        stamp = self._stamp_now()
+        if isinstance(self._path, S3Path):
+            # A store may take its time, and running answers must not wait for it.
+            threading.Thread(target=self._look_in_store, name="palo-keys", daemon=True).start()
+        else:
+            self._follow(self._stamp_now())
+
+    def _look_in_store(self) -> None:
+        if not self._look_lock.acquire(blocking=False):  # the look before hasn't ended
+            return
+        try:
+            self._follow(self._stamp_now())
+        except StorageError as error:
+            _LOG.error("the keys stay as they were: %s", error)
+        finally:
+            self._look_lock.release()
+
+    def _follow(self, stamp: "_Stamp | None") -> None:
         if stamp == self._stamp:
             return
         self._stamp = stamp

@@ -9,8 +9,7 @@ import hashlib
 import json
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,8 @@ from pathlib import Path
 from palo import config, storage
 from palo.errors import ConfigError
 from palo.security.audit_log import record
+from palo.storage import S3Path
+from palo.storage.conditional import read_versioned, write_if
 
 _PREFIX = "sk-palo-"
 _SECRET_BYTES = 32
@@ -136,13 +137,18 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     """
     with storage.wrap_os_errors("read", path):
         mode = path.stat().st_mode
-    if mode & _OTHERS_WRITE:  # a writer could add a key; a reader learns none
+    if mode & _OTHERS_WRITE and not isinstance(
+        path, S3Path
+    ):  # a writer could add a key; a reader learns none
         raise ConfigError(
             "others may write the file of API keys",
             seen=f"{path} has mode {stat.S_IMODE(mode):o}",
             fix=f"Run: chmod 600 {path}",
         )
-    values = storage.read_json(path)
+    return _parsed(storage.read_json(path), path)
+
+
+def _parsed(values: object, path: Path) -> tuple[ApiKey, ...]:
     if not isinstance(values, dict) or not isinstance(values.get("keys"), list):
         raise ConfigError("this is no file of API keys", seen=path, fix=f"Move it away. {_ADD}.")
     keys = tuple(config.from_dict(ApiKey, entry) for entry in values["keys"])
@@ -168,9 +174,8 @@ def add_key(
         ConfigError: If the name or a limit is out of range, or the file is damaged.
         StorageError: If the file can't be read or written.
     """
-    with _locked_keys(path) as keys:
-        secret, key = _new_key(name, limits, tenant)
-        keys.append(key)
+    secret, key = _new_key(name, limits, tenant)
+    _change(path, lambda keys: [*keys, key])
     _record("key_added", key, path)
     return secret, key
 
@@ -190,9 +195,8 @@ def renew_key(path: Path, name: str, limits: KeyLimits | None = None) -> tuple[s
         ConfigError: See `add_key`.
         StorageError: See `add_key`.
     """
-    with _locked_keys(path) as keys:
-        secret, key = _new_key(name, limits)
-        keys[:] = [*(old for old in keys if old.name != name), key]
+    secret, key = _new_key(name, limits)
+    _change(path, lambda keys: [*(old for old in keys if old.name != name), key])
     _record("key_renewed", key, path)
     return secret, key
 
@@ -211,16 +215,21 @@ def revoke_key(path: Path, key_id: str) -> ApiKey:
         ConfigError: If there is no such key, or the file is damaged.
         StorageError: If the file can't be read or written.
     """
-    with _locked_keys(path) as keys:
-        for index, key in enumerate(keys):
-            if key.id == key_id:
-                found = keys[index] = replace(key, revoked=key.revoked or _now())
-                break
-        else:
+    found: dict[str, ApiKey] = {}
+
+    def revoke(keys: Sequence[ApiKey]) -> list[ApiKey]:
+        if key_id not in {key.id for key in keys}:
             ids = ", ".join(key.id for key in keys)
             raise ConfigError("there is no such key", seen=key_id, fix=f"Their ids are: {ids}.")
-    _record("key_revoked", found, path)
-    return found
+        changed = [
+            replace(key, revoked=key.revoked or _now()) if key.id == key_id else key for key in keys
+        ]
+        found.update((key.id, key) for key in changed)
+        return changed
+
+    _change(path, revoke)
+    _record("key_revoked", found[key_id], path)
+    return found[key_id]
 
 
 def _new_key(name: str, limits: KeyLimits | None, tenant: str | None = None) -> tuple[str, ApiKey]:
@@ -249,17 +258,39 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@contextmanager
-def _locked_keys(path: Path) -> Iterator[list[ApiKey]]:
-    """Yields all keys to change, and writes them back, under a lock between processes."""
+def _change(path: Path, change: Callable[[Sequence[ApiKey]], Sequence[ApiKey]]) -> None:
+    """Replaces all keys by what becomes of them, whoever else changes them at the same time."""
+    if isinstance(path, S3Path):
+        _change_in_store(path, change)
+        return
     lock = path.with_name(f".{path.name}.lock")
     with storage.wrap_os_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("a") as held:
             lock.chmod(0o600)
             fcntl.flock(held, fcntl.LOCK_EX)
-            keys = list(read_keys(path)) if path.exists() else []
-            yield keys
-            text = json.dumps({"keys": config.to_dict(keys)}, indent=2, ensure_ascii=False)
+            keys = change(read_keys(path) if path.exists() else ())
             with storage.replacing(path, private=True) as partial:
-                partial.write_text(f"{text}\n", encoding="utf-8")
+                partial.write_text(_text_of(keys), encoding="utf-8")
+
+
+def _change_in_store(path: S3Path, change: Callable[[Sequence[ApiKey]], Sequence[ApiKey]]) -> None:
+    while True:
+        found = read_versioned(path)
+        keys = () if found is None else _parsed(_json_of(found.data, path), path)
+        version = None if found is None else found.version
+        if write_if(path, _text_of(change(keys)).encode(), version):
+            return
+
+
+def _json_of(data: bytes, path: Path) -> object:
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise ConfigError(
+            "this is no file of API keys", seen=f"{path}: {error}", fix=f"Move it away. {_ADD}."
+        ) from error
+
+
+def _text_of(keys: Sequence[ApiKey]) -> str:
+    return json.dumps({"keys": config.to_dict(keys)}, indent=2, ensure_ascii=False) + "\n"

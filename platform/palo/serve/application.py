@@ -24,6 +24,7 @@ from palo.serve.replica_client import ReplicaCall, ReplicaClient
 from palo.serve.replica_watch import ServeWatch
 from palo.serve.routing import ImageRouter
 from palo.serve.settings import ModelSource, ServeSettings
+from palo.session import worker_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -126,7 +127,7 @@ def application(settings: ServeSettings) -> "Application":
         # Requests other than completions are not part of max_requests.
         "max_ongoing_requests": 2 * settings.max_requests,
         "graceful_shutdown_timeout_s": settings.scale.drain_s,
-        "ray_actor_options": {"num_cpus": 0},
+        "ray_actor_options": {"num_cpus": 0, "runtime_env": {"env_vars": worker_settings()}},
     }
     ingress = serve.deployment(serve.ingress()(Ingress), **options)
     # Not in the ingress, whose machine may not see the folders.
@@ -150,7 +151,9 @@ def _model_deployment(
         ray_actor_options={
             "num_cpus": scale.num_cpus,
             "num_gpus": scale.num_gpus,
-            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(replica.num_threads)}},
+            "runtime_env": {
+                "env_vars": worker_settings() | {"OMP_NUM_THREADS": str(replica.num_threads)}
+            },
         },
         autoscaling_config=_autoscaling(settings),
         request_router_config=_router(settings),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from palo import storage
-from palo.checkpoint.finished import StageResult, read_stage
+from palo.checkpoint.finished import StageResult, local_copy, read_stage
 from palo.checkpoint.load import load_trained
 from palo.config import from_dict
 from palo.images.preprocessing import Preprocessing, read_preprocessing
@@ -88,7 +88,7 @@ def load_models(sources: Sequence[ModelSource], device: str | None = None) -> Lo
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    stages = {source.name: read_stage(source.folder) for source in sources}
+    stages = {source.name: read_stage(local_copy(source.folder)) for source in sources}
     first = stages[sources[0].name]
     adapters: dict[str, Adapter] = {}
     if len(stages) == 1:

@@ -14,6 +14,7 @@ from palo.observability.boundary import Boundary
 from palo.observability.logs import start_logging
 from palo.security.access import LoopbackOnly
 from palo.serve.chat_page.settings import PageSettings
+from palo.session import worker_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -80,7 +81,9 @@ def page_application(settings: PageSettings) -> "Application":
             "num_cpus": 0,
             "resources": {"node:__internal_head__": 0.001},
             # One glibc arena a thread would double its memory.
-            "runtime_env": {"env_vars": {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}},
+            "runtime_env": {
+                "env_vars": worker_settings() | {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}
+            },
         },
     )
     return deployment.bind(settings)

@@ -36,6 +36,7 @@ from palo.serve.protocol.generate import (
     TokenText,
 )
 from palo.serve.settings import ModelSource, ReplicaSettings
+from palo.sharing import check_here
 from palo.text.encoding import encode_prompt
 from palo.text.tokenizer import TextTokenizer
 
@@ -65,6 +66,7 @@ class ModelReplica:
         if owns_process:
             lower_priority(_NICENESS)
             start_logging()
+        check_here()
         # The ingress and the command line know this class, and have no need for torch.
         import torch
 

@@ -27,7 +27,7 @@ from palo.storage.reading import (
 )
 from palo.storage.s3_location import is_uri, names_a_store
 from palo.storage.s3_path import S3Path
-from palo.storage.staging import stage_folder
+from palo.storage.staging import near_copy, scratch_folder, stage_folder
 from palo.storage.tables import (
     leaves_of,
     open_parquet,
@@ -36,6 +36,8 @@ from palo.storage.tables import (
     texts_among,
     write_table,
 )
+from palo.storage.trees import copy_tree, send_tree, tree_sizes
+from palo.storage.working_copies import working_copy
 from palo.storage.writing import (
     alone_in,
     ensure_folder,
@@ -55,6 +57,7 @@ __all__ = [
     "append_line",
     "column_sizes",
     "copy_file",
+    "copy_tree",
     "ensure_folder",
     "file_hash",
     "file_sizes",
@@ -66,6 +69,7 @@ __all__ = [
     "leaves_of",
     "lies_within",
     "names_a_store",
+    "near_copy",
     "open_mapped",
     "open_parquet",
     "open_ranges",
@@ -85,9 +89,13 @@ __all__ = [
     "replacing",
     "row_bytes",
     "row_groups",
+    "scratch_folder",
+    "send_tree",
     "stage_folder",
     "texts_among",
+    "tree_sizes",
     "whole_lines",
+    "working_copy",
     "wrap_os_errors",
     "write_bytes",
     "write_json",

@@ -1,22 +1,27 @@
-"""SHA-256 of large files, computed once on a machine, however many processes ask for it."""
+"""SHA-256 of large files, computed once, however many processes ask for it."""
 
 import hashlib
+import logging
 from pathlib import Path
 
 from palo.account import cache_folder
-from palo.storage.reading import file_hash, read_text
+from palo.errors import StorageError
+from palo.storage.reading import file_hash, read_json, read_text
+from palo.storage.s3_path import S3Path
 from palo.storage.staging import staged_hash
-from palo.storage.writing import alone_in, write_text
+from palo.storage.writing import alone_in, write_json, write_text
 
+_log = logging.getLogger(__name__)
 _WAIT_S = 3600.0
 _SMALL_BYTES = 16 << 20  # such a file is hashed sooner than looked up
 
 
 def known_hash(path: Path) -> str:
-    """Returns the SHA-256 of a local file as 64 hexadecimal digits.
+    """Returns the SHA-256 of a file as 64 hexadecimal digits.
 
     That of a large file is kept in the user's cache, by the file's path and node, its size and its
-    times of change. A process that asks while another one computes it waits for that.
+    times of change. A process that asks while another one computes it waits for that. On S3 it is
+    kept beside the file, by its size and ETag, for all machines.
 
     Args:
         path: The file.
@@ -24,6 +29,8 @@ def known_hash(path: Path) -> str:
     Raises:
         StorageError: If it can't be read.
     """
+    if isinstance(path, S3Path):
+        return _hash_in_store(path)
     if (staged := staged_hash(path)) is not None:
         return staged
     found = path.stat()
@@ -39,3 +46,20 @@ def known_hash(path: Path) -> str:
             if not kept.is_file():
                 write_text(kept, file_hash(path))
     return read_text(kept)
+
+
+def _hash_in_store(path: S3Path) -> str:
+    found = path.stat()
+    if found.st_size < _SMALL_BYTES:
+        return file_hash(path)
+    kept = path.parent / ".sha256" / f"{path.name}.json"
+    stamp = [found.st_size, found.st_mtime_ns]
+    known = read_json(kept) if kept.is_file() else {}
+    if isinstance(known, dict) and known.get("stamp") == stamp:
+        return str(known["sha256"])
+    digest = file_hash(path)
+    try:
+        write_json(kept, {"stamp": stamp, "sha256": digest})
+    except StorageError as error:  # weights may lie where this account only reads
+        _log.warning("the hash of %s isn't kept: %s", path, error)
+    return digest

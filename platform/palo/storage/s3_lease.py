@@ -23,6 +23,7 @@ from typing import Any
 
 from palo.errors import ResourceError, StorageError
 from palo.storage import s3_objects
+from palo.storage.conditional import write_if
 from palo.storage.s3_path import S3Path
 from palo.storage.s3_requests import request, status_of
 
@@ -32,7 +33,6 @@ LEASE_S = 60.0
 """After so many seconds without renewal the folder is free."""
 _RENEW_EVERY_S = 15.0
 _LOOK_EVERY_S = 1.0
-_REFUSED = (409, 412)  # someone was quicker
 _NOT_IMPLEMENTED = 501
 _SHOWN_CHARACTERS = 120
 _log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class _Own:
     def __init__(self, folder: S3Path) -> None:
         self.ended = threading.Event()
         self._folder = folder
-        self._place = (folder / NAME).place
+        self._path = folder / NAME
         self._etag = ""
         self._number = 0
         self._about = {"token": secrets.token_hex(16), **_about_this_process()}
@@ -109,13 +109,13 @@ class _Own:
     def take(self, until_s: float) -> bool:
         """Takes the lease; returns False where the store has no conditional writes."""
         try:
-            while not self._put({"IfNoneMatch": "*"}):
+            while not self._put(None):
                 if (found := self._look()) is None:
                     continue  # it was given back just now
                 if self._is_own(found) or self._take_over(found, until_s):
                     return True
             # A store that ignores conditions says yes again.
-            return not self._put({"IfNoneMatch": "*"})
+            return not self._put(None)
         except StorageError as error:
             if _status(error) == _NOT_IMPLEMENTED:
                 return False
@@ -125,7 +125,7 @@ class _Own:
         """Renews the lease until it is given back or lost."""
         while not self.ended.wait(_RENEW_EVERY_S):
             with suppress(StorageError):  # away: tried again
-                if self._put({"IfMatch": self._etag}):
+                if self._put(self._etag):
                     continue
                 found = self._look()
                 if found is None or not self._is_own(found):
@@ -149,7 +149,7 @@ class _Own:
         told = False
         while found is not None:
             if found.has_ended:
-                if self._put({"IfMatch": found.etag}):
+                if self._put(found.etag):
                     return True
             elif (found.is_here or found.etag != first.etag) and time.monotonic() >= until_s:
                 raise ResourceError(
@@ -168,33 +168,26 @@ class _Own:
         """Ends the lease, unless another process has taken it."""
         found = self._look()
         if found is not None and self._is_own(found):
-            s3_objects.delete(self._place)
+            s3_objects.delete(self._path.place)
 
-    def _put(self, condition: dict[str, str]) -> bool:
-        """Writes the lease on a condition; returns whether that held.
+    def _put(self, etag: str | None) -> bool:
+        """Writes the lease if the store has this one, or none; returns whether it had.
 
         Raises:
             StorageError: If the store refuses for another reason.
         """
         self._number += 1  # so that each renewal has an ETag of its own
         body = json.dumps({**self._about, "number": self._number}).encode()
-        at = {"Bucket": self._place.bucket, "Key": self._place.key}
-        try:
-            answer = request(
-                "write", self._place, lambda s3: s3.put_object(**at, Body=body, **condition)
-            )
-        except (FileNotFoundError, StorageError) as error:
-            if isinstance(error, FileNotFoundError) or _status(error) in _REFUSED:
-                return False
-            raise
-        self._etag = _bare(answer["ETag"])
-        return True
+        written = write_if(self._path, body, etag)
+        self._etag = written or self._etag
+        return written is not None
 
     def _look(self) -> _Lease | None:
         """Returns the lease that the store has; None if there is none."""
-        at = {"Bucket": self._place.bucket, "Key": self._place.key}
+        place = self._path.place
+        at = {"Bucket": place.bucket, "Key": place.key}
         try:
-            answer, body = request("read", self._place, lambda s3: _read(s3.get_object(**at)))
+            answer, body = request("read", place, lambda s3: _read(s3.get_object(**at)))
         except FileNotFoundError:
             return None
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
@@ -204,12 +197,7 @@ class _Own:
         except ValueError:
             holder = {}
         age_s = (now - answer["LastModified"]).total_seconds()
-        return _Lease(_bare(answer["ETag"]), age_s, holder if isinstance(holder, dict) else {})
-
-
-def _bare(etag: str) -> str:
-    """Returns an ETag without its quotes, with which Ceph (16.2) takes no If-Match for met."""
-    return etag.strip('"')
+        return _Lease(answer["ETag"].strip('"'), age_s, holder if isinstance(holder, dict) else {})
 
 
 def _status(error: Exception) -> int:

@@ -4,29 +4,63 @@
     SCRATCH/NAME-STAMP/staged.json   where they are from, and the SHA-256 of each; written last
 
 STAMP names the folder, and its files' sizes and times of change: what changes is copied anew. Who
-reads a copy needn't hash its gigabytes.
+reads a copy needn't hash its gigabytes. SCRATCH is what the environment variable PALO_SCRATCH of a
+machine names, its fastest disk, else a folder of the user's cache.
 """
 
 import hashlib
+import os
 import shutil
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from palo.account import cache_folder
 from palo.errors import ResourceError
 from palo.storage.paths import wrap_os_errors
 from palo.storage.ranges import open_ranges
 from palo.storage.reading import file_sizes, read_json
+from palo.storage.s3_path import S3Path
 from palo.storage.writing import alone_in, ensure_folder, replacing, write_json
 
+SCRATCH = "PALO_SCRATCH"
+"""Environment variable that names a folder on this machine's fastest disk."""
 _RECORD = "staged.json"
 _RANGE_BYTES = 8 << 20
 _RANGES_AT_ONCE = 16
 _LOOKS_AT_ONCE = 16
 _WAIT_S = 86_400.0
 _SPARE_BYTES = 1 << 30
+
+
+def scratch_folder() -> Path:
+    """Returns the folder of this machine for copies of what lies elsewhere."""
+    named = os.environ.get(SCRATCH)
+    return Path(named).absolute() if named else cache_folder() / "scratch"
+
+
+def near_copy(folder: Path, suffixes: tuple[str, ...]) -> Path:
+    """Returns a folder of this machine with the files of one on S3, copied once for all processes.
+
+    Args:
+        folder: The folder; one on a disk is returned as it is.
+        suffixes: What the names of the files that are needed end in.
+
+    Raises:
+        ResourceError: If the local disk has no room for them.
+        StorageError: If one can't be read or written.
+    """
+    if not isinstance(folder, S3Path):
+        return folder
+    names = [name for name in file_sizes(folder) if name.endswith(suffixes)]
+    return stage_folder(folder, scratch_folder() / "staged", _say, names)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def stage_folder(

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from palo import storage
 from palo.errors import StorageError
 from palo.text.json_tokenizer import JsonTokenizer
 from palo.text.piece_tokenizer import SentencePieceTokenizer
 from palo.text.tokenizer_parts import Ids
+
+_SUFFIXES = (".json", ".model", ".txt")
 
 
 class TextTokenizer(Protocol):
@@ -83,15 +86,16 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     """Loads the tokenizer of a folder: tokenizer.model if it is there, else tokenizer.json.
 
     Args:
-        folder: Local folder of a tokenizer or of a model.
+        folder: Folder of a tokenizer or of a model; of one on S3 this machine keeps a copy.
 
     Raises:
         StorageError: If the folder has neither file, or it can't be read.
     """
-    if (folder / "tokenizer.model").is_file():
-        return SentencePieceTokenizer(folder)
-    if (folder / "tokenizer.json").is_file():
-        return JsonTokenizer(folder)
+    near = storage.near_copy(folder, _SUFFIXES)
+    if (near / "tokenizer.model").is_file():
+        return SentencePieceTokenizer(near)
+    if (near / "tokenizer.json").is_file():
+        return JsonTokenizer(near)
     raise StorageError(
         "no tokenizer in this folder",
         seen=folder,

@@ -6,6 +6,7 @@ from pathlib import Path
 from palo import storage
 from palo.checkpoint.parts import ModelParts
 from palo.data.manifest import read_manifest
+from palo.model.assemble import PART_SUFFIXES
 from palo.train.stages import StageJob
 
 
@@ -25,7 +26,8 @@ class LocalCopies:
 def local_copies(job: StageJob) -> LocalCopies:
     """Copies weights and samples to the scratch disk, once for all workers of a machine.
 
-    Without a scratch disk they are read where they lie.
+    Without a scratch disk they are read where they lie, but for weights on S3, which libraries only
+    read from a disk.
 
     Args:
         job: The stage.
@@ -35,10 +37,10 @@ def local_copies(job: StageJob) -> LocalCopies:
         StorageError: If they can't be read or written.
     """
     scratch = job.config.workers.scratch
-    if scratch is None:
-        return LocalCopies(parts=job.parts, samples=None)
 
     def here(folder: Path) -> Path:
+        if scratch is None:
+            return storage.near_copy(folder, PART_SUFFIXES)
         return storage.stage_folder(folder, scratch, _say)
 
     parts = replace(
@@ -47,6 +49,8 @@ def local_copies(job: StageJob) -> LocalCopies:
         language_model=here(job.parts.language_model),
         tokenizer=here(job.parts.tokenizer),
     )
+    if scratch is None:
+        return LocalCopies(parts=parts, samples=None)
     files = list(read_manifest(job.corpus / "manifest.json").files)
     return LocalCopies(parts=parts, samples=storage.stage_folder(job.corpus, scratch, _say, files))
 

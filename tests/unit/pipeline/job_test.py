@@ -19,7 +19,7 @@ from palo.train.tracking import tracker
 
 @pytest.fixture(autouse=True)
 def no_ray(monkeypatch):
-    monkeypatch.setattr(job, "ray_session", lambda: pytest.fail("Ray was started"))
+    monkeypatch.setattr(job, "ray_session", lambda **settings: pytest.fail("Ray was started"))
 
 
 @pytest.mark.parametrize("recipe", ["mini", "7b"])
@@ -115,3 +115,41 @@ def test_a_tracker_whose_package_is_missing_is_told_before_ray_starts(tmp_path, 
     flags = ["--output", str(tmp_path), "--finetune.metrics.trackers", "mlflow"]
     with pytest.raises(ConfigError, match="pip install mlflow"):
         recipe_job("jobs/finetune.py", finetune.run)(["nano", *flags])
+
+
+def test_a_store_has_a_recipes_weights_and_sources_and_what_it_writes(monkeypatch):
+    monkeypatch.setenv("PALO_STORE", "s3://mine/palo")
+    recipe, _ = read_recipe(["7b"], "x")
+    assert str(recipe.parts.language_model) == "s3://mine/palo/models/vicuna-7b-v1.5"
+    assert str(recipe.data.captions_images).startswith("s3://mine/palo/data/")
+    assert str(recipe.output) == "s3://mine/palo/runs/palo-7b"
+    assert str(recipe.corpora) == "s3://mine/palo/corpora"
+    assert str(recipe.image_stores_folder) == "s3://mine/palo/images"
+    only, _ = read_recipe(["7b-only-ur"], "x")
+    assert str(only.pretrain_folder) == "s3://mine/palo/runs/palo-7b/pretrain"
+
+
+def test_what_a_command_names_wins_over_the_store(monkeypatch, tmp_path):
+    monkeypatch.setenv("PALO_STORE", "s3://mine/palo")
+    named = ["--output", str(tmp_path), "--corpora", "s3://other/corpora", "--data", "own/rows.csv"]
+    recipe, _ = read_recipe(["7b", *named, "--parts.tower", "own/clip"], "x")
+    assert recipe.output == tmp_path
+    assert str(recipe.corpora) == "s3://other/corpora"
+    assert recipe.data.instructions == Path("own/rows.csv")
+    assert recipe.parts.tower == Path("own/clip")
+    by_name, _ = read_recipe(["7b", "--output", "runs/second"], "x")
+    assert str(by_name.output) == "s3://mine/palo/runs/second"
+
+
+def test_scenes_are_drawn_into_the_run_in_a_store(monkeypatch):
+    monkeypatch.setenv("PALO_STORE", "s3://mine/palo")
+    recipe, _ = read_recipe(["nano"], "x")
+    assert recipe.parts == RECIPES["nano"]().parts  # they come with the package
+    drawn = recipe.source(recipe.data.instructions)
+    assert str(drawn) == "s3://mine/palo/runs/quickstart/scenes/instructions.jsonl"
+
+
+def test_without_a_store_a_recipe_is_as_it_was(monkeypatch):
+    monkeypatch.delenv("PALO_STORE", raising=False)
+    for name, make in RECIPES.items():
+        assert read_recipe([name], "x")[0] == make()

@@ -10,6 +10,7 @@ from palo.errors import ConfigError, DataError
 from palo.scenes.corpus import SceneCorpus, SceneCorpusConfig, write_scenes
 from palo.scenes.draw import draw_scene
 from palo.scenes.questions import KINDS
+from palo.storage import tree_sizes
 
 CONFIG = SceneCorpusConfig(num_train_scenes=300, num_heldout_scenes=40)
 
@@ -117,3 +118,17 @@ def test_a_language_without_phrases_is_refused(eleventh_language, tmp_path):
     with pytest.raises(DataError, match="no phrase book"):
         write_scenes(tmp_path, config)
     assert not list(tmp_path.iterdir())
+
+
+def test_scenes_in_a_bucket_are_those_on_a_disk(bucket, tmp_path):
+    config = SceneCorpusConfig(num_train_scenes=3, num_heldout_scenes=1)
+    here, there = write_scenes(tmp_path / "scenes", config), write_scenes(bucket / "scenes", config)
+    assert there.num_records == here.num_records
+    sizes = tree_sizes(bucket / "scenes")
+    assert sizes.keys() == tree_sizes(tmp_path / "scenes").keys()
+    for name in sizes:
+        if name.name != "scenes.json":  # it has the paths
+            assert (bucket / "scenes" / name).read_bytes() == (
+                tmp_path / "scenes" / name
+            ).read_bytes()
+    assert there.questions == bucket / "scenes" / "heldout" / "questions.jsonl"

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import threading
+import time
 
 import pytest
 
@@ -8,7 +9,7 @@ from palo import config
 from palo.api_errors import APIError, APIErrorCode
 from palo.errors import ConfigError, StorageError
 from palo.security.access import Access, AccessSettings, KeyRing, LoopbackOnly
-from palo.security.keys import UNKEYED, add_key, revoke_key
+from palo.security.keys import UNKEYED, add_key, key_digest, revoke_key
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.9", "::1", "[::1]", "localhost"])
@@ -232,3 +233,35 @@ def test_a_large_file_is_read_again_aside(path, clock, monkeypatch, caplog):
     assert not ring.holds(key)
     (dropped,) = (record for record in caplog.records if record.message == "key_dropped")
     assert dropped.audit == {"key": key.id, "key_name": "laptop"}
+
+
+def test_keys_in_a_store_are_followed_beside_the_requests(bucket, monkeypatch, caplog):
+    now = [0.0]
+    path = bucket / "keys.json"
+    secret, key = add_key(path, "laptop")
+    ring = KeyRing(path, clock=lambda: now[0])
+    assert ring.find(f"Bearer {secret}") == key
+
+    def later(holds):
+        until = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < until
+            now[0] += 2.0
+            ring.holds(key)
+            time.sleep(0.02)
+
+    second, _ = add_key(path, "phone")
+    later(lambda: key_digest(second) in ring._keys)
+    revoke_key(path, key.id)
+    later(lambda: not ring.holds(key))
+    # A store that is away revokes nothing, and no request waits for it.
+    monkeypatch.setenv("PALO_S3_ATTEMPTS", "1")
+    monkeypatch.setattr(type(path), "stat", _away)
+    now[0] += 2.0
+    assert ring.find(f"Bearer {second}").name == "phone"
+    later(lambda: "the keys stay as they were" in caplog.text)
+    assert ring.find(f"Bearer {second}").name == "phone"
+
+
+def _away(path, **options):
+    raise StorageError("can't read", seen=path, fix="Wait.")

@@ -2,6 +2,7 @@ import json
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -132,3 +133,20 @@ def test_keys_of_a_tenant_are_read_again(path):
     assert read_keys(path) == (key,)
     with pytest.raises(ConfigError, match="a key's tenant has from 1 to 64"):
         add_key(path, "phone", tenant="")
+
+
+def test_keys_in_a_store_are_added_and_revoked_by_several_at_once(bucket):
+    path = bucket / "keys.json"
+    with ThreadPoolExecutor(4) as pool:
+        added = list(pool.map(lambda number: add_key(path, f"key {number}")[1], range(8)))
+    assert {key.name for key in read_keys(path)} == {f"key {number}" for number in range(8)}
+    revoke_key(path, added[0].id)
+    (revoked,) = (key for key in read_keys(path) if key.revoked)
+    assert revoked.id == added[0].id
+    with pytest.raises(ConfigError, match="no such key: nobody"):
+        revoke_key(path, "nobody")
+    renew_key(path, "key 1")
+    assert [key.name for key in read_keys(path)].count("key 1") == 1
+    path.write_bytes(b"{")
+    with pytest.raises(ConfigError, match="no file of API keys"):
+        add_key(path, "another")

@@ -6,8 +6,8 @@ import dataclasses
 import pytest
 import torch
 
-from palo import config
-from palo.checkpoint.finished import stage_folder
+from palo import config, storage
+from palo.checkpoint.finished import describe_stage, stage_folder
 from palo.checkpoint.load import load_trained
 from palo.errors import ConfigError, DataError
 from palo.inference.engine import EngineSettings
@@ -130,3 +130,31 @@ def test_vllm_needs_a_gpu(finished_stage):
     with pytest.raises(ConfigError, match="num_gpus"):
         config.check(settings)
     config.check(dataclasses.replace(settings, scale=ScaleSettings(num_gpus=1)))
+
+
+def test_models_in_a_store_answer_as_those_on_a_disk(adapted_stages, bucket, tmp_path, monkeypatch):
+    """Stages and the parts that they name lie on S3; a replica copies what it needs."""
+    monkeypatch.setenv("PALO_SCRATCH", str(tmp_path / "ssd"))
+    there = {}
+    for name, folder in adapted_stages.items():
+        stage = describe_stage(folder)
+        there[name] = bucket / "runs" / name / "finetune"
+        for path in (path for path in folder.rglob("*") if path.is_file()):
+            storage.copy_file(path, there[name] / path.relative_to(folder))
+        parts = {}
+        for part in ("tower", "language_model", "tokenizer"):
+            parts[part] = bucket / "models" / part
+            for path in getattr(stage.parts, part).iterdir():
+                storage.copy_file(path, parts[part] / path.name)
+        values = storage.read_json(folder / "model.json")
+        values["parts"] |= {part: str(path) for part, path in parts.items()}
+        storage.write_json(there[name] / "model.json", values)
+    (group,) = group_by_base(sources(there))
+    loaded = load_models(group, "cpu")
+    here = load_models(sources(adapted_stages), "cpu")
+    names = list(adapted_stages)
+    assert answers(loaded.model, loaded.tokenizer, loaded.adapters, names) == answers(
+        here.model, here.tokenizer, here.adapters, names
+    )
+    alone = load_models(sources({names[0]: there[names[0]]}), "cpu")
+    assert alone.served_models[names[0]].stop_ids == here.served_models[names[0]].stop_ids

@@ -137,8 +137,8 @@ def test_a_write_that_arrived_though_its_answer_was_lost_is_ones_own(bucket, mon
     put = own._put
     answers = iter([False])
 
-    def lost(condition):
-        put(condition)
+    def lost(etag):
+        put(etag)
         return next(answers, True)
 
     monkeypatch.setattr(own, "_put", lost)

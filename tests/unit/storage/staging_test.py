@@ -4,9 +4,9 @@ import threading
 import pytest
 
 from palo import storage
-from palo.errors import ResourceError
+from palo.errors import ResourceError, StorageError
 from palo.storage import known_hashes, staging
-from palo.storage.staging import stage_folder, staged_hash
+from palo.storage.staging import near_copy, stage_folder, staged_hash
 
 
 @pytest.fixture
@@ -134,3 +134,45 @@ def test_a_copy_that_was_written_to_is_hashed_again(source, tmp_path, said):
     copy.write_bytes(bytes(100_000))  # of the same size
     assert staged_hash(copy) is None
     assert known_hashes.known_hash(copy) == storage.file_hash(copy)
+
+
+def test_weights_on_s3_are_copied_near_once_without_what_is_not_read(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("PALO_SCRATCH", str(tmp_path / "ssd"))
+    for name in ("config.json", "model.safetensors", "pytorch_model.bin"):
+        storage.write_bytes(bucket / "clip" / name, name.encode() * 100)
+    near = near_copy(bucket / "clip", (".json", ".safetensors"))
+    assert near.is_relative_to(tmp_path / "ssd")
+    assert {path.name for path in near.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "staged.json",
+    }
+    monkeypatch.setattr(staging, "_copy", None)
+    assert near_copy(bucket / "clip", (".json", ".safetensors")) == near
+    assert near_copy(tmp_path, (".json",)) == tmp_path
+
+
+def test_the_hash_of_a_large_file_on_s3_is_kept_there_until_it_changes(bucket, monkeypatch):
+    monkeypatch.setattr(known_hashes, "_SMALL_BYTES", 10)
+    path = bucket / "vicuna" / "model.safetensors"
+    storage.write_bytes(path, b"weights of a language model")
+    expected = storage.file_hash(path)
+    assert known_hashes.known_hash(path) == expected
+    with monkeypatch.context() as patch:
+        patch.setattr(known_hashes, "file_hash", None)
+        assert known_hashes.known_hash(path) == expected
+    storage.write_bytes(path, b"weights of another language model")
+    assert known_hashes.known_hash(path) == storage.file_hash(path) != expected
+
+
+def test_a_store_that_keeps_no_hash_is_read_again(bucket, monkeypatch, caplog):
+    monkeypatch.setattr(known_hashes, "_SMALL_BYTES", 10)
+    path = bucket / "model.safetensors"
+    storage.write_bytes(path, b"weights that may be read only")
+
+    def refuse(path, values):
+        raise StorageError("may not write", seen=path, fix="Ask its owner.")
+
+    monkeypatch.setattr(known_hashes, "write_json", refuse)
+    assert known_hashes.known_hash(path) == storage.file_hash(path)
+    assert "isn't kept" in caplog.text

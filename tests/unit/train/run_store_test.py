@@ -7,7 +7,7 @@ import pytest
 
 from palo import storage
 from palo.checkpoint import trainable
-from palo.checkpoint.finished import is_finished, read_projector
+from palo.checkpoint.finished import describe_stage, is_finished, read_projector
 from palo.checkpoint.load import load_trained
 from palo.errors import ResourceError, StorageError
 from palo.storage import s3_upload
@@ -60,6 +60,28 @@ def test_a_stage_on_s3_equals_one_on_a_disk(on_s3):
     assert load_trained(job.output).stage.has_adapter
     for name, tensor in read_projector(job.output).items():
         assert tensor.equal(read_projector(local.output)[name])
+
+
+def test_weights_in_the_store_train_the_same_and_are_copied_once(
+    on_s3, bucket, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PALO_SCRATCH", str(tmp_path / "ssd"))
+    job, local = on_s3()
+    train_stage(local, PlainEngine)
+    places = {}
+    for name in ("tower", "language_model", "tokenizer"):
+        places[name] = bucket / "models" / name
+        for path in getattr(local.parts, name).iterdir():
+            storage.copy_file(path, places[name] / path.name)
+    parts = dataclasses.replace(local.parts, **places)
+    train_stage(dataclasses.replace(job, parts=parts), PlainEngine)
+    assert losses(job) == losses(local)
+    copies = [path.name.rpartition("-")[0] for path in (tmp_path / "ssd" / "staged").iterdir()]
+    assert sorted(set(copies)) == ["language_model", "tokenizer", "tower"]
+    assert describe_stage(job.output).parts == parts
+    # A finished stage is a start and a part for others, wherever they run.
+    shutil.rmtree(tmp_path / "ssd")
+    assert load_trained(job.output).stage.parts == parts
 
 
 def test_a_stopped_stage_goes_on_bit_for_bit_on_another_machine(on_s3):

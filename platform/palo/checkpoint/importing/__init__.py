@@ -8,7 +8,7 @@
 of it fits, `copying` writes it in one pass over each file, and `cache` keeps it by its content.
 """
 
-from palo.checkpoint.importing.opening import ImportOptions, open_model
+from palo.checkpoint.importing.opening import ImportOptions, open_model, open_shared_model
 from palo.checkpoint.importing.opening_parts import open_parts, open_projector
 
-__all__ = ["ImportOptions", "open_model", "open_parts", "open_projector"]
+__all__ = ["ImportOptions", "open_model", "open_parts", "open_projector", "open_shared_model"]

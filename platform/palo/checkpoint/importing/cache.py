@@ -21,6 +21,7 @@ from palo import storage
 from palo.account import cache_folder
 from palo.errors import ResourceError, StorageError
 from palo.storage import S3Path
+from palo.store import store_root
 
 if TYPE_CHECKING:
     from palo.checkpoint.importing.copying import NewFile
@@ -32,15 +33,40 @@ IMPORTS = "PALO_IMPORTS"
 _SPARE_BYTES = 16 << 20
 _WAIT_S = 86_400.0
 _NOT_CONTENT = "lineage.json"
+_IN_STORE = Path("models/imports")
 
 Build = Callable[[Path], Sequence[Path]]
 """Writes an import to an empty folder; returns what else than its source it was made of."""
 
 
 def imports_folder() -> Path:
-    """Returns the folder of the cache."""
-    named = os.environ.get(IMPORTS)
-    return Path(named).absolute() if named else cache_folder() / "imports"
+    """Returns the folder of the cache: that of a store on a disk is seen by all machines."""
+    if named := os.environ.get(IMPORTS):
+        return Path(named).absolute()
+    root = store_root()
+    if root is None or isinstance(root, S3Path):
+        return cache_folder() / "imports"
+    return root / _IN_STORE
+
+
+def published(folder: Path) -> Path:
+    """Returns where all machines see a folder of the cache: with a store on S3 it is copied there.
+
+    Args:
+        folder: A folder in the cache, or any other, which is returned as it is.
+
+    Raises:
+        StorageError: If it can't be copied.
+    """
+    root, cache = store_root(), imports_folder()
+    if not isinstance(root, S3Path) or not folder.resolve().is_relative_to(cache.resolve()):
+        return folder
+    below = folder.resolve().relative_to(cache.resolve())
+    own = cache / below.parts[0]
+    target = root / _IN_STORE / below.parts[0]
+    if not (target / _NOT_CONTENT).is_file():
+        storage.send_tree(own, target, last=_NOT_CONTENT)
+    return target.joinpath(*below.parts[1:])
 
 
 def kept(source: Path, options: Sequence[str], build: Build, say: Callable[[str], None]) -> Path:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from palo import storage
 from palo.checkpoint.finished import is_finished, local_copy, stage_folder
-from palo.checkpoint.importing.cache import kept, write_once
+from palo.checkpoint.importing.cache import kept, published, write_once
 from palo.errors import MismatchError
-from palo.progress import Meter
+from palo.progress import byte_meter
 
 # Most paths are ours, or were imported before: torch, which takes seconds, stays away.
 if TYPE_CHECKING:
@@ -75,6 +75,22 @@ def open_model(path: Path, options: ImportOptions | None = None) -> Path:
     return kept(path, named, build, options.say)
 
 
+def open_shared_model(path: Path, options: ImportOptions | None = None) -> Path:
+    """Returns the folder of a finished stage that all machines see, for a model that people name.
+
+    Args:
+        path: See `open_model`. A stage on S3 stays there: each machine that needs it keeps a copy.
+        options: How it is imported.
+
+    Raises:
+        DataError: See `open_model`.
+        MismatchError: See `open_model`.
+        StorageError: See `open_model`.
+    """
+    own = stage_folder(path)
+    return own if is_finished(own) else published(open_model(path, options))
+
+
 def looks_foreign(path: Path) -> bool:
     """Returns whether a path may hold weights of another project.
 
@@ -127,12 +143,4 @@ def progress_of(places: Mapping[str, "TensorPlace"], say: Say) -> Callable[[int]
         say: Gets the lines.
     """
     total = sum(place.size_bytes for place in places.values())
-    meter = Meter("import", "MB", say, total, by_effort=True)
-    left = 0
-
-    def on_bytes(count: int) -> None:
-        nonlocal left
-        whole, left = divmod(left + count, 10**6)
-        meter.add(whole, whole * 10**6)
-
-    return on_bytes
+    return byte_meter("import", say, total)

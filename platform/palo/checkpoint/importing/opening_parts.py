@@ -1,19 +1,17 @@
 """Opens what people name as parts of a training: folders as they are, or imported first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from palo import storage
 from palo.checkpoint.finished import (
     describe_stage,
     is_finished,
     language_model_folder,
-    local_copy,
     stage_folder,
 )
-from palo.checkpoint.importing.cache import earlier, kept
+from palo.checkpoint.importing.cache import earlier, kept, published
 from palo.checkpoint.importing.layouts import LANGUAGE_MODEL, has_projector
 from palo.checkpoint.importing.opening import (
     ImportOptions,
@@ -29,7 +27,6 @@ from palo.checkpoint.importing.vocabulary import TOKENIZER_FILES
 from palo.checkpoint.parts import ModelParts
 from palo.errors import MismatchError
 from palo.model.folder_guard import safetensors_header
-from palo.storage import S3Path
 
 if TYPE_CHECKING:
     from palo.checkpoint.importing.recognise import Foreign
@@ -43,7 +40,8 @@ _BESIDE_PART = (*TOKENIZER_FILES, "generation_config.json", "preprocessor_config
 def open_parts(parts: ModelParts, say: Say = say_on_stderr) -> ModelParts:
     """Returns the parts of a model with those imported that are foreign.
 
-    Folders with safetensors are used as they are.
+    Folders with safetensors are used as they are, on S3 too: each machine that needs them keeps a
+    copy. What is imported goes to the store, if one is set, where all machines see it.
 
     Args:
         parts: The parts, as people name them.
@@ -55,9 +53,9 @@ def open_parts(parts: ModelParts, say: Say = say_on_stderr) -> ModelParts:
     """
     return replace(
         parts,
-        tower=_open_part(parts.tower, "tower", say),
-        language_model=_open_part(parts.language_model, "language_model", say),
-        tokenizer=_open_part(parts.tokenizer, "tokenizer", say),
+        tower=published(_open_part(parts.tower, "tower", say)),
+        language_model=published(_open_part(parts.language_model, "language_model", say)),
+        tokenizer=published(_open_part(parts.tokenizer, "tokenizer", say)),
     )
 
 
@@ -74,6 +72,10 @@ def open_projector(path: Path, say: Say = say_on_stderr) -> Path:
         MismatchError: If it is no projector that can be used here.
         StorageError: If a file is missing or damaged or holds code, or the disk is too full.
     """
+    return published(_open_projector(path, say))
+
+
+def _open_projector(path: Path, say: Say) -> Path:
     pretrained = path / "pretrain"
     own = pretrained if is_finished(pretrained) else stage_folder(path)
     if is_finished(own) or not looks_foreign(path):
@@ -101,13 +103,11 @@ def open_projector(path: Path, say: Say = say_on_stderr) -> Path:
 def _open_part(path: Path, part: Part, say: Say) -> Path:
     own = stage_folder(path)
     if is_finished(own):
-        return _part_of_stage(local_copy(own), part)
-    is_local = not isinstance(path, S3Path)
+        return _part_of_stage(own, part)
     if part == "tokenizer":
-        has_one = any((path / name).is_file() for name in TOKENIZER_FILES[:2])
-        return path if is_local or not has_one else kept(path, (part,), _copying(path), say)
+        return path
     files = weight_files(path) if path.is_dir() else []
-    if not files or (is_local and _is_readable(files)):
+    if not files or _is_readable(files):
         return path
     if (path / "adapter_config.json").is_file():
         return _part_of_stage(open_model(path, ImportOptions(say=say)), part)
@@ -194,16 +194,3 @@ def _part_plan(source: "Foreign", part: Part) -> "PartPlan":
         config=config.to_dict(),
         companions=companions,
     )
-
-
-def _copying(path: Path) -> Callable[[Path], Sequence[Path]]:
-    """Returns what copies a tokenizer from S3."""
-
-    def build(folder: Path) -> Sequence[Path]:
-        for name in TOKENIZER_FILES:
-            if (path / name).is_file():
-                storage.write_bytes(folder / name, storage.read_bytes(path / name))
-        storage.write_json(folder / "lineage.json", {"weights": {}, "from": str(path)})
-        return ()
-
-    return build

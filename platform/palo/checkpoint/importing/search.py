@@ -2,7 +2,7 @@
 
 Nothing is fetched. A name like `openai/clip-vit-large-patch14-336` is looked for beside the
 checkpoint, in `models/`, in the folders of the environment variable PALO_MODELS (separated as in
-PATH), and in Hugging Face's cache of this machine.
+PATH), in `models/` of the store, and in Hugging Face's cache of this machine.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from palo import storage
 from palo.errors import DataError
+from palo.store import store_root
 
 SEARCH_PATH = "PALO_MODELS"
 """Environment variable with more folders of models."""
@@ -54,7 +55,10 @@ def _candidates(name: str, beside: Path) -> Iterator[Path]:
     yield storage.path_of(name)
     yield beside.parent / own
     searched = os.environ.get(SEARCH_PATH, "")
-    for folder in (_MODELS, *map(Path, filter(None, searched.split(os.pathsep)))):
+    folders = [_MODELS, *map(Path, filter(None, searched.split(os.pathsep)))]
+    if (root := store_root()) is not None:
+        folders.append(root / _MODELS)
+    for folder in folders:
         yield folder / own
         yield folder / name.lstrip("/")
     yield from _snapshots(name)

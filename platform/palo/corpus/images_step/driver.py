@@ -45,6 +45,7 @@ from palo.images.store import adding_to, commit_store, prepare_store
 from palo.images.store_spec import StoreSpec
 from palo.progress import Meter
 from palo.ray_errors import own_errors
+from palo.sharing import check_here
 
 _PATHS_PER_TASK = 256
 _DECODER_CPUS = 0.5
@@ -206,6 +207,7 @@ def _encode_shards(
     await_capacity(share, RayCluster(), settings.wait_s, say, _FIX)
 
     def decode(row: dict[str, Any]) -> dict[str, Any]:
+        check_here()
         return decoded_row(from_dict(ShardTask, json.loads(row["task"])), spec)
 
     with own_errors():

@@ -25,6 +25,7 @@ from palo.images.decoder import shared_decoder
 from palo.images.preprocessing import ImageLimits
 from palo.images.store_spec import StoreSpec
 from palo.reasons import Reason
+from palo.sharing import check_here
 
 if TYPE_CHECKING:
     from palo.corpus.images_step.tower_encoder import TowerEncoder
@@ -237,6 +238,7 @@ class ShardWriter:
         Returns:
             A row with a `ShardResult`.
         """
+        check_here()
         return as_row(self._write(row))
 
     def _write(self, row: dict[str, Any]) -> ShardResult:

@@ -23,6 +23,7 @@ from palo.evaluate.generation import (
 )
 from palo.ray_errors import own_errors
 from palo.session import worker_share
+from palo.sharing import check_here
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -241,6 +242,7 @@ class _AnswerWorker:
     # Not in __init__, whose errors Ray turns into text.
     @cached_property
     def _trained(self) -> "TrainedModel":
+        check_here()
         import torch
 
         # More threads than cores make each of them several times slower.

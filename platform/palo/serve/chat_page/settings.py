@@ -9,7 +9,6 @@ from palo.endpoint.credentials import way_faults
 from palo.security.forwarded import ProxySettings
 from palo.serve.chat_page.chat import ChatBounds
 from palo.serve.chat_page.feedback import FeedbackBounds
-from palo.storage import S3Path
 from palo.webui.usage import QuotaSettings
 
 
@@ -22,7 +21,7 @@ class PageSettings:
             open the page.
         login: Asks everybody for a key of their own.
         proxy: The reverse proxy in front of the page, if there is one.
-        feedback: Folder on a disk for the answers that people rated good or bad.
+        feedback: Folder, on a disk or on S3, for the answers that people rated good or bad.
         feedback_bounds: Bounds of that folder.
         chat_bounds: Bounds of a chat's length.
         quotas: Quotas of visitors.
@@ -50,8 +49,6 @@ class PageSettings:
             )
         elif self.proxy.public_url:
             yield "a page without a login is for this machine alone, so it has no proxy.public_url"
-        if isinstance(self.feedback, S3Path):
-            yield f"feedback is {self.feedback} but must be a folder on a disk"
         if not 1 <= self.max_image_bytes <= self.quotas.file_bytes:
             yield (
                 f"max_image_bytes is {self.max_image_bytes} but must be from 1 to "

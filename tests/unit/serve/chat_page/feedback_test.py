@@ -7,7 +7,7 @@ from palo import languages
 from palo.data.records import Origin, Record, parse_llava
 from palo.errors import PaloError
 from palo.serve.chat_page.chat import Chat
-from palo.serve.chat_page.feedback import FeedbackFolder
+from palo.serve.chat_page.feedback import FeedbackBounds, FeedbackFolder
 
 _PNG = b"\x89PNG\r\n\x1a\nrest"
 
@@ -96,3 +96,31 @@ def test_a_folder_that_can_not_be_written_is_told(tmp_path):
     talk = Chat().with_question("?", None).with_answer("!", "m", None)
     with pytest.raises(PaloError):
         FeedbackFolder(tmp_path / "file").keep(talk, 1, "en", "good")
+
+
+def test_ratings_go_to_a_store_and_change_there(bucket, talk, tmp_path):
+    place = bucket / "feedback"
+    kept = FeedbackFolder(place)
+    kept.keep(talk, 1, "ur", "good")
+    kept.keep(talk, 3, "ur", "good")
+    kept.keep(talk, 3, "ur", "good")  # the same again
+    rows = [json.loads(line) for line in (place / "good.jsonl").read_text().splitlines()]
+    assert [len(row["conversations"]) for row in rows] == [2, 4]
+    image = place / "images" / rows[0]["image"]
+    assert image.read_bytes() == (tmp_path / "a.png").read_bytes()
+    FeedbackFolder(place).keep(talk, 1, "ur", "bad")
+    assert len((place / "good.jsonl").read_text().splitlines()) == 1
+    (bad,) = (place / "bad.jsonl").read_text().splitlines()
+    assert json.loads(bad)["id"] == rows[0]["id"]
+    kept.keep(talk, 1, "ur", None)
+    assert (place / "bad.jsonl").read_text() == ""
+
+
+def test_a_store_takes_no_more_ratings_than_its_bounds(bucket, talk):
+    kept = FeedbackFolder(bucket / "feedback", FeedbackBounds(max_rows=1))
+    kept.keep(talk, 1, "ur", "good")
+    with pytest.raises(PaloError, match="no more room for feedback: 1 rows"):
+        kept.keep(talk, 3, "ur", "good")
+    full = FeedbackFolder(bucket / "feedback", FeedbackBounds(max_bytes=10))
+    with pytest.raises(PaloError, match="no more room for feedback: 10 bytes"):
+        full.keep(talk, 3, "ur", "good")
