@@ -20,7 +20,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells may hav
 from palo import storage
 with storage.alone_in(storage.path_of(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(600)
+    while True:  # a signal that another thread takes doesn't end a sleep
+        time.sleep(0.1)
 """
 
 
