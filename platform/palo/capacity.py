@@ -216,7 +216,7 @@ def _room(share: Share, cluster: Cluster) -> str:
     """Describes what is there of what is wanted."""
     fitting = _fitting(share, cluster)
     if fitting >= share.count:
-        return "the nodes are up, but others use them"
+        return "its nodes are in use, or one has just been lost"
     return f"room for {fitting}, {share.count - fitting} missing ({_there(cluster)})"
 
 

@@ -149,6 +149,7 @@ class _RayThread:
     def _run(self) -> None:
         import ray
 
+        _tell_in_single_lines()
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **self.settings)
         except Exception as error:  # handed to the main thread
@@ -168,6 +169,20 @@ class _RayThread:
         finally:
             self.restore_handler()
             self.end()
+
+
+def _tell_in_single_lines() -> None:
+    """Has Ray tell of a lost node or process in one line, where it shows pages of its own log.
+
+    There is no setting for that: `log_to_driver` is about what workers print.
+    """
+    from ray._private import worker
+
+    def show(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+        del ignore_prefix
+        _say(f"Ray: {_shown(' '.join(data['lines']))}")
+
+    worker.print_to_stdstream = show
 
 
 def _start(settings: Mapping[str, Any]) -> _RayThread:
@@ -259,8 +274,8 @@ def _busyness() -> str:
     return f"{verb}, {load:.1f} processes want its {cpus} CPUs"
 
 
-def _shown(error: Exception) -> str:
-    """Returns an error in one short line."""
+def _shown(error: Exception | str) -> str:
+    """Returns an error or a text in one short line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return textwrap.shorten(text, _SHOWN_CHARACTERS, placeholder=" ...")
 

@@ -89,7 +89,7 @@ def test_a_cluster_that_stays_too_small_is_an_error_that_says_how_long_it_was_wa
 
 def test_nodes_that_others_use_are_waited_for(wait):
     cluster = FakeCluster([Node(resources=A100)], busy_looks=2)
-    assert "others use them" in wait(SHARE, cluster)[0]
+    assert "its nodes are in use" in wait(SHARE, cluster)[0]
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ResourceError("gone"), ConnectionError])

@@ -1,5 +1,6 @@
 """Starting Ray where it comes up late, not at all, or where somebody stops the job meanwhile."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ray._private import worker
 
 from palo import ray_start
 from palo.errors import DataError, ResourceError, TrainingError
@@ -201,3 +203,16 @@ def test_an_empty_address_is_none(monkeypatch, starts, address):
     folders = starts(None)
     with ray_session():
         assert folders[0].is_dir()
+
+
+def test_what_ray_tells_of_a_lost_node_is_one_line(monkeypatch, capsys):
+    """Regression: thirty lines of a lost raylet's log stood on the terminal."""
+    monkeypatch.setattr(worker, "print_to_stdstream", None)
+    ray_start._tell_in_single_lines()
+    dump = "\n".join(f"    [state-dump] {number}" for number in range(30))
+    told = {"lines": [f"Raylet is terminated. Termination is unexpected.\n{dump}"], "is_err": False}
+    assert "print_to_stdstream(" in inspect.getsource(worker.listen_error_messages)
+    worker.print_to_stdstream(told, ignore_prefix=False)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Ray: Raylet is terminated. Termination is unexpected. [state-dump] 0")
+    assert len(line) < 310

@@ -10,6 +10,7 @@ from training.drilled_run import DrilledRun, num_steps
 from training.machines import Machine, Machines
 
 _REMAINING_S = 120
+_ROOM = "the cluster has room for 2 workers again"
 
 
 def kill_node(hurt: Hurt) -> None:
@@ -50,9 +51,11 @@ def _lose(hurt: Hurt, *, silently: bool) -> None:
         before = num_steps(hurt.job)
         run.wait_for("another step", lambda: num_steps(hurt.job) != before)
         hurt.recovered()
+        if _ROOM in run.said:
+            raise RuntimeError(f"there was room before there was another node: {run.said[-2000:]}")
         machines.add()
         said = run.end()
-    require(said, "a worker was lost (1 of 3)", "the cluster has room for 2 workers again")
+    require(said, "a worker was lost (1 of 3)", _ROOM)
 
 
 @contextmanager

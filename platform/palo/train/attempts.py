@@ -30,6 +30,7 @@ class Stage:
         await_room: Waits until the cluster has room for so many workers, so long in seconds at
             most, and raises a ResourceError if it doesn't; returns at once when the job is stopped.
         ask_for: Asks the cluster for room for so many more workers.
+        has_begun: Returns whether the workers of the latest attempt are at work.
         is_finished: Returns whether the stage's result is written.
         ask_to_stop: Asks the workers to save a checkpoint and end.
         lost_worker: Returns whether an error comes from a lost process or node.
@@ -42,6 +43,7 @@ class Stage:
     fit: Callable[[int, int], None]
     await_room: Callable[[int, float], None]
     ask_for: Callable[[int], CapacityRequest]
+    has_begun: Callable[[], bool]
     is_finished: Callable[[], bool]
     ask_to_stop: Callable[[], None]
     lost_worker: Callable[[BaseException], bool]
@@ -128,7 +130,8 @@ class _Growth:
     """While a stage runs on fewer workers: asks the cluster for the rest, then the stage to stop.
 
     The cluster is asked all the time, so that an autoscaler starts a node. What it counts isn't
-    asked: it counts a lost node for a while.
+    asked: it counts a lost node for a while. Nothing is asked before the workers are at work, whose
+    own room would be taken.
     """
 
     def __init__(self, stage: Stage, count: int) -> None:
@@ -150,6 +153,9 @@ class _Growth:
 
     def _look(self) -> None:
         stage = self._stage
+        while not stage.has_begun():
+            if self._ended.wait(_LOOK_EVERY_S):
+                return
         request = stage.ask_for(self._missing)
         try:
             while not self._ended.is_set():

@@ -124,6 +124,7 @@ class _TrainerThread:
     count: int
     say: Callable[[str], None]
     kind: str | None = None
+    before: tuple[int, int] | None = None
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -139,6 +140,7 @@ class _TrainerThread:
             fit=self._fit,
             await_room=self._await_room,
             ask_for=self._ask_for,
+            has_begun=lambda: _stamp(self.job.metrics) not in (None, self.before),
             is_finished=lambda: is_finished(self.job.output),
             ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
             lost_worker=lost_worker,
@@ -170,7 +172,17 @@ class _TrainerThread:
         job = replace(self.job, config=replace(stage, workers=workers))
         share = worker_share(workers, RayCluster())
         self.kind = share.gpu_kind
+        self.before = _stamp(self.job.metrics)
         _trainer(job, self.callback, share, attempt, self.proof).fit()
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Returns size and time of a file, which change as it is written; None without it."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, StorageError):  # a worker says that the store is away
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _trainer(

@@ -1,5 +1,6 @@
 """What ended an attempt of a stage: errors of Ray Train, told apart and in our own words."""
 
+import re
 import textwrap
 
 from palo.errors import PaloError, TrainingError
@@ -7,6 +8,8 @@ from palo.train.faults import PreemptedError
 from palo.train.stages import StageJob
 
 _MOST_SHOWN = 200
+# Where in its own source a library raised an error, as gloo tells.
+_SOURCE = re.compile(r"\[/[^\]\s]{1,200}:\d{1,6}\] ")
 # Where Ray's and Ray Train's errors keep what they were raised for.
 _WRAPPED = ("__cause__", "cause", "health_check_failure", "controller_failure", "_base_exc")
 
@@ -80,6 +83,7 @@ def reason(error: BaseException) -> str:
         error: Any error.
     """
     last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    last = _SOURCE.sub("", last)
     return textwrap.shorten(last, _MOST_SHOWN, placeholder=" ...")
 
 

@@ -23,6 +23,7 @@ class Cluster:
     def __init__(self, workers, ends, room=8):
         self.room = room
         self.came_back = threading.Event()
+        self.begun = True
         self.wished = []  # what is asked for and not released
         self.waits = []
         self.started = []
@@ -36,6 +37,7 @@ class Cluster:
             fit=self._fit,
             await_room=self._await_room,
             ask_for=self._ask_for,
+            has_begun=lambda: self.begun,
             is_finished=lambda: self.finished,
             ask_to_stop=self.asked.set,
             lost_worker=lambda error: isinstance(error, LostError),
@@ -131,6 +133,23 @@ def test_a_stage_that_ends_on_fewer_workers_asks_for_no_more():
     cluster.run()
     assert cluster.started == [1]
     assert cluster.wished == []
+
+
+def test_nothing_is_asked_for_before_the_workers_have_their_own_room():
+    """Regression: the room of the only worker was taken for the second one, and growth began."""
+    cluster = Cluster(WorkerSettings(count=2, least=1), [], room=1)
+    cluster.begun = False
+    cluster.came_back.set()
+
+    def start_slowly():
+        assert not cluster.asked.wait(0.1)
+        assert cluster.wished == []
+        return "finished"
+
+    cluster._ends = [start_slowly]
+    cluster.run()
+    assert cluster.started == [1]
+    assert cluster.said == ["starting 1 of 2 workers, attempt 1"]
 
 
 def test_without_room_for_a_replacement_it_ends_with_what_is_missing_and_kept():

@@ -16,7 +16,7 @@ from palo.errors import MismatchError
 from palo.train import launch
 from palo.train.launch import compute_on_cpu, run_stage, worker_environment
 from palo.train.metrics import MetricsLog, StepMetrics
-from palo.train.ray_failures import lost_worker, palo_error
+from palo.train.ray_failures import lost_worker, palo_error, reason
 from palo.train.stages import WorkerSettings
 
 
@@ -148,3 +148,9 @@ def test_the_rest_of_the_workers_is_asked_for_with_the_kind_of_gpu_that_trains(
     thread = launch._TrainerThread(job, None, "proof", 4, print, kind="A100")
     thread._ask_for(4)
     assert [(one.count, one.gpu_kinds) for one in asked] == [(4, ("A100",))]
+
+
+def test_a_reason_leaves_out_where_a_library_has_its_source():
+    gloo = "RuntimeError: [/__w/gloo/tcp/pair.cc:537] Read error [10.0.0.3]:6826: reset by peer"
+    told = reason(RuntimeError(f"a trace\n{gloo}"))
+    assert told == "RuntimeError: Read error [10.0.0.3]:6826: reset by peer"
