@@ -66,11 +66,11 @@ def _on_machines(hurt: Hurt) -> Iterator[tuple[Machines, Machine, Callable[[], D
         node = machines.add()
 
         def start() -> DrilledRun:
-            if hurt.store is not None:  # loopback is a machine's own
-                place = hurt.store.bucket(machines.address) / hurt.folder.name / "run"
-                hurt.job = replace(hurt.job, output=place)
             scratch = machines.own / "scratch"
             job = resized(hurt.job, least=1, wait_s=0.0, scratch=scratch)
+            if hurt.store is not None:  # loopback is a machine's own
+                place = hurt.store.bucket(machines.address) / hurt.folder.name / "run"
+                job = replace(job, output=place)
             run = hurt.start(job, machines.environment)
             run.wait_for_step(hurt.step)
             return run
