@@ -98,7 +98,8 @@ def kill_worker(hurt: Hurt) -> None:
     hurt.now()
     run.kill_worker()
     run.wait_for("its loss", lambda: "a worker was lost (1 of 3)" in run.said)
-    run.wait_for("another step", lambda: num_steps(hurt.job) > hurt.step)
+    before = num_steps(hurt.job)
+    run.wait_for("another step", lambda: num_steps(hurt.job) > before)
     hurt.recovered()
     run.end()
 

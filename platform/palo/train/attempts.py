@@ -30,7 +30,7 @@ class Stage:
         await_room: Waits until the cluster has room for so many workers, so long in seconds at
             most, and raises a ResourceError if it doesn't; returns at once when the job is stopped.
         ask_for: Asks the cluster for room for so many more workers.
-        has_begun: Returns whether the workers of the latest attempt are at work.
+        progress: Returns what changes when workers are at work; None if that isn't known now.
         is_finished: Returns whether the stage's result is written.
         ask_to_stop: Asks the workers to save a checkpoint and end.
         lost_worker: Returns whether an error comes from a lost process or node.
@@ -43,7 +43,7 @@ class Stage:
     fit: Callable[[int, int], None]
     await_room: Callable[[int, float], None]
     ask_for: Callable[[int], CapacityRequest]
-    has_begun: Callable[[], bool]
+    progress: Callable[[], object]
     is_finished: Callable[[], bool]
     ask_to_stop: Callable[[], None]
     lost_worker: Callable[[BaseException], bool]
@@ -138,6 +138,7 @@ class _Growth:
         self.asked = False
         self._stage = stage
         self._missing = stage.workers.count - count
+        self._before = stage.progress() if self._missing else None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, name="palo-growth", daemon=True)
 
@@ -153,7 +154,7 @@ class _Growth:
 
     def _look(self) -> None:
         stage = self._stage
-        while not stage.has_begun():
+        while stage.progress() in (None, self._before):
             if self._ended.wait(_LOOK_EVERY_S):
                 return
         request = stage.ask_for(self._missing)

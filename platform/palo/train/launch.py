@@ -124,7 +124,6 @@ class _TrainerThread:
     count: int
     say: Callable[[str], None]
     kind: str | None = None
-    before: tuple[int, int] | None = None
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -140,7 +139,7 @@ class _TrainerThread:
             fit=self._fit,
             await_room=self._await_room,
             ask_for=self._ask_for,
-            has_begun=lambda: _stamp(self.job.metrics) not in (None, self.before),
+            progress=lambda: _stamp(self.job.metrics),
             is_finished=lambda: is_finished(self.job.output),
             ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
             lost_worker=lost_worker,
@@ -172,7 +171,6 @@ class _TrainerThread:
         job = replace(self.job, config=replace(stage, workers=workers))
         share = worker_share(workers, RayCluster())
         self.kind = share.gpu_kind
-        self.before = _stamp(self.job.metrics)
         _trainer(job, self.callback, share, attempt, self.proof).fit()
 
 

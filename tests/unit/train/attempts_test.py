@@ -23,7 +23,8 @@ class Cluster:
     def __init__(self, workers, ends, room=8):
         self.room = room
         self.came_back = threading.Event()
-        self.begun = True
+        self.steps = 0
+        self.works = True
         self.wished = []  # what is asked for and not released
         self.waits = []
         self.started = []
@@ -37,7 +38,7 @@ class Cluster:
             fit=self._fit,
             await_room=self._await_room,
             ask_for=self._ask_for,
-            has_begun=lambda: self.begun,
+            progress=self._progress,
             is_finished=lambda: self.finished,
             ask_to_stop=self.asked.set,
             lost_worker=lambda error: isinstance(error, LostError),
@@ -45,6 +46,10 @@ class Cluster:
             reason=str,
             say=self.said.append,
         )
+
+    def _progress(self):
+        self.steps += self.works
+        return self.steps
 
     def _await_room(self, count, wait_s):
         assert not self.wished, "what was asked for before is still asked for"
@@ -138,7 +143,7 @@ def test_a_stage_that_ends_on_fewer_workers_asks_for_no_more():
 def test_nothing_is_asked_for_before_the_workers_have_their_own_room():
     """Regression: the room of the only worker was taken for the second one, and growth began."""
     cluster = Cluster(WorkerSettings(count=2, least=1), [], room=1)
-    cluster.begun = False
+    cluster.works = False
     cluster.came_back.set()
 
     def start_slowly():
