@@ -163,7 +163,8 @@ def test_free_memory_is_offered_for_less_recomputation():
 
 def test_whole_weights_are_offered_where_gathering_them_takes_longest():
     counts = ["--pretrain.workers.count", "64", "--finetune.workers.count", "64"]
-    recipe = override(RECIPES["7b"](), counts, "x")
+    divided = ["--pretrain.zero.stage", "3", "--finetune.zero.stage", "3"]
+    recipe = override(RECIPES["7b"](), counts + divided, "x")
     plan = plan_recipe(recipe, Machines(gpu="a100-80"))
     quicker = plan.quicker["finetune"]
     assert "--finetune.zero.stage 2" in quicker.flags
