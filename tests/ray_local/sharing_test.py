@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,31 +48,39 @@ def _node(environment, *, sees_the_store):
     """Runs a second node; without the store it has an empty disk at its place."""
     ray = str(Path(sys.executable).with_name("ray"))
     start = f"exec {ray} start --block --address={environment['RAY_ADDRESS']} --num-cpus=1 " + (
-        "--object-store-memory=80000000 --resources='{\"elsewhere\": 1}'"
+        "--node-ip-address=127.0.0.1 --object-store-memory=80000000 "
+        "--resources='{\"elsewhere\": 1}'"
     )
     command = ["sh", "-c", start]
     if not sees_the_store:
         hidden = f"mount -t tmpfs none {environment['PALO_STORE']} && {start}"
         command = ["unshare", "--mount", "sh", "-c", hidden]
+    # Ray lets no node join where it keeps to the loopback interface by itself.
+    own = environment | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
     with tempfile.NamedTemporaryFile("w+") as log:
-        node = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        node = subprocess.Popen(command, env=own, stdout=log, stderr=log)
         try:
-            _wait_for_it(environment)
+            _wait_for_it(environment, node, Path(log.name))
             yield
         finally:
-            end_family(node)
+            if node.poll() is None:
+                end_family(node)
 
 
-def _wait_for_it(environment):
-    wait = (
-        "import ray, time\n"
+def _wait_for_it(environment, node, log):
+    look = (
+        "import ray\n"
         "ray.init(log_to_driver=False)\n"
-        "until = time.monotonic() + 120\n"
-        "while ray.cluster_resources().get('elsewhere', 0) < 1:\n"
-        "    assert time.monotonic() < until\n"
-        "    time.sleep(0.2)\n"
+        "assert ray.cluster_resources().get('elsewhere', 0) == 1\n"
     )
-    subprocess.run([sys.executable, "-c", wait], env=environment, check=True, capture_output=True)
+    until = time.monotonic() + 120
+    while time.monotonic() < until and node.poll() is None:
+        found = subprocess.run(
+            [sys.executable, "-c", look], env=environment, check=False, capture_output=True
+        )
+        if found.returncode == 0:
+            return
+    raise AssertionError(f"the node doesn't join: {log.read_text()[-2000:]}")
 
 
 def _session(environment):
