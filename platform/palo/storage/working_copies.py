@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from palo.errors import StorageError
+from palo.storage import s3_lease
 from palo.storage.copying import copy_file, keep_copy
 from palo.storage.s3_path import S3Path
 from palo.storage.staging import scratch_folder
@@ -22,13 +23,13 @@ def working_copy(folder: Path) -> Iterator[Path]:
     """Yields a folder on a disk with the files of one on S3; what changes in it is sent there.
 
     That happens now and then, and when the block ends, however it ends. Files are never deleted
-    there. Two that work on one folder at the same time overwrite each other.
+    there. One process at a time works on a folder.
 
     Args:
         folder: The folder; one on a disk is yielded itself.
 
     Raises:
-        ResourceError: If another process of this machine works on it.
+        ResourceError: If another process works on it.
         StorageError: If something can't be read or written.
     """
     if not isinstance(folder, S3Path):
@@ -37,9 +38,8 @@ def working_copy(folder: Path) -> Iterator[Path]:
     name = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     root = ensure_folder(scratch_folder() / "work" / name)
     own = root / "copy" / "files"
-    with alone_in(root):
-        ensure_folder(folder)  # told before any work
-        keep_copy(folder, own)
+    with alone_in(root), alone_in(folder):
+        keep_copy(folder, own, lambda path: path.name != s3_lease.NAME)
         sender = _Sender(own, folder)
         thread = threading.Thread(target=sender.run, name="palo-send", daemon=True)
         thread.start()
