@@ -1,18 +1,34 @@
 """One adapter for each language on one base and one projector."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from tests.fixtures.training import NUM_SAMPLES
 
-from palo import config
-from palo.checkpoint.finished import read_projector, read_stage
+from palo import config, storage
+from palo.checkpoint.finished import read_projector, read_stage, stage_folder
 from palo.command import parse_recipe
 from palo.errors import ConfigError, DataError
+from palo.evaluate.answers.answer_cache import AnswerSet, ModelAnswer
+from palo.evaluate.benches.bench import BenchItem, bench_of
+from palo.evaluate.benches.sources.scenes import SOURCE
 from palo.inference.adapters import load_adapter
 from palo.model.assemble import assemble
-from palo.pipeline.adapters import TrainedAdapter, adapter_recipes, adapters_table
+from palo.pipeline import scoring, steps
+from palo.pipeline.adapters import (
+    TrainedAdapter,
+    adapter_recipes,
+    adapters_table,
+    finetune_adapters,
+    trained_adapters,
+)
 from palo.pipeline.steps import corpus_config, stage_job
+from palo.pipeline.timings import read_timings
 from palo.recipes import RECIPES
 from palo.serve.grouping import group_by_base
 from palo.serve.settings import ModelSource
@@ -105,6 +121,114 @@ def test_adapters_learn_while_the_projector_stays_and_share_one_base(adapted):
     assert one.projector is not None
     place = next(iter(one.layers[0]))
     assert not torch.equal(one.layers[0][place].up, other.layers[0][place].up)
+
+
+@pytest.fixture
+def small_run(training_inputs, make_job, tmp_path, monkeypatch):
+    """A recipe of the tests' parts and corpus, in two languages; one process trains it."""
+    parts, folder = training_inputs
+    corpus = tmp_path / "corpus"
+    shutil.copytree(folder, corpus)
+    path = corpus / "samples" / "000.parquet"
+    table = pq.read_table(path)
+    codes = pa.array(["ur" if row % 2 else "en" for row in range(len(table))])
+    place = table.schema.get_field_index("language")
+    pq.write_table(table.set_column(place, table.schema.field(place), codes), path)
+    manifest = storage.read_json(corpus / "manifest.json")
+    (english,) = manifest["languages"]
+    half = english | {"num_samples": NUM_SAMPLES // 2}
+    manifest["languages"] = [half, half | {"language": "ur"}]
+    storage.write_json(corpus / "manifest.json", manifest)
+    config_of = steps.corpus_config
+    monkeypatch.setattr(
+        steps,
+        "corpus_config",
+        lambda recipe, stage: dataclasses.replace(config_of(recipe, stage), output=corpus),
+    )
+    trained = []
+
+    def run_stage(job, callback):
+        trained.append(job)
+        return train_stage(job, PlainEngine)
+
+    monkeypatch.setattr(steps, "run_stage", run_stage)
+    made = RECIPES["nano"]()
+    recipe = dataclasses.replace(
+        made,
+        output=tmp_path / "run",
+        parts=parts,
+        pretrain=make_job(trains="projector", lora=None).config,
+        finetune=make_job(epochs=2).config,
+        adapters=("each",),
+    )
+    config.check(recipe)
+    steps.pretrain(recipe)
+    return recipe, trained
+
+
+def test_a_run_trains_one_after_the_other_and_goes_on_where_it_was(small_run, capsys):
+    recipe, trained = small_run
+    finetune_adapters(recipe)
+    said = capsys.readouterr().out
+    assert [job.output.parent.name for job in trained[1:]] == ["en", "ur"]
+    assert "adapter ur (2 of 2)" in said
+    values = storage.read_json(recipe.output / "adapters.json")
+    assert [one["name"] for one in values] == ["en", "ur"]
+    for one, job in zip(values, trained[1:], strict=True):
+        steps_done = read_metrics(job.metrics)
+        assert one["num_steps"] == len(steps_done)
+        assert sum(metrics.num_samples for metrics in steps_done) == NUM_SAMPLES  # two epochs
+        assert one["folder"] in said
+        assert (recipe.output / "adapters" / one["name"]) == Path(one["folder"])
+        assert stage_folder(Path(one["folder"])) == job.output
+    assert {"finetune_en", "finetune_ur"} <= read_timings(recipe).keys()
+    shutil.rmtree(recipe.output / "adapters" / "ur")
+    finetune_adapters(recipe)
+    assert "already finished" in capsys.readouterr().out
+    assert [job.output.parent.name for job in trained[3:]] == ["ur"]
+    assert storage.read_json(recipe.output / "adapters.json") == values
+
+
+def test_each_adapter_answers_the_questions_in_its_languages(small_run, monkeypatch):
+    recipe, _ = small_run
+    asked = {}
+
+    def answer(bench, settings, folder):
+        model = settings.stage.parent.name
+        asked[model] = {item.language for item in bench.items}
+        return {
+            name: AnswerSet(
+                name=name,
+                answers={i.key: ModelAnswer(key=i.key, text=model) for i in bench.items},
+                unanswered={}, num_cached=0, num_asked=len(bench.items),
+            )
+            for name in settings.variants
+        }  # fmt: skip
+
+    monkeypatch.setattr(scoring, "answer_from_checkpoint", answer)
+    items = [
+        BenchItem(
+            language=code,
+            question_id=f"q{number}",
+            question="?",
+            references=("a",),
+            image=Path("x.png"),
+            category="kind",
+        )
+        for number, code in enumerate(("en", "ur", "hi", "ur"))
+    ]
+    bench = bench_of(SOURCE, items)
+    models = trained_adapters(recipe)
+    wanted = scoring._in_languages(bench, models)
+    assert wanted is not None
+    assert len(wanted.items) == 3
+    found = scoring._answered(wanted, models, recipe.output)
+    assert asked == {"en": {"en"}, "ur": {"ur"}}
+    for answers in found.values():
+        assert {item.key: item.language for item in wanted.items} == {
+            key: answer.text for key, answer in answers.answers.items()
+        }
+        assert answers.num_asked == 3
 
 
 def test_a_fresh_projector_that_never_learns_is_refused(make_job):
