@@ -4,18 +4,17 @@ import json
 import math
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 from training.beside_inputs import Inputs
 from training.beside_settings import BesideBench, Side
+from training.cpu_meter import CpuMeter
 from training.programs.other_settings import OtherRun
 
 from palo import config, storage
@@ -26,7 +25,6 @@ from palo.train.metrics import read_metrics
 from palo.train.stages import StageJob
 
 _FOLDER = Path(__file__).parent
-_POLL_S = 0.25
 _LOG_CHARACTERS = 2000
 # As in LLaVA's zero3.json: transformers sets what is "auto" by the model's width.
 _RECIPE_ZERO: Mapping[str, Any] = {
@@ -75,33 +73,6 @@ class Run:
         return sum(step.seconds for step in self.steps[1:])
 
 
-@dataclass(slots=True)
-class _CpuMeter:
-    """CPU time of a process and all that it started, now and then."""
-
-    process: psutil.Process
-    times: list[float] = field(default_factory=list)
-    cpu_s: list[float] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def watch(self) -> None:
-        while not self.ended.wait(_POLL_S):
-            now = time.time()
-            total = 0.0
-            for each in [self.process, *self.process.children(recursive=True)]:
-                try:
-                    spent = each.cpu_times()
-                except psutil.NoSuchProcess:
-                    continue
-                total += spent.user + spent.system
-            self.times.append(now)
-            self.cpu_s.append(total)
-
-    def until(self, moment: float) -> float:
-        """Returns the CPU time that was spent until then, in seconds."""
-        return float(np.interp(moment, self.times, self.cpu_s))
-
-
 def run_side(
     settings: BesideBench, inputs: Inputs, side: Side, python: str, micro_batch: int, folder: Path
 ) -> Run:
@@ -143,13 +114,13 @@ def run_side(
             fix=f"See {folder / 'output.log'}.",
         )
     steps = [
-        Step(loss=loss, seconds=end - begin, cpu_s=meter.until(end) - meter.until(begin))
+        Step(loss=loss, seconds=end - begin, cpu_s=meter.between(begin, end))
         for (begin, _), (end, loss) in pairwise(ends)
     ]
     return Run(start_up_s=ends[0][0] - launched, steps=tuple(steps))
 
 
-def _metered(command: Sequence[str], environment: Mapping[str, str], log: Path) -> _CpuMeter:
+def _metered(command: Sequence[str], environment: Mapping[str, str], log: Path) -> CpuMeter:
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(  # noqa: S603 - programs of this folder
             command,
@@ -157,12 +128,8 @@ def _metered(command: Sequence[str], environment: Mapping[str, str], log: Path) 
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
         )
-    meter = _CpuMeter(psutil.Process(process.pid))
-    thread = threading.Thread(target=meter.watch, daemon=True)
-    thread.start()
-    code = process.wait()
-    meter.ended.set()
-    thread.join()
+    with CpuMeter(psutil.Process(process.pid)) as meter:
+        code = process.wait()
     if code:
         raise ResourceError(
             f"a trainer has ended with exit code {code}", seen=_last_words(log), fix=f"See {log}."

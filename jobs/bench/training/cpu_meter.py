@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 
 # Each look walks all processes of the machine, some milliseconds.
-_POLL_S = 1.0
+_POLL_S = 0.5
 
 
 @dataclass(slots=True)
