@@ -24,6 +24,9 @@ from pathlib import Path
 from lock_file import CORE, CUDA, ROOT, Pin, read_lock
 
 _PIP = (sys.executable, "-m", "pip")
+# A line with the path of platform/. A finder, setuptools' other way, is asked after the working
+# folder, where any folder of the name palo would hide the library.
+_LINKED = ("-C", "editable_mode=compat")
 _UV_FOLDER = ROOT / ".cache" / "uv"
 # Groups for other environments than palo's, or for `make mini` alone.
 _GROUPS = ("build", "mini-weights", "tools", "uv")
@@ -64,7 +67,7 @@ class Installer:
             with tempfile.TemporaryDirectory() as folder:
                 self._run("install", *self._options, *_AGAIN, "--no-index", _sources(Path(folder)))
         else:
-            self._run("install", *self._options, "--no-index", "--editable", str(ROOT))
+            self._run("install", *self._options, *_LINKED, "--no-index", "--editable", str(ROOT))
             compileall.compile_dir(ROOT / "platform", quiet=1, workers=0)
         self._run("check", *(["--python", sys.executable] if self._uv else []))
 

@@ -138,7 +138,7 @@ def test_more_encoders_than_cpus_say_what_is_missing(make_config):
     with pytest.raises(ResourceError, match=r"no room for \d+ image encoders: .* 4 CPUs"):
         build_corpus(many)
     on_gpu = make_config(good_rows(), encoders=EncoderSettings(gpus=1.0), **single)
-    with pytest.raises(ResourceError, match=r"1 GPU: room for 0"):
+    with pytest.raises(ResourceError, match=r"1 GPU; room for 0"):
         build_corpus(on_gpu)
 
 

@@ -16,7 +16,7 @@ _SMALL = {
     "micro-batches": "1",
     "steps": "1",
     "repeats": "1",
-    "conversations": "60",
+    "conversations": "600",
 }
 
 

@@ -16,6 +16,7 @@ from palo.data.manifest import CORPUS_VERSION, Manifest, read_manifest
 from palo.errors import StorageError
 from palo.images.store import commit_store
 from palo.images.store_spec import StoreSpec, read_spec
+from palo.storage.s3_lease import NAME as LOCK
 
 _PARTS = (
     "manifest.json",
@@ -181,9 +182,10 @@ def make_room(config: CorpusConfig, spec: StoreSpec, settings: Mapping[str, Any]
     """
     folder = config.output
     storage.ensure_folder(folder)
-    foreign = sorted(p.name for p in folder.iterdir() if p.name not in _PARTS)
+    names = {path.name for path in folder.iterdir()} - {LOCK}
+    foreign = sorted(names.difference(_PARTS))
     has_marker = any((folder / name).is_dir() for name in ("done", "records"))
-    if foreign or (any(folder.iterdir()) and not has_marker):
+    if foreign or (names and not has_marker):
         raise StorageError(
             f"{folder} holds something that is no corpus",
             seen=", ".join(foreign[:3]) or "no folder of what is done",

@@ -11,6 +11,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -258,8 +259,13 @@ def file_sizes(folder: Path) -> dict[str, int]:
     with wrap_os_errors("list", folder):
         if not folder.is_dir():
             return {}
+        sizes = {}
         with os.scandir(folder) as found:
-            return {entry.name: entry.stat().st_size for entry in found if entry.is_file()}
+            for entry in found:
+                with suppress(FileNotFoundError):  # gone since it was listed
+                    if entry.is_file():
+                        sizes[entry.name] = entry.stat().st_size
+        return sizes
 
 
 def read_toml(path: Path, fix: str = "Correct it there.") -> dict[str, Any]:

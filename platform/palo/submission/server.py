@@ -23,6 +23,8 @@ _MODE, _TOKEN, _TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_
 _USUAL_TOKEN = "~/.ray/auth_token"  # noqa: S105 - a path
 _CHATTY = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 _LOOK_EVERY_S = 2.0
+_NO_AGENT = "No available agent"
+_START_S = 60.0
 _SAY_EVERY_S = 20.0
 
 
@@ -93,6 +95,10 @@ def _client(address: str) -> "JobSubmissionClient":
     return client
 
 
+class _StartingError(ConnectionError):
+    """The head has just come up: what runs jobs there hasn't yet, and nothing was done."""
+
+
 @contextmanager
 def understood(address: str) -> Iterator[None]:
     """Turns a job server's refusals into errors that say what to do.
@@ -125,6 +131,8 @@ def understood(address: str) -> Iterator[None]:
         raise ConnectionError(str(error)) from error
     except RuntimeError as error:
         text = " ".join(str(error).split())
+        if _NO_AGENT in text:
+            raise _StartingError(text[:400]) from error
         if "status code 404" in text or "returned 404" in text:
             raise DataError(
                 "the job server doesn't know that",
@@ -150,13 +158,14 @@ def ask(address: str, call: Callable[[], T], patience_s: float, fix: str) -> T:
         DataError: See `understood`.
         ResourceError: If it stays away, or refuses.
     """
-    until = time.monotonic() + patience_s
+    began = time.monotonic()
     while True:
         try:
             with understood(address):
                 return call()
         except ConnectionError as error:
-            if time.monotonic() >= until:
+            least = _START_S if isinstance(error, _StartingError) else 0.0
+            if time.monotonic() - began >= max(patience_s, least):
                 raise ResourceError(
                     "the job server is away",
                     seen=f"{address} for {duration(patience_s)}: {error}",

@@ -250,14 +250,21 @@ class ObjectStore(RunStore):
         self._require_own()
         if self.metrics.exists():
             self._send_lines(self.metrics)
-        target = self.job.checkpoints / checkpoint.name
+        try:
+            self._copy_checkpoint(checkpoint, self.job.checkpoints / checkpoint.name)
+        except StorageError:
+            if (checkpoint / trainable.STATE).is_file():
+                raise
+            return  # a newer one took its place meanwhile
+        stage = self.job.config
+        trainable.prune(self.job.checkpoints, stage.keep_checkpoints, stage.keep_best)
+
+    def _copy_checkpoint(self, checkpoint: Path, target: Path) -> None:
         for name in (trainable.WEIGHTS, trainable.STATE):
             storage.copy_file(checkpoint / name, target / name)
             with storage.wrap_os_errors("write", checkpoint / name):
                 stamp = (target / name).stat().st_mtime_ns  # the same file, for `keep_copy`
                 os.utime(checkpoint / name, ns=(stamp, stamp))
-        stage = self.job.config
-        trainable.prune(self.job.checkpoints, stage.keep_checkpoints, stage.keep_best)
 
     def _look_for_stop(self) -> None:
         while not self._ended.wait(_LOOK_EVERY_S):

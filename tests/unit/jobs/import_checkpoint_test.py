@@ -10,7 +10,8 @@ from tests.fixtures.damaged_layouts import change_json
 from palo.checkpoint.finished import is_finished
 from palo.checkpoint.importing import open_model
 from palo.errors import ConfigError, MismatchError
-from palo.pipeline.job import _imported, _started, recipe_job
+from palo.pipeline.job import _imported, recipe_job
+from palo.pipeline.starts import with_start
 from palo.recipes import RECIPES
 
 
@@ -60,7 +61,7 @@ def test_a_recipes_parts_and_start_are_imported(imports, tmp_path, tiny_palo):
     vicuna = tiny.write_language_model(tmp_path / "vicuna", tiny_palo)
     clip = tiny.write_clip(tmp_path / "clip", tiny_palo)
     path = tiny.write_projector_file(tmp_path / "mm_projector.bin", tiny_palo)
-    recipe = _started(RECIPES["7b"], path)
+    recipe = with_start(RECIPES["7b"](), path)
     assert recipe.pretrain is None
     from dataclasses import replace
 
@@ -87,7 +88,7 @@ def test_the_help_of_a_recipe_names_the_shortcuts(capsys):
 
 
 def test_a_start_that_is_missing_is_left_to_the_training(tmp_path):
-    recipe = _started(RECIPES["7b"], tmp_path / "missing")
+    recipe = with_start(RECIPES["7b"](), tmp_path / "missing")
     assert _imported(recipe).projector == Path(tmp_path / "missing")
 
 

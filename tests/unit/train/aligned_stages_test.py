@@ -17,6 +17,7 @@ from palo.checkpoint.load import attach_adapter, load_trained, unmerged_model
 from palo.checkpoint.merged_language_model import merged_language_model
 from palo.checkpoint.parts import weights_fingerprint
 from palo.errors import ConfigError
+from palo.model import attention
 from palo.model.assemble import assemble
 from palo.model.lora import LoraSettings
 from palo.train.engine import PlainEngine
@@ -94,7 +95,7 @@ def reached(aligned, job):
 
     stage = read_stage(aligned.output)
     model = attach_adapter(unmerged_model(stage, torch.float32), stage.folder / "adapter").eval()
-    model.base_model.model.language_model.set_attn_implementation(job.config.attention)
+    model.base_model.model.language_model.set_attn_implementation(attention.NAME)
     corpus = open_corpus(job.corpus)
     plan = make_plan(corpus, job.config, model.config.tokens_per_image)
     with PackLoader(corpus, plan, rank=0, world_size=1, start_step=0) as loader, torch.no_grad():
