@@ -33,6 +33,25 @@ def main(arguments):
 run_job(main)
 """
 
+# `ray start` joins no cluster on the loopback interface: a node of Ray's own class does, as its
+# make-believe clusters have them.
+_NODE = """
+import os, signal
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+
+address = os.environ["RAY_ADDRESS"]
+node = Node(
+    RayParams(
+        min_worker_port=0, max_worker_port=0, dashboard_port=None, dashboard_agent_listen_port=0,
+        num_cpus=1, num_gpus=0, object_store_memory=80_000_000, resources={"elsewhere": 1},
+        redis_address=address, gcs_address=address,
+    ),
+    head=False, shutdown_at_exit=False, spawn_reaper=False,
+)
+signal.pause()
+"""
+
 
 @pytest.fixture(scope="module")
 def head():
@@ -46,19 +65,12 @@ def head():
 @contextmanager
 def _node(environment, *, sees_the_store):
     """Runs a second node; without the store it has an empty disk at its place."""
-    ray = str(Path(sys.executable).with_name("ray"))
-    start = f"exec {ray} start --block --address={environment['RAY_ADDRESS']} --num-cpus=1 " + (
-        "--node-ip-address=127.0.0.1 --object-store-memory=80000000 "
-        "--resources='{\"elsewhere\": 1}'"
-    )
-    command = ["sh", "-c", start]
+    command = [sys.executable, "-c", _NODE]
     if not sees_the_store:
-        hidden = f"mount -t tmpfs none {environment['PALO_STORE']} && {start}"
-        command = ["unshare", "--mount", "sh", "-c", hidden]
-    # Ray lets no node join where it keeps to the loopback interface by itself.
-    own = environment | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
+        hide = f'mount -t tmpfs none {environment["PALO_STORE"]} && exec "$@"'
+        command = ["unshare", "--mount", "sh", "-c", hide, "sh", *command]
     with tempfile.NamedTemporaryFile("w+") as log:
-        node = subprocess.Popen(command, env=own, stdout=log, stderr=log)
+        node = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
             _wait_for_it(environment, node, Path(log.name))
             yield
