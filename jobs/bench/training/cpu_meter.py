@@ -21,6 +21,7 @@ class CpuMeter:
     """
 
     process: psutil.Process = field(default_factory=psutil.Process)
+    _spent: dict[tuple[int, float], float] = field(default_factory=dict, init=False)
     _times: list[float] = field(default_factory=list, init=False)
     _cpu_s: list[float] = field(default_factory=list, init=False)
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
@@ -57,12 +58,12 @@ class CpuMeter:
             self._look()
 
     def _look(self) -> None:
-        now, total = time.time(), 0.0
+        now = time.time()
         for one in [self.process, *self.process.children(recursive=True)]:
             try:
                 spent = one.cpu_times()
+                self._spent[one.pid, one.create_time()] = spent.user + spent.system
             except psutil.NoSuchProcess:
                 continue
-            total += spent.user + spent.system
         self._times.append(now)
-        self._cpu_s.append(total)
+        self._cpu_s.append(sum(self._spent.values()))  # with those that have ended

@@ -36,6 +36,8 @@ _LOOK_EVERY_S = 1.0
 _NOT_IMPLEMENTED = 501
 _SHOWN_CHARACTERS = 120
 _log = logging.getLogger(__name__)
+# Tokens of this process's leases: one that couldn't be given back has ended all the same.
+_held: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +82,23 @@ def hold(folder: S3Path, wait_s: float) -> Iterator[None]:
         StorageError: If the store refuses.
     """
     own = _Own(folder)
-    if not own.take(time.monotonic() + wait_s):
-        _log.warning("%s has no locks: let only one process write there", folder)
-        yield
-        return
-    thread = threading.Thread(target=own.keep, name="palo-lease", daemon=True)
-    thread.start()
+    _held.add(own.token)  # before others can see it in the store
     try:
-        yield
+        if not own.take(time.monotonic() + wait_s):
+            _log.warning("%s has no locks: let only one process write there", folder)
+            yield
+            return
+        thread = threading.Thread(target=own.keep, name="palo-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            own.ended.set()
+            thread.join()
+            with suppress(StorageError):  # it ends by itself
+                own.give_back()
     finally:
-        own.ended.set()
-        thread.join()
-        with suppress(StorageError):  # it ends by itself
-            own.give_back()
+        _held.discard(own.token)
 
 
 class _Own:
@@ -104,7 +110,8 @@ class _Own:
         self._path = folder / NAME
         self._etag = ""
         self._number = 0
-        self._about = {"token": secrets.token_hex(16), **_about_this_process()}
+        self.token = secrets.token_hex(16)
+        self._about = {"token": self.token, **_about_this_process()}
 
     def take(self, until_s: float) -> bool:
         """Takes the lease; returns False where the store has no conditional writes."""
@@ -234,6 +241,8 @@ def _is_alive(holder: dict[str, Any]) -> bool:
 
     try:
         process = psutil.Process(int(holder["pid"]))
+        if process.pid == os.getpid():
+            return holder.get("token") in _held
         return abs(process.create_time() - float(holder["began"])) < 1.0
     except (psutil.Error, KeyError, TypeError, ValueError):
         return False
