@@ -159,7 +159,7 @@ def test_pip_takes_nothing_without_its_hash(root: Path) -> None:
     installs = [line.strip() for line in program.splitlines() if '"install"' in line]
     assert [line for line in installs if "--require-hashes" not in line] == [
         'self._run("install", *self._options, *_AGAIN, "--no-index", _sources(Path(folder)))',
-        'self._run("install", *self._options, "--no-index", "--editable", str(ROOT))',
+        'self._run("install", *self._options, *_LINKED, "--no-index", "--editable", str(ROOT))',
         'command = [*_PIP, "install", *options, "--requirement", chosen.name]',
     ]
     assert '"--no-deps", "--require-hashes", "--target"' in program  # those options
