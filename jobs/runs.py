@@ -22,6 +22,7 @@ from tyro.conf import Positional
 
 from palo import command, config
 from palo.errors import ConfigError, ResourceError
+from palo.machine import GIB
 from palo.pipeline.runs import Run, as_values, find_run, list_runs, read_run, result_files
 from palo.progress import byte_meter, duration
 from palo.store import RUNS, lasting_path
@@ -116,7 +117,7 @@ def _cells(run: Run) -> tuple[str, ...]:
 
 
 def _size(count: int) -> str:
-    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.1f} MiB"
+    return f"{count / GIB:,.1f} GiB" if count >= GIB else f"{count / 2**20:,.1f} MiB"
 
 
 def _show(run: Run, *, as_json: bool) -> None:

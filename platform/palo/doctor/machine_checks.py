@@ -15,8 +15,8 @@ import psutil
 
 from palo.account import cache_folder
 from palo.doctor.finding import Finding, fault, good, warning
+from palo.machine import GIB
 
-_GIB = 2**30
 _OLDEST, _TOO_NEW = (3, 11), (3, 14)
 _PIN = re.compile(r"([a-z0-9-]+)==([\w.+]+)")
 # Labels of what is pinned for environments of their own.
@@ -118,7 +118,7 @@ def check_compiler() -> Iterator[Finding]:
 def check_memory() -> Iterator[Finding]:
     """Yields whether there is memory for the nano recipe, and for Ray's objects."""
     memory = psutil.virtual_memory()
-    total, free = memory.total / _GIB, memory.available / _GIB
+    total, free = memory.total / GIB, memory.available / GIB
     text = f"{free:.1f} of {total:.1f} GiB free"
     if total < _LEAST_MEMORY_GIB:
         yield warning("memory", text, "The smallest recipe needs a machine with 8 GiB.")
@@ -128,7 +128,7 @@ def check_memory() -> Iterator[Finding]:
         yield good("memory", text)
     if not _SHARED_MEMORY.is_dir():
         return
-    shared = shutil.disk_usage(_SHARED_MEMORY).total / _GIB
+    shared = shutil.disk_usage(_SHARED_MEMORY).total / GIB
     text = f"{shared:.1f} GiB at {_SHARED_MEMORY}"
     if shared < _LEAST_SHARED_GIB:
         yield warning(
@@ -149,7 +149,7 @@ def check_disk() -> Iterator[Finding]:
         if (device := there.stat().st_dev) in seen:
             continue
         seen.add(device)
-        free = shutil.disk_usage(there).free / _GIB
+        free = shutil.disk_usage(there).free / GIB
         text = f"{free:.1f} GiB free at {there}, for {purpose}"
         if free < _LEAST_DISK_GIB:
             yield fault("disk", text, "Make room there: jobs would fail in mid-run.")
