@@ -72,27 +72,29 @@ def _node(environment, *, sees_the_store):
     with tempfile.NamedTemporaryFile("w+") as log:
         node = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            _wait_for_it(environment, node, Path(log.name))
+            _wait_until_there_are(1, environment, Path(log.name), node)
             yield
         finally:
             if node.poll() is None:
                 end_family(node)
+        _wait_until_there_are(0, environment, Path(log.name))
 
 
-def _wait_for_it(environment, node, log):
+def _wait_until_there_are(count, environment, log, node=None):
+    """Waits until the cluster says so, which takes a while for a node that has ended, too."""
     look = (
         "import ray\n"
         "ray.init(log_to_driver=False)\n"
-        "assert ray.cluster_resources().get('elsewhere', 0) == 1\n"
+        f"assert ray.cluster_resources().get('elsewhere', 0) == {count}\n"
     )
     until = time.monotonic() + 120
-    while time.monotonic() < until and node.poll() is None:
+    while time.monotonic() < until and (node is None or node.poll() is None):
         found = subprocess.run(
             [sys.executable, "-c", look], env=environment, check=False, capture_output=True
         )
         if found.returncode == 0:
             return
-    raise AssertionError(f"the node doesn't join: {log.read_text()[-2000:]}")
+    raise AssertionError(f"no cluster with {count} such nodes: {log.read_text()[-2000:]}")
 
 
 def _session(environment):

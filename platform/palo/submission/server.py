@@ -163,15 +163,24 @@ def ask(address: str, call: Callable[[], T], patience_s: float, fix: str) -> T:
         try:
             with understood(address):
                 return call()
+        except _StartingError as error:
+            away_s = time.monotonic() - began
+            if away_s >= max(patience_s, _START_S):
+                raise ResourceError(
+                    "the head's agent, which starts jobs, doesn't come up",
+                    seen=f"{address} for {duration(away_s)}: {error}",
+                    fix="Another Ray on the head may hold the agent's port: start the head with a "
+                    "free --dashboard-agent-listen-port (52365 by default), and submit again.",
+                ) from error
         except ConnectionError as error:
-            least = _START_S if isinstance(error, _StartingError) else 0.0
-            if time.monotonic() - began >= max(patience_s, least):
+            away_s = time.monotonic() - began
+            if away_s >= patience_s:
                 raise ResourceError(
                     "the job server is away",
-                    seen=f"{address} for {duration(patience_s)}: {error}",
+                    seen=f"{address} for {duration(away_s)}: {error}",
                     fix=fix,
                 ) from error
-            time.sleep(_LOOK_EVERY_S)
+        time.sleep(_LOOK_EVERY_S)
 
 
 _LOOK_THERE = f"Check --address, {ADDRESS} and the tunnel of `ray dashboard CLUSTER.yaml`."

@@ -9,7 +9,8 @@ import ray
 from tests.fixtures.ray_head import free_ports
 
 from palo.errors import ConfigError, DataError, MismatchError, ResourceError
-from palo.submission.server import ADDRESS, connect, understood
+from palo.submission import server as server_module
+from palo.submission.server import ADDRESS, ask, connect, understood
 
 
 class _Server:
@@ -108,3 +109,13 @@ def test_what_the_server_does_not_know_or_do_is_told():
         raise RuntimeError("Request failed with status code 404: Job x does not exist.")
     with pytest.raises(ResourceError, match="refuses: Request failed"), understood("x"):
         raise RuntimeError("Request failed with status code 500: \n no space")
+
+
+def test_a_head_whose_agent_stays_away_is_told_with_its_port(monkeypatch):
+    monkeypatch.setattr(server_module, "_START_S", 0.0)
+
+    def submit():
+        raise RuntimeError("Request failed with status code 500: No available agent to submit job")
+
+    with pytest.raises(ResourceError, match="--dashboard-agent-listen-port"):
+        ask("http://127.0.0.1:1", submit, 0.0, "Try again.")
