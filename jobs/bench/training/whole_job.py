@@ -96,7 +96,8 @@ _RunJob = Callable[[StageJob, str], tuple[float, list[_Step]]]
 @contextmanager
 def _jobs(settings: TrainBench) -> Iterator[_RunJob]:
     """Gives what runs a job under a name: seconds of its start, and the steps that count."""
-    with ray_session(num_cpus=settings.workers), CpuMeter() as meter:
+    # As the bare loop: niceness would give way to whatever else runs here.
+    with ray_session(num_cpus=settings.workers, niceness=0), CpuMeter() as meter:
 
         def run(job: StageJob, name: str) -> tuple[float, list[_Step]]:
             named = replace(job, output=job.output / name)
