@@ -46,7 +46,8 @@ _QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     # A thread that still asks Ray something when the session ends would start another one.
     "RAY_ENABLE_AUTO_CONNECT": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1.0",  # each look costs CPU time that training lacks
+    "LOG_NAME_UPDATE_INTERVAL_S": "5",  # of Ray's log monitor, likewise
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
