@@ -173,7 +173,7 @@ def await_capacity(
             if now - began >= wait_s:
                 raise _no_room(share, cluster, fix, waited_s=now - began)
             if now >= say_at:
-                say(f"waiting for {_missing(share, cluster)}; {_spent(now - began, wait_s)}")
+                say(f"waiting for {missing(share, cluster)}; {_spent(now - began, wait_s)}")
                 say_at = now + _SAY_EVERY_S
     finally:
         reservation.release()
@@ -207,8 +207,13 @@ def _fitting(share: Share, cluster: Cluster) -> int:
     return sum(node.holds(share) for node in cluster.nodes())
 
 
-def _missing(share: Share, cluster: Cluster) -> str:
-    """Describes what is wanted and what is there."""
+def missing(share: Share, cluster: Cluster) -> str:
+    """Describes what is wanted and what is there.
+
+    Args:
+        share: The workers that need it.
+        cluster: The cluster.
+    """
     return f"{share}: {_room(share, cluster)}"
 
 
