@@ -67,7 +67,7 @@ def start_serving(
         raise ResourceError(
             "Ray refuses the Serve file", seen=_short(error), fix=f"Correct {file}."
         ) from error
-    waits_for = {one["name"] for one in values["applications"]}
+    waits_for = [one["name"] for one in values["applications"]]
     for _ in range(int(_GETS_READY_S / _LOOK_EVERY_S)):
         found = client.get_serve_details().get("applications", {})
         states = {name: found.get(name, {}) for name in waits_for}
@@ -78,12 +78,14 @@ def start_serving(
                     seen=_short(one.get("message", "")),
                     fix="See `serve status` on the head.",
                 )
-        if all(one.get("status") == "RUNNING" for one in states.values()):
+        kinds = {name: one.get("status") for name, one in states.items()}
+        late = [f"{name} is {kind}" for name, kind in kinds.items() if kind != "RUNNING"]
+        if not late:
             return values
         sleep(_LOOK_EVERY_S)
     raise ResourceError(
         "the endpoint isn't ready yet",
-        seen=", ".join(f"{name} {one.get('status', 'unknown')}" for name, one in states.items()),
+        seen=", ".join(late),
         fix="It may still come up: see `serve status` on the head.",
     )
 

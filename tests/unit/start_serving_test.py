@@ -57,7 +57,7 @@ def test_it_deploys_the_file_when_the_dashboard_is_there(script: Any, name: str)
         (Dashboard("RUNNING", absent=10_000), "dashboard doesn't answer: nobody listens"),
         (Dashboard("RUNNING", refusal="no such field"), "refuses the Serve file: no such field"),
         (Dashboard("DEPLOY_FAILED"), "palo doesn't start: Traceback it fell over"),
-        (Dashboard("DEPLOYING"), "isn't ready yet: palo DEPLOYING"),
+        (Dashboard("DEPLOYING"), "isn't ready yet: palo is DEPLOYING"),
     ],
 )
 def test_what_goes_wrong_is_one_line(script: Any, dashboard: Dashboard, told: str) -> None:
