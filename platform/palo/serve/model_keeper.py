@@ -248,7 +248,7 @@ class ModelKeeper:
             return "its replicas load the model"
         scale = self._settings.scale
         share = Share(
-            workers="replicas",
+            workers="replica" if scale.min_replicas == 1 else "replicas",
             count=scale.min_replicas,
             cpus=scale.num_cpus,
             gpus=scale.num_gpus,

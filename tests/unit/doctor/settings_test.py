@@ -37,7 +37,7 @@ def test_the_file_as_it_comes_is_right_but_for_its_placeholders() -> None:
         ('models = ["newest"]', 'models = ["runs/7b"]', "models are names of runs"),
         ("port = 8000", "port = 0", "port is 1 to 65535"),
         ("min_replicas = 1", "min_replicas = 0", "min_replicas are 1 to max_replicas"),
-        ("num_slots = 32", "num_slots = 0", "num_slots and max_context are 1 or more"),
+        ("num_slots = 6 ", "num_slots = 0 ", "num_slots and max_context are 1 or more"),
         ("cpus = 96", "cpus = -1", "0 or more"),
         ("workers = []", 'workers = ["10.0.0.2"]', "the workers can reach"),
         ("idle_minutes", "idle_minuets", "no field of this name: idle_minuets"),
