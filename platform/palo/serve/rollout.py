@@ -95,7 +95,7 @@ class Fault:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class RolloutStep:
     """What is to be done.
 
     Attributes:
@@ -126,7 +126,9 @@ class Rollout:
     faults: dict[str, Fault] = field(default_factory=dict)
     _retired: dict[str, float] = field(default_factory=dict)
 
-    def step(self, found: Sequence[Candidate], states: Mapping[str, AppState], now: float) -> Step:
+    def step(
+        self, found: Sequence[Candidate], states: Mapping[str, AppState], now: float
+    ) -> RolloutStep:
         """Decides what is to be done.
 
         Args:
@@ -147,7 +149,7 @@ class Rollout:
             self.next = target
         if self.next is not None and self.next.app not in own:
             start = self.next
-        return Step(start=start, stop=(*stop, *self._over(own, now)))
+        return RolloutStep(start=start, stop=(*stop, *self._over(own, now)))
 
     def fail(self, version: Version, reason: str, now: float) -> None:
         """Takes note that a run can't be served; the one before stays.

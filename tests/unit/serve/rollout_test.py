@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from palo.serve.rollout import RETIRE_S, RETRY_S, AppState, Candidate, Rollout, Step
+from palo.serve.rollout import RETIRE_S, RETRY_S, AppState, Candidate, Rollout, RolloutStep
 
 _WARM = AppState(is_running=True)
 _COLD = AppState()
@@ -23,7 +23,7 @@ class Serve:
         self.states: dict[str, AppState] = {}
         self.now = 0.0
 
-    def step(self, *found: Candidate, after: float = 1.0) -> Step:
+    def step(self, *found: Candidate, after: float = 1.0) -> RolloutStep:
         self.now += after
         step = self.rollout.step(found, self.states, self.now)
         if step.start is not None:
@@ -53,17 +53,17 @@ def served_first(serve: Serve, candidate: Candidate) -> None:
 
 
 def test_without_a_run_nothing_is_started(serve: Serve) -> None:
-    assert serve.step() == Step()
+    assert serve.step() == RolloutStep()
     assert serve.served() is None
 
 
 def test_the_first_run_is_served_when_it_is_warm_and_not_before(serve: Serve) -> None:
     step = serve.step(run("a", 1))
     assert step.start is not None
-    assert serve.step(run("a", 1)) == Step()
+    assert serve.step(run("a", 1)) == RolloutStep()
     assert serve.served() is None
     serve.set_next(_WARM)
-    assert serve.step(run("a", 1)) == Step()
+    assert serve.step(run("a", 1)) == RolloutStep()
     assert serve.served() == "a"
 
 
@@ -82,7 +82,7 @@ def test_a_newer_run_replaces_it_when_warm_and_the_old_one_goes_a_while_later(
     (old,) = serve.step(*both, after=RETIRE_S).stop
     assert old != started.app
     assert list(serve.states) == [started.app]
-    assert serve.step(*both) == Step()
+    assert serve.step(*both) == RolloutStep()
 
 
 def test_a_run_that_is_trained_again_is_another_model(serve: Serve) -> None:
@@ -92,8 +92,8 @@ def test_a_run_that_is_trained_again_is_another_model(serve: Serve) -> None:
 
 def test_while_a_run_is_trained_again_nothing_older_takes_its_place(serve: Serve) -> None:
     served_first(serve, run("b", 2))
-    assert serve.step(run("a", 1)) == Step()
-    assert serve.step() == Step()
+    assert serve.step(run("a", 1)) == RolloutStep()
+    assert serve.step() == RolloutStep()
     assert serve.served() == "b"
 
 
@@ -107,7 +107,7 @@ def test_a_broken_run_is_told_and_the_one_before_stays(serve: Serve) -> None:
     assert serve.served() == "a"
     (fault,) = serve.rollout.faults.values()
     assert (fault.run, fault.reason) == ("b", "its weights are damaged")
-    assert serve.step(*both, after=RETRY_S / 2) == Step()
+    assert serve.step(*both, after=RETRY_S / 2) == RolloutStep()
     assert serve.step(*both, after=RETRY_S).start == started
     serve.set_next(_WARM)
     serve.step(*both)
@@ -151,7 +151,7 @@ def test_a_new_keeper_takes_over_what_is_served(serve: Serve) -> None:
     served_first(serve, run("a", 1))
     other = Serve(Rollout(model="palo", settings="0123456789abcdef"))
     other.states = dict(serve.states)
-    assert other.step(run("a", 1)) == Step()
+    assert other.step(run("a", 1)) == RolloutStep()
     assert other.served() == "a"
 
 
