@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ray import serve
@@ -18,19 +17,18 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus, ServeStatus
 
-from palo import storage
-from palo.capacity import RayCluster, Share, missing
-from palo.checkpoint.finished import describe_stage, finished_runs, require_parts
+from palo.capacity import RayCluster
+from palo.checkpoint.finished import describe_stage, require_parts
 from palo.checkpoint.lineage_id import lineage_id
 from palo.config import fingerprint
 from palo.errors import PaloError, ResourceError
 from palo.observability.logs import start_logging
 from palo.serve.grouping import group_by_base
+from palo.serve.keeper_inputs import app_states, read_candidates, shortened, waits_for
 from palo.serve.model_deployment import model_deployment
-from palo.serve.rollout import AppState, Candidate, Rollout, Version, model_prefix
-from palo.serve.running import own_error
+from palo.serve.rollout import Candidate, Rollout, Version, model_prefix
 from palo.serve.served_runs import ServedRun, ServedRuns, UnservedRun
-from palo.serve.settings import NEWEST, FollowSettings, ModelSource, ServeSettings
+from palo.serve.settings import FollowSettings, ModelSource, ServeSettings
 from palo.sharing import check_here
 from palo.store import RUNS, lasting_path
 
@@ -41,55 +39,6 @@ _LOG = logging.getLogger(__name__)
 _BUSY_LOOK_S = 1.0
 _ANSWER_WITHIN_S = 5.0
 _ANSWER_LOOK_S = 0.2
-_SHOWN = 300
-# What Ray Serve says of a deployment that no node has room for.
-_NO_ROOM = "to be scheduled"
-_GOING = (ApplicationStatus.DELETING,)
-_FAILED = (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY)
-
-
-def read_candidates(runs: Path, follow: FollowSettings) -> dict[str, list[Candidate]]:
-    """Returns the finished runs that may be served, by name of the model, the newest first.
-
-    Args:
-        runs: Folder of the runs.
-        follow: Which runs to follow.
-
-    Raises:
-        StorageError: If it can't be read.
-    """
-    with storage.wrap_os_errors("read", runs):
-        finished = finished_runs(runs)
-    return {
-        (model := follow.model_of(run)): [
-            Candidate(model=model, run=path.name, folder=path / "finetune", finished=at)
-            for path, at in finished.items()
-            if run in (NEWEST, path.name)
-        ]
-        for run in follow.runs
-    }
-
-
-def app_states(status: ServeStatus) -> dict[str, AppState]:
-    """Returns the states of all applications that aren't being deleted.
-
-    Args:
-        status: As `serve.status` returns it.
-    """
-    return {
-        name: AppState(
-            is_running=application.status == ApplicationStatus.RUNNING,
-            fault=(own_error(application) or _last(application.message))
-            if application.status in _FAILED
-            else "",
-        )
-        for name, application in status.applications.items()
-        if application.status not in _GOING
-    }
-
-
-def _last(text: str) -> str:
-    return " ".join(text.split())[-_SHOWN:] or "its replicas don't start"
 
 
 class ModelKeeper:
@@ -146,7 +95,7 @@ class ModelKeeper:
             try:
                 self._look()
             except (RayError, RayServeException, TimeoutError) as error:
-                _LOG.warning("Ray Serve doesn't answer: %s", _last(str(error)))
+                _LOG.warning("Ray Serve doesn't answer: %s", shortened(str(error)))
             is_busy = any(rollout.next is not None for rollout in self._rollouts)
             time.sleep(min(self._follow.look_every_s, _BUSY_LOOK_S if is_busy else float("inf")))
 
@@ -190,7 +139,7 @@ class ModelKeeper:
         except PaloError as error:
             rollout.fail(version, str(error), now)
         except RuntimeError as error:
-            rollout.fail(version, _last(str(error)), now)
+            rollout.fail(version, shortened(str(error)), now)
 
     def _application(self, version: Version) -> "Application":
         candidate = version.candidate
@@ -216,7 +165,7 @@ class ModelKeeper:
                 UnservedRun(
                     model=rollout.model,
                     run=rollout.next.candidate.run,
-                    reason=self._waits_for(status, rollout.next.app),
+                    reason=waits_for(status, rollout.next.app, self._settings.scale, RayCluster()),
                 )
                 for rollout in self._rollouts
                 if rollout.next is not None
@@ -241,21 +190,6 @@ class ModelKeeper:
                 self._lineages[key] = ""
         return self._lineages[key]
 
-    def _waits_for(self, status: ServeStatus, app: str) -> str:
-        application = status.applications.get(app)
-        messages = [one.message for one in application.deployments.values()] if application else []
-        if not any(_NO_ROOM in message for message in messages):
-            return "its replicas load the model"
-        scale = self._settings.scale
-        share = Share(
-            workers="replica" if scale.min_replicas == 1 else "replicas",
-            count=scale.min_replicas,
-            cpus=scale.num_cpus,
-            gpus=scale.num_gpus,
-            node_labels=scale.node_labels,
-        )
-        return f"waiting for {missing(share, RayCluster())}"
-
 
 def _log_changes(rollout: Rollout, current: Version | None, faults: Mapping[str, object]) -> None:
     if rollout.current != current and rollout.current is not None:
@@ -274,7 +208,7 @@ def delete_models_of(endpoint: str, rollouts: Sequence[Rollout]) -> None:
     """
     applications = serve.status().applications
     own = applications.get(endpoint)
-    if own is not None and own.status not in _GOING:
+    if own is not None and own.status != ApplicationStatus.DELETING:
         return
     prefixes = tuple(model_prefix(rollout.model) for rollout in rollouts)
     for name in applications:
