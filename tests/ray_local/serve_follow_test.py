@@ -1,72 +1,117 @@
-"""An endpoint on an empty store idles, serves the first run that is finished, and then newer ones.
+"""A cluster that has just come up: its endpoint idles, and serves what a training finishes.
 
-Clients ask all the time while one run replaces another: no request fails.
+It is deployed as `ray up` does, by `cluster/start_serving.py` on a head with a token. Clients ask
+all the time while one run replaces another: no request fails.
 """
 
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import openai
 import pytest
-from tests.ray_local.serve_app_test import WAIT_S, _free_port
+import yaml
+from tests.conftest import ROOT
+from tests.fixtures.ray_head import free_ports, ray_head
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-_APP = "palo"
+_WAIT_S = 240.0
+_ENDPOINT, _PAGE = "palo", "page"
+
+
+class Head:
+    """A head, as whoever is logged in there sees it.
+
+    Attributes:
+        store: Its store.
+        url: Address of the endpoint.
+        values: What its Serve file holds.
+    """
+
+    def __init__(self, folder, environment, dashboard, port):
+        self.store = folder / "store"
+        self.url = f"http://127.0.0.1:{port}"
+        self.values = yaml.safe_load((ROOT / "cluster" / "local_serve.yaml").read_text())
+        self.values["http_options"]["port"] = port
+        endpoint, page = self.values["applications"]
+        endpoint["args"]["follow"]["look_every_s"] = 0.5
+        endpoint["args"]["replica"]["engine"] |= {"num_slots": 4, "max_context": 240}
+        endpoint["args"]["scale"]["drain_s"] = 30.0
+        page["args"]["endpoint"]["url"] = self.url
+        self._environment = environment
+        self._dashboard = dashboard
+        self._file = folder / "palo" / "cluster" / "serve.yaml"
+        self._file.parent.mkdir(parents=True)
+
+    def deploy(self, values):
+        """Deploys applications as `ray up` does; returns what it says."""
+        self._file.write_text(yaml.safe_dump(values))
+        script = str(ROOT / "cluster" / "start_serving.py")
+        command = [sys.executable, script, "--file", str(self._file)]
+        told = subprocess.run(
+            [*command, "--dashboard", self._dashboard],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return told.stdout
+
+    def applications(self):
+        """Returns the names of all that Ray Serve runs, or is deleting."""
+        token = self._environment["RAY_AUTH_TOKEN"]
+        headers = {"authorization": f"Bearer {token}"}
+        address = f"{self._dashboard}/api/serve/applications/"
+        return set(httpx.get(address, headers=headers, timeout=60.0).json()["applications"])
+
+    def models(self):
+        """Returns the names of applications that are models."""
+        return self.applications() - {_ENDPOINT, _PAGE}
 
 
 @pytest.fixture(scope="module")
-def store(local_ray, tmp_path_factory):
-    """A store of its own, which workers get named and marked."""
-    from palo.sharing import MARKS
-    from palo.store import STORE
-
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(STORE, str(folder))
-        patch.setenv(MARKS, "{}")
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def endpoint(store):
-    """The address of an endpoint that was deployed before there was a model or a key."""
-    from apps.chat_api import build
-    from ray import serve
-
-    from palo.serve.running import run_application
-
-    arguments = {
-        "models": "newest",
-        "follow": {"look_every_s": 0.5},
-        "access": {"may_lack_keys": True},
-        "replica": {"engine": {"num_slots": 4, "max_context": 240}},
-        "scale": {"drain_s": 30.0},
-    }
-    port = _free_port()
-    run_application(build(arguments), "127.0.0.1", port)
-    yield f"http://127.0.0.1:{port}"
-    serve.shutdown()
+def head():
+    """A head whose endpoint was deployed before there was a model or a key."""
+    with tempfile.TemporaryDirectory(prefix="palo-serve-") as name:
+        folder, (dashboard, port) = Path(name), free_ports(2)
+        options = ["--num-cpus=4", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
+        own = {
+            "PALO_STORE": str(folder / "store"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+        }
+        with ray_head(folder, options, own) as environment:
+            address = f"http://127.0.0.1:{dashboard}"
+            head = Head(folder, environment | own, address, port)
+            told = head.deploy(head.values)
+            assert f"{head.url}/v1" in told
+            assert "first key" in told
+            yield head
 
 
 @pytest.fixture(scope="module")
-def key(endpoint, store):
+def key(head):
     """A key that was made after the endpoint had started."""
     from palo.security.keys import add_key
 
-    with httpx.Client(base_url=endpoint) as anybody:
+    with httpx.Client(base_url=head.url) as anybody:
         assert anybody.get("/healthz").status_code == 200
         assert anybody.get("/v1/models").status_code == 401
-    return add_key(store / "keys.json", "tests")[0]
+        assert anybody.get("/chat/login").status_code == 200
+    return add_key(head.store / "keys.json", "tests")[0]
 
 
 @pytest.fixture
-def client(endpoint, key):
+def client(head, key):
     with openai.OpenAI(
-        base_url=f"{endpoint}/v1", api_key=key, max_retries=0, timeout=WAIT_S
+        base_url=f"{head.url}/v1", api_key=key, max_retries=0, timeout=_WAIT_S
     ) as client:
         until(lambda: takes_the_key(client))
         yield client
@@ -81,7 +126,7 @@ def takes_the_key(client):
 
 
 def until(holds):
-    ends = time.monotonic() + WAIT_S
+    ends = time.monotonic() + _WAIT_S
     while not holds():
         assert time.monotonic() < ends, "it never came about"
         time.sleep(0.1)
@@ -142,13 +187,7 @@ def asking(client):
             thread.join()
 
 
-def applications():
-    from ray import serve
-
-    return set(serve.status().applications)
-
-
-def test_without_a_model_it_says_so_and_how_to_get_one(client):
+def test_without_a_model_it_says_so_and_how_to_get_one(client, head):
     assert client.models.list().data == []
     with pytest.raises(openai.InternalServerError) as caught:
         ask(client)
@@ -156,32 +195,28 @@ def test_without_a_model_it_says_so_and_how_to_get_one(client):
     assert int(caught.value.response.headers["Retry-After"]) > 0
     assert "python jobs/submit.py -- python jobs/finetune.py" in caught.value.message
     assert status_of(client)["models"] == []
-    assert applications() == {_APP}
+    assert head.applications() == {_ENDPOINT, _PAGE}
 
 
-def test_it_serves_what_is_finished_and_replaces_it_without_a_failure(
-    client, store, finished_stage
-):
-    finish(store, "first", finished_stage)
+def test_it_serves_what_is_finished_and_replaces_it_without_a_failure(client, head, finished_stage):
+    finish(head.store, "first", finished_stage)
     until(lambda: served(client) == ["first"])
     assert [model.id for model in client.models.list()] == ["palo"]
-    old = ask(client).system_fingerprint
-    before = applications()
+    old, before = ask(client).system_fingerprint, head.models()
     with asking(client) as (versions, failures):
-        finish(store, "second", finished_stage, weigh_otherwise)
+        finish(head.store, "second", finished_stage, weigh_otherwise)
         until(lambda: served(client) == ["second"])
         until(lambda: versions[-1] != old)
-        until(lambda: not (before - {_APP}) & applications())
+        until(lambda: not before & head.models())
         count = len(versions)
         until(lambda: len(versions) > count + 10)
     assert failures == []
-    new = versions[-1]
-    assert set(versions) == {old, new}
-    assert set(versions[count:]) == {new}
+    assert set(versions[:count]) == {old, versions[-1]}
+    assert set(versions[count:]) == {versions[-1]}
 
 
-def test_a_broken_run_is_told_and_changes_nothing(client, store, finished_stage):
-    finish(store, "broken", finished_stage, description='{"version": 99}')
+def test_a_broken_run_is_told_and_changes_nothing(client, head, finished_stage):
+    finish(head.store, "broken", finished_stage, description='{"version": 99}')
     until(lambda: status_of(client)["refused"])
     (refused,) = status_of(client)["refused"]
     assert refused["run"] == "broken"
@@ -190,9 +225,20 @@ def test_a_broken_run_is_told_and_changes_nothing(client, store, finished_stage)
     assert ask(client).choices
 
 
-def test_the_models_go_with_the_endpoint(client):
-    from ray import serve
+def test_other_settings_are_deployed_without_a_failure(client, head):
+    before = head.models()
+    head.values["applications"][0]["args"]["replica"]["engine"]["num_slots"] = 2
+    with asking(client) as (versions, failures):
+        head.deploy(head.values)
+        until(lambda: head.models() and not before & head.models())
+        count = len(versions)
+        until(lambda: len(versions) > count + 10)
+    assert failures == []
+    assert served(client) == ["second"]
 
-    assert len(applications()) == 2
-    serve.delete(_APP)
-    until(lambda: applications() == set())
+
+def test_the_models_go_with_the_endpoint(head):
+    assert head.models()
+    page_alone = [one for one in head.values["applications"] if one["name"] == _PAGE]
+    head.deploy(head.values | {"applications": page_alone})
+    until(lambda: head.applications() == {_PAGE})
