@@ -10,6 +10,7 @@ from ray.serve.handle import DeploymentHandle
 
 from palo import config
 from palo.checkpoint.lineage_id import lineage_id
+from palo.errors import ResourceError
 from palo.observability.logs import RequestLog, start_logging
 from palo.security.access import Access
 from palo.security.rate_limiter import RateLimiter
@@ -108,6 +109,15 @@ class Ingress:
         gc.collect()
         gc.freeze()
         return app
+
+    def check_health(self) -> None:
+        """Checks what keeps its models up to date; Ray Serve replaces an ingress that fails.
+
+        Raises:
+            ResourceError: If that has ended.
+        """
+        if self._follower is not None and not self._follower.is_running:
+            raise ResourceError("this ingress hears of no new models", fix="Start another.")
 
 
 def _call(handle: DeploymentHandle) -> ReplicaCall:

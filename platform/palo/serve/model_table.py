@@ -75,6 +75,11 @@ class TableFollower:
         self._make_call = make_call
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it follows, or hasn't been started yet."""
+        return self._task is None or not self._task.done()
+
     async def start(self) -> None:
         """Waits for the first state, but not for ever, and follows from then on."""
         try:

@@ -55,6 +55,7 @@ def following(
         follower = TableFollower(table, keeper, connect)
         await follower.start()
         await asyncio.wait_for(keeper.is_empty.wait(), 10)
+        assert follower.is_running
         await check(table, keeper)
 
     asyncio.run(run())
@@ -109,6 +110,17 @@ def test_a_keeper_that_is_away_at_the_start_keeps_no_ingress_from_starting() -> 
         assert table.deployments == {"palo": "a"}
 
     following(RayActorError(), state(("palo", "a")), check=check)
+
+
+def test_one_that_follows_no_more_says_so() -> None:
+    async def run() -> None:
+        follower = TableFollower(ModelTable(), Keeper(state(), ValueError("a fault")), str)
+        assert follower.is_running
+        await follower.start()
+        while follower.is_running:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
 
 
 def test_the_status_names_what_is_served_what_comes_and_what_is_broken() -> None:
