@@ -99,13 +99,14 @@ def head():
 @pytest.fixture(scope="module")
 def key(head):
     """A key that was made after the endpoint had started."""
-    from palo.security.keys import add_key
+    from palo.security.keys import KeyLimits, add_key
 
     with httpx.Client(base_url=head.url) as anybody:
         assert anybody.get("/healthz").status_code == 200
         assert anybody.get("/v1/models").status_code == 401
         assert anybody.get("/chat/login").status_code == 200
-    return add_key(head.store / "keys.json", "tests")[0]
+    endless = KeyLimits(requests_per_minute=None, tokens_per_minute=None, concurrent=None)
+    return add_key(head.store / "keys.json", "tests", endless)[0]
 
 
 @pytest.fixture
