@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 _WAIT_S = 240.0
 _ENDPOINT, _PAGE = "palo", "page"
+_LABELS = {"palo-role": "serve"}
 
 
 class Head:
@@ -44,7 +45,7 @@ class Head:
         endpoint, page = self.values["applications"]
         endpoint["args"]["follow"]["look_every_s"] = 0.5
         endpoint["args"]["replica"]["engine"] |= {"num_slots": 4, "max_context": 240}
-        endpoint["args"]["scale"]["drain_s"] = 30.0
+        endpoint["args"]["scale"] |= {"drain_s": 30.0, "node_labels": _LABELS}
         page["args"]["endpoint"]["url"] = self.url
         self._environment = environment
         self._dashboard = dashboard
@@ -83,6 +84,7 @@ def head():
     with tempfile.TemporaryDirectory(prefix="palo-serve-") as name:
         folder, (dashboard, port) = Path(name), free_ports(2)
         options = ["--num-cpus=4", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
+        options += [f"--labels={label}={value}" for label, value in _LABELS.items()]
         own = {
             "PALO_STORE": str(folder / "store"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
@@ -216,12 +218,18 @@ def test_it_serves_what_is_finished_and_replaces_it_without_a_failure(client, he
     assert set(versions[count:]) == {versions[-1]}
 
 
-def test_a_broken_run_is_told_and_changes_nothing(client, head, finished_stage):
-    finish(head.store, "broken", finished_stage, description='{"version": 99}')
+def damage(folder):
+    (folder / "projector.safetensors").write_bytes(b"nothing")
+
+
+def test_broken_runs_are_told_and_change_nothing(client, head, finished_stage):
+    finish(head.store, "foreign", finished_stage, description='{"version": 99}')
     until(lambda: status_of(client)["refused"])
-    (refused,) = status_of(client)["refused"]
-    assert refused["run"] == "broken"
-    assert "another version" in refused["reason"]
+    finish(head.store, "damaged", finished_stage, damage)
+    until(lambda: len(status_of(client)["refused"]) == 2)
+    reasons = {one["run"]: one["reason"] for one in status_of(client)["refused"]}
+    assert "another version" in reasons["foreign"]
+    assert "projector.safetensors is damaged" in reasons["damaged"]
     assert served(client) == ["second"]
     assert ask(client).choices
 
