@@ -113,6 +113,8 @@ class ModelKeeper:
                 serve.delete(app, _blocking=False)
             _log_changes(rollout, *before)
         self._tell(status, fault)
+        if self._read_lineages():
+            self._tell(status, fault)
 
     def _look_at_store(self, now: float) -> str:
         """Reads the runs, but seldom; returns why that is impossible, or nothing."""
@@ -157,7 +159,7 @@ class ModelKeeper:
                     model=one.candidate.model,
                     run=one.candidate.run,
                     app=one.app,
-                    lineage=self._lineage(one.candidate),
+                    lineage=self._lineages.get(one.candidate.prefix, ""),
                 )
                 for one in current
             ),
@@ -180,15 +182,20 @@ class ModelKeeper:
         if state != self._told:
             self._told = state
 
-    def _lineage(self, candidate: Candidate) -> str:
-        key = candidate.prefix
-        if key not in self._lineages:
+    def _read_lineages(self) -> bool:
+        """Reads the lineages of what is served; returns whether any is new.
+
+        It comes last, since the weights are read for it, and nobody has to wait for an id.
+        """
+        current = [one.current.candidate for one in self._rollouts if one.current is not None]
+        unread = [one for one in current if one.prefix not in self._lineages]
+        for candidate in unread:
             try:
-                self._lineages[key] = lineage_id(candidate.folder)
+                self._lineages[candidate.prefix] = lineage_id(candidate.folder)
             except PaloError as error:
                 _LOG.warning("run %s has no readable lineage: %s", candidate.run, error)
-                self._lineages[key] = ""
-        return self._lineages[key]
+                self._lineages[candidate.prefix] = ""
+        return bool(unread)
 
 
 def _log_changes(rollout: Rollout, current: Version | None, faults: Mapping[str, object]) -> None:
