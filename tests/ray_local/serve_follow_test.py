@@ -67,15 +67,20 @@ class Head:
         return told.stdout
 
     def applications(self):
-        """Returns the names of all that Ray Serve runs, or is deleting."""
+        """Returns the states of all that Ray Serve runs, or is deleting, by name."""
         token = self._environment["RAY_AUTH_TOKEN"]
         headers = {"authorization": f"Bearer {token}"}
         address = f"{self._dashboard}/api/serve/applications/"
-        return set(httpx.get(address, headers=headers, timeout=60.0).json()["applications"])
+        found = httpx.get(address, headers=headers, timeout=60.0).json()["applications"]
+        return {name: one["status"] for name, one in found.items()}
 
     def models(self):
         """Returns the names of applications that are models."""
-        return self.applications() - {_ENDPOINT, _PAGE}
+        return self.applications().keys() - {_ENDPOINT, _PAGE}
+
+    def is_warm(self, model):
+        """Whether an application is ready for requests."""
+        return self.applications().get(model) == "RUNNING"
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +203,7 @@ def test_without_a_model_it_says_so_and_how_to_get_one(client, head):
     assert int(caught.value.response.headers["Retry-After"]) > 0
     assert "python jobs/submit.py -- python jobs/finetune.py" in caught.value.message
     assert status_of(client)["models"] == []
-    assert head.applications() == {_ENDPOINT, _PAGE}
+    assert head.applications().keys() == {_ENDPOINT, _PAGE}
 
 
 def test_it_serves_what_is_finished_and_replaces_it_without_a_failure(client, head, finished_stage):
@@ -239,7 +244,9 @@ def test_other_settings_are_deployed_without_a_failure(client, head):
     head.values["applications"][0]["args"]["replica"]["engine"]["num_slots"] = 2
     with asking(client) as (versions, failures):
         head.deploy(head.values)
-        until(lambda: head.models() and not before & head.models())
+        until(lambda: head.models() - before)
+        (new,) = head.models() - before
+        until(lambda: head.is_warm(new))
         count = len(versions)
         until(lambda: len(versions) > count + 10)
     assert failures == []
@@ -250,4 +257,4 @@ def test_the_models_go_with_the_endpoint(head):
     assert head.models()
     page_alone = [one for one in head.values["applications"] if one["name"] == _PAGE]
     head.deploy(head.values | {"applications": page_alone})
-    until(lambda: head.applications() == {_PAGE})
+    until(lambda: head.applications().keys() == {_PAGE})
