@@ -98,7 +98,7 @@ class ReplicaSize:
     Attributes:
         min_replicas: Replicas that run as long as there is a model.
         max_replicas: Most of them under load.
-        cpus: Logical CPUs of each.
+        cpus: Logical CPUs that each keeps from other work; 0 for none.
         gpus: GPUs of each.
         num_slots: Questions that each answers at once.
         max_context: Longest conversation with its answer, in tokens.
@@ -115,8 +115,8 @@ class ReplicaSize:
         """Yields one clause for each value that is wrong."""
         if not 1 <= self.min_replicas <= self.max_replicas:
             yield "min_replicas are 1 to max_replicas"
-        if min(self.cpus, self.num_slots, self.max_context) < 1 or self.gpus < 0:
-            yield "cpus, num_slots and max_context are 1 or more, gpus 0 or more"
+        if min(self.num_slots, self.max_context) < 1 or min(self.cpus, self.gpus) < 0:
+            yield "num_slots and max_context are 1 or more, cpus and gpus 0 or more"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
