@@ -59,7 +59,7 @@ class Share:
         if self.gpus:
             kind = f" ({self.gpu_kind})" if self.gpu_kind else ""
             needs.append(_amount(self.gpus, "GPU") + kind)
-        text = " and ".join(needs)
+        text = " and ".join(needs) or "no CPU"
         labels = ", ".join(f"{name}={value}" for name, value in self.node_labels.items())
         return f"{text}, on nodes with {labels}" if labels else text
 
@@ -87,10 +87,11 @@ class Node:
         """
         if any(self.labels.get(name) != value for name, value in share.node_labels.items()):
             return 0
-        return min(
+        room = [
             int(self.resources.get(name, 0.0) / amount + _ROUNDING)
             for name, amount in share.bundle.items()
-        )
+        ]
+        return min(room, default=share.count)
 
     @property
     def gpu_kinds(self) -> tuple[str, ...]:

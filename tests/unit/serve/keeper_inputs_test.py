@@ -108,3 +108,12 @@ def test_what_a_start_waits_for_is_told_in_words(message: str, told: str) -> Non
     )
     assert waits_for(status, "new", scale, FakeCluster()).startswith(told)
     assert waits_for(status, "gone", scale, FakeCluster()) == "its replicas load the model"
+
+
+def test_replicas_that_keep_no_cpu_may_lack_a_label_alone() -> None:
+    message = "has 1 replicas that have taken more than 30s to be scheduled."
+    status = ServeStatus(applications={"new": application("DEPLOYING", of=message)})
+    scale = ScaleSettings(num_cpus=0, node_labels={"palo-role": "data"})
+    told = waits_for(status, "new", scale, FakeCluster())
+    assert told.startswith("waiting for 1 replica, each with no CPU, on nodes with palo-role=data")
+    assert "room for 0, 1 missing" in told
