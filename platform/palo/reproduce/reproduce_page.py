@@ -136,8 +136,8 @@ def _pages(recipe: Recipe) -> Iterator[tuple[str, str]]:
 def _results(report: dict[str, Any]) -> Markup:
     if "accuracy" not in report:
         losses = report.get("caption_loss", {})
-        rows = [(state, *(f"{value}" for value in loss.values())) for state, loss in losses.items()]
-        head = ("model", *next(iter(losses.values()), {}))
+        rows = [(state, *map(_number, loss.values())) for state, loss in losses.items()]
+        head = ("training", *(name.replace("_", " ") for name in next(iter(losses.values()), {})))
         return table("Loss of held-out captions", head, rows)
     accuracy, interval = report["accuracy"], report["accuracy_interval"]
     counts = report["num_questions_by_language"]
@@ -156,6 +156,10 @@ def _results(report: dict[str, Any]) -> Markup:
     ]
     head = ("language", "questions", "exact match", "95 % interval", "without image")
     return table(f"{report['num_questions']:,} held-out questions", head, rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _answers(given: GivenAnswers) -> Markup:
