@@ -17,7 +17,7 @@ from pathlib import Path
 from palo import command, config
 from palo.errors import ConfigError
 from palo.pipeline.job import lasting, read_recipe
-from palo.reproduce.runner import Reproduction, Selection, reproduce
+from palo.reproduce.runner import Reproduction, StepSelection, reproduce
 from palo.reproduce.settings import STEPS, ReproduceSettings, StepName
 
 _PROGRAM = "jobs/reproduce.py"
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
 
         print_costs(recipe, settings)
         return
-    selection = Selection(first=_step(chosen, _FROM), only=_step(chosen, _ONLY))
+    selection = StepSelection(first=_step(chosen, _FROM), only=_step(chosen, _ONLY))
     again = shlex.join(["python", _PROGRAM, *left, *own])
     reproduce(
         Reproduction(recipe=recipe, settings=settings, serve=_SERVE, command=again), selection

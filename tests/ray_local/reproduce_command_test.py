@@ -1,4 +1,4 @@
-"""A recipe from translation to an answered question, killed and stopped in between, and continued."""
+"""A recipe from translation to an answered question: killed, stopped, and continued."""
 
 import signal
 

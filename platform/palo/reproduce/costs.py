@@ -9,7 +9,7 @@ from palo.pipeline.plan import plan_recipe
 from palo.recipes.recipe import Recipe
 from palo.reproduce.record import ReproduceRecord, read_reproduction
 from palo.reproduce.settings import STEPS, ReproduceSettings, StepName
-from palo.reproduce.steps import Step, planned
+from palo.reproduce.steps import ReproduceStep, planned
 from palo.train.planner.gpus import list_prices
 from palo.train.planner.run_plan import RunPlan
 from palo.train.planner.stage_plan import StagePlan
@@ -58,7 +58,10 @@ def print_costs(recipe: Recipe, settings: ReproduceSettings) -> None:
 
 
 def step_costs(
-    recipe: Recipe, settings: ReproduceSettings, steps: Iterable[Step], record: ReproduceRecord
+    recipe: Recipe,
+    settings: ReproduceSettings,
+    steps: Iterable[ReproduceStep],
+    record: ReproduceRecord,
 ) -> list[StepCost]:
     """Returns what each step would take.
 
@@ -77,7 +80,7 @@ def step_costs(
 
 
 def _cost(
-    step: Step,
+    step: ReproduceStep,
     recipe: Recipe,
     settings: ReproduceSettings,
     plan: RunPlan,

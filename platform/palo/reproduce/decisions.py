@@ -14,7 +14,7 @@ _LONGEST = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+class StepInputs:
     """What a step is made of.
 
     Attributes:
@@ -43,7 +43,7 @@ class StepDecision:
 
 
 def decide(
-    record: StepRecord, inputs: Inputs, outputs: Mapping[str, str], *, again: bool = False
+    record: StepRecord, inputs: StepInputs, outputs: Mapping[str, str], *, again: bool = False
 ) -> StepDecision:
     """Decides what happens to a step.
 
@@ -75,7 +75,7 @@ def decide(
     return StepDecision(runs=False, anew=False, why="done before, from the same inputs")
 
 
-def changes(record: StepRecord, inputs: Inputs) -> str:
+def changes(record: StepRecord, inputs: StepInputs) -> str:
     """Says which inputs of a step have changed since it was recorded; empty if none has.
 
     Args:

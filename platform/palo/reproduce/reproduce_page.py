@@ -18,6 +18,7 @@ from palo.recipes.recipe import Recipe
 from palo.reproduce.answers import GivenAnswer, GivenAnswers, read_answers
 from palo.reproduce.exporting import lineage_file
 from palo.reproduce.record import FOLDER, ReproduceRecord, StepRecord
+from palo.reproduce.settings import low_resource
 from palo.reproduce.step_run import log_file
 
 _TEMPLATES = Templates(Path(__file__).parent / "templates")
@@ -25,8 +26,6 @@ _PARTS = "reproduce_parts.html"
 _REFRESH_S = 15
 _LAST_LINES = 12
 _MOST_IMAGE_BYTES = 1 << 20
-# The languages that all this is for come first.
-_FIRST = ("ar", "hi", "bn", "ur")
 
 
 class _Shown(NamedTuple):
@@ -142,8 +141,8 @@ def _results(report: dict[str, Any]) -> Markup:
     accuracy, interval = report["accuracy"], report["accuracy_interval"]
     counts = report["num_questions_by_language"]
     blind = report.get("accuracy_without_image_by_language", {})
-    codes = [code for code in _FIRST if code in accuracy]
-    codes += [code for code in languages.codes() if code in accuracy and code not in codes]
+    first = low_resource()
+    codes = [*first, *(code for code in languages.codes() if code not in first)]
     rows = [
         (
             language_label(code),
@@ -153,6 +152,7 @@ def _results(report: dict[str, Any]) -> Markup:
             f"{blind[code]:.1%}" if code in blind else "",
         )
         for code in codes
+        if code in accuracy
     ]
     head = ("language", "questions", "exact match", "95 % interval", "without image")
     return table(f"{report['num_questions']:,} held-out questions", head, rows)

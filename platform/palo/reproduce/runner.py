@@ -8,7 +8,7 @@ from palo import storage
 from palo.errors import ConfigError, IncompleteError, TrainingError
 from palo.progress import duration
 from palo.recipes.recipe import Recipe
-from palo.reproduce.decisions import Inputs, StepDecision, decide
+from palo.reproduce.decisions import StepDecision, StepInputs, decide
 from palo.reproduce.exporting import lineage_file
 from palo.reproduce.record import (
     FOLDER,
@@ -21,14 +21,14 @@ from palo.reproduce.reproduce_page import write_page
 from palo.reproduce.settings import STEPS, ReproduceSettings, StepName
 from palo.reproduce.step_process import StepOrder
 from palo.reproduce.step_run import log_file, run_order
-from palo.reproduce.steps import Step, planned
+from palo.reproduce.steps import ReproduceStep, planned
 from palo.terminal import visible
 
 _PAGE_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
+class StepSelection:
     """Which steps are run.
 
     Attributes:
@@ -75,7 +75,7 @@ class Reproduction:
     command: str
 
 
-def reproduce(wanted: Reproduction, selection: Selection) -> None:
+def reproduce(wanted: Reproduction, selection: StepSelection) -> None:
     """Runs the steps of a recipe that aren't done, and prints the lineage of its model.
 
     Args:
@@ -116,7 +116,7 @@ class _Runner:
         self._record = replace(found, steps=kept)
         self._page_at = 0.0
 
-    def run(self, selection: Selection) -> None:
+    def run(self, selection: StepSelection) -> None:
         """Runs the steps that are selected and not done.
 
         Args:
@@ -134,7 +134,7 @@ class _Runner:
                 self._require_done_before(step, selection.only)
         self._write_page(running=False)
 
-    def _do(self, step: Step, *, again: bool) -> None:
+    def _do(self, step: ReproduceStep, *, again: bool) -> None:
         inputs = step.inputs()
         decision = decide(self._of(step), inputs, step.outputs(), again=again)
         if not decision.runs:
@@ -160,7 +160,7 @@ class _Runner:
         kind = IncompleteError if end.how == "incomplete" else TrainingError
         raise kind(f"the step {step.name} {_HOW[end.how]}", seen=end.why, fix=self._go_on(step))
 
-    def _begin(self, step: Step, inputs: Inputs, decision: StepDecision) -> None:
+    def _begin(self, step: ReproduceStep, inputs: StepInputs, decision: StepDecision) -> None:
         before = self._of(step)
         is_new = decision.anew or before.state in ("waiting", "left out", "done")
         self._change(
@@ -179,7 +179,7 @@ class _Runner:
         self._say(step, f"{decision.why}; log {log}")
         self._write_page(running=True)
 
-    def _finish(self, step: Step) -> None:
+    def _finish(self, step: ReproduceStep) -> None:
         """Records what a step left.
 
         Raises:
@@ -194,14 +194,18 @@ class _Runner:
         self._say(step, f"done in {duration(self._of(step).wall_s)}")
 
     def _end(
-        self, step: Step, state: StepState, note: str, outputs: dict[str, str] | None = None
+        self,
+        step: ReproduceStep,
+        state: StepState,
+        note: str,
+        outputs: dict[str, str] | None = None,
     ) -> None:
         record, now = self._of(step), time.time()
         wall_s = round(record.wall_s + now - (record.started or now), 1)
         self._change(step, state=state, note=note, outputs=outputs or {}, wall_s=wall_s, ended=now)
         self._write_page(running=state == "done")
 
-    def _set_aside(self, step: Step, folder: Path, why: str) -> None:
+    def _set_aside(self, step: ReproduceStep, folder: Path, why: str) -> None:
         """Renames what other inputs left, so that nothing is lost.
 
         Raises:
@@ -223,7 +227,7 @@ class _Runner:
             folder.rename(aside)
         self._say(step, f"what was there is now {aside}")
 
-    def _require_done_before(self, step: Step, only: StepName | None) -> None:
+    def _require_done_before(self, step: ReproduceStep, only: StepName | None) -> None:
         """Refuses a step whose turn hasn't come.
 
         Raises:
@@ -240,14 +244,14 @@ class _Runner:
                 fix=f"Run it first: --only {step.name}, or all steps without --only.",
             )
 
-    def _go_on(self, step: Step) -> str:
+    def _go_on(self, step: ReproduceStep) -> str:
         log = log_file(self._recipe.output, step.name)
         return f"Its log is {log}. To go on: {self._wanted.command}"
 
-    def _of(self, step: Step) -> StepRecord:
+    def _of(self, step: ReproduceStep) -> StepRecord:
         return self._record.step(step.name)
 
-    def _change(self, step: Step, **values: object) -> None:
+    def _change(self, step: ReproduceStep, **values: object) -> None:
         changed = replace(self._of(step), **values)  # type: ignore[arg-type]
         self._record = self._record.with_step(changed)
         write_reproduction(self._recipe.output, self._record)
@@ -261,7 +265,7 @@ class _Runner:
         self._page_at = time.monotonic() + _PAGE_EVERY_S
         write_page(self._recipe, self._record, is_running=running, said=said)
 
-    def _say(self, step: Step, line: str) -> None:
+    def _say(self, step: ReproduceStep, line: str) -> None:
         number = self._steps.index(step) + 1
         print(visible(f"{number}/{len(self._steps)} {step.name:9}  {line}"), flush=True)
 

@@ -19,7 +19,11 @@ StepName = Literal[
 ]
 """The steps, in their order."""
 STEPS: tuple[StepName, ...] = get_args(StepName)
-_ASKED = ("en", "ar", "hi", "bn", "ur")
+
+
+def low_resource() -> list[str]:
+    """Returns the ISO 639-1 codes of the languages that have few resources, which come first."""
+    return [code for code in languages.codes() if languages.get(code).resource == "low"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +93,7 @@ class DeploySettings:
     key_env: str = "PALO_API_KEY"
     port: int = 0
     wait_s: float = 900.0
-    languages: tuple[str, ...] = _ASKED
+    languages: tuple[str, ...] = field(default_factory=lambda: ("en", *low_resource()))
     image: Path | None = None
     question: str = ""
 

@@ -16,7 +16,7 @@ from palo.pipeline.parallel_text import parallel_settings
 from palo.pipeline.steps import StageName, corpus_config, stage_job, stage_names
 from palo.recipes.recipe import Recipe
 from palo.reproduce.answers import answers_file
-from palo.reproduce.decisions import Inputs
+from palo.reproduce.decisions import StepInputs
 from palo.reproduce.record import StepRecord
 from palo.reproduce.settings import STEPS, ReproduceSettings, StepName
 from palo.reproduce.translation import record_hashes, why_left_out, with_translations
@@ -28,7 +28,7 @@ _PLACES = ("output", "image_stores")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class ReproduceStep:
     """One step of a recipe.
 
     Attributes:
@@ -42,14 +42,14 @@ class Step:
 
     name: StepName
     left_out: str = ""
-    inputs: Callable[[], Inputs]
+    inputs: Callable[[], StepInputs]
     outputs: Callable[[], dict[str, str]]
     folders: tuple[Path, ...] = ()
 
 
 def planned(
     recipe: Recipe, settings: ReproduceSettings, translation: StepRecord
-) -> tuple[Recipe, list[Step]]:
+) -> tuple[Recipe, list[ReproduceStep]]:
     """Plans the steps of a recipe.
 
     Args:
@@ -64,7 +64,7 @@ def planned(
     untranslated = why_left_out(recipe, settings.translate, was_done=translation.state == "done")
     whole = recipe if untranslated else with_translations(recipe)
     reasons = _reasons(whole, settings) | {"translate": untranslated}
-    inputs: dict[StepName, Callable[[], Inputs]] = {
+    inputs: dict[StepName, Callable[[], StepInputs]] = {
         "translate": partial(_translate_inputs, recipe, settings),
         "corpus": partial(_corpus_inputs, whole),
         "evaluate": partial(_evaluate_inputs, whole),
@@ -84,7 +84,7 @@ def planned(
         outputs[stage] = partial(_stage_outputs, whole, stage)
         folders[stage] = (stage_job(whole, stage).output,)
     steps = [
-        Step(
+        ReproduceStep(
             name=name,
             left_out=reasons.get(name, ""),
             inputs=inputs.get(name, _nothing),
@@ -121,25 +121,25 @@ def export_folder(recipe: Recipe) -> Path:
     return recipe.output / "exported" / recipe.output.name
 
 
-def _nothing() -> Inputs:
-    return Inputs(hashes={}, settings={})
+def _nothing() -> StepInputs:
+    return StepInputs(hashes={}, settings={})
 
 
-def _inputs(settings: Mapping[str, Any], **hashes: str) -> Inputs:
-    return Inputs(
+def _inputs(settings: Mapping[str, Any], **hashes: str) -> StepInputs:
+    return StepInputs(
         hashes={"settings": config.fingerprint(settings), **hashes},
         settings=flat_settings(settings),
     )
 
 
-def _translate_inputs(recipe: Recipe, settings: ReproduceSettings) -> Inputs:
+def _translate_inputs(recipe: Recipe, settings: ReproduceSettings) -> StepInputs:
     values = config.to_dict(settings.translate)
     values["translator"] = config.to_dict(settings.translate.translator.used())
     source = settings.translate.source
     return _inputs(values, source=_stamp(source) if source else _scenes(recipe))
 
 
-def _corpus_inputs(recipe: Recipe) -> Inputs:
+def _corpus_inputs(recipe: Recipe) -> StepInputs:
     settings: dict[str, Any] = {}
     stamps: dict[str, str] = {}
     for stage in stage_names(recipe):
@@ -192,9 +192,9 @@ def _corpus_outputs(recipe: Recipe) -> dict[str, str]:
     return {stage: open_corpus(folder).manifest.fingerprint for stage, folder in folders.items()}
 
 
-def _stage_inputs(recipe: Recipe, stage: StageName) -> Inputs:
+def _stage_inputs(recipe: Recipe, stage: StageName) -> StepInputs:
     job = stage_job(recipe, stage)
-    return Inputs(hashes=identity(job), settings=flat_settings(config.to_dict(job.config)))
+    return StepInputs(hashes=identity(job), settings=flat_settings(config.to_dict(job.config)))
 
 
 def _stage_outputs(recipe: Recipe, stage: StageName) -> dict[str, str]:
@@ -207,7 +207,7 @@ def _stage_outputs(recipe: Recipe, stage: StageName) -> dict[str, str]:
     return weights
 
 
-def _evaluate_inputs(recipe: Recipe) -> Inputs:
+def _evaluate_inputs(recipe: Recipe) -> StepInputs:
     data = recipe.data
     asked = data.questions or data.photos
     assert asked is not None
@@ -217,11 +217,11 @@ def _evaluate_inputs(recipe: Recipe) -> Inputs:
     return _inputs(settings, model=_model(recipe), questions=stamp)
 
 
-def _export_inputs(recipe: Recipe, settings: ReproduceSettings) -> Inputs:
+def _export_inputs(recipe: Recipe, settings: ReproduceSettings) -> StepInputs:
     return _inputs(config.to_dict(settings.export), model=_model(recipe))
 
 
-def _deploy_inputs(recipe: Recipe, settings: ReproduceSettings) -> Inputs:
+def _deploy_inputs(recipe: Recipe, settings: ReproduceSettings) -> StepInputs:
     deploy = settings.deploy
     # Neither a port nor patience is part of an answer.
     asked = {

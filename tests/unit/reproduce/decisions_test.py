@@ -2,10 +2,10 @@
 
 import pytest
 
-from palo.reproduce.decisions import Inputs, changes, decide
+from palo.reproduce.decisions import StepInputs, changes, decide
 from palo.reproduce.record import StepRecord
 
-INPUTS = Inputs(
+INPUTS = StepInputs(
     hashes={"settings": "s1", "corpus": "c1"},
     settings={"global_batch": "64", "optimizer.lr": "0.001"},
 )
@@ -40,7 +40,7 @@ def test_a_step_that_was_interrupted_goes_on_where_it_was(state, why):
 
 @pytest.mark.parametrize("state", ["done", "running", "stopped", "failed"])
 def test_other_inputs_make_a_step_anew_and_the_setting_is_named(state):
-    other = Inputs(
+    other = StepInputs(
         hashes={"settings": "s2", "corpus": "c1"},
         settings={"global_batch": "32", "optimizer.lr": "0.001"},
     )
@@ -51,18 +51,18 @@ def test_other_inputs_make_a_step_anew_and_the_setting_is_named(state):
 
 
 def test_what_a_step_before_left_is_named():
-    other = Inputs(hashes={"settings": "s1", "corpus": "c2", "projector": "p"}, settings={})
+    other = StepInputs(hashes={"settings": "s1", "corpus": "c2", "projector": "p"}, settings={})
     assert changes(recorded("done"), other) == "corpus, projector"
 
 
 def test_many_changes_are_counted():
-    settings = {name: "new" for name in "abcde"}
-    told = changes(recorded("done"), Inputs(hashes={"settings": "s2"}, settings=settings))
+    settings = dict.fromkeys("abcde", "new")
+    told = changes(recorded("done"), StepInputs(hashes={"settings": "s2"}, settings=settings))
     assert told.endswith(" and 5 more")
 
 
 def test_a_settings_fingerprint_of_another_version_is_told_without_a_name():
-    other = Inputs(hashes={**INPUTS.hashes, "settings": "s2"}, settings=INPUTS.settings)
+    other = StepInputs(hashes={**INPUTS.hashes, "settings": "s2"}, settings=INPUTS.settings)
     assert changes(recorded("done"), other) == "settings"
 
 

@@ -31,7 +31,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
 
 def test_another_version_is_refused_with_what_to_do(tmp_path):
     storage.write_json(tmp_path / FOLDER / "record.json", {"version": 99, "steps": []})
-    with pytest.raises(MismatchError, match="another version.*Remove the file"):
+    with pytest.raises(MismatchError, match=r"another version.*Remove the file"):
         read_reproduction(tmp_path, "nano", NAMES)
 
 

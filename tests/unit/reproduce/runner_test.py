@@ -10,12 +10,12 @@ from palo import storage
 from palo.errors import ConfigError, IncompleteError, TrainingError
 from palo.recipes import RECIPES
 from palo.reproduce import runner
-from palo.reproduce.decisions import Inputs
+from palo.reproduce.decisions import StepInputs
 from palo.reproduce.record import read_reproduction
-from palo.reproduce.runner import Reproduction, Selection, reproduce
+from palo.reproduce.runner import Reproduction, StepSelection, reproduce
 from palo.reproduce.settings import STEPS, ReproduceSettings
 from palo.reproduce.step_run import StepEnd
-from palo.reproduce.steps import Step
+from palo.reproduce.steps import ReproduceStep
 
 NAMES = ("translate", "corpus", "pretrain", "evaluate", "export")
 BEFORE = {"corpus": "translate", "pretrain": "corpus", "evaluate": "pretrain", "export": "pretrain"}
@@ -35,7 +35,7 @@ class Toys:
         return self.recipe, [self._step(name) for name in NAMES]
 
     def _step(self, name):
-        return Step(
+        return ReproduceStep(
             name=name,
             left_out=self.left_out.get(name, ""),
             inputs=lambda: self._inputs(name),
@@ -48,7 +48,7 @@ class Toys:
         hashes = {"settings": size}
         if name in BEFORE:
             hashes[BEFORE[name]] = json.dumps(self._outputs(BEFORE[name]))
-        return Inputs(hashes=hashes, settings={"size": size})
+        return StepInputs(hashes=hashes, settings={"size": size})
 
     def _file(self, name):
         return self.run / name / "result"
@@ -73,7 +73,7 @@ class Toys:
             serve=Path("serve.py"),
             command="python jobs/reproduce.py nano",
         )
-        reproduce(wanted, Selection(**selection))
+        reproduce(wanted, StepSelection(**selection))
         return self.ran
 
     def state(self, name):

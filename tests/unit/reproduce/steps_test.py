@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from palo import config, storage
-
 from palo.recipes import RECIPES
 from palo.reproduce import translation
 from palo.reproduce.decisions import changes
