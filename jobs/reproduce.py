@@ -12,11 +12,13 @@ jobs/finetune.py; --translate.to, --export.to, --deploy.endpoint and others like
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from palo import command, config
 from palo.errors import ConfigError
 from palo.pipeline.job import lasting, read_recipe
+from palo.recipes import Recipe
 from palo.reproduce.runner import Reproduction, StepSelection, reproduce
 from palo.reproduce.settings import STEPS, ReproduceSettings, StepName
 
@@ -46,7 +48,7 @@ def main(arguments: list[str]) -> None:
     recipe, only_dry_run = read_recipe(left, _PROGRAM, _FLAGS)
     settings = command.override(ReproduceSettings(), own, _PROGRAM).used()
     config.check(settings)
-    recipe = lasting(recipe)
+    recipe = lasting(_apart_from_others(recipe, left))
     if only_dry_run:
         from palo.reproduce.costs import print_costs
 
@@ -59,6 +61,13 @@ def main(arguments: list[str]) -> None:
     )
     if keeps_serving:
         _serve(recipe.output)
+
+
+def _apart_from_others(recipe: Recipe, arguments: list[str]) -> Recipe:
+    """Gives a run without a named folder one of its own: it may have learned from translations."""
+    if any(word.partition("=")[0] == "--output" for word in arguments):
+        return recipe
+    return replace(recipe, output=recipe.output.with_name(f"{recipe.output.name}-reproduced"))
 
 
 def _apart(arguments: list[str]) -> tuple[list[str], list[str]]:

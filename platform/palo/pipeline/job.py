@@ -98,7 +98,7 @@ def carry_out(
     """
     recipe = lasting(recipe)
     (check or _check_training)(recipe)
-    recipe = _imported(recipe)
+    recipe = imported(recipe)
     with storage.alone_in(recipe.output):
         print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
         with recorded_run(recipe, program), ray_session(shared=_shared(recipe)):
@@ -211,8 +211,15 @@ def _check_training(recipe: Recipe) -> None:
     check_sources(recipe)
 
 
-def _imported(recipe: Recipe) -> Recipe:
-    """Imports what isn't in a form that libraries read."""
+def imported(recipe: Recipe) -> Recipe:
+    """Returns a recipe whose parts and projector are in a form that libraries read.
+
+    Args:
+        recipe: The recipe; what isn't in such a form is imported.
+
+    Raises:
+        PaloError: What imports raise.
+    """
     from palo.checkpoint.importing import open_parts, open_projector
 
     projector = recipe.projector

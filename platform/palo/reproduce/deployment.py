@@ -79,7 +79,8 @@ def _own_endpoint(
         key_file = Path(folder) / "keys.json"
         key, _ = add_key(key_file, f"reproduce-{secrets.token_hex(2)}")
         chosen = port or _free_port()
-        command = [sys.executable, str(serve), str(model), "--port", str(chosen), "--no-page"]
+        command = [sys.executable, str(serve), str(model), "--port", str(chosen)]
+        command += ["--no-page", "--num-spares", "0"]
         # It prints a key of its own, which no log shall hold.
         command += ["--access.key-file", str(key_file), "--access.host", _LOOPBACK]
         process = start_bound(command, subprocess.DEVNULL)

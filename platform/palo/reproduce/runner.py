@@ -6,6 +6,7 @@ from pathlib import Path
 
 from palo import storage
 from palo.errors import ConfigError, IncompleteError, TrainingError
+from palo.pipeline.job import imported
 from palo.progress import duration
 from palo.recipes.recipe import Recipe
 from palo.reproduce.decisions import StepDecision, StepInputs, decide
@@ -109,7 +110,7 @@ class _Runner:
 
     def __init__(self, wanted: Reproduction) -> None:
         self._wanted = wanted
-        recipe = wanted.recipe
+        recipe = imported(wanted.recipe)
         found = read_reproduction(recipe.output, recipe.scale, STEPS)
         self._recipe, self._steps = planned(recipe, wanted.settings, found.step("translate"))
         kept = tuple(found.step(step.name) for step in self._steps)

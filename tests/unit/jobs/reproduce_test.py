@@ -44,6 +44,22 @@ def test_the_command_that_goes_on_makes_nothing_again(job, asked, tmp_path):
     assert asked[0][0].command == command
 
 
+def test_a_run_without_a_named_folder_gets_one_of_its_own(job, asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job.main(["nano"])
+    job.main(["nano", "--output=runs/mine"])
+    names = [wanted.recipe.output.as_posix() for wanted, _ in asked]
+    assert names == ["runs/quickstart-reproduced", "runs/mine"]
+
+
+def test_the_exported_model_is_served_in_the_end(job, asked, tmp_path, monkeypatch):
+    served = []
+    monkeypatch.setattr(job.os, "execv", lambda program, words: served.append(words))
+    job.main(["nano", "--keep-serving", "--output", str(tmp_path / "run")])
+    assert [str(ROOT / "jobs/serve.py"), str(tmp_path / "run/exported/run")] == served[0][1:]
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
