@@ -86,6 +86,8 @@ def carry_out(
     program: str,
     run: Callable[[Recipe], None],
     check: Callable[[Recipe], None] | None = None,
+    *,
+    wait_s: float = 0.0,
 ) -> None:
     """Runs a recipe, or a part of it, on Ray; the run folder is its own meanwhile.
 
@@ -95,11 +97,12 @@ def carry_out(
         run: Runs it.
         check: Looks at what it needs, before Ray is started; by default at the parts and sources
             of a training.
+        wait_s: How long another job in the run folder is waited for, in seconds.
     """
     recipe = lasting(recipe)
     (check or _check_training)(recipe)
     recipe = imported(recipe)
-    with storage.alone_in(recipe.output):
+    with storage.alone_in(recipe.output, wait_s=wait_s):
         print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
         with recorded_run(recipe, program), ray_session(shared=_shared(recipe)):
             run(recipe)

@@ -27,7 +27,7 @@ class StepRecord:
         settings: Its settings as texts by dotted name, to say which of them changed.
         outputs: What it left: hashes by name; empty until it is done.
         attempts: How often it was started since it was last done from the beginning.
-        wall_s: Seconds of all these attempts.
+        wall_s: Seconds of all these attempts whose end was seen.
         started: When the latest one began, as Unix time; None before the first.
         ended: When it ended; None while it runs.
     """

@@ -45,9 +45,9 @@ def write_page(recipe: Recipe, record: ReproduceRecord, *, is_running: bool, sai
         is_running: Whether it goes on, so that a browser shall load the page again.
         said: The latest that the running step said; empty where none runs.
     """
-    text = reproduce_page(recipe, record, is_running=is_running, said=said)
     # A full disk, or a store that is away, is the steps' to tell.
     with suppress(StorageError):
+        text = reproduce_page(recipe, record, is_running=is_running, said=said)
         storage.write_text(recipe.output / "reproduce.html", text)
 
 

@@ -19,6 +19,8 @@ from palo.recipes.recipe import Recipe
 from palo.reproduce.settings import ReproduceSettings, StepName
 
 PROGRAM = "jobs/reproduce.py"
+# The step of a job that was killed may still save its checkpoint.
+_WAIT_S = 180.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,10 +49,11 @@ def main(arguments: list[str]) -> None:
     order = config.from_dict(StepOrder, storage.read_json(storage.path_of(arguments[0])))
     if order.step in _ON_RAY:
         run, check = _ON_RAY[order.step]
-        carry_out(order.recipe, PROGRAM, run, check)
+        carry_out(order.recipe, PROGRAM, run, check, wait_s=_WAIT_S)
         return
-    with storage.alone_in(order.recipe.output), recorded_run(order.recipe, PROGRAM):
-        note_step(order.recipe.output, order.step)
+    run_folder = order.recipe.output
+    with storage.alone_in(run_folder, wait_s=_WAIT_S), recorded_run(order.recipe, PROGRAM):
+        note_step(run_folder, order.step)
         _ALONE[order.step](order)
 
 

@@ -6,10 +6,12 @@ import re
 import pytest
 
 from palo import config, storage
+from palo.errors import StorageError
+from palo.reproduce import reproduce_page as reproduce_page_module
 from palo.reproduce.answers import AskedQuestion, GivenAnswer, GivenAnswers, answers_file
 from palo.reproduce.exporting import lineage_file
 from palo.reproduce.record import StepRecord, read_reproduction
-from palo.reproduce.reproduce_page import reproduce_page
+from palo.reproduce.reproduce_page import reproduce_page, write_page
 from palo.reproduce.settings import STEPS
 
 EVIL = "<script>alert(1)</script>"
@@ -93,3 +95,14 @@ def test_a_report_of_captions_is_shown(recipe, record):
     storage.write_json(recipe.output / "report.json", {"caption_loss": losses})
     assert "2.5" in shown(recipe, record)
     assert json.loads((recipe.output / "report.json").read_text())["caption_loss"] == losses
+
+
+def test_a_store_that_is_away_never_ends_a_step(recipe, record, monkeypatch):
+    def away(*_):
+        raise StorageError("the store is away")
+
+    write_page(recipe, record, is_running=True, said="")
+    before = (recipe.output / "reproduce.html").read_text(encoding="utf-8")
+    monkeypatch.setattr(reproduce_page_module.storage, "write_text", away)
+    write_page(recipe, record, is_running=False, said="")
+    assert (recipe.output / "reproduce.html").read_text(encoding="utf-8") == before
