@@ -23,22 +23,24 @@ _LOOK_EVERY_S = 0.2
 _SAME_STOP_S = 1.0
 
 
-def start_bound(command: Sequence[str], output: int | IO[bytes]) -> "subprocess.Popen[bytes]":
+def start_bound(
+    command: Sequence[str], output: int | IO[bytes], errors: int | IO[bytes] = subprocess.STDOUT
+) -> "subprocess.Popen[bytes]":
     """Starts a command in a session of its own, which gets a SIGTERM when this process ends.
 
     Only the caller stops it: a terminal's Ctrl-C doesn't reach it.
 
     Args:
         command: The command.
-        output: Where it writes: a file, or subprocess.DEVNULL; what it writes to stderr goes there
-            too, or with DEVNULL to this process's.
+        output: Where it writes: a file, or subprocess.DEVNULL.
+        errors: Where it writes errors; by default there, too.
     """
     launcher = [sys.executable, "-P", "-m", __name__, str(os.getpid())]
     return subprocess.Popen(  # noqa: S603 - commands of our own
         [*launcher, *command],
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=None if output == subprocess.DEVNULL else subprocess.STDOUT,
+        stderr=errors,
         start_new_session=True,
     )
 

@@ -1,14 +1,12 @@
 """The deploy step: an endpoint names the run's model, and answers questions with images."""
 
 import contextlib
-import secrets
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from palo import config, storage
@@ -53,14 +51,15 @@ def deploy(recipe: Recipe, settings: DeploySettings, serve: Path) -> None:
     asked = questions_of(recipe, settings)
     model = recipe.output.name
     with contextlib.ExitStack() as opened:
-        process = None
         if settings.endpoint is not None:
             endpoint = Endpoint(url=settings.endpoint, api_key=settings.key())
+            require_running: Callable[[], None] = _runs_elsewhere
         else:
-            started = _own_endpoint(export_folder(recipe), settings.port, serve)
-            endpoint, process = opened.enter_context(started)
+            own = _OwnEndpoint(export_folder(recipe), settings.port, serve)
+            endpoint = opened.enter_context(own).endpoint
+            require_running = own.require_running
         client = opened.enter_context(ChatClient(endpoint))
-        _await_model(client, endpoint, model, settings.wait_s, process)
+        _await_model(client, endpoint, model, settings.wait_s, require_running)
         given = tuple(_ask(client, model, one) for one in asked)
     answers = GivenAnswers(
         endpoint=endpoint.url,
@@ -70,31 +69,64 @@ def deploy(recipe: Recipe, settings: DeploySettings, serve: Path) -> None:
     storage.write_json(answers_file(recipe.output), config.to_dict(answers))
 
 
-@contextlib.contextmanager
-def _own_endpoint(
-    model: Path, port: int, serve: Path
-) -> Iterator[tuple[Endpoint, "subprocess.Popen[bytes]"]]:
-    """Runs jobs/serve.py with a key that nobody else has, and ends it."""
-    with tempfile.TemporaryDirectory(prefix="palo-keys-") as folder:
-        key_file = Path(folder) / "keys.json"
-        key, _ = add_key(key_file, f"reproduce-{secrets.token_hex(2)}")
-        chosen = port or _free_port()
-        command = [sys.executable, str(serve), str(model), "--port", str(chosen)]
-        command += ["--no-page", "--num-spares", "0"]
-        # It prints a key of its own, which no log shall hold.
-        command += ["--access.key-file", str(key_file), "--access.host", _LOOPBACK]
-        process = start_bound(command, subprocess.DEVNULL)
-        print(f"deploy  starting an endpoint at http://{_LOOPBACK}:{chosen}", flush=True)
+def _runs_elsewhere() -> None:
+    """Knows nothing of an endpoint's process."""
+
+
+class _OwnEndpoint:
+    """jobs/serve.py on loopback, with a key that nobody else has; ended with the block.
+
+    Args:
+        model: Folder of the model.
+        port: Port; 0 for any that is free.
+        serve: The script.
+    """
+
+    def __init__(self, model: Path, port: int, serve: Path) -> None:
+        self._command = [sys.executable, str(serve), str(model), "--no-page", "--num-spares", "0"]
+        self._port = port or _free_port()
+        self._opened = contextlib.ExitStack()
+
+    def __enter__(self) -> "_OwnEndpoint":
+        temporary = tempfile.TemporaryDirectory(prefix="palo-endpoint-")
+        folder = Path(self._opened.enter_context(temporary))
+        key_file = folder / "keys.json"
+        key, _ = add_key(key_file, "reproduce")
+        self.endpoint = Endpoint(url=f"http://{_LOOPBACK}:{self._port}", api_key=key)
+        self._errors = folder / "errors"
+        command = [*self._command, "--access.host", _LOOPBACK, "--port", str(self._port)]
+        command += ["--access.key-file", str(key_file)]
+        with self._errors.open("wb") as errors:
+            # What it prints holds a key of its own, which no log shall have.
+            self._process = start_bound(command, subprocess.DEVNULL, errors)
+        print(f"deploy  starting an endpoint at {self.endpoint.url}", flush=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
         try:
-            yield Endpoint(url=f"http://{_LOOPBACK}:{chosen}", api_key=key), process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-    print("deploy  the endpoint has ended", flush=True)
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._opened.close()
+        print("deploy  the endpoint has ended", flush=True)
+
+    def require_running(self) -> None:
+        """Checks that it runs.
+
+        Raises:
+            ResourceError: If it has ended.
+        """
+        if self._process.poll() is None:
+            return
+        said = self._errors.read_text(encoding="utf-8", errors="backslashreplace").strip()
+        code = f"exit code {self._process.returncode}"
+        raise ResourceError(
+            "the endpoint ended before it served",
+            seen=f"{said.splitlines()[-1]} ({code})" if said else code,
+            fix="Try the same by hand with jobs/serve.py and the exported model.",
+        )
 
 
 def _free_port() -> int:
@@ -109,7 +141,7 @@ def _await_model(
     endpoint: Endpoint,
     model: str,
     wait_s: float,
-    process: "subprocess.Popen[bytes] | None",
+    require_running: Callable[[], None],
 ) -> None:
     """Waits until an endpoint names a model.
 
@@ -119,14 +151,8 @@ def _await_model(
     """
     started = time.monotonic()
     say_at = started + _SAY_EVERY_S
-    found = ""
     while True:
-        if process is not None and process.poll() is not None:
-            raise ResourceError(
-                "the endpoint ended before it served",
-                seen=f"exit code {process.returncode}",
-                fix="Its lines above say why.",
-            )
+        require_running()
         try:
             names = client.models()
         except EndpointError as error:

@@ -7,7 +7,7 @@ from palo import storage
 from palo.checkpoint.exporting.export import export
 from palo.checkpoint.exporting.export_settings import DtypeName, ExportSettings
 from palo.checkpoint.exporting.output_folder import STAMP
-from palo.checkpoint.finished import local_copy
+from palo.checkpoint.finished import describe_stage, local_copy
 from palo.checkpoint.lineage import lineage_of
 from palo.checkpoint.lineage_page import lineage_lines, lineage_page
 from palo.corpus.report.lineage import corpus_node
@@ -30,6 +30,7 @@ def export_model(recipe: Recipe, settings: ModelExport) -> None:
         PaloError: What exports raise.
     """
     folder = export_folder(recipe)
+    describe_stage(recipe.finetune_folder)  # says what is missing where it is no model
     stage = local_copy(recipe.finetune_folder)
     origin = lineage_of(stage, corpus_of=corpus_node).export_record()
     if isinstance(folder, storage.S3Path):

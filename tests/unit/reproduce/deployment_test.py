@@ -71,8 +71,10 @@ def test_a_missing_key_is_told(recipe, settings, monkeypatch, tmp_path):
 
 def test_an_endpoint_of_its_own_that_ends_is_told(recipe, tmp_path):
     serve = tmp_path / "serve.py"
-    storage.write_text(serve, "raise SystemExit(2)\n")
-    with pytest.raises(ResourceError, match="ended before it served: exit code 2"):
+    storage.write_text(serve, "import sys\nsys.exit('error: no such folder')\n")
+    with pytest.raises(
+        ResourceError, match=r"ended before it served: error: no such folder \(exit code 1\)"
+    ):
         deploy(recipe, DeploySettings(), serve)
 
 
