@@ -19,7 +19,6 @@ from palo import command, config
 from palo.errors import ConfigError
 from palo.pipeline.job import lasting, read_recipe
 from palo.recipes import Recipe
-from palo.reproduce.runner import Reproduction, StepSelection, reproduce
 from palo.reproduce.settings import STEPS, ReproduceSettings, StepName
 
 _PROGRAM = "jobs/reproduce.py"
@@ -54,6 +53,8 @@ def main(arguments: list[str]) -> None:
 
         print_costs(recipe, settings)
         return
+    from palo.reproduce.runner import Reproduction, StepSelection, reproduce
+
     selection = StepSelection(first=_step(chosen, _FROM), only=_step(chosen, _ONLY))
     again = shlex.join(["python", _PROGRAM, *left, *own])
     reproduce(

@@ -8,6 +8,7 @@ from tests.conftest import ROOT
 from tests.fixtures.scripts import load_script
 
 from palo.errors import ConfigError, DataError
+from palo.reproduce import runner
 
 
 @pytest.fixture
@@ -19,9 +20,7 @@ def job():
 def asked(job, monkeypatch):
     """What the job asks the library to do."""
     calls = []
-    monkeypatch.setattr(
-        job, "reproduce", lambda wanted, selection: calls.append((wanted, selection))
-    )
+    monkeypatch.setattr(runner, "reproduce", lambda *asked: calls.append(asked))
     return calls
 
 
