@@ -67,9 +67,14 @@ class Coming:
 
 def handler_of(call, key_file, **access):
     """Returns what the ingress of an endpoint with one model, `palo`, answers with."""
+    return handler_of_models({"palo": call}, key_file, **access)
+
+
+def handler_of_models(calls, key_file, **access):
+    """Returns what the ingress of an endpoint with these models answers with."""
     return ChatHandler(
-        ("palo",),
-        ReplicaClient({"palo": call}, 60.0),
+        tuple(calls),
+        ReplicaClient(calls, 60.0),
         bounds=ProtocolBounds(),
         access=Access(AccessSettings(key_file=key_file, **access)),
         rate_limiter=RateLimiter(),

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from palo.serve.replica_client import ReplicaCall, ReplicaClient
 from palo.serve.replica_watch import ServeWatch
 from palo.serve.routing import ImageRouter
 from palo.serve.settings import ModelSource, ServeSettings
+from palo.serve.upstream import upstream_calls
 from palo.session import worker_settings
 
 if TYPE_CHECKING:
@@ -62,10 +64,11 @@ class Ingress:
         settings = self._settings
         # A thread that reads a large request yields to the event loop after this time.
         sys.setswitchinterval(_SWITCH_S)
+        calls = ChainMap(self._calls, upstream_calls(settings.upstreams))
         handler = ChatHandler(
-            tuple(self._calls),
+            tuple(calls),
             ReplicaClient(
-                self._calls,
+                calls,
                 settings.timeout_s,
                 watch=ServeWatch(self._deployments),
                 restart_wait_s=settings.restart_wait_s,

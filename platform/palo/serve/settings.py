@@ -11,6 +11,7 @@ from palo.security.access import AccessSettings
 from palo.security.http_limits import BodyBounds
 from palo.serve.decoder_pool import ImageRules
 from palo.serve.protocol.chat_request import ProtocolBounds
+from palo.serve.upstream import UpstreamSource
 
 # Never `//host`, which browsers take for another server, and never `/` itself.
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+/?")
@@ -115,6 +116,7 @@ class ServeSettings:
 
     Attributes:
         models: Its models.
+        upstreams: Models of other servers, which it passes requests on to.
         access: Listening address and authentication.
         bounds: Bounds of a request's parameters.
         bodies: Bounds of a request's body.
@@ -130,6 +132,7 @@ class ServeSettings:
     """
 
     models: tuple[ModelSource, ...]
+    upstreams: tuple[UpstreamSource, ...] = ()
     access: AccessSettings = field(default_factory=AccessSettings)
     bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
     bodies: BodyBounds = field(default_factory=BodyBounds)
@@ -143,8 +146,11 @@ class ServeSettings:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        if not self.models:
+        if not self.models and not self.upstreams:
             yield "models is empty, name at least one"
+        names = [model.name for model in (*self.models, *self.upstreams)]
+        if self.upstreams and len(set(names)) < len(names):
+            yield f"models and upstreams have the names {', '.join(names)}, each must be one's own"
         if self.timeout_s <= 0:
             yield f"timeout_s is {self.timeout_s}, it must be above 0"
         if self.max_requests < 1:
