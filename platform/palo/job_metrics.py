@@ -42,17 +42,17 @@ class JobMetric:
             count: How much, above 0.
             labels: A value for each label.
         """
-        if _exports():
+        if is_exported():
             _counter(self).inc(count, self._checked(labels))
 
     def set(self, value: float, **labels: str) -> None:
-        """Sets a value.
+        """Sets a value, which Ray forgets after two of its reports (20 s): set it again.
 
         Args:
             value: The value.
             labels: A value for each label.
         """
-        if _exports():
+        if is_exported():
             _gauge(self).set(value, self._checked(labels))
 
     def _checked(self, labels: Mapping[str, str]) -> dict[str, str]:
@@ -70,8 +70,8 @@ WORK_UNITS = JobMetric(
 """What every `palo.progress.Meter` counts."""
 
 
-def _exports() -> bool:
-    """Returns whether Ray runs in this process; a job without it doesn't load it."""
+def is_exported() -> bool:
+    """Returns whether Ray runs in this process and takes metrics."""
     ray = sys.modules.get("ray")
     return ray is not None and ray.is_initialized()
 

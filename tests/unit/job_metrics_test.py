@@ -1,5 +1,6 @@
 """What jobs count reaches Ray's exporter where Ray runs, and nothing else happens elsewhere."""
 
+import time
 from dataclasses import fields
 from typing import Any
 
@@ -39,7 +40,8 @@ class Exported:
 def exported(monkeypatch: pytest.MonkeyPatch) -> Exported:
     """Ray's metrics, as if it ran here."""
     found = Exported()
-    monkeypatch.setattr(job_metrics, "_exports", lambda: True)
+    for module in (job_metrics, ray_gauges):
+        monkeypatch.setattr(module, "is_exported", lambda: True)
     monkeypatch.setattr(job_metrics, "_counter", found.of)
     monkeypatch.setattr(job_metrics, "_gauge", found.of)
     return found
@@ -55,7 +57,7 @@ def test_a_meter_counts_what_is_done_once_and_nothing_of_earlier_runs(exported: 
     assert exported.values == {("ray_palo_work_units_total", "encode", "records"): 60}
 
 
-def test_every_value_of_a_step_has_a_gauge(exported: Exported, make_job: Any) -> None:
+def test_every_value_of_a_step_has_a_gauge(exported: Exported) -> None:
     given = {"learning_rates": {"projector": 1e-3}, "slow_cause": None, "slow_rank": None}
     numbers = {one.name: 2 for one in fields(StepMetrics) if one.name not in given}
     step = StepMetrics(**numbers, **given)
@@ -64,8 +66,10 @@ def test_every_value_of_a_step_has_a_gauge(exported: Exported, make_job: Any) ->
         languages={"bn": LanguageLoss(loss=1.0, num_target_tokens=3, num_samples=1)}, time=0.0,
     )  # fmt: skip
     values = step_values(step) | validation_values(validation)
-    gauges = RayGauges(make_job())
+    run = "mine/finetune"
+    gauges = RayGauges(run)
     gauges.log(values, 3)
+    gauges.close()
     assert {series for series, *_ in exported.values} == {
         metric.series
         for metric in (
@@ -75,18 +79,31 @@ def test_every_value_of_a_step_has_a_gauge(exported: Exported, make_job: Any) ->
             ray_gauges.LANGUAGE_LOSS,
         )
     }
-    run = next(labels[0] for _, *labels in exported.values)
     assert exported.values["ray_palo_train_step", run] == 3
     assert exported.values["ray_palo_train_tokens_per_second", run] == 1
     assert exported.values["ray_palo_train_learning_rate", run, "projector"] == 1e-3
     assert exported.values["ray_palo_train_validation_language_loss", run, "bn"] == 1.0
 
 
-def test_a_value_without_a_gauge_is_a_fault_of_the_program(
-    exported: Exported, make_job: Any
-) -> None:
+def test_a_value_without_a_gauge_is_a_fault_of_the_program(exported: Exported) -> None:
     with pytest.raises(ValueError, match="speed/new"):
-        RayGauges(make_job()).log({"speed/new": 1.0}, 1)
+        RayGauges("mine/finetune").log({"speed/new": 1.0}, 1)
+
+
+def test_what_ray_forgets_is_set_again_until_the_stage_ends(exported: Exported) -> None:
+    gauges = RayGauges("mine/finetune", again_s=0.02)
+    gauges.log({"train/loss": 2.0, "validation/bn": 1.5}, 1)
+    known = set(exported.values)
+    for _ in range(2):
+        exported.values.clear()
+        until = time.monotonic() + 30
+        while set(exported.values) != known:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    gauges.close()
+    exported.values.clear()
+    time.sleep(0.1)
+    assert not exported.values
 
 
 def test_labels_are_those_that_were_declared(exported: Exported) -> None:

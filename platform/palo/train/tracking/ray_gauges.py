@@ -1,14 +1,11 @@
 """A stage's figures as gauges of Ray, which Prometheus reads on the node of the first worker."""
 
+import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from palo.job_metrics import JobMetric
-from palo.train.tracking.run_ids import run_name
+from palo.job_metrics import JobMetric, is_exported
 
-if TYPE_CHECKING:
-    from palo.train.stages import StageJob
-
+_AGAIN_S = 5.0
 _LABELS = ("run",)
 
 
@@ -41,14 +38,22 @@ _LANGUAGES = "validation/"
 
 
 class RayGauges:
-    """A TrackerRun that sets Ray's gauges.
+    """A TrackerRun that sets Ray's gauges, and sets them again: Ray forgets what is 20 s old.
+
+    A step of a large model may take longer than that, and evaluations come seldom.
 
     Args:
-        job: The stage, whose run is the label of all of them.
+        run: Name of the stage's run, the label of all of them.
+        again_s: Seconds after which all are set again.
     """
 
-    def __init__(self, job: "StageJob") -> None:
-        self._run = run_name(job)
+    def __init__(self, run: str, again_s: float = _AGAIN_S) -> None:
+        self._run = run
+        self._again_s = again_s
+        self._newest: dict[tuple[JobMetric, tuple[tuple[str, str], ...]], float] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """See TrackerRun.log.
@@ -57,16 +62,35 @@ class RayGauges:
             values: By name.
             step: Steps that are done.
         """
-        STEP.set(step, run=self._run)
-        for name, value in values.items():
-            if name in VALUES:
-                VALUES[name].set(value, run=self._run)
-            elif name.startswith(_PARTS):
-                LEARNING_RATE.set(value, run=self._run, part=name.removeprefix(_PARTS))
-            elif name.startswith(_LANGUAGES):
-                LANGUAGE_LOSS.set(value, run=self._run, language=name.removeprefix(_LANGUAGES))
-            else:
-                raise ValueError(f"no gauge is declared for {name}")
+        fresh = {self._gauge_of(name): value for name, value in values.items()}
+        with self._lock:
+            self._newest |= {(STEP, ()): step, **fresh}
+        self._set_all()
+        if self._thread is None and is_exported():
+            self._thread = threading.Thread(target=self._set_again, name="palo-gauges", daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
-        """See TrackerRun.close; the gauges end with their process."""
+        """See TrackerRun.close; the gauges end soon after."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _gauge_of(self, name: str) -> tuple[JobMetric, tuple[tuple[str, str], ...]]:
+        if name in VALUES:
+            return VALUES[name], ()
+        if name.startswith(_PARTS):
+            return LEARNING_RATE, (("part", name.removeprefix(_PARTS)),)
+        if name.startswith(_LANGUAGES):
+            return LANGUAGE_LOSS, (("language", name.removeprefix(_LANGUAGES)),)
+        raise ValueError(f"no gauge is declared for {name}")
+
+    def _set_all(self) -> None:
+        with self._lock:
+            newest = list(self._newest.items())
+        for (metric, labels), value in newest:
+            metric.set(value, run=self._run, **dict(labels))
+
+    def _set_again(self) -> None:
+        while not self._closed.wait(self._again_s):
+            self._set_all()

@@ -53,6 +53,7 @@ def open_trackers(
         ConfigError: If a package is missing.
     """
     from palo.train.tracking.ray_gauges import RayGauges
+    from palo.train.tracking.run_ids import run_name
     from palo.train.tracking.service_thread import ServiceThread
     from palo.train.tracking.tensorboard_files import TensorBoardRun
 
@@ -61,7 +62,7 @@ def open_trackers(
     services = [
         ServiceThread(name, _connection(name, job, files, facts), say) for name in settings.trackers
     ]
-    return [TensorBoardRun(files.tensorboard, start_step), RayGauges(job), *services]
+    return [TensorBoardRun(files.tensorboard, start_step), RayGauges(run_name(job)), *services]
 
 
 def _connection(
