@@ -103,13 +103,30 @@ def ray_session(
         with private_ray(_private_settings(num_cpus)):
             yield
     else:
-        marks = mark_folders(_roots(shared))
-        os.environ.pop(MARKS, None)
-        if marks:
-            os.environ[MARKS] = json.dumps(marks)
+        marks = mark_shared(shared)
         with cluster_ray(address, _cluster_settings()):
             check_nodes(marks)
             yield
+
+
+def mark_shared(shared: Sequence[Path] = ()) -> dict[str, str]:
+    """Marks the store and other folders, and has the workers of this process look for the marks.
+
+    Args:
+        shared: The other folders.
+
+    Returns:
+        The mark of each folder, by its path.
+
+    Raises:
+        ConfigError: If the store's setting is wrong.
+        StorageError: If a folder can't be written.
+    """
+    marks = mark_folders(_roots(shared))
+    os.environ.pop(MARKS, None)
+    if marks:
+        os.environ[MARKS] = json.dumps(marks)
+    return marks
 
 
 def _cluster_address() -> str | None:

@@ -65,15 +65,19 @@ class Coming:
         self._closing = asyncio.ensure_future(self._items.aclose())
 
 
-def handler_of(call, key_file, **access):
-    """Returns what the ingress of an endpoint with one model, `palo`, answers with."""
-    return handler_of_models({"palo": call}, key_file, **access)
+def handler_of(call, key_file, models=("palo",), **access):
+    """Returns what the ingress of an endpoint answers with, whose one model is `palo`."""
+    return _handler({"palo": call}, models, key_file, **access)
 
 
 def handler_of_models(calls, key_file, **access):
     """Returns what the ingress of an endpoint with these models answers with."""
+    return _handler(calls, tuple(calls), key_file, **access)
+
+
+def _handler(calls, models, key_file, **access):
     return ChatHandler(
-        tuple(calls),
+        models,
         ReplicaClient(calls, 60.0),
         bounds=ProtocolBounds(),
         access=Access(AccessSettings(key_file=key_file, **access)),
@@ -82,6 +86,7 @@ def handler_of_models(calls, key_file, **access):
         bodies=BodyBounds(),
         log=RequestLog(),
         max_requests=64,
+        train_command="make a-model",
     )
 
 

@@ -1,7 +1,7 @@
 """Settings of the endpoint: its models, access, bounds, replicas and scale."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -35,6 +35,43 @@ class ModelSource:
     name: str
     folder: Path
     images: Path | None = None
+
+
+NEWEST = "newest"
+"""Stands for the newest finished run, where runs to follow are named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FollowSettings:
+    """Runs of the store that an endpoint follows: each is served when it is finished.
+
+    Attributes:
+        runs: Names of runs, or `NEWEST`.
+        name: Name of the newest run's model for clients; it stays while the runs change.
+        look_every_s: Seconds between two looks at the store.
+    """
+
+    runs: tuple[str, ...] = (NEWEST,)
+    name: str = "palo"
+    look_every_s: float = 15.0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        names = [self.model_of(run) for run in self.runs]
+        if not names or len(set(names)) < len(names):
+            yield f"runs are {self.runs}, name at least one, and each once"
+        if any(not name or "/" in name for name in names):
+            yield f"runs are {self.runs}, they must be names of folders in the store's runs/"
+        if self.look_every_s <= 0:
+            yield f"look_every_s is {self.look_every_s}, it must be above 0"
+
+    def model_of(self, run: str) -> str:
+        """Returns the name of a run's model for clients.
+
+        Args:
+            run: One of `runs`.
+        """
+        return self.name if run == NEWEST else run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +119,7 @@ class ScaleSettings:
         idle_s: Seconds of low load after which a replica is removed.
         drain_s: Seconds for a replica to finish its answers before it is stopped.
         max_queued: Requests that may wait in the ingress while all replicas are full.
+        node_labels: Labels that the nodes of replicas must have, such as palo-role serve.
         by_image: Sends questions about one image to the replica that holds it; False for Ray
             Serve's own choice, the less busy one of two.
     """
@@ -94,6 +132,7 @@ class ScaleSettings:
     idle_s: float = 600.0
     drain_s: float = 300.0
     max_queued: int = 64
+    node_labels: Mapping[str, str] = field(default_factory=dict)
     by_image: bool = True
 
     def faults(self) -> Iterator[str]:
@@ -115,7 +154,8 @@ class ServeSettings:
     """Settings of an endpoint.
 
     Attributes:
-        models: Its models.
+        models: Its models, if they are fixed.
+        follow: Runs of the store that it serves instead, as they are finished.
         upstreams: Models of other servers, which it passes requests on to.
         access: Listening address and authentication.
         bounds: Bounds of a request's parameters.
@@ -131,7 +171,8 @@ class ServeSettings:
             `/` redirects. None for an endpoint without a page.
     """
 
-    models: tuple[ModelSource, ...]
+    models: tuple[ModelSource, ...] = ()
+    follow: FollowSettings | None = None
     upstreams: tuple[UpstreamSource, ...] = ()
     access: AccessSettings = field(default_factory=AccessSettings)
     bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
@@ -146,9 +187,13 @@ class ServeSettings:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        if not self.models and not self.upstreams:
-            yield "models is empty, name at least one"
+        if self.models and self.follow is not None:
+            yield "it has models or follows runs: name one of the two"
+        elif not self.models and self.follow is None and not self.upstreams:
+            yield "it has no models and follows no runs: name at least one"
         names = [model.name for model in (*self.models, *self.upstreams)]
+        if self.follow is not None:
+            names += map(self.follow.model_of, self.follow.runs)
         if self.upstreams and len(set(names)) < len(names):
             yield f"models and upstreams have the names {', '.join(names)}, each must be one's own"
         if self.timeout_s <= 0:
