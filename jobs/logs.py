@@ -111,6 +111,7 @@ def _list(job: LogsJob) -> None:
     if not found:
         print(f"no logs in {root}{_GAP}{job.name}".rstrip())
         return
+    rows: list[tuple[str, ...]]
     if job.name:
         rows = [("SESSION", "FILE", "KIB", "SEEN")]
         rows += [(one.session, one.name, _kib(one.size_bytes), _ago(one.written)) for one in found]

@@ -191,7 +191,8 @@ class ServeSettings:
             yield "it has models or follows runs: name one of the two"
         elif not self.models and self.follow is None and not self.upstreams:
             yield "it has no models and follows no runs: name at least one"
-        names = [model.name for model in (*self.models, *self.upstreams)]
+        names = [model.name for model in self.models]
+        names += [model.name for model in self.upstreams]
         if self.follow is not None:
             names += map(self.follow.model_of, self.follow.runs)
         if self.upstreams and len(set(names)) < len(names):
