@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 from botocore.model import Shape, StructureShape
+from tests.fixtures.node_scheduler import Wish, ask_scheduler, bundle
 
 _CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 _FILES = ("ray_cluster.yaml", "local.yaml")
@@ -130,34 +131,11 @@ def test_on_demand_stands_in_for_spot(aws: dict[str, Any]) -> None:
     assert spot["node_config"] == on_demand["node_config"] | market
 
 
-def _nodes_for(aws: dict[str, Any], failed: dict[str, float]) -> dict[str, int]:
-    """Returns what Ray's own scheduler would start for a task of one CPU."""
-    from ray.autoscaler._private.util import prepare_config
-    from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
-    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
-    from ray.autoscaler.v2.utils import ResourceRequestUtil
-    from ray.core.generated.autoscaler_pb2 import ResourceRequestByCount
-
-    prepared = prepare_config(copy.deepcopy(aws))
-    settings = AutoscalingConfig(prepared, skip_content_hash=True)
-    wish = ResourceRequestByCount(request=ResourceRequestUtil.make({"CPU": 1}), count=1)
-    reply = ResourceDemandScheduler(event_logger=None).schedule(
-        SchedulingRequest(
-            disable_launch_config_check=True,
-            node_type_configs=settings.get_node_type_configs(),
-            max_num_nodes=settings.get_max_num_nodes(),
-            resource_requests=[wish],
-            recoverable_resource_availabilities=failed,
-        )
-    )
-    return {one.instance_type: one.count for one in reply.to_launch}
-
-
 def test_rays_scheduler_takes_spot_until_there_was_none(aws: dict[str, Any]) -> None:
-    assert _nodes_for(aws, {})["data_spot"] == 1
-    started = _nodes_for(aws, {"data_spot": 0.0})
-    assert "data_spot" not in started
-    assert started["data_on_demand"] == 1
+    task = bundle({"CPU": 1}, {})
+    assert ask_scheduler(aws, Wish(tasks=[task])).nodes == {"data_spot": 1}
+    without_spot = Wish(tasks=[task], failed={"data_spot": 0.0})
+    assert ask_scheduler(aws, without_spot).nodes == {"data_on_demand": 1}
 
 
 def test_whatever_costs_money_has_the_clusters_tag(aws: dict[str, Any]) -> None:
