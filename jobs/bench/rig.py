@@ -1,0 +1,70 @@
+"""Uses a cluster of three machines as a person does: `make bench NAME=rig`.
+
+The machines are namespaces of Linux on this one, each with a disk, a network and an SSH server of
+its own; root, openssh-server and rsync are needed. On a laptop `ray up cluster/local.yaml` is
+typed, a small fine-tune is submitted whose workers are on two machines, it is stopped and resumed, the
+second machine loses its power in mid-training, and `ray down` ends the cluster. The losses are
+compared with those of a run on this machine that nothing happens to.
+
+`ARGS="--step prepare"`, `undisturbed` and `cluster` do it in three goes; disks stay in memory
+between them, until `--step clear`.
+"""
+
+from pathlib import Path
+
+from rig_parts.settings import RigBench
+
+from palo import config
+from palo.benchmark import Conditions, publish, spread
+from palo.command import override, run_job
+from palo.machine import hardware
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGES = ("palo", "ray", "torch", "deepspeed", "moto")
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the bench.
+
+    Args:
+        arguments: The command line.
+    """
+    settings = override(RigBench(), arguments, "jobs/bench/rig.py")
+    config.check(settings)
+    machine = hardware()
+    from rig_parts.course import Rig
+
+    rig = Rig(settings, _ROOT)
+    if settings.step in ("prepare", "all"):
+        rig.prepare()
+    if settings.step in ("undisturbed", "all"):
+        rig.train_undisturbed()
+    if settings.step in ("cluster", "all"):
+        outcome = rig.use_cluster()
+        values = config.to_dict(settings)
+        chosen = ("store", "kill_at", "stop_at")
+        conditions = Conditions(
+            hardware=machine,
+            packages=_PACKAGES,
+            configuration={name: values[name] for name in chosen},
+            counts={"machines": 3, "steps": outcome.steps},
+        )
+        figures = [
+            spread(
+                "largest_loss_difference",
+                [outcome.largest_difference],
+                "nats",
+                target=1e-5,
+                better="lower",
+            ),
+            spread("up_s", [outcome.up_s], "s"),
+            spread("from_lost_machine_to_next_attempt_s", [outcome.lost_s], "s"),
+            spread("whole_s", [outcome.whole_s], "s"),
+        ]
+        publish("rig", figures, conditions, root=_ROOT, folder=settings.output)
+    if settings.step in ("clear", "all"):
+        rig.clear()
+
+
+if __name__ == "__main__":
+    run_job(main)

@@ -1,0 +1,205 @@
+"""What happens on the rig: a cluster comes up, its run is stopped and loses a machine."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from resuming import say
+from rig_parts.checkout import (
+    CHECKOUT,
+    ENVIRONMENT,
+    HEAD,
+    LAPTOP,
+    NODES,
+    WORKER,
+    give_settings,
+    prepare_laptop,
+    set_cluster,
+)
+from rig_parts.cluster import RAYLET, Cluster
+from rig_parts.settings import RigBench
+from rig_parts.ssh_machines import SshMachines
+from training.stores import MotoStore
+
+from palo import storage
+from palo.errors import ResourceError
+from palo.store import STORE
+from palo.train.metrics import read_metrics
+
+_RUN = "rig"
+_SMALL = (
+    "--scenes.num-train-scenes", "60", "--scenes.num-records-per-scene", "3",
+    "--scenes.num-heldout-scenes", "2", "--pretrain.global-batch", "20",
+    "--finetune.global-batch", "8", "--finetune.checkpoint-every", "4",
+)  # fmt: skip
+# A worker takes a machine's two CPUs, so that two workers need two machines.
+_TWO_MACHINES = (
+    "--pretrain.workers.cpus", "2", "--finetune.workers.cpus", "2",
+    "--finetune.workers.least", "1",
+)  # fmt: skip
+_MOUNT = "/shared"
+_STORE_FOLDER = "store"
+_WORKER_PROCESS = "RayTrainWorker"
+_STOPPED = 130
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        largest_difference: Of a step's loss from that of the undisturbed run.
+        steps: Steps that were compared.
+        up_s: Seconds of `ray up` and until both machines were nodes.
+        lost_s: Seconds from the loss of a machine to the next step.
+        whole_s: Seconds of all.
+    """
+
+    largest_difference: float
+    steps: int
+    up_s: float
+    lost_s: float
+    whole_s: float
+
+
+class Rig:
+    """The rig's steps.
+
+    Args:
+        settings: The settings.
+        root: The checkout.
+    """
+
+    def __init__(self, settings: RigBench, root: Path) -> None:
+        self._settings = settings
+        self._root = root
+        self._state = storage.ensure_folder(settings.state.absolute())
+        self._undisturbed = self._state / "undisturbed"
+        self._log = self._state / f"rig-{settings.store}.log"
+
+    def prepare(self) -> None:
+        """Makes the disks, and sets up a node as `ray up` does: it finds that done later."""
+        with self._machines() as machines:
+            prepare_laptop(machines, self._root)
+            give_settings(machines, {})
+            checkout, node = machines[LAPTOP].home / CHECKOUT, machines[HEAD].home
+            values = yaml.safe_load(storage.read_text(checkout / "cluster" / "local.yaml"))
+            for remote, local in values["file_mounts"].items():
+                if local.startswith("./"):
+                    _copy(checkout / local, node / remote.removeprefix("~/"))
+            machines.turn_on(HEAD)
+            done = machines.run(HEAD, "bash ~/palo/cluster/image/setup_node.sh")
+            if done.returncode != 0:
+                said = done.stdout + done.stderr
+                raise ResourceError("a node's set-up fails", seen=said[-2000:])
+            machines.lose(HEAD)
+            machines.copy_disk(HEAD, WORKER)
+
+    def train_undisturbed(self) -> None:
+        """Trains on this machine alone; nothing happens to that run."""
+        command = [sys.executable, "jobs/finetune.py", "nano", *_SMALL]
+        command += ["--output", str(self._undisturbed)]
+        own = {name: value for name, value in os.environ.items() if name != STORE}
+        subprocess.run(command, cwd=self._root, env=own, check=True)  # noqa: S603
+
+    def use_cluster(self) -> Outcome:
+        """Does the rest; returns what came of it."""
+        began = time.monotonic()
+        self._log.unlink(missing_ok=True)
+        with self._machines() as machines, self._store(machines) as store:
+            for name in (*NODES, LAPTOP):
+                machines.turn_on(name)
+            cluster = Cluster(machines, self._log, self._settings.timeout_s)
+            with cluster.up():
+                cluster.await_nodes()
+                up_s = time.monotonic() - began
+                lost_s = self._hurt(cluster)
+                cluster.type("python jobs/runs.py list")
+            if left := cluster.processes(HEAD, RAYLET):
+                raise ResourceError("`ray down` leaves Ray running", seen=f"{left} on the head")
+            here, there = (
+                [one.loss for one in read_metrics(run / "finetune" / "metrics.jsonl")]
+                for run in (self._undisturbed, store / "runs" / _RUN)
+            )
+        if len(here) != len(there):
+            raise ResourceError("steps are missing", seen=f"{len(there)} of {len(here)}")
+        return Outcome(
+            largest_difference=max(abs(a - b) for a, b in zip(here, there, strict=True)),
+            steps=len(here),
+            up_s=up_s,
+            lost_s=lost_s,
+            whole_s=time.monotonic() - began,
+        )
+
+    def clear(self) -> None:
+        """Takes the disks away."""
+        self._machines().clear()
+
+    def _hurt(self, cluster: Cluster) -> float:
+        """Stops and resumes a run, takes a machine from it, and sees it to its end.
+
+        Returns:
+            Seconds from the loss to the next attempt.
+        """
+        words = ["python", "jobs/finetune.py", "nano", *_SMALL, *_TWO_MACHINES]
+        command = " ".join([*words, "--output", f"runs/{_RUN}"])
+        job = cluster.submit(command)
+        job.wait_for(f"finetune  step {self._settings.stop_at}/")
+        counts = {name: cluster.processes(name, _WORKER_PROCESS) for name in NODES}
+        if not all(counts.values()):
+            raise ResourceError("the workers aren't on both machines", seen=str(counts))
+        cluster.type(f"python jobs/runs.py stop {_RUN}")
+        job.end(_STOPPED)
+        job = cluster.submit(command)
+        job.wait_for("finetune  resumes from")
+        job.wait_for(f"finetune  step {self._settings.kill_at}/")
+        cluster.lose_worker()
+        lost = time.monotonic()
+        job.wait_for("starting 1 of 2 workers")
+        lost_s = time.monotonic() - lost
+        job.end(0)
+        return lost_s
+
+    def _machines(self) -> SshMachines:
+        return SshMachines(
+            self._state,
+            (*NODES, LAPTOP),
+            self._settings.disk_mib,
+            shared={_MOUNT: storage.ensure_folder(self._state / "shared")}
+            if self._settings.store == "mount"
+            else {},
+            also=ENVIRONMENT,
+        )
+
+    @contextmanager
+    def _store(self, machines: SshMachines) -> Iterator[Path]:
+        """Runs the store, and sets it everywhere; yields it as this machine sees it."""
+        if self._settings.store == "mount":
+            place = f"{_MOUNT}/{_STORE_FOLDER}"
+            storage.remove(self._state / "shared" / _STORE_FOLDER)
+            give_settings(machines, {STORE: place})
+            set_cluster(machines, place)
+            yield self._state / "shared" / _STORE_FOLDER
+            return
+        with MotoStore() as moto:
+            place = str(moto.bucket(machines.address) / _STORE_FOLDER)
+            keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+            give_settings(machines, {STORE: place} | {name: os.environ[name] for name in keys})
+            set_cluster(machines, place)
+            say(f"the store is {place}")
+            yield moto.bucket() / _STORE_FOLDER
+
+
+def _copy(source: Path, target: Path) -> None:
+    storage.ensure_folder(target.parent)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copy(source, target)

@@ -1,0 +1,43 @@
+"""Settings of the rig."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Step = Literal["prepare", "undisturbed", "cluster", "clear", "all"]
+StoreKind = Literal["moto", "mount"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RigBench:
+    """Settings of the rig.
+
+    Attributes:
+        output: Folder of the result file; the repository's own by default.
+        step: `prepare` makes disks and sets nodes up, `undisturbed` trains on this machine alone,
+            `cluster` needs both and does the rest. What the first two made stays in `state`, until
+            `clear` takes the disks away.
+        store: Where the cluster's store is: in a bucket, or on a folder that is mounted on all
+            machines.
+        state: Folder of what steps leave to each other, and of the log.
+        disk_mib: Size of all machines' disks together, in MiB; they are in memory.
+        kill_at: Step of the finetune stage at which a machine is lost.
+        stop_at: Step of the finetune stage at which the next run is stopped, and resumed.
+        timeout_s: How long to wait for anything, in seconds.
+    """
+
+    output: Path | None = None
+    step: Step = "all"
+    store: StoreKind = "moto"
+    state: Path = Path(".cache/bench-rig")
+    disk_mib: int = 6000
+    kill_at: int = 8
+    stop_at: int = 4
+    timeout_s: float = 240.0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        for name in ("disk_mib", "kill_at", "stop_at", "timeout_s"):
+            if getattr(self, name) <= 0:
+                yield f"{name} is {getattr(self, name)}, but must be above 0"
