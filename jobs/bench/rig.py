@@ -2,8 +2,8 @@
 
 The machines are namespaces of Linux on this one, each with a disk, a network and an SSH server of
 its own; root, openssh-server and rsync are needed. On a laptop `ray up cluster/local.yaml` is
-typed, a small fine-tune is submitted whose workers are on two machines, it is stopped and resumed, the
-second machine loses its power in mid-training, and `ray down` ends the cluster. The losses are
+typed, a small fine-tune is submitted whose workers are on two machines, it is stopped and resumed,
+the second machine loses its power in mid-training, and `ray down` ends the cluster. The losses are
 compared with those of a run on this machine that nothing happens to.
 
 `ARGS="--step prepare"`, `undisturbed` and `cluster` do it in three goes; disks stay in memory
