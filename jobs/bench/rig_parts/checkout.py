@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rig_parts.ssh_machines import SshMachines
+from rig_parts.ssh_machines import HOME, SshMachines
 
 from palo import storage
 from palo.errors import ConfigError
@@ -17,7 +17,7 @@ HEAD, WORKER, LAPTOP = "head", "worker", "laptop"
 NODES = (HEAD, WORKER)
 CHECKOUT = "palo"
 """The checkout's folder in the laptop's home; nodes have their copy at the same place."""
-ENVIRONMENT = {f"/root/{CHECKOUT}/.venv": sys.prefix, sys.base_prefix: sys.base_prefix}
+ENVIRONMENT = {f"{HOME}/{CHECKOUT}/.venv": sys.prefix, sys.base_prefix: sys.base_prefix}
 """Where each machine finds its own copy of this environment, with all packages, and its Python."""
 _PROFILE = "[ -f ~/.bashrc ] && . ~/.bashrc\n"
 # The machines have no way to a package index, and need none: all packages are there.
@@ -59,7 +59,8 @@ def give_settings(machines: SshMachines, variables: Mapping[str, str]) -> None:
         machines: The machines.
         variables: Variables of them all, such as credentials of the store.
     """
-    own = {"PATH": f"/root/{CHECKOUT}/.venv/bin:$PATH", "PYTHONPATH": f"/root/{CHECKOUT}/platform"}
+    checkout = f"{HOME}/{CHECKOUT}"
+    own = {"PATH": f"{checkout}/.venv/bin:$PATH", "PYTHONPATH": f"{checkout}/platform"}
     for name, more in ((HEAD, {}), (WORKER, {}), (LAPTOP, own)):
         given = _OFFLINE | dict(variables) | more
         lines = [f'export {key}="{value}"' for key, value in given.items()]

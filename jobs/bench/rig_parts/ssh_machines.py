@@ -27,7 +27,9 @@ _NAMESPACES = (*_ISOLATED, "--fork", "--kill-child", "--propagation=private")
 _UP_S = 30.0
 _LOOK_EVERY_S = 0.1
 _PARTS = ("upper", "work", "root", "tmp", "home")
-_SERVER = """HostKey /root/.ssh/host_key
+HOME = "/root"
+"""Home of the machines' user."""
+_SERVER = f"""HostKey {HOME}/.ssh/host_key
 PermitRootLogin prohibit-password
 UsePAM no
 PidFile none
@@ -44,7 +46,7 @@ mount --rbind /dev dev
 mount -t tmpfs -o mode=1777,size=1g shm dev/shm
 mount --bind {disk}/tmp tmp
 {kept}
-mount --bind {disk}/home root
+mount --bind {disk}/home .{home}
 mount -t tmpfs -o mode=755 run run
 mkdir -p run/sshd run/lock
 {binds}
@@ -53,7 +55,7 @@ ip link set lo up
 until ip link show eth0 > /dev/null 2>&1; do sleep 0.05; done
 ip address add {address}/24 dev eth0
 ip link set eth0 up
-exec chroot . {sshd} -D -e -f /root/.ssh/server
+exec chroot . {sshd} -D -e -f {home}/.ssh/server
 """
 
 
@@ -214,6 +216,7 @@ class SshMachines(AbstractContextManager["SshMachines"]):
         kept = {to: f"{machine.disk}/also/{number}" for number, to in enumerate(self._also)}
         begin = _BEGIN.format(
             disk=machine.disk,
+            home=HOME,
             kept="\n".join(_bind(at[1:], kept[to]) for to, at in self._also.items()),
             binds="\n".join(_bind(at, to[1:]) for to, at in (self._shared | kept).items()),
             name=name,

@@ -12,7 +12,6 @@ from ray.serve.handle import DeploymentHandle
 from palo import config
 from palo.checkpoint.lineage_id import lineage_id
 from palo.observability.logs import RequestLog, start_logging
-from palo.roles import role_labels
 from palo.security.access import Access
 from palo.security.rate_limiter import RateLimiter
 from palo.serve.chat_handler import ChatHandler
@@ -140,7 +139,6 @@ def _model_deployment(
     name: str, group: tuple[ModelSource, ...], settings: ServeSettings
 ) -> "Application":
     scale, replica = settings.scale, settings.replica
-    labels = role_labels("serve")
     deployment = serve.deployment(
         ModelReplica,
         name=name,
@@ -153,7 +151,6 @@ def _model_deployment(
         ray_actor_options={
             "num_cpus": scale.num_cpus,
             "num_gpus": scale.num_gpus,
-            "label_selector": labels or None,
             "runtime_env": {
                 "env_vars": worker_settings() | {"OMP_NUM_THREADS": str(replica.num_threads)}
             },

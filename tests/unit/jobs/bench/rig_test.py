@@ -38,7 +38,7 @@ def machines(rig, tmp_path):
     made.clear()
 
 
-def test_machines_reach_each_other_and_share_nothing_but_what_is_mounted(machines, tmp_path):
+def test_machines_reach_each_other_and_share_nothing_but_what_is_mounted(rig, machines, tmp_path):
     for name in ("head", "worker"):
         machines.turn_on(name)
     head = machines["head"].address
@@ -49,7 +49,7 @@ def test_machines_reach_each_other_and_share_nothing_but_what_is_mounted(machine
     assert seen.stdout == "/shared/d\n"
     assert (tmp_path / "mount" / "d").exists()
     python = machines.run("worker", "~/palo/.venv/bin/python -c 'import ray; print(ray.__file__)'")
-    assert python.stdout.startswith("/root/palo/.venv/")
+    assert python.stdout.startswith(f"{rig.machines.HOME}/palo/.venv/")
 
 
 def test_a_machine_without_power_answers_nothing_and_keeps_its_disk(machines):
