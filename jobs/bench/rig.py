@@ -3,8 +3,9 @@
 The machines are namespaces of Linux on this one, each with a disk, a network and an SSH server of
 its own; root, openssh-server and rsync are needed. On a laptop `ray up cluster/local.yaml` is
 typed, a small fine-tune is submitted whose workers are on two machines, it is stopped and resumed,
-the second machine loses its power in mid-training, and `ray down` ends the cluster. The losses are
-compared with those of a run on this machine that nothing happens to.
+the second machine loses its power in mid-training, the endpoint is asked, which has the new model
+by itself, and `ray down` ends the cluster. The losses are compared with those of a run on this
+machine that nothing happens to.
 
 `ARGS="--step prepare"`, `undisturbed` and `cluster` do it in three goes; disks stay in memory
 between them, until `--step clear`.
@@ -46,7 +47,8 @@ def main(arguments: list[str]) -> None:
         conditions = Conditions(
             hardware=machine,
             packages=_PACKAGES,
-            configuration={name: values[name] for name in chosen},
+            configuration={name: values[name] for name in chosen}
+            | {"answer": outcome.answer, "page_status": outcome.page_status},
             counts={"machines": 3, "steps": outcome.steps},
         )
         figures = [
@@ -59,6 +61,7 @@ def main(arguments: list[str]) -> None:
             ),
             spread("up_s", [outcome.up_s], "s"),
             spread("from_lost_machine_to_next_attempt_s", [outcome.lost_s], "s"),
+            spread("from_end_of_run_to_its_model_at_the_endpoint_s", [outcome.served_s], "s"),
             spread("whole_s", [outcome.whole_s], "s"),
         ]
         publish("rig", figures, conditions, root=_ROOT, folder=settings.output)

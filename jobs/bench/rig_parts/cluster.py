@@ -1,10 +1,12 @@
 """A cluster on the rig's machines, made and used as a person does: all is typed on a laptop."""
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from resuming import say
 from rig_parts.checkout import CHECKOUT, HEAD, LAPTOP, NODES, WORKER
@@ -16,6 +18,7 @@ RAYLET = "raylet/raylet"
 """What the command line of a node's own process holds."""
 _FILE = "cluster/local.yaml"
 _PORT = 8300  # of the head's dashboard, as the file has it
+_SERVE_PORT = 8000
 _LOOK_EVERY_S = 0.5
 _SHOWN_CHARACTERS = 3000
 
@@ -40,10 +43,9 @@ class Cluster:
         self.type("python cluster/configure.py")
         self.type("ray get-auth-token --generate > /dev/null && chmod 600 ~/.ray/auth_token")
         self.type(f"ray up --yes --no-config-cache {_FILE}")
-        tunnel = self._start(
-            f"ssh -N -o StrictHostKeyChecking=no -o ExitOnForwardFailure=yes "
-            f"-L {_PORT}:127.0.0.1:{_PORT} root@{self._machines[HEAD].address}"
-        )
+        doors = " ".join(f"-L {port}:127.0.0.1:{port}" for port in (_PORT, _SERVE_PORT))
+        options = "-o StrictHostKeyChecking=no -o ExitOnForwardFailure=yes"
+        tunnel = self._start(f"ssh -N {options} {doors} root@{self._machines[HEAD].address}")
         try:
             yield self
             self.type(f"ray down --yes {_FILE}")
@@ -82,6 +84,15 @@ class Cluster:
         typed = f"python jobs/submit.py --address {address} -- {command}"
         at = self._log.stat().st_size if self._log.exists() else 0
         return Submitted(self._start(typed), self._log, at, self._timeout_s)
+
+    def ask(self) -> dict[str, Any]:
+        """Makes a key on the laptop, and asks the endpoint with it; returns what it answers."""
+        self.type("python jobs/keys.py add laptop | tail -n 1 > ~/key")
+        address = f"http://127.0.0.1:{_SERVE_PORT}"
+        program = "python jobs/bench/rig_parts/question.py"
+        said = self.type(f"{program} {address} ~/key {self._timeout_s:g}")
+        told: dict[str, Any] = json.loads(said.splitlines()[-1])
+        return told
 
     def lose_worker(self) -> None:
         """Takes the second machine's power away."""

@@ -59,6 +59,9 @@ class Outcome:
         steps: Steps that were compared.
         up_s: Seconds of `ray up` and until both machines were nodes.
         lost_s: Seconds from the loss of a machine to the next step.
+        served_s: Seconds from the run's end until the endpoint had its model, by itself.
+        page_status: HTTP status of the chat page.
+        answer: What the model answers to a question.
         whole_s: Seconds of all.
     """
 
@@ -66,6 +69,9 @@ class Outcome:
     steps: int
     up_s: float
     lost_s: float
+    served_s: float
+    page_status: int
+    answer: str
     whole_s: float
 
 
@@ -122,6 +128,7 @@ class Rig:
                 up_s = time.monotonic() - began
                 lost_s = self._hurt(cluster)
                 cluster.type("python jobs/runs.py list")
+                asked = cluster.ask()
             if left := cluster.processes(HEAD, RAYLET):
                 raise ResourceError("`ray down` leaves Ray running", seen=f"{left} on the head")
             here, there = (
@@ -135,6 +142,9 @@ class Rig:
             steps=len(here),
             up_s=up_s,
             lost_s=lost_s,
+            served_s=asked["seconds"],
+            page_status=asked["page"],
+            answer=asked["answer"],
             whole_s=time.monotonic() - began,
         )
 
