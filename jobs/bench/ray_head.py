@@ -23,6 +23,7 @@ def ray_head(
     options: Sequence[str],
     variables: Mapping[str, str] | None = None,
     port: int | None = None,
+    token: str | None = None,
 ) -> Iterator[dict[str, str]]:
     """Runs a head for the length of the block, with a token of its own, on the loopback interface.
 
@@ -31,6 +32,7 @@ def ray_head(
         options: Further options of `ray start`.
         variables: Environment variables of the head alone.
         port: Its port; a free one by default.
+        token: Its token; a fresh one by default.
 
     Yields:
         The environment of a process that joins it.
@@ -41,7 +43,7 @@ def ray_head(
     own_port, agent_port = free_ports(2)
     port = port or own_port
     address = f"127.0.0.1:{port}"
-    secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token or secrets.token_hex(16)}
     private = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_TMPDIR": str(folder)}
     environment = os.environ | secret | private
     command = [

@@ -33,7 +33,7 @@ class Counts:
     Attributes:
         job_processes: Processes of jobs.
         workers: Processes of the head beside Ray's daemons; Ray keeps some idle ones.
-        ports: Ports on which they listen, on the same interface or others.
+        ports: Ports on which Ray's daemons listen.
         open_files: Open files and sockets of each of Ray's daemons.
         memory_mib: Resident memory of each, in MiB.
         actors: Actors that live.
@@ -90,7 +90,7 @@ def count(
     return Counts(
         job_processes=_jobs(session),
         workers=len(family) - len(daemons),
-        ports=_ports(family),
+        ports=_ports(daemons),
         open_files={name: process.num_fds() for process, name in daemons.items()},
         memory_mib={name: process.memory_info().rss / _MIB for process, name in daemons.items()},
         actors=sum(actor.state != "DEAD" for actor in actors),
@@ -132,12 +132,6 @@ def _daemon(line: str) -> str:
     return next((name for part, name in DAEMONS.items() if part in line), "")
 
 
-def _ports(family: Iterable[psutil.Process]) -> int:
-    ports = set()
-    for process in family:
-        try:
-            connections = process.net_connections(kind="tcp")
-        except psutil.NoSuchProcess:
-            continue
-        ports |= {one.laddr for one in connections if one.status == psutil.CONN_LISTEN}
-    return len(ports)
+def _ports(processes: Iterable[psutil.Process]) -> int:
+    connections = [one for process in processes for one in process.net_connections(kind="tcp")]
+    return len({one.laddr for one in connections if one.status == psutil.CONN_LISTEN})

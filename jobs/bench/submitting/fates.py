@@ -66,7 +66,7 @@ class Submitted:
 
     def __init__(self, client: "JobSubmissionClient", folder: Path, what: str) -> None:
         self._client = client
-        command = ["python", PROGRAM, what]
+        command = [sys.executable, PROGRAM, what]
         submission = Submission(command=command, folder=folder, grace_s=20.0, without_store=True)
         submission.check()
         self.job = new_id(command)
@@ -102,8 +102,9 @@ class Submitted:
             return following.result()
 
     def stop(self) -> None:
-        """Asks it to stop."""
-        self._watch.stop()
+        """Asks it to stop, until the head has heard of it."""
+        while not self._watch.stop() and not self._watch.details().status.is_terminal():
+            time.sleep(_LOOK_EVERY_S)
 
     def read_again(self) -> tuple[int, str]:
         """Returns exit code and log as somebody gets them who comes later."""

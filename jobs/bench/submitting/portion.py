@@ -1,6 +1,7 @@
 """A portion of the submissions: a head of its own, its jobs, and what they leave."""
 
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -28,6 +29,8 @@ _WAIT_S = 60.0
 _LOOK_EVERY_S = 2.0
 # Ray keeps what was sent for so long, in case that its job comes late. Ten minutes by default.
 PACKAGES_KEPT_S = 15
+# Ray's library reads the token once in a process, so that all heads have the same.
+_TOKEN = secrets.token_hex(16)
 _VARIABLES = {"RAY_RUNTIME_ENV_TEMPORARY_REFERENCE_EXPIRATION_S": str(PACKAGES_KEPT_S)}
 
 
@@ -100,7 +103,7 @@ def _head(folder: Path) -> Iterator[tuple["JobSubmissionClient", int, Path]]:
     options = ["--num-cpus=4", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"]
     own = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_API_SERVER_ADDRESS")
     outer = {name: os.environ.get(name) for name in own}
-    with ray_head(folder, options, _VARIABLES) as environment:
+    with ray_head(folder, options, _VARIABLES, token=_TOKEN) as environment:
         os.environ |= {name: environment[name] for name in own[:2]}
         try:
             client = connect(f"http://127.0.0.1:{port}", _WAIT_S, say)
