@@ -7,13 +7,13 @@ the second machine loses its power in mid-training, the endpoint is asked, which
 by itself, and `ray down` ends the cluster. The losses are compared with those of a run on this
 machine that nothing happens to.
 
-`ARGS="--step prepare"`, `undisturbed` and `cluster` do it in three goes; disks stay in memory
-between them, until `--step clear`.
+With `ARGS="--store mount --step prepare"`, `undisturbed`, `begin` and `finish` it is done in four
+goes; disks stay in memory between them, until `--step clear`.
 """
 
 from pathlib import Path
 
-from rig_parts.settings import RigBench
+from rig_parts.settings import PARTS, Part, RigBench
 
 from palo import config
 from palo.benchmark import Conditions, publish, spread
@@ -40,8 +40,9 @@ def main(arguments: list[str]) -> None:
         rig.prepare()
     if settings.step in ("undisturbed", "all"):
         rig.train_undisturbed()
-    if settings.step in ("cluster", "all"):
-        outcome = rig.use_cluster()
+    parts: list[Part] = [one for one in PARTS if settings.step in (one, "all")]
+    outcome = rig.use_cluster(parts) if parts else None
+    if outcome is not None:
         values = config.to_dict(settings)
         chosen = ("store", "kill_at", "stop_at")
         conditions = Conditions(
@@ -62,7 +63,6 @@ def main(arguments: list[str]) -> None:
             spread("up_s", [outcome.up_s], "s"),
             spread("from_lost_machine_to_next_attempt_s", [outcome.lost_s], "s"),
             spread("from_end_of_run_to_its_model_at_the_endpoint_s", [outcome.served_s], "s"),
-            spread("whole_s", [outcome.whole_s], "s"),
         ]
         publish("rig", figures, conditions, root=_ROOT, folder=settings.output)
     if settings.step in ("clear", "all"):

@@ -74,6 +74,14 @@ class Cluster:
             )
         return done.stdout
 
+    def look(self, command: str) -> str:
+        """Returns what a command on the laptop says, which may fail and isn't kept in the log.
+
+        Args:
+            command: The command.
+        """
+        return self._machines.run(LAPTOP, f"cd ~/{CHECKOUT} && {command}").stdout
+
     def submit(self, command: str) -> "Submitted":
         """Submits a job from the laptop, and watches it there.
 
@@ -110,7 +118,7 @@ class Cluster:
 
     def await_nodes(self) -> None:
         """Waits until both machines are nodes of the cluster."""
-        _wait_until(
+        wait_until(
             lambda: all(self.processes(name, RAYLET) for name in NODES),
             "both machines are nodes",
             self._timeout_s,
@@ -159,15 +167,19 @@ class Submitted:
         """
 
         def holds() -> bool:
-            if text in self.said:
-                return True
-            if self._process.poll() is not None:
-                raise ResourceError(
-                    f"the job ended before it said {text!r}", seen=self.said[-_SHOWN_CHARACTERS:]
-                )
-            return False
+            self.require_running()
+            return text in self.said
 
-        _wait_until(holds, repr(text), self._timeout_s)
+        wait_until(holds, repr(text), self._timeout_s)
+
+    def require_running(self) -> None:
+        """Fails if it has ended.
+
+        Raises:
+            ResourceError: If it has.
+        """
+        if self._process.poll() is not None:
+            raise ResourceError("the job has ended too soon", seen=self.said[-_SHOWN_CHARACTERS:])
 
     def end(self, code: int) -> str:
         """Waits for its end; returns what it has said.
@@ -188,7 +200,17 @@ class Submitted:
         return self.said
 
 
-def _wait_until(holds: Callable[[], bool], what: str, timeout_s: float) -> None:
+def wait_until(holds: Callable[[], bool], what: str, timeout_s: float) -> None:
+    """Waits until something holds.
+
+    Args:
+        holds: Whether it does.
+        what: What it is, for the error.
+        timeout_s: How long to wait, in seconds.
+
+    Raises:
+        ResourceError: If it doesn't hold in that time.
+    """
     until = time.monotonic() + timeout_s
     while not holds():
         if time.monotonic() > until:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Step = Literal["prepare", "undisturbed", "cluster", "clear", "all"]
+Part = Literal["begin", "finish"]
+PARTS: tuple[Part, ...] = ("begin", "finish")
+"""What is done with a cluster, each time with another one."""
+Step = Literal["prepare", "undisturbed", "begin", "finish", "clear", "all"]
 StoreKind = Literal["moto", "mount"]
 
 
@@ -16,14 +19,15 @@ class RigBench:
     Attributes:
         output: Folder of the result file; the repository's own by default.
         step: `prepare` makes disks and sets nodes up, `undisturbed` trains on this machine alone,
-            `cluster` needs both and does the rest. What the first two made stays in `state`, until
-            `clear` takes the disks away.
-        store: Where the cluster's store is: in a bucket, or on a folder that is mounted on all
-            machines.
+            `begin` brings the cluster up, and stops a run there; `finish` brings it up again,
+            resumes the run, and sees it to its end. What steps leave to each other stays in
+            `state`; `clear` takes the disks away.
+        store: Where the cluster's store is: in a bucket of a server that ends with this program,
+            or on a folder that is mounted on all machines.
         state: Folder of what steps leave to each other, and of the log.
         disk_mib: Size of all machines' disks together, in MiB; they are in memory.
         kill_at: Step of the finetune stage at which a machine is lost.
-        stop_at: Step of the finetune stage at which the next run is stopped, and resumed.
+        stop_at: Step of the finetune stage at which the run is stopped; it is resumed later.
         timeout_s: How long to wait for anything, in seconds.
     """
 
@@ -32,8 +36,8 @@ class RigBench:
     store: StoreKind = "moto"
     state: Path = Path(".cache/bench-rig")
     disk_mib: int = 6000
-    kill_at: int = 8
-    stop_at: int = 4
+    kill_at: int = 30
+    stop_at: int = 10
     timeout_s: float = 240.0
 
     def faults(self) -> Iterator[str]:
@@ -41,3 +45,7 @@ class RigBench:
         for name in ("disk_mib", "kill_at", "stop_at", "timeout_s"):
             if getattr(self, name) <= 0:
                 yield f"{name} is {getattr(self, name)}, but must be above 0"
+        if self.stop_at >= self.kill_at:
+            yield f"stop_at, {self.stop_at}, must be below kill_at, {self.kill_at}"
+        if self.store == "moto" and self.step in ("begin", "finish"):
+            yield "a bucket doesn't outlive a step: take the store mount, or the step all"

@@ -43,7 +43,7 @@ cd root
 mount -t proc proc proc
 mount --rbind /sys sys
 mount --rbind /dev dev
-mount -t tmpfs -o mode=1777,size=1g shm dev/shm
+mount -t tmpfs -o mode=1777 shm dev/shm
 mount --bind {disk}/tmp tmp
 {kept}
 mount --bind {disk}/home .{home}
@@ -55,6 +55,11 @@ ip link set lo up
 until ip link show eth0 > /dev/null 2>&1; do sleep 0.05; done
 ip address add {address}/24 dev eth0
 ip link set eth0 up
+ip route add default via {gateway}
+cat > etc/hosts << end
+127.0.0.1 localhost
+{hosts}
+end
 exec chroot . {sshd} -D -e -f {home}/.ssh/server
 """
 
@@ -216,6 +221,9 @@ class SshMachines(AbstractContextManager["SshMachines"]):
         kept = {to: f"{machine.disk}/also/{number}" for number, to in enumerate(self._also)}
         begin = _BEGIN.format(
             disk=machine.disk,
+            # It leads nowhere, but programs find their own address by it.
+            gateway=self.address,
+            hosts="\n".join(f"{one.address} {one.name}" for one in self._machines.values()),
             home=HOME,
             kept="\n".join(_bind(at[1:], kept[to]) for to, at in self._also.items()),
             binds="\n".join(_bind(at, to[1:]) for to, at in (self._shared | kept).items()),
