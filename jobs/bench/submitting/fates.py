@@ -61,7 +61,6 @@ class Submitted:
 
     Attributes:
         job: Its id.
-        package: Ray's name of what was sent for it.
     """
 
     def __init__(self, client: "JobSubmissionClient", folder: Path, what: str) -> None:
@@ -70,19 +69,22 @@ class Submitted:
         submission = Submission(command=command, folder=folder, grace_s=20.0, without_store=True)
         submission.check()
         self.job = new_id(command)
-        environment = submission.runtime_env()
-        given = {"entrypoint": submission.entrypoint, "runtime_env": environment}
+        given = {"entrypoint": submission.entrypoint, "runtime_env": submission.runtime_env()}
         ask(
             os.environ[ADDRESS],
             lambda: client.submit_job(submission_id=self.job, **given),
             _PATIENCE_S,
             "Look at the head's log.",
         )
-        self.package = str(environment["working_dir"])  # Ray has put the package's name there
         self._pieces: list[str] = []
         self._watch = JobWatch(
             client, os.environ[ADDRESS], self.job, _PATIENCE_S, self._pieces.append, _silent
         )
+
+    @property
+    def package(self) -> str:
+        """Ray's name of the code that was sent for it."""
+        return str((self._watch.details().runtime_env or {})["working_dir"])
 
     @property
     def log(self) -> str:
