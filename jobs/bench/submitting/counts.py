@@ -63,8 +63,7 @@ class Counts:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing of a job is left that goes by itself."""
-        left = self.job_processes + self.actors + self.placement_groups + self.packages
-        return left == 0
+        return self.job_processes + self.actors + self.placement_groups == 0
 
 
 def count(
@@ -76,7 +75,8 @@ def count(
         client: The head's job server.
         head: Process of the head.
         session: Folder of its session.
-        packages: Names of the packages that were sent.
+        packages: Names of the packages to look for. Ray keeps one that was asked for, as if it had
+            just been sent: ask for each once.
     """
     from ray.util.state import list_actors, list_placement_groups
 

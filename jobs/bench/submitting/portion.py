@@ -31,7 +31,8 @@ _LOOK_EVERY_S = 2.0
 PACKAGES_KEPT_S = 15
 # Ray's library reads the token once in a process, so that all heads have the same.
 _TOKEN = secrets.token_hex(16)
-_VARIABLES = {"RAY_RUNTIME_ENV_TEMPORARY_REFERENCE_EXPIRATION_S": str(PACKAGES_KEPT_S)}
+_VARIABLES = {"RAY_RUNTIME_ENV_URI_PIN_EXPIRATION_S": str(PACKAGES_KEPT_S)}
+_PACKAGES_GO_S = PACKAGES_KEPT_S + 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,14 +75,16 @@ def _run(settings: SubmissionsBench, cases: Sequence[Case]) -> Portion:
             return ended
 
         def look() -> Counts:
-            return count(client, process, session, set(packages))
+            return count(client, process, session, ())
 
         with ThreadPoolExecutor(settings.at_once) as pool:
             list(pool.map(run, [Case(-1, fate) for fate in MIX]))
         before, _ = _settled(look, settings.settle_s)
         with ThreadPoolExecutor(settings.at_once) as pool:
             ended = tuple(pool.map(run, cases))
-        after, settled_s = _settled(look, settings.settle_s)
+        _, settled_s = _settled(look, settings.settle_s)
+        time.sleep(_PACKAGES_GO_S)
+        after = count(client, process, session, set(packages))
     return Portion(ended=ended, before=before, after=after, settled_s=settled_s)
 
 
