@@ -7,7 +7,7 @@ the second machine loses its power in mid-training, the endpoint is asked, which
 by itself, and `ray down` ends the cluster. The losses are compared with those of a run on this
 machine that nothing happens to.
 
-With `ARGS="--store mount --step prepare"`, `undisturbed`, `begin` and `finish` it is done in four
+With `ARGS="--place mount --step prepare"`, `undisturbed`, `begin` and `finish` it is done in four
 goes; disks stay in memory between them, until `--step clear`.
 """
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     outcome = rig.use_cluster(parts) if parts else None
     if outcome is not None:
         values = config.to_dict(settings)
-        chosen = ("store", "kill_at", "stop_at")
+        chosen = ("place", "kill_at", "stop_at")
         conditions = Conditions(
             hardware=machine,
             packages=_PACKAGES,

@@ -90,7 +90,7 @@ class Rig:
         self._root = root
         self._state = storage.ensure_folder(settings.state.absolute())
         self._undisturbed = self._state / "undisturbed"
-        self._log = self._state / f"rig-{settings.store}.log"
+        self._log = self._state / f"rig-{settings.place}.log"
 
     def prepare(self) -> None:
         """Makes the disks, and sets up a node as `ray up` does: it finds that done later."""
@@ -219,7 +219,7 @@ class Rig:
             (*NODES, LAPTOP),
             self._settings.disk_mib,
             shared={_MOUNT: storage.ensure_folder(self._state / "shared")}
-            if self._settings.store == "mount"
+            if self._settings.place == "mount"
             else {},
             also=ENVIRONMENT,
         )
@@ -230,7 +230,7 @@ class Rig:
         if "begin" in parts:
             self._log.unlink(missing_ok=True)
             storage.remove(self._state / "shared" / _STORE_FOLDER)
-        if self._settings.store == "mount":
+        if self._settings.place == "mount":
             place = f"{_MOUNT}/{_STORE_FOLDER}"
             give_settings(machines, {STORE: place})
             set_cluster(machines, place)

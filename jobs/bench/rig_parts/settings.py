@@ -9,7 +9,7 @@ Part = Literal["begin", "finish"]
 PARTS: tuple[Part, ...] = ("begin", "finish")
 """What is done with a cluster, each time with another one."""
 Step = Literal["prepare", "undisturbed", "begin", "finish", "clear", "all"]
-StoreKind = Literal["moto", "mount"]
+Place = Literal["bucket", "mount"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +22,7 @@ class RigBench:
             `begin` brings the cluster up, and stops a run there; `finish` brings it up again,
             resumes the run, and sees it to its end. What steps leave to each other stays in
             `state`; `clear` takes the disks away.
-        store: Where the cluster's store is: in a bucket of a server that ends with this program,
+        place: Where the cluster's store is: in a bucket of a server that ends with this program,
             or on a folder that is mounted on all machines.
         state: Folder of what steps leave to each other, and of the log.
         disk_mib: Size of all machines' disks together, in MiB; they are in memory.
@@ -33,7 +33,7 @@ class RigBench:
 
     output: Path | None = None
     step: Step = "all"
-    store: StoreKind = "moto"
+    place: Place = "bucket"
     state: Path = Path(".cache/bench-rig")
     disk_mib: int = 6000
     kill_at: int = 30
@@ -47,5 +47,5 @@ class RigBench:
                 yield f"{name} is {getattr(self, name)}, but must be above 0"
         if self.stop_at >= self.kill_at:
             yield f"stop_at, {self.stop_at}, must be below kill_at, {self.kill_at}"
-        if self.store == "moto" and self.step in ("begin", "finish"):
-            yield "a bucket doesn't outlive a step: take the store mount, or the step all"
+        if self.place == "bucket" and self.step in ("begin", "finish"):
+            yield "a bucket doesn't outlive a step: take the place mount, or the step all"
