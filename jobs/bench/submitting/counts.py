@@ -17,8 +17,8 @@ DAEMONS: Mapping[str, str] = {
     "gcs_server": "gcs_server",
     "raylet/raylet": "raylet",
     "dashboard/dashboard.py": "dashboard",
-    "dashboard/agent.py": "agent",
-    "runtime_env/agent/main.py": "runtime_env_agent",
+    "ray::DashboardAgent": "agent",
+    "ray::RuntimeEnvAgent": "runtime_env_agent",
     "log_monitor.py": "log_monitor",
 }
 """Ray's processes that stay as long as the head, by what their command lines hold."""
@@ -77,6 +77,9 @@ def count(
         session: Folder of its session.
         packages: Names of the packages to look for. Ray keeps one that was asked for, as if it had
             just been sent: ask for each once.
+
+    Raises:
+        RuntimeError: If one of Ray's daemons doesn't run.
     """
     from ray.util.state import list_actors, list_placement_groups
 
@@ -85,6 +88,8 @@ def count(
     groups = list_placement_groups(address, limit=_MANY, raise_on_missing_output=False)
     family = _family(head)
     daemons = {process: name for process, line in family.items() if (name := _daemon(line))}
+    if missing := set(DAEMONS.values()) - set(daemons.values()):
+        raise RuntimeError(f"the head lacks {', '.join(sorted(missing))}")
     unpacked = session / "runtime_resources" / "working_dir_files"
     own = psutil.Process()
     return Counts(
