@@ -17,6 +17,7 @@ class APIErrorCode(StrEnum):
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     OVERLOADED = "overloaded"
     MODEL_NOT_FOUND = "model_not_found"
+    NO_MODEL = "no_model"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     INVALID_REQUEST = "invalid_request"
     UNKNOWN_PATH = "unknown_path"
@@ -50,6 +51,7 @@ _STATUS = {
     APIErrorCode.RATE_LIMIT_EXCEEDED: 429,
     APIErrorCode.OVERLOADED: 503,
     APIErrorCode.MODEL_NOT_FOUND: 404,
+    APIErrorCode.NO_MODEL: 503,
     APIErrorCode.UNKNOWN_PATH: 404,
     APIErrorCode.METHOD_NOT_ALLOWED: 405,
     APIErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,

@@ -60,7 +60,7 @@ class Share:
         if self.gpus:
             kind = f" ({self.gpu_kind})" if self.gpu_kind else ""
             needs.append(_amount(self.gpus, "GPU") + kind)
-        text = " and ".join(needs)
+        text = " and ".join(needs) or "no CPU"
         labels = ", ".join(f"{name}={value}" for name, value in self.node_labels.items())
         return f"{text}, on nodes with {labels}" if labels else text
 
@@ -88,10 +88,11 @@ class Node:
         """
         if any(self.labels.get(name) != value for name, value in share.node_labels.items()):
             return 0
-        return min(
+        room = [
             int(self.resources.get(name, 0.0) / amount + _ROUNDING)
             for name, amount in share.bundle.items()
-        )
+        ]
+        return min(room, default=share.count)
 
     @property
     def gpu_kinds(self) -> tuple[str, ...]:
@@ -174,7 +175,7 @@ def await_capacity(
             if now - began >= wait_s:
                 raise _no_room(share, cluster, fix, waited_s=now - began)
             if now >= say_at:
-                say(f"waiting for {_missing(share, cluster)}; {_spent(now - began, wait_s)}")
+                say(f"waiting for {missing(share, cluster)}; {_spent(now - began, wait_s)}")
                 say_at = now + _SAY_EVERY_S
     finally:
         reservation.release()
@@ -220,8 +221,13 @@ def _fitting(share: Share, cluster: Cluster) -> int:
     return sum(node.holds(share) for node in cluster.nodes())
 
 
-def _missing(share: Share, cluster: Cluster) -> str:
-    """Describes what is wanted and what is there."""
+def missing(share: Share, cluster: Cluster) -> str:
+    """Describes what is wanted and what is there.
+
+    Args:
+        share: The workers that need it.
+        cluster: The cluster.
+    """
     return f"{share}: {_room(share, cluster)}"
 
 

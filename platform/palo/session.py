@@ -46,7 +46,8 @@ _QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     # A thread that still asks Ray something when the session ends would start another one.
     "RAY_ENABLE_AUTO_CONNECT": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1.0",  # each look costs CPU time that training lacks
+    "LOG_NAME_UPDATE_INTERVAL_S": "5",  # of Ray's log monitor, likewise
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -102,13 +103,30 @@ def ray_session(
         with private_ray(_private_settings(num_cpus)):
             yield
     else:
-        marks = mark_folders(_roots(shared))
-        os.environ.pop(MARKS, None)
-        if marks:
-            os.environ[MARKS] = json.dumps(marks)
+        marks = mark_shared(shared)
         with cluster_ray(address, _cluster_settings()):
             check_nodes(marks)
             yield
+
+
+def mark_shared(shared: Sequence[Path] = ()) -> dict[str, str]:
+    """Marks the store and other folders, and has the workers of this process look for the marks.
+
+    Args:
+        shared: The other folders.
+
+    Returns:
+        The mark of each folder, by its path.
+
+    Raises:
+        ConfigError: If the store's setting is wrong.
+        StorageError: If a folder can't be written.
+    """
+    marks = mark_folders(_roots(shared))
+    os.environ.pop(MARKS, None)
+    if marks:
+        os.environ[MARKS] = json.dumps(marks)
+    return marks
 
 
 def _cluster_address() -> str | None:

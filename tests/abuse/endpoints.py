@@ -65,10 +65,10 @@ class Coming:
         self._closing = asyncio.ensure_future(self._items.aclose())
 
 
-def handler_of(call, key_file, **access):
-    """Returns what the ingress of an endpoint with one model, `palo`, answers with."""
+def handler_of(call, key_file, models=("palo",), **access):
+    """Returns what the ingress of an endpoint answers with, whose one model is `palo`."""
     return ChatHandler(
-        ("palo",),
+        models,
         ReplicaClient({"palo": call}, 60.0),
         bounds=ProtocolBounds(),
         access=Access(AccessSettings(key_file=key_file, **access)),
@@ -77,6 +77,7 @@ def handler_of(call, key_file, **access):
         bodies=BodyBounds(),
         log=RequestLog(),
         max_requests=64,
+        train_command="make a-model",
     )
 
 

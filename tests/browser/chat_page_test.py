@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from palo.webui.texts import page_texts
+from palo.serve.served_runs import TRAIN_COMMAND
+from palo.webui.texts import isolated, page_texts
 
 _DESKTOP = {"viewport": {"width": 1280, "height": 860}}
 _TELEPHONE = {
@@ -275,3 +276,21 @@ def test_images_come_from_the_camera_the_clipboard_and_by_dragging(visit, page):
         )
         tab.wait_for_selector("#question .attached img")
     assert (page.foreign, page.faults) == ([], [])
+
+
+def test_without_a_model_the_page_says_how_to_train_one_and_shows_it_by_itself(
+    visit, page, violations, keep_screenshot
+):
+    models, page.chat.models = page.chat.models, ()
+    try:
+        tab = visit("ur", **_DESKTOP)
+        told = page_texts("ur")["train_first"].format(command=isolated(TRAIN_COMMAND))
+        _wait_for_text(tab, "#notice", told)
+        assert violations(tab) == []
+        keep_screenshot(tab, "without_model_ur")
+    finally:
+        page.chat.models = models
+    tab.wait_for_selector("#model option[value=palo-7b]", state="attached")
+    tab.wait_for_function("!document.querySelector('#notice').textContent.trim()")
+    _ask(tab, _BENGALI)
+    _wait_for_text(tab, _ANSWERS, _BENGALI)

@@ -11,6 +11,8 @@ import pytest
 from tests.fixtures.browser_pages import served
 from tests.fixtures.chat_server import ChatServer, running_chat_server
 
+from palo.serve.served_runs import TRAIN_COMMAND
+
 KEY = "sk-browser"
 
 
@@ -68,7 +70,12 @@ def page(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     folder = tmp_path_factory.mktemp("feedback")
     with running_chat_server() as chat:
         chat.key = KEY
-        settings = PageSettings(endpoint=Endpoint(url=chat.url), login=True, feedback=folder)
+        settings = PageSettings(
+            endpoint=Endpoint(url=chat.url),
+            login=True,
+            feedback=folder,
+            train_command=TRAIN_COMMAND,
+        )
         # Where Ray Serve has it: whatever browsers ask for must lie below this path.
         with served(lambda app: mount_page(app, settings), "/chat") as url:
             yield Page(url=url, chat=chat, feedback=folder)

@@ -21,7 +21,13 @@ _ROOMS = {
     "review": ("translate.review", "webui"),
 }
 _EXTRA = {room: extra for extra, rooms in _ROOMS.items() for room in rooms}
-_EXTRA |= {"webui": "web", "security": "web", "observability": "web", "pipeline": "evaluate"}
+_EXTRA |= {
+    "webui": "web",
+    "security": "web",
+    "observability": "web",
+    "pipeline": "evaluate",
+    "reproduce": "evaluate",
+}
 # Modules that need another extra beside their room's.
 _MORE = {
     "palo.translate.backends.local_model": "model",

@@ -174,7 +174,7 @@ def test_the_dashboard_answers_on_loopback_only(name: str) -> None:
 
 def test_the_local_file_uses_the_loopback_interface_alone() -> None:
     values = _read("local.yaml")
-    (start,) = values["head_start_ray_commands"]
+    start, _ = values["head_start_ray_commands"]
     assert values["provider"] == {"type": "local", "head_ip": "127.0.0.1", "worker_ips": []}
     assert (values["min_workers"], values["max_workers"]) == (0, 0)
     assert "ray start --head --node-ip-address=$PALO_HEAD_IP" in start
@@ -196,7 +196,7 @@ def test_mounts_exist_and_none_is_the_whole_checkout(name: str) -> None:
         if local.startswith("./"):
             assert (_CLUSTER.parent / local).exists()
             assert (
-                remote == f"~/palo/{local.removeprefix('./').replace('local_settings', 'settings')}"
+                remote == f"~/palo/{local.removeprefix('./').replace('cluster/local_', 'cluster/')}"
             )
     assert not {".", "./"} & set(mounts.values())
 
@@ -209,6 +209,17 @@ def test_nodes_get_all_that_their_setup_reads(name: str) -> None:
     mounted = {remote.removeprefix("~/palo/") for remote in values["file_mounts"]}
     assert {"platform", "apps", "jobs"} <= read <= mounted
     assert "bash ~/palo/cluster/image/setup_node.sh" in values["setup_commands"]
+
+
+@pytest.mark.parametrize(("name", "port"), [("ray_cluster.yaml", 8265), ("local.yaml", 8300)])
+def test_the_endpoint_is_deployed_after_ray_has_started_on_the_head(name: str, port: int) -> None:
+    values = _read(name)
+    *_, start, deploy = values["head_start_ray_commands"]
+    assert "ray start --head" in start
+    assert f"--dashboard-port={port}" in start or port == 8265
+    script = "~/palo/cluster/start_serving.py"
+    assert deploy.endswith(f"python {script} --dashboard http://127.0.0.1:{port}")
+    assert {script, "~/palo/cluster/serve.yaml"} <= set(values["file_mounts"])
 
 
 def test_a_stopped_job_has_time_for_its_checkpoint() -> None:

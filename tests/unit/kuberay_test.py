@@ -186,7 +186,8 @@ def test_the_service_passes_rays_validation_and_ours() -> None:
     values = yaml.safe_load(service["spec"]["serveConfigV2"])
     ServeDeploySchema.model_validate(values)
     endpoint, page = values["applications"]
-    settings = from_dict(ServeSettings, endpoint["args"])
+    assert endpoint["args"]["models"] == ["newest"]
+    settings = from_dict(ServeSettings, endpoint["args"] | {"models": []})
     config.check(settings)
     assert not settings.access.no_keys
     assert settings.access.host == values["http_options"]["host"]
@@ -195,6 +196,23 @@ def test_the_service_passes_rays_validation_and_ours() -> None:
     for ours, theirs in zip(values["applications"], on_one_machine["applications"], strict=True):
         for key in ("name", "route_prefix", "import_path"):
             assert ours[key] == theirs[key]
+    assert _without_place(endpoint["args"]) == _without_place(
+        on_one_machine["applications"][0]["args"]
+    )
+
+
+def _without_place(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of an endpoint without what only its place decides."""
+    access = {name: value for name, value in arguments["access"].items() if name != "host"}
+    scale = {name: value for name, value in arguments["scale"].items() if name != "max_replicas"}
+    return arguments | {"access": access, "scale": scale}
+
+
+def test_the_head_answers_while_there_is_no_other_pod() -> None:
+    (service,) = _documents("serve.yaml")
+    assert service["spec"]["excludeHeadPodFromServeSvc"] is False
+    groups = _cluster("serve.yaml")["workerGroupSpecs"]
+    assert [(group["replicas"], group["minReplicas"]) for group in groups] == [(0, 0)]
 
 
 def test_the_network_is_closed_by_default() -> None:

@@ -75,8 +75,10 @@ def write_inputs(
     assert stage.lora is not None
     lora = replace(stage.lora, dropout=0.0)
     stage = replace(stage, template=TEMPLATE, lora=lora)
+    # Ours at its best; the others have no such setting.
+    ours = replace(stage, lora=replace(lora, fused=True))
     job = StageJob(
-        name="bench", config=stage, parts=parts, corpus=folder / "corpus", output=folder / "run"
+        name="bench", config=ours, parts=parts, corpus=folder / "corpus", output=folder / "run"
     )
     model = build_model(parts, stage, None)
     samples = drawn_steps(settings, data, order, model.config.tokens_per_image, seed)

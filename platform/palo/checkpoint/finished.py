@@ -198,25 +198,27 @@ def newest_run(runs: Path) -> Path:
     Raises:
         DataError: If there is none.
     """
-    finished = finished_runs(runs)
-    if not finished:
-        raise DataError(
-            "there is no finished model yet",
-            seen=runs,
-            fix="Train one with `make finetune`, or name the folder of a model.",
-        )
-    return finished[0]
+    for newest in finished_runs(runs):
+        return newest
+    raise DataError(
+        "there is no finished model yet",
+        seen=runs,
+        fix="Train one with `make finetune`, or name the folder of a model.",
+    )
 
 
-def finished_runs(runs: Path) -> list[Path]:
+def finished_runs(runs: Path) -> dict[Path, float]:
     """Returns the runs whose finetune stage is finished, which can be served, the newest first.
 
     Args:
-        runs: Folder of runs, on a disk or on S3.
+        runs: Folder of runs, on a disk or on S3, where each costs a request or two.
+
+    Returns:
+        When each was finished, as Unix time.
     """
-    times = {path: path.stat().st_mtime for path in runs.glob("*/finetune/model.json")}
-    newest = sorted(times, key=lambda path: times[path], reverse=True)
-    return [path.parent.parent for path in newest]
+    written = (run / "finetune" / "model.json" for run in (runs.iterdir() if runs.is_dir() else ()))
+    times = {path.parent.parent: path.stat().st_mtime for path in written if path.is_file()}
+    return dict(sorted(times.items(), key=lambda item: item[1], reverse=True))
 
 
 def describe_stage(folder: Path) -> StageResult:

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from palo import config, storage
@@ -92,6 +92,58 @@ class AwsSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReplicaSize:
+    """The replicas of a served model.
+
+    Attributes:
+        min_replicas: Replicas that run as long as there is a model.
+        max_replicas: Most of them under load.
+        cpus: Logical CPUs that each keeps from other work; 0 for none.
+        gpus: GPUs of each.
+        num_slots: Questions that each answers at once.
+        max_context: Longest conversation with its answer, in tokens.
+    """
+
+    min_replicas: int = 1
+    max_replicas: int = 1
+    cpus: int = 1
+    gpus: int = 0
+    num_slots: int = 8
+    max_context: int = 4096
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is wrong."""
+        if not 1 <= self.min_replicas <= self.max_replicas:
+            yield "min_replicas are 1 to max_replicas"
+        if min(self.num_slots, self.max_context) < 1 or min(self.cpus, self.gpus) < 0:
+            yield "num_slots and max_context are 1 or more, cpus and gpus 0 or more"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointPlan:
+    """The endpoint and its chat page.
+
+    Attributes:
+        models: Names of the runs that it serves, or "newest".
+        name: Name of the newest run's model for clients.
+        port: Port of both, on the head's loopback.
+        replica: The replicas of each model, where there are GPUs.
+    """
+
+    models: tuple[str, ...] = ("newest",)
+    name: str = "palo"
+    port: int = 8000
+    replica: ReplicaSize = field(default_factory=ReplicaSize)
+
+    def faults(self) -> Iterator[str]:
+        """Yields one clause for each value that is wrong."""
+        if not self.models or any(not name or "/" in name for name in self.models):
+            yield 'models are names of runs, or "newest"'
+        if not 1 <= self.port <= 65535:
+            yield "port is 1 to 65535"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LocalSettings:
     """A cluster of one's own machines.
 
@@ -101,6 +153,7 @@ class LocalSettings:
         user: Who logs in by SSH.
         key: File of the user's private key.
         store: A folder that all machines share, or s3://.
+        replica: The replicas of each served model on these machines.
     """
 
     head: str = "127.0.0.1"
@@ -108,6 +161,7 @@ class LocalSettings:
     user: str
     key: str
     store: str
+    replica: ReplicaSize = field(default_factory=ReplicaSize)
 
     def faults(self) -> Iterator[str]:
         """Yields one clause for each value that is wrong."""
@@ -125,7 +179,6 @@ class KubernetesSettings:
         store_gib: Size of the volume, in GiB.
         storage_class: Class of the volume.
         recipe: Recipe of the training job.
-        model: Name of the served model.
         data: Pods for Ray Data.
         train: Pods for Ray Train.
         serve: Pods for Ray Serve.
@@ -136,7 +189,6 @@ class KubernetesSettings:
     store_gib: int
     storage_class: str
     recipe: str
-    model: str
     data: NodeSize
     train: NodeSize
     serve: NodeSize
@@ -150,6 +202,7 @@ class ClusterSettings:
         name: Name of the cluster, and of what it makes in an account.
         store: The store of clusters on AWS.
         image: The node image; empty if nodes are set up one by one.
+        serve: The endpoint and its chat page.
         aws: The cluster on AWS.
         local: The cluster of one's own machines.
         kubernetes: The cluster on Kubernetes.
@@ -158,6 +211,7 @@ class ClusterSettings:
     name: str
     store: str
     image: str = ""
+    serve: EndpointPlan = field(default_factory=EndpointPlan)
     aws: AwsSettings
     local: LocalSettings
     kubernetes: KubernetesSettings

@@ -22,6 +22,8 @@ FILES = (
     "local.yaml",
     "settings.sh",
     "local_settings.sh",
+    "serve.yaml",
+    "local_serve.yaml",
     "kuberay/settings.yaml",
     "kuberay/store.yaml",
     "kuberay/cluster.yaml",
@@ -133,9 +135,10 @@ def values_of(settings: ClusterSettings) -> dict[str, Any]:
         "local.has_workers": int(bool(settings.local.workers)),
         "install_docker": _INSTALL_DOCKER if settings.image else ":",
         "kubernetes.entrypoint": f"python -m jobs.finetune {kubernetes.recipe} --output {run}",
-        "kubernetes.model_folder": run,
-        "kubernetes.key_file": f"{kubernetes.store}/keys.json",
-        "kubernetes.feedback": f"{kubernetes.store}/feedback",
+        "serve.url": f"http://127.0.0.1:{settings.serve.port}",
+        # CUDA graphs for decoding.
+        "serve.has_gpus": settings.serve.replica.gpus > 0,
+        "local.has_gpus": settings.local.replica.gpus > 0,
         "kubernetes.store_size": f"{kubernetes.store_gib}Gi",
     }
 

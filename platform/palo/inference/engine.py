@@ -56,6 +56,8 @@ class EngineClosedError(PaloError):
 class EngineSettings:
     """Sizes and bounds of an engine.
 
+    A replica takes fewer slots and a smaller prefix cache where its memory is short.
+
     Attributes:
         num_slots: Sequences that are computed at once.
         max_context: Longest prompt with its answer, in tokens; the model's own limit if less.

@@ -5,7 +5,7 @@ Text of a client never becomes a label.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -52,14 +52,16 @@ class Metrics:
     """Metrics of one ingress process.
 
     Args:
-        models: Names of the served models.
+        models: Names of the served models, which may change.
         clock: Monotonic clock, in seconds.
     """
 
-    def __init__(self, models: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, models: Collection[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._clock = clock
         self._written: tuple[float, bytes] | None = None
-        self._models = frozenset(models)
+        self._models = models
         self._registry = CollectorRegistry()
         self._engines = EngineMetrics()
         self._registry.register(self._engines)

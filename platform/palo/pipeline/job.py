@@ -76,15 +76,36 @@ def recipe_job(
 
             dry_run(recipe)
             return
-        recipe = _lasting(recipe)
-        (check or _check_training)(recipe)
-        recipe = _imported(recipe)
-        with storage.alone_in(recipe.output):
-            print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
-            with recorded_run(recipe, program), ray_session(shared=_shared(recipe)):
-                run(recipe)
+        carry_out(recipe, program, run, check)
 
     return main
+
+
+def carry_out(
+    recipe: Recipe,
+    program: str,
+    run: Callable[[Recipe], None],
+    check: Callable[[Recipe], None] | None = None,
+    *,
+    wait_s: float = 0.0,
+) -> None:
+    """Runs a recipe, or a part of it, on Ray; the run folder is its own meanwhile.
+
+    Args:
+        recipe: The run.
+        program: The script, as people call it.
+        run: Runs it.
+        check: Looks at what it needs, before Ray is started; by default at the parts and sources
+            of a training.
+        wait_s: How long another job in the run folder is waited for, in seconds.
+    """
+    recipe = lasting(recipe)
+    (check or _check_training)(recipe)
+    recipe = imported(recipe)
+    with storage.alone_in(recipe.output, wait_s=wait_s):
+        print(f"run folder  {recipe.output}\nstarting Ray", flush=True)
+        with recorded_run(recipe, program), ray_session(shared=_shared(recipe)):
+            run(recipe)
 
 
 def read_recipe(
@@ -131,11 +152,15 @@ def read_recipe(
     if own is not None:
         recipes = {name: partial(_own, make, own) for name, make in recipes.items()}
     recipe, only_dry_run = parse_recipe(arguments, recipes, program, {**shortcuts, **_SHORTCUTS})
-    return (recipe if store_root() is None else _lasting(recipe)), only_dry_run
+    return (recipe if store_root() is None else lasting(recipe)), only_dry_run
 
 
-def _lasting(recipe: Recipe) -> Recipe:
-    """Has what a run writes or shares lie where it lasts."""
+def lasting(recipe: Recipe) -> Recipe:
+    """Returns a recipe whose run writes, and shares, where that lasts.
+
+    Args:
+        recipe: The recipe.
+    """
     return replace(
         recipe,
         output=lasting_path(recipe.output),
@@ -189,8 +214,15 @@ def _check_training(recipe: Recipe) -> None:
     check_sources(recipe)
 
 
-def _imported(recipe: Recipe) -> Recipe:
-    """Imports what isn't in a form that libraries read."""
+def imported(recipe: Recipe) -> Recipe:
+    """Returns a recipe whose parts and projector are in a form that libraries read.
+
+    Args:
+        recipe: The recipe; what isn't in such a form is imported.
+
+    Raises:
+        PaloError: What imports raise.
+    """
     from palo.checkpoint.importing import open_parts, open_projector
 
     projector = recipe.projector

@@ -24,6 +24,7 @@ _LOOK_EVERY_S = 1.0
 _MAX_CHARACTERS = 512
 _LARGE_BYTES = 128 << 10
 _NAMES = ("localhost", "ip6-localhost")
+_Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +35,7 @@ class AccessSettings:
         host: Address to listen on; loopback by default.
         key_file: File of API keys.
         no_keys: Requires no API keys. Then the host must be loopback.
+        may_lack_keys: Starts without a valid key, too, and refuses all until there is one.
         num_ingresses: Ingress processes. Each grants an equal part of a key's limits, at least one
             request, so that a limit below their number isn't kept.
         proxy: The reverse proxy in front of it, if there is one.
@@ -45,6 +47,7 @@ class AccessSettings:
     host: str = "127.0.0.1"
     key_file: Path = KEY_FILE
     no_keys: bool = False
+    may_lack_keys: bool = False
     num_ingresses: int = 1
     proxy: ProxySettings = field(default_factory=ProxySettings)
     cache_sharing: Literal["key", "all"] = "key"
@@ -86,7 +89,8 @@ class Access:
     """
 
     def __init__(self, settings: AccessSettings) -> None:
-        self._ring = None if settings.no_keys else KeyRing(settings.key_file)
+        lacks = settings.may_lack_keys
+        self._ring = None if settings.no_keys else KeyRing(settings.key_file, may_lack_keys=lacks)
         self._shares_all = settings.no_keys or settings.cache_sharing == "all"
 
     @property
@@ -196,21 +200,25 @@ class KeyRing:
     Args:
         path: The file of keys.
         clock: Monotonic clock, in seconds.
+        may_lack_keys: Whether there may be no valid key yet, nor a file.
 
     Raises:
         ConfigError: If the file is damaged, others may write it, or no key in it is valid.
         StorageError: If it is missing or can't be read.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, clock: _Clock = time.monotonic, *, may_lack_keys: bool = False
+    ) -> None:
         self._path = path
         self._clock = clock
         self._stamp = self._stamp_now()
-        self._keys = _valid_keys(read_keys(path))
+        is_awaited = may_lack_keys and self._stamp is None
+        self._keys = {} if is_awaited else _valid_keys(read_keys(path))
         self._looked_s = clock()
         self._read_lock = threading.Lock()
         self._look_lock = threading.Lock()
-        if not self._keys:
+        if not self._keys and not may_lack_keys:
             raise ConfigError(
                 "no API key is valid, so every request would be rejected",
                 seen=path,

@@ -3,14 +3,14 @@
 import gc
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ray import serve
-from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
 from ray.serve.handle import DeploymentHandle
 
 from palo import config
 from palo.checkpoint.lineage_id import lineage_id
+from palo.errors import ResourceError
 from palo.observability.logs import RequestLog, start_logging
 from palo.security.access import Access
 from palo.security.rate_limiter import RateLimiter
@@ -18,21 +18,27 @@ from palo.serve.chat_handler import ChatHandler
 from palo.serve.grouping import group_by_base
 from palo.serve.image_reader import ImageReader
 from palo.serve.ingress import IngressSettings, build_app
+from palo.serve.model_deployment import model_deployment
+from palo.serve.model_keeper import ModelKeeper
+from palo.serve.model_table import ModelTable, TableFollower
 from palo.serve.protocol.conversation import load_language_detector
-from palo.serve.replica import ModelReplica
 from palo.serve.replica_client import ReplicaCall, ReplicaClient
 from palo.serve.replica_watch import ServeWatch
-from palo.serve.routing import ImageRouter
-from palo.serve.settings import ModelSource, ServeSettings
+from palo.serve.served_runs import TRAIN_COMMAND, ServedRuns
+from palo.serve.settings import ServeSettings
 from palo.session import worker_settings
+from palo.sharing import check_here
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
 
 _SWITCH_S = 0.0005
-_HEALTH_EVERY_S = 2.0
-_HEALTH_TIMEOUT_S = 30.0
+# Where Ray Serve's proxy is that people reach, and a node that no idle endpoint keeps up.
+_ON_THE_HEAD = {"node:__internal_head__": 0.001}
+# Each ingress has one question to it open, all the time.
+_KEEPER_ONGOING = 100
+_KEEPER_DRAIN_S = 20.0
 
 
 class Ingress:
@@ -43,6 +49,7 @@ class Ingress:
         handles: Handles of the model deployments, by name.
         deployments: Name of each model's deployment, by name of the model.
         lineages: Id of each model's lineage, by name of the model.
+        keeper: Handle of the keeper of models, if there is one; it names all of these.
     """
 
     def __init__(
@@ -51,23 +58,30 @@ class Ingress:
         handles: Mapping[str, DeploymentHandle],
         deployments: Mapping[str, str],
         lineages: Mapping[str, str],
+        keeper: DeploymentHandle | None = None,
     ) -> None:
         self._settings = settings
-        self._lineages = lineages
-        self._deployments = deployments
-        self._calls = {model: _call(handles[name]) for model, name in deployments.items()}
+        self._table = ModelTable(
+            calls={model: _call(handles[name]) for model, name in deployments.items()},
+            deployments=dict(deployments),
+            lineages=dict(lineages),
+        )
+        self._follower = _follower(self._table, keeper) if keeper is not None else None
 
-    def __serve_build_asgi_app__(self) -> "FastAPI":
+    async def __serve_build_asgi_app__(self) -> "FastAPI":
         """Returns the web application; called by Ray Serve."""
-        settings = self._settings
+        settings, table = self._settings, self._table
+        check_here()
+        if self._follower is not None:
+            await self._follower.start()
         # A thread that reads a large request yields to the event loop after this time.
         sys.setswitchinterval(_SWITCH_S)
         handler = ChatHandler(
-            tuple(self._calls),
+            table.calls.keys(),
             ReplicaClient(
-                self._calls,
+                table.calls,
                 settings.timeout_s,
-                watch=ServeWatch(self._deployments),
+                watch=ServeWatch(table.deployments),
                 restart_wait_s=settings.restart_wait_s,
             ),
             bounds=settings.bounds,
@@ -77,6 +91,7 @@ class Ingress:
             bodies=settings.bodies,
             log=RequestLog(with_contents=settings.log_contents),
             max_requests=settings.max_requests,
+            train_command=TRAIN_COMMAND,
         )
         start_logging()
         load_language_detector()
@@ -85,7 +100,8 @@ class Ingress:
             behind_proxy=True,
             proxy=settings.access.proxy,
             page_path=settings.page_path,
-            lineages=self._lineages,
+            lineages=table.lineages,
+            status=(lambda: table.state.body()) if self._follower is not None else None,
         )
         app = build_app(handler, middleware)
         # Objects loaded by now stay; otherwise each full collection would traverse all of them
@@ -94,10 +110,27 @@ class Ingress:
         gc.freeze()
         return app
 
+    def check_health(self) -> None:
+        """Checks what keeps its models up to date; Ray Serve replaces an ingress that fails.
+
+        Raises:
+            ResourceError: If that has ended.
+        """
+        if self._follower is not None and not self._follower.is_running:
+            raise ResourceError("this ingress hears of no new models", fix="Start another.")
+
 
 def _call(handle: DeploymentHandle) -> ReplicaCall:
     streaming = handle.options(stream=True, method_name="generate")
     return lambda request: streaming.remote(request)
+
+
+def _follower(table: ModelTable, keeper: DeploymentHandle) -> TableFollower:
+    async def ask(known: str) -> ServedRuns:
+        told: ServedRuns = await keeper.served.remote(known)
+        return told
+
+    return TableFollower(table, ask, lambda app: _call(serve.get_deployment_handle(app, app)))
 
 
 def application(settings: ServeSettings) -> "Application":
@@ -112,6 +145,19 @@ def application(settings: ServeSettings) -> "Application":
         StorageError: If weights can't be read.
     """
     config.check(settings)
+    options = {
+        "name": "ingress",
+        "num_replicas": settings.access.num_ingresses,
+        # Requests other than completions are not part of max_requests.
+        "max_ongoing_requests": 2 * settings.max_requests,
+        "graceful_shutdown_timeout_s": settings.scale.drain_s,
+        "ray_actor_options": _actor_options(
+            on_the_head=settings.follow is not None and settings.access.num_ingresses == 1
+        ),
+    }
+    ingress = serve.deployment(serve.ingress()(Ingress), **options)
+    if settings.follow is not None:
+        return ingress.bind(settings, {}, {}, {}, _keeper(settings))
     bound: dict[str, Application] = {}
     deployments: dict[str, str] = {}
     groups = group_by_base(settings.models)
@@ -119,69 +165,27 @@ def application(settings: ServeSettings) -> "Application":
         groups = [(source,) for group in groups for source in group]
     for group in groups:
         name = f"model-{group[0].name}"
-        bound[name] = _model_deployment(name, group, settings)
+        bound[name] = model_deployment(name, group, settings)
         deployments |= {source.name: name for source in group}
-    options = {
-        "name": "ingress",
-        "num_replicas": settings.access.num_ingresses,
-        # Requests other than completions are not part of max_requests.
-        "max_ongoing_requests": 2 * settings.max_requests,
-        "graceful_shutdown_timeout_s": settings.scale.drain_s,
-        "ray_actor_options": {"num_cpus": 0, "runtime_env": {"env_vars": worker_settings()}},
-    }
-    ingress = serve.deployment(serve.ingress()(Ingress), **options)
     # Not in the ingress, whose machine may not see the folders.
     lineages = {source.name: lineage_id(source.folder) for source in settings.models}
     return ingress.bind(settings, bound, deployments, lineages)
 
 
-def _model_deployment(
-    name: str, group: tuple[ModelSource, ...], settings: ServeSettings
-) -> "Application":
-    scale, replica = settings.scale, settings.replica
+def _keeper(settings: ServeSettings) -> "Application":
     deployment = serve.deployment(
-        ModelReplica,
-        name=name,
-        max_ongoing_requests=replica.capacity,
-        max_queued_requests=scale.max_queued,
-        graceful_shutdown_timeout_s=scale.drain_s,
+        ModelKeeper,
+        name="models",
+        num_replicas=1,
+        max_ongoing_requests=_KEEPER_ONGOING,
+        graceful_shutdown_timeout_s=_KEEPER_DRAIN_S,
         graceful_shutdown_wait_loop_s=0.5,
-        health_check_period_s=_HEALTH_EVERY_S,
-        health_check_timeout_s=_HEALTH_TIMEOUT_S,
-        ray_actor_options={
-            "num_cpus": scale.num_cpus,
-            "num_gpus": scale.num_gpus,
-            "runtime_env": {
-                "env_vars": worker_settings() | {"OMP_NUM_THREADS": str(replica.num_threads)}
-            },
-        },
-        autoscaling_config=_autoscaling(settings),
-        request_router_config=_router(settings),
+        ray_actor_options=_actor_options(on_the_head=True),
     )
-    return deployment.bind(group, replica, owns_process=True)
+    return deployment.bind(settings)
 
 
-def _autoscaling(settings: ServeSettings) -> AutoscalingConfig:
-    scale = settings.scale
-    policy = AutoscalingPolicy()
-    if scale.num_spares:
-        policy = AutoscalingPolicy(
-            policy_function="palo.serve.scaling:WithSpares",
-            policy_kwargs={"num_spares": scale.num_spares},
-        )
-    return AutoscalingConfig(
-        min_replicas=scale.min_replicas,
-        max_replicas=scale.max_replicas + scale.num_spares,
-        target_ongoing_requests=settings.replica.engine.num_slots,
-        downscale_delay_s=scale.idle_s,
-        policy=policy,
-    )
-
-
-def _router(settings: ServeSettings) -> RequestRouterConfig:
-    if not settings.scale.by_image:
-        return RequestRouterConfig()
-    return RequestRouterConfig(
-        request_router_class=ImageRouter,
-        request_router_kwargs={"num_slots": settings.replica.engine.num_slots},
-    )
+def _actor_options(*, on_the_head: bool) -> dict[str, Any]:
+    """Returns the options of a deployment that computes nothing, and so reserves no CPU."""
+    placed = {"resources": _ON_THE_HEAD} if on_the_head else {}
+    return {"num_cpus": 0, **placed, "runtime_env": {"env_vars": worker_settings()}}

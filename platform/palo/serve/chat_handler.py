@@ -1,6 +1,6 @@
 """The handler of chat completions: authentication, limits, reading, and the response."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -33,7 +33,7 @@ class ChatHandler:
     """Handles chat completions in the ingress.
 
     Args:
-        models: Names of the models.
+        models: Names of the models, which may change.
         replicas: Client of the replicas.
         bounds: Bounds of a request's parameters.
         access: Authentication.
@@ -42,6 +42,7 @@ class ChatHandler:
         bodies: Bounds of a request's body.
         log: Log with a line for each request.
         max_requests: Most requests at once.
+        train_command: How to get a model, for whoever asks while there is none.
 
     Attributes:
         models: Names of the models.
@@ -50,7 +51,7 @@ class ChatHandler:
 
     def __init__(
         self,
-        models: Sequence[str],
+        models: Collection[str],
         replicas: ReplicaClient,
         *,
         bounds: ProtocolBounds,
@@ -60,14 +61,17 @@ class ChatHandler:
         bodies: BodyBounds,
         log: RequestLog,
         max_requests: int,
+        train_command: str = "",
     ) -> None:
-        self.models = tuple(models)
+        self.models = models
         self.metrics = Metrics(self.models)
         self._replicas = replicas
         self._access = access
         self._rate_limiter = rate_limiter
         self._lookups = RateLimiter()
-        self._reader = RequestReader(self.models, bounds=bounds, bodies=bodies, images=images)
+        self._reader = RequestReader(
+            self.models, bounds=bounds, bodies=bodies, images=images, train_command=train_command
+        )
         self._log = log
         self._audit = AuditThrottle()
         self._max_requests = max_requests

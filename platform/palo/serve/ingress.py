@@ -1,7 +1,7 @@
 """The web application of the endpoint: its routes and middleware."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -37,6 +37,7 @@ class IngressSettings:
         proxy: The reverse proxy in front of the endpoint.
         page_path: Path that `/` redirects to; None for an endpoint without a chat page.
         lineages: Ids of the models' lineages, by name of the model.
+        status: Returns the body of `/v1/status`; None for an endpoint whose models are fixed.
     """
 
     bodies: BodyBounds = field(default_factory=BodyBounds)
@@ -44,6 +45,7 @@ class IngressSettings:
     proxy: ProxySettings = field(default_factory=ProxySettings)
     page_path: str | None = None
     lineages: Mapping[str, str] = field(default_factory=dict)
+    status: Callable[[], Mapping[str, Any]] | None = None
 
 
 def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
@@ -57,6 +59,8 @@ def build_app(handler: ChatHandler, settings: IngressSettings) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     _add_models(app, handler, settings.lineages)
     _add_operations(app, handler)
+    if settings.status is not None:
+        _add_status(app, handler, settings.status)
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
@@ -110,6 +114,15 @@ def _add_models(app: FastAPI, handler: ChatHandler, lineages: Mapping[str, str])
                 "there is no such model here", param="model", code=APIErrorCode.MODEL_NOT_FOUND
             )
         return _json(model_body(name, started, lineages.get(name)))
+
+
+def _add_status(
+    app: FastAPI, handler: ChatHandler, status: Callable[[], Mapping[str, Any]]
+) -> None:
+    @app.api_route("/v1/status", methods=_READ)
+    async def models_status(request: Request) -> Response:
+        handler.require_key(request)
+        return _json(status())
 
 
 def _add_operations(app: FastAPI, handler: ChatHandler) -> None:

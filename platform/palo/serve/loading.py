@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from palo import storage
+from palo import config, storage
 from palo.checkpoint.finished import StageResult, local_copy, read_stage
 from palo.checkpoint.load import load_trained
 from palo.config import from_dict
@@ -24,6 +24,7 @@ from palo.images.store_spec import StoreSpec, find_store, read_spec
 from palo.inference.adapters import Adapter, load_adapter
 from palo.inference.engine import EngineSettings, InferenceEngine
 from palo.inference.local_engine import LocalEngine
+from palo.inference.memory import fit_engine
 from palo.inference.scheduler import Scheduler
 from palo.inference.vllm_engine import VllmEngine, write_language_model
 from palo.model.assemble import assemble
@@ -165,17 +166,20 @@ def load_engine(
 
     Args:
         sources: The models; a single one for vLLM.
-        settings: Sizes of the engine.
+        settings: Sizes of the engine; the built-in one takes less where memory is short.
         backend: The built-in engine, or vLLM.
 
     Raises:
         ConfigError: If vLLM isn't installed, or a setting is out of range.
         DataError: If a folder holds no finished stage.
         MismatchError: If weights don't fit together.
+        ResourceError: If memory has no room for one conversation.
     """
+    config.check(settings)
     if backend == "built-in":
         loaded = load_models(sources)
-        batcher = Scheduler(loaded.model, loaded.tokenizer, settings, loaded.adapters)
+        fitted = fit_engine(settings, loaded.model)
+        batcher = Scheduler(loaded.model, loaded.tokenizer, fitted, loaded.adapters)
         return loaded, LocalEngine(batcher)
     loaded = load_models(sources, "cpu")
     model, has_gpu = loaded.model, torch.cuda.is_available()

@@ -15,6 +15,7 @@ from palo.observability.logs import start_logging
 from palo.security.access import LoopbackOnly
 from palo.serve.chat_page.settings import PageSettings
 from palo.session import worker_settings
+from palo.sharing import check_here
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -46,6 +47,7 @@ class PageServer:
 
         lower_priority(_NICENESS)
         start_logging()
+        check_here()
         app = page_app(self._settings)
         if not self._settings.login:
             app.add_middleware(LoopbackOnly)
@@ -59,9 +61,6 @@ def page_application(settings: PageSettings) -> "Application":
     It has one replica, which holds the login sessions, and runs on the head node beside Ray Serve's
     proxy, through which it reaches the endpoint on loopback. Like the endpoint's ingress it
     reserves no CPU, since a head node may offer none.
-
-    Args:
-        settings: Settings of the page.
 
     Args:
         settings: Settings of the page.

@@ -6,7 +6,7 @@ holds Python's lock for long: large images are kept from the parser, and are dec
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,6 +30,7 @@ from palo.text.messages import Conversation
 
 _SHORT_BYTES = 16 << 10
 _NUM_THREADS = 2
+_NO_MODEL_RETRY_AFTER_S = 60.0
 _JSON = "application/json"
 
 
@@ -58,21 +59,24 @@ class RequestReader:
     """Reads requests; to be used from one event loop.
 
     Args:
-        models: Names of the models.
+        models: Names of the models, which may change.
         bounds: Bounds of a request's parameters.
         bodies: Bounds of a request's body.
         images: Reader of data URLs and remote images.
+        train_command: How to get a model, for whoever asks while there is none.
     """
 
     def __init__(
         self,
-        models: Sequence[str],
+        models: Collection[str],
         *,
         bounds: ProtocolBounds,
         bodies: BodyBounds,
         images: ImageReader,
+        train_command: str = "",
     ) -> None:
-        self._models = tuple(models)
+        self._models = models
+        self._train_command = train_command
         self._bounds = bounds
         self._bodies = bodies
         self._images = images
@@ -150,6 +154,14 @@ class RequestReader:
         return tuple(found)
 
     def _require_model(self, model: str) -> None:
+        if not self._models:
+            raise APIError(
+                "no model is here yet",
+                fix=f"Train one: {self._train_command}. It is served when it is finished.",
+                param="model",
+                code=APIErrorCode.NO_MODEL,
+                retry_after_s=_NO_MODEL_RETRY_AFTER_S,
+            )
         if model not in self._models:
             raise APIError(
                 "there is no such model here",

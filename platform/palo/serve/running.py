@@ -10,7 +10,7 @@ import ray
 from ray import serve
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.config import HTTPOptions
-from ray.serve.schema import LoggingConfig
+from ray.serve.schema import ApplicationStatusOverview, LoggingConfig
 
 from palo.errors import ResourceError
 
@@ -92,10 +92,19 @@ def end_applications(within_s: float) -> None:
 def _why_not(name: str, error: RuntimeError) -> str:
     """Returns why a replica of an application didn't start: palo's own error, or Ray Serve's."""
     application = serve.status().applications.get(name)
+    return own_error(application) or " ".join(str(error).split())[-300:]
+
+
+def own_error(application: ApplicationStatusOverview | None) -> str:
+    """Returns an error of palo's that kept a replica of an application from starting, or nothing.
+
+    Args:
+        application: As `serve.status` returns it; None if there is none.
+    """
     for deployment in application.deployments.values() if application is not None else ():
         if found := _OWN_ERROR.search(deployment.message):
             return found[1].rstrip(".")
-    return " ".join(str(error).split())[-300:]
+    return ""
 
 
 def start_proxy(host: str, port: int) -> None:

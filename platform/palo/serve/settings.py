@@ -1,7 +1,7 @@
 """Settings of the endpoint: its models, access, bounds, replicas and scale."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,43 @@ class ModelSource:
     name: str
     folder: Path
     images: Path | None = None
+
+
+NEWEST = "newest"
+"""Stands for the newest finished run, where runs to follow are named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FollowSettings:
+    """Runs of the store that an endpoint follows: each is served when it is finished.
+
+    Attributes:
+        runs: Names of runs, or `NEWEST`.
+        name: Name of the newest run's model for clients; it stays while the runs change.
+        look_every_s: Seconds between two looks at the store.
+    """
+
+    runs: tuple[str, ...] = (NEWEST,)
+    name: str = "palo"
+    look_every_s: float = 15.0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        names = [self.model_of(run) for run in self.runs]
+        if not names or len(set(names)) < len(names):
+            yield f"runs are {self.runs}, name at least one, and each once"
+        if any(not name or "/" in name for name in names):
+            yield f"runs are {self.runs}, they must be names of folders in the store's runs/"
+        if self.look_every_s <= 0:
+            yield f"look_every_s is {self.look_every_s}, it must be above 0"
+
+    def model_of(self, run: str) -> str:
+        """Returns the name of a run's model for clients.
+
+        Args:
+            run: One of `runs`.
+        """
+        return self.name if run == NEWEST else run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +118,7 @@ class ScaleSettings:
         idle_s: Seconds of low load after which a replica is removed.
         drain_s: Seconds for a replica to finish its answers before it is stopped.
         max_queued: Requests that may wait in the ingress while all replicas are full.
+        node_labels: Labels that the nodes of replicas must have, such as palo-role serve.
         by_image: Sends questions about one image to the replica that holds it; False for Ray
             Serve's own choice, the less busy one of two.
     """
@@ -93,6 +131,7 @@ class ScaleSettings:
     idle_s: float = 600.0
     drain_s: float = 300.0
     max_queued: int = 64
+    node_labels: Mapping[str, str] = field(default_factory=dict)
     by_image: bool = True
 
     def faults(self) -> Iterator[str]:
@@ -114,7 +153,8 @@ class ServeSettings:
     """Settings of an endpoint.
 
     Attributes:
-        models: Its models.
+        models: Its models, if they are fixed.
+        follow: Runs of the store that it serves instead, as they are finished.
         access: Listening address and authentication.
         bounds: Bounds of a request's parameters.
         bodies: Bounds of a request's body.
@@ -129,7 +169,8 @@ class ServeSettings:
             `/` redirects. None for an endpoint without a page.
     """
 
-    models: tuple[ModelSource, ...]
+    models: tuple[ModelSource, ...] = ()
+    follow: FollowSettings | None = None
     access: AccessSettings = field(default_factory=AccessSettings)
     bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
     bodies: BodyBounds = field(default_factory=BodyBounds)
@@ -143,8 +184,8 @@ class ServeSettings:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        if not self.models:
-            yield "models is empty, name at least one"
+        if bool(self.models) == (self.follow is not None):
+            yield "it has models or follows runs: name one of the two"
         if self.timeout_s <= 0:
             yield f"timeout_s is {self.timeout_s}, it must be above 0"
         if self.max_requests < 1:

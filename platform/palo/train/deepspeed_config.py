@@ -32,6 +32,9 @@ def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
             "stage3_max_live_parameters": stage.zero.live_parameters,
             "stage3_max_reuse_distance": stage.zero.live_parameters,
             "zero_hpz_partition_size": stage.zero.hpz or 1,
+            # A linear layer in Python, which looks up its signature in each call. It is for GPUs,
+            # where a block's weights may be let go of between the passes.
+            "memory_efficient_linear": stage.workers.use_gpu,
         }
     if stage.zero.whole_blocks:
         zero["leaf_module"] = {"classes": [_BLOCK]}

@@ -10,7 +10,7 @@ from tests.fixtures.damaged_layouts import change_json
 from palo.checkpoint.finished import is_finished
 from palo.checkpoint.importing import open_model
 from palo.errors import ConfigError, MismatchError
-from palo.pipeline.job import _imported, recipe_job
+from palo.pipeline.job import imported, recipe_job
 from palo.pipeline.starts import with_start
 from palo.recipes import RECIPES
 
@@ -66,7 +66,7 @@ def test_a_recipes_parts_and_start_are_imported(imports, tmp_path, tiny_palo):
     from dataclasses import replace
 
     parts = replace(recipe.parts, tower=clip, language_model=vicuna, tokenizer=vicuna)
-    opened = _imported(replace(recipe, parts=parts))
+    opened = imported(replace(recipe, parts=parts))
     assert opened.projector is not None
     assert (opened.projector / "projector.safetensors").is_file()
     assert {opened.parts.tower.parent, opened.parts.language_model.parent} == {imports}
@@ -89,7 +89,7 @@ def test_the_help_of_a_recipe_names_the_shortcuts(capsys):
 
 def test_a_start_that_is_missing_is_left_to_the_training(tmp_path):
     recipe = with_start(RECIPES["7b"](), tmp_path / "missing")
-    assert _imported(recipe).projector == Path(tmp_path / "missing")
+    assert imported(recipe).projector == Path(tmp_path / "missing")
 
 
 def test_a_folder_without_a_model_is_told_as_before(imports, tmp_path):

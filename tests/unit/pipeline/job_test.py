@@ -102,12 +102,12 @@ def test_a_pretrain_stage_that_is_shared_is_kept_for_one_run_at_a_time(tmp_path)
 
 def test_what_is_shared_lies_where_it_lasts(tmp_path, monkeypatch):
     monkeypatch.setattr(job, "lasting_path", lambda path: tmp_path / path)
-    lasting = job._lasting(RECIPES["7b-only-ur"]())
+    lasting = job.lasting(RECIPES["7b-only-ur"]())
     assert lasting.output == tmp_path / "runs" / "palo-7b-only-ur"
     assert lasting.corpora == tmp_path / "runs" / "corpora"
     assert lasting.pretrain_folder == tmp_path / "runs" / "palo-7b" / "pretrain"
     on_s3 = replace(RECIPES["7b"](), corpora=storage.path_of("s3://mine/corpora"))
-    assert job._lasting(on_s3).corpora == storage.path_of("s3://mine/corpora")
+    assert job.lasting(on_s3).corpora == storage.path_of("s3://mine/corpora")
 
 
 def test_a_tracker_whose_package_is_missing_is_told_before_ray_starts(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from palo import config
 from palo.api_errors import APIError, APIErrorCode
-from palo.errors import ConfigError, StorageError
+from palo.errors import ConfigError, PaloError, StorageError
 from palo.security.access import Access, AccessSettings, KeyRing, LoopbackOnly
 from palo.security.keys import UNKEYED, add_key, key_digest, revoke_key
 
@@ -265,3 +265,18 @@ def test_keys_in_a_store_are_followed_beside_the_requests(bucket, monkeypatch, c
 
 def _away(path, **options):
     raise StorageError("can't read", seen=path, fix="Wait.")
+
+
+def test_an_endpoint_can_wait_for_its_first_key(path, clock):
+    ring = KeyRing(path, clock, may_lack_keys=True)
+    refused(ring, "Bearer sk-palo-none")
+    secret, _ = add_key(path, "laptop")
+    clock.now_s += 1.1
+    assert ring.find(f"Bearer {secret}").name == "laptop"
+
+
+def test_waiting_for_a_key_forgives_no_damaged_file(path, clock):
+    path.write_text("{")
+    path.chmod(0o600)
+    with pytest.raises(PaloError):
+        KeyRing(path, clock, may_lack_keys=True)

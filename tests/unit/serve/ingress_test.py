@@ -212,3 +212,38 @@ def test_models_have_the_ids_of_their_lineages_for_any_client(tmp_path):
     assert (model.id, model.lineage) == ("palo", "palo-0123456789ab")
     http = client_of(build_app(handler, IngressSettings()), secret)
     assert "lineage" not in http.get("/v1/models").json()["data"][0]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_before_there_is_a_model_it_says_how_to_get_one(tmp_path, path):
+    secret = keyed(tmp_path / "keys.json")
+    models = {}
+    client = client_of(app_of(handler_of(Played(), tmp_path / "keys.json", models.keys())), secret)
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/v1/models").json() == {"object": "list", "data": []}
+    question = QUESTION if path == CHAT else {"model": "palo", "input": "?"}
+    answer = client.post(path, json=question)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["type"]) == (503, "no_model", "server_error")
+    assert "Train one: make a-model." in error["message"]
+    assert int(answer.headers["retry-after"]) == 60
+    models["palo"] = "is there now"
+    assert [one["id"] for one in client.get("/v1/models").json()["data"]] == ["palo"]
+    assert client.post(path, json=question).status_code == 200
+    exposed = client.get("/metrics").text
+    assert 'model="palo"' in exposed
+
+
+def test_only_an_endpoint_that_follows_runs_has_a_status_and_it_asks_for_a_key(tmp_path):
+    from palo.serve.ingress import IngressSettings, build_app
+    from palo.serve.served_runs import ServedRun, ServedRuns
+
+    secret = keyed(tmp_path / "keys.json")
+    handler = handler_of(Played(), tmp_path / "keys.json")
+    told = ServedRuns(served=(ServedRun(model="palo", run="a", app="x"),), fault="away")
+    client = client_of(build_app(handler, IngressSettings(status=told.body)), secret)
+    assert client.get("/v1/status").json() == told.body()
+    assert told.body()["error"] == "away"
+    del client.headers["Authorization"]
+    assert client.get("/v1/status").status_code == 401
+    assert client_of(app_of(handler), secret).get("/v1/status").status_code == 404

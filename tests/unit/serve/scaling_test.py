@@ -8,7 +8,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingP
 
 from palo import config
 from palo.errors import ConfigError
-from palo.serve.application import _autoscaling
+from palo.serve.model_deployment import _autoscaling
 from palo.serve.scaling import WithSpares
 from palo.serve.settings import ModelSource, ScaleSettings, ServeSettings
 

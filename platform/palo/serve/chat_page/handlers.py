@@ -23,7 +23,7 @@ from palo.serve.chat_page.history import KeptChats
 from palo.serve.chat_page.merging import merged
 from palo.serve.chat_page.settings import PageSettings
 from palo.serve.chat_page.view import ChatView, thumbnail
-from palo.webui.texts import PageTexts, notice, page_texts
+from palo.webui.texts import PageTexts, isolated, notice, page_texts
 from palo.webui.visitors import KeyLogins, VisitorNames, visitor_of
 
 _LOG = logging.getLogger(__name__)
@@ -108,10 +108,16 @@ class ChatHandlers:
         except EndpointError as error:
             message = notice(texts.error(error), "problem")
         else:
-            message = "" if names else notice(texts["no_models"], "problem")
+            message = "" if names else self._no_models(texts)
         chats = self._kept.read(given.get("kept"), owner, lambda path: self._owns(path, request))
         told: dict[str, object] = {"models": names, "tag": self._kept.tag(owner)}
         return await self._shown(chats or (Chat(), Chat()), texts, message, told)
+
+    def _no_models(self, texts: PageTexts) -> str:
+        command = self._settings.train_command
+        if not command:
+            return notice(texts["no_models"], "problem")
+        return notice(texts["train_first"].format(command=isolated(command)), "hint")
 
     async def ask(
         self, first: Chat, second: Chat, request: gr.Request, event: gr.EventData

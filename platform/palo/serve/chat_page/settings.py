@@ -27,6 +27,8 @@ class PageSettings:
         quotas: Quotas of visitors.
         max_image_bytes: Largest file that can be added.
         max_length: Most tokens that people can ask for.
+        train_command: What people are told to run while the server has no model; empty for a server
+            whose models don't follow trainings.
     """
 
     endpoint: Endpoint = field(default_factory=Endpoint)
@@ -38,6 +40,7 @@ class PageSettings:
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
     max_image_bytes: int = 20 << 20
     max_length: int = 1024
+    train_command: str = ""
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""

@@ -3,6 +3,7 @@
   const { say, element } = window.palo;
   const storeName = "palo-chat";
   const find = (selector) => document.querySelector(selector);
+  const lookAgainMs = 15000;  // a server without a model may get one
   const waiting = [];  // acts from before the page could send any
   let send = (name, data) => waiting.push([name, data]);
   let upload = null;
@@ -303,6 +304,11 @@
     if (!isBusy) act("ask", { do: "compare" });
   }
 
+  function begin() {
+    const told = isKept() ? kept((store) => store.getItem(storeName)) : null;
+    send("begin", { code: window.palo.code(), kept: told });
+  }
+
   function setModels(names) {
     for (const [id, name] of [["#model", names[0]], ["#second-model", names.at(-1)]]) {
       const select = find(id);
@@ -318,14 +324,14 @@
       listen();
       window.palo.speak(window.palo.code());
       find("#language").value = window.palo.code();
-      const told = isKept() ? kept((store) => store.getItem(storeName)) : null;
-      trigger("begin", { code: window.palo.code(), kept: told });
+      begin();
       waiting.splice(0).forEach(([name, data]) => trigger(name, data));
     },
     opened(told) {
       const { models = [], tag: own = "" } = JSON.parse(told || "{}");
       tag = own;
       setModels(models);
+      if (!models.length) window.setTimeout(begin, lookAgainMs);
       // What somebody else has left in this browser is nobody's business.
       const left = JSON.parse(kept((store) => store.getItem(storeName)) || "{}");
       if (left.tag !== tag) forget();
