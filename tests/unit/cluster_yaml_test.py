@@ -183,6 +183,12 @@ def test_the_local_file_uses_the_loopback_interface_alone() -> None:
     assert "export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 " in environment
 
 
+def test_workers_of_the_local_file_are_started_by_rays_first_autoscaler() -> None:
+    """Regression: the second one, which `ray up` turns on, wanted a node for ever and got none."""
+    environment = (_CLUSTER / "local_settings.sh").read_text(encoding="utf-8")
+    assert "export RAY_enable_autoscaler_v2=0\n" in environment
+
+
 def test_the_local_file_ends_nobody_elses_ray() -> None:
     values = _read("local.yaml")
     starts = values["head_start_ray_commands"] + values["worker_start_ray_commands"]
