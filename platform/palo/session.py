@@ -56,6 +56,8 @@ _PRIVATE = {
     # The name is older than what it does: without clusters Ray uses the loopback interface alone.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "GLOO_SOCKET_IFNAME": "lo",
+    # It looks for nodes that will be taken away, which this machine won't.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 
 

@@ -22,8 +22,14 @@ import psutil
 
 _RAY = str(Path(sys.executable).with_name("ray"))
 _PROGRAMS = ("ip", "mount", "unshare")
-# A private Ray's settings, which this process may have: with them Ray refuses to form a cluster.
-_PRIVATE = ("RAY_ADDRESS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "GLOO_SOCKET_IFNAME")
+# A private Ray's settings, which this process may have: with them Ray refuses to form a cluster,
+# and training to look for nodes that will be taken away.
+_PRIVATE = (
+    "RAY_ADDRESS",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER",
+    "GLOO_SOCKET_IFNAME",
+)
 _UP_S = 120.0
 _LOOK_EVERY_S = 0.1
 _OBJECT_STORE_BYTES = 100 << 20
