@@ -31,7 +31,7 @@ _LOOK_EVERY_S = 2.0
 PACKAGES_KEPT_S = 15
 # Ray's library reads the token once in a process, so that all heads have the same.
 _TOKEN = secrets.token_hex(16)
-_VARIABLES = {"RAY_RUNTIME_ENV_URI_PIN_EXPIRATION_S": str(PACKAGES_KEPT_S)}
+_VARIABLES = {"RAY_RUNTIME_ENV_TEMPORARY_REFERENCE_EXPIRATION_S": str(PACKAGES_KEPT_S)}
 _PACKAGES_GO_S = PACKAGES_KEPT_S + 10.0
 
 
