@@ -1,7 +1,11 @@
 """The cluster files pass Ray's own validation, and what Ray lets through is checked here."""
 
 import copy
+import os
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,6 +168,31 @@ def test_every_start_of_ray_demands_the_token(name: str) -> None:
     starts = values["head_start_ray_commands"] + values["worker_start_ray_commands"]
     assert len([start for start in starts if "ray start" in start]) == 2
     assert all(start.startswith(". ~/palo/cluster/node_env.sh && ") for start in starts)
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_every_node_on_aws_keeps_its_logs_from_the_start(
+    aws: dict[str, Any], role: str, tmp_path: Path
+) -> None:
+    commands = aws[f"{role}_start_ray_commands"]
+    (place,) = [place for place, one in enumerate(commands) if "jobs.logs keep" in one]
+    assert "ray start" in commands[place + 1]
+    # A stand-in for python that runs on: the command must not wait for it.
+    (tmp_path / "palo" / "cluster").mkdir(parents=True)
+    (tmp_path / "palo" / "cluster" / "node_env.sh").touch()
+    python = tmp_path / "python"
+    told = tmp_path / "told"
+    python.write_text(f"#!/bin/sh\necho $$ $@ > {told}.new; mv {told}.new {told}; exec sleep 600\n")
+    python.chmod(0o755)
+    command = commands[place].replace("/tmp/palo-logs.out", str(tmp_path / "out"))
+    environment = {"HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", command], env=environment, check=True, timeout=60)
+    until = time.monotonic() + 60
+    while not told.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process, *arguments = told.read_text().split()
+    os.kill(int(process), signal.SIGTERM)
+    assert arguments == ["-m", "jobs.logs", "keep"]
 
 
 @pytest.mark.parametrize("name", _FILES)
