@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 from botocore.model import Shape, StructureShape
+from tests.fixtures.node_scheduler import Wish, ask_scheduler, bundle
 
 _CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 _FILES = ("ray_cluster.yaml", "local.yaml")
@@ -134,34 +135,11 @@ def test_on_demand_stands_in_for_spot(aws: dict[str, Any]) -> None:
     assert spot["node_config"] == on_demand["node_config"] | market
 
 
-def _nodes_for(aws: dict[str, Any], failed: dict[str, float]) -> dict[str, int]:
-    """Returns what Ray's own scheduler would start for a task of one CPU."""
-    from ray.autoscaler._private.util import prepare_config
-    from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
-    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
-    from ray.autoscaler.v2.utils import ResourceRequestUtil
-    from ray.core.generated.autoscaler_pb2 import ResourceRequestByCount
-
-    prepared = prepare_config(copy.deepcopy(aws))
-    settings = AutoscalingConfig(prepared, skip_content_hash=True)
-    wish = ResourceRequestByCount(request=ResourceRequestUtil.make({"CPU": 1}), count=1)
-    reply = ResourceDemandScheduler(event_logger=None).schedule(
-        SchedulingRequest(
-            disable_launch_config_check=True,
-            node_type_configs=settings.get_node_type_configs(),
-            max_num_nodes=settings.get_max_num_nodes(),
-            resource_requests=[wish],
-            recoverable_resource_availabilities=failed,
-        )
-    )
-    return {one.instance_type: one.count for one in reply.to_launch}
-
-
 def test_rays_scheduler_takes_spot_until_there_was_none(aws: dict[str, Any]) -> None:
-    assert _nodes_for(aws, {})["data_spot"] == 1
-    started = _nodes_for(aws, {"data_spot": 0.0})
-    assert "data_spot" not in started
-    assert started["data_on_demand"] == 1
+    task = bundle({"CPU": 1}, {})
+    assert ask_scheduler(aws, Wish(tasks=[task])).nodes == {"data_spot": 1}
+    without_spot = Wish(tasks=[task], failed={"data_spot": 0.0})
+    assert ask_scheduler(aws, without_spot).nodes == {"data_on_demand": 1}
 
 
 def test_whatever_costs_money_has_the_clusters_tag(aws: dict[str, Any]) -> None:
@@ -232,6 +210,12 @@ def test_the_local_file_uses_the_loopback_interface_alone() -> None:
     environment = (_CLUSTER / "local_settings.sh").read_text(encoding="utf-8")
     assert "export PALO_HEAD_IP=127.0.0.1 " in environment
     assert "export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 " in environment
+
+
+def test_workers_of_the_local_file_are_started_by_rays_first_autoscaler() -> None:
+    """Regression: the second one, which `ray up` turns on, wanted a node for ever and got none."""
+    environment = (_CLUSTER / "local_settings.sh").read_text(encoding="utf-8")
+    assert "export RAY_enable_autoscaler_v2=0\n" in environment
 
 
 def test_the_local_file_ends_nobody_elses_ray() -> None:
