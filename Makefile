@@ -6,6 +6,7 @@ READY  := $(VENV)/.ready
 MINI   := $(VENV)/.mini
 TOOLS  := .cache/tools
 CHROME := .cache/.chromium
+NGINX  := .cache/nginx/.fetched
 RECIPE ?= nano
 ARGS   ?=
 TORCH  ?=
@@ -15,7 +16,7 @@ INSTALL := requirements/install.py
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup finetune mini serve translate review test prove docs bench lint types cluster image lock sbom \
+.PHONY: setup finetune mini serve monitor translate review test prove docs bench lint types cluster image lock sbom \
 	audit secrets clean FORCE
 .DELETE_ON_ERROR:
 
@@ -45,6 +46,10 @@ mini: setup $(MINI)
 serve: setup
 	$(BIN)/python jobs/serve.py $(MODEL) $(ARGS)
 
+# Prometheus and Grafana, on the head of a cluster.
+monitor: setup
+	$(BIN)/python jobs/monitor.py $(ARGS)
+
 # FOLDER holds translations to review; runs/review by default.
 review: setup
 	$(BIN)/python jobs/review.py $(FOLDER) $(ARGS)
@@ -61,8 +66,16 @@ $(CHROME):
 		|| echo "chromium isn't installed and can't be: the tests in a browser will be skipped"
 	@touch $@
 
+# For the test of cluster/proxy: Debian's program alone, without its service.
+$(NGINX):
+	@mkdir -p $(@D)
+	@command -v nginx > /dev/null || (cd $(@D) && timeout 60 apt-get download --quiet \
+		-o Acquire::http::Timeout=20 -o Acquire::Retries=0 nginx > /dev/null 2>&1 && dpkg -x nginx_*.deb . \
+		&& rm nginx_*.deb) || echo "nginx isn't installed and can't be fetched: its tests will be skipped"
+	@touch $@
+
 # In two processes; tests that share a Ray or a browser stay together.
-test: setup lint types $(CHROME)
+test: setup lint types $(CHROME) $(NGINX)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 
 # What training's promises rest on: packing, faster ways, killed workers, other numbers of workers.

@@ -6,13 +6,14 @@
 #
 # `ray up` runs it on bare nodes, cluster/image/Dockerfile runs it step by step. In a container of
 # that image it has nothing to do. PALO_VENV names the virtual environment, PALO_EXTRAS what of
-# palo is needed, PALO_PYTHON a Python; without it the first of the versions that are locked is taken.
+# palo is needed, PALO_TORCH which of PyTorch's builds (cpu or cuda), PALO_PYTHON a Python; without it the
+# first of the versions that are locked is taken.
 set -euo pipefail
 
 sources="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 venv="${PALO_VENV:-$sources/.venv}"
 extras="${PALO_EXTRAS:-train evaluate serve translate}"
-torch=""
+torch="${PALO_TORCH:-}"
 steps=()
 for word in "$@"; do
     case "$word" in

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from palo.errors import ResourceError
@@ -181,7 +182,11 @@ def await_capacity(
 
 
 def choose_kind(
-    kinds: Sequence[str], cluster: Cluster, count: int, gpus: float = 1.0
+    kinds: Sequence[str],
+    cluster: Cluster,
+    count: int,
+    gpus: float = 1.0,
+    node_labels: Mapping[str, str] = MappingProxyType({}),
 ) -> str | None:
     """Chooses one kind of GPU for all workers, so that a step waits for no slower kind.
 
@@ -190,6 +195,7 @@ def choose_kind(
         cluster: The cluster.
         count: Number of workers.
         gpus: GPUs of each.
+        node_labels: Labels of the nodes that may hold them.
 
     Returns:
         The first kind of which enough is there, else the first that is there at all, else the first
@@ -198,7 +204,14 @@ def choose_kind(
     nodes = cluster.nodes()
     for least in (count, 1):
         for kind in kinds:
-            share = Share(workers="", count=count, cpus=0.0, gpus=gpus, gpu_kind=kind)
+            share = Share(
+                workers="",
+                count=count,
+                cpus=0.0,
+                gpus=gpus,
+                gpu_kind=kind,
+                node_labels=node_labels,
+            )
             if sum(node.holds(share) for node in nodes) >= least:
                 return kind
     return kinds[0] if kinds else None

@@ -70,4 +70,4 @@ class IncompleteError(PaloError):
 
 
 class ThresholdError(PaloError):
-    """A model's scores are below what was required of them."""
+    """What was measured misses what was required: a model's scores, or what a bench may find."""

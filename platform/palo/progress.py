@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from palo.job_metrics import WORK_UNITS
+
 _LINE_EVERY_S = 5.0
 
 
@@ -22,6 +24,8 @@ def duration(seconds: float) -> str:
 
 class Meter:
     """Reports every few seconds the progress, speed and remaining time of a step.
+
+    Prometheus gets the counts, too, where Ray runs.
 
     Args:
         step: Name of the step.
@@ -46,7 +50,7 @@ class Meter:
         self._left = total
         self._by_effort = by_effort
         self._reported_skipped = False
-        self._done = self._said = self._skipped = self._effort = 0
+        self._done = self._said = self._skipped = self._effort = self._exported = 0
         self._start = self._last = time.monotonic()
 
     def skip(self, count: int, effort: int | None = None) -> None:
@@ -72,13 +76,20 @@ class Meter:
         now = time.monotonic()
         if now - self._last >= _LINE_EVERY_S:
             self._last = now
+            self._export()
             self._line(now)
 
     def finish(self) -> None:
         """Reports what hasn't been reported yet."""
         self._report_skipped()
+        self._export()
         if self._done > self._said:
             self._line(time.monotonic())
+
+    def _export(self) -> None:
+        if self._done > self._exported:
+            WORK_UNITS.add(self._done - self._exported, step=self._step, unit=self._unit)
+            self._exported = self._done
 
     def _report_skipped(self) -> None:
         if self._skipped and not self._reported_skipped:

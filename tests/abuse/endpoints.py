@@ -67,9 +67,18 @@ class Coming:
 
 def handler_of(call, key_file, models=("palo",), **access):
     """Returns what the ingress of an endpoint answers with, whose one model is `palo`."""
+    return _handler({"palo": call}, models, key_file, **access)
+
+
+def handler_of_models(calls, key_file, **access):
+    """Returns what the ingress of an endpoint with these models answers with."""
+    return _handler(calls, tuple(calls), key_file, **access)
+
+
+def _handler(calls, models, key_file, **access):
     return ChatHandler(
         models,
-        ReplicaClient({"palo": call}, 60.0),
+        ReplicaClient(calls, 60.0),
         bounds=ProtocolBounds(),
         access=Access(AccessSettings(key_file=key_file, **access)),
         rate_limiter=RateLimiter(),

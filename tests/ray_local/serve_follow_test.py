@@ -223,6 +223,18 @@ def test_it_serves_what_is_finished_and_replaces_it_without_a_failure(client, he
     assert set(versions[count:]) == {versions[-1]}
 
 
+def test_other_settings_are_deployed_without_a_failure(client, head):
+    before = head.models()
+    head.values["applications"][0]["args"]["replica"]["engine"]["num_slots"] = 2
+    with asking(client) as (versions, failures):
+        head.deploy(head.values)
+        until(lambda: any(map(head.is_warm, head.models() - before)))
+        count = len(versions)
+        until(lambda: len(versions) > count + 10)
+    assert failures == []
+    assert served(client) == ["second"]
+
+
 def damage(folder):
     (folder / "projector.safetensors").write_bytes(b"nothing")
 
@@ -237,20 +249,6 @@ def test_broken_runs_are_told_and_change_nothing(client, head, finished_stage):
     assert "projector.safetensors is damaged" in reasons["damaged"]
     assert served(client) == ["second"]
     assert ask(client).choices
-
-
-def test_other_settings_are_deployed_without_a_failure(client, head):
-    before = head.models()
-    head.values["applications"][0]["args"]["replica"]["engine"]["num_slots"] = 2
-    with asking(client) as (versions, failures):
-        head.deploy(head.values)
-        until(lambda: head.models() - before)
-        (new,) = head.models() - before
-        until(lambda: head.is_warm(new))
-        count = len(versions)
-        until(lambda: len(versions) > count + 10)
-    assert failures == []
-    assert served(client) == ["second"]
 
 
 def test_the_models_go_with_the_endpoint(head):

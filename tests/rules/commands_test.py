@@ -15,7 +15,7 @@ from tests.rules.pages import code_blocks, documents, inline_code, text_of
 
 _EXTERNAL = {
     "apt-get", "aws", "cd", "chmod", "curl", "export", "helm", "kubectl", "lmms-eval", "pip",
-    "pre-commit", "source",
+    "pre-commit", "source", "sudo", "umask", "vllm",
 }  # fmt: skip
 _PLACEHOLDER = re.compile(r"\.\.\.|…")
 _PARSES = re.compile(r"\b(override|recipe_job|parse_args)\(")

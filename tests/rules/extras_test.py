@@ -43,6 +43,7 @@ _MORE = {
     "palo.text.language_of": "translate",
     "palo.metrics.chrf": "evaluate",
     "palo.capacity": "model",
+    "palo.job_metrics": "model",
     "palo.session": "model",
     "palo.sharing": "model",
     "palo.submission.server": "model",

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 _ORDER = (
-    "machine", "account", "terminal", "reasons", "errors", "progress", "retries", "api_errors",
-    "languages", "ray_errors", "ray_start", "capacity", "storage", "store", "sharing", "session",
-    "endpoint", "html", "config", "client", "benchmark", "submission", "command", "doctor", "model",
-    "text", "metrics", "checkpoint", "images", "data", "scenes", "inference", "security",
-    "observability", "webui", "corpus", "train", "evaluate", "translate", "serve", "recipes",
-    "pipeline", "reproduce", "jobs", "apps",
+    "machine", "account", "terminal", "reasons", "errors", "job_metrics", "progress", "retries",
+    "api_errors", "languages", "ray_errors", "ray_start", "capacity", "roles", "storage", "store",
+    "sharing", "session", "endpoint", "html", "config", "client", "benchmark", "submission",
+    "command", "doctor", "model", "text", "metrics", "checkpoint", "images", "data", "scenes",
+    "inference", "security", "observability", "webui", "corpus", "train", "evaluate", "translate",
+    "serve", "recipes", "pipeline", "reproduce", "jobs", "apps",
 )  # fmt: skip
 _RANK = {package: rank for rank, package in enumerate(_ORDER)}
 _NEVER = {

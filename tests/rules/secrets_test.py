@@ -50,7 +50,8 @@ def _is_random(value: str) -> bool:
     return any(map(str.isdigit, value)) and _bits(value) > _RANDOM_BITS
 
 
-def test_no_file_holds_a_key(root: Path) -> None:
+def _keys_in_files(root: Path) -> dict[str, list[str]]:
+    """Returns what looks like a key in the files of a checkout, tracked or not, by their names."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
@@ -59,16 +60,16 @@ def test_no_file_holds_a_key(root: Path) -> None:
     )
     if listing.returncode != 0:
         pytest.skip("not a git checkout: there is no list of the project's own files")
-    wrong = {
+    return {
         name: found
         for name in listing.stdout.decode().split("\0")
         if name and (root / name).is_file()
         if (found := _found((root / name).read_bytes().decode("utf-8", "replace")))
     }
-    assert not wrong
 
 
-def test_no_commit_added_a_key(root: Path) -> None:
+def _keys_in_commits(root: Path) -> set[str]:
+    """Returns what looks like a key in any line that a commit has added."""
     log = ["git", "log", "-p", "--unified=0", "--no-color", "--no-ext-diff", "HEAD"]
     result = subprocess.run(log, cwd=root, capture_output=True, check=False)
     if result.returncode != 0:
@@ -76,7 +77,35 @@ def test_no_commit_added_a_key(root: Path) -> None:
     added = [line[1:] for line in result.stdout.splitlines() if line.startswith(b"+")]
     texts = {line[:_LONGEST_LINE].decode("utf-8", "replace") for line in added}
     suspects = [text for text in texts if not any(known in text for known in _INVENTED)]
-    assert not {key for text in suspects for key in _found(text)}
+    return {key for text in suspects for key in _found(text)}
+
+
+def test_no_file_holds_a_key(root: Path) -> None:
+    assert not _keys_in_files(root)
+
+
+def test_no_commit_added_a_key(root: Path) -> None:
+    assert not _keys_in_commits(root)
+
+
+def test_a_key_that_is_planted_is_found_in_files_and_in_the_history(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    key = "AK" + "IAIOSFODNN7EXAMPLE"
+    git("init", "--initial-branch=main")
+    (tmp_path / "tracked.py").write_text(f"KEY = '{key}'\n")
+    git("add", "tracked.py")
+    git("commit", "-m", "one")
+    (tmp_path / "untracked.txt").write_text(key)
+    (tmp_path / "ignored.txt").write_text(key)
+    (tmp_path / ".gitignore").write_text("ignored.txt\n")
+    assert set(_keys_in_files(tmp_path)) == {"tracked.py", "untracked.txt"}
+    (tmp_path / "tracked.py").write_text("KEY = None\n")
+    git("commit", "--all", "-m", "two")
+    assert set(_keys_in_files(tmp_path)) == {"untracked.txt"}
+    assert _keys_in_commits(tmp_path) == {f"{key[:8]}..."}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """The cluster files pass Ray's own validation, and what Ray lets through is checked here."""
 
 import copy
+import os
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 from botocore.model import Shape, StructureShape
+from tests.fixtures.node_scheduler import Wish, ask_scheduler, bundle
 
 _CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 _FILES = ("ray_cluster.yaml", "local.yaml")
@@ -130,34 +135,11 @@ def test_on_demand_stands_in_for_spot(aws: dict[str, Any]) -> None:
     assert spot["node_config"] == on_demand["node_config"] | market
 
 
-def _nodes_for(aws: dict[str, Any], failed: dict[str, float]) -> dict[str, int]:
-    """Returns what Ray's own scheduler would start for a task of one CPU."""
-    from ray.autoscaler._private.util import prepare_config
-    from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
-    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
-    from ray.autoscaler.v2.utils import ResourceRequestUtil
-    from ray.core.generated.autoscaler_pb2 import ResourceRequestByCount
-
-    prepared = prepare_config(copy.deepcopy(aws))
-    settings = AutoscalingConfig(prepared, skip_content_hash=True)
-    wish = ResourceRequestByCount(request=ResourceRequestUtil.make({"CPU": 1}), count=1)
-    reply = ResourceDemandScheduler(event_logger=None).schedule(
-        SchedulingRequest(
-            disable_launch_config_check=True,
-            node_type_configs=settings.get_node_type_configs(),
-            max_num_nodes=settings.get_max_num_nodes(),
-            resource_requests=[wish],
-            recoverable_resource_availabilities=failed,
-        )
-    )
-    return {one.instance_type: one.count for one in reply.to_launch}
-
-
 def test_rays_scheduler_takes_spot_until_there_was_none(aws: dict[str, Any]) -> None:
-    assert _nodes_for(aws, {})["data_spot"] == 1
-    started = _nodes_for(aws, {"data_spot": 0.0})
-    assert "data_spot" not in started
-    assert started["data_on_demand"] == 1
+    task = bundle({"CPU": 1}, {})
+    assert ask_scheduler(aws, Wish(tasks=[task])).nodes == {"data_spot": 1}
+    without_spot = Wish(tasks=[task], failed={"data_spot": 0.0})
+    assert ask_scheduler(aws, without_spot).nodes == {"data_on_demand": 1}
 
 
 def test_whatever_costs_money_has_the_clusters_tag(aws: dict[str, Any]) -> None:
@@ -188,6 +170,31 @@ def test_every_start_of_ray_demands_the_token(name: str) -> None:
     assert all(start.startswith(". ~/palo/cluster/node_env.sh && ") for start in starts)
 
 
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_every_node_on_aws_keeps_its_logs_from_the_start(
+    aws: dict[str, Any], role: str, tmp_path: Path
+) -> None:
+    commands = aws[f"{role}_start_ray_commands"]
+    (place,) = [place for place, one in enumerate(commands) if "jobs.logs keep" in one]
+    assert "ray start" in commands[place + 1]
+    # A stand-in for python that runs on: the command must not wait for it.
+    (tmp_path / "palo" / "cluster").mkdir(parents=True)
+    (tmp_path / "palo" / "cluster" / "node_env.sh").touch()
+    python = tmp_path / "python"
+    told = tmp_path / "told"
+    python.write_text(f"#!/bin/sh\necho $$ $@ > {told}.new; mv {told}.new {told}; exec sleep 600\n")
+    python.chmod(0o755)
+    command = commands[place].replace("/tmp/palo-logs.out", str(tmp_path / "out"))
+    environment = {"HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", command], env=environment, check=True, timeout=60)
+    until = time.monotonic() + 60
+    while not told.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process, *arguments = told.read_text().split()
+    os.kill(int(process), signal.SIGTERM)
+    assert arguments == ["-m", "jobs.logs", "keep"]
+
+
 @pytest.mark.parametrize("name", _FILES)
 def test_the_dashboard_answers_on_loopback_only(name: str) -> None:
     (start,) = [s for s in _read(name)["head_start_ray_commands"] if "ray start" in s]
@@ -203,6 +210,12 @@ def test_the_local_file_uses_the_loopback_interface_alone() -> None:
     environment = (_CLUSTER / "local_settings.sh").read_text(encoding="utf-8")
     assert "export PALO_HEAD_IP=127.0.0.1 " in environment
     assert "export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 " in environment
+
+
+def test_workers_of_the_local_file_are_started_by_rays_first_autoscaler() -> None:
+    """Regression: the second one, which `ray up` turns on, wanted a node for ever and got none."""
+    environment = (_CLUSTER / "local_settings.sh").read_text(encoding="utf-8")
+    assert "export RAY_enable_autoscaler_v2=0\n" in environment
 
 
 def test_the_local_file_ends_nobody_elses_ray() -> None:

@@ -17,6 +17,7 @@ from tests.fixtures.kubernetes.ray_kinds import KINDS
 
 from palo import config
 from palo.config import from_dict
+from palo.observability.kept_logs import KeepSettings
 from palo.recipes import RECIPES
 
 _FOLDER = Path(__file__).resolve().parents[2] / "cluster" / "kuberay"
@@ -154,6 +155,26 @@ def test_ray_is_ours_asks_for_a_token_and_gives_nodes_back(name: str) -> None:
     for group in cluster["workerGroupSpecs"]:
         assert group["minReplicas"] == 0
         assert group["labels"] == {"palo-role": group["groupName"]}
+
+
+@pytest.mark.parametrize("name", _CLUSTERS)
+def test_logs_of_every_ray_container_are_kept_until_it_has_ended(name: str) -> None:
+    for pod in _pods(name):
+        (ray,) = pod["containers"]
+        if ray["name"] == "ray-job-submitter":  # its words are those of the job's driver
+            continue
+        (keeper,) = pod["initContainers"]
+        # Such a container starts before the others and is ended after them.
+        assert keeper["restartPolicy"] == "Always"
+        assert keeper["securityContext"] == ray["securityContext"]
+        assert keeper["envFrom"] == ray["envFrom"]
+        python, flag, module, action = keeper["command"]
+        assert (python, flag, action) == ("python", "-m", "keep")
+        assert find_spec(module) is not None
+        # KubeRay mounts this volume for its autoscaler unless it is there.
+        for container in (ray, keeper):
+            paths = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+            assert paths["ray-logs"] == str(KeepSettings().ray)
 
 
 def test_the_head_of_each_is_the_same() -> None:

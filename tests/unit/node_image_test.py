@@ -113,6 +113,14 @@ def test_a_step_for_one_build_of_pytorch(node: Path) -> None:
     assert call.endswith("--torch cuda --packages-only")
 
 
+def test_a_setting_names_the_build_of_pytorch(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For machines that can't ask a package index which builds there are."""
+    monkeypatch.setenv("PALO_TORCH", "cpu")
+    assert _run("setup_node.sh", "packages").returncode == 0
+    (call,) = _calls(node)
+    assert call.endswith("--torch cpu --packages-only")
+
+
 def test_a_machine_with_a_gpu_gets_pytorchs_build_for_it(node: Path) -> None:
     _program(node, "nvidia-smi", "")
     assert _run("setup_node.sh", "packages").returncode == 0

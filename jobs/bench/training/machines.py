@@ -145,11 +145,11 @@ class Machines(AbstractContextManager["Machines"]):
             name,
             {"GLOO_SOCKET_IFNAME": "eth0", "RAY_OVERRIDE_NODE_ID_FOR_TESTING": node_id},
         )
-        self._wait_until(lambda: _has_own_network(process.pid), process, name)
+        self._wait_until(lambda: has_own_network(process.pid), process, name)
         link = f"{self._switch}-{number}"
         peer = ("peer", "name", "eth0", "netns", str(process.pid))
-        _run("ip", "link", "add", link, "type", "veth", *peer)
-        _run("ip", "link", "set", link, "master", self._switch, "up")
+        run_program("ip", "link", "add", link, "type", "veth", *peer)
+        run_program("ip", "link", "set", link, "master", self._switch, "up")
         self._wait_until(lambda: "Ray runtime started" in self._log(name), process, name)
         return Machine(name, node_id, link, process)
 
@@ -161,7 +161,7 @@ class Machines(AbstractContextManager["Machines"]):
             silently: Whether nobody is told that its connections end, as where a cable is cut.
         """
         if silently:
-            _run("ip", "link", "delete", machine.link)
+            run_program("ip", "link", "delete", machine.link)
         machine.process.kill()
         machine.process.wait()
 
@@ -180,9 +180,9 @@ class Machines(AbstractContextManager["Machines"]):
         subprocess.run(command, env=self._settings({}), check=True, capture_output=True)  # noqa: S603
 
     def _start_head(self) -> None:
-        _run("ip", "link", "add", self._switch, "type", "bridge")
-        _run("ip", "address", "add", f"{self.address}/24", "dev", self._switch)
-        _run("ip", "link", "set", self._switch, "up")
+        run_program("ip", "link", "add", self._switch, "type", "bridge")
+        run_program("ip", "address", "add", f"{self.address}/24", "dev", self._switch)
+        run_program("ip", "link", "set", self._switch, "up")
         with socket.socket() as probe:
             probe.bind((self.address, 0))
             port = probe.getsockname()[1]
@@ -244,12 +244,25 @@ class Machines(AbstractContextManager["Machines"]):
                         one.kill()
             process.wait()
         with suppress(subprocess.CalledProcessError):  # it wasn't made
-            _run("ip", "link", "delete", self._switch)
+            run_program("ip", "link", "delete", self._switch)
 
 
-def _has_own_network(pid: int) -> bool:
+def has_own_network(pid: int) -> bool:
+    """Returns whether a process has left this machine's network.
+
+    Args:
+        pid: The process.
+    """
     return os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
 
 
-def _run(*command: str) -> None:
+def run_program(*command: str) -> None:
+    """Runs a program to its end.
+
+    Args:
+        command: Its words.
+
+    Raises:
+        CalledProcessError: If it fails.
+    """
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words

@@ -1,7 +1,7 @@
 """Questions of a client: messages with images, and sampling parameters."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -131,6 +131,8 @@ class ChatQuestion:
         max_tokens: Most tokens of the answer; None for the server's default.
         stop: Texts that end the answer.
         seed: Seed of the sampling, for servers that support it.
+        top_p: Share of probability that is sampled from; None for the server's default.
+        more: Further fields of the body, for servers that know them.
     """
 
     model: str
@@ -140,6 +142,8 @@ class ChatQuestion:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    top_p: float | None = None
+    more: Mapping[str, object] = field(default_factory=dict)
 
     def payload(self, *, stream: bool) -> dict[str, Any]:
         """Returns the body of the request.
@@ -162,3 +166,5 @@ class ChatQuestion:
         yield "max_tokens", self.max_tokens
         yield "stop", list(self.stop) or None
         yield "seed", self.seed
+        yield "top_p", self.top_p
+        yield from self.more.items()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from palo.config import from_dict, to_dict
 from palo.corpus.task_log import TaskEntry, TaskKey, begin, finish, finished
 from palo.ray_errors import own_errors
+from palo.roles import role_labels
 from palo.sharing import check_here
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def run_jobs(
         for number, key in enumerate(keys)
     ]
     with own_errors():
-        for done in results(_dataset(rows).map(run, num_cpus=_TASK_CPUS)):
+        tasks = _dataset(rows, role_labels("data"))
+        for done in results(tasks.map(run, num_cpus=_TASK_CPUS)):
             key, entry = keys[done["number"]], TaskEntry(*done["entry"])
             yield Outcome.of(key, entry, kind, is_new=True)
 
@@ -167,22 +169,28 @@ def run_tasks(function: Callable[[T], object], tasks: Sequence[T]) -> Iterator[A
         return as_row(function(from_dict(kind, json.loads(row["task"]))))
 
     with own_errors():
-        yield from results(dataset(tasks).map(run, num_cpus=_TASK_CPUS))
+        made = dataset(tasks, role_labels("data"))
+        yield from results(made.map(run, num_cpus=_TASK_CPUS))
 
 
-def dataset(tasks: Sequence[object]) -> "Dataset":
+def dataset(tasks: Sequence[object], node_labels: Mapping[str, str]) -> "Dataset":
     """Returns a dataset with one row, in a block of its own, for each task.
 
     Args:
         tasks: Configurations of one type.
+        node_labels: Labels of the nodes that may work on it.
     """
-    return _dataset([{"task": _text(task)} for task in tasks])
+    return _dataset([{"task": _text(task)} for task in tasks], node_labels)
 
 
-def _dataset(rows: Sequence[dict[str, Any]]) -> "Dataset":
+def _dataset(rows: Sequence[dict[str, Any]], node_labels: Mapping[str, str]) -> "Dataset":
     import ray
 
-    return ray.data.from_items(list(rows), override_num_blocks=len(rows))
+    made = ray.data.from_items(list(rows), override_num_blocks=len(rows))
+    # Not an option of each task: Ray Data asks the autoscaler for more nodes than its tasks need at
+    # the moment, and would ask for any.
+    made.context.execution_options.label_selector = dict(node_labels) or None
+    return made
 
 
 def _text(task: object) -> str:

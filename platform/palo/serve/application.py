@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from palo.serve.replica_client import ReplicaCall, ReplicaClient
 from palo.serve.replica_watch import ServeWatch
 from palo.serve.served_runs import TRAIN_COMMAND, ServedRuns
 from palo.serve.settings import ServeSettings
+from palo.serve.upstream import upstream_calls
 from palo.session import worker_settings
 from palo.sharing import check_here
 
@@ -76,10 +78,11 @@ class Ingress:
             await self._follower.start()
         # A thread that reads a large request yields to the event loop after this time.
         sys.setswitchinterval(_SWITCH_S)
+        calls = ChainMap(table.calls, upstream_calls(settings.upstreams))
         handler = ChatHandler(
-            table.calls.keys(),
+            calls.keys(),
             ReplicaClient(
-                table.calls,
+                calls,
                 settings.timeout_s,
                 watch=ServeWatch(table.deployments),
                 restart_wait_s=settings.restart_wait_s,

@@ -38,7 +38,9 @@ class ServeWatch:
         async with self._looking:
             if asyncio.get_running_loop().time() - self._looked_s >= _LOOK_EVERY_S:
                 await self._look()
-        return self._deployments[model] in self._running
+        deployment = self._deployments.get(model)
+        # One without a deployment is served elsewhere, and says itself whether it is there.
+        return deployment is None or deployment in self._running
 
     async def _look(self) -> None:
         try:

@@ -11,6 +11,7 @@ from palo.security.access import AccessSettings
 from palo.security.http_limits import BodyBounds
 from palo.serve.decoder_pool import ImageRules
 from palo.serve.protocol.chat_request import ProtocolBounds
+from palo.serve.upstream import UpstreamSource
 
 # Never `//host`, which browsers take for another server, and never `/` itself.
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+/?")
@@ -155,6 +156,7 @@ class ServeSettings:
     Attributes:
         models: Its models, if they are fixed.
         follow: Runs of the store that it serves instead, as they are finished.
+        upstreams: Models of other servers, which it passes requests on to.
         access: Listening address and authentication.
         bounds: Bounds of a request's parameters.
         bodies: Bounds of a request's body.
@@ -171,6 +173,7 @@ class ServeSettings:
 
     models: tuple[ModelSource, ...] = ()
     follow: FollowSettings | None = None
+    upstreams: tuple[UpstreamSource, ...] = ()
     access: AccessSettings = field(default_factory=AccessSettings)
     bounds: ProtocolBounds = field(default_factory=ProtocolBounds)
     bodies: BodyBounds = field(default_factory=BodyBounds)
@@ -184,8 +187,16 @@ class ServeSettings:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
-        if bool(self.models) == (self.follow is not None):
+        if self.models and self.follow is not None:
             yield "it has models or follows runs: name one of the two"
+        elif not self.models and self.follow is None and not self.upstreams:
+            yield "it has no models and follows no runs: name at least one"
+        names = [model.name for model in self.models]
+        names += [model.name for model in self.upstreams]
+        if self.follow is not None:
+            names += map(self.follow.model_of, self.follow.runs)
+        if self.upstreams and len(set(names)) < len(names):
+            yield f"models and upstreams have the names {', '.join(names)}, each must be one's own"
         if self.timeout_s <= 0:
             yield f"timeout_s is {self.timeout_s}, it must be above 0"
         if self.max_requests < 1:

@@ -120,7 +120,8 @@ class WorkerSettings:
             which no node joins, isn't waited for.
         gpu_kinds: Kinds of GPU that will do, by Ray's names (A100, H100), the best first; all
             workers get one kind. None takes any, and kinds may mix.
-        node_labels: Labels that the workers' nodes must have, such as palo-role train.
+        node_labels: Labels that the workers' nodes must have; by default, where nodes have roles,
+            palo-role train with GPUs and palo-role data without.
         scratch: Folder on a disk of each machine's own, such as an SSD: weights and samples are
             copied there once, and what goes to a run folder on S3 is written there first. None
             reads them where they lie, and writes in the user's cache.

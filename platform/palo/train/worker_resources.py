@@ -12,6 +12,7 @@ from palo.capacity import (
     choose_kind,
     never,
 )
+from palo.roles import compute_role, role_labels
 from palo.train.stages import WorkerSettings
 
 if TYPE_CHECKING:
@@ -24,20 +25,24 @@ _FIX = (
 
 
 def worker_share(workers: WorkerSettings, cluster: Cluster) -> Share:
-    """Returns what the workers take of a cluster, all of one kind of GPU.
+    """Returns what the workers take of a cluster, all of one kind of GPU, on nodes of their role.
 
     Args:
         workers: The workers' settings.
         cluster: The cluster.
     """
-    kind = choose_kind(workers.gpu_kinds, cluster, workers.count) if workers.use_gpu else None
+    gpus = 1.0 if workers.use_gpu else 0.0
+    labels = workers.node_labels or role_labels(compute_role(gpus), cluster)
+    kind = None
+    if workers.use_gpu:
+        kind = choose_kind(workers.gpu_kinds, cluster, workers.count, node_labels=labels)
     return Share(
         workers="training workers",
         count=workers.count,
         cpus=workers.cpus,
-        gpus=1.0 if workers.use_gpu else 0.0,
+        gpus=gpus,
         gpu_kind=kind,
-        node_labels=workers.node_labels,
+        node_labels=labels,
     )
 
 

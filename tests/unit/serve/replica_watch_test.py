@@ -26,9 +26,11 @@ def test_only_a_replica_that_runs_counts(monkeypatch):
 
     async def run():
         watch = ServeWatch({"one": "a", "same": "a", "two": "b", "three": "c", "four": "d"})
-        return [await watch.is_served(name) for name in ("one", "same", "two", "three", "four")]
+        # The last one has no deployment here.
+        names = ("one", "same", "two", "three", "four", "elsewhere")
+        return [await watch.is_served(name) for name in names]
 
-    assert asyncio.run(run()) == [True, True, False, False, False]
+    assert asyncio.run(run()) == [True, True, False, False, False, True]
 
 
 def test_one_look_answers_all_who_wait(monkeypatch):

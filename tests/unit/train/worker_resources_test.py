@@ -44,10 +44,20 @@ def test_ray_train_is_told_the_kind_of_gpu_and_the_labels_of_its_nodes():
 
 
 def test_workers_on_cpus_need_no_kind():
-    told = scaling_config(await_workers(WorkerSettings(), print, StillCluster(P4D)))
+    node = Node(resources={"CPU": 8.0})
+    told = scaling_config(await_workers(WorkerSettings(), print, StillCluster(node)))
     assert told.accelerator_type is None
     assert told.label_selector is None
     assert told._resources_per_worker_not_none == {"CPU": 1.0}
+
+
+def test_workers_get_nodes_of_their_role_where_nodes_have_roles():
+    """Regression: the role of nodes was decoration, and any node with a GPU of the kind taken."""
+    gpu = WorkerSettings(count=8, use_gpu=True, cpus=8.0)
+    assert worker_share(gpu, StillCluster(P4D)).node_labels == {"palo-role": "train"}
+    assert worker_share(WorkerSettings(), StillCluster(P4D)).node_labels == {"palo-role": "data"}
+    other = WorkerSettings(count=8, use_gpu=True, node_labels={"zone": "a"})
+    assert worker_share(other, StillCluster(P4D)).node_labels == {"zone": "a"}
 
 
 def test_a_machine_with_another_kind_is_told_which_setting_names_it():

@@ -211,7 +211,8 @@ def _encode_shards(
         return decoded_row(from_dict(ShardTask, json.loads(row["task"])), spec)
 
     with own_errors():
-        decoded = dataset(tasks).map(decode, num_cpus=_DECODER_CPUS)
+        # Decoders run beside the encoders, which take the pixels of each image.
+        decoded = dataset(tasks, share.node_labels).map(decode, num_cpus=_DECODER_CPUS)
         encoded = decoded.map(
             ShardWriter,
             fn_constructor_args=(

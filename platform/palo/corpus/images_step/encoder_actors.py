@@ -4,6 +4,7 @@ from typing import Any
 
 from palo.capacity import Cluster, Share, choose_kind
 from palo.corpus.images_step.encoder_settings import EncoderSettings
+from palo.roles import compute_role, role_labels
 
 # Less than its threads: Ray Data fuses steps with equal shares, here decoding and encoding. And
 # what decodes must find room on a machine whose every CPU has an encoder.
@@ -15,20 +16,21 @@ _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
 
 def encoder_share(settings: EncoderSettings, cluster: Cluster) -> Share:
-    """Returns what the encoders take of a cluster, all of one kind of GPU.
+    """Returns what the encoders take of a cluster, all of one kind of GPU, on nodes of their role.
 
     Args:
         settings: The encoders' settings.
         cluster: The cluster.
     """
-    kind = choose_kind(settings.gpu_kinds, cluster, settings.count, settings.gpus)
+    labels = settings.node_labels or role_labels(compute_role(settings.gpus), cluster)
+    kind = choose_kind(settings.gpu_kinds, cluster, settings.count, settings.gpus, labels)
     return Share(
         workers="image encoders",
         count=settings.count,
         cpus=(1 if settings.gpus else settings.threads) - _SPARED_CPUS,
         gpus=settings.gpus,
         gpu_kind=kind if settings.gpus else None,
-        node_labels=settings.node_labels,
+        node_labels=labels,
     )
 
 

@@ -18,7 +18,8 @@ class EncoderSettings:
         gpus: GPUs of each; a share, such as 0.5, puts several on one GPU; 0 computes on CPUs.
         gpu_kinds: Kinds of GPU that will do, by Ray's names (A100, L4), the best first; all
             encoders get one kind. None takes any.
-        node_labels: Labels that their nodes must have, such as palo-role train.
+        node_labels: Labels that their nodes must have; by default, where nodes have roles,
+            palo-role train with GPUs and palo-role data without.
         threads: Threads of each that compute on a CPU.
         dtype: Type that the tower computes in: float32; tf32, whose products have 10 bits on GPUs;
             or bfloat16, as LLaVA's tower. A store holds what one of them made.

@@ -40,7 +40,7 @@ def open_trackers(
     start_step: int,
     say: Callable[[str], None],
 ) -> list[TrackerRun]:
-    """Opens TensorBoard's files and the services that the settings name.
+    """Opens TensorBoard's files, Ray's gauges and the services that the settings name.
 
     Args:
         job: The stage.
@@ -52,6 +52,8 @@ def open_trackers(
     Raises:
         ConfigError: If a package is missing.
     """
+    from palo.train.tracking.ray_gauges import RayGauges
+    from palo.train.tracking.run_ids import run_name
     from palo.train.tracking.service_thread import ServiceThread
     from palo.train.tracking.tensorboard_files import TensorBoardRun
 
@@ -60,7 +62,7 @@ def open_trackers(
     services = [
         ServiceThread(name, _connection(name, job, files, facts), say) for name in settings.trackers
     ]
-    return [TensorBoardRun(files.tensorboard, start_step), *services]
+    return [TensorBoardRun(files.tensorboard, start_step), RayGauges(run_name(job)), *services]
 
 
 def _connection(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from palo.capacity import Node
@@ -26,7 +28,8 @@ def test_ray_data_is_told_number_kind_and_labels_of_the_encoders():
     settings = EncoderSettings(
         count=4, gpus=0.5, gpu_kinds=("L4", "A10G"), node_labels={"palo-role": "serve"}
     )
-    options = encoder_options(encoder_share(settings, StillCluster(A10G)))
+    serve = replace(A10G, labels={"palo-role": "serve"})
+    options = encoder_options(encoder_share(settings, StillCluster(A10G, serve)))
     assert options["num_gpus"] == 0.5
     assert options["accelerator_type"] == "A10G"
     assert options["label_selector"] == {"palo-role": "serve"}
