@@ -62,7 +62,6 @@ def test_nodes_of_the_wanted_kind_and_label_come_up_and_nothing_stays_asked_for(
         [sys.executable, "-c", _WISH % 2], env=cluster, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "waiting for 2 training workers" in done.stdout
     assert done.stdout.splitlines()[-1] == "room"
     seen = look(cluster)
     assert "serve" not in seen["roles"]
