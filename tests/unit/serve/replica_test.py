@@ -169,16 +169,21 @@ def test_leaving_frees_the_slot(replica, ask):
     async def leave():
         async with aclosing(replica.generate(ask(max_tokens=100))) as items:
             await anext(items)
-            await anext(items)
         for _ in range(200):
             if replica.stats().num_running == 0:
                 return
             await asyncio.sleep(0.01)
 
-    before = replica.stats().num_finished.get("cancelled", 0)
-    asyncio.run(leave())
-    assert replica.stats().num_running == 0
-    assert replica.stats().num_finished["cancelled"] == before + 1
+    def cancelled():
+        return replica.stats().num_finished.get("cancelled", 0)
+
+    before = cancelled()
+    for _ in range(20):  # an answer may have ended by itself before it is left
+        asyncio.run(leave())
+        assert replica.stats().num_running == 0
+        if cancelled() > before:
+            break
+    assert cancelled() == before + 1
 
 
 def test_a_conversation_goes_on(replica, ask):
