@@ -16,7 +16,7 @@ INSTALL := requirements/install.py
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup finetune mini serve monitor translate review test prove docs bench lint types cluster image lock sbom \
+.PHONY: setup finetune mini serve monitor translate review test drills prove docs bench lint types cluster image lock sbom \
 	audit secrets clean FORCE
 .DELETE_ON_ERROR:
 
@@ -81,6 +81,10 @@ test: setup lint types $(CHROME) $(NGINX)
 # What training's promises rest on: packing, faster ways, killed workers, other numbers of workers.
 prove: setup
 	$(BIN)/python -m pytest -m proof --quiet $(ARGS)
+
+# Lost nodes, killed jobs, autoscaling and benches for a trial: half an hour, one at a time.
+drills: setup
+	$(BIN)/python -m pytest -m drill --quiet $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

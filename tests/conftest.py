@@ -150,7 +150,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips, with the reason, what needs a device that isn't there."""
+    """Skips, with the reason, what takes minutes, and what needs a device that isn't there."""
+    if item.get_closest_marker("drill") and "drill" not in item.config.option.markexpr:
+        pytest.skip("takes minutes: make drills, or -m drill")
     if item.get_closest_marker("gpu") and (reason := _no_gpu()):
         pytest.skip(reason)
 

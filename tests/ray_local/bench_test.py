@@ -23,6 +23,7 @@ _TRIAL = {
 }
 
 
+@pytest.mark.drill
 @pytest.mark.timeout(1800)
 def test_the_training_bench_measures_every_target(request, tmp_path):
     root = request.config.rootpath

@@ -12,7 +12,7 @@ from palo.reproduce.record import read_reproduction
 from palo.reproduce.settings import STEPS
 from palo.reproduce.step_run import log_file
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(2700)]
+pytestmark = [pytest.mark.ray, pytest.mark.drill, pytest.mark.timeout(2700)]
 
 _JOB = "reproduce.py"
 _ONE_WORKER = ["--pretrain.workers.count", "1", "--finetune.workers.count", "1"]

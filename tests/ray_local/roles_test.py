@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.fixtures.scaling_cluster import scaling_cluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.drill, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from palo import benchmark
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.drill, pytest.mark.timeout(600)]
 
 
 def test_jobs_of_all_fates_leave_nothing(request, tmp_path):

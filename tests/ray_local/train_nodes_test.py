@@ -17,7 +17,7 @@ from palo.train.engine import PlainEngine
 from palo.train.metrics import read_metrics
 from palo.train.worker import train_stage
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.drill, pytest.mark.timeout(600)]
 _OWN = ("resuming", "training")
 
 
