@@ -14,7 +14,7 @@ from palo.checkpoint.lineage import lineage_of
 from palo.data.corpus_reader import open_corpus
 from palo.scenes.parallel_text import SceneTextConfig, write_scene_text
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.ray, pytest.mark.drill, pytest.mark.timeout(1800)]
 
 SMALL = [
     "--scenes.num-train-scenes", "40", "--scenes.num-records-per-scene", "10",
@@ -79,7 +79,6 @@ def test_a_run_learns_from_text_then_from_images(whole):
     assert report["num_questions"] == 20
 
 
-@pytest.mark.drill
 def test_a_run_that_is_stopped_in_the_align_stage_goes_on_bit_for_bit(whole, text, tmp_path):
     folder = tmp_path / "run"
     flags = ["--parallel", str(text), "--output", str(folder), "--align.max-steps", "6",
@@ -93,7 +92,6 @@ def test_a_run_that_is_stopped_in_the_align_stage_goes_on_bit_for_bit(whole, tex
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-@pytest.mark.drill
 def test_another_run_starts_from_the_aligned_language_model(whole, tmp_path):
     folder, _ = whole
     flags = ["--aligned", str(folder), "--output", str(tmp_path / "other")]

@@ -28,7 +28,8 @@ def ask(address: str, key: str, wait_s: float) -> dict[str, Any]:
     """
     began = time.monotonic()
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=address, headers=headers, timeout=wait_s) as client:
+    own = httpx.Client(base_url=address, headers=headers, timeout=wait_s, trust_env=False)
+    with own as client:
         while not (models := _models(client)):
             if time.monotonic() - began > wait_s:
                 raise SystemExit(f"no model at {address} for {wait_s:g} s")

@@ -44,8 +44,8 @@ mount -t proc proc proc
 mount --rbind /sys sys
 mount --rbind /dev dev
 mount -t tmpfs -o mode=1777 shm dev/shm
-mount --bind {disk}/tmp tmp
 {kept}
+mount --bind {disk}/tmp tmp
 mount --bind {disk}/home .{home}
 mount -t tmpfs -o mode=755 run run
 mkdir -p run/sshd run/lock
@@ -153,10 +153,12 @@ class SshMachines(AbstractContextManager["SshMachines"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for machine in self._machines.values():
-            self.lose(machine.name)
-        with suppress(subprocess.CalledProcessError):
-            run_program("ip", "link", "delete", self._switch)
+        try:
+            for machine in self._machines.values():
+                self.lose(machine.name)
+        finally:
+            with suppress(subprocess.CalledProcessError):
+                run_program("ip", "link", "delete", self._switch)
 
     def clear(self) -> None:
         """Takes all disks away; the machines are off."""
@@ -217,7 +219,8 @@ class SshMachines(AbstractContextManager["SshMachines"]):
             ResourceError: If it doesn't answer.
         """
         machine = self[name]
-        # What lies in this machine's homes is not seen any more when theirs are mounted.
+        # What lies in this machine's homes or temporary files is not seen any more when the
+        # machine's own are mounted.
         kept = {to: f"{machine.disk}/also/{number}" for number, to in enumerate(self._also)}
         begin = _BEGIN.format(
             disk=machine.disk,
@@ -252,7 +255,9 @@ class SshMachines(AbstractContextManager["SshMachines"]):
         machine = self[name]
         if machine.process is None:
             return
-        family = psutil.Process(machine.process.pid).children(recursive=True)
+        family = []
+        with suppress(psutil.NoSuchProcess):  # it ended by itself
+            family = psutil.Process(machine.process.pid).children(recursive=True)
         machine.process.kill()
         machine.process.wait()
         psutil.wait_procs(family, timeout=_UP_S)

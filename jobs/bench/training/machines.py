@@ -106,6 +106,8 @@ class Machines(AbstractContextManager["Machines"]):
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
             "HOME": str(self.own / "home"),
             "TMPDIR": str(self.own / "tmp"),
+            # Jobs look for nodes that will be taken away, also where this process must not.
+            "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1",
         }
 
     def __enter__(self) -> "Machines":
