@@ -62,8 +62,10 @@ def _always_project(model: Any, width: int) -> None:  # noqa: ANN401 - a LlavaMo
         if values.get("pixel_values") is not None:
             return
         ids = values.pop("input_ids")
+        # First the words, as for a batch with images: workers gather weights in one order.
+        words = model.get_input_embeddings()(ids)
         nothing = model.multi_modal_projector(torch.zeros(1, 1, width, device=ids.device)).sum()
-        values["inputs_embeds"] = model.get_input_embeddings()(ids) + 0 * nothing
+        values["inputs_embeds"] = words + 0 * nothing
 
     model.register_forward_pre_hook(without_images, with_kwargs=True)
 
