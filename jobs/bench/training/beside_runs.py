@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ray_head import end_family
 from training.beside_inputs import Inputs
 from training.beside_settings import BesideBench, Side
 from training.cpu_meter import CpuMeter
@@ -26,6 +27,7 @@ from palo.train.stages import StageJob
 
 _FOLDER = Path(__file__).parent
 _LOG_CHARACTERS = 2000
+_TIMEOUT_S = 600.0
 # As in LLaVA's zero3.json: transformers sets what is "auto" by the model's width.
 _RECIPE_ZERO: Mapping[str, Any] = {
     "stage": 3,
@@ -128,8 +130,18 @@ def _metered(command: Sequence[str], environment: Mapping[str, str], log: Path) 
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
         )
-    with CpuMeter(psutil.Process(process.pid)) as meter:
-        code = process.wait()
+    try:
+        with CpuMeter(psutil.Process(process.pid)) as meter:
+            code = process.wait(_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise ResourceError(
+            f"a trainer hasn't ended after {_TIMEOUT_S:g} s: its workers may wait for one another",
+            seen=_last_words(log),
+            fix=f"See {log}.",
+        ) from error
+    finally:
+        if process.poll() is None:
+            end_family(process)
     if code:
         raise ResourceError(
             f"a trainer has ended with exit code {code}", seen=_last_words(log), fix=f"See {log}."
