@@ -44,8 +44,8 @@ mount -t proc proc proc
 mount --rbind /sys sys
 mount --rbind /dev dev
 mount -t tmpfs -o mode=1777 shm dev/shm
-{kept}
 mount --bind {disk}/tmp tmp
+{kept}
 mount --bind {disk}/home .{home}
 mount -t tmpfs -o mode=755 run run
 mkdir -p run/sshd run/lock
@@ -219,16 +219,16 @@ class SshMachines(AbstractContextManager["SshMachines"]):
             ResourceError: If it doesn't answer.
         """
         machine = self[name]
-        # What lies in this machine's homes or temporary files is not seen any more when the
-        # machine's own are mounted.
-        kept = {to: f"{machine.disk}/also/{number}" for number, to in enumerate(self._also)}
+        # They may lie where the machine has mounted its own, or on another disk of this one.
+        places = {to: f"{machine.disk}/also/{number}" for number, to in enumerate(self._also)}
+        kept = {to: f"{place}/seen" for to, place in places.items()}
         begin = _BEGIN.format(
             disk=machine.disk,
             # It leads nowhere, but programs find their own address by it.
             gateway=self.address,
             hosts="\n".join(f"{one.address} {one.name}" for one in self._machines.values()),
             home=HOME,
-            kept="\n".join(_bind(at[1:], kept[to]) for to, at in self._also.items()),
+            kept="\n".join(_copy(at, places[to]) for to, at in self._also.items()),
             binds="\n".join(_bind(at, to[1:]) for to, at in (self._shared | kept).items()),
             name=name,
             address=machine.address,
@@ -293,6 +293,14 @@ class SshMachines(AbstractContextManager["SshMachines"]):
 
 def _bind(source: str, target: str) -> str:
     return f"mkdir -p {target} && mount --bind {source} {target}"
+
+
+def _copy(source: str, place: str) -> str:
+    parts = f"lowerdir={source},upperdir={place}/upper,workdir={place}/work"
+    return (
+        f"mkdir -p {place}/upper {place}/work {place}/seen && "
+        f"mount -t overlay rig -o {parts} {place}/seen"
+    )
 
 
 def _make_key(path: Path) -> None:
