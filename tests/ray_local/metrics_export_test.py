@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from jobs.bench.ray_head import free_ports, ray_head
 from tests.conftest import ROOT
-from tests.fixtures.ray_head import free_ports, ray_head
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

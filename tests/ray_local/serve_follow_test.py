@@ -18,8 +18,8 @@ import httpx
 import openai
 import pytest
 import yaml
+from jobs.bench.ray_head import free_ports, ray_head
 from tests.conftest import ROOT
-from tests.fixtures.ray_head import free_ports, ray_head
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.fixtures.ray_head import end_family, ray_head
+from jobs.bench.ray_head import end_family, ray_head
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

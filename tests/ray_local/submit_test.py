@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from jobs.bench.ray_head import free_ports, ray_head
 from tests.conftest import ROOT
-from tests.fixtures.ray_head import free_ports, ray_head
 from tests.fixtures.s3 import S3_ENVIRONMENT
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]

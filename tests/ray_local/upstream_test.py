@@ -2,9 +2,9 @@
 
 import openai
 import pytest
+from jobs.bench.ray_head import free_ports
 from tests.abuse.endpoints import Played, app_of, handler_of, keyed
 from tests.fixtures.browser_pages import served
-from tests.fixtures.ray_head import free_ports
 
 pytestmark = pytest.mark.ray
 

@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from jobs.bench.ray_head import free_ports
 from tests.conftest import ROOT
-from tests.fixtures.ray_head import free_ports
 
 from palo import config
 from palo.errors import ConfigError, ResourceError

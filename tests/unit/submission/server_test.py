@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import ray
-from tests.fixtures.ray_head import free_ports
+from jobs.bench.ray_head import free_ports
 
 from palo.errors import ConfigError, DataError, MismatchError, ResourceError
 from palo.submission import server as server_module
