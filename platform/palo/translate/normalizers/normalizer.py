@@ -1,6 +1,7 @@
 """Normalizers, the functions that make them, and those that many languages share."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,7 +10,10 @@ from palo import languages
 HIDDEN = "\ue000"
 """Takes the place of each protected part in the text that normalizers see; they leave it there."""
 
-_SHORTEST = 3
+_FEWEST_LETTERS = 4
+"""So many letters, marks not counted, are more than abbreviations have."""
+_MOST_BARS = 1
+"""A line with more vertical bars is a row of a table."""
 _BEFORE = re.compile(r"(?:^|[\s(\[—–\-,，、。：:«“「/])$|[\u3040-\u30ff\u4e00-\u9fff]$")
 _BEHIND = re.compile(
     r"^(?:$|[\s)(（\].,;:!?…—–\-/»”」，、。！？；：’'])|^[\u3040-\u30ff\u4e00-\u9fff]"
@@ -53,52 +57,140 @@ def mapping(name: str, before: str, after: str) -> Normalizer:
     return Normalizer(name=name, apply=lambda text: text.translate(table))
 
 
+def by_line(normalizer: Normalizer, is_meant: Callable[[str], bool]) -> Normalizer:
+    """Returns a normalizer that looks at some lines only.
+
+    Args:
+        normalizer: What it does there.
+        is_meant: Returns whether a line is one of them.
+    """
+
+    def apply(text: str) -> str:
+        lines = text.split("\n")
+        return "\n".join(normalizer.apply(line) if is_meant(line) else line for line in lines)
+
+    return Normalizer(name=normalizer.name, apply=apply)
+
+
+def is_prose(line: str) -> bool:
+    """Returns whether a line is no row of a table.
+
+    Args:
+        line: A line.
+    """
+    return line.count("|") <= _MOST_BARS and not line.lstrip().startswith("|")
+
+
+def prose(*normalizers: Normalizer) -> tuple[Normalizer, ...]:
+    """Returns normalizers that leave the rows of tables alone.
+
+    Args:
+        normalizers: What they do elsewhere.
+    """
+    return tuple(by_line(one, is_prose) for one in normalizers)
+
+
 def no_space_before(marks: str) -> Normalizer:
     """Returns a normalizer that removes spaces before some marks where they end something.
+
+    The colon of a ratio keeps its spaces, and so does a smiley the one before it.
 
     Args:
         marks: The marks, for use between square brackets.
     """
+    ratio = r"(?<=\d)[ \u00a0\u202f]+:[ \u00a0\u202f]+\d|(?<=\b\w)[ \u00a0\u202f]+::? +\w\b"
     return replacing(
         "no space before a mark",
-        rf"(?<=[^\s.,;:!?|])[ \u00a0\u202f]+(?=[{marks}]+(?:\s|$|[\"”’»)]))",
+        rf"(?!{ratio})(?<=[^\s.,;:!?|])[ \u00a0\u202f]+"
+        rf"(?![:;] ?\)|[.,:!?] [.,:!?])(?=[{marks}]+(?:\s|$|[\"”’»)]))",
         "",
     )
 
 
-SPACING = (
-    replacing("single spaces", r"(?<=[^\s|])[ \u00a0]{2,}(?=[^\s|])", " "),
-    replacing("no space within brackets", r"(?<=[(\[])[ \u00a0]+(?=[^\s\])xX])", ""),
-    replacing("no space within brackets", r"(?<=[^\s(\[])[ \u00a0]+(?=[)\]])", ""),
+def _is_not_aligned(line: str) -> bool:
+    """Returns whether a line has no columns: no tab, and no wide gaps between its words."""
+    return "\t" not in line and _WIDE_GAP.search(line) is None
+
+
+_WIDE_GAP = re.compile(r"\S[ \u00a0]{3,}\S")
+_EYES = r"(?<![:;=][(\[])(?<![:;=][-'^][(\[])"
+
+SPACING = prose(
+    by_line(
+        replacing("single spaces", r"(?<=[^\s|])[ \u00a0]{2}(?=[^\s|])", " "), _is_not_aligned
+    ),
+    # An opening bracket may be the mouth of a smiley.
+    replacing("no space within brackets", rf"{_EYES}(?<=[(\[])[ \u00a0]+(?=[^\s\])xX])", ""),
+    replacing("no space within brackets", r"(?<=[^\s(\[:;=])[ \u00a0]+(?=[)\]])", ""),
 )
 """For every script that puts spaces between its words."""
 
 
-def full_stop(stop: str, letters: str, *, sentence_ends: str, abbreviations: str) -> Normalizer:
+def vocabulary(words: str) -> frozenset[str]:
+    """Returns words in Unicode's composed form, which is what normalizers see.
+
+    Args:
+        words: The words, with spaces between them.
+    """
+    return frozenset(unicodedata.normalize("NFC", words).split())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SentenceEnds:
+    """What tells the last word of a sentence from an abbreviation, where nothing else does.
+
+    Attributes:
+        letters: Letters and signs of the script, for use between square brackets.
+        words: Words that end sentences, whatever their length.
+        endings: Ends of verbs that stand at the end of sentences.
+        abbreviations: Words that are abbreviated with a Latin full stop.
+    """
+
+    letters: str
+    words: frozenset[str]
+    endings: tuple[str, ...] = ()
+    abbreviations: frozenset[str]
+
+    def ends(self, word: str, *, is_last: bool) -> bool:
+        """Returns whether a word before a full stop surely ends a sentence.
+
+        Args:
+            word: A word of the script.
+            is_last: Whether nothing follows the full stop in its line.
+        """
+        if word in self.words:
+            return True
+        if word in self.abbreviations:
+            return False
+        num_letters = sum(unicodedata.category(sign)[0] == "L" for sign in word)
+        if num_letters < 2:
+            return False
+        return is_last or num_letters >= _FEWEST_LETTERS or word.endswith(self.endings or ("\0",))
+
+
+def full_stop(stop: str, sentences: SentenceEnds) -> Normalizer:
     """Returns a normalizer that replaces a Latin full stop at the end of a sentence.
 
     An abbreviation keeps it.
 
     Args:
         stop: The language's full stop.
-        letters: Letters and signs of its script, for use between square brackets.
-        sentence_ends: Short words that end sentences; other short words may be abbreviations.
-        abbreviations: Longer words that are abbreviated with a Latin full stop.
+        sentences: How its sentences end.
     """
-    short, long = frozenset(sentence_ends.split()), frozenset(abbreviations.split())
     # Whole words only: else each letter would be tried as the first of one.
     latin = re.compile(
-        rf"(?<![{letters}])([{letters}]++)([\"”’)]*+)[ \u00a0]*+\.(?=[\"”’)]*+(?:$|(\s)))",
+        rf"(?<![{sentences.letters}])([{sentences.letters}]++)([\"”’)]*+)[ \u00a0]*+\."
+        r"(?=[\"”’)]*+(?:$|(\s)))",
         re.MULTILINE,
     )
 
     def ended(match: re.Match[str]) -> str:
-        word = match[1]
-        is_word = word in short or (len(word) >= _SHORTEST and word not in long)
+        word, closed, space = match.groups()
+        is_last = space in (None, "\n")
         before = match.string[match.start() - 1 : match.start()]
-        if before == "." or (match[3] not in (None, "\n") and not is_word):
+        if before == "." or not (closed or sentences.ends(word, is_last=is_last)):
             return match[0]
-        return f"{word}{match[2]}{stop}"
+        return f"{word}{closed}{stop}"
 
     return Normalizer(name="full stop", apply=lambda text: latin.sub(ended, text))
 

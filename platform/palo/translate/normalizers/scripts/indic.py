@@ -1,52 +1,87 @@
 """Hindi and Bengali: the danda that ends a sentence, and the nukta."""
 
+import re
+
 from palo.translate.normalizers.normalizer import (
     SPACING,
     Normalizer,
+    SentenceEnds,
     full_stop,
     mapping,
     no_space_before,
+    prose,
     replacing,
+    vocabulary,
 )
 
 
-def _danda(letters: str, *, sentence_ends: str, abbreviations: str) -> tuple[Normalizer, ...]:
+def _danda(sentences: SentenceEnds) -> tuple[Normalizer, ...]:
     """Returns the normalizers of a script.
 
     Args:
-        letters: Its letters and signs, for use between square brackets.
-        sentence_ends: Short words that end sentences; other short words may be abbreviations.
-        abbreviations: Longer words that are abbreviated with a full stop.
+        sentences: How sentences of its language end.
     """
     return (
-        replacing("danda", rf"(?<=[{letters}])[ \u00a0]*\|(?=\s|$|[\"”’)])", "।"),
-        full_stop("।", letters, sentence_ends=sentence_ends, abbreviations=abbreviations),
+        *prose(_bar(sentences), full_stop("।", sentences)),
         replacing("no space before a danda", r"(?<=\S)[ \u00a0]+(?=[।॥])", ""),
     )
 
 
+def _bar(sentences: SentenceEnds) -> Normalizer:
+    """Returns the normalizer for a vertical bar in the danda's place; others divide columns."""
+    letters = sentences.letters
+    bar = re.compile(rf"(?<![{letters}])([{letters}]++)([ \u00a0]*+)\|(?=[\"”’)]*+(?:$|(\s)))")
+
+    def ended(match: re.Match[str]) -> str:
+        word, gap, goes_on = match.groups()
+        is_danda = not goes_on or not gap or word in sentences.words
+        return f"{word}।" if is_danda else match[0]
+
+    return Normalizer(name="danda", apply=lambda line: bar.sub(ended, line))
+
+
+_HINDI_ENDS = SentenceEnds(
+    letters="\u0900-\u0963\u0970-\u097f",
+    words=vocabulary(
+        "है हैं था थी थे थीं हूँ हूं हो गए गई गया गये गयी लें दें दो लो करें कीजिए दीजिए रहा रही रहे"
+        " किया दिया लिया हुआ हुई हुए नहीं जाए सके"
+    ),
+    endings=("ता", "ती", "ते", "गा", "गी", "गे", "या", "यी", "ये", "ना", "नी", "िए", "ओ"),
+    abbreviations=vocabulary(
+        "प्रो श्री श्रीमती सुश्री डॉ डा मिस मिसेज पं स्व मिली मिमी सेमी किमी किग्रा ग्रा कि मी ली से"
+        " प्रा लि लिमि प्राइ पब्लि कं सं क्र क्रं नं पृ ई वि ता दि पू उदा अध्या इंजी एड एडवो लेफ्ट कैप्ट मेज"
+        " कर्न जन फर अप्रै अग सितं अक्टू नवं दिसं रु रू पै मो फो टे ज़ि जि तह पो त्रि चतु संपा अनु"
+        " ले इंस्टी यूनि विवि मा शा उ स्टे हिं अं सी एम ए बी डी एस"
+    ),
+)  # fmt: skip
+_BENGALI_ENDS = SentenceEnds(
+    letters="\u0980-\u09fe",
+    words=vocabulary(
+        "হয় নয় নেই নাই ছিল আছে না হলো হল দিন করুন নিন করে যায় পায় খায় চায়"
+    ),
+    endings=("ছে", "ছেন", "বে", "বেন", "লেন", "ছিল", "তেন", "েন", "নি", "ুন"),
+    abbreviations=vocabulary(
+        "কিমি সেমি মিমি কেজি প্রো মোঃ মো ড ডা ডাঃ ডঃ প্রা লি লিঃ প্রাঃ খ্রি খ্রিঃ খ্রী পূ পূঃ ইঞ্জি ইঞ্জিঃ"
+        " অধ্যা অধ্যাঃ রেজি নং পৃ পৃঃ সং আনু মৃ বি এ এম কে পি সি ডি এস টি আর জি কো কোং কোঃ রা সা"
+        " উদা ইং বাং মি গ্রা সে লে মেজ ক্যাপ্ট শ্রী শ্রীমতী এড এডভো অ্যাড"
+        " অ্যাডভো লিমি প্রাই পাব জানু ফেব্রু সেপ্টে অক্টো নভে ডিসে হি তা টে ফো দ্র"
+    ),
+)  # fmt: skip
+
 _HINDI = (
     replacing("nukta once", "\u093c{2,}", "\u093c"),
-    *_danda(
-        "\u0900-\u0963\u0970-\u097f",
-        sentence_ends="है हैं था थी थे हो गए गई गया लें दें दो लो",
-        abbreviations="प्रो श्री मिस मिसेज कि.मी मिली सेमी किमी",
-    ),
+    *_danda(_HINDI_ENDS),
     *SPACING,
-    no_space_before(",;:!?"),
+    *prose(no_space_before(",;:!?")),
 )
 
 _BENGALI = (
     mapping("own letters", "ৰ৷", "র।"),
     replacing("khanda ta", "\u09a4\u09cd\u200d", "\u09ce"),
     replacing("nukta once", "\u09bc{2,}", "\u09bc"),
-    *_danda(
-        "\u0980-\u09fe",
-        sentence_ends="হয় নয় নেই নাই ছিল আছে না",
-        abbreviations="কিমি সেমি মিমি প্রো মোঃ",
-    ),
+    *_danda(_BENGALI_ENDS),
     *SPACING,
-    no_space_before(",;:!?"),
+    *prose(no_space_before(",;:!?")),
 )
 
 BY_LANGUAGE = {"hi": _HINDI, "bn": _BENGALI}

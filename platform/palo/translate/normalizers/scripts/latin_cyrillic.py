@@ -1,63 +1,59 @@
-"""Spanish, French and Russian: opening marks, guillemets, dashes, and spaces at marks."""
+"""French and Russian: guillemets, dashes, and spaces at marks."""
 
 import re
 
 from palo.translate.normalizers.normalizer import (
+    HIDDEN,
     SPACING,
-    Normalizer,
+    by_line,
     no_space_before,
+    prose,
     quotes,
     replacing,
 )
 
-_SENTENCE = re.compile(r"[^.!?…\n]*[.!?…]+[\"”’»)]*|[^.!?…\n]+")
-_LEAD = re.compile(r"^[\s\"“‘«(\[—–-]*(?:(?:\d+[.)]|[-*•])\s+)?")
-
-
-def _opened(text: str, closing: str, opening: str) -> str:
-    """Puts the opening mark before each sentence that ends in the closing one and has none."""
-
-    def sentence(match: re.Match[str]) -> str:
-        said = match[0]
-        if not said.rstrip('"”’»)').endswith(closing) or opening in said:
-            return said
-        lead = _LEAD.match(said)
-        place = lead.end() if lead else 0
-        has_words = any(map(str.isalpha, said[place:]))
-        return f"{said[:place]}{opening}{said[place:]}" if has_words else said
-
-    return _SENTENCE.sub(sentence, text)
-
-
-_SPANISH = (
-    *SPACING,
-    no_space_before(".,;:!?"),
-    Normalizer(name="opening question mark", apply=lambda text: _opened(text, "?", "¿")),
-    Normalizer(name="opening exclamation mark", apply=lambda text: _opened(text, "!", "¡")),
-)
-
 _SPACE = "[ \u00a0\u202f]*"
+_ELIDED = "(?i:[ldjnmtsc]|qu|jusqu|lorsqu|puisqu|quoiqu|presqu)"
 
 _FRENCH = (
     quotes("fr"),
     replacing("apostrophe", r"(?<=[^\W\d_])'(?=[^\W\d_])", "’"),
+    replacing("apostrophe", rf"(?<![^\W\d_])({_ELIDED})'(?=[\d«“{HIDDEN}])", r"\1’"),
     *SPACING,
-    no_space_before(".,"),
-    replacing(
-        "space before a high mark",
-        rf"(?<=[^\s;:!?.(¿¡]){_SPACE}(?=[;!?]+(?:\s|$|[\u00a0\u202f»”\")]))(?<![\u00a0\u202f])"
-        rf"|(?<=[^\s;:!?.(]){_SPACE}(?=:(?:\s|$))(?<![\u00a0\u202f])",
-        "\u00a0",
+    *prose(
+        no_space_before(".,"),
+        replacing(
+            "space before a high mark",
+            rf"(?<=[^\s;:!?.(¿¡]){_SPACE}(?!;\))(?=[;!?]+(?:\s|$|[\u00a0\u202f»”\")]))"
+            r"(?<![\u00a0\u202f])"
+            rf"|(?<=[^\s;:!?.(])(?!(?<=\d){_SPACE}:{_SPACE}\d){_SPACE}(?=:(?:\s(?!\))|$))"
+            r"(?<![\u00a0\u202f])",
+            "\u00a0",
+        ),
     ),
-    replacing("space within guillemets", r"(?<=«)[ \u202f]*(?=[^\s])", "\u00a0"),
-    replacing("space within guillemets", r"(?<=[^\s])[ \u202f]*(?=»)(?<!\u00a0)", "\u00a0"),
+    # Within guillemets both no-break spaces are usual.
+    replacing("space within guillemets", r"(?<=«)[ ]*(?=[^\s])", "\u00a0"),
+    replacing("space within guillemets", r"(?<=[^\s])[ ]*(?=»)(?<![\u00a0\u202f])", "\u00a0"),
 )
+
+_FORMULA = re.compile("[=+×÷≈<>≤≥∙·^]")
+_TERM = r"(?:\d\S*|[A-Za-z])"
+_DASH = replacing(
+    "dash",
+    rf"(?<![\s\d|])(?<![^\w][A-Za-z])(?<!^[A-Za-z])[ ](?:--?|–)[ ](?!{_TERM}(?:\s|[.,;:!?]|$))(?=[^\s|-])",
+    " — ",
+)
+
+
+def _is_no_formula(line: str) -> bool:
+    return _FORMULA.search(line) is None
+
 
 _RUSSIAN = (
     quotes("ru"),
-    replacing("dash", r"(?<=[^\s\d|])[ ](?:--?|–)[ ](?=[^\s|-])", " — "),
+    *prose(by_line(_DASH, _is_no_formula)),
     *SPACING,
-    no_space_before(".,;:!?"),
+    *prose(no_space_before(".,;:!?")),
 )
 
-BY_LANGUAGE = {"es": _SPANISH, "fr": _FRENCH, "ru": _RUSSIAN}
+BY_LANGUAGE = {"fr": _FRENCH, "ru": _RUSSIAN}
