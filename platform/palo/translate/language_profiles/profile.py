@@ -14,10 +14,18 @@ A file may have these entries:
     loanwords = ["parking"]           # its words that have such a spelling all the same
     other_letters = "ß"               # letters of its script that its words don't have
     decimal = "."                     # its decimal mark, if a comma never is one, or the other way
+    number_joiners = ["and"]          # what stands between the words of one number
+    number_suffixes = ["টি"]          # what may be written together with a number before it
+    bare_singular = true              # a noun by itself may stand for one
+    duals = ["ان"]                    # endings of nouns that stand for two
+    shortest_dual = 5                 # fewest letters of such a noun
+    no_duals = ["لبنان"]              # words that end so and don't
     [magnitudes]                      # words that multiply the number before them
     million = 6                       # by ten to this power; "million*" for all such words
-    [numbers]                         # words for numbers
+    [numbers]                         # words for numbers, also two in a row; "twenty*" for all such words
     two = 2
+    [number_contexts]                 # regular expressions of which one must match where a number word
+    neuf = "neuf chats"               # also means something else
     [units]                           # how the language writes units, by the symbol
     km = ["kilometros"]
 """
@@ -48,8 +56,16 @@ class LanguageProfile:
         loanwords: Words of the language that have such a spelling all the same.
         other_letters: Letters of its script that its words don't have; names may.
         decimal: Its decimal mark, if thousands never have it; empty if both marks may be both.
+        number_joiners: What stands between the words of one number.
+        number_suffixes: What may be written together with a number before it.
+        bare_singular: Whether a noun by itself may stand for one of its kind.
+        duals: How nouns end that stand for two.
+        shortest_dual: Fewest letters of such a noun.
+        no_duals: How other words end that look like one.
         magnitudes: Powers of ten by the words that multiply the number before them.
         numbers: Numbers by the words for them.
+        number_contexts: By number words that also mean something else, regular expressions for a text
+            where they are numbers.
         units: How the language writes units, by their symbol.
     """
 
@@ -65,8 +81,15 @@ class LanguageProfile:
     loanwords: tuple[str, ...] = ()
     other_letters: str = ""
     decimal: str = ""
+    number_joiners: tuple[str, ...] = ()
+    number_suffixes: tuple[str, ...] = ()
+    bare_singular: bool = False
+    duals: tuple[str, ...] = ()
+    shortest_dual: int = 5
+    no_duals: tuple[str, ...] = ()
     magnitudes: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
+    number_contexts: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from palo.translate.language_profiles.profile import language_profile
+from palo.translate.protected_spans.number_words import spelled_numbers
 
 _DIGITS = re.compile(
     r"(?:(?<![A-Za-z\d])|(?<=\dh))\d+(?:[.,٫٬]\d+)*(?:[\u00a0\u202f ]\d{3}(?!\d))*"
@@ -24,16 +25,6 @@ _EARLY_HOURS = 12
 _DECIMALS = 6
 _ROMAN = re.compile(r"(?<![A-Za-z])([IVX]{1,6})(?:e|er|ème)?(?![A-Za-z])")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10}
-_HAN = re.compile("[〇零一二两三四五六七八九十百千万亿億]+")
-_HAN_DIGITS = {"〇": 0, "零": 0, "两": 2} | {
-    sign: n for n, sign in enumerate("一二三四五六七八九", 1)
-}
-_HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
-_HAN_GROUPS = {"万": 10**4, "亿": 10**8, "億": 10**8}
-_TENS = range(10, 100, 10)
-_WORD_GAPS = re.compile(r"[\s\-–—/'’]+")
-_EDGES = ".,;:!?()[]{}\"'“”‘’«»،؛؟۔।-–—…"
-
 # Vowel signs and other marks are no letters for regular expressions.
 _GOES_ON = (
     r"(?![^\W\d_]|[\u0300-\u036f\u064b-\u0652\u0900-\u0903\u093a-\u094f\u0981-\u0983\u09bc-\u09cd])"
@@ -241,50 +232,3 @@ def roman_numerals(text: str) -> Iterator[float]:
                 for one, next_one in zip(values, following, strict=True)
             )
         )
-
-
-def spelled_numbers(text: str, language: str) -> Iterator[float]:
-    """Yields the numbers that a text spells out, as far as the language's profile lists the words.
-
-    A word that ends in `*` stands for every word that begins with it. Words that have no spaces
-    around them in their script are found anywhere.
-
-    Args:
-        text: Any text.
-        language: ISO 639-1 code of its language.
-    """
-    words = language_profile(language).numbers
-    if not words:
-        return
-    if "一" in words:
-        yield from map(_han_value, _HAN.findall(text))
-    tokens = {token.strip(_EDGES).lower() for token in _WORD_GAPS.split(text)}
-    for prefix in language_profile(language).prefixes:
-        tokens |= {token[len(prefix) :] for token in tokens if token.startswith(prefix)}
-    found = {value for word, value in words.items() if _stands(word, tokens, text)}
-    yield from found
-    # Twenty and eight may be twenty-eight.
-    for tens in found:
-        if tens in _TENS:
-            yield from (tens + ones for ones in found if 0 < ones < 10)
-
-
-def _stands(word: str, tokens: set[str], text: str) -> bool:
-    if word.endswith("*"):
-        return any(token.startswith(word[:-1]) for token in tokens)
-    return word in tokens or (word[0] >= "\u3000" and word in text)
-
-
-def _han_value(numeral: str) -> float:
-    """Returns the value of a Han numeral; without units its signs are digits in a row."""
-    if not set(numeral) & (_HAN_UNITS.keys() | _HAN_GROUPS.keys()):
-        return float("".join(str(_HAN_DIGITS[sign]) for sign in numeral))
-    total = part = digit = 0
-    for sign in numeral:
-        if sign in _HAN_DIGITS:
-            digit = _HAN_DIGITS[sign]
-        elif sign in _HAN_UNITS:
-            part, digit = part + (digit or 1) * _HAN_UNITS[sign], 0
-        else:
-            total, part, digit = total + (part + digit or 1) * _HAN_GROUPS[sign], 0, 0
-    return float(total + part + digit)
