@@ -8,12 +8,13 @@ from functools import cache
 from palo import languages
 from palo.text.language_of import LanguageFinder
 from palo.translate.checks.case import Check, CheckCase, CheckLimits, Evidence
+from palo.translate.checks.comments import chatter, refusal
 from palo.translate.checks.fidelity import agreement, protected_spans, round_trip
 from palo.translate.checks.form import ending, layout, length, turns
 from palo.translate.checks.leftovers import untranslated
 from palo.translate.checks.repetition import repetition
 from palo.translate.checks.residue import residue
-from palo.translate.checks.wording import chatter, language, refusal, script, terms
+from palo.translate.checks.wording import language, script, terms
 from palo.translate.request import TranslationRequest
 from palo.translate.translated import CheckResult, Decision
 
@@ -40,7 +41,8 @@ _EVIDENCE = {"round_trip": "round_trip", "agreement": "second"}
 """Checks that need a second opinion, by the field of `Evidence` that holds it."""
 
 _HOPELESS = ("turns", "language", "refusal")
-"""Checks whose faults leave nothing to correct."""
+"""Checks whose faults leave nothing to correct, where they are sure."""
+_SURE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +129,8 @@ def _settled(
     """Replaces the wish for another attempt after the last one."""
     if result.decision is not Decision.RETRY or request.attempt < settings.retries:
         return result
-    last = Decision.QUARANTINE if result.check in _HOPELESS else Decision.REVIEW
+    is_hopeless = result.check in _HOPELESS and result.doubt >= _SURE
+    last = Decision.QUARANTINE if is_hopeless else Decision.REVIEW
     return dataclasses.replace(result, decision=last)
 
 

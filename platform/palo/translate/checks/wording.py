@@ -1,14 +1,12 @@
-"""Checks of the wording: language, script, names, chatter, refusals."""
+"""Checks of the wording: language, script, names."""
 
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
 
 from palo import languages
 from palo.text.language_of import letters_by_script
 from palo.translate.checks.case import CheckCase, Side, fault, scripts_of
-from palo.translate.language_profiles.profile import language_profile
 from palo.translate.translated import CheckResult, Decision
 
 # Two alphabets whose letters look alike meet within a word only by mistake.
@@ -19,16 +17,6 @@ _LATIN_WORD_ALONE = re.compile(r"(?<![A-Za-z])(?<![A-Za-z] )[A-Za-z]++(?! [A-Za-
 _NAME = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][a-zA-Z]{2,}\b")
 _MOST_NAMES = 1000
 """A conversation with more names isn't checked."""
-_SENTENCE = re.compile(r"[\n.!?。！？۔।؟(（]+")
-# What stands before a first colon.
-_COLON = re.compile("[:：]")
-_HEAD = re.compile(r"[^:：\n]{2,50}[:：]")
-_STOPS = ".。۔।"
-_WRAPS = (
-    ('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‹", "›"), ("‘", "’"), ("'", "'"),
-    ("「", "」"), ("『", "』"), ("(", ")"), ("（", "）"), ("<", ">"), ("```", "```"), ("**", "**"),
-)  # fmt: skip
-_QUOTES = tuple({mark[0] for pair in _WRAPS for mark in pair})
 
 
 def language(case: CheckCase) -> Iterator[CheckResult]:
@@ -68,6 +56,20 @@ def script(case: CheckCase) -> Iterator[CheckResult]:
         elif wanted in ("Cyrl", "Latn") and (mixed := _LATIN_IN_WORD.search(side.words)):
             reason = f"A word mixes letters of two alphabets near {mixed[0]!r}."
             yield fault("script", side, reason, 0.9)
+        elif letter := _undecided(case, side):
+            yield CheckResult(
+                check="script",
+                decision=Decision.REVIEW,
+                reason=f"The letter {letter} could stand for two of {case.language.name}'s.",
+                turn=side.number,
+                doubt=0.5,
+            )
+
+
+def _undecided(case: CheckCase, side: Side) -> str:
+    """Returns a letter that normalizers weren't sure how to write, "" for none."""
+    letters = case.profile.undecided_letters
+    return next((one for one in letters if one in side.words and one not in side.source), "")
 
 
 def _other_letters(side: Side, others: frozenset[str]) -> str:
@@ -122,91 +124,3 @@ def terms(case: CheckCase) -> Iterator[CheckResult]:
                 turn=next(number for number in numbers if number not in kept),
                 doubt=0.6,
             )
-
-
-def chatter(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that begins or ends with words about the translation, or wraps it.
-
-    Args:
-        case: The translation and its source.
-    """
-    for side in case.sides:
-        if _says(side.source, case.source_profile.spoken):
-            continue
-        phrase = _spoken(case, side.text, side.source)
-        if phrase:
-            yield fault("chatter", side, f'The translator speaks of its work: "{phrase}".', 1.0)
-        elif _is_wrapped(side.text) and _is_unquoted(side.source):
-            yield fault("chatter", side, "The translation stands between marks of its own.", 1.0)
-
-
-def refusal(case: CheckCase) -> Iterator[CheckResult]:
-    """Yields each turn that says why it isn't translated.
-
-    Args:
-        case: The translation and its source.
-    """
-    for side in case.sides:
-        if _says(side.source, case.source_profile.refused):
-            continue
-        phrase = next(
-            (
-                phrase
-                for code in {case.language.code, case.source_language, "en"}
-                if (phrase := _says(side.text, language_profile(code).refused))
-            ),
-            "",
-        )
-        if phrase:
-            yield fault("refusal", side, f'The translator refuses: "{phrase}".', 1.0)
-
-
-def _spoken(case: CheckCase, text: str, source: str) -> str:
-    head = _HEAD.match(text)
-    heading = head[0].lower() if head else ""
-    is_new = heading and _COLON.search(source) is None
-    sentences = [one.strip("*# \"'(（¡").lower() for one in _SENTENCE.split(text.replace("’", "'"))]
-    edges = (*sentences[:2], *sentences[-2:])
-    for code in {case.language.code, case.source_language, "en"}:
-        starts, stems = _phrases(code)
-        if said := next((one for one in edges if one.startswith(starts)), ""):
-            return next(start for start in starts if said.startswith(start))
-        if is_new and (stem := next((one for one in stems if one in heading), "")):
-            return stem
-    names = {
-        name.lower()
-        for one in (case.language, languages.get(case.source_language))
-        for name in (one.name, one.native_name)
-    }
-    if any(name in heading and name not in source.lower() for name in names):
-        return heading.strip()
-    return ""
-
-
-@cache
-def _phrases(language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the beginnings of sentences about a translation, and the stems of its headings."""
-    spoken = language_profile(language).spoken
-    return tuple(one.rstrip("!") for one in spoken), tuple(one.rstrip(":：!,") for one in spoken)
-
-
-def _says(text: str, phrases: tuple[str, ...]) -> str:
-    """Returns the first phrase that a text has, "" for none."""
-    lower = text.lower().replace("’", "'")
-    return next((phrase for phrase in phrases if phrase in lower), "")
-
-
-def _is_unquoted(source: str) -> bool:
-    source = source.strip()
-    return not source.startswith(_QUOTES) and not source.endswith(_QUOTES)
-
-
-def _is_wrapped(text: str) -> bool:
-    text = text.strip().rstrip(_STOPS)
-    return any(
-        len(text) > len(first) + len(last)
-        and text.startswith(first)
-        and text.endswith(last)
-        and first not in text[len(first) : -len(last)]
-        for first, last in _WRAPS
-    )

@@ -4,8 +4,6 @@ A file may have these entries:
 
     length = 0.13                     # natural logarithm of its characters per character of English
     length_spread = 0.05              # standard deviation of that in long texts
-    spoken = ["the answer is"]        # a translator's comments on its work
-    refused = ["I can't"]             # its refusals
     afternoon = ["p.m."]              # what follows an hour after noon
     prefixes = ["al"]                 # what may be written together with the word behind it
     finals = ["ed"]                   # last words, where full stops are often left out
@@ -13,6 +11,7 @@ A file may have these entries:
     foreign_shapes = ["th", "ing$"]   # regular expressions for spellings that its words don't have
     loanwords = ["parking"]           # its words that have such a spelling all the same
     other_letters = "ß"               # letters of its script that its words don't have
+    undecided_letters = "ی"           # letters that clean-up leaves where two others are possible
     decimal = "."                     # its decimal mark, if a comma never is one, or the other way
     number_joiners = ["and"]          # what stands between the words of one number
     number_suffixes = ["টি"]          # what may be written together with a number before it
@@ -26,6 +25,10 @@ A file may have these entries:
     two = 2
     [number_contexts]                 # regular expressions of which one must match where a number word
     neuf = "neuf chats"               # also means something else
+    [comments]                        # what a translator may say by itself, in small letters: of its
+    work = ["the translation is"]     # work, closing words, notes, assents, refusals, apologies
+    [excuses]                         # words of a source that says so itself, by the same kinds
+    work = ["translat"]
     [units]                           # how the language writes units, by the symbol
     km = ["kilometros"]
 """
@@ -46,8 +49,6 @@ class LanguageProfile:
     Attributes:
         length: Natural logarithm of its characters per character of English.
         length_spread: Standard deviation of that in long texts.
-        spoken: Phrases of a translator that comments on its work.
-        refused: Phrases of a translator that refuses.
         afternoon: What follows an hour after noon.
         prefixes: What may be written together with the word behind it.
         finals: How the last words of sentences end, where people often leave out the full stop.
@@ -55,6 +56,7 @@ class LanguageProfile:
         foreign_shapes: Regular expressions for spellings that its own words don't have.
         loanwords: Words of the language that have such a spelling all the same.
         other_letters: Letters of its script that its words don't have; names may.
+        undecided_letters: Letters that normalizers leave where they could stand for two of its own.
         decimal: Its decimal mark, if thousands never have it; empty if both marks may be both.
         number_joiners: What stands between the words of one number.
         number_suffixes: What may be written together with a number before it.
@@ -66,13 +68,14 @@ class LanguageProfile:
         numbers: Numbers by the words for them.
         number_contexts: By number words that also mean something else, regular expressions for a text
             where they are numbers.
+        comments: Phrases of a translator that speaks for itself, by their kind: work, closing, note,
+            assent, refusal, apology.
+        excuses: By kind, words of a source of this language that says such a thing itself.
         units: How the language writes units, by their symbol.
     """
 
     length: float = 0.0
     length_spread: float = 0.25
-    spoken: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
     afternoon: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     finals: tuple[str, ...] = ()
@@ -80,6 +83,7 @@ class LanguageProfile:
     foreign_shapes: tuple[str, ...] = ()
     loanwords: tuple[str, ...] = ()
     other_letters: str = ""
+    undecided_letters: str = ""
     decimal: str = ""
     number_joiners: tuple[str, ...] = ()
     number_suffixes: tuple[str, ...] = ()
@@ -90,6 +94,8 @@ class LanguageProfile:
     magnitudes: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
     number_contexts: Mapping[str, str] = field(default_factory=dict)
+    comments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    excuses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
