@@ -69,6 +69,13 @@ class SceneFacts:
     anchor_shape: str = ""
     anchor_colour: str = ""
 
+    def __post_init__(self) -> None:
+        if self.kind.startswith("count") and not 1 <= self.count <= MAX_THINGS:
+            raise ValueError(
+                f"{self.kind} asks for {self.count} things, but sentences are worded for 1 to"
+                f" {MAX_THINGS}: ask for what is there"
+            )
+
     @property
     def answer(self) -> tuple[str, ...]:
         """What the answer says beyond the question."""

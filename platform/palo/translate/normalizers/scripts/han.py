@@ -24,7 +24,7 @@ _SENTENCE_END = re.compile(rf"[。！？]|[.!?…][{_CLOSED}\"]*\s*$")
 # Characters by which two parts of a Chinese sentence hang together; items of a list have none.
 _ZH_ENDS = "的了吗呢吧啊呀着"
 _ZH_BEGINS = "他她它我你这那但而该此"
-_ZH_JOINS = "是在有和与把被对从给向不没也都就很还又到说叫会能要想让" + _ZH_ENDS
+_ZH_JOINS = "是在有和与把被对从给向不没也都就很还又到说叫会能要想让的"
 # Ends of Japanese predicates, and particles behind what they mark.
 _JA_ENDS = (
     "です|ます|でした|ました|ません|でしょう|ましょう|である|であった|だった|ください|している|していた|された"
@@ -141,7 +141,7 @@ _CHINESE = (
     replacing("comma", r"(?<=[A-Za-z]),(?=[A-Z][A-Za-z' ]*(?:，|,[A-Z]|[\u4e00-\u9fff]))", "，"),
     _wide("colon", ":", "："),
     *prose(*_full_stop(_ZH_FULL_STOP), *_MARKS),
-    replacing("ellipsis", rf"(?<=[{_SIGNS}{_CLOSED}])(?:\.{{3,}}|。{{2,}})", "……"),
+    replacing("ellipsis", rf"(?<=[{_SIGNS}{_CLOSED}])(?:\.{{3,}}|。{{3,}})", "……"),
     quotes("zh"),
 )
 
