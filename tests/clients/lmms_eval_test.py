@@ -34,7 +34,8 @@ from palo.checkpoint.load import load_trained
 from palo.evaluate.answers.from_files import read_answer_file
 from palo.evaluate.benches.bench import Bench, bench_source, read_bench
 from palo.evaluate.generation import AnswerSettings, generate_texts
-from palo.metrics.hallucination import yes_no_scores, yes_or_no
+from palo.metrics.hallucination import yes_no_scores
+from palo.metrics.yes_no import yes_or_no
 from palo.scenes.draw import draw_scene
 from palo.scenes.scene import COLOURS, SHAPES, sample_scene
 

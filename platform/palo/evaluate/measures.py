@@ -10,15 +10,9 @@ from palo.evaluate.judging.offline import OfflineJudge, load_offline_judge
 from palo.metrics.chrf import chrf
 from palo.metrics.degeneration import is_cut_off, refuses, repeats_itself, repetition
 from palo.metrics.fidelity import Fidelity, answer_language
-from palo.metrics.hallucination import (
-    Mentions,
-    YesNoScores,
-    YesOrNo,
-    mentions,
-    yes_no_scores,
-    yes_or_no,
-)
+from palo.metrics.hallucination import Mentions, YesNoScores, mentions, yes_no_scores
 from palo.metrics.matching import exact, relaxed
+from palo.metrics.yes_no import YesOrNo, yes_or_no
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""Hallucination: objects in answers that the image doesn't have (CHAIR), and yes/no answers (POPE).
+"""Hallucination: objects that the image doesn't have (CHAIR), and scores of yes/no answers (POPE).
 
 Sources: A. Rohrbach et al., Object hallucination in image captioning (2018), CHAIR; Y. Li et al.,
     Evaluating object hallucination in large vision-language models (2023), POPE.
@@ -7,31 +7,10 @@ Sources: A. Rohrbach et al., Object hallucination in image captioning (2018), CH
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from palo.metrics.matching import folded
-
-YesOrNo = Literal["yes", "no"]
-
-# Polite words before yes or no, and the words themselves; longer ones before shorter ones.
-_POLITE = "जी|জি|জ্বি|جی"
-_SPACED_YES = "yes|yeah|oui|si|sí|да|نعم|أجل|हाँ|हां|হ্যাঁ|হ্যা|ہاں"
-_SPACED_NO = "no|nope|non|нет|لا|كلا|नहीं|ना|না|নেই|نہیں|نا"
-_YES = "はい|ええ|是的|是|有|对"
-_NO = "いいえ|いや|没有|没|不是|不|否"
-
-
-def _beginning(spaced: str, unspaced: str) -> re.Pattern[str]:
-    words = "|".join(folded(word) for word in spaced.split("|"))
-    polite = "|".join(folded(word) for word in _POLITE.split("|"))
-    return re.compile(rf"(?:(?:{polite}) )?(?:(?:{words})(?: |$)|{unspaced})")
-
-
-_SAYS: dict[YesOrNo, re.Pattern[str]] = {
-    "yes": _beginning(_SPACED_YES, _YES),
-    "no": _beginning(_SPACED_NO, _NO),
-}
-
+from palo.metrics.yes_no import YesOrNo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class YesNoScores:
@@ -54,17 +33,6 @@ class YesNoScores:
     f1: float
     says_yes: float
     undecided: float
-
-
-def yes_or_no(answer: str) -> YesOrNo | None:
-    """Returns whether an answer begins with yes or no, in any language; None if with neither.
-
-    Args:
-        answer: The answer.
-    """
-    words = folded(answer)
-    found = [name for name, pattern in _SAYS.items() if pattern.match(words)]
-    return found[0] if len(found) == 1 else None
 
 
 def yes_no_scores(pairs: Iterable[tuple[YesOrNo, YesOrNo | None]]) -> YesNoScores:
