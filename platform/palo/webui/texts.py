@@ -14,7 +14,8 @@ from palo import languages
 from palo.client import EndpointError
 from palo.html.page import Templates
 
-_FOLDER = Path(__file__).parent / "texts"
+FOLDER = Path(__file__).parent / "texts"
+"""The chat page's texts, a file for each language."""
 _DEFAULT = "en"
 _RETRY_S = 5.0
 _TEMPLATES = Templates(Path(__file__).parent / "templates")
@@ -87,7 +88,7 @@ def page_texts(code: str) -> PageTexts:
     Args:
         code: ISO code of the language.
     """
-    return read_texts(_FOLDER, code)
+    return read_texts(FOLDER, code)
 
 
 @cache

@@ -65,7 +65,7 @@ def refusal(case: CheckCase) -> Iterator[CheckResult]:
         for kind, doubt in (("refusal", _SURE), ("apology", _LIKELY)):
             found = (one for code in _codes(case) for one in _phrases(code, kind) if one in text)
             phrase = next(found, "")
-            if phrase and not _is_excused(case, side, kind):
+            if phrase and not is_excused(case, side, kind):
                 yield fault("refusal", side, f'The translator refuses: "{phrase}".', doubt)
                 break
 
@@ -73,7 +73,7 @@ def refusal(case: CheckCase) -> Iterator[CheckResult]:
 def _of_its_work(case: CheckCase, side: Side, text: str) -> str:
     """Returns words that surely speak of the translation, "" for none."""
     edges = _edges(text)
-    if _is_excused(case, side, "work"):
+    if is_excused(case, side, "work"):
         return ""
     for code in _codes(case):
         starts = _phrases(code, "work")
@@ -104,16 +104,16 @@ def _heading(case: CheckCase, side: Side, text: str) -> str:
 def _aside(case: CheckCase, side: Side, text: str) -> str:
     """Returns closing words, an assent or a note that the source hasn't, "" for none."""
     codes, edges = _codes(case), _edges(text)
-    if not _is_excused(case, side, "closing"):
+    if not is_excused(case, side, "closing"):
         for phrase in (one for code in codes for one in _phrases(code, "closing")):
             if any(edge.startswith(phrase) for edge in edges):
                 return phrase
-    if "!" not in side.source and not _is_excused(case, side, "assent"):
+    if "!" not in side.source and not is_excused(case, side, "assent"):
         start = text.lstrip("*# \"'(（¡")
         for phrase in (one for code in codes for one in _phrases(code, "assent")):
             if start.startswith(phrase) and _CALL.match(start, len(phrase)):
                 return phrase
-    if not _is_excused(case, side, "note"):
+    if not is_excused(case, side, "note"):
         for phrase in (one for code in codes for one in _phrases(code, "note")):
             for edge in edges:
                 if edge.startswith(phrase) and edge[len(phrase) :].lstrip()[:1] in (":", "："):
@@ -127,8 +127,14 @@ def _edges(text: str) -> tuple[str, ...]:
     return (*sentences[:2], *sentences[-2:])
 
 
-def _is_excused(case: CheckCase, side: Side, kind: str) -> bool:
-    """Returns whether the source itself says what a phrase of a kind is about."""
+def is_excused(case: CheckCase, side: Side, kind: str) -> bool:
+    """Returns whether the source itself says what a phrase of a kind is about.
+
+    Args:
+        case: The translation and its source.
+        side: The turn.
+        kind: A kind of comment, as profiles of languages name them.
+    """
     source = _plain(side.source)
     words = f" {_NO_WORD.sub(' ', source)} "
     return any(one in source or one in words for one in _excuses(case.source_language, kind))

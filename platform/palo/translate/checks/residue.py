@@ -12,6 +12,7 @@ from itertools import islice
 
 from palo.text.language_of import letters_by_script
 from palo.translate.checks.case import CheckCase, Side, fault
+from palo.translate.checks.comments import is_excused
 from palo.translate.language_profiles.profile import language_profile
 from palo.translate.translated import CheckResult
 
@@ -73,7 +74,9 @@ def residue(case: CheckCase) -> Iterator[CheckResult]:
         elif (run := _misread(side.draft, case.scripts)) and run not in source:
             reason = f"The letters {run!r} are UTF-8 that was read in another encoding."
             yield fault("residue", side, reason, 1.0)
-        elif (role := _role(side.text, roles)) and not _has_role(source, role):
+        elif (role := _role(side.text, roles)) and not (
+            _has_role(source, role) or _is_of_translating(case, side, role)
+        ):
             yield fault("residue", side, f"This turn names a role: {role!r}.", 1.0)
         elif len(_ADDRESS.findall(side.text)) > len(_ADDRESS.findall(source)):
             yield fault("residue", side, "The source has no such address.", 1.0)
@@ -119,6 +122,12 @@ def _role(text: str, roles: re.Pattern[str]) -> str:
         return ""
     found = roles.search(text)
     return found[0].lstrip("\n.!?。！？۔।؟> ") if found else ""
+
+
+def _is_of_translating(case: CheckCase, side: Side, role: str) -> bool:
+    """Returns whether a role is a translation's, and the source speaks of translating."""
+    stems = case.profile.excuses.get("work", ())
+    return any(stem in role.lower() for stem in stems) and is_excused(case, side, "work")
 
 
 def _has_role(source: str, role: str) -> bool:
