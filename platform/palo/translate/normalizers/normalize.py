@@ -36,13 +36,8 @@ def normalize_translation(text: str, language: str, protected: Iterable[Protecte
         return text
     spans = fixed_spans(text, {"protected": _finder(wanted)} if wanted else None)
     shown = _hide(text, spans)
-    script = languages.get(language).script
-    for _ in range(_MOST_ROUNDS):
-        before, shown = shown, normal_form(shown, script)
-        for normalizer in normalizers_of(language):
-            shown = normalizer.apply(shown)
-        if shown == before:
-            break
+    for _, shown in _steps(shown, language):
+        pass
     pieces = shown.split(HIDDEN)
     if len(pieces) != len(spans) + 1:
         raise ValueError(
@@ -52,6 +47,32 @@ def normalize_translation(text: str, language: str, protected: Iterable[Protecte
     for span, piece in zip(spans, pieces[1:], strict=True):
         parts += [span.text, piece]
     return "".join(parts)
+
+
+def rules_applied(text: str, language: str) -> tuple[str, ...]:
+    """Returns the names of the normalizers that change a text, beyond Unicode's composed form.
+
+    Args:
+        text: A text.
+        language: ISO 639-1 code.
+    """
+    steps = _steps(_hide(text, fixed_spans(text)), language)
+    return tuple(dict.fromkeys(name for name, _ in steps if name))
+
+
+def _steps(shown: str, language: str) -> Iterator[tuple[str, str]]:
+    """Yields each change to a text: the normalizer's name, "" for the normal form; and the text."""
+    script = languages.get(language).script
+    for _ in range(_MOST_ROUNDS):
+        before, shown = shown, normal_form(shown, script)
+        yield "", shown
+        for normalizer in normalizers_of(language):
+            changed = normalizer.apply(shown)
+            if changed != shown:
+                shown = changed
+                yield normalizer.name, shown
+        if shown == before:
+            return
 
 
 @cache

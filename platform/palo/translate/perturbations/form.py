@@ -12,7 +12,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 _MARKS = re.compile(r"[^\w\s]")
 _QUESTIONS = "?？؟"
 _SPACELESS = ("Hans", "Hant", "Jpan")
-_LATIN_MARKS = str.maketrans("،؛؟۔।，。？！；：、", ",;?..,.?!;:,")
+LATIN_MARKS = str.maketrans("،؛؟۔।，。？！；：、", ",;?..,.?!;:,")
+"""Marks of other scripts, and the Latin ones that stand in their place."""
 
 
 def broken_off(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
@@ -160,7 +161,7 @@ def latin_marks(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | N
         draw: Draws the place and the kind of the change.
     """
     number = draw.randrange(len(sample.texts))
-    text = sample.texts[number].translate(_LATIN_MARKS)
+    text = sample.texts[number].translate(LATIN_MARKS)
     return sample.replaced(number, text) if text != sample.texts[number] else None
 
 

@@ -19,7 +19,11 @@ _FIRST_SPACELESS = "\u3000"
 _WORD_GAPS = re.compile(r"[\s\-–—/'’]+")
 _EDGES = ".,;:!?()[]{}\"'“”‘’«»،؛؟۔।-–—…"
 _ARABIC_MARKS = re.compile("[\u064b-\u0652]")
-_HALF, _HUNDRED, _THOUSAND = 0.5, 100, 1000
+HALF = 0.5
+"""What a word for a half adds to the number beside it."""
+_MINUTES = {0.25: 15.0, HALF: 30.0, 0.75: 45.0}
+"""Parts of an hour, as times of the day have them."""
+_HUNDRED, _THOUSAND = 100, 1000
 _LONGEST_RUN = 12
 """So many words make one number at most."""
 
@@ -77,9 +81,10 @@ def spelled_numbers(text: str, language: str) -> Iterator[float]:
         if value is not None:
             run.append(value)
     yield from found
-    if _HALF in found:
+    yield from (minutes for part, minutes in _MINUTES.items() if part in found)
+    if HALF in found:
         # Two hours and a half.
-        yield from (value + _HALF for value in found if value >= 1)
+        yield from (value + HALF for value in found if value >= 1)
 
 
 def _values(tokens: Sequence[str], text: str, language: str) -> Iterator[float | None]:

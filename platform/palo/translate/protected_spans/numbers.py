@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from palo.translate.language_profiles.profile import language_profile
-from palo.translate.protected_spans.number_words import spelled_numbers
+from palo.translate.protected_spans.number_words import HALF, spelled_numbers
 
 _DIGITS = re.compile(
     r"(?:(?<![A-Za-z\d])|(?<=\dh))\d+(?:[.,٫٬]\d+)*(?:[\u00a0\u202f ]\d{3}(?!\d))*"
@@ -89,8 +89,11 @@ def values_in(text: str, language: str) -> frozenset[float]:
         language: ISO 639-1 code of its language.
     """
     found = set(spelled_numbers(text, language)) | set(roman_numerals(text))
+    has_half = HALF in found
     for amount in amounts(text, language):
         found |= amount.values
+        if has_half:
+            found |= {value + HALF for value in amount.values}
         for part in amount.parts:
             found |= part
     return frozenset(found)
@@ -115,7 +118,10 @@ def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[fl
         pieces = (frozenset(values),)
     end = match.end()
     if _DECADE.match(text, end):
-        values |= {value % 100 for value in values if value >= 100 and value % 100}
+        years = {value for value in values if value >= 100}
+        # The thirties of the twentieth century.
+        values |= {value % 100 for value in years if value % 100}
+        values |= {value // 100 + 1 for value in years}
     if (years := _YEARS.match(text, max(0, match.start() - 5))) and years.end() >= end:
         values |= {int(years[1]) // 100 * 100.0 + value for value in values}
     if (pattern := _magnitude_words(language)) and (word := pattern.match(text, end)):
