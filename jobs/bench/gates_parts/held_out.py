@@ -51,12 +51,13 @@ def rule_figures(
         yield _figure(f"held_out_wrongly_changed_{code}", len(wrong), len(numbered), most=0.002)
         wrong_in_all.append(RateWithInterval(count=len(wrong), total=len(numbered)))
         slips = mended_slips([text for _, text in numbered], code, seed=seed)
-        write(f"slips_left_{code}", [{name: one.left[:_MOST_LEFT]} for name, one in slips.items()])
-        for name, one in slips.items():
-            by_slip[name].append(RateWithInterval(count=one.mended, total=one.total))
-        mended = total(RateWithInterval(count=s.mended, total=s.total) for s in slips.values())
-        mended_in_all.append(mended)
-        yield _rate(f"mended_{code}", mended)
+        write(
+            f"slips_left_{code}", [{name: slip.left[:_MOST_LEFT]} for name, slip in slips.items()]
+        )
+        for name, slip in slips.items():
+            by_slip[name].append(RateWithInterval(count=slip.mended, total=slip.total))
+        mended_in_all.append(total(rates[-1] for name, rates in by_slip.items() if name in slips))
+        yield _rate(f"mended_{code}", mended_in_all[-1])
     yield _rate("held_out_wrongly_changed", total(wrong_in_all), most=0.002)
     yield _rate("mended", total(mended_in_all))
     for rule, verdicts in sorted(by_rule.items()):

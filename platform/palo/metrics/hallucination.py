@@ -12,6 +12,7 @@ from typing import NamedTuple
 from palo.metrics.matching import folded
 from palo.metrics.yes_no import YesOrNo
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class YesNoScores:
     """Scores of yes/no questions; shares are from 0 to 1, yes is the positive class.

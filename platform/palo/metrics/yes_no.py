@@ -17,8 +17,13 @@ _POLITE = "जी|জি|জ্বি|جی"
 _SPACED_YES = "yes|yeah|yep|oui|sí|да|نعم|أجل|हाँ|हां|হ্যাঁ|হ্যা|ہاں"
 _SPACED_NO = "no|nope|non|нет|لا|كلا|नहीं|ना|না|নেই|نہیں|نا"
 # Signs that begin other words as well: sorry, whether, not clear, perhaps, a bit, with regard to.
-_YES = "はい|ええ|是的|是(?![否不谁什哪])|有(?![没点些可人待])|对(?![不起面于方比照待着称话])|没错|当然"
-_NO = "いいえ|いや(?!す)|没有|没(?![错问关事准])|不是|不存在|不(?![清确知好一太能明过仅只但同可])|否"
+_YES = (
+    "はい|ええ|是的|是(?![否不谁什哪])|有(?![没点些可人待])|对(?![不起面于方比照待着称话])|没错"
+    "|当然"
+)
+_NO = (
+    "いいえ|いや(?!す)|没有|没(?![错问关事准])|不是|不存在|不(?![清确知好一太能明过仅只但同可])|否"
+)
 # "Si" is yes in French, contradicting, and without its accent in Spanish; before a clause it is if.
 _SI = re.compile(r"\s*si\s*(?:[,.;!…]|$)", re.IGNORECASE)
 _FIRST_SENTENCE = re.compile(r"[^.!?。！？।۔؟\n]*")

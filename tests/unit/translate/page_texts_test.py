@@ -1,4 +1,4 @@
-"""What the pages and the scenes say passes the project's own rules and checks, in every language."""
+"""What pages and scenes say passes the project's own rules and checks, in every language."""
 
 import tomllib
 from pathlib import Path
@@ -36,7 +36,9 @@ def test_page_texts_pass_the_checks(folder, code, make_request):
     english = _texts(folder, "en")
     for name, text in _texts(folder, code).items():
         request = make_request(english[name], language=code)
-        refused = [one for one in run_checks(request, (text,)) if one.decision is not Decision.ACCEPT]
+        refused = [
+            one for one in run_checks(request, (text,)) if one.decision is not Decision.ACCEPT
+        ]
         assert not refused, (name, text, refused)
 
 

@@ -21,12 +21,12 @@ A file may have these entries:
     no_duals = ["لبنان"]              # words that end so and don't
     [magnitudes]                      # words that multiply the number before them
     million = 6                       # by ten to this power; "million*" for all such words
-    [numbers]                         # words for numbers, also two in a row; "twenty*" for all such words
+    [numbers]                         # words for numbers, or two in a row; "twent*": all such ones
     two = 2
-    [number_contexts]                 # regular expressions of which one must match where a number word
-    neuf = "neuf chats"               # also means something else
-    [comments]                        # what a translator may say by itself, in small letters: of its
-    work = ["the translation is"]     # work, closing words, notes, assents, refusals, apologies
+    [number_contexts]                 # a regular expression for a text in which a word that means
+    neuf = "neuf chats"               # something else as well is a number
+    [comments]                        # what a translator may say by itself, in small letters: its
+    work = ["the translation is"]     # work, closings, notes, assents, refusals, apologies
     [excuses]                         # words of a source that says so itself, by the same kinds
     work = ["translat"]
     [units]                           # how the language writes units, by the symbol
@@ -66,9 +66,9 @@ class LanguageProfile:
         no_duals: How other words end that look like one.
         magnitudes: Powers of ten by the words that multiply the number before them.
         numbers: Numbers by the words for them.
-        number_contexts: By number words that also mean something else, regular expressions for a text
-            where they are numbers.
-        comments: Phrases of a translator that speaks for itself, by their kind: work, closing, note,
+        number_contexts: By number words that also mean something else, regular expressions for a
+            text where they are numbers.
+        comments: Phrases of a translator that speaks for itself, by kind: work, closing, note,
             assent, refusal, apology.
         excuses: By kind, words of a source of this language that says such a thing itself.
         units: How the language writes units, by their symbol.

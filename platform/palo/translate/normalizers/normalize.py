@@ -35,9 +35,7 @@ def normalize_translation(text: str, language: str, protected: Iterable[Protecte
     if len(wanted) > MOST_SPANS:
         return text
     spans = fixed_spans(text, {"protected": _finder(wanted)} if wanted else None)
-    shown = _hide(text, spans)
-    for _, shown in _steps(shown, language):
-        pass
+    *_, (_, shown) = _steps(_hide(text, spans), language)
     pieces = shown.split(HIDDEN)
     if len(pieces) != len(spans) + 1:
         raise ValueError(

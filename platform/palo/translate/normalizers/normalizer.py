@@ -116,9 +116,7 @@ _WIDE_GAP = re.compile(r"\S[ \u00a0]{3,}\S")
 _EYES = r"(?<![:;=][(\[])(?<![:;=][-'^][(\[])"
 
 SPACING = prose(
-    by_line(
-        replacing("single spaces", r"(?<=[^\s|])[ \u00a0]{2}(?=[^\s|])", " "), _is_not_aligned
-    ),
+    by_line(replacing("single spaces", r"(?<=[^\s|])[ \u00a0]{2}(?=[^\s|])", " "), _is_not_aligned),
     # An opening bracket may be the mouth of a smiley.
     replacing("no space within brackets", rf"{_EYES}(?<=[(\[])[ \u00a0]+(?=[^\s\])xX])", ""),
     replacing("no space within brackets", r"(?<=[^\s(\[:;=])[ \u00a0]+(?=[)\]])", ""),

@@ -33,7 +33,7 @@ def _inserted(pattern: re.Pattern[str], what: str) -> Slip:
     return slip
 
 
-def _mapped(table: Mapping[int, str]) -> Slip:
+def _mapped(table: Mapping[int, int]) -> Slip:
     return lambda text, draw: text.translate(table)
 
 
@@ -42,18 +42,20 @@ def _replaced(pattern: str, replacement: str) -> Slip:
     return lambda text, draw: compiled.sub(replacement, text)
 
 
-_SPACING: Mapping[str, Slip] = {
+_SPACING: dict[str, Slip] = {
     "doubled space": _inserted(_SPACE, " "),
     "space before a mark": _inserted(_MARK, " "),
     "space within brackets": _inserted(_BRACKET, " "),
 }
-_BAR = {"bar for danda": _mapped(str.maketrans("।", "|"))}
-_NARROW: Mapping[str, Slip] = {
+_BAR: dict[str, Slip] = {"bar for danda": _mapped(str.maketrans("।", "|"))}
+_NARROW: dict[str, Slip] = {
     "Latin marks": _mapped(LATIN_MARKS),
     "space between characters": _inserted(_SIGN_GAP, " "),
     "wide digits": _mapped(str.maketrans("0123456789", "０１２３４５６７８９")),
 }
-_STRAIGHT_QUOTES = {"straight quotes": _replaced("[«“「][\u00a0\u202f]?|[\u00a0\u202f]?[»”」]", '"')}
+_STRAIGHT_QUOTES: dict[str, Slip] = {
+    "straight quotes": _replaced("[«“「][\u00a0\u202f]?|[\u00a0\u202f]?[»”」]", '"')
+}
 SLIPS: Mapping[str, Mapping[str, Slip]] = {
     "zh": _NARROW | _STRAIGHT_QUOTES,
     "ja": _NARROW | _STRAIGHT_QUOTES,
@@ -71,7 +73,11 @@ SLIPS: Mapping[str, Mapping[str, Slip]] = {
         "Persian letters": _mapped(str.maketrans("كيى", "کیی")),
         "Urdu's digits": _mapped(str.maketrans("٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹")),
     },
-    "ur": _SPACING | {"Latin marks": _mapped(LATIN_MARKS), "Arabic letters": _mapped(str.maketrans("کیہھ", "كيهه"))},
+    "ur": _SPACING
+    | {
+        "Latin marks": _mapped(LATIN_MARKS),
+        "Arabic letters": _mapped(str.maketrans("کیہھ", "كيهه")),
+    },
     "hi": _SPACING | _BAR | {"Latin marks": _mapped(LATIN_MARKS)},
     "bn": _SPACING | _BAR | {"Latin marks": _mapped(LATIN_MARKS)},
 }

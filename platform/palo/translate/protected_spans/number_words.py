@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 from palo.text.normal_form import normalized
 from palo.translate.language_profiles.profile import language_profile
@@ -57,8 +58,8 @@ class _Words:
 def spelled_numbers(text: str, language: str) -> Iterator[float]:
     """Yields the numbers that a text spells out: of its number words, and of those in a row.
 
-    A word that ends in `*` in the profile stands for every word that begins with it, unless a longer
-    one does. Words that have no spaces around them in their script are found anywhere.
+    A word that ends in `*` in the profile stands for every word that begins so, unless a longer one
+    does. Words that have no spaces around them in their script are found anywhere.
 
     Args:
         text: Any text.
@@ -136,8 +137,9 @@ def _totals(run: Sequence[float]) -> Iterator[float]:
                 total, part = total + part, 0.0
         yield total + part
         # Twenty and eight, in a row, may be twenty-eight beside other numbers.
-        pairs = zip(run, run[1:], strict=False)
-        yield from (a + b for a, b in pairs if max(a, b) % 10 == 0 and 0 < min(a, b) < max(a, b))
+        yield from (
+            a + b for a, b in pairwise(run) if max(a, b) % 10 == 0 and 0 < min(a, b) < max(a, b)
+        )
 
 
 def _duals(tokens: Sequence[str], language: str) -> Iterator[float]:

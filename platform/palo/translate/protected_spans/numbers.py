@@ -118,10 +118,10 @@ def _amount(text: str, match: re.Match[str], language: str, scales: frozenset[fl
         pieces = (frozenset(values),)
     end = match.end()
     if _DECADE.match(text, end):
-        years = {value for value in values if value >= 100}
         # The thirties of the twentieth century.
-        values |= {value % 100 for value in years if value % 100}
-        values |= {value // 100 + 1 for value in years}
+        decades = {value for value in values if value >= 100}
+        values |= {value % 100 for value in decades if value % 100}
+        values |= {value // 100 + 1 for value in decades}
     if (years := _YEARS.match(text, max(0, match.start() - 5))) and years.end() >= end:
         values |= {int(years[1]) // 100 * 100.0 + value for value in values}
     if (pattern := _magnitude_words(language)) and (word := pattern.match(text, end)):

@@ -48,7 +48,11 @@ def _refused(request, draft):
         ("This is an AI robot in a factory.", "यह एक एआई मॉडल का रोबोट है, जो एक कारखाने में है।", "hi"),
         ("This is an AI robot in a factory.", "এটি একটি কারখানায় একটি এআই রোবট।", "bn"),
         ("I'm not able to see the cat.", "Je ne suis pas en mesure de voir le chat.", "fr"),
-        ("The sign in Spanish says hello to all.", "El cartel en español dice: hola a todos.", "es"),
+        (
+            "The sign in Spanish says hello to all.",
+            "El cartel en español dice: hola a todos.",
+            "es",
+        ),
         ("Absolutely, the cat is black.", "Absolument, le chat est noir.", "fr"),
         ("Sure, the cat is black.", "Конечно, кошка чёрная.", "ru"),
         ("Sure! The cat is black.", "Конечно! Кошка чёрная.", "ru"),
@@ -62,12 +66,16 @@ def _refused(request, draft):
         ("I can't see any dog here.", "Lo siento, pero no veo ningún perro.", "es"),
         ("Unfortunately, I can't tell the colour.", "К сожалению, я не могу назвать цвет.", "ru"),
         ("I'm afraid I cannot read it.", "申し訳ありませんが、読めません。", "ja"),
-        ("It isn't possible to say who it is.", "Je ne suis pas en mesure de dire qui c’est.", "fr"),
+        (
+            "It isn't possible to say who it is.",
+            "Je ne suis pas en mesure de dire qui c’est.",
+            "fr",
+        ),
         ("Here is your coffee, sir.", "Aquí tiene su café, señor.", "es"),
         ("I hope he sleeps well tonight.", "J’espère qu’il dormira bien ce soir.", "fr"),
         ("The subtitle is a bad one.", "Перевод плохой: слов не хватает.", "ru"),
     ],
-)  # fmt: skip
+)
 def test_what_the_source_says_too_is_no_comment(make_request, source, text, language):
     assert not _refused(make_request(source, language=language), text)
 
@@ -82,14 +90,18 @@ def test_what_the_source_says_too_is_no_comment(make_request, source, text, lang
         ("Sorry, I can't see the face.", "Lo siento, pero no puedo traducir esto ahora.", "es"),
         ("The cat is black and sleeps.", "抱歉，我无法翻译这个句子。", "zh"),
         ("The cat is black and sleeps.", "Кошка чёрная и спит. Примечание: я сохранил тон.", "ru"),
-        ("The cat is black and sleeps.", "Bien sûr, voici le texte traduit : le chat est noir.", "fr"),
+        (
+            "The cat is black and sleeps.",
+            "Bien sûr, voici le texte traduit : le chat est noir.",
+            "fr",
+        ),
         ("The cat is black and sleeps.", "আমি দুঃখিত, কিন্তু এটা আমি করব না।", "bn"),
         ("The cat is black and sleeps.", "Claro, aquí está la traducción: el gato es negro.", "es"),
         ("The cat is black and sleeps.", "ضرور! بلی کالی ہے اور سوتی ہے۔", "ur"),
         ("The cat is black and sleeps.", "猫是黑色的，正在睡觉。希望这对您有帮助！", "zh"),
         ("The cat is black and sleeps.", "ملاحظة: القطة سوداء ونائمة.", "ar"),
     ],
-)  # fmt: skip
+)
 def test_what_the_translator_says_by_itself_is_found(make_request, source, text, language):
     assert _refused(make_request(source, language=language), text)
 
@@ -114,5 +126,6 @@ def test_only_a_sure_refusal_ends_in_quarantine(make_request):
     [("ar", "هو علی بن أبی طالب وهو نائم هنا."), ("ur", "یہ چهلکا آسان ہے کہ بلی سو رہی ہے۔")],
 )
 def test_a_letter_that_may_be_two_goes_to_people(make_request, language, text):
-    refused = _refused(make_request("It is easy to say that the cat sleeps.", language=language), text)
+    request = make_request("It is easy to say that the cat sleeps.", language=language)
+    refused = _refused(request, text)
     assert ("script", Decision.REVIEW) in {(one.check, one.decision) for one in refused}

@@ -83,7 +83,7 @@ def _faults(source, text, language):
         ("90 cats", "nonante chats", "fr"),
         ("two and a half hours", "2,5 heures", "fr"),
     ],
-)  # fmt: skip
+)
 def test_a_number_may_be_written_in_words(source, text, language):
     assert not _faults(source, text, language)
 
@@ -111,7 +111,7 @@ def test_a_number_may_be_written_in_words(source, text, language):
         ("25 cats", "veinte gatos", "es"),
         ("2 cats", "مرحبا يا لبنان", "ar"),
     ],
-)  # fmt: skip
+)
 def test_words_that_only_resemble_a_number_are_none(source, text, language):
     assert _faults(source, text, language)
 

@@ -7,26 +7,29 @@ from palo.translate.normalizers.normalizer import (
     Normalizer,
     no_space_before,
     prose,
+    vocabulary,
 )
 
 _OPENING = {"?": "¿", "!": "¡"}
 _MARKS = re.compile(r"[¿¡]+|[?!]+")
 _BEHIND = re.compile(r"[\"”’»)\]]*+(?:$|\s+(?:[\"“‘«(\[—–-]\s?)*(?P<next>.)|(?=\S))")
-_ABBREVIATIONS = frozenset(
-    "sr sra srta sres sras d da dr dra drs dres prof profa lic licda ing arq abg gral gen cap capt cnel"
-    " cmdte tte sgto mons fr hno hna rvdo rvda excmo excma ilmo ilma sto sta pdte pdta dir av avda avd"
-    " c cta pza pl pje ctra urb edif dpto depto núm num n no tel tlf ext pág pág págs p pp vol vols art"
-    " arts fig figs ed eds trad cf cfr vid ej etc aprox máx mín h hs hr km kg cm mm m g l a b e s ss sc"
-    " ac dc ca cía cia ltda inc corp co uu ee ff aa rr nn jj oo bs as ap apdo op cit ibíd id esp lat ene"
-    " feb mar abr may jun jul ago sep sept oct nov dic jr st vs fco mª fdez hdez glez mtez izq izqda dcha"
-    " dta atte ud uds vd vds v q r i".split()
+_ABBREVIATIONS = vocabulary(
+    "sr sra srta sres sras d da dr dra drs dres prof profa lic licda ing arq abg gral gen cap"
+    " capt cnel cmdte tte sgto mons fr hno hna rvdo rvda excmo excma ilmo ilma sto sta pdte pdta"
+    " dir av avda avd c cta pza pl pje ctra urb edif dpto depto núm num n no tel tlf ext pág"
+    " págs p pp vol vols art arts fig figs ed eds trad cf cfr vid ej etc aprox máx mín h hs hr"
+    " km kg cm mm m g l a b e s ss sc ac dc ca cía cia ltda inc corp co uu ee ff aa rr nn jj oo"
+    " bs as ap apdo op cit ibíd id esp lat ene feb mar abr may jun jul ago sep sept oct nov dic"
+    " jr st vs fco mª fdez hdez glez mtez izq izqda dcha dta atte ud uds vd vds v q r i"
 )
 _LAST_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]++)\.$")
 _END = re.compile(r"(?:(?<![.!?])[.!?]++|…)[\"”’»)\]]*+\s++(?=[\"“‘«(\[—–-]?\s?[^\W\d_])")
 _NEAR = 8
 _LEAD = re.compile(r"[\s\"“‘«(\[—–-]*(?:(?:\d+[.)]|[-*•])\s+)?")
 _OPEN_BRACKETS = (("(", ")"), ("[", "]"), ("«", "»"), ("“", "”"), ("‘", "’"))
-_WORDS_THAT_ASK = "qué|quién|quiénes|cuál|cuáles|cómo|dónde|adónde|cuándo|cuánto|cuánta|cuántos|cuántas"
+_WORDS_THAT_ASK = (
+    "qué|quién|quiénes|cuál|cuáles|cómo|dónde|adónde|cuándo|cuánto|cuánta|cuántos|cuántas"
+)
 _PREPOSITIONS = "a|ante|con|contra|de|desde|en|entre|hacia|hasta|para|por|según|sobre|y|o|pero"
 _ASKS = re.compile(
     rf"(?:(?:{_PREPOSITIONS})\s+){{0,2}}(?:{_WORDS_THAT_ASK}|que|quien|cual|como|donde|cuando|cuanto|cuantos|cuanta"
@@ -84,7 +87,7 @@ def _place(line: str, closing: re.Match[str]) -> int | None:
 
 
 def _within(words: str, mark: str, start: int) -> int | None:
-    """Returns the place before the part of a sentence that a mark is about; None if it isn't sure."""
+    """Returns the place before the part of a sentence that a mark is about; None if unsure."""
     if mark == "!":
         calls = _CALLS.match(words) is not None
         is_sure = calls or not (_DIVIDED.search(words) or _NAME.search(words))
@@ -101,9 +104,9 @@ def _start(line: str, end: int) -> int | None:
     """Returns where the words before a mark begin: behind the last sentence, bracket or quote."""
     start = 0
     for stop in _END.finditer(line, 0, end):
-        sentence = line[start : stop.end()].rstrip("\"”’»)] ")
+        sentence = line[start : stop.end()].rstrip('"”’»)] ')
         asks = sentence.endswith(("!", "?"))
-        if line[stop.end() : stop.end() + _NEAR].lstrip("\"“‘«([—–- ")[:1].islower():
+        if line[stop.end() : stop.end() + _NEAR].lstrip('"“‘«([—–- ')[:1].islower():
             if asks:
                 return None
         elif asks or sentence.endswith(("…", "...")) or _is_sentence_end(sentence):
@@ -125,7 +128,7 @@ def _is_sentence_end(sentence: str) -> bool:
     """Returns whether the full stop at the end of some words surely ends a sentence."""
     word = _LAST_WORD.search(sentence)
     if word is None:
-        return sentence[-2:-1].isdecimal() or sentence[-2:-1] in "\"”’»)]%"
+        return sentence[-2:-1].isdecimal() or sentence[-2:-1] in '"”’»)]%'
     return word[1].islower() and len(word[1]) > 3 and word[1] not in _ABBREVIATIONS
 
 
