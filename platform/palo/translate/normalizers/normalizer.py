@@ -119,7 +119,7 @@ SPACING = prose(
     by_line(replacing("single spaces", r"(?<=[^\s|])[ \u00a0]{2}(?=[^\s|])", " "), _is_not_aligned),
     # An opening bracket may be the mouth of a smiley.
     replacing("no space within brackets", rf"{_EYES}(?<=[(\[])[ \u00a0]+(?=[^\s\])xX])", ""),
-    replacing("no space within brackets", r"(?<=[^\s(\[:;=])[ \u00a0]+(?=[)\]])", ""),
+    replacing("no space within brackets", r"(?<=[^\s(\[:;=])(?<!\[ [xX])[ \u00a0]+(?=[)\]])", ""),
 )
 """For every script that puts spaces between its words."""
 

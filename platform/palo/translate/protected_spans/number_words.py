@@ -24,7 +24,7 @@ HALF = 0.5
 """What a word for a half adds to the number beside it."""
 _MINUTES = {0.25: 15.0, HALF: 30.0, 0.75: 45.0}
 """Parts of an hour, as times of the day have them."""
-_HUNDRED, _THOUSAND = 100, 1000
+_TEN, _DOZEN, _HUNDRED, _THOUSAND = 10, 12, 100, 1000
 _LONGEST_RUN = 12
 """So many words make one number at most."""
 
@@ -129,7 +129,7 @@ def _totals(run: Sequence[float]) -> Iterator[float]:
     if len(run) > 1:
         total = part = 0.0
         for value in run:
-            if value >= _HUNDRED and 0 < part < value:
+            if 0 < part < value and (value >= _HUNDRED or (value == _DOZEN and part < _TEN)):
                 part *= value
             else:
                 part += value

@@ -44,8 +44,10 @@ _CALLS = re.compile(
     r"|buen|buenos|buena|buenas|qué|cuánto|cuánta|cómo|bravo|salud|socorro|ojalá|claro|perfecto|genial|sí)(?!\w)",
     re.IGNORECASE,
 )
-_DIVIDED = re.compile(r"[,;:](?=\s)|…|\s[—–-]\s|\.\.\.")
-_NAME = re.compile(r"(?<=\s)[A-ZÁÉÍÓÚÑÜ][\w'’-]*$|\d$")
+# What stands between may belong to another part of the sentence, or to a formula.
+_DIVIDED = re.compile(r"[,;:](?=\s)|…|\s[—–-]\s|\.\.\.|=")
+# A name, a number or a variable may have the mark for its own.
+_NAME = re.compile(r"(?<!\w)\w$|(?<=\s)[A-ZÁÉÍÓÚÑÜ][\w'’-]*$|\d$")
 
 
 def _opened(line: str) -> str:
