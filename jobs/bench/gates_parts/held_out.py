@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from palo import config, storage
 from palo.benchmark import Better, Figure
@@ -42,10 +43,10 @@ def rule_figures(
     for code in codes:
         numbered = [(number, rows[number][code]) for number in range(FIRST_ROW, len(rows))]
         changes = list(rule_changes(numbered, code))
-        wrong = [one for one in changes if not is_judged_right(one, code)]
+        wrong = [one for one in changes if wrong_rules(one, code)]
         for one in changes:
             for rule in one.rules:
-                by_rule[rule].append(is_judged_right(one, code))
+                by_rule[rule].append(rule not in wrong_rules(one, code))
         write(f"held_out_changed_{code}", [_listed(one) for one in changes])
         yield _figure(f"held_out_changed_{code}", len(changes), len(numbered))
         yield _figure(f"held_out_wrongly_changed_{code}", len(wrong), len(numbered), most=0.002)
@@ -101,15 +102,18 @@ def check_figures(
             yield _figure(f"held_out_refused_by_{check}", count, num_sentences)
 
 
-def is_judged_right(change: RuleChange, code: str) -> bool:
-    """Returns whether a change was read, and found right.
+def wrong_rules(change: RuleChange, code: str) -> Sequence[str]:
+    """Returns the rules that changed a held-out sentence wrongly; all of them if nobody read it.
 
     Args:
         change: A change of a held-out sentence.
         code: ISO 639-1 code of its language.
     """
-    judged = _judged().get(code, {})
-    return _key(change) in judged.get("right", ())
+    judged, key = _judged().get(code, {}), _key(change)
+    if key in judged.get("right", ()):
+        return ()
+    wrong: Mapping[str, Sequence[str]] = judged.get("wrong", {})
+    return wrong.get(key, change.rules)
 
 
 def _listed(change: RuleChange) -> object:
@@ -122,7 +126,7 @@ def _key(change: RuleChange) -> str:
 
 
 @cache
-def _judged() -> Mapping[str, Mapping[str, Sequence[str]]]:
+def _judged() -> Mapping[str, Mapping[str, Any]]:
     path = Path(__file__).parent / "judged_changes.toml"
     return tomllib.loads(storage.read_text(path))
 
