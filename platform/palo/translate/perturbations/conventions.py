@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
+from palo import languages
 from palo.translate.normalizers.normalize import normalize_translation, rules_applied
 from palo.translate.perturbations.form import LATIN_MARKS
 
@@ -47,41 +48,57 @@ _SPACING: dict[str, Slip] = {
     "space before a mark": _inserted(_MARK, " "),
     "space within brackets": _inserted(_BRACKET, " "),
 }
-_BAR: dict[str, Slip] = {"bar for danda": _mapped(str.maketrans("।", "|"))}
-_NARROW: dict[str, Slip] = {
-    "Latin marks": _mapped(LATIN_MARKS),
-    "space between characters": _inserted(_SIGN_GAP, " "),
-    "wide digits": _mapped(str.maketrans("0123456789", "０１２３４５６７８９")),
-}
+_OF_LATIN_MARKS: dict[str, Slip] = {"Latin marks": _mapped(LATIN_MARKS)}
 _STRAIGHT_QUOTES: dict[str, Slip] = {
     "straight quotes": _replaced("[«“「][\u00a0\u202f]?|[\u00a0\u202f]?[»”」]", '"')
 }
-SLIPS: Mapping[str, Mapping[str, Slip]] = {
-    "zh": _NARROW | _STRAIGHT_QUOTES,
-    "ja": _NARROW | _STRAIGHT_QUOTES,
-    "es": _SPACING | {"no opening marks": _replaced("[¿¡]", "")},
-    "fr": _SPACING
-    | _STRAIGHT_QUOTES
-    | {
+_SPACELESS: dict[str, Slip] = {
+    **_OF_LATIN_MARKS,
+    **_STRAIGHT_QUOTES,
+    "space between characters": _inserted(_SIGN_GAP, " "),
+    "wide digits": _mapped(str.maketrans("0123456789", "０１２３４５６７８９")),
+}
+_WITH_DANDA: dict[str, Slip] = {
+    **_SPACING,
+    **_OF_LATIN_MARKS,
+    "bar for danda": _mapped(str.maketrans("।", "|")),
+}
+_BY_SCRIPT: Mapping[str, Mapping[str, Slip]] = {
+    "Hans": _SPACELESS,
+    "Jpan": _SPACELESS,
+    "Deva": _WITH_DANDA,
+    "Beng": _WITH_DANDA,
+    "Arab": _SPACING | _OF_LATIN_MARKS,
+    "Cyrl": _SPACING | _STRAIGHT_QUOTES | {"hyphen for dash": _replaced(" — ", " - ")},
+}
+_OF_LATIN_SCRIPT: Mapping[str, Mapping[str, Slip]] = {
+    "es": {"no opening marks": _replaced("[¿¡]", "")},
+    "fr": {
+        **_STRAIGHT_QUOTES,
         "straight apostrophe": _mapped(str.maketrans("’", "'")),
         "no space before a high mark": _replaced("[\u00a0\u202f](?=[;:!?])", ""),
     },
-    "ru": _SPACING | _STRAIGHT_QUOTES | {"hyphen for dash": _replaced(" — ", " - ")},
-    "ar": _SPACING
-    | {
-        "Latin marks": _mapped(LATIN_MARKS),
+}
+_OF_ARABIC_SCRIPT: Mapping[str, Mapping[str, Slip]] = {
+    "ar": {
         "Persian letters": _mapped(str.maketrans("كيى", "کیی")),
         "Urdu's digits": _mapped(str.maketrans("٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹")),
     },
-    "ur": _SPACING
-    | {
-        "Latin marks": _mapped(LATIN_MARKS),
-        "Arabic letters": _mapped(str.maketrans("کیہھ", "كيهه")),
-    },
-    "hi": _SPACING | _BAR | {"Latin marks": _mapped(LATIN_MARKS)},
-    "bn": _SPACING | _BAR | {"Latin marks": _mapped(LATIN_MARKS)},
+    "ur": {"Arabic letters": _mapped(str.maketrans("کیہھ", "كيهه"))},
 }
-"""The slips of each language, by its ISO 639-1 code and their names."""
+
+
+def slips_of(language: str) -> dict[str, Slip]:
+    """Returns the slips of a language, those of its script among them, by their names.
+
+    Args:
+        language: ISO 639-1 code.
+    """
+    return {
+        **_BY_SCRIPT.get(languages.get(language).script, _SPACING),
+        **_OF_LATIN_SCRIPT.get(language, {}),
+        **_OF_ARABIC_SCRIPT.get(language, {}),
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,7 +159,7 @@ def mended_slips(texts: Iterable[str], language: str, *, seed: int = 0) -> dict[
     """
     texts = list(texts)
     found = {}
-    for name, slip in SLIPS.get(language, {}).items():
+    for name, slip in slips_of(language).items():
         draw = Random(f"{seed} {language} {name}")  # noqa: S311 - nothing secret is drawn
         left, total = [], 0
         for text in texts:

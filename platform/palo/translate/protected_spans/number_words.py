@@ -91,6 +91,12 @@ def spelled_numbers(text: str, language: str) -> Iterator[float]:
 def _values(tokens: Sequence[str], text: str, language: str) -> Iterator[float | None]:
     """Yields the value of each number word in turn, None between those that aren't adjacent."""
     words, profile = _words(language), language_profile(language)
+    # Looked for once in a text, however often the word is in it.
+    others = {
+        word
+        for word, context in words.contexts.items()
+        if word in text and context.search(text) is None
+    }
     place = 0
     while place < len(tokens):
         pair = " ".join(tokens[place : place + 2])
@@ -98,8 +104,7 @@ def _values(tokens: Sequence[str], text: str, language: str) -> Iterator[float |
             place += 1
         else:
             value = _value_of(tokens[place], words, language)
-        context = words.contexts.get(tokens[place])
-        if value is not None and context is not None and context.search(text) is None:
+        if tokens[place] in others:
             value = None
         if value is not None or tokens[place] not in profile.number_joiners:
             yield value

@@ -1,6 +1,7 @@
 """Spanish: the marks that open questions and exclamations, where it is sure that one is missing."""
 
 import re
+from itertools import islice
 
 from palo.translate.normalizers.normalizer import (
     SPACING,
@@ -10,6 +11,8 @@ from palo.translate.normalizers.normalizer import (
     vocabulary,
 )
 
+_MOST_MARKS = 100
+"""A line with more of them is no prose, and what is behind them stays."""
 _OPENING = {"?": "¿", "!": "¡"}
 _MARKS = re.compile(r"[¿¡]+|[?!]+")
 _BEHIND = re.compile(r"[\"”’»)\]]*+(?:$|\s+(?:[\"“‘«(\[—–-]\s?)*(?P<next>.)|(?=\S))")
@@ -55,7 +58,7 @@ def _opened(line: str) -> str:
     if "?" not in line and "!" not in line:
         return line
     pieces, end, is_open = [], 0, False
-    for match in _MARKS.finditer(line):
+    for match in islice(_MARKS.finditer(line), _MOST_MARKS):
         if match[0][0] in "¿¡":
             is_open = True
             continue
