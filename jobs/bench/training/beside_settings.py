@@ -83,7 +83,7 @@ class BesideBench:
     image_size: int = 112
     max_text_tokens: int = 512
     samples_per_step: int = 8
-    warmup_steps: int = 1
+    warmup_steps: int = 2
     steps: int = 2
     repeats: int = 2
     conversations: int = 2000
