@@ -87,7 +87,7 @@ class BesideBench:
     steps: int = 2
     repeats: int = 2
     conversations: int = 2000
-    micro_batches: tuple[int, ...] = (4, 2, 1)
+    micro_batches: tuple[int, ...] = (2, 1)
     seed: int = 0
 
     def faults(self) -> Iterator[str]:
