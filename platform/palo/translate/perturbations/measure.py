@@ -146,7 +146,12 @@ def measure(
         for result in one.faults
         if one.number + (result.turn or 0) not in faulty
     }
-    seen = {(one.number, result.turn or 0, result.check) for one in plain for result in one.faults}
+    seen = {
+        (one.number, result.turn or 0, result.check)
+        for one in plain
+        for result in one.faults
+        if one.number + (result.turn or 0) not in faulty
+    }
     in_figures = [one for one in figured if any(result.turn for result in one.faults)]
     return CheckRates(
         caught=caught,
