@@ -8,13 +8,17 @@ from palo.text.neighbours import EVERYDAY_ENGLISH
 
 # Words with capitals in a row are a name, as the title of a film; more of them are a headline.
 _LONGEST_NAME = 7
-_FIRST_CHARACTERS = 600
+_FIRST_CHARACTERS, _FIRST_SENTENCES = 600, 2000
 _ASIDE = CodeSpans(besides=r"(?:https?://|www\.)\S+|<[^<>]*>")
 _SIGNS_OF_ASIDE = ("`", "$", "\\", "<", "http", "www.")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]+")
+_END = re.compile(r"(?<=[.!?…।۔؟])\s|\n")
 _ADDRESS = re.compile(r"\w(?:\.\w\w|@)")
-_NAME = re.compile(r"\b[A-Z\u00c0-\u00de][^\W_]*+(?:\s++[A-Z\u00c0-\u00de][^\W_]*+)*+")
+# Small words stand within a title: Harry Potter and the Goblet of Fire.
+_SMALL = r"(?:(?:and|of|the|in|on|at|to|for|a|an|de|del|la|le|les|du|des|et|y|el|los)\s++){0,2}"
+_CAPITALISED = r"[A-Z\u00c0-\u00de][^\W_]*+(?:['’-][^\W_]++)*+"
+_NAME = re.compile(rf"\b{_CAPITALISED}(?:\s++{_SMALL}{_CAPITALISED})*")
 
 
 def without_asides(text: str) -> str:
@@ -33,7 +37,7 @@ def without_asides(text: str) -> str:
 
 
 def without_names(words: str) -> str:
-    """Returns a text without words that begin with a capital, and without sites and files.
+    """Returns a text without names and titles in Latin letters, and without sites and files.
 
     Args:
         words: A text without asides.
@@ -41,6 +45,15 @@ def without_names(words: str) -> str:
     if "." in words or "@" in words:
         words = " ".join(part for part in words.split() if not _ADDRESS.search(part))
     return _NAME.sub(lambda name: name[0] if len(name[0].split()) > _LONGEST_NAME else " ", words)
+
+
+def sentences_of(words: str) -> list[str]:
+    """Returns the sentences at a text's beginning.
+
+    Args:
+        words: A text without asides.
+    """
+    return _END.split(words[:_FIRST_SENTENCES])
 
 
 def num_words(words: str) -> int:

@@ -21,6 +21,7 @@ from palo.text.bare_words import (
     has_latin_words,
     is_everyday_english,
     num_words,
+    sentences_of,
     without_asides,
     without_names,
 )
@@ -43,13 +44,13 @@ _SHORT = 8
 # is in it: in few words names weigh more. Chosen on the development half of the bench.
 _SHOWS_ANOTHER = ((10, 0.3, 0.4), (_SHORT, 1.0, 0.5), (_FEWEST_WORDS, 2.0, 0.6))
 _SHOWS_ANOTHER_IN_LATIN = ((10, 0.3, 0.4), (_SHORT, 1.0, 0.5), (_FEWEST_WORDS, 3.0, 0.7))
-# A part of a text is in another language than the rest if it has so many words, so surely.
-_FEWEST_WORDS_OF_PART, _LEAST_CERTAIN_OF_PART = 6, 0.97
+# A sentence is in another language than the rest if it has so many words, so surely.
+_FEWEST_WORDS_OF_PART, _LEAST_CERTAIN_OF_PART = 6, 0.95
 _MOST_PARTS = 3
 # A name may bring a letter that a language doesn't write.
-_FEWEST_UNWRITTEN, _LEAST_UNWRITTEN_SHARE = 2, 0.04
-# Other languages than these are taken for another script in Latin letters.
-_LATIN_LANGUAGES = ("ca", "de", "en", "es", "fr", "it", "nl", "pl", "pt", "ro", "sv")
+_FEWEST_UNWRITTEN, _LEAST_UNWRITTEN_SHARE, _LEAST_SHARE_OF_ONE = 2, 0.04, 0.15
+# Romanised texts are taken for Finnish, Indonesian, Swahili or Czech, hardly ever for these.
+_NEVER_LIKE_ROMANISED = ("ca", "de", "en", "es", "fr", "it", "pt", "ro", "sv")
 
 
 class Verdict(StrEnum):
@@ -135,37 +136,21 @@ class LanguageFinder:
             return Judgment(Verdict.CODE_SWITCHED, expected)
         return self._of_script(words, letters[script], language)
 
-    def find(self, text: str, expected: str) -> str | None:
-        """Returns what a text is in: the expected language, or what is surely another one.
-
-        Args:
-            text: Any text.
-            expected: ISO 639-1 code of the language that it should be in.
-
-        Returns:
-            An ISO 639 code; the ISO 15924 code of a script that the expected language isn't
-            written in, if the language is unknown; None if the text is undecided or mixed.
-        """
-        judgment = self.judge(text, expected)
-        return judgment.found if judgment.is_wrong or judgment.verdict is Verdict.RIGHT else None
-
     def detect(self, text: str) -> str | None:
         """Returns which of the known languages a text is in; None if that isn't clear.
 
         Args:
             text: Any text, such as a question.
         """
-        right = [code for code in self._known if self.judge(text, code).verdict is Verdict.RIGHT]
-        if len(right) != 1:
-            return None
-        (code,) = right
-        rivals = tuple(one.code for one in self._written.get("Latn", ()))
-        if code not in rivals or len(rivals) == 1:
-            return code
         words = without_asides(text)
-        found = likeliest(words, rivals)
+        script = _main_script(letters_by_script(words))
+        codes = tuple(language.code for language in self._written.get(script or "", ()))
+        right = [code for code in codes if self.judge(words, code).verdict is Verdict.RIGHT]
+        if len(right) != 1 or script != "Latn" or len(codes) == 1:
+            return right[0] if len(right) == 1 else None
+        found = likeliest(words, codes)
         is_sure = found is not None and found[1] >= CERTAIN and num_words(words) >= _FEWEST_WORDS
-        return code if is_sure else None
+        return right[0] if is_sure else None
 
     def _of_latin(self, words: str, own: Sequence[str]) -> Judgment:
         """Judges a text that is mostly in Latin letters and shouldn't be."""
@@ -178,9 +163,11 @@ class LanguageFinder:
         if not has_words:
             is_english = not num_own and is_everyday_english(words)
             return Judgment(Verdict.WRONG_LANGUAGE, "en") if is_english else _UNDECIDED
-        found = likeliest(plain, _LATIN_LANGUAGES)
-        if found is not None and found[1] >= CERTAIN:
-            return Judgment(Verdict.WRONG_LANGUAGE, found[0])
+        found, probability = likeliest(plain, tuple(NEIGHBOURS["Latn"])) or ("", 0.0)
+        is_short = num_words(plain) < _SHORT
+        is_sure = probability >= CERTAIN and found in _NEVER_LIKE_ROMANISED
+        if is_sure or (is_short and found in self._known):
+            return Judgment(Verdict.WRONG_LANGUAGE, found)
         return Judgment(Verdict.ROMANISED, "Latn")
 
     def _of_foreign(
@@ -261,7 +248,7 @@ class LanguageFinder:
             compared = likelihood(plain, language.code, candidates)
         levels = _SHOWS_ANOTHER_IN_LATIN if script == "Latn" else _SHOWS_ANOTHER
         if compared is not None and _shows_another(compared, count, levels):
-            if _is_right_in_part(words, count, language.code, candidates):
+            if _is_right_in_part(words, language.code, candidates):
                 return Judgment(Verdict.CODE_SWITCHED, compared.other)
             return Judgment(Verdict.WRONG_LANGUAGE, compared.other)
         return right if found.is_likeliest(self._known) else _UNDECIDED
@@ -300,16 +287,13 @@ def _shows_another(
     return False
 
 
-def _is_right_in_part(
-    words: str, count: int, expected: str, candidates: tuple[str, ...]
-) -> bool:
-    """Returns whether a part of a text is in the expected language after all."""
-    num_parts = min(_MOST_PARTS, count // _FEWEST_WORDS_OF_PART)
-    if num_parts < 2:
+def _is_right_in_part(words: str, expected: str, candidates: tuple[str, ...]) -> bool:
+    """Returns whether some sentence of a text is in the expected language after all."""
+    sentences = [one for one in sentences_of(words) if num_words(one) >= _FEWEST_WORDS_OF_PART]
+    if len(sentences) < 2:
         return False
-    size = len(words) // num_parts
-    parts = [words[size * number : size * (number + 1)] for number in range(num_parts)]
-    found = (likelihood(part, expected, candidates) for part in parts)
+    step = max(1, len(sentences) // _MOST_PARTS)
+    found = (likelihood(one, expected, candidates) for one in sentences[::step][:_MOST_PARTS])
     return any(one is not None and one.probability >= _LEAST_CERTAIN_OF_PART for one in found)
 
 
@@ -319,7 +303,8 @@ def _has_unwritten(words: str, num_letters: int, code: str) -> bool:
     if letters is None or letters.isdisjoint(words):
         return False
     count = sum(letter in letters for letter in words)
-    return count >= _FEWEST_UNWRITTEN and count >= _LEAST_UNWRITTEN_SHARE * num_letters
+    least = _LEAST_UNWRITTEN_SHARE if count >= _FEWEST_UNWRITTEN else _LEAST_SHARE_OF_ONE
+    return count >= least * num_letters
 
 
 def _is_mixed(words: str, letters: Mapping[str, int]) -> bool:
