@@ -45,8 +45,8 @@ _SHORT = 8
 _SHOWS_ANOTHER = ((10, 0.3, 0.4), (_SHORT, 1.0, 0.5), (_FEWEST_WORDS, 2.0, 0.6))
 _SHOWS_ANOTHER_IN_LATIN = ((10, 0.3, 0.4), (_SHORT, 1.0, 0.5), (_FEWEST_WORDS, 3.0, 0.7))
 # A sentence is in another language than the rest if it has so many words, so surely.
-_FEWEST_WORDS_OF_PART, _LEAST_CERTAIN_OF_PART = 6, 0.95
-_MOST_PARTS = 3
+_FEWEST_WORDS_OF_SENTENCE, _LEAST_CERTAIN_OF_SENTENCE = 6, 0.95
+_MOST_SENTENCES = 6
 # A name may bring a letter that a language doesn't write.
 _FEWEST_UNWRITTEN, _LEAST_UNWRITTEN_SHARE, _LEAST_SHARE_OF_ONE = 2, 0.04, 0.15
 # Romanised texts are taken for Finnish, Indonesian, Swahili or Czech, hardly ever for these.
@@ -248,7 +248,7 @@ class LanguageFinder:
             compared = likelihood(plain, language.code, candidates)
         levels = _SHOWS_ANOTHER_IN_LATIN if script == "Latn" else _SHOWS_ANOTHER
         if compared is not None and _shows_another(compared, count, levels):
-            if _is_right_in_part(words, language.code, candidates):
+            if _has_right_sentence(words, language.code, candidates):
                 return Judgment(Verdict.CODE_SWITCHED, compared.other)
             return Judgment(Verdict.WRONG_LANGUAGE, compared.other)
         return right if found.is_likeliest(self._known) else _UNDECIDED
@@ -287,14 +287,14 @@ def _shows_another(
     return False
 
 
-def _is_right_in_part(words: str, expected: str, candidates: tuple[str, ...]) -> bool:
+def _has_right_sentence(words: str, expected: str, candidates: tuple[str, ...]) -> bool:
     """Returns whether some sentence of a text is in the expected language after all."""
-    sentences = [one for one in sentences_of(words) if num_words(one) >= _FEWEST_WORDS_OF_PART]
+    sentences = [one for one in sentences_of(words) if num_words(one) >= _FEWEST_WORDS_OF_SENTENCE]
     if len(sentences) < 2:
         return False
-    step = max(1, len(sentences) // _MOST_PARTS)
-    found = (likelihood(one, expected, candidates) for one in sentences[::step][:_MOST_PARTS])
-    return any(one is not None and one.probability >= _LEAST_CERTAIN_OF_PART for one in found)
+    step = -(-len(sentences) // _MOST_SENTENCES)
+    found = (likelihood(one, expected, candidates) for one in sentences[::step])
+    return any(one is not None and one.probability >= _LEAST_CERTAIN_OF_SENTENCE for one in found)
 
 
 def _has_unwritten(words: str, num_letters: int, code: str) -> bool:
