@@ -4,7 +4,7 @@ import re
 from itertools import islice
 
 from palo.text.code_spans import CodeSpans
-from palo.text.neighbours import EVERYDAY_ENGLISH
+from palo.text.neighbours import ENGLISH_ANSWERS, ENGLISH_PARTICLES
 
 # Words with capitals in a row are a name, as the title of a film; more of them are a headline.
 _LONGEST_NAME = 7
@@ -77,15 +77,15 @@ def has_latin_words(words: str, fewest: int) -> bool:
     return sum(1 for _ in islice(_LATIN.finditer(words), fewest)) == fewest
 
 
-def is_everyday_english(words: str) -> bool:
-    """Returns whether a short answer is English, rather than a name, a brand or an option.
+def is_english_answer(words: str) -> bool:
+    """Returns whether a short answer is English, rather than a name, a brand or an abbreviation.
 
     Args:
         words: A text without asides.
     """
-    found = _WORD.findall(words)
+    found = {word.lower() for word in _WORD.findall(words)}
     return (
         not words.isupper()
-        and any(len(word) > 1 for word in found)
-        and all(word.lower() in EVERYDAY_ENGLISH for word in found)
+        and not found.isdisjoint(ENGLISH_ANSWERS)
+        and found <= ENGLISH_ANSWERS | ENGLISH_PARTICLES
     )

@@ -19,7 +19,7 @@ from enum import StrEnum
 from palo.languages import Language
 from palo.text.bare_words import (
     has_latin_words,
-    is_everyday_english,
+    is_english_answer,
     num_words,
     sentences_of,
     without_asides,
@@ -161,7 +161,7 @@ class LanguageFinder:
         if num_own > _LEAST_MIXED_SHARE * sum(letters.values()):
             return Judgment(Verdict.CODE_SWITCHED, "Latn") if has_words else _UNDECIDED
         if not has_words:
-            is_english = not num_own and is_everyday_english(words)
+            is_english = not num_own and is_english_answer(words)
             return Judgment(Verdict.WRONG_LANGUAGE, "en") if is_english else _UNDECIDED
         found, probability = likeliest(plain, tuple(NEIGHBOURS["Latn"])) or ("", 0.0)
         is_short = num_words(plain) < _SHORT

@@ -40,14 +40,18 @@ UNWRITTEN: Mapping[str, frozenset[str]] = {
 SETTLING: Mapping[str, str] = {"ar": "ة"}
 """Letters that by themselves show the language, beyond its own ones in `palo.languages`."""
 
-EVERYDAY_ENGLISH = frozenset(
-    "a an the this that these those it he she they there is are was were has have no yes not of in "
-    "on at to from with by for and or but one two three four five six seven eight nine ten black "
-    "white red green blue yellow brown orange pink purple gray grey big small large left right top "
-    "bottom center centre middle front behind man woman boy girl people person child dog cat car "
-    "tree house water".split()
+ENGLISH_ANSWERS = frozenset(
+    "yes no not one two three four five six seven eight nine ten black white red green blue yellow "
+    "brown orange pink purple gray grey big small large left right top bottom center centre middle "
+    "front behind man woman boy girl people person child dog cat car tree house water".split()
 )
-"""Words of which short English answers consist; none is a name, a brand or an abbreviation."""
+"""Words that answer questions about images; none is a name, a brand or an abbreviation."""
+
+ENGLISH_PARTICLES = frozenset(
+    "a an the this that these those it he she they there is are was were has have of in on at to "
+    "from with by for and or but".split()
+)
+"""Words that stand between them."""
 
 
 def name_of(code: str) -> str | None:
