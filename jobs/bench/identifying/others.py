@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from identifying.cases import Case
+
+from palo import languages
 from palo.errors import DataError
 
 _PROGRAMS = Path(__file__).parent / "programs"
 OTHERS = "PALO_LANGUAGE_TOOLS_PYTHON"
 """Environment variable with a Python that has uroman, pypinyin, pykakasi, and identifiers."""
 
-_ISO = {"ru": "rus", "ar": "ara", "hi": "hin", "bn": "ben", "ur": "urd"}
+_OF_UROMAN = ("Cyrl", "Arab", "Deva", "Beng")
 
 
 def python_of_others() -> str | None:
@@ -30,8 +32,10 @@ def romanised_cases(python: str, rows: Sequence[Mapping[str, str]]) -> list[Case
         python: The Python that has them.
         rows: Parallel sentences.
     """
-    texts = {code: [row[code] for row in rows] for code in (*_ISO, "zh", "ja")}
-    made = _run(python, "romanise.py", {"texts": texts, "iso": _ISO})
+    known = [language for language in languages.every() if language.code in rows[0]]
+    iso = {one.code: one.other_codes[0] for one in known if one.script in _OF_UROMAN}
+    texts = {code: [row[code] for row in rows] for code in (*iso, "zh", "ja")}
+    made = _run(python, "romanise.py", {"texts": texts, "iso": iso})
     return [Case("romanised", code, text) for code, many in made.items() for text in many]
 
 

@@ -1,4 +1,4 @@
-"""The words of a text by which its language is judged: no code, addresses, names in Latin letters."""
+"""The words by which a text's language is judged: no code, addresses, names in Latin letters."""
 
 import re
 from itertools import islice

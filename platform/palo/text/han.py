@@ -1,8 +1,8 @@
 """Which language a text in Han characters is in: Chinese, simplified or traditional, or Japanese.
 
-Each has characters that the others lack: simplified Chinese 车, Japanese 駅, traditional Chinese and
-Japanese 車. Their national character sets tell which: GB 2312 holds what simplified Chinese writes,
-Big5 what traditional Chinese does, JIS X 0208 what Japanese does.
+Each has characters that the others lack: simplified Chinese 车, Japanese 駅, traditional Chinese
+and Japanese 車. Their national character sets tell which: GB 2312 holds what simplified Chinese
+writes, Big5 what traditional Chinese does, JIS X 0208 what Japanese does.
 """
 
 from collections import Counter

@@ -27,7 +27,7 @@ from palo.text.bare_words import (
 )
 from palo.text.han import han_letters, is_chinese, is_japanese
 from palo.text.likelihood import CERTAIN, Likelihood, likeliest, likelihood
-from palo.text.neighbours import NEIGHBOURS, SETTLING, UNWRITTEN, name_of
+from palo.text.neighbours import NEIGHBOURS, name_of
 from palo.text.scripts import letters_by_script, scripts_of
 
 # That words are in the wrong script shows in fewer of them than which language they are in.
@@ -48,7 +48,7 @@ _SHOWS_ANOTHER_IN_LATIN = ((10, 0.3, 0.4), (_SHORT, 1.0, 0.5), (_FEWEST_WORDS, 3
 _FEWEST_WORDS_OF_SENTENCE, _LEAST_CERTAIN_OF_SENTENCE = 6, 0.95
 _MOST_SENTENCES = 6
 # A name may bring a letter that a language doesn't write.
-_FEWEST_UNWRITTEN, _LEAST_UNWRITTEN_SHARE, _LEAST_SHARE_OF_ONE = 2, 0.04, 0.15
+_FEWEST_UNWRITTEN, _LEAST_UNWRITTEN_SHARE, _LEAST_SHARE_OF_ONE = 2, 0.04, 0.08
 # Romanised texts are taken for Finnish, Indonesian, Swahili or Czech, hardly ever for these.
 _NEVER_LIKE_ROMANISED = ("ca", "de", "en", "es", "fr", "it", "pt", "ro", "sv")
 
@@ -65,7 +65,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgment:
+class LanguageJudgment:
     """What was found about a text.
 
     Attributes:
@@ -92,7 +92,7 @@ class Judgment:
 
 
 _WRONG = (Verdict.WRONG_LANGUAGE, Verdict.WRONG_SCRIPT, Verdict.ROMANISED)
-_UNDECIDED = Judgment(Verdict.UNDECIDED)
+_UNDECIDED = LanguageJudgment(Verdict.UNDECIDED)
 
 
 class LanguageFinder:
@@ -111,8 +111,9 @@ class LanguageFinder:
             script: tuple(sorted({*NEIGHBOURS.get(script, ()), *(one.code for one in written)}))
             for script, written in self._written.items()
         }
+        self._latin = self._candidates.get("Latn", tuple(NEIGHBOURS["Latn"]))
 
-    def judge(self, text: str, expected: str) -> Judgment:
+    def judge(self, text: str, expected: str) -> LanguageJudgment:
         """Judges whether a text is in a language, as that language is written.
 
         Args:
@@ -133,7 +134,7 @@ class LanguageFinder:
         if script == "Hani":
             return self._of_han(words, letters, language)
         if script != "Latn" and "Latn" in letters and _is_mixed(words, letters):
-            return Judgment(Verdict.CODE_SWITCHED, expected)
+            return LanguageJudgment(Verdict.CODE_SWITCHED, expected)
         return self._of_script(words, letters[script], language)
 
     def detect(self, text: str) -> str | None:
@@ -152,27 +153,28 @@ class LanguageFinder:
         is_sure = found is not None and found[1] >= CERTAIN and num_words(words) >= _FEWEST_WORDS
         return right[0] if is_sure else None
 
-    def _of_latin(self, words: str, own: Sequence[str]) -> Judgment:
+    def _of_latin(self, words: str, own: Sequence[str]) -> LanguageJudgment:
         """Judges a text that is mostly in Latin letters and shouldn't be."""
         plain = without_names(words)
         letters = _weights(letters_by_script(plain))
         num_own = sum(letters.get(script, 0) for script in own)
         has_words = has_latin_words(plain, _FEWEST_FOREIGN_WORDS)
         if num_own > _LEAST_MIXED_SHARE * sum(letters.values()):
-            return Judgment(Verdict.CODE_SWITCHED, "Latn") if has_words else _UNDECIDED
-        if not has_words:
-            is_english = not num_own and is_english_answer(words)
-            return Judgment(Verdict.WRONG_LANGUAGE, "en") if is_english else _UNDECIDED
-        found, probability = likeliest(plain, tuple(NEIGHBOURS["Latn"])) or ("", 0.0)
+            return LanguageJudgment(Verdict.CODE_SWITCHED, "Latn") if has_words else _UNDECIDED
+        if not has_words and is_english_answer(words):
+            return _UNDECIDED if num_own else LanguageJudgment(Verdict.WRONG_LANGUAGE, "en")
         is_short = num_words(plain) < _SHORT
+        if not has_words and (num_own or not _has_sentence(words, plain)):
+            return _UNDECIDED
+        found, probability = likeliest(words if is_short else plain, self._latin) or ("", 0.0)
         is_sure = probability >= CERTAIN and found in _NEVER_LIKE_ROMANISED
-        if is_sure or (is_short and found in self._known):
-            return Judgment(Verdict.WRONG_LANGUAGE, found)
-        return Judgment(Verdict.ROMANISED, "Latn")
+        if is_sure or (is_short and has_words and found in self._known):
+            return LanguageJudgment(Verdict.WRONG_LANGUAGE, found)
+        return LanguageJudgment(Verdict.ROMANISED, "Latn") if has_words else _UNDECIDED
 
     def _of_foreign(
         self, words: str, letters: Mapping[str, int], script: str | None, own: Sequence[str]
-    ) -> Judgment:
+    ) -> LanguageJudgment:
         """Judges a text that is mostly in another script, not in Latin letters."""
         if "Latn" in own and "Latn" in letters:
             letters = letters_by_script(without_names(words))
@@ -180,7 +182,7 @@ class LanguageFinder:
         num_own, total = sum(weights.get(one, 0) for one in own), sum(weights.values())
         if script is None or num_own > _LEAST_MIXED_SHARE * total:
             is_mixed = num_own and total - num_own >= _FEWEST_FOREIGN_LETTERS
-            return Judgment(Verdict.CODE_SWITCHED, script) if is_mixed else _UNDECIDED
+            return LanguageJudgment(Verdict.CODE_SWITCHED, script) if is_mixed else _UNDECIDED
         if total < _FEWEST_FOREIGN_LETTERS:
             return _UNDECIDED
         if script == "Hani":
@@ -188,16 +190,18 @@ class LanguageFinder:
             return self._written_in("Jpan" if has_kana or is_japanese(words) else "Hans")
         written = self._written.get(script, ())
         if len(written) == 1:
-            return Judgment(Verdict.WRONG_LANGUAGE, written[0].code)
+            return LanguageJudgment(Verdict.WRONG_LANGUAGE, written[0].code)
         for language in written:
             if self._of_script(words, total, language).verdict is Verdict.RIGHT:
-                return Judgment(Verdict.WRONG_LANGUAGE, language.code)
-        return Judgment(Verdict.WRONG_SCRIPT, script)
+                return LanguageJudgment(Verdict.WRONG_LANGUAGE, language.code)
+        return LanguageJudgment(Verdict.WRONG_SCRIPT, script)
 
-    def _of_han(self, words: str, letters: Mapping[str, int], language: Language) -> Judgment:
+    def _of_han(
+        self, words: str, letters: Mapping[str, int], language: Language
+    ) -> LanguageJudgment:
         """Judges a text in Han characters or kana that should be in one of their languages."""
         han, kana = letters.get("Hani", 0), letters.get("Kana", 0)
-        right = Judgment(Verdict.RIGHT, language.code)
+        right = LanguageJudgment(Verdict.RIGHT, language.code)
         if kana >= max(1.0, _LEAST_KANA_SHARE * (han + kana)):
             if language.script == "Jpan":
                 return right
@@ -212,28 +216,29 @@ class LanguageFinder:
         if found.is_of_other_chinese(language.script):
             other = "Hans" if language.script == "Hant" else "Hant"
             is_mixed = bool(found.simplified) and bool(found.traditional)
-            return Judgment(Verdict.CODE_SWITCHED if is_mixed else Verdict.WRONG_SCRIPT, other)
+            return LanguageJudgment(
+                Verdict.CODE_SWITCHED if is_mixed else Verdict.WRONG_SCRIPT, other
+            )
         return right
 
-    def _written_in(self, script: str) -> Judgment:
+    def _written_in(self, script: str) -> LanguageJudgment:
         """Returns that a text is in the known language of a writing, or only in that."""
         found = next((c for c, one in self._known.items() if one.script == script), None)
         if found is None:
-            return Judgment(Verdict.WRONG_SCRIPT, script)
-        return Judgment(Verdict.WRONG_LANGUAGE, found)
+            return LanguageJudgment(Verdict.WRONG_SCRIPT, script)
+        return LanguageJudgment(Verdict.WRONG_LANGUAGE, found)
 
-    def _of_script(self, words: str, num_letters: int, language: Language) -> Judgment:
+    def _of_script(self, words: str, num_letters: int, language: Language) -> LanguageJudgment:
         """Judges between the languages of a script: by letters, then by likelihood."""
         script = scripts_of(language.script)[0]
         candidates = self._candidates[script]
         count = num_words(words)
-        right = Judgment(Verdict.RIGHT, language.code)
-        is_unwritten = _has_unwritten(words, num_letters, language.code)
+        right = LanguageJudgment(Verdict.RIGHT, language.code)
+        is_unwritten = _has_unwritten(words, num_letters, language)
         if count < _FEWEST_WORDS and script != "Latn":
-            by_letters = self._by_letters(words, language, script)
-            if by_letters is None and is_unwritten:
+            if is_unwritten:
                 return _other_than(language.code, words, candidates)
-            return by_letters or right
+            return self._by_letters(words, language, script) or right
         found = likelihood(words, language.code, candidates)
         if found is None:
             return right if candidates == (language.code,) else _UNDECIDED
@@ -249,20 +254,27 @@ class LanguageFinder:
         levels = _SHOWS_ANOTHER_IN_LATIN if script == "Latn" else _SHOWS_ANOTHER
         if compared is not None and _shows_another(compared, count, levels):
             if _has_right_sentence(words, language.code, candidates):
-                return Judgment(Verdict.CODE_SWITCHED, compared.other)
-            return Judgment(Verdict.WRONG_LANGUAGE, compared.other)
+                return LanguageJudgment(Verdict.CODE_SWITCHED, compared.other)
+            return LanguageJudgment(Verdict.WRONG_LANGUAGE, compared.other)
         return right if found.is_likeliest(self._known) else _UNDECIDED
 
-    def _by_letters(self, words: str, language: Language, script: str) -> Judgment | None:
+    def _by_letters(self, words: str, language: Language, script: str) -> LanguageJudgment | None:
         """Decides on a few words by letters that the languages of a script don't share."""
         own = _num_letters_of(words, language)
         for other in self._written[script]:
             if other is language or own:
                 continue
-            sure = SETTLING.get(other.code, "") + other.own_letters
-            if any(letter in words for letter in sure) or _num_letters_of(words, other) > 1:
-                return Judgment(Verdict.WRONG_LANGUAGE, other.code)
+            if (
+                any(letter in words for letter in other.own_letters)
+                or _num_letters_of(words, other) > 1
+            ):
+                return LanguageJudgment(Verdict.WRONG_LANGUAGE, other.code)
         return _UNDECIDED if language.own_letters and not own else None
+
+
+def _has_sentence(words: str, plain: str) -> bool:
+    """Returns whether a few words beside a name may be a sentence, rather than a term."""
+    return num_words(words) >= _FEWEST_WORDS and has_latin_words(plain, 2)
 
 
 def _num_letters_of(words: str, language: Language) -> int:
@@ -270,10 +282,10 @@ def _num_letters_of(words: str, language: Language) -> int:
     return sum(words.count(letter) for letter in language.own_letters + language.usual_letters)
 
 
-def _other_than(code: str, words: str, candidates: Sequence[str]) -> Judgment:
+def _other_than(code: str, words: str, candidates: Sequence[str]) -> LanguageJudgment:
     """Returns the likeliest other language of a text that isn't in the expected one."""
     found = likeliest(words, tuple(one for one in candidates if one != code))
-    return _UNDECIDED if found is None else Judgment(Verdict.WRONG_LANGUAGE, found[0])
+    return _UNDECIDED if found is None else LanguageJudgment(Verdict.WRONG_LANGUAGE, found[0])
 
 
 def _shows_another(
@@ -297,10 +309,10 @@ def _has_right_sentence(words: str, expected: str, candidates: tuple[str, ...]) 
     return any(one is not None and one.probability >= _LEAST_CERTAIN_OF_SENTENCE for one in found)
 
 
-def _has_unwritten(words: str, num_letters: int, code: str) -> bool:
+def _has_unwritten(words: str, num_letters: int, language: Language) -> bool:
     """Returns whether a text has letters that a language doesn't write, beyond a name's."""
-    letters = UNWRITTEN.get(code)
-    if letters is None or letters.isdisjoint(words):
+    letters = set(language.unwritten_letters)
+    if letters.isdisjoint(words):
         return False
     count = sum(letter in letters for letter in words)
     least = _LEAST_UNWRITTEN_SHARE if count >= _FEWEST_UNWRITTEN else _LEAST_SHARE_OF_ONE

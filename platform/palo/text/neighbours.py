@@ -6,58 +6,51 @@ the likeliest of English, French and Spanish.
 
 from collections.abc import Mapping
 
+from palo import languages
+
 NEIGHBOURS: Mapping[str, Mapping[str, str]] = {
     "Latn": {
         "af": "Afrikaans", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German",
-        "en": "English", "es": "Spanish", "fi": "Finnish", "fr": "French", "gl": "Galician",
-        "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "nl": "Dutch", "no": "Norwegian",
-        "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "sv": "Swedish", "sw": "Swahili",
-        "tr": "Turkish", "vi": "Vietnamese",
+        "fi": "Finnish", "gl": "Galician", "hu": "Hungarian", "id": "Indonesian", "it": "Italian",
+        "nl": "Dutch", "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian",
+        "sv": "Swedish", "sw": "Swahili", "tr": "Turkish", "vi": "Vietnamese",
     },
     "Cyrl": {
         "ba": "Bashkir", "be": "Belarusian", "bg": "Bulgarian", "kk": "Kazakh", "ky": "Kyrgyz",
-        "mk": "Macedonian", "mn": "Mongolian", "ru": "Russian", "sr": "Serbian", "tg": "Tajik",
-        "tt": "Tatar", "uk": "Ukrainian",
+        "mk": "Macedonian", "mn": "Mongolian", "sr": "Serbian", "tg": "Tajik", "tt": "Tatar",
+        "uk": "Ukrainian",
     },
     "Arab": {
-        "ar": "Arabic", "fa": "Persian", "ku": "Kurdish", "ps": "Pashto",
-        "sdh": "Southern Kurdish", "ug": "Uyghur", "ur": "Urdu",
+        "fa": "Persian", "ku": "Kurdish", "ps": "Pashto", "sdh": "Southern Kurdish",
+        "ug": "Uyghur",
     },
-    "Deva": {"hi": "Hindi", "mr": "Marathi", "ne": "Nepali", "sa": "Sanskrit"},
-    "Beng": {"as": "Assamese", "bn": "Bengali"},
+    "Deva": {"mr": "Marathi", "ne": "Nepali", "sa": "Sanskrit"},
+    "Beng": {"as": "Assamese"},
 }  # fmt: skip
 """Names of languages that the identifier knows, by ISO 639 code, by script."""
 
-UNWRITTEN: Mapping[str, frozenset[str]] = {
-    "ru": frozenset("іїєґўјљњђћџѓќѕәғқңөұүһҗҡҙҫӣӯҳҷІЇЄҐЎЈЉЊЂЋЏЃЌЅӘҒҚҢӨҰҮҺҖҠҘҪӢӮҲҶ"),
-    "bn": frozenset("ৰৱ"),
-    "hi": frozenset("ऱऴ"),
-    "ar": frozenset("ٹڈڑںےۓټډړږښځڅېۍګڼۇۆۈۋەێڵڕٻڀٺٽٿڃڄڇڊڏڌڍڙڦڪڱڳڻ"),
-    "ur": frozenset("ټډړږښځڅۍګڼۇۆۈۋەێڵڕٻڀٺٽٿڃڄڇڊڏڌڍڙڦڪڱڳڻ"),
-}
-"""Letters of its script that a language doesn't write though its neighbours do."""
-
-SETTLING: Mapping[str, str] = {"ar": "ة"}
-"""Letters that by themselves show the language, beyond its own ones in `palo.languages`."""
-
-ENGLISH_ANSWERS = frozenset(
-    "yes no not one two three four five six seven eight nine ten black white red green blue yellow "
-    "brown orange pink purple gray grey big small large left right top bottom center centre middle "
-    "front behind man woman boy girl people person child dog cat car tree house water".split()
-)
+_ANSWERS = """
+    yes no not one two three four five six seven eight nine ten black white red green blue yellow
+    brown orange pink purple gray grey big small large left right top bottom center centre middle
+    front behind man woman boy girl people person child dog cat car tree house water
+"""
+ENGLISH_ANSWERS = frozenset(_ANSWERS.split())
 """Words that answer questions about images; none is a name, a brand or an abbreviation."""
 
-ENGLISH_PARTICLES = frozenset(
-    "a an the this that these those it he she they there is are was were has have of in on at to "
-    "from with by for and or but".split()
-)
+_PARTICLES = """
+    a an the this that these those it he she they there is are was were has have of in on at to
+    from with by for and or but
+"""
+ENGLISH_PARTICLES = frozenset(_PARTICLES.split())
 """Words that stand between them."""
 
 
 def name_of(code: str) -> str | None:
-    """Returns the English name of a neighbour.
+    """Returns the English name of a language of the platform, or of a neighbour.
 
     Args:
         code: ISO 639 code.
     """
+    if languages.known(code):
+        return languages.get(code).name
     return next((names[code] for names in NEIGHBOURS.values() if code in names), None)

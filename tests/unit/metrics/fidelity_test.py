@@ -51,7 +51,9 @@ def _words(text, code):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("shortened", "least", "decided"), [(False, 0.99, 0.98), (True, 0.97, 0.8)])
+@pytest.mark.parametrize(
+    ("shortened", "least", "decided"), [(False, 0.99, 0.98), (True, 0.97, 0.8)]
+)
 def test_what_is_decided_is_right(data_folder, shortened, least, decided):
     """A wrong language is asked for as often as the right one, so that neither is favoured."""
     path = data_folder / "parallel" / "ntrex1000" / "sentences.jsonl"

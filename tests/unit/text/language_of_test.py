@@ -71,8 +71,8 @@ def test_names_and_terms_in_another_script_do_not_count(judge, code, text):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "42", "2", "?!", "OK", "USB", "A", "a", "IT", "STOP", "NASA", "Toyota", "iPhone", "wifi",
-        "Harry Potter", "Harry Potter and the Goblet of Fire", "The Lord of the Rings",
+        "", "42", "2", "?!", "OK", "USB", "A", "a", "IT", "STOP", "NASA", "Toyota", "iPhone",
+        "wifi", "Harry Potter", "Harry Potter and the Goblet of Fire", "The Lord of the Rings",
         "Coca-Cola", "photo.jpg", "name@example.org", "km/h", "3 cm", "π",
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from palo.corpus.config import CleaningSettings
 from palo.data.records import Record, Rejected
 from palo.languages import Language
 from palo.reasons import Reason
-from palo.text.language_of import Judgment, LanguageFinder, Verdict
+from palo.text.language_of import LanguageFinder, LanguageJudgment, Verdict
 from palo.text.normal_form import normal_form
 
 _CHARACTERS = 4000
@@ -74,13 +74,13 @@ class Cleaner:
         turns = tuple(replace(turn, text=text) for turn, text in pairs)
         return replace(record, turns=turns, system=system)
 
-    def _judge(self, record: Record) -> Judgment:
+    def _judge(self, record: Record) -> LanguageJudgment:
         """Judges the language of most of the answers: all at once, or else each by itself."""
         answers = _answers(record)
         whole = self._finder.judge("\n".join(answers), record.language)
         if whole.is_wrong or whole.verdict is Verdict.RIGHT or len(answers) == 1:
             return whole
-        lengths: Counter[Judgment] = Counter()
+        lengths: Counter[LanguageJudgment] = Counter()
         for answer in answers:
             lengths[self._finder.judge(answer, record.language)] += len(answer)
         best, length = lengths.most_common(1)[0]
