@@ -111,6 +111,7 @@ class LanguageFinder:
             script: tuple(sorted({*NEIGHBOURS.get(script, ()), *(one.code for one in written)}))
             for script, written in self._written.items()
         }
+        self._unwritten = {one.code: frozenset(one.unwritten_letters) for one in known}
         self._latin = self._candidates.get("Latn", tuple(NEIGHBOURS["Latn"]))
 
     def judge(self, text: str, expected: str) -> LanguageJudgment:
@@ -126,6 +127,8 @@ class LanguageFinder:
             return _UNDECIDED
         language = self._known[expected]
         own = scripts_of(language.script)
+        if own[0] == "Hang":  # Korean may quote Han characters, but isn't written in them
+            own = own[:1]
         script = _main_script(letters)
         if script not in own:
             if script == "Latn":
@@ -134,7 +137,7 @@ class LanguageFinder:
         if script == "Hani":
             return self._of_han(words, letters, language)
         if script != "Latn" and "Latn" in letters and _is_mixed(words, letters):
-            return LanguageJudgment(Verdict.CODE_SWITCHED, expected)
+            return LanguageJudgment(Verdict.CODE_SWITCHED, "Latn")
         return self._of_script(words, letters[script], language)
 
     def detect(self, text: str) -> str | None:
@@ -188,10 +191,7 @@ class LanguageFinder:
         if script == "Hani":
             has_kana = letters.get("Kana", 0) >= _LEAST_KANA_SHARE * sum(letters.values())
             return self._written_in("Jpan" if has_kana or is_japanese(words) else "Hans")
-        written = self._written.get(script, ())
-        if len(written) == 1:
-            return LanguageJudgment(Verdict.WRONG_LANGUAGE, written[0].code)
-        for language in written:
+        for language in self._written.get(script, ()):
             if self._of_script(words, total, language).verdict is Verdict.RIGHT:
                 return LanguageJudgment(Verdict.WRONG_LANGUAGE, language.code)
         return LanguageJudgment(Verdict.WRONG_SCRIPT, script)
@@ -234,7 +234,7 @@ class LanguageFinder:
         candidates = self._candidates[script]
         count = num_words(words)
         right = LanguageJudgment(Verdict.RIGHT, language.code)
-        is_unwritten = _has_unwritten(words, num_letters, language)
+        is_unwritten = _has_unwritten(words, num_letters, self._unwritten[language.code])
         if count < _FEWEST_WORDS and script != "Latn":
             if is_unwritten:
                 return _other_than(language.code, words, candidates)
@@ -309,9 +309,8 @@ def _has_right_sentence(words: str, expected: str, candidates: tuple[str, ...]) 
     return any(one is not None and one.probability >= _LEAST_CERTAIN_OF_SENTENCE for one in found)
 
 
-def _has_unwritten(words: str, num_letters: int, language: Language) -> bool:
+def _has_unwritten(words: str, num_letters: int, letters: frozenset[str]) -> bool:
     """Returns whether a text has letters that a language doesn't write, beyond a name's."""
-    letters = set(language.unwritten_letters)
     if letters.isdisjoint(words):
         return False
     count = sum(letter in letters for letter in words)

@@ -210,6 +210,23 @@ def test_an_eleventh_language_is_told_from_its_neighbours(eleventh_language):
     assert judge(text, "en").found == eleventh_language.code
 
 
+def test_korean_isnt_written_in_han_characters_alone():
+    korean = languages.Language(code="ko", name="Korean", native_name="한국어", script="Kore")
+    judge = LanguageFinder((*languages.every(), korean)).judge
+    assert judge("남자가 강가에서 자전거를 타고 있습니다", "ko").verdict is Verdict.RIGHT
+    assert judge("남자가 강가에서 자전거를 타고 있습니다", "zh").found == "ko"
+    assert judge(TEXTS["zh"], "ko").found == "zh"
+
+
+def test_a_question_is_detected_only_if_its_language_is_clear():
+    detect = LanguageFinder(tuple(languages.every())).detect
+    for code, text in TEXTS.items():
+        assert detect(text) == code
+    assert detect("Objet") is None
+    assert detect("Чоловік їде на велосипеді вздовж річки, а хлопець дивиться.") is None
+    assert detect("") is None
+
+
 def test_a_language_that_nobody_can_identify_is_judged_by_its_script_alone():
     made_up = languages.Language(code="qqq", name="Q", native_name="Q", script="Latn")
     judge = LanguageFinder((*languages.every(), made_up)).judge
