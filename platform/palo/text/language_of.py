@@ -259,27 +259,19 @@ class LanguageFinder:
         return right if found.is_likeliest(self._known) else _UNDECIDED
 
     def _by_letters(self, words: str, language: Language, script: str) -> LanguageJudgment | None:
-        """Decides on a few words by letters that the languages of a script don't share."""
-        own = _num_letters_of(words, language)
+        """Decides on a few words by letters that only one language of a script has."""
+        letters = language.own_letters + language.usual_letters
+        if any(letter in words for letter in letters):
+            return None
         for other in self._written[script]:
-            if other is language or own:
-                continue
-            if (
-                any(letter in words for letter in other.own_letters)
-                or _num_letters_of(words, other) > 1
-            ):
+            if other is not language and any(letter in words for letter in other.own_letters):
                 return LanguageJudgment(Verdict.WRONG_LANGUAGE, other.code)
-        return _UNDECIDED if language.own_letters and not own else None
+        return _UNDECIDED if language.own_letters else None
 
 
 def _has_sentence(words: str, plain: str) -> bool:
     """Returns whether a few words beside a name may be a sentence, rather than a term."""
     return num_words(words) >= _FEWEST_WORDS and has_latin_words(plain, 2)
-
-
-def _num_letters_of(words: str, language: Language) -> int:
-    """Counts letters that show a language among those of its script."""
-    return sum(words.count(letter) for letter in language.own_letters + language.usual_letters)
 
 
 def _other_than(code: str, words: str, candidates: Sequence[str]) -> LanguageJudgment:
