@@ -28,6 +28,7 @@ class Language:
         own_letters: Letters that no other language of its script here writes; they identify it.
         answer_wish: Asks, in the language itself, for an answer in it; in English if left empty.
         usual_letters: Letters of its everyday text that the others use in foreign names at most.
+        unwritten_letters: Letters that it doesn't write though other languages of its script do.
         caption_wish: Asks, in the language itself, for a description of an image; in English if
             left empty.
         other_codes: Its codes in ISO 639-2 and 639-3, by which data may name it.
@@ -48,6 +49,7 @@ class Language:
     own_letters: str = ""
     answer_wish: str = ""
     usual_letters: str = ""
+    unwritten_letters: str = ""
     caption_wish: str = ""
     other_codes: tuple[str, ...] = ()
     llama_tokens: float = 2.0
@@ -122,6 +124,7 @@ _ENTRIES = (
         script="Cyrl",
         quotes=("«", "»"),
         answer_wish="Ответьте на русском языке.",
+        unwritten_letters="іїєґўјљњђћџѓќѕәғқңөұүһҗҡҙҫӣӯҳҷІЇЄҐЎЈЉЊЂЋЏЃЌЅӘҒҚҢӨҰҮҺҖҠҘҪӢӮҲҶ",
         caption_wish="Опишите это изображение.",
         other_codes=("rus",),
         llama_tokens=1.7,
@@ -151,6 +154,7 @@ _ENTRIES = (
         digits="٠١٢٣٤٥٦٧٨٩",
         answer_wish="أجب باللغة العربية.",
         usual_letters="يىكةأإ",
+        unwritten_letters="ٹڈڑںےۓټډړږښځڅېۍګڼۇۆۈۋەێڵڕٻڀٺٽٿڃڄڇڊڏڌڍڙڦڪڱڳڻ",
         caption_wish="صف هذه الصورة.",
         other_codes=("ara", "arb"),
         llama_tokens=3.5,
@@ -164,6 +168,7 @@ _ENTRIES = (
         full_stop="।",
         digits="०१२३४५६७८९",
         answer_wish="हिन्दी में उत्तर दीजिए।",
+        unwritten_letters="ऱऴ",
         caption_wish="इस चित्र का वर्णन कीजिए।",
         other_codes=("hin",),
         llama_tokens=4.7,
@@ -177,6 +182,7 @@ _ENTRIES = (
         full_stop="।",
         digits="০১২৩৪৫৬৭৮৯",
         answer_wish="বাংলায় উত্তর দিন।",
+        unwritten_letters="ৰৱ",
         caption_wish="এই ছবিটির বর্ণনা দিন।",
         other_codes=("ben",),
         llama_tokens=5.3,
@@ -194,6 +200,7 @@ _ENTRIES = (
         own_letters="ٹڈڑںےۓہھ",
         answer_wish="اردو میں جواب دیجیے۔",
         usual_letters="یکگپچ",
+        unwritten_letters="ةټډړږښځڅۍګڼۇۆۈۋەێڵڕٻڀٺٽٿڃڄڇڊڏڌڍڙڦڪڱڳڻ",
         caption_wish="اس تصویر کو بیان کیجیے۔",
         other_codes=("urd",),
         llama_tokens=4.1,

@@ -40,7 +40,7 @@ _MORE = {
     "palo.checkpoint.exporting.gguf_language_model": "mini",
     "palo.checkpoint.exporting.gguf_loading": "mini",
     "palo.checkpoint.exporting.gguf_mmproj": "mini",
-    "palo.text.language_of": "translate",
+    "palo.text.likelihood": "translate",
     "palo.metrics.chrf": "evaluate",
     "palo.capacity": "model",
     "palo.job_metrics": "model",

@@ -35,7 +35,7 @@ def calling(path: str, *arguments: object) -> Callable[[], Parse]:
     """Returns a builder for a function that takes the text first.
 
     Args:
-        path: Module and name, as "palo.text.language_of:letters_by_script".
+        path: Module and name, as "palo.text.scripts:letters_by_script".
         arguments: What it takes besides.
     """
 
@@ -53,10 +53,9 @@ _SPANS = "palo.translate.protected_spans"
 PARSERS = (
     *(Parser(f"normal_form {script}", calling("palo.text.normal_form:normal_form", script))
       for script in ("Latn", "Arab", "Thai")),
-    *(Parser(f"language_of.find {code}", text_parts.language_finder("find", code))
-      for code in ("en", "ur")),
-    Parser("language_of.guess", text_parts.language_finder("guess", "hi")),
-    Parser("scripts", calling("palo.text.language_of:letters_by_script")),
+    *(Parser(f"language_of.judge {code}", text_parts.language_judgment(code))
+      for code in ("en", "ur", "ja")),
+    Parser("scripts", calling("palo.text.scripts:letters_by_script")),
     Parser("text for a terminal", calling("palo.terminal:visible")),
     Parser("SentencePiece", text_parts.encode("pieces")),
     Parser("SentencePiece, conversation that is cut", text_parts.encode_conversation("pieces")),

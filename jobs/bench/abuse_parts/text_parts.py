@@ -32,15 +32,15 @@ def listing(path: str) -> Callable[[], Parse]:
     return build
 
 
-def language_finder(method: str, expected: str) -> Callable[[], Parse]:
-    """Returns a builder for a method of LanguageFinder."""
+def language_judgment(expected: str) -> Callable[[], Parse]:
+    """Returns a builder for the judgment of a text that should be in a language."""
 
     def build() -> Parse:
         from palo import languages
         from palo.text.language_of import LanguageFinder
 
-        found = getattr(LanguageFinder(tuple(languages.every())), method)
-        return lambda text: found(text, expected)
+        judge = LanguageFinder(tuple(languages.every())).judge
+        return lambda text: judge(text, expected)
 
     return build
 

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 from palo import languages
-from palo.text.language_of import LanguageFinder
+from palo.text.language_of import LanguageFinder, Verdict
 
 Fidelity = Literal["right", "wrong", "unsure", "empty"]
 
@@ -13,9 +13,10 @@ class AnswerLanguage(NamedTuple):
     """The language of an answer.
 
     Attributes:
-        language: ISO 639-1 code, ISO 15924 code of a script of none of the languages, or None.
-        fidelity: right or wrong; unsure where the answer has too few letters to identify its
-            language, as names and numbers have; empty without any word.
+        language: ISO 639 code, ISO 15924 code of the script of an unknown language, or None.
+        fidelity: right or wrong, as written: romanised Hindi is wrong; unsure where the answer has
+            too few letters to say, as names and numbers have, or mixes languages; empty without
+            any word.
     """
 
     language: str | None
@@ -31,10 +32,12 @@ def answer_language(answer: str, expected: str) -> AnswerLanguage:
     """
     if not answer.strip():
         return AnswerLanguage(None, "empty")
-    found = _finder(tuple(languages.codes())).guess(answer, expected)
-    if found is None:
-        return AnswerLanguage(None, "unsure")
-    return AnswerLanguage(found, "right" if found == expected else "wrong")
+    judgment = _finder(languages.codes()).judge(answer, expected)
+    if judgment.is_wrong:
+        return AnswerLanguage(judgment.found, "wrong")
+    if judgment.verdict is Verdict.RIGHT:
+        return AnswerLanguage(expected, "right")
+    return AnswerLanguage(None, "unsure")
 
 
 @cache

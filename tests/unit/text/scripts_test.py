@@ -1,7 +1,7 @@
 import pytest
 
 from palo import languages
-from palo.text.language_of import letters_by_script
+from palo.text.scripts import letters_by_script
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,9 @@ class LanguageCheck:
         if self._looked[code] == _LOOKED_AT:
             return
         self._looked[code] += 1
-        found = self._finder.find(text, code)
-        self._others.setdefault(code, Counter())[code if found is None else found] += 1
+        judgment = self._finder.judge(text, code)
+        found = judgment.found if judgment.is_wrong and judgment.found else code
+        self._others.setdefault(code, Counter())[found] += 1
         if self._looked[code] == _LOOKED_AT:
             self._require(code)
 

@@ -8,7 +8,7 @@ from palo.corpus.config import CleaningSettings
 from palo.data.records import Record, Rejected
 from palo.languages import Language
 from palo.reasons import Reason
-from palo.text.language_of import LanguageFinder
+from palo.text.language_of import LanguageFinder, LanguageJudgment, Verdict
 from palo.text.normal_form import normal_form
 
 _CHARACTERS = 4000
@@ -50,13 +50,14 @@ class Cleaner:
                 )
         if self._settings.other_language == "off":
             return record
-        found = self._language_of(record)
-        if found in (None, record.language):
+        judgment = self._judge(record)
+        if not judgment.is_wrong:
             return record
         if self._settings.other_language == "keep":
             self.counts[record.language]["other_language"] += 1
             return record
-        place = found if found in self._scripts else f"the script {found}"
+        is_language = judgment.verdict is Verdict.WRONG_LANGUAGE
+        place = judgment.found if is_language else f"the script {judgment.found}"
         return Rejected(
             reason=Reason.NOT_IN_LANGUAGE, detail=f"in {place}", language=record.language
         )
@@ -73,17 +74,17 @@ class Cleaner:
         turns = tuple(replace(turn, text=text) for turn, text in pairs)
         return replace(record, turns=turns, system=system)
 
-    def _language_of(self, record: Record) -> str | None:
-        """Returns what most of the answers are in: all at once, or else each by itself."""
+    def _judge(self, record: Record) -> LanguageJudgment:
+        """Judges the language of most of the answers: all at once, or else each by itself."""
         answers = _answers(record)
-        found = self._finder.find("\n".join(answers), record.language)
-        if found is not None or len(answers) == 1:
-            return found
-        lengths: Counter[str | None] = Counter()
+        whole = self._finder.judge("\n".join(answers), record.language)
+        if whole.is_wrong or whole.verdict is Verdict.RIGHT or len(answers) == 1:
+            return whole
+        lengths: Counter[LanguageJudgment] = Counter()
         for answer in answers:
-            lengths[self._finder.find(answer, record.language)] += len(answer)
+            lengths[self._finder.judge(answer, record.language)] += len(answer)
         best, length = lengths.most_common(1)[0]
-        return best if 2 * length > lengths.total() else None
+        return best if 2 * length > lengths.total() else whole
 
 
 def _answers(record: Record) -> list[str]:

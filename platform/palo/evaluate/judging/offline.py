@@ -20,7 +20,7 @@ from palo.errors import MismatchError
 from palo.metrics.chrf import chrf
 from palo.metrics.degeneration import refuses, repetition
 from palo.metrics.matching import folded
-from palo.text.language_of import letters_by_script
+from palo.text.scripts import letters_by_script
 
 _SIZES = (3, 5)
 _NUMBER = re.compile(r"\d+")

@@ -8,7 +8,7 @@ from itertools import groupby
 from palo import languages
 from palo.api_errors import APIError, APIErrorCode
 from palo.serve.protocol.chat_request import RequestMessage
-from palo.text.language_of import LanguageFinder, letters_by_script
+from palo.text.language_of import LanguageFinder
 from palo.text.messages import Conversation, Turn
 
 # A question may be very long; later characters don't change the detected language.
@@ -132,8 +132,7 @@ def _misplaced(fact: str, path: str) -> APIError:
 def detect_language(texts: Sequence[str]) -> str | None:
     """Detects the language of a user's last message.
 
-    If it is too short, earlier messages are used too, and at last the script alone, if only one
-    language is written in it.
+    If it is too short, earlier messages are used too.
 
     Args:
         texts: The user's messages, oldest first.
@@ -141,37 +140,18 @@ def detect_language(texts: Sequence[str]) -> str | None:
     Returns:
         An ISO 639-1 code of `palo.languages`; None if it can't be detected, or is none of them.
     """
-    recent = ""
+    finder, recent = _finder(languages.codes()), ""
     for text in reversed(texts[-_TURNS:]):
         recent = f"{text[:_CHARACTERS]}\n{recent}"[:_CHARACTERS]
-        found = _finder(languages.codes()).find(recent, languages.codes()[0])
-        if languages.known(found):
+        found = finder.detect(recent)
+        if found is not None:
             return found
-    return _by_script(texts[-1][:_CHARACTERS]) if texts else None
+    return None
 
 
 def load_language_detector() -> None:
     """Loads the language detector, which would delay the first question by a second."""
     detect_language(["What can be seen in the middle of this image?"])
-
-
-def _by_script(text: str) -> str | None:
-    """Returns the only language with the script of a text's letters; None if there are several."""
-    letters = letters_by_script(text)
-    if letters.get("Kana"):
-        letters = {"Jpan": sum(letters.values())}
-    if not letters:
-        return None
-    script = max(letters, key=lambda name: letters[name])
-    written = [each for each in languages.every() if _letters_of(each.script) == script]
-    own = [each for each in written if any(letter in text for letter in each.own_letters)]
-    plain = [each for each in written if not each.own_letters]
-    left = own or plain
-    return left[0].code if len(left) == 1 else None
-
-
-def _letters_of(script: str) -> str:
-    return "Hani" if script in ("Hans", "Hant") else script
 
 
 @cache

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from palo import languages
+from palo.text import scripts
 from palo.translate.language_profiles.profile import LanguageProfile, language_profile
 from palo.translate.protected_spans.protect import VISIBLE_KINDS, without_placeholders
 from palo.translate.request import ProtectedText, TranslationRequest
@@ -14,12 +15,6 @@ from palo.translate.translated import CheckResult, Decision
 if TYPE_CHECKING:
     from palo.text.language_of import LanguageFinder
 
-_WRITTEN_WITH = {
-    "Hans": ("Hani",),
-    "Hant": ("Hani",),
-    "Jpan": ("Hani", "Kana"),
-    "Kore": ("Hang", "Hani"),
-}
 _SPACELESS = ("Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr")
 
 
@@ -174,8 +169,7 @@ def scripts_of(language: str) -> tuple[str, ...]:
     Args:
         language: ISO 639-1 code.
     """
-    script = languages.get(language).script
-    return _WRITTEN_WITH.get(script, (script,))
+    return scripts.scripts_of(languages.get(language).script)
 
 
 def _side(number: int, protected: ProtectedText, text: str, draft: str) -> Side:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 
-from palo.text.language_of import letters_by_script
+from palo.text.scripts import letters_by_script
 from palo.translate.checks.case import CheckCase, Side, fault
 from palo.translate.checks.comments import is_excused
 from palo.translate.language_profiles.profile import language_profile

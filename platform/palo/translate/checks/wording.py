@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from palo import languages
-from palo.text.language_of import letters_by_script
+from palo.text.scripts import letters_by_script
 from palo.translate.checks.case import CheckCase, Side, fault, scripts_of
 from palo.translate.translated import CheckResult, Decision
 
@@ -27,11 +27,10 @@ def language(case: CheckCase) -> Iterator[CheckResult]:
     """
     wanted = case.language
     for side in case.sides:
-        found = case.finder.find(side.draft, wanted.code)
-        if found is None or found == wanted.code:
-            continue
-        name = languages.get(found).name if languages.known(found) else f"the script {found}"
-        yield fault("language", side, f"This turn is in {name}, not in {wanted.name}.", 1.0)
+        judgment = case.finder.judge(side.draft, wanted.code)
+        if judgment.is_wrong:
+            reason = f"This turn is in {judgment.named}, not in {wanted.name}."
+            yield fault("language", side, reason, 1.0)
 
 
 def script(case: CheckCase) -> Iterator[CheckResult]:

@@ -35,8 +35,13 @@ _PINYIN = ("ni", "hao", "shi", "zhong", "guo", "ren", "men", "de", "zai", "you",
 _LOOK_ALIKE = str.maketrans("aceopxyасеорху", "асеорхуaceopxy")
 
 
-def _romanised(text: str, draw: Random) -> str:
-    """Writes a text in Latin letters, by the names that Unicode gives its letters."""
+def romanised_text(text: str, draw: Random) -> str:
+    """Writes a text in Latin letters, by the names that Unicode gives its letters.
+
+    Args:
+        text: The text.
+        draw: Draws vowels that aren't written, and syllables of Chinese.
+    """
     return "".join(_romanised_letter(letter, draw) for letter in text)
 
 
@@ -68,7 +73,7 @@ def romanised(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | Non
     if languages.get(sample.request.language).script == "Latn":
         return None
     number = draw.randrange(len(sample.texts))
-    return sample.replaced(number, _romanised(sample.texts[number], draw))
+    return sample.replaced(number, romanised_text(sample.texts[number], draw))
 
 
 def romanised_part(sample: PerturbationSample, draw: Random) -> tuple[str, ...] | None:
@@ -84,7 +89,7 @@ def romanised_part(sample: PerturbationSample, draw: Random) -> tuple[str, ...] 
     text = sample.texts[number]
     third = len(text) // 3
     return sample.replaced(
-        number, text[:third] + _romanised(text[third : 2 * third], draw) + text[2 * third :]
+        number, text[:third] + romanised_text(text[third : 2 * third], draw) + text[2 * third :]
     )
 
 

@@ -68,6 +68,27 @@ def test_a_record_is_judged_by_most_of_its_answers():
     assert cleaner.clean(record(long, language="hi")).detail == "in fr"
 
 
+@pytest.mark.parametrize(
+    ("language", "answer", "detail"),
+    [
+        ("hi", "tasveer mein ek laal gola neele chaukor ke baayin taraf hai", "in the script Latn"),
+        ("ru", "Чоловік їде на велосипеді вздовж річки, а хлопець дивиться.", "in uk"),
+        ("zh", "紅色的腳踏車停在車站前面的廣場上", "in the script Hant"),
+        ("hi", "Yes.", "in en"),
+    ],
+)
+def test_what_an_answer_is_in_is_told(language, answer, detail):
+    rejected = Cleaner(CleaningSettings(), KNOWN).clean(record(answer, language=language))
+    assert (rejected.reason, rejected.detail) == (Reason.NOT_IN_LANGUAGE, detail)
+
+
+@pytest.mark.parametrize("answer", ["Toyota", "USB", "2", "OK", "मुझे यह photo bahut पसंद है yaar"])
+def test_short_and_mixed_answers_stay(answer):
+    assert isinstance(
+        Cleaner(CleaningSettings(), KNOWN).clean(record(answer, language="hi")), Record
+    )
+
+
 def test_a_record_in_another_language_may_stay():
     cleaner = Cleaner(CleaningSettings(other_language="keep"), KNOWN)
     assert isinstance(cleaner.clean(record(ENGLISH)), Record)

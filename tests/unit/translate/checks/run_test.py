@@ -36,7 +36,7 @@ def test_gates_that_need_evidence_speak_where_there_is_some(make_request):
         (_GOOD[:1], "turns"),
         ((_GOOD[0], " ... "), "turns"),
         ((_GOOD[0], "Il monte 3 chevaux près d’une rivière."), "protected_spans"),
-        ((_GOOD[0], "Er reitet auf 2 Pferden in der Nähe eines Flusses."), ""),
+        ((_GOOD[0], "Er reitet auf 2 Pferden in der Nähe eines Flusses."), "language"),
         ((_GOOD[0], "Monta 2 caballos cerca de un río, como se ve en la foto."), "language"),
         ((_GOOD[0], "Il monte 2 лошади près d’une rivière."), "script"),
         ((_GOOD[0], "Il monte 2 horses near a river."), "untranslated"),
@@ -70,6 +70,21 @@ def test_each_gate_says_what_it_is_for(make_request, texts, check):
     if check:
         assert check in _against(results)
     assert all(result.reason for result in results if result.decision is not Decision.ACCEPT)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "named"),
+    [
+        ("hi", "chinh par bade neele aksharon mein naam likha hai.", "Latin letters"),
+        ("ru", "На вивісці великими синіми літерами написано назву.", "Ukrainian"),
+        ("hi", "फलकावर मोठ्या निळ्या अक्षरांत नाव लिहिलेले आहे.", "Marathi"),
+        ("ja", "招牌上用大大的蓝色字母写着名字。", "Chinese"),
+    ],
+)
+def test_the_language_of_a_wrong_turn_is_named(make_request, language, text, named):
+    request = make_request("The sign shows the name in large blue letters.", language=language)
+    (result,) = [one for one in run_checks(request, (text,)) if one.check == "language"]
+    assert result.reason.startswith(f"This turn is in {named}, not in ")
 
 
 def test_letters_that_the_source_quotes_may_stay_but_not_those_of_its_own_script(make_request):
