@@ -27,9 +27,8 @@ class ExtendVocabulary:
     Attributes:
         model: Folder of a language model of Llama's architecture.
         tokenizer: Folder of its tokenizer, if that isn't in the model's.
-        parallel: Parallel text or text in one language: a file, a folder, or a list of sources; may
-            be given several times.
-        instructions: Conversations as a corpus is built from them; may be given several times.
+        parallel: Parallel text or text in one language: files, folders, or lists of sources.
+        instructions: Conversations as a corpus is built from them: files, folders or patterns.
         vocabulary: Which pieces.
         output: Folder to write.
         force: Replaces a folder that holds something else.
@@ -73,7 +72,7 @@ def main(arguments: list[str]) -> None:
         print(f"{job.output} holds this extension already")
         return
     pieces = ", ".join(f"{count:,} {name}" for name, count in record["pieces_by_script"].items())
-    print(f"{record['new_tokens']:,} new tokens from id {record['first_new_token']:,} on: {pieces}")
+    print(f"{record['new_tokens']:,} new tokens from id {record['first_new_id']:,} on: {pieces}")
     print("tokens of the texts that were learned from, before and now:")
     for code, counts in record["learned_from"].items():
         print(f"  {code}  {counts['before']:>9,}  {counts['after']:>9,}")

@@ -14,13 +14,14 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from resuming import Kept, TimeOverError, say
 from speaking.answers import answer_figures
 from speaking.tokens import Row, changed_lines, ratio, split_figures, token_figures
 from training.conversations import data_folder
+
 from palo import config, storage
 from palo.benchmark import Conditions, Figure, publish, resampled
 from palo.command import override, run_job
@@ -49,7 +50,7 @@ class LanguagesBench:
         output: Folder of the result; None for the checkout's own.
     """
 
-    vocabulary: VocabularySettings = VocabularySettings()
+    vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
     sizes: tuple[int, ...] = (500, 1000, 4000)
     answers: int = 5
     width: int = 384

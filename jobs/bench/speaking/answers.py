@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from speaking.tokens import Row, ratio
+
 from palo import languages
 from palo.benchmark import Figure, resampled
 from palo.text.tokenizer import TextTokenizer

@@ -79,9 +79,7 @@ def changed_lines(
                   target=0.0, better="lower")  # fmt: skip
 
 
-def split_figures(
-    rows: Sequence[Row], old: TextTokenizer, new: TextTokenizer
-) -> Iterator[Figure]:
+def split_figures(rows: Sequence[Row], old: TextTokenizer, new: TextTokenizer) -> Iterator[Figure]:
     """Yields the share of conversations of ten rounds that are split beside an image.
 
     Args:

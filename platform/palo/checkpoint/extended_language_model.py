@@ -8,6 +8,7 @@ section 3.1.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from palo.checkpoint.exporting.shards import TensorSource, write_shards
 from palo.errors import MismatchError
 from palo.model.assemble import PART_SUFFIXES, is_spare_weight
 from palo.model.folder_guard import read_model_config, shapes_of
-from palo.model.new_token_names import FIRST_NEW_TOKEN
+from palo.model.new_token_names import FIRST_NEW_ID
 
 _EMBEDDINGS, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _COPIED = ("generation_config.json",)
@@ -63,14 +64,14 @@ def write_extended(
     sources = {
         name: _extended(path, name, shapes[name], first_id, old_ids)
         if name in (_EMBEDDINGS, _HEAD)
-        else TensorSource(shape=shapes[name], read=lambda n=name, p=path: _read(p, n))
+        else TensorSource(shape=shapes[name], read=partial(_read, path, name))
         for name, path in sorted(places.items())
     }
     write_shards(output, sources, _dtype(places[_EMBEDDINGS], _EMBEDDINGS))
     for path in (*(near / name for name in _COPIED), *licence_of(language_model).files):
         if path.is_file():
             storage.write_bytes(output / path.name, storage.read_bytes(path))
-    changed = {"vocab_size": rows, FIRST_NEW_TOKEN: first_id}
+    changed = {"vocab_size": rows, FIRST_NEW_ID: first_id}
     storage.write_json(output / "config.json", {**values, **changed})
     return rows
 
@@ -84,10 +85,10 @@ def _require_fit(
             seen=f"{folder}: model_type {values.get('model_type')}",
             fix="Name the folder of one, in safetensors.",
         )
-    if FIRST_NEW_TOKEN in values:
+    if FIRST_NEW_ID in values:
         raise MismatchError(
             "this language model's vocabulary was extended before",
-            seen=f"{folder}, from id {values[FIRST_NEW_TOKEN]} on",
+            seen=f"{folder}, from id {values[FIRST_NEW_ID]} on",
             fix="Extend the model that it was made of, for all languages at once.",
         )
     size = values.get("vocab_size")

@@ -24,7 +24,7 @@ from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.config import from_dict, to_dict
 from palo.errors import DataError, MismatchError, StorageError
 from palo.model.lora import LoraSettings, file_name
-from palo.model.new_token_names import adapter_name, first_new_token, is_new_rows, trained_tokens
+from palo.model.new_token_names import adapter_name, first_new_id, is_new_rows, trained_tokens
 
 # Many look at a stage whose weights they don't load: torch, which takes seconds, stays away.
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def write_stage(
     write_tensors(folder / "projector.safetensors", by_part["projector"])
     if lora is not None:
         write_tensors(folder / "adapter" / "adapter_model.safetensors", by_part["lora"])
-        tokens = trained_tokens(new_rows, first_new_token(parts.language_model))
+        tokens = trained_tokens(new_rows, first_new_id(parts.language_model))
         write_adapter_config(folder / "adapter" / "adapter_config.json", lora, tokens)
     if by_part["language_model"]:
         write_tensors(folder / "language_model" / "model.safetensors", by_part["language_model"])

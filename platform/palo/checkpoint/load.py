@@ -18,7 +18,7 @@ from palo.errors import MismatchError
 from palo.model.assemble import assemble
 from palo.model.folder_guard import require_adapter
 from palo.model.library_noise import without_peft_warning
-from palo.model.new_token_names import FIRST_NEW_TOKEN, table_of
+from palo.model.new_token_names import FIRST_NEW_ID, table_of
 from palo.model.new_tokens import put_new_rows
 from palo.text.templates import TEMPLATES, Template
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
@@ -148,7 +148,7 @@ def attach_adapter(model: "PaloForConditionalGeneration", folder: Path) -> "Peft
 
 
 def _take_new_tokens(model: "PaloForConditionalGeneration", folder: Path) -> None:
-    first = getattr(model.config.text_config, FIRST_NEW_TOKEN, None)
+    first = getattr(model.config.text_config, FIRST_NEW_ID, None)
     if first is None:
         raise MismatchError(
             f"the adapter {folder} is for a language model with more tokens",

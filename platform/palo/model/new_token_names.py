@@ -6,7 +6,7 @@ from pathlib import Path
 from palo import storage
 from palo.errors import MismatchError
 
-FIRST_NEW_TOKEN = "first_new_token"
+FIRST_NEW_ID = "first_new_id"
 """Field of a language model's config.json: the first id that was added to its vocabulary."""
 
 NEW_ROWS = "new_rows"
@@ -15,13 +15,13 @@ NEW_ROWS = "new_rows"
 _PEFT_NAME = ".token_adapter.trainable_tokens_delta"
 
 
-def first_new_token(language_model: Path) -> int | None:
+def first_new_id(language_model: Path) -> int | None:
     """Returns the first id that was added to a language model; None where none was.
 
     Args:
         language_model: Its folder.
     """
-    found = storage.read_json(language_model / "config.json").get(FIRST_NEW_TOKEN)
+    found = storage.read_json(language_model / "config.json").get(FIRST_NEW_ID)
     return found if isinstance(found, int) else None
 
 

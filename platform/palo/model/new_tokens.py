@@ -16,6 +16,7 @@ from torch.nn import functional
 from palo.errors import MismatchError
 from palo.model.loss_head import LossHead
 
+
 class NewTokenEmbedding(nn.Embedding):
     """An embedding whose rows from `first_new` on are a parameter of their own.
 
@@ -110,7 +111,7 @@ def put_new_rows(model: nn.Module, rows: Mapping[str, Tensor], first: int) -> No
         MismatchError: If they don't fit.
     """
     for name, learned in rows.items():
-        weight: Tensor = model.get_submodule(name).weight
+        weight = model.get_parameter(f"{name}.weight")
         if weight[first:].shape != learned.shape:
             raise MismatchError(
                 "the adapter's new tokens are not those of this language model",

@@ -130,7 +130,7 @@ def _write(
     record = {
         "format": _FORMAT,
         **made_of,
-        "first_new_token": extension.first_id,
+        "first_new_id": extension.first_id,
         "new_tokens": len(extension.old_ids),
         "rows": rows,
         "pieces_by_script": dict(extension.scripts),
@@ -208,4 +208,6 @@ def _instruction_texts(path: Path, say: Callable[[str], None]) -> Iterator[tuple
         total += num_records
     meter.finish()
     if not total:
-        raise DataError("no row is a conversation", seen=path, fix="Look at it with inspect_corpus.")
+        raise DataError(
+            "no row is a conversation", seen=path, fix="Look at it with inspect_corpus."
+        )

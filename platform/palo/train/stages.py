@@ -186,8 +186,8 @@ class StageConfig:
         lora: Adapter sizes; only when `trains` is "lora".
         train_projector: Whether the projector learns, too; without it, it stays as it was in the
             stage that this one starts from.
-        train_new_tokens: With LoRA on a language model whose vocabulary was extended, its new tokens
-            learn too: their rows of the embeddings and of the output head, and no other rows.
+        train_new_tokens: With LoRA on a language model whose vocabulary was extended, the rows of
+            its new tokens in the embeddings and the output head learn too, and no other rows.
         dtype: Number format of weights and activations; the optimizer always keeps float32.
         base_precision: "nf4" keeps the frozen language model's linear layers in 4 bits (QLoRA), in
             a quarter of the memory; it needs bitsandbytes and zero.stage 1 or 2. The adapter goes

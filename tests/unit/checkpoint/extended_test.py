@@ -23,7 +23,7 @@ from palo.inference.request import Request, Sampling
 from palo.inference.scheduler import Scheduler
 from palo.model.assemble import assemble
 from palo.model.lora import LoraSettings
-from palo.model.new_token_names import FIRST_NEW_TOKEN
+from palo.model.new_token_names import FIRST_NEW_ID
 from palo.pipeline.vocabulary import RECORD, VocabularyJob, extend_vocabulary
 from palo.text.streaming import TextStream
 from palo.text.tokenizer import load_tokenizer
@@ -83,7 +83,7 @@ def test_new_rows_begin_as_the_mean_of_their_old_rows(extended_job):
     old, new = load_tokenizer(parts.tokenizer), load_tokenizer(job.output)
     before = load_file(parts.language_model / "model.safetensors")
     after = load_file(job.output / "model.safetensors")
-    first = record["first_new_token"]
+    first = record["first_new_id"]
     assert first == old.vocab_size
     assert new.vocab_size == first + record["new_tokens"] == record["rows"]
     for name, table in before.items():
@@ -167,7 +167,7 @@ def answer(stage):
 def test_the_engine_answers_in_new_tokens(extended_stage):
     ids, text = answer(extended_stage)
     trained = load_trained(extended_stage)
-    first = storage.read_json(trained.stage.parts.language_model / "config.json")[FIRST_NEW_TOKEN]
+    first = storage.read_json(trained.stage.parts.language_model / "config.json")[FIRST_NEW_ID]
     assert any(one >= first for one in ids)
     stream = TextStream(trained.tokenizer)
     assert "".join(map(stream.add, ids)) == text

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.unit.train.two_workers_test import run_two
 
 from palo import storage
 from palo.checkpoint.finished import read_stage
@@ -14,13 +15,12 @@ from palo.checkpoint.merged_language_model import merged_language_model
 from palo.checkpoint.merged_weights import merged_weights
 from palo.checkpoint.parts import weights_fingerprint
 from palo.errors import MismatchError
-from palo.model.new_token_names import FIRST_NEW_TOKEN, first_new_token
+from palo.model.new_token_names import FIRST_NEW_ID, first_new_id
 from palo.train.engine import PlainEngine, parameter_groups
 from palo.train.metrics import read_metrics
 from palo.train.stage_identity import identity
 from palo.train.stages import OptimizerSettings, ZeroSettings
 from palo.train.worker import train_stage
-from tests.unit.train.two_workers_test import run_two
 
 FIRST = 80
 TABLES = ("language_model.model.embed_tokens.weight", "language_model.lm_head.weight")
@@ -31,7 +31,7 @@ def make_extended(request, make_job, tmp_path):
     """Makes stages on a language model whose ids from 80 on were added."""
     folder = tmp_path / "extended"
     shutil.copytree(make_job().parts.language_model, folder)
-    values = storage.read_json(folder / "config.json") | {FIRST_NEW_TOKEN: FIRST}
+    values = storage.read_json(folder / "config.json") | {FIRST_NEW_ID: FIRST}
     if request.param == "tied":
         values["tie_word_embeddings"] = True
         weights = load_file(folder / "model.safetensors")
@@ -123,7 +123,7 @@ def test_the_next_stage_learns_the_same_tokens_further(make_extended):
     align = make_extended("align", epochs=2)
     train_stage(align, PlainEngine)
     folder = merged_language_model(read_stage(align.output))
-    assert first_new_token(folder) == FIRST
+    assert first_new_id(folder) == FIRST
     job = make_extended("finetune", epochs=2)
     job = dataclasses.replace(job, parts=dataclasses.replace(job.parts, language_model=folder))
     train_stage(job, PlainEngine)
@@ -137,7 +137,7 @@ def test_an_adapter_for_other_new_tokens_is_refused(make_extended):
     train_stage(job, PlainEngine)
     folder = job.parts.language_model
     values = storage.read_json(folder / "config.json")
-    storage.write_json(folder / "config.json", values | {FIRST_NEW_TOKEN: FIRST + 1})
+    storage.write_json(folder / "config.json", values | {FIRST_NEW_ID: FIRST + 1})
     described = storage.read_json(job.output / "model.json")
     described["fingerprints"]["language_model"] = weights_fingerprint(folder)
     storage.write_json(job.output / "model.json", described)

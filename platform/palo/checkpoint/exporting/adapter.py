@@ -19,7 +19,7 @@ from palo.checkpoint.merged_weights import merged_weights
 from palo.checkpoint.tensors import write_tensors
 from palo.errors import ConfigError
 from palo.model.folder_guard import require_adapter
-from palo.model.new_token_names import first_new_token
+from palo.model.new_token_names import first_new_id
 from palo.text.tokenizer import load_tokenizer
 
 _OURS, _PLAIN = "base_model.model.language_model.", "base_model.model."
@@ -72,7 +72,7 @@ def write_adapter(stage: StageResult, folder: Path) -> None:
     )
     storage.write_json(folder / "adapter_config.json", _config(values, tensors, stage))
     write_tensors(folder / "projector.safetensors", read_projector(stage.folder))
-    if first_new_token(stage.parts.language_model) is not None:
+    if first_new_id(stage.parts.language_model) is not None:
         # The plain base model's own tokenizer lacks the new tokens.
         for path in load_tokenizer(stage.parts.tokenizer).files:
             storage.copy_file(path, folder / path.name)

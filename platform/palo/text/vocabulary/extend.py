@@ -204,9 +204,7 @@ def _learned(
     return [*pieces, *learner.learn(most)]
 
 
-def _weighted(
-    model: _Model, seen: Mapping[str, Counter[str]]
-) -> dict[tuple[str, ...], WordCount]:
+def _weighted(model: _Model, seen: Mapping[str, Counter[str]]) -> dict[tuple[str, ...], WordCount]:
     """Splits words as the tokenizer does; all languages weigh the same, however long their text."""
     words: dict[tuple[str, ...], WordCount] = {}
     for counts in seen.values():

@@ -26,9 +26,7 @@ from palo.text.language_of import letters_by_script
 from palo.text.vocabulary.learning import LearnedPiece, Pair, merge_all
 from palo.text.vocabulary.runs import SPACE
 
-_GPT2_PATTERN = (
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-)
+_GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _LETTERS = r"\p{L}"
 _MOST_LETTERS, _MOST_BYTES = 16, 48
 _CHARACTER_OF_BYTE = {byte: character for character, byte in BYTE_OF_CHARACTER.items()}

@@ -108,13 +108,13 @@ def count_parameters(config: PaloConfig, stage: StageConfig) -> ParameterCounts:
 
     from palo.model import PaloForConditionalGeneration
     from palo.model.lora import attach_lora
-    from palo.model.new_token_names import FIRST_NEW_TOKEN
+    from palo.model.new_token_names import FIRST_NEW_ID
     from palo.model.new_tokens import give_new_rows
     from palo.train.engine import canonical_name, choose_trainable
 
     with torch.device("meta"):
         model = PaloForConditionalGeneration(config)
-        first_new = getattr(config.text_config, FIRST_NEW_TOKEN, None)
+        first_new = getattr(config.text_config, FIRST_NEW_ID, None)
         if stage.lora and stage.train_new_tokens and first_new is not None:
             give_new_rows(model.language_model, first_new)
         wrapped = attach_lora(model, stage.lora) if stage.lora else model
