@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,17 +21,22 @@ _WEIGHT = 10**9
 _FEWEST_LETTERS = 1000
 
 
+def _low_resource() -> tuple[str, ...]:
+    return tuple(one.code for one in languages.every() if one.resource == "low")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VocabularySettings:
     """Which pieces a tokenizer gets.
 
     Attributes:
-        languages: ISO 639-1 codes of the languages, whose scripts get pieces.
+        languages: ISO 639-1 codes of the languages, whose scripts get pieces; by default those of
+            low resource.
         pieces_per_language: Most new pieces for each of them; languages of one script share theirs.
         least_count: Fewest occurrences of a new piece in the texts.
     """
 
-    languages: tuple[str, ...] = ("hi", "bn", "ur", "ar")
+    languages: tuple[str, ...] = field(default_factory=_low_resource)
     pieces_per_language: int = 2000
     least_count: int = 2
 
