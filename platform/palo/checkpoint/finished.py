@@ -9,7 +9,6 @@ lineage.json              fingerprints and settings back to the source files
 """
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from palo import storage
+from palo.checkpoint.adapter_config import write_adapter_config
 from palo.checkpoint.part_paths import part_path, part_text
 from palo.checkpoint.parts import ModelParts, weights_fingerprint
 from palo.config import from_dict, to_dict
 from palo.errors import DataError, MismatchError, StorageError
-from palo.model.lora import LoraSettings, file_name, lora_config
+from palo.model.lora import LoraSettings, file_name
+from palo.model.new_token_names import adapter_name, first_new_id, is_new_rows, trained_tokens
 
 # Many look at a stage whose weights they don't load: torch, which takes seconds, stays away.
 if TYPE_CHECKING:
@@ -87,17 +88,22 @@ def write_stage(
         "lora": {},
         "language_model": {},
     }
+    new_rows: dict[str, int] = {}
     for name, tensor in weights.items():
         if name.startswith("projector."):
             by_part["projector"][name.removeprefix("projector.")] = tensor
         elif ".lora_" in name:
             by_part["lora"][_PEFT_PREFIX + file_name(name)] = tensor
+        elif is_new_rows(name):
+            new_rows[name] = len(tensor)
+            by_part["lora"][_PEFT_PREFIX + adapter_name(name)] = tensor
         else:
             by_part["language_model"][name.removeprefix("language_model.")] = tensor
     write_tensors(folder / "projector.safetensors", by_part["projector"])
     if lora is not None:
         write_tensors(folder / "adapter" / "adapter_model.safetensors", by_part["lora"])
-        _write_lora_config(folder / "adapter" / "adapter_config.json", lora)
+        tokens = trained_tokens(new_rows, first_new_id(parts.language_model))
+        write_adapter_config(folder / "adapter" / "adapter_config.json", lora, tokens)
     if by_part["language_model"]:
         write_tensors(folder / "language_model" / "model.safetensors", by_part["language_model"])
         config = storage.read_text(parts.language_model / "config.json")
@@ -118,16 +124,6 @@ def write_stage(
     )
     describe_written(result, {"weights": hashes, **lineage})
     return result
-
-
-def _write_lora_config(path: Path, lora: LoraSettings) -> None:
-    """Has PEFT write its file, which it can only do on a disk."""
-    if not isinstance(path, storage.S3Path):
-        lora_config(lora).save_pretrained(path.parent)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        lora_config(lora).save_pretrained(folder)
-        storage.copy_file(Path(folder) / path.name, path)
 
 
 def describe_written(result: StageResult, lineage: Mapping[str, Any]) -> None:

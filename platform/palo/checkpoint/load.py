@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import safe_open
 
 from palo.checkpoint.finished import (
     StageResult,
@@ -17,6 +18,8 @@ from palo.errors import MismatchError
 from palo.model.assemble import assemble
 from palo.model.folder_guard import require_adapter
 from palo.model.library_noise import without_peft_warning
+from palo.model.new_token_names import FIRST_NEW_ID, table_of
+from palo.model.new_tokens import put_new_rows
 from palo.text.templates import TEMPLATES, Template
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
     from palo.model import PaloForConditionalGeneration
+
+_PEFT_PREFIX = "base_model.model."
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +133,29 @@ def attach_adapter(model: "PaloForConditionalGeneration", folder: Path) -> "Peft
         MismatchError: If it is more than plain LoRA.
         StorageError: If it can't be read, or is not in safetensors.
     """
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel
 
     require_adapter(folder)
+    config = LoraConfig.from_pretrained(str(folder))
+    if config.trainable_token_indices is not None:
+        # PEFT would copy the whole tables in each forward pass, to the same effect.
+        _take_new_tokens(model, folder)
+        config.trainable_token_indices = None
     with without_peft_warning():
-        return PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+        return PeftModel.from_pretrained(
+            model, str(folder), config=config, autocast_adapter_dtype=False
+        )
+
+
+def _take_new_tokens(model: "PaloForConditionalGeneration", folder: Path) -> None:
+    first = getattr(model.config.text_config, FIRST_NEW_ID, None)
+    if first is None:
+        raise MismatchError(
+            f"the adapter {folder} is for a language model with more tokens",
+            seen="one whose vocabulary was not extended",
+            fix="Use the language model that the adapter was trained on.",
+        )
+    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        tables = {key: table_of(key.removeprefix(_PEFT_PREFIX)) for key in file.keys()}  # noqa: SIM118
+        rows = {table: file.get_tensor(key) for key, table in tables.items() if table is not None}
+    put_new_rows(model, rows, first)

@@ -10,7 +10,7 @@ So a model of any size is written elsewhere in the memory of its largest tensor.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,8 +22,11 @@ from palo.errors import MismatchError, StorageError
 from palo.model.assemble import is_spare_weight
 from palo.model.folder_guard import require_adapter, shapes_of
 from palo.model.lora import adapter_scale
+from palo.model.new_token_names import table_of
 
-_ADAPTER_PREFIX = "base_model.model.language_model."
+_PEFT_PREFIX = "base_model.model."
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_ADAPTER_PREFIX = f"{_PEFT_PREFIX}language_model."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class MergedWeights:
         places: Where each tensor of tower, projector and language model lies.
         adapter: Where the adapter's tensors lie, by canonical name of the weight that they change.
         scale: What the product of two matrices is scaled by.
+        new_rows: Where the last rows of tables lie that were trained for new tokens.
 
     Source:
         LoRA (arXiv 2106.09685): W + scale * up @ down. DoRA (arXiv 2402.09353), equation 5: each
@@ -66,6 +70,7 @@ class MergedWeights:
     places: Mapping[str, _Place]
     adapter: Mapping[str, _Change]
     scale: float
+    new_rows: Mapping[str, _Place] = field(default_factory=dict)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -82,6 +87,9 @@ class MergedWeights:
             StorageError: If its file is missing or damaged.
         """
         weight = _read(self.places[name])
+        if name in self.new_rows:
+            rows = _read(self.new_rows[name])
+            return torch.cat([weight[: -len(rows)].float(), rows.float()])
         if name not in self.adapter:
             return weight
         change = self.adapter[name]
@@ -138,8 +146,9 @@ def merged_weights(stage: StageResult) -> MergedWeights:
     folder = stage.folder / "adapter"
     config = require_adapter(folder)
     scale = adapter_scale(config, folder, with_dora=True)
-    changes = _adapter(folder, places, has_lengths=bool(config.get("use_dora")))
-    return MergedWeights(places, changes, scale)
+    rows = _new_rows(folder, places)
+    changes = _adapter(folder, places, rows, has_lengths=bool(config.get("use_dora")))
+    return MergedWeights(places, changes, scale, rows)
 
 
 def _places(folder: Path) -> dict[str, _Place]:
@@ -151,10 +160,27 @@ def _places(folder: Path) -> dict[str, _Place]:
     }
 
 
+def _new_rows(folder: Path, places: Mapping[str, _Place]) -> dict[str, _Place]:
+    """Returns the trained rows of new tokens, by the table that they are the last rows of."""
+    path = folder / _ADAPTER_WEIGHTS
+    found = {}
+    for key, shape in shapes_of(folder, path.name).items():
+        table = table_of(key.removeprefix(_PEFT_PREFIX))
+        name = f"{table}.weight"
+        own = places[name].shape if name in places else ()
+        if table is not None and len(own) == len(shape) == 2 and own[1:] == shape[1:]:
+            found[name] = _Place(path, key, shape)
+    return found
+
+
 def _adapter(
-    folder: Path, places: Mapping[str, _Place], *, has_lengths: bool
+    folder: Path,
+    places: Mapping[str, _Place],
+    rows: Mapping[str, _Place],
+    *,
+    has_lengths: bool,
 ) -> dict[str, _Change]:
-    path = folder / "adapter_model.safetensors"
+    path = folder / _ADAPTER_WEIGHTS
     shapes = shapes_of(folder, path.name)
     changes: dict[str, _Change] = {}
     for key in (key for key in shapes if key.endswith(".lora_A.weight")):
@@ -172,6 +198,7 @@ def _adapter(
                     _Place(path, lengths, (outputs,)) if has_lengths else None,
                 )
     paired = {place.name for change in changes.values() for place in change.places}
+    paired |= {place.name for place in rows.values()}
     if strange := sorted(set(shapes) - paired):
         raise MismatchError(
             f"the adapter {folder} is not one for this language model",

@@ -29,10 +29,20 @@ class LossHead(nn.Linear):
         """
         if targets is None:
             return super().forward(hidden)
+        return self.loss(hidden, self.weight, targets)
+
+    def loss(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        """Returns the sum of cross-entropies in nats, float ().
+
+        Args:
+            hidden: (K, H) floats.
+            weight: (V, H) floats.
+            targets: (K,) int64 ids.
+        """
         chunked: Any = functional.linear_cross_entropy
         total: Tensor = chunked(
             hidden,
-            self.weight,
+            weight,
             targets,
             linear_bias=self.bias,
             reduction="sum",

@@ -118,7 +118,7 @@ class JsonTokenizer:
             return self._added[token_id]
         token: str = self._tokenizer.id_to_token(token_id)
         if self._is_byte_level:
-            return bytes(_BYTE_OF_CHARACTER[character] for character in token)
+            return bytes(BYTE_OF_CHARACTER[character] for character in token)
         if len(token) == 6 and token.startswith("<0x"):
             return bytes((int(token[3:5], 16),))
         return token.replace("▁", " ").encode()
@@ -144,4 +144,5 @@ def _byte_of_character() -> dict[str, int]:
     }
 
 
-_BYTE_OF_CHARACTER = _byte_of_character()
+BYTE_OF_CHARACTER = _byte_of_character()
+"""The byte behind each character that byte-level BPE writes one with."""

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from palo.checkpoint.trainable import ParameterState
+from palo.model.new_token_names import is_new_rows
 from palo.train.stages import OptimizerSettings, StageConfig, Trains
 
 _PEFT_PREFIX = "base_model.model."
@@ -104,7 +105,7 @@ def choose_trainable(model: nn.Module, trains: Trains, *, projector: bool = True
         bare = canonical_name(name)
         learns = projector and bare.startswith("projector.")
         if trains == "lora":
-            learns = learns or ".lora_" in bare
+            learns = learns or ".lora_" in bare or is_new_rows(bare)
         elif trains == "full":
             learns = learns or bare.startswith("language_model.")
         parameter.requires_grad_(learns)
@@ -128,8 +129,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Splits parameters into the optimizer's groups, decayed and not.
 
-    The parts are the projector, the language model or its adapter, and for LoRA+ the adapter's B
-    matrices.
+    The parts are the projector, the language model or its adapter, for LoRA+ the adapter's B
+    matrices, and the rows of new tokens.
 
     Args:
         parameters: Canonical names and parameters.
@@ -143,6 +144,8 @@ def parameter_groups(
         part = "projector" if name.startswith("projector.") else "language_model"
         if ".lora_B." in name and optimizer.lora_plus_ratio != 1:
             part = "lora_b"
+        elif is_new_rows(name):
+            part = "new_tokens"
         # Under ZeRO-3 a scattered parameter has an empty shape; DeepSpeed keeps ds_shape.
         is_matrix = len(getattr(parameter, "ds_shape", parameter.shape)) > 1
         groups.setdefault((part, is_matrix), []).append(parameter)
@@ -150,6 +153,7 @@ def parameter_groups(
         "projector": optimizer.lr_projector,
         "language_model": optimizer.lr_language_model,
         "lora_b": optimizer.lr_language_model * optimizer.lora_plus_ratio,
+        "new_tokens": optimizer.new_token_rate,
     }
     return [
         {

@@ -20,6 +20,8 @@ _NAMED = {"attention": "palo_segments"}
 _LATER = {
     "languages": None,
     "train_projector": True,
+    "train_new_tokens": True,
+    "lr_new_tokens": None,
     "base_precision": "full",
     "rslora": False,
     "dora": False,

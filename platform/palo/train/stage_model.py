@@ -16,6 +16,8 @@ from palo.model.assemble import assemble
 from palo.model.attention_probe import choose, probe
 from palo.model.lora import attach_lora
 from palo.model.loss_head import give_loss
+from palo.model.new_token_names import FIRST_NEW_ID
+from palo.model.new_tokens import give_new_rows
 from palo.model.sizes import from_folders
 from palo.train.deepspeed_config import deepspeed_config
 from palo.train.engine import choose_trainable
@@ -65,6 +67,9 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
         model.activation_checkpointing_enable(
             {"use_reentrant": False}, every_n_layers=stage.recompute_every
         )
+    first_new = getattr(model.config.text_config, FIRST_NEW_ID, None)
+    if stage.lora is not None and stage.train_new_tokens and first_new is not None:
+        give_new_rows(model.language_model, first_new, _gathered)
     if stage.lora is not None:
         torch.manual_seed(stage.seed)
         model = attach_lora(model, stage.lora)

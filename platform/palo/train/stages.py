@@ -27,6 +27,8 @@ class OptimizerSettings:
         betas: AdamW's decay rates of the first and second moment.
         lora_plus_ratio: Learning rate of LoRA's B matrices, which begin at zero, over that of its A
             matrices; above 1 it is LoRA+ (arXiv 2402.12354), which recommends 16.
+        lr_new_tokens: Peak learning rate of the rows of new tokens, where the vocabulary was
+            extended; None for that of the language model.
         eps: AdamW's term against division by zero.
         weight_decay: Decoupled weight decay; biases and norms have none.
         warmup_ratio: Share of all steps in which the learning rate rises.
@@ -37,13 +39,21 @@ class OptimizerSettings:
     lr_language_model: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     lora_plus_ratio: float = 1.0
+    lr_new_tokens: float | None = None
     eps: float = 1e-8
     weight_decay: float = 0.0
     warmup_ratio: float = 0.03
     max_grad_norm: float = 1.0
 
+    @property
+    def new_token_rate(self) -> float:
+        """Peak learning rate of the rows of new tokens."""
+        return self.lr_language_model if self.lr_new_tokens is None else self.lr_new_tokens
+
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
+        if self.new_token_rate < 0:
+            yield f"lr_new_tokens is {self.lr_new_tokens} but can't be negative"
         for name in ("lr_projector", "lr_language_model", "weight_decay", "max_grad_norm"):
             if getattr(self, name) < 0:
                 yield f"{name} is {getattr(self, name)} but can't be negative"
@@ -176,6 +186,8 @@ class StageConfig:
         lora: Adapter sizes; only when `trains` is "lora".
         train_projector: Whether the projector learns, too; without it, it stays as it was in the
             stage that this one starts from.
+        train_new_tokens: With LoRA on a language model whose vocabulary was extended, the rows of
+            its new tokens in the embeddings and the output head learn too, and no other rows.
         dtype: Number format of weights and activations; the optimizer always keeps float32.
         base_precision: "nf4" keeps the frozen language model's linear layers in 4 bits (QLoRA), in
             a quarter of the memory; it needs bitsandbytes and zero.stage 1 or 2. The adapter goes
@@ -216,6 +228,7 @@ class StageConfig:
     max_steps: int | None = None
     lora: LoraSettings | None = None
     train_projector: bool = True
+    train_new_tokens: bool = True
     dtype: Dtype = "bfloat16"
     base_precision: BasePrecision = "full"
     attention: Literal["auto", "palo_segments", "palo_varlen", "flash_attention_2"] = "auto"

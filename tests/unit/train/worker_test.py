@@ -141,6 +141,7 @@ def test_settings_that_earlier_versions_lacked_name_no_other_run(make_job):
     del old["lora"]["fused"], old["lora"]["shared_dropout"]
     del old["optimizer"]["lora_plus_ratio"], old["validation"]
     del old["train_projector"], old["base_precision"]
+    del old["train_new_tokens"], old["optimizer"]["lr_new_tokens"]
     assert identity(job)["settings"] == config.fingerprint(old)
 
 

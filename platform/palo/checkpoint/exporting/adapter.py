@@ -1,7 +1,8 @@
 """The adapter of a finished model for the plain base language model, with the projector beside it.
 
 Training names the adapter's places within the whole model; here they are named as PEFT names them
-in a LlamaForCausalLM, so that it loads on the base model that everybody has.
+in a LlamaForCausalLM, so that it loads on the base model that everybody has. Where the vocabulary
+was extended, it holds all rows of new tokens: the base model only needs as many rows.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from palo.checkpoint.merged_weights import merged_weights
 from palo.checkpoint.tensors import write_tensors
 from palo.errors import ConfigError
 from palo.model.folder_guard import require_adapter
+from palo.model.new_token_names import first_new_id
+from palo.text.tokenizer import load_tokenizer
 
 _OURS, _PLAIN = "base_model.model.language_model.", "base_model.model."
 
@@ -69,6 +72,10 @@ def write_adapter(stage: StageResult, folder: Path) -> None:
     )
     storage.write_json(folder / "adapter_config.json", _config(values, tensors, stage))
     write_tensors(folder / "projector.safetensors", read_projector(stage.folder))
+    if first_new_id(stage.parts.language_model) is not None:
+        # The plain base model's own tokenizer lacks the new tokens.
+        for path in load_tokenizer(stage.parts.tokenizer).files:
+            storage.copy_file(path, folder / path.name)
 
 
 def adapter_bytes(stage: StageResult) -> int:
@@ -86,7 +93,8 @@ def _config(
     values: Mapping[str, Any], tensors: Mapping[str, object], stage: StageResult
 ) -> dict[str, Any]:
     """Names the modules: a pattern of whole names is more than vLLM and others take."""
-    targets = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in tensors})
+    stems = [name.partition(".lora_")[0] for name in tensors if ".lora_" in name]
+    targets = sorted({stem.rpartition(".")[2] for stem in stems})
     base = named_model(stage.parts.language_model)
     return dict(values) | {
         "base_model_name_or_path": base,

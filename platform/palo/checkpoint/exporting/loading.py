@@ -23,6 +23,7 @@ from palo.errors import MismatchError
 from palo.model.assemble import assemble
 from palo.model.library_noise import without_peft_warning, without_progress_bars
 from palo.model.lora import file_name
+from palo.model.new_token_names import table_of
 from palo.text.encoding import encode_prompt
 from palo.text.messages import Conversation
 from palo.text.segments import IMAGE_SENTINEL
@@ -169,8 +170,10 @@ def load_adapter_export(
 
 
 def _places(wrapped: nn.Module) -> set[str]:
-    names = (name for name, _ in wrapped.named_parameters() if ".lora_" in name)
-    return set(map(file_name, names))
+    names = [name for name, _ in wrapped.named_parameters()]
+    matrices = {file_name(name) for name in names if ".lora_" in name}
+    rows = (name.removesuffix(".default") for name in names)
+    return matrices | {name for name in rows if table_of(name) is not None}
 
 
 def _unlike(fact: str, seen: str) -> MismatchError:

@@ -94,6 +94,10 @@ GUIDES: Mapping[str, LoadingGuide] = MappingProxyType(
                 "`projector.safetensors` turns features of the vision tower into its embeddings: "
                 "`0` and `2` are linear layers with GELU between them (or the LDP's own names). "
                 "The feature is the last but one hidden state of the tower, patches only.",
+                "If a tokenizer is beside it, the vocabulary was extended: give the base model as "
+                "many rows first, `base.resize_token_embeddings(N)` with N behind the last of "
+                "`trainable_token_indices`. Programs that know only LoRA, such as vLLM, can't load "
+                "it: export with --to llava for them.",
             ),
         ),
     }

@@ -9,6 +9,13 @@ of it fits, `copying` writes it in one pass over each file, and `cache` keeps it
 """
 
 from palo.checkpoint.importing.opening import ImportOptions, open_model, open_shared_model
-from palo.checkpoint.importing.opening_parts import open_parts, open_projector
+from palo.checkpoint.importing.opening_parts import open_part, open_parts, open_projector
 
-__all__ = ["ImportOptions", "open_model", "open_parts", "open_projector", "open_shared_model"]
+__all__ = [
+    "ImportOptions",
+    "open_model",
+    "open_part",
+    "open_parts",
+    "open_projector",
+    "open_shared_model",
+]

@@ -53,9 +53,9 @@ def open_parts(parts: ModelParts, say: Say = say_on_stderr) -> ModelParts:
     """
     return replace(
         parts,
-        tower=published(_open_part(parts.tower, "tower", say)),
-        language_model=published(_open_part(parts.language_model, "language_model", say)),
-        tokenizer=published(_open_part(parts.tokenizer, "tokenizer", say)),
+        tower=published(open_part(parts.tower, "tower", say)),
+        language_model=published(open_part(parts.language_model, "language_model", say)),
+        tokenizer=published(open_part(parts.tokenizer, "tokenizer", say)),
     )
 
 
@@ -100,7 +100,18 @@ def _open_projector(path: Path, say: Say) -> Path:
     return kept(path, ("projector",), build, say)
 
 
-def _open_part(path: Path, part: Part, say: Say) -> Path:
+def open_part(path: Path, part: Part, say: Say = say_on_stderr) -> Path:
+    """Returns the folder of one part, imported if it is foreign.
+
+    Args:
+        path: The part, as people name it: a folder, or a finished stage or run that it is part of.
+        part: Which part.
+        say: Gets lines about what was recognised, and the progress.
+
+    Raises:
+        MismatchError: If a folder holds another part.
+        StorageError: If a file is missing or damaged or holds code, or the disk is too full.
+    """
     own = stage_folder(path)
     if is_finished(own):
         return _part_of_stage(own, part)

@@ -108,10 +108,15 @@ def count_parameters(config: PaloConfig, stage: StageConfig) -> ParameterCounts:
 
     from palo.model import PaloForConditionalGeneration
     from palo.model.lora import attach_lora
+    from palo.model.new_token_names import FIRST_NEW_ID
+    from palo.model.new_tokens import give_new_rows
     from palo.train.engine import canonical_name, choose_trainable
 
     with torch.device("meta"):
         model = PaloForConditionalGeneration(config)
+        first_new = getattr(config.text_config, FIRST_NEW_ID, None)
+        if stage.lora and stage.train_new_tokens and first_new is not None:
+            give_new_rows(model.language_model, first_new)
         wrapped = attach_lora(model, stage.lora) if stage.lora else model
     choose_trainable(wrapped, stage.trains, projector=stage.train_projector)
     found = [
