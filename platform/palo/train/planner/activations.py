@@ -4,7 +4,8 @@ What each operation of a Llama decoder layer keeps, for one token; s is the size
 hidden size, Q the width of all query heads, K that of all key heads, I the intermediate size and m
 the size of a dropout mask's number (1 on a GPU; on a CPU it is of the activations' type):
 
-    two norms         4 H each: their input in float32
+    two norms         4 H each: their input in float32; Gemma 3 has four
+    norms of heads    4 (Q + K), the same, where queries and keys are normalized
     attention         (2 Q + 2 K) s: queries, keys, values, output; 4 a head for softmax's sum
     MLP               3 I s: gate, its SiLU, and up
     LoRA              the input of each adapted linear layer, and rank s for its inner vector.
@@ -77,7 +78,9 @@ def activation_bytes(shapes: ModelShapes, stage: StageConfig) -> ActivationBytes
     size = 2 if stage.dtype == "bfloat16" else _FLOAT32
     hidden, wide = shapes.hidden, shapes.intermediate
     inputs = 2 * hidden + shapes.query_width + wide
-    layer = float(2 * _FLOAT32 * hidden + _FLOAT32 * shapes.heads)
+    layer = float(shapes.norms * _FLOAT32 * hidden + _FLOAT32 * shapes.heads)
+    if shapes.normed_heads:
+        layer += _FLOAT32 * (shapes.query_width + shapes.key_width)
     layer += (2 * (shapes.query_width + shapes.key_width) + 3 * wide) * size
     if stage.lora is not None:
         layer += _lora_bytes(shapes, stage.lora, size, 1 if stage.workers.use_gpu else size)
