@@ -129,8 +129,8 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
 )
 """All backbones by model_type."""
 
-_WITH_IMAGES = {"gemma3": "gemma3_text"}
-"""Models of text and images, and the type of their text half."""
+TEXT_HALVES: Mapping[str, Backbone] = MappingProxyType({"gemma3": _GEMMA3})
+"""Backbones of the text halves of models that see, by these models' model_type."""
 
 
 def backbone_of(config: "PreTrainedConfig") -> Backbone:
@@ -140,6 +140,21 @@ def backbone_of(config: "PreTrainedConfig") -> Backbone:
         config: The language model's configuration.
     """
     return BACKBONES[config.model_type]
+
+
+def text_half(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns a configuration's text half where it is of a model that sees, else all of it.
+
+    Args:
+        values: The values of a config.json.
+    """
+    kind = values.get("model_type")
+    backbone = TEXT_HALVES.get(kind) if isinstance(kind, str) else None
+    if backbone is None:
+        return values
+    inner = values.get("text_config")
+    own = dict(inner) if isinstance(inner, Mapping) else {}
+    return own | {"architectures": [backbone.causal_lm], "model_type": backbone.model_type}
 
 
 def require_backbone(values: Mapping[str, Any], folder: Path) -> Backbone:
@@ -155,14 +170,11 @@ def require_backbone(values: Mapping[str, Any], folder: Path) -> Backbone:
     kind = values.get("model_type")
     backbone = BACKBONES.get(kind) if isinstance(kind, str) else None
     if backbone is None:
-        known = ", ".join(BACKBONES)
-        fix = f"Choose a model whose config.json has model_type {known}."
-        if kind in _WITH_IMAGES:
-            fix = f"Save its text half alone, as {_WITH_IMAGES[kind]}: docs/backbones.md says how."
+        known = ", ".join((*BACKBONES, *TEXT_HALVES))
         raise MismatchError(
             f"{folder} holds no language model of a known architecture",
             seen=f"model_type {kind!s:.80}",
-            fix=fix,
+            fix=f"Choose a model whose config.json has model_type {known}.",
         )
     unusual = {
         name: values[name]

@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from palo.errors import MismatchError
-from palo.model.backbones import require_backbone
+from palo.model.backbones import require_backbone, text_half
 from palo.model.config import PaloConfig
 from palo.model.folder_guard import read_model_config
 
@@ -60,7 +60,7 @@ def from_folders(
         MismatchError: If the language folder holds no model of a known architecture.
         StorageError: If a folder has no readable config.json.
     """
-    tower, values = read_config(tower_folder), read_model_config(language_model_folder)
+    tower, values = read_config(tower_folder), text_half(read_model_config(language_model_folder))
     require_backbone(values, language_model_folder)
     language = config_of(values, language_model_folder)
     return from_parts(tower, language, projector_type, image_size)

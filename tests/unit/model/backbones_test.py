@@ -67,8 +67,7 @@ def folder_of(path, **values):
     [
         ({"model_type": "mamba"}, "no language model of a known architecture: model_type mamba"),
         ({}, "model_type None"),
-        ({"model_type": ["qwen3"]}, "known architecture"),
-        ({"model_type": "gemma3"}, "Save its text half alone, as gemma3_text"),
+        ({"model_type": ["qwen3"]}, "is not one that can be loaded: model_type"),
         (
             {"model_type": "gemma3_text", "use_bidirectional_attention": True},
             "unusual language model of Gemma 3.*use_bidirectional_attention True",

@@ -140,7 +140,6 @@ CASES = [
     ("mini", "full", 0.0, "float32"),
     ("mini-ldp", "projector", 0.0, "float32"),
     ("qwen3", "lora", 0.0, "bfloat16"),
-    ("gemma3", "lora", 0.0, "bfloat16"),
     ("gemma3", "full", 0.0, "float32"),
 ]
 DORA = [("mini", "dora", 0.05, "float32"), ("nano", "dora", 0.0, "bfloat16")]

@@ -6,6 +6,7 @@ from tests.fixtures.backbones import NEW, scatter_norms, tiny_text_config
 from tests.fixtures.new_tokenizers import write_gemma_json, write_qwen_json
 from tests.unit.text.conftest import SENTENCES
 
+from palo.checkpoint.exporting import gguf
 from palo.checkpoint.exporting.export import export
 from palo.checkpoint.exporting.export_settings import ExportSettings
 from palo.checkpoint.exporting.vllm_files import vllm_faults
@@ -14,8 +15,11 @@ from palo.checkpoint.parts import ModelParts
 from palo.config import to_dict
 from palo.errors import ConfigError
 from palo.images.preprocessing import read_preprocessing
+from palo.inference.engine import EngineSettings
 from palo.model.assemble import assemble
 from palo.model.lora import LoraSettings, attach_lora
+from palo.serve import loading
+from palo.serve.settings import ModelSource
 from palo.text.tokenizer import load_tokenizer
 
 LORA = LoraSettings(rank=4, alpha=8, dropout=0.0)
@@ -66,8 +70,15 @@ def stage_on(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("name", NEW)
-@pytest.mark.parametrize("to", ["llava", "palo", "adapter"])
+def _pairs():
+    """All pairs of backbone and format; all but two of them are drills."""
+    for name in NEW:
+        for to in ("llava", "palo", "adapter"):
+            is_quick = to == "llava" and name in ("qwen3", "gemma3")
+            yield pytest.param(name, to, marks=() if is_quick else pytest.mark.drill)
+
+
+@pytest.mark.parametrize(("name", "to"), _pairs())
 def test_an_export_answers_as_its_model(stage_on, name, to, tmp_path):
     """The comparison is that of every export: ids, logits, answers."""
     wanted = ExportSettings(model=stage_on(name), to=to, output=tmp_path / "out", dtype="float32")
@@ -75,13 +86,23 @@ def test_an_export_answers_as_its_model(stage_on, name, to, tmp_path):
     assert done.verification is not None
 
 
-@pytest.mark.parametrize("name", ["qwen3", "gemma3"])
-def test_what_isnt_supported_is_refused_before_weights_are_read(stage_on, name, tmp_path):
+def unread(stage):
+    raise AssertionError("weights were read")
+
+
+@pytest.mark.parametrize(("name", "title"), [("qwen3", "Qwen3"), ("gemma3", "Gemma 3")])
+def test_what_isnt_supported_is_refused_before_weights_are_read(
+    stage_on, name, title, tmp_path, monkeypatch
+):
     stage = stage_on(name)
-    for weights in tmp_path.rglob("language_model/*.safetensors"):
-        weights.unlink()
-    with pytest.raises(
-        ConfigError, match=r"no export to gguf for language models of (Qwen3|Gemma 3)"
-    ):
+    monkeypatch.setattr(gguf, "merged_weights", unread)
+    with pytest.raises(ConfigError, match=f"no export to gguf for language models of {title}"):
         export(ExportSettings(model=stage, to="gguf", output=tmp_path / "out"))
     assert any("its language model is a" in fault for fault in vllm_faults(read_stage(stage)))
+
+
+def test_vllm_as_the_engine_is_refused_before_weights_are_read(stage_on, monkeypatch):
+    monkeypatch.setattr(loading, "load_models", unread)
+    source = ModelSource(name="mine", folder=stage_on("qwen3"))
+    with pytest.raises(ConfigError, match=r"no replica\.backend vllm for language models of Qwen3"):
+        loading.load_engine([source], EngineSettings(), "vllm")
