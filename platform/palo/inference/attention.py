@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -55,25 +55,22 @@ class Segment:
     length: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class _Part(NamedTuple):
     """The rows of one segment, and what they attend to.
 
     Attributes:
         slot: The slot.
         start: First row.
         stop: Row after the last one.
-        first: First place of the slot that any of the rows attends to.
-        end: Place after the last one.
-        mask: (rows, end - first) floats to add to the scores; None where nothing is hidden but
-            what comes later.
+        places: Places of the slot that any of the rows attends to.
+        mask: (rows, places) floats to add to the scores; None where nothing is hidden but what
+            comes later.
     """
 
     slot: int
     start: int
     stop: int
-    first: int
-    end: int
+    places: slice
     mask: Tensor | None
 
 
@@ -113,28 +110,25 @@ class SegmentAttention:
         out = torch.empty_like(query)
         rows = cache.rows[layer]
         attend = functional.scaled_dot_product_attention
-        for part in self._parts[kind]:
-            held_keys, held_values = rows[part.slot]
-            places = slice(part.first, part.end)
-            if part.stop - part.start == 1:
+        for slot, start, stop, places, mask in self._parts[kind]:
+            held_keys, held_values = rows[slot]
+            if stop - start == 1:
                 # Query heads that share a key become the rows of one small attention.
                 shape = (1, num_keys, num_heads // num_keys, width)
-                found = attend(
-                    query[part.start].view(shape),
-                    held_keys[:, :, places],
-                    held_values[:, :, places],
+                part = attend(
+                    query[start].view(shape), held_keys[:, :, places], held_values[:, :, places]
                 )
-                out[part.start] = found.view(num_heads, width)
+                out[start] = part.view(num_heads, width)
             else:
-                found = attend(
-                    query[None, part.start : part.stop].transpose(1, 2),
+                part = attend(
+                    query[None, start:stop].transpose(1, 2),
                     held_keys[:, :, places],
                     held_values[:, :, places],
-                    part.mask,
-                    is_causal=part.mask is None,
+                    mask,
+                    is_causal=mask is None,
                     enable_gqa=num_keys != num_heads,
                 )
-                out[part.start : part.stop] = found[0].transpose(0, 1)
+                out[start:stop] = part[0].transpose(0, 1)
         return out.view(num_rows, num_heads * width)
 
 
@@ -211,7 +205,7 @@ def _segment_parts(
         # The beginning of a prompt needs no mask: is_causal is faster.
         is_cut = segment.start > 0 or (window is not None and window < end)
         mask = _mask(segment, first, window, like) if segment.length > 1 and is_cut else None
-        yield _Part(segment.slot, row, row + segment.length, first, end, mask)
+        yield _Part(segment.slot, row, row + segment.length, slice(first, end), mask)
         row += segment.length
 
 

@@ -17,8 +17,8 @@ the size of a dropout mask's number (1 on a GPU; on a CPU it is of the activatio
                       it: 2 (2 H + Q + 2 K + 2 I) s; and for a moment, whatever the row, a square
                       of the widest input and three matrices: (I I + 3 H I) s
     4-bit base        for a moment the widest matrix, made whole: H I s
-    full training     the inputs of the linear layers (2 H + Q + I) s, and the norms' outputs: 2 H s,
-                      more where there are more norms
+    full training     the inputs of the linear layers (2 H + Q + I) s, and the norms' outputs: 2 H s
+                      for two of them
 """
 
 from dataclasses import dataclass
