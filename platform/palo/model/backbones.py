@@ -5,7 +5,7 @@ classes are transformers' own: embedding, blocks, norms and output head are neve
 What they must have in common is the names of Llama's linear layers, which LoRA, the engine and
 exports use.
 
-This module imports no torch: a command line is judged by it before anything heavy is loaded.
+It imports no torch: a command line is judged by it before anything heavy is loaded.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from palo.errors import ConfigError, MismatchError
-from palo.model.folder_guard import read_safe_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -188,19 +187,6 @@ def require_backbone(values: Mapping[str, Any], folder: Path) -> Backbone:
             fix="Choose one of the released text models.",
         )
     return backbone
-
-
-def read_backbone(folder: Path) -> Backbone:
-    """Returns the backbone of a folder's language model, by its config.json alone.
-
-    Args:
-        folder: Hugging Face folder of a language model.
-
-    Raises:
-        MismatchError: If it is of no architecture that is known here.
-        StorageError: If there is no readable config.json.
-    """
-    return require_backbone(read_safe_config(folder), folder)
 
 
 def language_model_class(config: "PreTrainedConfig") -> Any:  # noqa: ANN401 - a class of transformers

@@ -10,7 +10,7 @@ from typing import Any
 from palo import storage
 from palo.command import parse_recipe, take_values
 from palo.errors import ConfigError, DataError
-from palo.model.backbones import read_backbone
+from palo.model.backbone_folder import read_backbone
 from palo.pipeline.run_keeper import recorded_run
 from palo.pipeline.starts import require_aligned, with_aligned, with_start
 from palo.recipes import RECIPES, Recipe

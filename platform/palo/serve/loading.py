@@ -33,7 +33,7 @@ from palo.inference.memory import fit_engine
 from palo.inference.scheduler import Scheduler
 from palo.inference.vllm_engine import VllmEngine, write_language_model
 from palo.model.assemble import assemble
-from palo.model.backbones import read_backbone
+from palo.model.backbone_folder import read_backbone
 from palo.serve.settings import Backend, ModelSource
 from palo.text.encoding import stop_ids
 from palo.text.templates import TEMPLATES, Template

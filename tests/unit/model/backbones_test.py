@@ -9,7 +9,8 @@ from tests.conftest import ROOT
 from tests.fixtures.backbones import tiny_text_config
 
 from palo.errors import ConfigError, MismatchError
-from palo.model.backbones import BACKBONES, language_model_class, read_backbone
+from palo.model.backbone_folder import read_backbone
+from palo.model.backbones import BACKBONES, language_model_class
 from palo.text.templates import TEMPLATES
 
 # A row of the page's table, by the feature that it is about.
@@ -94,7 +95,7 @@ def test_a_feature_that_is_lacking_is_told_with_what_to_do():
 
 def test_looking_needs_neither_torch_nor_transformers():
     code = (
-        "import sys, palo.model.backbones; "
+        "import sys, palo.model.backbone_folder; "
         "sys.exit(bool({'torch', 'transformers'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
