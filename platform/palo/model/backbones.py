@@ -74,6 +74,13 @@ class Backbone:
             )
 
 
+_LACKS_OF_OTHERS: Mapping[Feature, str] = MappingProxyType(
+    {
+        "vllm serve": _NOT_TRIED,
+        "replica.backend vllm": _NOT_TRIED,
+        "export to gguf": "only llama.cpp's architecture `llama` is written",
+    }
+)
 _LLAMA = Backbone(
     title="Llama",
     model_type="llama",
@@ -87,13 +94,7 @@ _QWEN3 = Backbone(
     causal_lm="Qwen3ForCausalLM",
     block="transformers.models.qwen3.modeling_qwen3.Qwen3DecoderLayer",
     template="qwen3",
-    lacks=MappingProxyType(
-        {
-            "vllm serve": _NOT_TRIED,
-            "replica.backend vllm": _NOT_TRIED,
-            "export to gguf": "only llama.cpp's architecture `llama` is written",
-        }
-    ),
+    lacks=_LACKS_OF_OTHERS,
     normed_heads=True,
     engine="own kernels; norms of queries and keys by PyTorch",
 )
@@ -110,13 +111,7 @@ _GEMMA3 = Backbone(
             "use_bidirectional_attention": False,
         }
     ),
-    lacks=MappingProxyType(
-        {
-            "vllm serve": _NOT_TRIED,
-            "replica.backend vllm": _NOT_TRIED,
-            "export to gguf": "only llama.cpp's architecture `llama` is written",
-        }
-    ),
+    lacks=_LACKS_OF_OTHERS,
     norms=4,
     normed_heads=True,
     engine="own kernels; GeGLU, norms of queries and keys, and attention in windows by PyTorch",
