@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = [
     "tests.fixtures.apertium",
+    "tests.fixtures.backbones",
     "tests.fixtures.ceph",
     "tests.fixtures.chat_server",
     "tests.fixtures.finished",

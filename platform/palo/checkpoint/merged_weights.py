@@ -4,7 +4,7 @@ Names are canonical whatever the folders hold:
 
     vision_tower.X      X as the tower's own library names it, without `vision_model.`
     projector.X         X as `palo.model.projectors` names it
-    language_model.X    X as in a folder of LlamaForCausalLM: model.layers.0..., lm_head.weight
+    language_model.X    X as in a folder of its own: model.layers.0..., lm_head.weight
 
 So a model of any size is written elsewhere in the memory of its largest tensor.
 """

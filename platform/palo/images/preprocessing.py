@@ -19,6 +19,7 @@ PREPROCESSING_VERSION = 1
 _BICUBIC = 3
 _OPENAI_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _OPENAI_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_SIGLIP_COLOURS = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +96,7 @@ def read_preprocessing(
 ) -> Preprocessing:
     """Reads what a tower was trained with from its preprocessor_config.json.
 
-    A tower without that file gets CLIP's colours.
+    A tower without that file gets CLIP's colours, or SigLIP's if it is one of those.
 
     Args:
         tower: Folder of a Hugging Face vision model.
@@ -106,15 +107,25 @@ def read_preprocessing(
     values: dict[str, Any] = storage.read_json(path) if path.exists() else {}
     # A padded image is square already: a longer edge would cut its rim off. The tower's own edge
     # goes with its own size only.
+    mean, std = _usual_colours(tower)
     own = aspect == "crop" and _side(values.get("crop_size")) == image_size
     return Preprocessing(
         aspect=aspect,
         image_size=image_size,
         shortest_edge=(_side(values.get("size")) or image_size) if own else image_size,
         resample=int(values.get("resample", _BICUBIC)),
-        mean=_channels(values.get("image_mean"), _OPENAI_CLIP_MEAN),
-        std=_channels(values.get("image_std"), _OPENAI_CLIP_STD),
+        mean=_channels(values.get("image_mean"), mean),
+        std=_channels(values.get("image_std"), std),
     )
+
+
+def _usual_colours(tower: Path) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Returns mean and deviation of a tower whose folder doesn't say them."""
+    path = tower / "config.json"
+    kind = storage.read_json(path).get("model_type") if path.exists() else None
+    if str(kind).startswith("siglip"):
+        return _SIGLIP_COLOURS, _SIGLIP_COLOURS
+    return _OPENAI_CLIP_MEAN, _OPENAI_CLIP_STD
 
 
 def _side(size: object) -> int | None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from palo.errors import MismatchError
 from palo.inference.adapters import Adapter
-from palo.inference.attention import Attention, PositionTables, Segment, SegmentAttention
+from palo.inference.attention import Attention, AttentionByKind, Segment, SegmentAttention
 from palo.inference.cpu_kernels import KernelAttentions, KernelLibrary, kernel_library, kernel_stack
 from palo.inference.kv_cache import KVCache
+from palo.inference.layer_kinds import layer_kinds
 from palo.inference.layers import LayerStack, LinearName, layer_stack
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class LanguageModelRunner:
         cpu_kernels: Whether to use the engine's own kernels, where they fit the model.
 
     Attributes:
-        tables: The position embedding's tables.
+        kinds: The kinds of the model's layers.
 
     Raises:
         MismatchError: If the position embedding depends on a sequence's length.
@@ -45,7 +45,7 @@ class LanguageModelRunner:
         cpu_kernels: bool,
     ) -> None:
         self._cache = cache
-        self.tables = _position_tables(model, cache.kv.shape[4])
+        self.kinds = layer_kinds(model, cache.kv.shape[4])
         library = _library_for(model) if cpu_kernels else None
         self._kernel_attentions: KernelAttentions | None = None
         if library is None:
@@ -53,7 +53,7 @@ class LanguageModelRunner:
         else:
             self._stack = kernel_stack(library, model.language_model, num_ids)
             heads = model.language_model.config.num_attention_heads
-            self._kernel_attentions = KernelAttentions(library, cache, self.tables, heads)
+            self._kernel_attentions = KernelAttentions(library, cache, self.kinds, heads)
 
     def attention(self, segments: Sequence[Segment]) -> Attention:
         """Returns the attention of a step.
@@ -61,9 +61,16 @@ class LanguageModelRunner:
         Args:
             segments: Segments of the step, in the order of its rows.
         """
-        if self._kernel_attentions is not None:
-            return self._kernel_attentions.for_segments(segments)
-        return SegmentAttention(self._cache, self.tables, segments)
+        if self._kernel_attentions is None:
+            return SegmentAttention(self._cache, self.kinds, segments)
+        whole = self._kernel_attentions.for_segments(segments)
+        if all(kind.window is None for kind in self.kinds.kinds):
+            return whole
+        windowed = SegmentAttention(self._cache, self.kinds, segments)
+        return AttentionByKind(
+            [whole if kind.window is None else windowed for kind in self.kinds.kinds],
+            self.kinds.of_layer,
+        )
 
     def hidden(self, rows: Tensor, attention: Attention, adapted: Sequence[AdaptedRows]) -> Tensor:
         """Runs all blocks.
@@ -87,9 +94,13 @@ class LanguageModelRunner:
                 return out
 
             mixed = project("qkv", block.before_attention(rows))
-            rows = rows + project("out", attention(number, mixed))
+            if block.heads is not None:
+                mixed = block.heads(mixed)
+            added = project("out", attention(number, mixed))
+            rows = rows + (block.after_attention(added) if block.after_attention else added)
             gate_up = project("gate_up", block.before_mlp(rows))
-            rows = rows + project("down", block.gated(gate_up))
+            added = project("down", block.gated(gate_up))
+            rows = rows + (block.after_mlp(added) if block.after_mlp else added)
         return rows
 
     def logits(self, rows: Tensor) -> Tensor:
@@ -99,24 +110,6 @@ class LanguageModelRunner:
             rows: (R, H) floats, as `hidden` returns them.
         """
         return self._stack.head(self._stack.norm(rows))
-
-
-def _position_tables(model: "PaloForConditionalGeneration", places: int) -> PositionTables:
-    language = model.language_model
-    kind = language.config.rope_parameters.get("rope_type", "default")
-    if kind in ("dynamic", "longrope"):
-        raise MismatchError(
-            "the engine caches computed tokens, whose positions must not change",
-            seen=f"rope_type {kind}",
-            fix="Use a model with a fixed position embedding.",
-        )
-    with torch.no_grad():
-        positions = torch.arange(places, device=model.device)[None]
-        like = torch.empty(0, dtype=model.dtype, device=model.device)
-        cos, sin = language.model.rotary_emb(like, positions)
-    half = language.config.head_dim // 2
-    sines = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
-    return PositionTables(cos[0].contiguous(), sines)
 
 
 def _library_for(model: "PaloForConditionalGeneration") -> KernelLibrary | None:

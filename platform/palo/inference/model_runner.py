@@ -93,7 +93,7 @@ class StaticDecoder:
 
     def _compute(self, num_rows: int, length: int) -> Tensor:
         positions = self._positions[:num_rows]
-        attention = PaddedAttention(self._cache, self._runner.tables, num_rows, length, positions)
+        attention = PaddedAttention(self._cache, self._runner.kinds, num_rows, length, positions)
         rows = self._embedding(self._ids[:num_rows])
         return self._runner.logits(self._runner.hidden(rows, attention, ()))
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModel, LlamaForCausalLM, PreTrainedConfig
+from transformers import AutoModel, PreTrainedConfig
 
 from palo import storage
 from palo.errors import MismatchError, StorageError
+from palo.model.backbones import language_model_class
 from palo.model.config import PaloConfig
 from palo.model.folder_guard import read_model_config
 from palo.model.four_bit import four_bit_config
@@ -47,7 +48,8 @@ def assemble(
 
     Args:
         tower_folder: Folder of a Hugging Face vision model, with safetensors.
-        language_model_folder: Folder of a Llama-architecture model, with safetensors.
+        language_model_folder: Folder of a language model that `palo.model.backbones` knows, with
+            safetensors.
         projector_type: `mlpNx_gelu` or `ldp`.
         image_size: Side of the images in pixels; None for the tower's own.
         seed: Seed of the projector's random weights.
@@ -71,7 +73,11 @@ def assemble(
     with loading or nullcontext():
         tower = load_part(AutoModel, tower_folder, config.vision_config, dtype)
         model.language_model = load_part(
-            LlamaForCausalLM, language_model_folder, config.text_config, dtype, four_bit=four_bit
+            language_model_class(config.text_config),
+            language_model_folder,
+            config.text_config,
+            dtype,
+            four_bit=four_bit,
         )
     model.is_loaded_in_4bit = four_bit  # by this PEFT knows it
     model.vision_tower.attach(tower)

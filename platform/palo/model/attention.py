@@ -4,7 +4,8 @@ Transformers' own sdpa path makes a dense L x L mask for a packed row and comput
 implementations registered here compute each sample's causal attention instead: `NAME` by one call
 of sdpa for each run of equal lengths, `VARLEN` on a GPU by one call of PyTorch's own kernel for
 variable lengths, and elsewhere as `NAME` does. Where FlashAttention is installed,
-`flash_attention_2` takes the same arguments.
+`flash_attention_2` takes the same arguments. Layers with a window attend to a token and as many
+before it as the window has places, less one.
 """
 
 from itertools import groupby
@@ -59,6 +60,7 @@ def segments_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     cu_seq_lens_q: Tensor | None = None,
+    sliding_window: int | None = None,
     **kwargs: Any,  # noqa: ANN401 - what transformers hands to every attention function
 ) -> tuple[Tensor, None]:
     """Attends causally within each sample of a packed row; any other row goes to sdpa.
@@ -70,6 +72,8 @@ def segments_attention(
         value: As the key.
         attention_mask: (B, 1, L, length of the key) bool, or None.
         cu_seq_lens_q: (S+1,) int32 on the CPU for a packed row, else None.
+        sliding_window: Tokens that each one attends to, itself included; None for all before it.
+            The mask of a row that isn't packed says it already.
         **kwargs: Passed on to sdpa.
 
     Returns:
@@ -102,9 +106,27 @@ def segments_attention(
     for (length, count), *tensors in zip(runs, *split, strict=True):
         # Neighbours of one length become a batch of `count` rows.
         batch = [t.unflatten(2, (count, length)).squeeze(0).transpose(0, 1) for t in tensors]
-        out, _ = sdpa_attention_forward(module, *batch, None, **kwargs)
+        mask = None
+        if sliding_window is not None and sliding_window < length:
+            mask = window_mask(length, sliding_window, query.device)
+        out, _ = sdpa_attention_forward(module, *batch, mask, **kwargs)
         parts.append(out.flatten(0, 1))
     return torch.cat(parts).unsqueeze(0), None
+
+
+def window_mask(length: int, window: int, device: torch.device) -> Tensor:
+    """Returns which tokens of a sample each of its tokens attends to, in a layer with a window.
+
+    Args:
+        length: Tokens of the sample (n).
+        window: Tokens that each one attends to, itself included.
+        device: Where the mask is wanted.
+
+    Returns:
+        (1, 1, n, n) bool.
+    """
+    allowed = torch.ones(length, length, dtype=torch.bool, device=device).tril_()
+    return allowed.triu_(1 - window)[None, None]
 
 
 def varlen_attention(
@@ -116,6 +138,7 @@ def varlen_attention(
     cu_seq_lens_q: Tensor | None = None,
     max_length_q: int | None = None,
     scaling: float | None = None,
+    sliding_window: int | None = None,
     **kwargs: Any,  # noqa: ANN401 - what transformers hands to every attention function
 ) -> tuple[Tensor, None]:
     """Attends causally within each sample of a packed row, on a GPU by one kernel for all.
@@ -129,6 +152,7 @@ def varlen_attention(
         cu_seq_lens_q: (S+1,) int32 for a packed row, on the device of the query, else None.
         max_length_q: Tokens of the longest sample; None off the GPU.
         scaling: Factor of the scores; by default 1 / sqrt(width of a head).
+        sliding_window: As `segments_attention`.
         **kwargs: Passed on.
 
     Returns:
@@ -146,6 +170,7 @@ def varlen_attention(
             attention_mask,
             cu_seq_lens_q=cu_seq_lens_q,
             scaling=scaling,
+            sliding_window=sliding_window,
             **kwargs,
         )
     from torch.nn.attention.varlen import varlen_attn
@@ -159,7 +184,8 @@ def varlen_attention(
         max_length_q,
         max_length_q,
         scale=scaling,
-        window_size=(-1, 0),  # causal
+        # Causal: none after a token, and all before it or those in the window.
+        window_size=(-1 if sliding_window is None else sliding_window - 1, 0),
         enable_gqa=query.shape[1] != key.shape[1],
     )
     return out.unsqueeze(0), None

@@ -1,21 +1,29 @@
 """Tries an attention implementation on a tiny model, before weights are loaded for minutes."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedConfig,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from palo.errors import ConfigError
 from palo.model.attention import NAME, VARLEN, packing_arguments
 
 _LENGTHS = (3, 5)
+_WINDOW = 2
+_WINDOWED = "sliding_attention"
 # Two kernels add in another order: with 8 bits of mantissa a few units in the last place.
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 
 def choose(
-    dtype: torch.dtype, device: torch.device, head_width: int
+    dtype: torch.dtype, device: torch.device, head_width: int, *, windowed: bool = False
 ) -> tuple[Literal["palo_segments", "palo_varlen"], str | None]:
     """Returns the quickest implementation that runs on a device.
 
@@ -23,6 +31,7 @@ def choose(
         dtype: Of weights and activations.
         device: Where the model will be.
         head_width: Floats of an attention head (W).
+        windowed: Whether some layers attend within a window.
 
     Returns:
         Its name, and why it isn't the quickest of all, where that was tried and failed.
@@ -30,13 +39,29 @@ def choose(
     if device.type != "cuda" or dtype == torch.float32:  # the kernel is made for neither
         return NAME, None
     try:
-        probe(VARLEN, dtype, device, head_width)
+        probe(VARLEN, dtype, device, head_width, windowed=windowed)
     except ConfigError as error:
         return NAME, f"{error.fact}: {error.seen}; {NAME} is used, which is slower"
     return VARLEN, None
 
 
-def probe(implementation: str, dtype: torch.dtype, device: torch.device, head_width: int) -> None:
+def has_windows(config: PreTrainedConfig) -> bool:
+    """Returns whether some layers of a language model attend within a window.
+
+    Args:
+        config: Its configuration.
+    """
+    return _WINDOWED in (getattr(config, "layer_types", None) or ())
+
+
+def probe(
+    implementation: str,
+    dtype: torch.dtype,
+    device: torch.device,
+    head_width: int,
+    *,
+    windowed: bool = False,
+) -> None:
     """Runs a packed row forward and backward, and compares it with `NAME`, which runs everywhere.
 
     Args:
@@ -44,6 +69,7 @@ def probe(implementation: str, dtype: torch.dtype, device: torch.device, head_wi
         dtype: Of weights and activations.
         device: Where the model will be.
         head_width: Floats of an attention head (W).
+        windowed: Whether the layer attends within a window.
 
     Raises:
         ConfigError: If it doesn't run on this machine, or comes to other results.
@@ -51,7 +77,7 @@ def probe(implementation: str, dtype: torch.dtype, device: torch.device, head_wi
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = LlamaForCausalLM(_sizes(head_width)).to(device, dtype)
+            model = _tiny_model(head_width, windowed=windowed).to(device, dtype)
         expected = _outcome(model, NAME, device)
         found = _outcome(model, implementation, device)
     except (ImportError, RuntimeError, ValueError, OSError) as error:
@@ -69,21 +95,27 @@ def probe(implementation: str, dtype: torch.dtype, device: torch.device, head_wi
         )
 
 
-def _sizes(head_width: int) -> LlamaConfig:
-    return LlamaConfig(
-        vocab_size=8,
-        hidden_size=2 * head_width,
-        intermediate_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=head_width,
-        initializer_range=0.5,  # scores that tell one key from another
-    )
+def _tiny_model(head_width: int, *, windowed: bool) -> Any:  # noqa: ANN401 - of transformers
+    sizes: dict[str, Any] = {
+        "vocab_size": 8,
+        "hidden_size": 2 * head_width,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": head_width,
+        "initializer_range": 0.5,  # scores that tell one key from another
+    }
+    if not windowed:
+        return LlamaForCausalLM(LlamaConfig(**sizes))
+    window = {"use_sliding_window": True, "sliding_window": _WINDOW, "layer_types": [_WINDOWED]}
+    return Qwen3ForCausalLM(Qwen3Config(**sizes, **window))
 
 
 def _outcome(
-    model: LlamaForCausalLM, implementation: str, device: torch.device
+    model: Any,  # noqa: ANN401 - of transformers
+    implementation: str,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """Returns logits and the gradient of the queries' weights of one packed row, in float32."""
     lengths = torch.tensor(_LENGTHS)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
-from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from palo.errors import ConfigError
+from palo.model.backbones import BACKBONES
 from palo.model.projectors import projector_kind
 
 # CLIP ViT-L/14 at 336 pixels, the tower of the paper's models.
@@ -34,7 +35,7 @@ class PaloConfig(PreTrainedConfig):
     """What a PALO model is made of.
 
     Attributes:
-        text_config: The Llama-architecture language model.
+        text_config: The language model, one of `palo.model.backbones`.
         vision_config: Any Hugging Face vision model with hidden_states; CLIP ViT-L/14-336 if None.
         projector_type: `mlpNx_gelu` with a depth N, or `ldp`.
         image_size: Side of the square images in pixels; None for the tower's own. Another size
@@ -47,7 +48,7 @@ class PaloConfig(PreTrainedConfig):
 
     model_type: ClassVar[str] = "palo"
     sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
-        "text_config": SubConfigSpec(config_class=LlamaConfig),
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama"),
         "vision_config": SubConfigSpec(
             config_class=AutoConfig, model_type="clip_vision_model", init_kwargs=_DEFAULT_TOWER
         ),
@@ -79,6 +80,8 @@ class PaloConfig(PreTrainedConfig):
             )
 
     def _faults(self) -> Iterator[str]:
+        if self.text_config.model_type not in BACKBONES:
+            yield f"a language model of model_type {self.text_config.model_type}"
         missing = [name for name in _TOWER_FIELDS if not getattr(self.vision_config, name, None)]
         if missing:
             yield f"the tower's configuration has no {', '.join(missing)}"

@@ -51,14 +51,14 @@ class LossHead(nn.Linear):
         return total
 
 
-def give_loss(language_model: Any) -> None:  # noqa: ANN401 - a LlamaForCausalLM
+def give_loss(language_model: Any) -> None:  # noqa: ANN401 - of transformers
     """Makes a language model's output head one that can give the loss.
 
     The module stays the same object: its weight may be tied to the embedding, or split among
     workers.
 
     Args:
-        language_model: A LlamaForCausalLM.
+        language_model: A model of one of `palo.model.backbones`.
     """
     head: nn.Linear = language_model.lm_head
     head.__class__ = LossHead

@@ -9,12 +9,12 @@ from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
     GenerationMixin,
-    LlamaForCausalLM,
     PreTrainedModel,
 )
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from palo.model import attention
+from palo.model.backbones import BACKBONES, language_model_class
 from palo.model.config import PaloConfig
 from palo.model.projectors import build_projector, reset_module
 from palo.model.splice import splice
@@ -35,7 +35,9 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
     input_modalities = ("image", "text")
     supports_gradient_checkpointing = True
-    _no_split_modules: ClassVar[list[str]] = ["LlamaDecoderLayer"]
+    _no_split_modules: ClassVar[list[str]] = [
+        backbone.block.rpartition(".")[2] for backbone in BACKBONES.values()
+    ]
     _skip_keys_device_placement: ClassVar[list[str]] = ["past_key_values"]
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -48,7 +50,7 @@ class PaloForConditionalGeneration(PreTrainedModel, GenerationMixin):
             config.text_config._attn_implementation = attention.NAME
         self.vision_tower = VisionTower(config)
         self.projector = build_projector(config)
-        self.language_model = LlamaForCausalLM(config.text_config)
+        self.language_model = language_model_class(config.text_config)(config.text_config)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from palo.errors import MismatchError
+from palo.model.backbones import require_backbone, text_half
 from palo.model.config import PaloConfig
 from palo.model.folder_guard import read_model_config
 
@@ -56,16 +57,12 @@ def from_folders(
         image_size: Side of the images in pixels; None for the tower's own.
 
     Raises:
-        MismatchError: If the language folder holds no Llama-architecture model.
+        MismatchError: If the language folder holds no model of a known architecture.
         StorageError: If a folder has no readable config.json.
     """
-    tower, language = read_config(tower_folder), read_config(language_model_folder)
-    if not isinstance(language, LlamaConfig):
-        raise MismatchError(
-            f"{language_model_folder} holds no Llama-architecture language model",
-            seen=f"model_type {language.model_type}",
-            fix="Choose a model whose config.json has model_type llama.",
-        )
+    tower, values = read_config(tower_folder), text_half(read_model_config(language_model_folder))
+    require_backbone(values, language_model_folder)
+    language = config_of(values, language_model_folder)
     return from_parts(tower, language, projector_type, image_size)
 
 

@@ -3,9 +3,10 @@
 import json
 
 from palo.config import to_dict
+from palo.model.backbones import backbone_of
 from palo.pipeline.machines import Machines
 from palo.pipeline.parallel_text import parallel_settings
-from palo.pipeline.plan import plan_adapters, plan_recipe, stages_of
+from palo.pipeline.plan import model_config, plan_adapters, plan_recipe, stages_of
 from palo.pipeline.source_checks import missing_sources
 from palo.pipeline.steps import StageName, corpus_config
 from palo.recipes.recipe import Recipe
@@ -63,6 +64,10 @@ def print_plan(recipe: Recipe, run: RunPlan) -> None:
         for line in stage_lines(stage, run):
             print(line)
         _print_sources(recipe, name)
+    backbone = backbone_of(model_config(recipe).text_config)
+    if backbone.lacks:
+        lacks = ", ".join(backbone.lacks)
+        print(f"\nlanguage model  {backbone.title}: no {lacks} (docs/backbones.md)")
     print("\nwhole run")
     for line in run_lines(run):
         print(line)

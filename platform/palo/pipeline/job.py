@@ -10,6 +10,7 @@ from typing import Any
 from palo import storage
 from palo.command import parse_recipe, take_values
 from palo.errors import ConfigError, DataError
+from palo.model.backbone_folder import read_backbone
 from palo.pipeline.run_keeper import recorded_run
 from palo.pipeline.starts import require_aligned, with_aligned, with_start
 from palo.recipes import RECIPES, Recipe
@@ -221,14 +222,17 @@ def imported(recipe: Recipe) -> Recipe:
         recipe: The recipe; what isn't in such a form is imported.
 
     Raises:
+        MismatchError: If the language model is of no architecture that is known here.
         PaloError: What imports raise.
     """
     from palo.checkpoint.importing import open_parts, open_projector
 
-    projector = recipe.projector
+    projector, parts = recipe.projector, open_parts(recipe.parts)
+    if (parts.language_model / "config.json").is_file():
+        read_backbone(parts.language_model)
     return replace(
         recipe,
-        parts=open_parts(recipe.parts),
+        parts=parts,
         projector=open_projector(projector) if projector and projector.exists() else projector,
     )
 

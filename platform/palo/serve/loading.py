@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from palo import config, storage
-from palo.checkpoint.finished import StageResult, local_copy, read_stage
+from palo.checkpoint.finished import (
+    StageResult,
+    language_model_folder,
+    local_copy,
+    read_stage,
+)
 from palo.checkpoint.load import load_trained
 from palo.config import from_dict
 from palo.images.preprocessing import Preprocessing, read_preprocessing
@@ -28,6 +33,7 @@ from palo.inference.memory import fit_engine
 from palo.inference.scheduler import Scheduler
 from palo.inference.vllm_engine import VllmEngine, write_language_model
 from palo.model.assemble import assemble
+from palo.model.backbone_folder import read_backbone
 from palo.serve.settings import Backend, ModelSource
 from palo.text.encoding import stop_ids
 from palo.text.templates import TEMPLATES, Template
@@ -170,7 +176,8 @@ def load_engine(
         backend: The built-in engine, or vLLM.
 
     Raises:
-        ConfigError: If vLLM isn't installed, or a setting is out of range.
+        ConfigError: If vLLM isn't installed, isn't known to run the language model, or a setting
+            is out of range.
         DataError: If a folder holds no finished stage.
         MismatchError: If weights don't fit together.
         ResourceError: If memory has no room for one conversation.
@@ -181,6 +188,7 @@ def load_engine(
         fitted = fit_engine(settings, loaded.model)
         batcher = Scheduler(loaded.model, loaded.tokenizer, fitted, loaded.adapters)
         return loaded, LocalEngine(batcher)
+    _require_vllm(sources)
     loaded = load_models(sources, "cpu")
     model, has_gpu = loaded.model, torch.cuda.is_available()
     if has_gpu:
@@ -191,3 +199,11 @@ def load_engine(
         model.to("cuda" if has_gpu else "cpu")
         engine = VllmEngine(model, loaded.tokenizer, settings, Path(folder))
     return loaded, engine
+
+
+def _require_vllm(sources: Sequence[ModelSource]) -> None:
+    """Rejects models that vLLM isn't known to run, before any weight is read."""
+    for source in sources:
+        stage = read_stage(local_copy(source.folder))
+        backbone = read_backbone(language_model_folder(stage))
+        backbone.require("replica.backend vllm", "Leave replica.backend at built-in.")

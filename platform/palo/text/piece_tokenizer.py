@@ -32,7 +32,11 @@ _MAX_WORDS = 100_000
 _LONGEST_MEAN = 20
 
 _BPE = 2
-_USER_DEFINED = 4
+_CONTROL, _USER_DEFINED = 3, 4
+# Gemma's model matches them in any text, so that a user's words could end the user's turn.
+_MARKS = frozenset(
+    ("<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>")
+)
 
 
 def words_are_apart(model: bytes) -> bool:
@@ -187,9 +191,22 @@ class SentencePieceTokenizer:
         return piece.replace("▁", " ").encode()
 
 
+def _with_control_marks(model: bytes) -> bytes:
+    """Makes marks of turns and images control tokens, with their ids: in texts they are words."""
+    if not any(mark.encode() in model for mark in _MARKS):
+        return model
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model)
+    for piece in proto.pieces:
+        if piece.piece in _MARKS and piece.type == _USER_DEFINED:
+            piece.type = _CONTROL
+    changed: bytes = proto.SerializeToString()
+    return changed
+
+
 def _load(model: bytes) -> Any:  # noqa: ANN401 - untyped package
     if not model:
         raise RuntimeError("an empty file is a valid model without any piece")
-    processor = SentencePieceProcessor(model_proto=model)
+    processor = SentencePieceProcessor(model_proto=_with_control_marks(model))
     processor.id_to_piece(list(range(processor.get_piece_size())))  # each must be UTF-8
     return processor

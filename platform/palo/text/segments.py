@@ -78,7 +78,7 @@ class SegmentEncoder:
         Args:
             system: System text; None for the template's own, empty for none.
         """
-        return self._default_head if system is None else self._make_head(system)
+        return self._default_head if system is None else self._make_head(self._words(system))
 
     def question(self, text: str, num_images: int) -> Ids:
         """Returns the ids of a user's turn, up to where the assistant begins.
@@ -91,10 +91,9 @@ class SegmentEncoder:
         if segment is None:
             segment = self._segment(self._template.question, num_images)
             self._questions[num_images] = segment
-        if num_images:
-            text = text.strip()
-            if text:
-                text = self._template.after_image + text
+        text = text.strip() if num_images else self._words(text)
+        if num_images and text:
+            text = self._template.after_image + text
         return self._fill(segment, text)
 
     def answer(self, text: str) -> Ids:
@@ -103,7 +102,7 @@ class SegmentEncoder:
         Args:
             text: The assistant's words.
         """
-        return self._fill(self._answer, text)
+        return self._fill(self._answer, self._words(text))
 
     def round(self, user: Turn, assistant: Turn) -> Round:
         """Encodes a round with the images that its question brings.
@@ -115,7 +114,8 @@ class SegmentEncoder:
         question = self.question(user.text, user.num_images)
         answer = self.answer(assistant.text)
         num_text_tokens = len(question) + len(answer) - user.num_images
-        return Round(question, answer, num_text_tokens, trained=bool(assistant.text))
+        trained = bool(self._words(assistant.text))
+        return Round(question, answer, num_text_tokens, trained=trained)
 
     def with_question(self, part: Round, text: str, num_images: int) -> Round:
         """Returns a round with another question or more images before the same answer.
@@ -128,6 +128,9 @@ class SegmentEncoder:
         question = self.question(text, num_images)
         num_text_tokens = len(question) + len(part.answer) - num_images
         return Round(question, part.answer, num_text_tokens, part.trained)
+
+    def _words(self, text: str) -> str:
+        return text.strip() if self._template.trims else text
 
     def _make_head(self, system: str) -> Ids:
         pieces = self._template.start + (self._template.system if system else ())

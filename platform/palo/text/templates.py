@@ -5,7 +5,7 @@ one chunk, which goes to the tokenizer as a whole; a control token, an image, `S
 end of a tuple end a chunk. This decides the ids: SentencePiece puts a space before every chunk.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -49,6 +49,7 @@ class Template:
         between: Pieces from one round to the next.
         after_image: Text between the last image of a turn and its words.
         caption: Whether it is for one captioned image: exactly two turns, with an image.
+        trims: Whether white space around every text goes, as in templates that say so themselves.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Template:
     between: tuple[Piece, ...] = ()
     after_image: str = "\n"
     caption: bool = False
+    trims: bool = False
 
 
 _VICUNA_V1 = Template(
@@ -102,6 +104,28 @@ _CHATML = Template(
     between=("\n",),
 )
 
+# Qwen3's own is ChatML without a system text. Its models that can think aloud begin an answer
+# without a thought by an empty one; those that can't (Instruct-2507, Base) have none.
+_QWEN3 = replace(_CHATML, name="qwen3", system_text="")
+_QWEN3_HYBRID = replace(
+    _QWEN3,
+    name="qwen3_hybrid",
+    question=(*_CHATML.question[:-1], "assistant\n<think>\n\n</think>\n\n"),
+)
+
+# Gemma has no role for a system text: it stands at the front of the user's first turn.
+_TURN_START, _TURN_END = Control("<start_of_turn>"), Control("<end_of_turn>")
+_GEMMA = Template(
+    name="gemma",
+    start=(Slot.BOS, _TURN_START, "user\n"),
+    system=(Slot.SYSTEM, "\n\n"),
+    question=(Slot.IMAGES, Slot.QUESTION, _TURN_END, "\n", _TURN_START, "model\n"),
+    answer=(Slot.ANSWER, _TURN_END),
+    between=("\n", _TURN_START, "user\n"),
+    trims=True,
+)
+
 TEMPLATES: dict[str, Template] = {
-    template.name: template for template in (_VICUNA_V1, _PLAIN, _CHATML)
+    template.name: template
+    for template in (_VICUNA_V1, _PLAIN, _CHATML, _QWEN3, _QWEN3_HYBRID, _GEMMA)
 }

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from palo.model.backbones import BACKBONES
 from palo.train.stages import StageConfig
 
 _NEVER = 10**9
 # Modules whose parameters DeepSpeed gathers together, with those of all modules in them.
-_BLOCK = "transformers.models.llama.modeling_llama.LlamaDecoderLayer"
+_BLOCKS = [backbone.block for backbone in BACKBONES.values()]
 _FUSED = "palo.model.fused_lora.FusedLoraLinear"
 
 
@@ -37,7 +38,7 @@ def deepspeed_config(stage: StageConfig) -> dict[str, Any]:
             "memory_efficient_linear": stage.workers.use_gpu,
         }
     if stage.zero.whole_blocks:
-        zero["leaf_module"] = {"classes": [_BLOCK]}
+        zero["leaf_module"] = {"classes": _BLOCKS}
     elif stage.zero.stage == 3 and stage.lora is not None and stage.lora.fused:
         zero["leaf_module"] = {"classes": [_FUSED]}
     if stage.zero.offload:

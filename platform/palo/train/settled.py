@@ -14,7 +14,7 @@ from torch import distributed
 from palo.checkpoint.parts import ModelParts
 from palo.machine import GIB
 from palo.model import attention
-from palo.model.attention_probe import choose
+from palo.model.attention_probe import choose, has_windows
 from palo.model.sizes import from_folders
 from palo.train.planner.data_facts import facts_of
 from palo.train.planner.shapes import count_parameters, shapes_of
@@ -48,7 +48,9 @@ def settle(stage: StageConfig, parts: ModelParts, corpus: "Corpus") -> tuple[Sta
     model = from_folders(parts.tower, parts.language_model, parts.projector_type, parts.image_size)
     notes: Notes = []
     if stage.attention == attention.AUTO:
-        name, failed = choose(DTYPES[stage.dtype], device_of(stage), model.text_config.head_dim)
+        text, dtype = model.text_config, DTYPES[stage.dtype]
+        windowed = has_windows(text)
+        name, failed = choose(dtype, device_of(stage), text.head_dim, windowed=windowed)
         stage = replace(stage, attention=name)
         notes += [("attention", failed)] if failed else []
     if stage.zero.stage == "auto":

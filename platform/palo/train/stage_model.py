@@ -13,7 +13,7 @@ from palo.checkpoint.trainable import ParameterState
 from palo.errors import ConfigError, MismatchError
 from palo.model import attention
 from palo.model.assemble import assemble
-from palo.model.attention_probe import choose, probe
+from palo.model.attention_probe import choose, has_windows, probe
 from palo.model.lora import attach_lora
 from palo.model.loss_head import give_loss
 from palo.model.new_token_names import FIRST_NEW_ID
@@ -80,11 +80,11 @@ def build_model(parts: ModelParts, stage: StageConfig, projector: Path | None) -
 def _attention(parts: ModelParts, stage: StageConfig) -> str:
     if stage.attention == attention.NAME:  # runs everywhere
         return stage.attention
-    width = from_folders(parts.tower, parts.language_model).text_config.head_dim
-    dtype, device = DTYPES[stage.dtype], device_of(stage)
+    text = from_folders(parts.tower, parts.language_model).text_config
+    dtype, device, windowed = DTYPES[stage.dtype], device_of(stage), has_windows(text)
     if stage.attention == attention.AUTO:
-        return choose(dtype, device, width)[0]
-    probe(stage.attention, dtype, device, width)
+        return choose(dtype, device, text.head_dim, windowed=windowed)[0]
+    probe(stage.attention, dtype, device, text.head_dim, windowed=windowed)
     return stage.attention
 
 

@@ -5,10 +5,11 @@ import logging
 import pytest
 import torch
 
-from palo.inference.attention import PositionTables, Segment, SegmentAttention
+from palo.inference.attention import Segment, SegmentAttention
 from palo.inference.cpu_kernels import KernelAttentions, kernel_library, kernel_stack
 from palo.inference.cpu_kernels.layers import KernelNorm, KernelSilu, huge_empty, pack
 from palo.inference.kv_cache import KVCache
+from palo.inference.layer_kinds import LayerKind, LayerKinds, PositionTables
 from palo.inference.layers import Linear, Norm, layer_stack
 
 NUM_SLOTS, PLACES = 4, 300
@@ -82,22 +83,22 @@ def test_attention_is_that_of_pytorch_in_every_mixture_of_segments(
     ):
         caches = [_cache(heads, keys, width) for _ in range(2)]
         caches[1].kv.copy_(caches[0].kv.normal_())
-        tables = _tables(width)
+        kinds = _kinds(width)
         num_rows = sum(segment.length for segment in segments)
         mixed = torch.randn(num_rows, (heads + 2 * keys) * width)
-        expected = SegmentAttention(caches[0], tables, segments)(1, mixed.clone())
-        attentions = KernelAttentions(library, caches[1], tables, heads)
+        expected = SegmentAttention(caches[0], kinds, segments)(1, mixed.clone())
+        attentions = KernelAttentions(library, caches[1], kinds, heads)
         given = attentions.for_segments(segments)(1, mixed.clone())
         assert torch.allclose(given, expected, atol=3e-6)
         assert torch.allclose(caches[1].kv, caches[0].kv, atol=1e-6)
 
 
 def test_scores_of_any_size_make_finite_weights(library):
-    cache, tables = _cache(2, 1, 16), _tables(16)
-    attentions = KernelAttentions(library, cache, tables, 2)
+    cache, kinds = _cache(2, 1, 16), _kinds(16)
+    attentions = KernelAttentions(library, cache, kinds, 2)
     segments = [Segment(0, 0, 40)]
     mixed = torch.randn(40, 4 * 16) * 1000
-    expected = SegmentAttention(_cache(2, 1, 16), tables, segments)(0, mixed.clone())
+    expected = SegmentAttention(_cache(2, 1, 16), kinds, segments)(0, mixed.clone())
     given = attentions.for_segments(segments)(0, mixed.clone())
     assert torch.isfinite(given).all()
     assert torch.allclose(given, expected, rtol=1e-3, atol=1e-2)
@@ -161,9 +162,10 @@ def _cache(heads, keys, width):
     return KVCache(config, NUM_SLOTS, PLACES, torch.float32, torch.device("cpu"))
 
 
-def _tables(width):
+def _kinds(width):
     angles = torch.outer(torch.arange(PLACES), 10000 ** (-torch.arange(width // 2) * 2 / width))
     cosines, sines = angles.cos(), angles.sin()
-    return PositionTables(
+    tables = PositionTables(
         torch.cat([cosines, cosines], -1).contiguous(), torch.cat([-sines, sines], -1)
     )
+    return LayerKinds([LayerKind(tables)], [0, 0])

@@ -20,7 +20,8 @@ def encoded(conversation, name, tokenizer):
 
 
 def test_names_are_keys():
-    assert set(TEMPLATES) == {"vicuna_v1", "plain", "chatml"}
+    known = {"vicuna_v1", "plain", "chatml", "qwen3", "qwen3_hybrid", "gemma"}
+    assert set(TEMPLATES) == known
     assert all(template.name == name for name, template in TEMPLATES.items())
 
 

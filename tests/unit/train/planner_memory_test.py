@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tests.fixtures.backbones import KINDS, tiny_text_config
 from tests.fixtures.live_tensors import LiveTensors
 
 from palo.model import PaloForConditionalGeneration
 from palo.model.lora import LoraSettings, attach_lora
 from palo.model.loss_head import give_loss
-from palo.model.sizes import from_folders, mini
+from palo.model.sizes import from_folders, from_parts, mini
 from palo.recipes.nano import BASE
 from palo.train.engine import PlainEngine, choose_trainable
 from palo.train.loop import summed_loss, token_losses
@@ -29,6 +30,12 @@ def config_of(name: str):
     if name == "nano":
         return from_folders(BASE / "tower", BASE / "language_model")
     config = mini()
+    if name in KINDS:
+        text = tiny_text_config(
+            name, hidden_size=288, intermediate_size=768, head_dim=64, num_attention_heads=6,
+            query_pre_attn_scalar=64, sliding_window=100, layer_types=None,
+        )  # fmt: skip
+        config = from_parts(config.vision_config, text)
     config.image_size = 112
     config.text_config.num_hidden_layers = 3
     config.text_config.vocab_size = 8192
@@ -132,6 +139,8 @@ CASES = [
     ("mini", "shared", 0.05, "bfloat16"),
     ("mini", "full", 0.0, "float32"),
     ("mini-ldp", "projector", 0.0, "float32"),
+    ("qwen3", "lora", 0.0, "bfloat16"),
+    ("gemma3", "full", 0.0, "float32"),
 ]
 DORA = [("mini", "dora", 0.05, "float32"), ("nano", "dora", 0.0, "bfloat16")]
 

@@ -144,7 +144,7 @@ def test_a_worker_with_a_gpu_looks_at_what_is_free(make_job, monkeypatch):
     free = {"large": 20 * 2**30, "small": 2**20}
     job = make_job(zero=_AUTO)
     stage = replace(job.config, workers=replace(job.config.workers, use_gpu=True))
-    monkeypatch.setattr(settled, "choose", lambda *_: ("palo_varlen", None))
+    monkeypatch.setattr(settled, "choose", lambda *_, **__: ("palo_varlen", None))
     found = {}
     for name, size in free.items():
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda size=size: (size, size))

@@ -1,8 +1,8 @@
 """The adapter of a finished model for the plain base language model, with the projector beside it.
 
 Training names the adapter's places within the whole model; here they are named as PEFT names them
-in a LlamaForCausalLM, so that it loads on the base model that everybody has. Where the vocabulary
-was extended, it holds all rows of new tokens: the base model only needs as many rows.
+in the language model alone, so that it loads on the base model that everybody has. Where the
+vocabulary was extended, it holds all rows of new tokens: the base model only needs as many rows.
 """
 
 from collections.abc import Mapping

@@ -53,6 +53,7 @@ def chat_template(template: Template, tokenizer: TextTokenizer) -> str:
         "{%- if not loop.first -%}\n"
         + render(template.between)
         + "{%- endif -%}\n"
+        + _trimmed(template, "turn.text")
         + _beside_an_image(template)
         + render(template.question)
         + "{%- else -%}\n"
@@ -72,11 +73,16 @@ def _system(template: Template, rendered: str) -> str:
         "{%- else -%}\n"
         f"{{%- set system, rounds = {_quoted(template.system_text)}, messages -%}}\n"
         "{%- endif -%}\n"
+        f"{_trimmed(template, 'system')}"
         "{%- set turn = namespace(text=system, num_images=0) -%}\n"
         "{%- if system -%}\n"
         f"{rendered}"
         "{%- endif -%}\n"
     )
+
+
+def _trimmed(template: Template, text: str) -> str:
+    return f"{{%- set {text} = {text}.strip() -%}}\n" if template.trims else ""
 
 
 def _beside_an_image(template: Template) -> str:

@@ -39,6 +39,7 @@ from palo.checkpoint.exporting.llava import stage_config
 from palo.checkpoint.finished import StageResult
 from palo.checkpoint.merged_weights import MergedWeights, merged_weights
 from palo.errors import ConfigError
+from palo.model.backbones import backbone_of
 from palo.model.config import PaloConfig
 from palo.text.templates import TEMPLATES
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
@@ -162,6 +163,7 @@ def write_gguf(
 def _planned(stage: StageResult, dtype: GgufType, class_row: ClassRow) -> _Plan:
     require_package()
     config = stage_config(stage)
+    backbone_of(config.text_config).require("export to gguf", "Export it in another format.")
     if faults := list(_faults(stage, config)):
         raise ConfigError(
             f"llama.cpp can't run the model in {stage.folder} as it was trained",

@@ -33,6 +33,7 @@ from palo.checkpoint.exporting.tokenizer_files import (
 from palo.checkpoint.finished import StageResult, language_model_folder
 from palo.checkpoint.merged_weights import MergedWeights, merged_weights
 from palo.errors import ConfigError, MismatchError
+from palo.model.backbones import backbone_of
 from palo.model.config import PaloConfig
 from palo.model.sizes import from_folders
 from palo.text.encoding import stop_ids
@@ -84,6 +85,7 @@ def require_llava(stage: StageResult) -> PaloConfig:
             fix="Export with --to palo.",
         )
     config = stage_config(stage)
+    backbone_of(config.text_config).require("export to llava", "Export with --to palo.")
     tower_layout(config)
     return config
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from palo.checkpoint.exporting.tokenizer_files import WrittenTokenizer
 from palo.errors import ConfigError
+from palo.model.backbones import backbone_of
 from palo.model.config import PaloConfig
 
+_WHOLE, _WINDOWED = "full_attention", "sliding_attention"
 _MULTIPLE = 64  # llava-hf pads vocabularies to a multiple of this, and so do kernels
 _NOT_WRITTEN = ("_name_or_path", "_from_model_config", "transformers_version", "architectures")
 
@@ -96,9 +98,10 @@ def llava_config(
     types = {"dtype": dtype, "torch_dtype": dtype}
     text = _plain(config.text_config.to_dict()) | types
     text |= _old_rope(text.get("rope_parameters") or {})
+    backbone = backbone_of(config.text_config)
     tied = bool(config.text_config.tie_word_embeddings)
     text |= {
-        "architectures": ["LlamaForCausalLM"],
+        "architectures": [backbone.causal_lm],
         "vocab_size": num_rows(config, tokenizer),
         "pad_token_id": tokenizer.pad_id,
         "eos_token_id": eos_id,
@@ -138,6 +141,9 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _old_rope(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Returns rotary embeddings as transformers 4 has them."""
+    if _WHOLE in parameters:  # Gemma 3: layers with a window turn by angles of their own
+        local = parameters[_WINDOWED].get("rope_theta", 10_000.0)
+        return _old_rope(parameters[_WHOLE]) | {"rope_local_base_freq": float(local)}
     others = {name: value for name, value in parameters.items() if name != "rope_theta"}
     is_default = others.get("rope_type", "default") == "default"
     theta = float(parameters.get("rope_theta", 10_000.0))

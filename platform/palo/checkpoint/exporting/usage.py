@@ -46,9 +46,9 @@ python jobs/serve.py FOLDER
 """
 _PEFT = """
 from peft import PeftModel
-from transformers import LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 
-base = LlamaForCausalLM.from_pretrained("BASE")
+base = AutoModelForCausalLM.from_pretrained("BASE")
 model = PeftModel.from_pretrained(base, "FOLDER")
 """
 

@@ -15,6 +15,7 @@ from palo.checkpoint.exporting.llava_config import llava_config
 from palo.checkpoint.exporting.tokenizer_files import write_tokenizer_files
 from palo.checkpoint.finished import StageResult
 from palo.errors import ConfigError
+from palo.model.backbones import backbone_of
 from palo.model.config import PaloConfig
 from palo.text.encoding import stop_ids
 from palo.text.piece_tokenizer import SentencePieceTokenizer, words_are_apart
@@ -37,6 +38,9 @@ def vllm_faults(stage: StageResult) -> Iterator[str]:
     """
     config = stage_config(stage)
     tower, side = config.vision_config, config.input_image_size
+    backbone = backbone_of(config.text_config)
+    if reason := backbone.lacks.get("vllm serve"):
+        yield f"its language model is a {backbone.title}: {reason}"
     if stage.preprocessing is None:
         yield "it has seen no images in its training"
     if tower.model_type not in _TOWERS:

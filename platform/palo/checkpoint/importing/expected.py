@@ -11,7 +11,7 @@ from palo.checkpoint.importing.recognise import Foreign
 from palo.errors import MismatchError
 
 if TYPE_CHECKING:
-    from transformers import LlamaConfig, PreTrainedConfig
+    from transformers import PreTrainedConfig
 
     from palo.model.projectors import ProjectorSizes
 
@@ -112,7 +112,7 @@ def require_weights(places: Mapping[str, TensorPlace]) -> None:
 def require_parts_fit(
     places: Mapping[str, TensorPlace],
     tower: "PreTrainedConfig",
-    language_model: "LlamaConfig",
+    language_model: "PreTrainedConfig",
     projector_type: str,
     path: Path,
 ) -> None:
@@ -180,17 +180,18 @@ def tower_shapes(config: "PreTrainedConfig") -> Shapes:
     }
 
 
-def language_shapes(config: "LlamaConfig") -> Shapes:
+def language_shapes(config: "PreTrainedConfig") -> Shapes:
     """Returns the shapes of a language model's tensors, by canonical name.
 
     Args:
         config: Its configuration.
     """
     import torch
-    from transformers import LlamaForCausalLM
+
+    from palo.model.backbones import language_model_class
 
     with torch.device("meta"):
-        weights = LlamaForCausalLM(config).state_dict()
+        weights = language_model_class(config)(config).state_dict()
     return {f"language_model.{name}": tuple(one.shape) for name, one in weights.items()}
 
 

@@ -132,7 +132,7 @@ HF_SAVED = KeyMap(
 COMPLETE_MODELS = (LLAVA, MOBILE_VLM, HF_CLASSIC, HF_PREFIXED, HF_FLAT, HF_SAVED)
 """The layouts of models with a projector; the first that has all names of a checkpoint is its."""
 
-LANGUAGE_MODEL = KeyMap("a Llama-architecture language model", _language_model("model.", ""))
+LANGUAGE_MODEL = KeyMap("a language model in Llama's names", _language_model("model.", ""))
 NAMED_TOWER = KeyMap("a vision tower", (("vision_model.", "vision_tower."),))
 PLAIN_TOWER = KeyMap("a vision tower", (("", "vision_tower."),))
 ADAPTER = KeyMap(

@@ -162,8 +162,6 @@ def _part_of_stage(stage: Path, part: Part) -> Path:
 
 
 def _part_plan(source: "Foreign", part: Part) -> "PartPlan":
-    from transformers import LlamaConfig
-
     from palo.checkpoint.importing.expected import (
         language_shapes,
         require_shapes,
@@ -173,20 +171,21 @@ def _part_plan(source: "Foreign", part: Part) -> "PartPlan":
         tower_places,
     )
     from palo.checkpoint.importing.writing import PartPlan
+    from palo.model.backbones import BACKBONES
     from palo.model.sizes import config_of
 
     config = config_of(source.config, source.path)
-    is_language = isinstance(config, LlamaConfig)
+    is_language = config.model_type in BACKBONES
     if (source.kind == "language model" and is_language) != (part == "language_model"):
         raise MismatchError(
             f"{source.path} is no {part.replace('_', ' ')} that can be used here",
             seen=f"{source.title}, model_type {config.model_type}",
-            fix="A language model must be of Llama's architecture, a tower a vision model.",
+            fix=f"A language model must be one of {', '.join(BACKBONES)}, a tower a vision model.",
         )
     require_weights(source.places)
     beside = (source.path / name for name in _BESIDE_PART)
     companions = tuple(path for path in beside if path.is_file())
-    if isinstance(config, LlamaConfig):
+    if is_language:
         shapes = {name: place.shape for name, place in source.places.items()}
         spare = ("language_model.lm_head.weight",) if config.tie_word_embeddings else ()
         expected = language_shapes(config)

@@ -1,5 +1,6 @@
 """What a path of foreign weights holds, by its content: files, names of tensors, configuration."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from palo.checkpoint.importing.layouts import (
 from palo.checkpoint.importing.places import TensorPlace, places_in
 from palo.checkpoint.importing.shards import require_tensors, weight_places
 from palo.errors import DataError, MismatchError
+from palo.model.backbones import TEXT_HALVES, text_half
 from palo.model.folder_guard import read_safe_config, require_borne_out, require_own_files
 
 Kind = Literal["model", "adapter", "projector", "language model", "tower"]
@@ -25,6 +27,7 @@ _BESIDE_ADAPTER = ("non_lora_trainables.bin", "mm_projector.bin")
 _PROJECTOR = "mm_projector.bin"
 _MARK = "mm_projector."
 _MOST_NAMED = 3
+_SEES = re.compile(r"^(model\.)?(vision_tower|multi_modal_projector)\.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +77,8 @@ def recognise(path: Path) -> Foreign:
     config = read_safe_config(path)
     require_borne_out(path, config, [place.shape for place in found.values()])
     places = {name: place for name, place in found.items() if not is_needless(name)}
+    if config.get("model_type") in TEXT_HALVES:
+        return _text_half(path, config, places)
     if has_projector(places):
         layout = closest_layout(places)
         return Foreign(
@@ -92,6 +97,18 @@ def recognise(path: Path) -> Foreign:
             places=canonical(places, LANGUAGE_MODEL, path),
         )
     return Foreign(path=path, kind="tower", title="a vision tower", config=config, places=places)
+
+
+def _text_half(path: Path, config: Mapping[str, Any], places: Mapping[str, TensorPlace]) -> Foreign:
+    """Returns the language model within a model of text and images that isn't a LLaVA."""
+    words = {name: place for name, place in places.items() if not _SEES.search(name)}
+    return Foreign(
+        path=path,
+        kind="language model",
+        title=f"the text half of {TEXT_HALVES[config['model_type']].title}",
+        config=text_half(config),
+        places=canonical(words, closest_layout(words), path),
+    )
 
 
 def canonical(

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from palo.inference.attention import PositionTables, Segment
+from palo.inference.attention import Segment
 from palo.inference.cpu_kernels.library import KernelLibrary
 from palo.inference.kv_cache import KVCache
+from palo.inference.layer_kinds import LayerKinds
 
 
 class _Cache(ctypes.Structure):
@@ -26,28 +27,29 @@ class KernelAttentions:
     Args:
         library: The kernels.
         cache: The KV cache, float32 on the CPU.
-        tables: The position embedding's.
+        kinds: The kinds of the layers; those with a window are computed elsewhere.
         num_heads: Query heads.
     """
 
     def __init__(
-        self, library: KernelLibrary, cache: KVCache, tables: PositionTables, num_heads: int
+        self, library: KernelLibrary, cache: KVCache, kinds: LayerKinds, num_heads: int
     ) -> None:
         self.library = library
-        self._kept_alive = (cache.kv, tables)
+        self._kept_alive = (cache.kv, kinds)
         num_keys, places, width = cache.kv.shape[3:]
+        tables = [kinds.kinds[kind].tables for kind in kinds.of_layer]
         self.layers = [
             _Cache(
                 keys.data_ptr(),
                 values.data_ptr(),
-                tables.cosines.data_ptr(),
-                tables.sines.data_ptr(),
+                table.cosines.data_ptr(),
+                table.sines.data_ptr(),
                 places,
                 num_heads,
                 num_keys,
                 width,
             )
-            for keys, values in cache.layers
+            for (keys, values), table in zip(cache.layers, tables, strict=True)
         ]
 
     def for_segments(self, segments: Sequence[Segment]) -> "KernelAttention":

@@ -14,11 +14,11 @@ from transformers.activations import SiLUActivation
 
 from palo.inference.cpu_kernels.library import KernelLibrary
 from palo.inference.layers import (
-    Block,
     GatedActivation,
     LayerStack,
     Linear,
     Norm,
+    block_of,
     head_of,
     linears_of,
     norm_of,
@@ -166,12 +166,12 @@ class KernelSilu:
         return out
 
 
-def kernel_stack(library: KernelLibrary, language_model: Any, num_ids: int) -> LayerStack:  # noqa: ANN401 - a LlamaForCausalLM
+def kernel_stack(library: KernelLibrary, language_model: Any, num_ids: int) -> LayerStack:  # noqa: ANN401 - of transformers
     """Converts a language model; see `layer_stack`.
 
     Args:
         library: The kernels.
-        language_model: A LlamaForCausalLM of float32 on the CPU.
+        language_model: A model of one of `palo.model.backbones`, of float32 on the CPU.
         num_ids: Ids that get a logit, the first ones of the vocabulary (V).
     """
     layers = language_model.model.layers
@@ -182,13 +182,13 @@ def kernel_stack(library: KernelLibrary, language_model: Any, num_ids: int) -> L
     )
     in_order = iter(packed)
     blocks = [
-        Block(
-            _norm(library, norm_of(layer.input_layernorm)),
-            _norm(library, norm_of(layer.post_attention_layernorm)),
+        block_of(
+            layer,
             {place: next(in_order) for place in each},
             KernelSilu(library)
             if isinstance(layer.mlp.act_fn, (SiLU, SiLUActivation))
             else GatedActivation(layer.mlp.act_fn),
+            lambda norm: _norm(library, norm_of(norm)),
         )
         for layer, each in zip(layers, joined, strict=True)
     ]

@@ -4,7 +4,8 @@ What each operation of a Llama decoder layer keeps, for one token; s is the size
 hidden size, Q the width of all query heads, K that of all key heads, I the intermediate size and m
 the size of a dropout mask's number (1 on a GPU; on a CPU it is of the activations' type):
 
-    two norms         4 H each: their input in float32
+    two norms         4 H each: their input in float32; Gemma 3 has four
+    norms of heads    4 (Q + K), the same, where queries and keys are normalized
     attention         (2 Q + 2 K) s: queries, keys, values, output; 4 a head for softmax's sum
     MLP               3 I s: gate, its SiLU, and up
     LoRA              the input of each adapted linear layer, and rank s for its inner vector.
@@ -16,7 +17,8 @@ the size of a dropout mask's number (1 on a GPU; on a CPU it is of the activatio
                       it: 2 (2 H + Q + 2 K + 2 I) s; and for a moment, whatever the row, a square
                       of the widest input and three matrices: (I I + 3 H I) s
     4-bit base        for a moment the widest matrix, made whole: H I s
-    full training     the inputs of the linear layers (2 H + Q + I) s, and the norms' outputs 2 H s
+    full training     the inputs of the linear layers (2 H + Q + I) s, and the norms' outputs: 2 H s
+                      for two of them
 """
 
 from dataclasses import dataclass
@@ -77,12 +79,15 @@ def activation_bytes(shapes: ModelShapes, stage: StageConfig) -> ActivationBytes
     size = 2 if stage.dtype == "bfloat16" else _FLOAT32
     hidden, wide = shapes.hidden, shapes.intermediate
     inputs = 2 * hidden + shapes.query_width + wide
-    layer = float(2 * _FLOAT32 * hidden + _FLOAT32 * shapes.heads)
+    normed = shapes.norms * hidden
+    if shapes.normed_heads:
+        normed += shapes.query_width + shapes.key_width
+    layer = float(_FLOAT32 * normed + _FLOAT32 * shapes.heads)
     layer += (2 * (shapes.query_width + shapes.key_width) + 3 * wide) * size
     if stage.lora is not None:
         layer += _lora_bytes(shapes, stage.lora, size, 1 if stage.workers.use_gpu else size)
     elif stage.trains == "full":
-        layer += (inputs + 2 * hidden) * size
+        layer += (inputs + normed) * size
     head = shapes.query_width // shapes.heads
     ends = _FLOAT32 * hidden + 2 * head * size
     full = stage.trains == "full"

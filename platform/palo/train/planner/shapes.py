@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from palo.model.backbones import backbone_of
 from palo.model.config import PaloConfig
 from palo.train.stages import StageConfig
 
@@ -27,6 +28,8 @@ class ModelShapes:
         tokens_per_image: Tokens that the projector makes of an image.
         projector_depth: Linear layers of an MLP projector; 0 for `ldp`.
         image_side: Side of an image in pixels.
+        norms: Norms of the hidden size in a block.
+        normed_heads: Whether queries and keys are normalized.
     """
 
     hidden: int
@@ -41,6 +44,8 @@ class ModelShapes:
     tokens_per_image: int
     projector_depth: int
     image_side: int
+    norms: int = 2
+    normed_heads: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +86,7 @@ def shapes_of(config: PaloConfig) -> ModelShapes:
     text = config.text_config
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     depth = _DEPTH.fullmatch(config.projector_type)
+    backbone = backbone_of(text)
     return ModelShapes(
         hidden=text.hidden_size,
         intermediate=text.intermediate_size,
@@ -94,6 +100,8 @@ def shapes_of(config: PaloConfig) -> ModelShapes:
         tokens_per_image=config.tokens_per_image,
         projector_depth=int(depth[1]) if depth else 0,
         image_side=config.input_image_size,
+        norms=backbone.norms,
+        normed_heads=backbone.normed_heads,
     )
 
 
