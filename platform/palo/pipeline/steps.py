@@ -33,6 +33,8 @@ from palo.pipeline.timings import measured
 from palo.progress import Meter
 from palo.recipes.recipe import Recipe
 from palo.scenes.corpus import write_scenes
+from palo.scenes.signs.rows import write_signs
+from palo.scenes.text_rows import write_text_rows
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
 from palo.train.eval_callback import EvalCallback
@@ -57,6 +59,10 @@ def draw_scenes(recipe: Recipe) -> None:
     if recipe.scenes is None:
         return
     folder = recipe.output / "scenes"
+    if recipe.text_rows is not None:
+        write_text_rows(folder, recipe.text_rows)
+    if recipe.signs is not None:
+        write_signs(folder, recipe.signs)
     wanted = to_dict(recipe.scenes)
     marker = folder / "scenes.json"
     if marker.is_file() and storage.read_json(marker)["config"] == wanted:

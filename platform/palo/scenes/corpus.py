@@ -1,12 +1,13 @@
 """Writes a corpus of scenes in LLaVA's format, as real sources look: images and JSON lines."""
 
-import json
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+
+from PIL import Image
 
 from palo import languages
 from palo.config import check, to_dict
@@ -14,7 +15,15 @@ from palo.scenes.draw import draw_scene, png_bytes
 from palo.scenes.phrase_book import phrase_book
 from palo.scenes.questions import BalancedChoice, SceneFacts, all_facts
 from palo.scenes.scene import Scene, sample_scene_of
-from palo.storage import S3Path, ensure_folder, replacing, send_tree, wrap_os_errors, write_json
+from palo.storage import (
+    S3Path,
+    ensure_folder,
+    json_line,
+    replacing,
+    send_tree,
+    wrap_os_errors,
+    write_json,
+)
 
 IMAGE_MARK = "<image>"
 _CAPTIONS, _INSTRUCTIONS = "captions.jsonl", "instructions.jsonl"
@@ -165,16 +174,16 @@ def _write_training(
         rng = random.Random(f"train:{config.seed}:{index}")  # noqa: S311 - images, not secrets
         scene = sample_scene_of(rng, held_out=False)
         image = f"images/{index:07d}.png"
-        _write_image(folder / image, scene, rng)
-        for code in _turn(codes, index, config.num_captions_per_scene):
+        write_image(folder / image, draw_scene(scene, rng))
+        for code in languages_in_turn(codes, index, config.num_captions_per_scene):
             book = phrase_book(code)
             rounds = [(book.ask_description(), book.caption(scene))]
-            _write_line(captions, _record(f"{index:07d}-{code}", image, code, rounds))
+            captions.write(json_line(llava_record(f"{index:07d}-{code}", image, code, rounds)))
             num_captions += 1
-        for code in _turn(codes, index, config.num_records_per_scene):
-            facts = _chosen(scene, choices[code], rng, config.num_rounds)
-            rounds = [_worded(fact, code, rng) for fact in facts]
-            _write_line(instructions, _record(f"{index:07d}-{code}", image, code, rounds))
+        for code in languages_in_turn(codes, index, config.num_records_per_scene):
+            facts = chosen_facts(scene, choices[code], rng, config.num_rounds)
+            rounds = [worded(fact, code, rng) for fact in facts]
+            instructions.write(json_line(llava_record(f"{index:07d}-{code}", image, code, rounds)))
             num_records += 1
         on_drawn()
     return num_captions, num_records
@@ -189,10 +198,10 @@ def _write_heldout(
         rng = random.Random(f"heldout:{config.seed}:{index}")  # noqa: S311
         scene = sample_scene_of(rng, held_out=True)
         image = f"heldout/images/{index:07d}.png"
-        _write_image(folder / image, scene, rng)
-        for number, fact in enumerate(_chosen(scene, choice, rng, config.num_heldout_questions)):
+        write_image(folder / image, draw_scene(scene, rng))
+        for number, fact in enumerate(chosen_facts(scene, choice, rng, config.num_heldout_questions)):
             for code in codes:
-                question, answer = _worded(fact, code, rng)
+                question, answer = worded(fact, code, rng)
                 row = {
                     "id": f"heldout-{index:07d}-{number}-{code}",
                     "image": image,
@@ -201,19 +210,34 @@ def _write_heldout(
                     "question": question,
                     "answer": answer,
                 }
-                _write_line(file, row)
+                file.write(json_line(row))
                 num_questions += 1
     return num_questions
 
 
-def _turn(codes: tuple[str, ...], index: int, num_languages: int) -> list[str]:
+def languages_in_turn(codes: tuple[str, ...], index: int, num_languages: int) -> list[str]:
+    """Returns the languages that speak about an image.
+
+    Args:
+        codes: All languages.
+        index: Number of the image.
+        num_languages: How many of them speak about each image.
+    """
     start = index * num_languages
     return [codes[(start + step) % len(codes)] for step in range(num_languages)]
 
 
-def _chosen(
+def chosen_facts(
     scene: Scene, choice: BalancedChoice, rng: random.Random, num_questions: int
 ) -> list[SceneFacts]:
+    """Chooses what to ask about a scene, in random order.
+
+    Args:
+        scene: The scene.
+        choice: What keeps the answers even.
+        rng: Decides between equals.
+        num_questions: How many questions; fewer where the scene has fewer.
+    """
     candidates = list(all_facts(scene))
     rng.shuffle(candidates)
     chosen = choice.choose(candidates, num_questions)
@@ -221,14 +245,29 @@ def _chosen(
     return chosen
 
 
-def _worded(facts: SceneFacts, code: str, rng: random.Random) -> tuple[str, str]:
+def worded(facts: SceneFacts, code: str, rng: random.Random) -> tuple[str, str]:
+    """Returns a question and its answer.
+
+    Args:
+        facts: What is asked.
+        code: In which language.
+        rng: Decides the wording.
+    """
     book = phrase_book(code)
     return book.ask(facts, rng.randrange(1 << 16)), book.answer(facts)
 
 
-def _record(
+def llava_record(
     record_id: str, image: str, code: str, rounds: list[tuple[str, str]]
 ) -> dict[str, object]:
+    """Returns a conversation about an image as LLaVA's files hold it.
+
+    Args:
+        record_id: Its id.
+        image: Path of the image.
+        code: Its language.
+        rounds: Questions and answers.
+    """
     turns = []
     for number, (question, answer) in enumerate(rounds):
         mark = f"{IMAGE_MARK}\n" if number == 0 else ""
@@ -237,10 +276,15 @@ def _record(
     return {"id": record_id, "image": image, "language": code, "conversations": turns}
 
 
-def _write_image(path: Path, scene: Scene, rng: random.Random) -> None:
+def write_image(path: Path, image: Image.Image) -> None:
+    """Writes an image as PNG.
+
+    Args:
+        path: The file.
+        image: The image.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
     with wrap_os_errors("write", path):
-        path.write_bytes(png_bytes(draw_scene(scene, rng)))
-
-
-def _write_line(file: TextIO, row: Mapping[str, object]) -> None:
-    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        path.write_bytes(png_bytes(image))

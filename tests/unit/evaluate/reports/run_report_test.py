@@ -193,3 +193,18 @@ def test_without_the_second_scores_there_is_no_second_column(scored):
     table = accuracy_table(scored[0])
     assert "without image" not in table
     assert all(line.endswith("100.0%") for line in table.splitlines()[-3:])
+
+
+def test_fidelity_has_a_column_and_its_own_values(scored, asked_twice):
+    shares = dict.fromkeys(languages.codes(), 1.0) | {"ur": 0.5, "hi": 0.5}
+    del shares["bn"]
+    lines = accuracy_table(*scored, shares).splitlines()
+    assert "in its language" in lines[0]
+    cells = {line.split()[0]: line.split()[-2:] for line in lines[2:]}
+    assert cells["ur"] == ["50.0%", "25.0%"]
+    assert cells["bn"] == ["?", "25.0%"]
+    assert cells["low-resource"] == ["66.7%", "25.0%"]
+    assert len({display_width(line) for line in lines}) == 1
+    values = report_values(*asked_twice, FACTS, {"en": 1.0, "ur": 0.25})
+    assert values["fidelity"] == {"en": 1.0, "ur": 0.25}
+    assert values["fidelity_average"] == 0.625
