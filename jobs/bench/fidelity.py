@@ -1,10 +1,11 @@
 """Measures fidelity to the language of the question: `make bench NAME=fidelity`.
 
-The nano model is tuned on images that speak English alone, and forgets to answer in other
-languages. Each remedy is tried from the same pretrain stage: conversations without images in the
-other languages (text); a few images in them (few), seen more often at a temperature (evened);
-alignment on parallel text before (aligned). All are asked the same held-out questions in ten
-languages. `--stop-after-s 240` runs a portion; the next call goes on, at the same commit.
+The nano model learns from images that speak English alone to describe them, and does so in English
+whatever the language of the request. Each remedy is tried from the same pretrain stage:
+conversations without images in the other languages (text); a few images in them (few), seen more
+often at a temperature (evened); alignment on parallel text before (aligned). All are asked the
+same held-out questions, and for descriptions, in ten languages. `--stop-after-s 240` runs a
+portion; the next call goes on, at the same commit.
 """
 
 import dataclasses
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> None:
         configuration=same,
         seeds=settings.seeds,
         counts={
-            "questions_each_language": 2 * settings.heldout_scenes,
+            "requests_each_language": 3 * settings.heldout_scenes,
             "remedies": len(arms_of(settings)) - 1,
             "models": len(answers),
         },

@@ -22,9 +22,6 @@ from palo.session import ray_session
 from palo.train.stage_files import StageFiles
 from palo.train.stage_state import read_state
 
-BEFORE = "before"
-"""The model whose projector alone has learned: its language model is the base."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answered:
@@ -33,12 +30,14 @@ class Answered:
     Attributes:
         image: Name of its image.
         language: ISO 639-1 code.
+        kind: Kind of the question; DESCRIBE for a request to describe the image.
         is_right: Whether the answer is the right one.
         fidelity: Whether it is in the question's language.
     """
 
     image: str
     language: str
+    kind: str
     is_right: bool
     fidelity: Fidelity
 
@@ -75,7 +74,6 @@ def all_answers(settings: FidelityBench, kept: Kept) -> Answers:
     found: Answers = {}
     for seed in settings.seeds:
         runs = _SeedRuns(settings, kept, seed)
-        found[BEFORE, seed] = runs.before(recipes["english"])
         for arm in arms:
             found[arm.name, seed] = runs.tuned(arm, recipes[arm.name])
     return found
@@ -101,12 +99,6 @@ class _SeedRuns:
         self._kept = kept
         self._seed = seed
         self._folder = kept.folder(f"seed{seed}")
-
-    def before(self, recipe: Recipe) -> list[Answered]:
-        """Returns the answers of a model whose language model has learned nothing yet."""
-        pretrained = self._stage(recipe, "pretrain", "pretrain", recipe.parts)
-        template = recipe.finetune.template
-        return self._asked(BEFORE, recipe, pretrained, template)
 
     def tuned(self, arm: Arm, recipe: Recipe) -> list[Answered]:
         """Returns the answers of an arm's model."""
@@ -138,12 +130,10 @@ class _SeedRuns:
         self._kept.result(f"seed{self._seed}-stage-{name}", StageRun, lambda: list(train()))
         return folder
 
-    def _asked(
-        self, name: str, recipe: Recipe, stage: Path, template: str | None = None
-    ) -> list[Answered]:
+    def _asked(self, name: str, recipe: Recipe, stage: Path) -> list[Answered]:
         def ask() -> list[Answered]:
             say(f"seed {self._seed}: asking {name}")
-            return list(map(_outcome, measured_answers(recipe, stage, template=template)))
+            return list(map(_outcome, measured_answers(recipe, stage)))
 
         return self._kept.result(f"seed{self._seed}-answers-{name}", Answered, ask)
 
@@ -152,6 +142,7 @@ def _outcome(one: Measures) -> Answered:
     return Answered(
         image=one.item.image.name,
         language=one.item.language,
+        kind=one.item.category,
         is_right=one.exact,
         fidelity=one.fidelity,
     )

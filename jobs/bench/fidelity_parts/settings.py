@@ -10,7 +10,6 @@ from palo.recipes import RECIPES, Recipe
 from palo.recipes.nano_fidelity import SEEN
 
 OTHERS = tuple(code for code in languages.codes() if code != SEEN)
-_NO_TEXT = {"more-instructions": 0}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,16 +18,17 @@ class FidelityBench:
 
     Attributes:
         seeds: Seeds of everything that is trained.
-        train_scenes: Images, each with a caption and a conversation in English.
+        train_scenes: Images, each with a description and a conversation in English.
         text_rows: Conversations without images in each other language, for the remedy `text`.
-        few_high: Conversations about images in each other high-resource language, for the remedies
-            `few` and `evened`.
+        few_high: Rows about images in each other high-resource language, descriptions and
+            conversations together, for the remedies `few` and `evened`.
         few_low: The same in each low-resource language.
         temperature: At which `evened` sees the languages.
         text_scenes: Scenes that the parallel text of the remedy `aligned` is about.
         pretrain_epochs: How often the pretrain stage sees the English captions.
         finetune_epochs: How often the finetune stage sees the rows.
-        heldout_scenes: Held-out images, with two questions in every language.
+        heldout_scenes: Held-out images, with two questions and a request to describe it in every
+            language.
         threads: Threads of the process that trains.
         stop_after_s: After how many seconds no other stage begins; None for all in one go.
         cache: Where scenes, corpora, stages and answers are kept.
@@ -37,13 +37,13 @@ class FidelityBench:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     train_scenes: int = 1_000
-    text_rows: int = 30
+    text_rows: int = 50
     few_high: int = 60
     few_low: int = 20
     temperature: float = 5.0
     text_scenes: int = 300
     pretrain_epochs: int = 6
-    finetune_epochs: int = 4
+    finetune_epochs: int = 2
     heldout_scenes: int = 100
     threads: int = 2
     stop_after_s: float | None = None
@@ -86,7 +86,7 @@ def arms_of(settings: FidelityBench) -> tuple[Arm, ...]:
         for code in OTHERS
     }
     english = MixtureSettings(languages=(SEEN,))
-    few = MixtureSettings(per_source=_NO_TEXT, per_language=counts)
+    few = MixtureSettings(per_language=counts, text_only_share=0.0)
     return (
         Arm(name="english", mixture=english),
         Arm(name="text", mixture=MixtureSettings(image_languages=(SEEN,))),

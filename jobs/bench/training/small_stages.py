@@ -10,7 +10,6 @@ from palo.evaluate.generation import AnswerSettings, generate, load_for_answers
 from palo.evaluate.measures import Measures, measure
 from palo.pipeline.steps import StageName, stage_job
 from palo.recipes import Recipe
-from palo.text.templates import TEMPLATES
 from palo.train.engine import PlainEngine
 from palo.train.launch import compute_on_cpu
 from palo.train.worker import train_stage
@@ -58,21 +57,18 @@ def train_here(
     train_stage(job, PlainEngine)
 
 
-def measured_answers(recipe: Recipe, stage: Path, *, template: str | None = None) -> list[Measures]:
+def measured_answers(recipe: Recipe, stage: Path) -> list[Measures]:
     """Asks a finished stage's model the recipe's held-out questions, and measures the answers.
 
     Args:
         recipe: The run.
         stage: The stage.
-        template: Template of the questions; None for that of the stage.
     """
     data = recipe.data
     assert data.questions is not None
     assert data.questions_images is not None
     items = read_questions(recipe.source(data.questions), recipe.source(data.questions_images))
     trained = load_for_answers(stage)
-    if template is not None:
-        trained = dataclasses.replace(trained, template=TEMPLATES[template])
     decoding = AnswerSettings(max_new_tokens=data.max_answer_tokens)
     answers = [
         ModelAnswer(key=item.key, text=one.text, finish_reason=one.finish_reason)

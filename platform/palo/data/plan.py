@@ -140,7 +140,9 @@ class Plan:
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         samples = self._used
         if self._sampling is not None:
-            samples = drawn(self._sampling, samples, epoch, f"{self.fingerprint}/{self.config.seed}")
+            samples = drawn(
+                self._sampling, samples, epoch, f"{self.fingerprint}/{self.config.seed}"
+            )
         return shuffled(samples, f"{self.fingerprint}/{self.config.seed}/{epoch}")
 
     def epoch(self, step: int) -> int:

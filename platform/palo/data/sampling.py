@@ -48,7 +48,9 @@ def counts_at(sizes: Mapping[int, int], temperature: float) -> dict[int, int]:
     return counts
 
 
-def drawn(sampling: Sampling, used: npt.NDArray[np.int64], epoch: int, name: str) -> npt.NDArray[np.int64]:
+def drawn(
+    sampling: Sampling, used: npt.NDArray[np.int64], epoch: int, name: str
+) -> npt.NDArray[np.int64]:
     """Returns the samples of an epoch, group by group.
 
     Each group is gone through again and again, in a new order each time; an epoch goes on where the

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from palo import storage
@@ -32,7 +33,8 @@ from palo.pipeline.parallel_text import parallel_folder, parallel_settings, prep
 from palo.pipeline.timings import measured
 from palo.progress import Meter
 from palo.recipes.recipe import Recipe
-from palo.scenes.corpus import write_scenes
+from palo.scenes.corpus import SceneCorpusConfig, write_scenes
+from palo.scenes.requests import write_requests
 from palo.scenes.signs.rows import write_signs
 from palo.scenes.text_rows import write_text_rows
 from palo.terminal import visible
@@ -59,18 +61,24 @@ def draw_scenes(recipe: Recipe) -> None:
     if recipe.scenes is None:
         return
     folder = recipe.output / "scenes"
+    _draw(recipe, recipe.scenes, folder)
+    if recipe.heldout_requests:
+        write_requests(folder, recipe.scenes)
     if recipe.text_rows is not None:
         write_text_rows(folder, recipe.text_rows)
     if recipe.signs is not None:
         write_signs(folder, recipe.signs)
-    wanted = to_dict(recipe.scenes)
+
+
+def _draw(recipe: Recipe, scenes: SceneCorpusConfig, folder: Path) -> None:
+    wanted = to_dict(scenes)
     marker = folder / "scenes.json"
     if marker.is_file() and storage.read_json(marker)["config"] == wanted:
         print(f"scenes    already drawn in {folder}")
         return
-    meter = Meter("draw", "images", _speaker("scenes"), recipe.scenes.num_train_scenes)
+    meter = Meter("draw", "images", _speaker("scenes"), scenes.num_train_scenes)
     with measured(recipe, "scenes"):
-        corpus = write_scenes(folder, recipe.scenes, on_drawn=lambda: meter.add(1))
+        corpus = write_scenes(folder, scenes, on_drawn=lambda: meter.add(1))
         meter.finish()
     print(f"scenes    {corpus.num_records:,} conversations, {corpus.num_captions:,} captions")
 

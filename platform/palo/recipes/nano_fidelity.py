@@ -7,15 +7,22 @@ from palo import languages
 from palo.corpus.filter.mixture import MixtureSettings
 from palo.recipes.nano import nano
 from palo.recipes.recipe import DRAWN, Recipe
+from palo.scenes.requests import REQUESTS
 from palo.scenes.text_rows import TextRowsConfig
 
 SEEN = "en"
-_RUNS = Path("runs")
-_EPOCHS = 4
+_RUNS, _SCENES = Path("runs"), Path(DRAWN)
+# Descriptions and conversations: of captions.jsonl and instructions.jsonl, but not of text.jsonl.
+_IMAGE_ROWS = _SCENES / "*ions.jsonl"
 
 
 def nano_english() -> Recipe:
-    """Nano, tuned on images that speak English alone: it forgets to answer in other languages."""
+    """Nano, tuned on images that speak English alone: it describes them in English alone.
+
+    Its language model has read questions about scenes in ten languages, but never a request to
+    describe one. It learns that from images, and in English, as larger models learn to talk about
+    images at all.
+    """
     recipe = nano()
     assert recipe.scenes is not None
     assert recipe.pretrain is not None
@@ -26,32 +33,37 @@ def nano_english() -> Recipe:
         pretrain_output=_RUNS / "nano-english" / "pretrain",
         scenes=replace(
             recipe.scenes,
-            num_train_scenes=1_200,
+            num_train_scenes=1_000,
             num_captions_per_scene=every,
             num_records_per_scene=every,
-            num_heldout_scenes=100,
         ),
-        pretrain=replace(recipe.pretrain, languages=(SEEN,), epochs=_EPOCHS),
-        finetune=replace(recipe.finetune, epochs=_EPOCHS),
-        data=replace(recipe.data, mixture=MixtureSettings(image_languages=(SEEN,))),
+        heldout_requests=True,
+        pretrain=replace(recipe.pretrain, languages=(SEEN,), epochs=6),
+        finetune=replace(recipe.finetune, epochs=3),
+        data=replace(
+            recipe.data,
+            instructions=_IMAGE_ROWS,
+            questions=_SCENES / REQUESTS,
+            max_answer_tokens=96,
+            mixture=MixtureSettings(image_languages=(SEEN,)),
+        ),
     )
 
 
 def nano_fidelity() -> Recipe:
     """The same, with a share of conversations without images in the nine other languages.
 
-    Both share one pretrain stage. What the answers in other languages show comes from the base
-    and from these rows: no image was ever spoken about in them.
+    Both share one pretrain stage. No image was ever spoken about in the other languages.
     """
     recipe = nano_english()
     others = tuple(code for code in languages.codes() if code != SEEN)
     return replace(
         recipe,
         output=_RUNS / "nano-fidelity",
-        text_rows=TextRowsConfig(per_language=40, languages=others),
+        text_rows=TextRowsConfig(per_language=50, languages=others),
         data=replace(
             recipe.data,
-            more_instructions=Path(DRAWN) / "text.jsonl",
+            more_instructions=_SCENES / "text.jsonl",
             mixture=replace(recipe.data.mixture, text_only_share=0.2),
         ),
     )

@@ -148,6 +148,8 @@ class Recipe:
         scene_text: Sentences about scenes that are written as its source file first.
         text_rows: Conversations about scenes in words alone that are written first, too; name
             them by `data.more_instructions`.
+        heldout_requests: Writes requests to describe the held-out images beside their questions;
+            name them by `data.questions`.
         signs: Images with signs, and rows about what these say, that are written as well; name
             the rows by `data.more_instructions` and `data.questions`.
     """
@@ -168,6 +170,7 @@ class Recipe:
     parallel: ParallelSettings | None = None
     scene_text: SceneTextConfig | None = None
     text_rows: TextRowsConfig | None = None
+    heldout_requests: bool = False
     signs: SignsConfig | None = None
 
     def faults(self) -> Iterator[str]:
@@ -182,8 +185,8 @@ class Recipe:
             yield "a projector to start from takes the place of the pretrain stage: not both"
         if (self.align is None) != (self.parallel is None):
             yield "an align stage and parallel text go together"
-        for name in ("scene_text", "text_rows", "signs"):
-            if getattr(self, name) is not None and self.scenes is None:
+        for name in ("scene_text", "text_rows", "heldout_requests", "signs"):
+            if getattr(self, name) and self.scenes is None:
                 yield f"{name} needs scenes"
         if self.align is None:
             return

@@ -27,7 +27,7 @@ from palo.storage import (
 
 IMAGE_MARK = "<image>"
 _CAPTIONS, _INSTRUCTIONS = "captions.jsonl", "instructions.jsonl"
-_QUESTIONS = "heldout/questions.jsonl"
+QUESTIONS = "heldout/questions.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +128,7 @@ def write_scenes(
         folder=folder,
         captions=folder / _CAPTIONS,
         instructions=folder / _INSTRUCTIONS,
-        questions=folder / _QUESTIONS,
+        questions=folder / QUESTIONS,
         num_captions=num_captions,
         num_records=num_records,
         num_questions=num_questions,
@@ -155,7 +155,7 @@ def _write(
         num_captions, num_records = _write_training(
             folder, config, codes, (caption_file, instruction_file), on_drawn
         )
-    with replacing(folder / _QUESTIONS) as partial, partial.open("w", encoding="utf-8") as file:
+    with replacing(folder / QUESTIONS) as partial, partial.open("w", encoding="utf-8") as file:
         num_questions = _write_heldout(folder, config, codes, file)
     return num_captions, num_records, num_questions
 
@@ -195,11 +195,12 @@ def _write_heldout(
     choice = BalancedChoice()
     num_questions = 0
     for index in range(config.num_heldout_scenes):
-        rng = random.Random(f"heldout:{config.seed}:{index}")  # noqa: S311
-        scene = sample_scene_of(rng, held_out=True)
-        image = f"heldout/images/{index:07d}.png"
+        scene, rng = heldout_scene(config, index)
+        image = heldout_image(index)
         write_image(folder / image, draw_scene(scene, rng))
-        for number, fact in enumerate(chosen_facts(scene, choice, rng, config.num_heldout_questions)):
+        for number, fact in enumerate(
+            chosen_facts(scene, choice, rng, config.num_heldout_questions)
+        ):
             for code in codes:
                 question, answer = worded(fact, code, rng)
                 row = {
@@ -213,6 +214,26 @@ def _write_heldout(
                 file.write(json_line(row))
                 num_questions += 1
     return num_questions
+
+
+def heldout_image(index: int) -> str:
+    """Returns the path of a held-out image below the corpus.
+
+    Args:
+        index: Number of its scene.
+    """
+    return f"heldout/images/{index:07d}.png"
+
+
+def heldout_scene(config: SceneCorpusConfig, index: int) -> tuple[Scene, random.Random]:
+    """Returns a held-out scene, and what decides all else about it.
+
+    Args:
+        config: The corpus.
+        index: Number of the scene.
+    """
+    rng = random.Random(f"heldout:{config.seed}:{index}")  # noqa: S311
+    return sample_scene_of(rng, held_out=True), rng
 
 
 def languages_in_turn(codes: tuple[str, ...], index: int, num_languages: int) -> list[str]:
@@ -268,12 +289,22 @@ def llava_record(
         code: Its language.
         rounds: Questions and answers.
     """
-    turns = []
-    for number, (question, answer) in enumerate(rounds):
-        mark = f"{IMAGE_MARK}\n" if number == 0 else ""
-        turns.append({"from": "human", "value": mark + question})
-        turns.append({"from": "gpt", "value": answer})
+    (question, answer), *others = rounds
+    turns = llava_turns([(f"{IMAGE_MARK}\n{question}", answer), *others])
     return {"id": record_id, "image": image, "language": code, "conversations": turns}
+
+
+def llava_turns(rounds: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """Returns the turns of a conversation as LLaVA's files hold them.
+
+    Args:
+        rounds: Questions and answers.
+    """
+    return [
+        {"from": speaker, "value": text}
+        for texts in rounds
+        for speaker, text in zip(("human", "gpt"), texts, strict=True)
+    ]
 
 
 def write_image(path: Path, image: Image.Image) -> None:

@@ -1,7 +1,8 @@
 """Writes conversations about scenes in words alone, as sources of text-only rows look.
 
-The first question stands below a description of its scene, so that it can be answered without an
-image. Beside images that speak one language, such rows keep a model answering in the others.
+Each begins with a description of its scene in the registry's first language, and the request for
+one in another. So all questions can be answered without an image. Beside images that speak one
+language, such rows teach a model to do in the others what it learns from images in the one.
 """
 
 import random
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from palo import languages
 from palo.config import check, to_dict
+from palo.scenes.corpus import llava_turns
 from palo.scenes.phrase_book import PhraseBook, phrase_book
 from palo.scenes.questions import BalancedChoice, all_facts
 from palo.scenes.scene import sample_scene_of
@@ -26,7 +28,8 @@ class TextRowsConfig:
     Attributes:
         per_language: Conversations in each language, each about a scene of its own; none of these
             scenes is drawn, and none is held out.
-        num_rounds: Questions and answers in one of them; fewer where a scene has fewer.
+        num_rounds: Requests and answers in one of them, the description included; fewer where a
+            scene has fewer questions.
         languages: ISO codes; empty means every language of the registry.
         seed: Equal configurations write equal bytes.
     """
@@ -90,10 +93,8 @@ def _turns(
     scene = sample_scene_of(rng, held_out=False)
     candidates = list(all_facts(scene))
     rng.shuffle(candidates)
-    turns = []
-    for number, facts in enumerate(choice.choose(candidates, num_rounds)):
-        shown = "" if number else f"{book.caption(scene)}\n"
-        question = book.ask(facts, rng.randrange(1 << 16))
-        turns.append({"from": "human", "value": shown + question})
-        turns.append({"from": "gpt", "value": book.answer(facts)})
-    return turns
+    shown = phrase_book(languages.codes()[0]).caption(scene)
+    rounds = [(f"{shown}\n{book.ask_description()}", book.caption(scene))]
+    chosen = choice.choose(candidates, num_rounds - 1)
+    rounds += [(book.ask(one, rng.randrange(1 << 16)), book.answer(one)) for one in chosen]
+    return llava_turns(rounds)

@@ -53,7 +53,9 @@ def test_a_plan_sees_each_language_as_often_as_it_should():
     sampled = plan(Sampling(groups=GROUPS, counts=counts))
     assert (sampled.num_samples, sampled.num_steps) == (plan().num_samples, plan().num_steps)
     for epoch in range(3):
-        steps = range(epoch * sampled.num_steps_per_epoch, (epoch + 1) * sampled.num_steps_per_epoch)
+        steps = range(
+            epoch * sampled.num_steps_per_epoch, (epoch + 1) * sampled.num_steps_per_epoch
+        )
         seen = [index for step in steps for index in sampled.step(step)]
         assert Counter(GROUPS[seen].tolist()) == counts
         packed = [i for packs in sampled.packs(steps[0], 2) for p in packs for i in p.indices]
@@ -64,7 +66,7 @@ def test_a_plan_sees_each_language_as_often_as_it_should():
 
 
 def test_the_longest_sample_is_found_where_not_all_are_used():
-    """Regression: the longest of the first samples was looked for, which may be none of those used."""
+    """Regression: the longest of the first samples was looked for, be it used or not."""
     chosen = GROUPS == 2
     whole = plan()
     part = Plan(whole.config, "0123", whole._lengths.astype(np.int32), GROUPS < 0, chosen)

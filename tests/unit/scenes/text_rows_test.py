@@ -8,6 +8,7 @@ import pytest
 from palo import languages
 from palo.errors import ConfigError
 from palo.metrics.fidelity import answer_language
+from palo.scenes.phrase_book import phrase_book
 from palo.scenes.text_rows import TextRowsConfig, write_text_rows
 
 CONFIG = TextRowsConfig(per_language=12)
@@ -23,14 +24,11 @@ def test_each_language_has_as_many_and_no_row_has_an_image(tmp_path):
         turns = [turn["value"] for turn in row["conversations"]]
         assert "<image>" not in "".join(turns)
         assert 1 <= len(turns) // 2 <= CONFIG.num_rounds
-        shown, _, question = turns[0].partition("\n")
-        assert question
-        # What is asked can be read above: an answer about one thing says what stands there.
-        assert answer_language(" ".join(turns[1::2]), row["language"]).fidelity in (
-            "right",
-            "unsure",
-        )
-        assert shown.endswith(languages.get(row["language"]).full_stop)
+        shown, _, request = turns[0].partition("\n")
+        assert request == phrase_book(row["language"]).ask_description()
+        assert answer_language(shown, "en").fidelity == "right"
+        # Names of colours and shapes alone would not tell which language it is.
+        assert answer_language(" ".join(turns[1::2]), row["language"]).fidelity == "right"
 
 
 def test_equal_settings_write_equal_bytes_once(tmp_path):

@@ -151,7 +151,11 @@ def accuracy_table(
         without_image: The same questions without it, for a last column.
         fidelity: By language, the share of answers that are in it, for a column of its own.
     """
-    headings = [*_HEADINGS, *([_FAITHFUL] if fidelity else []), *([_WITHOUT] if without_image else [])]
+    headings = [
+        *_HEADINGS,
+        *([_FAITHFUL] if fidelity else []),
+        *([_WITHOUT] if without_image else []),
+    ]
 
     def figures(
         share: AccuracyShare, codes: Iterable[str], other: AccuracyShare | None
@@ -182,6 +186,32 @@ def accuracy_table(
         own = [code for code in every if languages.get(code).resource == resource]
         averages.append(["", f"{resource}-resource", "", *figures(share, own, other)])
     return _aligned([headings, *rows], averages)
+
+
+def kind_table(accuracy: Accuracy) -> str:
+    """Returns accuracy by kind of question as a table; kinds of signs are their languages.
+
+    Args:
+        accuracy: The accuracy.
+    """
+    rows = [
+        (
+            kind,
+            f"{share.num_questions:,}",
+            f"{share.value:.1%}",
+            f"{share.low:.1%} to {share.high:.1%}",
+        )
+        for kind, share in accuracy.by_kind.items()
+    ]
+    headings = ("kind", "n", "accuracy", "95 % interval")
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return "\n".join(
+        _GAP.join(
+            cell.ljust(width) if number == 0 else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (headings, *rows)
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]], totals: Sequence[Sequence[str]]) -> str:

@@ -38,9 +38,7 @@ class _Families:
 _BY_SCRIPT = {
     "Latn": _Families(training=("NotoSans", "NotoSansMono"), held_out=("NotoSerif",)),
     "Cyrl": _Families(training=("NotoSans", "NotoSansMono"), held_out=("NotoSerif",)),
-    "Arab": _Families(
-        training=("NotoSansArabic", "NotoKufiArabic"), held_out=("NotoNaskhArabic",)
-    ),
+    "Arab": _Families(training=("NotoSansArabic", "NotoKufiArabic"), held_out=("NotoNaskhArabic",)),
     "Deva": _Families(training=("NotoSansDevanagari",), held_out=("NotoSerifDevanagari",)),
     "Beng": _Families(training=("NotoSansBengali",), held_out=("NotoSerifBengali",)),
     "Jpan": _Families(training=("NotoSansCJK",), held_out=("NotoSerifCJK",), face=0),
@@ -75,7 +73,7 @@ class SignFonts:
         if not features.check("raqm"):
             raise DataError(
                 "this Pillow can't join and stack the letters of Arabic, Hindi and Bengali",
-                seen=f"no libraqm, or no libfribidi that it loads, in Pillow {features.version('pil')}",
+                seen=f"Pillow {features.version('pil')} without libraqm, or no libfribidi to load",
                 fix="Install Pillow's own wheel, and libfribidi0 where the machine lacks it.",
             )
         self._folder = folder

@@ -13,6 +13,7 @@ from palo.evaluate.reports.run_report import (
     RunFacts,
     accuracy_table,
     display_width,
+    kind_table,
     report_values,
     write_answers,
 )
@@ -208,3 +209,9 @@ def test_fidelity_has_a_column_and_its_own_values(scored, asked_twice):
     values = report_values(*asked_twice, FACTS, {"en": 1.0, "ur": 0.25})
     assert values["fidelity"] == {"en": 1.0, "ur": 0.25}
     assert values["fidelity_average"] == 0.625
+
+
+def test_kinds_of_questions_have_a_table_of_their_own(asked_twice):
+    lines = [line.split() for line in kind_table(asked_twice[0]).splitlines()]
+    assert lines[0][:3] == ["kind", "n", "accuracy"]
+    assert [line[:3] for line in lines[1:]] == [["colour", "2", "50.0%"], ["count", "2", "100.0%"]]
