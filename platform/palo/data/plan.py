@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from palo.config import check
-from palo.data.sampling import Sampling, drawn, shuffled
+from palo.data.sampling import LanguageSampling, drawn, shuffled
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +113,7 @@ class Plan:
         lengths: npt.NDArray[np.int32],
         has_image: npt.NDArray[np.bool_],
         chosen: npt.NDArray[np.bool_] | None = None,
-        sampling: Sampling | None = None,
+        sampling: LanguageSampling | None = None,
     ) -> None:
         check(config)
         if len(lengths) != len(has_image) or len(lengths) == 0:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sampling:
+class LanguageSampling:
     """How many samples of each group an epoch takes.
 
     Attributes:
@@ -49,12 +49,12 @@ def counts_at(sizes: Mapping[int, int], temperature: float) -> dict[int, int]:
 
 
 def drawn(
-    sampling: Sampling, used: npt.NDArray[np.int64], epoch: int, name: str
+    sampling: LanguageSampling, used: npt.NDArray[np.int64], epoch: int, name: str
 ) -> npt.NDArray[np.int64]:
     """Returns the samples of an epoch, group by group.
 
     Each group is gone through again and again, in a new order each time; an epoch goes on where the
-    one before it ended. So no sample is seen twice more often than another of its group.
+    one before it ended. So all samples of a group are seen equally often, give or take one.
 
     Args:
         sampling: How many of each group.

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal, get_args
 
 from palo import storage
@@ -12,7 +11,6 @@ from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.checkpoint.merged_language_model import merged_language_model
 from palo.checkpoint.soundness import newest_cursor
-from palo.config import to_dict
 from palo.corpus.build import build_corpus
 from palo.corpus.config import (
     IMAGES_PER_SHARD,
@@ -30,13 +28,9 @@ from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.stage_scores import StageScores
 from palo.pipeline.corpus_names import corpus_name
 from palo.pipeline.parallel_text import parallel_folder, parallel_settings, prepare_text
+from palo.pipeline.scene_files import write_scene_files
 from palo.pipeline.timings import measured
-from palo.progress import Meter
 from palo.recipes.recipe import Recipe
-from palo.scenes.corpus import SceneCorpusConfig, write_scenes
-from palo.scenes.requests import write_requests
-from palo.scenes.signs.rows import write_signs
-from palo.scenes.text_rows import write_text_rows
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
 from palo.train.eval_callback import EvalCallback
@@ -58,29 +52,8 @@ def draw_scenes(recipe: Recipe) -> None:
     Args:
         recipe: The run.
     """
-    if recipe.scenes is None:
-        return
-    folder = recipe.output / "scenes"
-    _draw(recipe, recipe.scenes, folder)
-    if recipe.heldout_requests:
-        write_requests(folder, recipe.scenes)
-    if recipe.text_rows is not None:
-        write_text_rows(folder, recipe.text_rows)
-    if recipe.signs is not None:
-        write_signs(folder, recipe.signs)
-
-
-def _draw(recipe: Recipe, scenes: SceneCorpusConfig, folder: Path) -> None:
-    wanted = to_dict(scenes)
-    marker = folder / "scenes.json"
-    if marker.is_file() and storage.read_json(marker)["config"] == wanted:
-        print(f"scenes    already drawn in {folder}")
-        return
-    meter = Meter("draw", "images", _speaker("scenes"), scenes.num_train_scenes)
-    with measured(recipe, "scenes"):
-        corpus = write_scenes(folder, scenes, on_drawn=lambda: meter.add(1))
-        meter.finish()
-    print(f"scenes    {corpus.num_records:,} conversations, {corpus.num_captions:,} captions")
+    if recipe.scenes is not None:
+        write_scene_files(recipe, recipe.scenes, _speaker("scenes"))
 
 
 def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:

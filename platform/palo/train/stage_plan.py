@@ -6,7 +6,7 @@ import numpy.typing as npt
 from palo.data.corpus_part import CorpusPart
 from palo.data.corpus_reader import Corpus
 from palo.data.plan import Plan, PlanConfig
-from palo.data.sampling import Sampling, counts_at
+from palo.data.sampling import LanguageSampling, counts_at
 from palo.errors import DataError
 from palo.train.stages import StageConfig
 
@@ -37,7 +37,7 @@ def make_plan(corpus: Corpus | CorpusPart, stage: StageConfig, tokens_per_image:
 
 def _sampling(
     corpus: Corpus | CorpusPart, stage: StageConfig, chosen: npt.NDArray[np.bool_]
-) -> Sampling | None:
+) -> LanguageSampling | None:
     """Returns how often a stage sees each language; None where it sees every sample once."""
     if stage.language_temperature is None:
         return None
@@ -45,7 +45,7 @@ def _sampling(
     sizes = np.bincount(groups[chosen]).tolist()
     present = {group: size for group, size in enumerate(sizes) if size}
     counts = counts_at(present, stage.language_temperature)
-    return Sampling(groups=groups.astype(np.int64), counts=counts)
+    return LanguageSampling(groups=groups.astype(np.int64), counts=counts)
 
 
 def chosen_samples(corpus: Corpus | CorpusPart, stage: StageConfig) -> npt.NDArray[np.bool_]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from palo.data.plan import Plan, PlanConfig
-from palo.data.sampling import Sampling, counts_at, drawn
+from palo.data.sampling import LanguageSampling, counts_at, drawn
 
 SIZES = {0: 1000, 1: 100, 2: 7}
 GROUPS = np.repeat([0, 1, 2], list(SIZES.values()))
@@ -28,7 +28,7 @@ def test_a_temperature_evens_languages_out():
 
 
 def test_scarce_samples_come_again_and_abundant_ones_in_turns():
-    sampling = Sampling(groups=GROUPS, counts={0: 400, 1: 400, 2: 307})
+    sampling = LanguageSampling(groups=GROUPS, counts={0: 400, 1: 400, 2: 307})
     used = np.arange(len(GROUPS))
     epochs = [Counter(drawn(sampling, used, epoch, "name").tolist()) for epoch in range(5)]
     assert all(count == 1 for index, count in epochs[0].items() if index < 1000)
@@ -50,7 +50,7 @@ def plan(sampling=None, **changes):
 
 def test_a_plan_sees_each_language_as_often_as_it_should():
     counts = counts_at(SIZES, 5.0)
-    sampled = plan(Sampling(groups=GROUPS, counts=counts))
+    sampled = plan(LanguageSampling(groups=GROUPS, counts=counts))
     assert (sampled.num_samples, sampled.num_steps) == (plan().num_samples, plan().num_steps)
     for epoch in range(3):
         steps = range(
@@ -61,8 +61,8 @@ def test_a_plan_sees_each_language_as_often_as_it_should():
         packed = [i for packs in sampled.packs(steps[0], 2) for p in packs for i in p.indices]
         assert sorted(packed) == sorted(sampled.step(steps[0]))
     assert sampled.summary(2).num_samples == len(GROUPS)
-    assert sampled.step(3) == plan(Sampling(groups=GROUPS, counts=counts)).step(3)
-    assert sampled.step(3) != plan(Sampling(groups=GROUPS, counts=counts), seed=1).step(3)
+    assert sampled.step(3) == plan(LanguageSampling(groups=GROUPS, counts=counts)).step(3)
+    assert sampled.step(3) != plan(LanguageSampling(groups=GROUPS, counts=counts), seed=1).step(3)
 
 
 def test_the_longest_sample_is_found_where_not_all_are_used():
