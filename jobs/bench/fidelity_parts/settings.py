@@ -37,10 +37,10 @@ class FidelityBench:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     train_scenes: int = 1_000
-    text_rows: int = 50
-    few_high: int = 60
-    few_low: int = 20
-    temperature: float = 5.0
+    text_rows: int = 150
+    few_high: int = 200
+    few_low: int = 100
+    temperature: float = 1.5
     text_scenes: int = 300
     pretrain_epochs: int = 6
     finetune_epochs: int = 2

@@ -60,10 +60,10 @@ def nano_fidelity() -> Recipe:
     return replace(
         recipe,
         output=_RUNS / "nano-fidelity",
-        text_rows=TextRowsConfig(per_language=50, languages=others),
+        text_rows=TextRowsConfig(per_language=150, num_rounds=2, languages=others),
         data=replace(
             recipe.data,
             more_instructions=_SCENES / "text.jsonl",
-            mixture=replace(recipe.data.mixture, text_only_share=0.2),
+            mixture=replace(recipe.data.mixture, text_only_share=0.4),
         ),
     )
