@@ -71,7 +71,8 @@ class Shares:
         # A language without an answer that can be judged doesn't count.
         known = num_all > 0
         shares = np.divide(num_good, num_all, out=np.zeros_like(num_good), where=known)
-        return 100 * shares.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        means: Numbers = 100 * shares.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        return means
 
     @property
     def value(self) -> float:
@@ -87,7 +88,10 @@ def recovered(lost: Numbers, after: Numbers) -> Numbers:
         after: Fidelity with the remedy.
     """
     gap = 100 - lost
-    return np.divide(100 * (after - lost), gap, out=np.full_like(gap, 100.0), where=gap > 0)
+    shares: Numbers = np.divide(
+        100 * (after - lost), gap, out=np.full_like(gap, 100.0), where=gap > 0
+    )
+    return shares
 
 
 def fidelity_figures(settings: FidelityBench, answers: Answers) -> Iterator[Figure]:
