@@ -16,7 +16,6 @@ from palo.command import override, run_job
 from palo.corpus.filter.mixture import MixtureSettings
 from palo.machine import hardware
 from palo.recipes import RECIPES, Recipe
-from palo.train.stages import StageConfig
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("palo", "torch", "transformers", "peft", "ray")
@@ -167,57 +166,27 @@ def _scored(
 
 
 def _trained(settings: AlignBench, recipe: Recipe, arm: Arm, folder: Path, seed: int) -> Path:
+    from training.small_stages import SmallTraining, train_here
+
     from palo.checkpoint.finished import read_stage
     from palo.checkpoint.merged_language_model import merged_language_model
-    from palo.pipeline.steps import StageName, stage_job
-    from palo.train.engine import PlainEngine
-    from palo.train.launch import compute_on_cpu
-    from palo.train.worker import train_stage
 
+    how = SmallTraining(seed=seed, threads=settings.threads)
     parts = recipe.parts
-
-    def train(name: StageName, output: Path, projector: Path | None = None) -> None:
-        job = stage_job(recipe, name)
-        stage = _seeded(job.config, seed, settings.threads)
-        compute_on_cpu(stage.workers)
-        job = dataclasses.replace(
-            job, config=stage, parts=parts, output=output, projector=projector
-        )
-        print(f"{output.relative_to(settings.cache.resolve())}", flush=True)
-        train_stage(job, PlainEngine)
-
     if arm.base == "aligned":
-        train("align", folder / "align")
+        train_here(recipe, "align", folder / "align", how)
         language_model = merged_language_model(read_stage(folder / "align"))
         parts = dataclasses.replace(parts, language_model=language_model)
     pretrained = folder / f"{arm.base}_pretrain"
-    train("pretrain", pretrained)
-    train("finetune", folder / arm.name, pretrained)
+    train_here(recipe, "pretrain", pretrained, how, parts=parts)
+    train_here(recipe, "finetune", folder / arm.name, how, parts=parts, projector=pretrained)
     return folder / arm.name
 
 
-def _seeded(stage: StageConfig, seed: int, threads: int) -> StageConfig:
-    workers = dataclasses.replace(stage.workers, count=1, cpus=float(threads))
-    return dataclasses.replace(stage, seed=seed, workers=workers)
-
-
 def _asked(recipe: Recipe, stage: Path) -> Scores:
-    from palo.evaluate.answers.answer_cache import ModelAnswer
-    from palo.evaluate.benches.sources.scenes import read_questions
-    from palo.evaluate.generation import AnswerSettings, generate, load_for_answers
-    from palo.evaluate.measures import measure
+    from training.small_stages import measured_answers
 
-    data = recipe.data
-    assert data.questions is not None
-    assert data.questions_images is not None
-    items = read_questions(recipe.source(data.questions), recipe.source(data.questions_images))
-    decoding = AnswerSettings(max_new_tokens=data.max_answer_tokens)
-    generated = generate(load_for_answers(stage), items, decoding)
-    answers = [
-        ModelAnswer(key=item.key, text=one.text, finish_reason=one.finish_reason)
-        for item, one in zip(items, generated, strict=True)
-    ]
-    found = measure(items, answers)
+    found = measured_answers(recipe, stage)
     by_language = {
         code: [m for m in found if m.item.language == code] for code in languages.codes()
     }

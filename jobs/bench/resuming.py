@@ -71,6 +71,30 @@ class Kept:
         self._stop_after_s = stop_after_s
         self._began = time.monotonic()
 
+    def folder(self, name: str) -> Path:
+        """Returns a folder for what a part writes, made anew unless the checkout is clean.
+
+        Args:
+            name: Its name.
+        """
+        folder = self._prefix.with_name(f"{self._prefix.name}-{name}")
+        if not self._is_clean:
+            storage.remove(folder)
+        return folder
+
+    def require_time(self, part: str) -> None:
+        """Ends this call where its time is over.
+
+        Args:
+            part: What would be done next.
+
+        Raises:
+            TimeOverError: If the time is over.
+        """
+        limit = self._stop_after_s
+        if limit is not None and time.monotonic() - self._began > limit:
+            raise TimeOverError(part)
+
     def result(self, part: str, kind: type[T], measure: Callable[[], Sequence[T]]) -> list[T]:
         """Returns what a part has measured, now or before.
 
@@ -86,9 +110,7 @@ class Kept:
         if self._is_clean and path.exists():
             say(f"{part} was measured before: {path}")
             return [config.from_dict(kind, values) for values in storage.read_json(path)]
-        limit = self._stop_after_s
-        if limit is not None and time.monotonic() - self._began > limit:
-            raise TimeOverError(part)
+        self.require_time(part)
         results = list(measure())
         if self._is_clean:
             storage.write_json(path, config.to_dict(results))

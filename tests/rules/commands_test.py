@@ -157,6 +157,7 @@ def test_every_flag_that_is_mentioned_exists(root: Path, capsys, monkeypatch) ->
                 first = ["nano-aligned"] if re.search(r"\b(recipe_job|read_recipe)\(", text) else []
                 known |= _flags(str(script), first, capsys, monkeypatch)
     known |= _flags(str(root / "jobs/evaluate.py"), ["llava-wild"], capsys, monkeypatch)
+    known |= _flags(str(root / "jobs/finetune.py"), ["nano-signs"], capsys, monkeypatch)
     wrong = []
     for name in documents(root):
         if name.startswith(("DECISIONS", "docs/decisions")):

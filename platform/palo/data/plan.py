@@ -5,7 +5,6 @@ them. Only the packs of a step depend on the world size; loss does not, since it
 step's label tokens.
 """
 
-import hashlib
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from palo.config import check
+from palo.data.sampling import LanguageSampling, drawn, shuffled
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ class PlanConfig:
             this gets a pack for itself.
         tokens_per_image: Tokens that the projector makes of one image.
         seed: Chooses the order of the samples.
-        max_epochs: How often every sample is seen.
+        max_epochs: How many epochs there are.
         quadratic_cost: Cost of a squared token over the cost of a token, about 1 / (12 hidden
             size) for a Llama decoder; only the balance between ranks depends on it.
     """
@@ -98,6 +98,8 @@ class Plan:
         lengths: (samples,) text tokens of each sample.
         has_image: (samples,) whether the sample has an image.
         chosen: (samples,) whether the plan uses the sample; None for all.
+        sampling: How many samples of each language an epoch takes of those that it uses; None for
+            each sample once.
 
     Raises:
         ConfigError: If a value of the configuration is out of range.
@@ -111,6 +113,7 @@ class Plan:
         lengths: npt.NDArray[np.int32],
         has_image: npt.NDArray[np.bool_],
         chosen: npt.NDArray[np.bool_] | None = None,
+        sampling: LanguageSampling | None = None,
     ) -> None:
         check(config)
         if len(lengths) != len(has_image) or len(lengths) == 0:
@@ -125,21 +128,22 @@ class Plan:
         self._used: npt.NDArray[np.int64] = np.flatnonzero(used)
         if len(used) != len(lengths) or len(self._used) == 0:
             raise ValueError(f"a plan uses {len(self._used)} of {len(lengths)} samples")
-        self.num_samples = len(self._used)
+        self._sampling = sampling
+        self.num_samples = len(self._used) if sampling is None else sum(sampling.counts.values())
         self.num_steps_per_epoch = -(-self.num_samples // config.global_batch)
         self.num_steps = self.num_steps_per_epoch * config.max_epochs
         images = has_image.astype(np.int64) * config.tokens_per_image
-        self._num_image_tokens = int(images[self._used].sum())
+        self._image_tokens = images
         self._lengths: npt.NDArray[np.int64] = lengths.astype(np.int64) + images
         self._order_of = lru_cache(maxsize=2)(self._order)
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
-        text = f"{self.fingerprint}/{self.config.seed}/{epoch}"
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
-        # Sorting raw bits, because NumPy promises the same raw bits in every version but not the
-        # same permutation.
-        keys = np.random.PCG64(seed).random_raw(self.num_samples)
-        return self._used[np.argsort(keys, kind="stable")]
+        samples = self._used
+        if self._sampling is not None:
+            samples = drawn(
+                self._sampling, samples, epoch, f"{self.fingerprint}/{self.config.seed}"
+            )
+        return shuffled(samples, f"{self.fingerprint}/{self.config.seed}/{epoch}")
 
     def epoch(self, step: int) -> int:
         """Returns the epoch, from 0, of a step.
@@ -165,14 +169,10 @@ class Plan:
         order = self._order_of(epoch)
         return tuple(order[start : start + self.config.global_batch].tolist())
 
-    def first_step_of(self, index: int) -> int:
-        """Returns the step of the first epoch that holds a sample.
-
-        Args:
-            index: Number of the sample.
-        """
-        place = int(np.flatnonzero(self._order_of(0) == index)[0])
-        return place // self.config.global_batch
+    def step_of_longest(self) -> int:
+        """Returns the step of the first epoch that holds its longest sample."""
+        longest = int(np.argmax(self._lengths[self._order_of(0)]))
+        return longest // self.config.global_batch
 
     def length(self, index: int) -> int:
         """Returns the tokens of one sample, image tokens included.
@@ -274,11 +274,12 @@ class Plan:
                     size = sum(self.length(index) for index in pack.indices)
                     sizes.append(size)
                     num_dummy_tokens += size * pack.dummy
+        first = self._order_of(0)
         return PlanSummary(
             num_samples=self.num_samples,
             num_steps=self.num_steps,
-            num_tokens=int(self._lengths[self._used].sum()),
-            num_image_tokens=self._num_image_tokens,
+            num_tokens=int(self._lengths[first].sum()),
+            num_image_tokens=int(self._image_tokens[first].sum()),
             num_micro_batches=num_micro / len(spread),
             mean_pack_tokens=sum(sizes) / len(sizes),
             padding_share=0.0,

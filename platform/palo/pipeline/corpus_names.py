@@ -6,6 +6,7 @@ they are written, so that a checkout can be moved with its corpora.
 
 from palo.config import fingerprint, to_dict
 from palo.corpus.config import CorpusConfig
+from palo.corpus.filter.mixture import written
 
 # How a corpus is built, and where, is not what it holds.
 _DECIDING = (
@@ -34,5 +35,6 @@ def corpus_name(config: CorpusConfig) -> str:
     """
     values = to_dict(config)
     deciding = {name: values[name] for name in _DECIDING}
+    deciding["mixture"] = written(config.mixture)
     deciding["encoded in"] = config.encoders.dtype
     return fingerprint(deciding)[:_DIGITS]

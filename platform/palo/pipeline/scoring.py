@@ -26,6 +26,7 @@ from palo.evaluate.reports.run_report import (
     RunFacts,
     accuracy_table,
     fact_values,
+    kind_table,
     report_values,
     write_answers,
 )
@@ -105,9 +106,11 @@ def _score_questions(recipe: Recipe) -> dict[str, Any]:
     write_answers(_answers(recipe), bench, results)
     sighted, blind = (result.accuracy for result in results)
     assert sighted is not None
-    print("\n" + accuracy_table(sighted, blind))
+    summaries = results[0].summaries
+    shares = {code: one.fidelity for code, one in summaries.items() if one.fidelity is not None}
+    print(f"\n{accuracy_table(sighted, blind, shares)}\n\n{kind_table(sighted)}")
     plot_report(recipe.output / "report.png", sighted, blind, _metrics(recipe))
-    return report_values(sighted, blind, _facts(recipe))
+    return report_values(sighted, blind, _facts(recipe), shares)
 
 
 def _answered(bench: Bench, models: list[Recipe], cache: Path) -> Mapping[str, AnswerSet]:

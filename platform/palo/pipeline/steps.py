@@ -11,7 +11,6 @@ from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.checkpoint.merged_language_model import merged_language_model
 from palo.checkpoint.soundness import newest_cursor
-from palo.config import to_dict
 from palo.corpus.build import build_corpus
 from palo.corpus.config import (
     IMAGES_PER_SHARD,
@@ -29,10 +28,9 @@ from palo.evaluate.generation import AnswerSettings
 from palo.evaluate.stage_scores import StageScores
 from palo.pipeline.corpus_names import corpus_name
 from palo.pipeline.parallel_text import parallel_folder, parallel_settings, prepare_text
+from palo.pipeline.scene_files import write_scene_files
 from palo.pipeline.timings import measured
-from palo.progress import Meter
 from palo.recipes.recipe import Recipe
-from palo.scenes.corpus import write_scenes
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
 from palo.train.eval_callback import EvalCallback
@@ -54,19 +52,8 @@ def draw_scenes(recipe: Recipe) -> None:
     Args:
         recipe: The run.
     """
-    if recipe.scenes is None:
-        return
-    folder = recipe.output / "scenes"
-    wanted = to_dict(recipe.scenes)
-    marker = folder / "scenes.json"
-    if marker.is_file() and storage.read_json(marker)["config"] == wanted:
-        print(f"scenes    already drawn in {folder}")
-        return
-    meter = Meter("draw", "images", _speaker("scenes"), recipe.scenes.num_train_scenes)
-    with measured(recipe, "scenes"):
-        corpus = write_scenes(folder, recipe.scenes, on_drawn=lambda: meter.add(1))
-        meter.finish()
-    print(f"scenes    {corpus.num_records:,} conversations, {corpus.num_captions:,} captions")
+    if recipe.scenes is not None:
+        write_scene_files(recipe, recipe.scenes, _speaker("scenes"))
 
 
 def corpus_config(recipe: Recipe, stage: StageName) -> CorpusConfig:

@@ -8,12 +8,17 @@ from palo.recipes import baselines, paper
 from palo.recipes.mini import mini
 from palo.recipes.nano import nano
 from palo.recipes.nano_aligned import nano_aligned
+from palo.recipes.nano_fidelity import nano_english, nano_fidelity
+from palo.recipes.nano_signs import nano_signs
 from palo.recipes.recipe import Recipe
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
     {
         "nano": nano,
         "nano-aligned": nano_aligned,
+        "nano-english": nano_english,
+        "nano-fidelity": nano_fidelity,
+        "nano-signs": nano_signs,
         "mini": mini,
         "mobile-1.7b": paper.mobile_1_7b,
         "7b": paper.palo_7b,

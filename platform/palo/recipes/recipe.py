@@ -13,6 +13,8 @@ from palo.corpus.images_step.encoder_settings import EncoderSettings
 from palo.corpus.parallel.settings import ParallelSettings
 from palo.scenes.corpus import SceneCorpusConfig
 from palo.scenes.parallel_text import SceneTextConfig
+from palo.scenes.signs.rows import SignsConfig
+from palo.scenes.text_rows import TextRowsConfig
 from palo.storage import S3Path
 from palo.train.stages import StageConfig
 
@@ -144,6 +146,12 @@ class Recipe:
         align: The stage before both, of the language model alone on parallel text; None for none.
         parallel: Its text.
         scene_text: Sentences about scenes that are written as its source file first.
+        text_rows: Conversations about scenes in words alone that are written first, too; name
+            them by `data.more_instructions`.
+        heldout_requests: Writes requests to describe the held-out images beside their questions;
+            name them by `data.questions`.
+        signs: Images with signs, and rows about what these say, that are written as well; name
+            the rows by `data.more_instructions` and `data.questions`.
     """
 
     scale: str
@@ -161,6 +169,9 @@ class Recipe:
     align: StageConfig | None = None
     parallel: ParallelSettings | None = None
     scene_text: SceneTextConfig | None = None
+    text_rows: TextRowsConfig | None = None
+    heldout_requests: bool = False
+    signs: SignsConfig | None = None
 
     def faults(self) -> Iterator[str]:
         """Yields what contradicts itself."""
@@ -174,8 +185,9 @@ class Recipe:
             yield "a projector to start from takes the place of the pretrain stage: not both"
         if (self.align is None) != (self.parallel is None):
             yield "an align stage and parallel text go together"
-        if self.scene_text is not None and self.scenes is None:
-            yield "scene_text needs scenes"
+        for name in ("scene_text", "text_rows", "heldout_requests", "signs"):
+            if getattr(self, name) and self.scenes is None:
+                yield f"{name} needs scenes"
         if self.align is None:
             return
         if self.align.trains == "projector":

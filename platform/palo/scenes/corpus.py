@@ -1,12 +1,13 @@
 """Writes a corpus of scenes in LLaVA's format, as real sources look: images and JSON lines."""
 
-import json
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+
+from PIL import Image
 
 from palo import languages
 from palo.config import check, to_dict
@@ -14,11 +15,19 @@ from palo.scenes.draw import draw_scene, png_bytes
 from palo.scenes.phrase_book import phrase_book
 from palo.scenes.questions import BalancedChoice, SceneFacts, all_facts
 from palo.scenes.scene import Scene, sample_scene_of
-from palo.storage import S3Path, ensure_folder, replacing, send_tree, wrap_os_errors, write_json
+from palo.storage import (
+    S3Path,
+    ensure_folder,
+    json_line,
+    replacing,
+    send_tree,
+    wrap_os_errors,
+    write_json,
+)
 
 IMAGE_MARK = "<image>"
 _CAPTIONS, _INSTRUCTIONS = "captions.jsonl", "instructions.jsonl"
-_QUESTIONS = "heldout/questions.jsonl"
+QUESTIONS = "heldout/questions.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +128,7 @@ def write_scenes(
         folder=folder,
         captions=folder / _CAPTIONS,
         instructions=folder / _INSTRUCTIONS,
-        questions=folder / _QUESTIONS,
+        questions=folder / QUESTIONS,
         num_captions=num_captions,
         num_records=num_records,
         num_questions=num_questions,
@@ -146,7 +155,7 @@ def _write(
         num_captions, num_records = _write_training(
             folder, config, codes, (caption_file, instruction_file), on_drawn
         )
-    with replacing(folder / _QUESTIONS) as partial, partial.open("w", encoding="utf-8") as file:
+    with replacing(folder / QUESTIONS) as partial, partial.open("w", encoding="utf-8") as file:
         num_questions = _write_heldout(folder, config, codes, file)
     return num_captions, num_records, num_questions
 
@@ -165,16 +174,16 @@ def _write_training(
         rng = random.Random(f"train:{config.seed}:{index}")  # noqa: S311 - images, not secrets
         scene = sample_scene_of(rng, held_out=False)
         image = f"images/{index:07d}.png"
-        _write_image(folder / image, scene, rng)
-        for code in _turn(codes, index, config.num_captions_per_scene):
+        write_image(folder / image, draw_scene(scene, rng))
+        for code in languages_in_turn(codes, index, config.num_captions_per_scene):
             book = phrase_book(code)
             rounds = [(book.ask_description(), book.caption(scene))]
-            _write_line(captions, _record(f"{index:07d}-{code}", image, code, rounds))
+            captions.write(json_line(llava_record(f"{index:07d}-{code}", image, code, rounds)))
             num_captions += 1
-        for code in _turn(codes, index, config.num_records_per_scene):
-            facts = _chosen(scene, choices[code], rng, config.num_rounds)
-            rounds = [_worded(fact, code, rng) for fact in facts]
-            _write_line(instructions, _record(f"{index:07d}-{code}", image, code, rounds))
+        for code in languages_in_turn(codes, index, config.num_records_per_scene):
+            facts = chosen_facts(scene, choices[code], rng, config.num_rounds)
+            rounds = [worded(fact, code, rng) for fact in facts]
+            instructions.write(json_line(llava_record(f"{index:07d}-{code}", image, code, rounds)))
             num_records += 1
         on_drawn()
     return num_captions, num_records
@@ -186,13 +195,14 @@ def _write_heldout(
     choice = BalancedChoice()
     num_questions = 0
     for index in range(config.num_heldout_scenes):
-        rng = random.Random(f"heldout:{config.seed}:{index}")  # noqa: S311
-        scene = sample_scene_of(rng, held_out=True)
-        image = f"heldout/images/{index:07d}.png"
-        _write_image(folder / image, scene, rng)
-        for number, fact in enumerate(_chosen(scene, choice, rng, config.num_heldout_questions)):
+        scene, rng = heldout_scene(config, index)
+        image = heldout_image(index)
+        write_image(folder / image, draw_scene(scene, rng))
+        for number, fact in enumerate(
+            chosen_facts(scene, choice, rng, config.num_heldout_questions)
+        ):
             for code in codes:
-                question, answer = _worded(fact, code, rng)
+                question, answer = worded(fact, code, rng)
                 row = {
                     "id": f"heldout-{index:07d}-{number}-{code}",
                     "image": image,
@@ -201,19 +211,54 @@ def _write_heldout(
                     "question": question,
                     "answer": answer,
                 }
-                _write_line(file, row)
+                file.write(json_line(row))
                 num_questions += 1
     return num_questions
 
 
-def _turn(codes: tuple[str, ...], index: int, num_languages: int) -> list[str]:
+def heldout_image(index: int) -> str:
+    """Returns the path of a held-out image below the corpus.
+
+    Args:
+        index: Number of its scene.
+    """
+    return f"heldout/images/{index:07d}.png"
+
+
+def heldout_scene(config: SceneCorpusConfig, index: int) -> tuple[Scene, random.Random]:
+    """Returns a held-out scene, and what decides all else about it.
+
+    Args:
+        config: The corpus.
+        index: Number of the scene.
+    """
+    rng = random.Random(f"heldout:{config.seed}:{index}")  # noqa: S311
+    return sample_scene_of(rng, held_out=True), rng
+
+
+def languages_in_turn(codes: tuple[str, ...], index: int, num_languages: int) -> list[str]:
+    """Returns the languages that speak about an image.
+
+    Args:
+        codes: All languages.
+        index: Number of the image.
+        num_languages: How many of them speak about each image.
+    """
     start = index * num_languages
     return [codes[(start + step) % len(codes)] for step in range(num_languages)]
 
 
-def _chosen(
+def chosen_facts(
     scene: Scene, choice: BalancedChoice, rng: random.Random, num_questions: int
 ) -> list[SceneFacts]:
+    """Chooses what to ask about a scene, in random order.
+
+    Args:
+        scene: The scene.
+        choice: What keeps the answers even.
+        rng: Decides between equals.
+        num_questions: How many questions; fewer where the scene has fewer.
+    """
     candidates = list(all_facts(scene))
     rng.shuffle(candidates)
     chosen = choice.choose(candidates, num_questions)
@@ -221,26 +266,56 @@ def _chosen(
     return chosen
 
 
-def _worded(facts: SceneFacts, code: str, rng: random.Random) -> tuple[str, str]:
+def worded(facts: SceneFacts, code: str, rng: random.Random) -> tuple[str, str]:
+    """Returns a question and its answer.
+
+    Args:
+        facts: What is asked.
+        code: In which language.
+        rng: Decides the wording.
+    """
     book = phrase_book(code)
     return book.ask(facts, rng.randrange(1 << 16)), book.answer(facts)
 
 
-def _record(
+def llava_record(
     record_id: str, image: str, code: str, rounds: list[tuple[str, str]]
 ) -> dict[str, object]:
-    turns = []
-    for number, (question, answer) in enumerate(rounds):
-        mark = f"{IMAGE_MARK}\n" if number == 0 else ""
-        turns.append({"from": "human", "value": mark + question})
-        turns.append({"from": "gpt", "value": answer})
+    """Returns a conversation about an image as LLaVA's files hold it.
+
+    Args:
+        record_id: Its id.
+        image: Path of the image.
+        code: Its language.
+        rounds: Questions and answers.
+    """
+    (question, answer), *others = rounds
+    turns = llava_turns([(f"{IMAGE_MARK}\n{question}", answer), *others])
     return {"id": record_id, "image": image, "language": code, "conversations": turns}
 
 
-def _write_image(path: Path, scene: Scene, rng: random.Random) -> None:
+def llava_turns(rounds: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """Returns the turns of a conversation as LLaVA's files hold them.
+
+    Args:
+        rounds: Questions and answers.
+    """
+    return [
+        {"from": speaker, "value": text}
+        for texts in rounds
+        for speaker, text in zip(("human", "gpt"), texts, strict=True)
+    ]
+
+
+def write_image(path: Path, image: Image.Image) -> None:
+    """Writes an image as PNG.
+
+    Args:
+        path: The file.
+        image: The image.
+
+    Raises:
+        StorageError: If it can't be written.
+    """
     with wrap_os_errors("write", path):
-        path.write_bytes(png_bytes(draw_scene(scene, rng)))
-
-
-def _write_line(file: TextIO, row: Mapping[str, object]) -> None:
-    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        path.write_bytes(png_bytes(image))

@@ -42,7 +42,7 @@ class PhraseBook:
         """
         wordings = self.questions[facts.kind]
         text = wordings[wording % len(wordings)].format_map(self.slots(facts))
-        return _capitalised(text) + languages.get(self.language).question_mark
+        return capitalised(text) + languages.get(self.language).question_mark
 
     def answer(self, facts: SceneFacts) -> str:
         """Returns the full sentence that answers the question.
@@ -51,11 +51,11 @@ class PhraseBook:
             facts: The facts of the question.
         """
         text = self.answers[facts.kind].format_map(self.slots(facts))
-        return _capitalised(text) + languages.get(self.language).full_stop
+        return capitalised(text) + languages.get(self.language).full_stop
 
     def ask_description(self) -> str:
         """Returns the request to describe the image."""
-        return _capitalised(self.request) + languages.get(self.language).full_stop
+        return capitalised(self.request) + languages.get(self.language).full_stop
 
     def caption(self, scene: Scene) -> str:
         """Returns one sentence for each thing of the scene, in reading order.
@@ -104,6 +104,11 @@ def register_phrase_book(book: PhraseBook) -> None:
     _registered[book.language] = book
 
 
-def _capitalised(text: str) -> str:
+def capitalised(text: str) -> str:
+    """Returns a text whose first letter is a capital, where its script has any.
+
+    Args:
+        text: A text with a letter.
+    """
     start = next(i for i, letter in enumerate(text) if letter.isalpha())
     return text[:start] + text[start].upper() + text[start + 1 :]

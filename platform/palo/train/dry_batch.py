@@ -61,8 +61,7 @@ def largest_row(plan: "Plan", world_size: int) -> tuple[int, int, int]:
     """
     count = plan.num_steps_per_epoch
     spread = np.linspace(0, count - 1, min(_MOST_STEPS, count), dtype=int).tolist()
-    longest = max(range(plan.num_samples), key=plan.length)
-    steps = dict.fromkeys([plan.first_step_of(longest), *spread])
+    steps = dict.fromkeys([plan.step_of_longest(), *spread])
     return max(
         (
             (step, micro, sum(plan.length(index) for index in pack.indices))

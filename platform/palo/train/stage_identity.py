@@ -19,6 +19,7 @@ _NAMED = {"attention": "palo_segments"}
 # Settings of later versions, with the values that stand for what was before them.
 _LATER = {
     "languages": None,
+    "language_temperature": None,
     "train_projector": True,
     "train_new_tokens": True,
     "lr_new_tokens": None,

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from palo.data.corpus_part import CorpusPart
 from palo.data.corpus_reader import Corpus
 from palo.data.plan import Plan, PlanConfig
+from palo.data.sampling import LanguageSampling, counts_at
 from palo.errors import DataError
 from palo.train.stages import StageConfig
 
@@ -30,7 +31,21 @@ def make_plan(corpus: Corpus | CorpusPart, stage: StageConfig, tokens_per_image:
     )
     fingerprint = corpus.manifest.fingerprint
     chosen = chosen_samples(corpus, stage)
-    return Plan(settings, fingerprint, corpus.lengths, corpus.has_image, chosen)
+    sampling = _sampling(corpus, stage, chosen)
+    return Plan(settings, fingerprint, corpus.lengths, corpus.has_image, chosen, sampling)
+
+
+def _sampling(
+    corpus: Corpus | CorpusPart, stage: StageConfig, chosen: npt.NDArray[np.bool_]
+) -> LanguageSampling | None:
+    """Returns how often a stage sees each language; None where it sees every sample once."""
+    if stage.language_temperature is None:
+        return None
+    _, groups = np.unique(corpus.languages, return_inverse=True)
+    sizes = np.bincount(groups[chosen]).tolist()
+    present = {group: size for group, size in enumerate(sizes) if size}
+    counts = counts_at(present, stage.language_temperature)
+    return LanguageSampling(groups=groups.astype(np.int64), counts=counts)
 
 
 def chosen_samples(corpus: Corpus | CorpusPart, stage: StageConfig) -> npt.NDArray[np.bool_]:

@@ -181,7 +181,7 @@ class StageConfig:
         global_batch: Samples per optimizer step, over all workers.
         token_budget: Most tokens, image tokens included, that one worker lays into one row; with
             zero.stage auto rows may be shorter.
-        epochs: How often each sample is seen.
+        epochs: How often each sample is seen; on average, with `language_temperature`.
         max_steps: Stops after this many steps, with the learning rate decayed by then.
         lora: Adapter sizes; only when `trains` is "lora".
         train_projector: Whether the projector learns, too; without it, it stays as it was in the
@@ -214,6 +214,10 @@ class StageConfig:
             it trains on meanwhile.
         languages: ISO 639-1 codes of the corpus' samples to train on; None for all. Runs in single
             languages can so share one corpus.
+        language_temperature: Evens out how often the languages are seen: with n samples in a
+            language it gets a weight of n ** (1 / language_temperature), in epochs of unchanged
+            length. Samples of a scarce language then come several times in an epoch, those of an
+            abundant one in turns. None sees each sample once an epoch.
         seed: Seed of the order of samples, of new weights and of dropout.
         validation: Rows that are held out, and when their loss is computed.
         metrics: Where metrics go beside the stage's folder.
@@ -244,6 +248,7 @@ class StageConfig:
     result: Literal["last", "best"] = "last"
     store_wait_s: float = 1800.0
     languages: tuple[str, ...] | None = None
+    language_temperature: float | None = None
     seed: int = 42
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
@@ -269,6 +274,9 @@ class StageConfig:
             yield "result best needs keep_best and validation.rows_per_language above 0"
         if self.languages is not None and not self.languages:
             yield "languages must name at least one language"
+        temperature = self.language_temperature
+        if temperature is not None and not 1 <= temperature < float("inf"):
+            yield f"language_temperature must be at least 1, not {temperature}"
         if (self.trains == "lora") != (self.lora is not None):
             yield f"lora settings go with trains=lora, not with trains={self.trains}"
         if self.lora is not None and self.lora.dora and self.zero.stage == 3:

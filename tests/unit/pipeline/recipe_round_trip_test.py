@@ -72,6 +72,17 @@ def test_a_setting_has_one_name_however_it_is_written(name):
 
 
 @pytest.mark.usefixtures("no_weights")
+def test_a_stage_without_later_settings_is_known_as_before():
+    """What it is known by was read from the version before these settings."""
+    plain = stage_identity.identity(job_of("nano", "finetune"))
+    assert plain["settings"].startswith("97af10e2c72654c1")
+    evened = stage_identity.identity(
+        job_of("nano", "finetune", "--finetune.language-temperature", "2")
+    )
+    assert {key for key in plain if plain[key] != evened[key]} == {"settings"}
+
+
+@pytest.mark.usefixtures("no_weights")
 def test_a_run_that_was_moved_is_the_same_run(tmp_path):
     there, moved = (
         job_of("nano", "finetune", "--output", str(tmp_path / place)) for place in ("a", "b/c")

@@ -65,6 +65,14 @@ def test_equal_configurations_write_equal_bytes(tmp_path):
     assert hashes[0] == hashes[1] != tree_hash(write_scenes(tmp_path / "c", other).folder)
 
 
+def test_no_row_has_changed_since_signs_and_text_rows_came(tmp_path):
+    small = SceneCorpusConfig(num_train_scenes=5, num_heldout_scenes=3)
+    digest = hashlib.sha256()
+    for path in sorted(write_scenes(tmp_path, small).folder.rglob("*.jsonl")):
+        digest.update(path.read_bytes())
+    assert digest.hexdigest().startswith("78b7efb884f70f8a")
+
+
 def test_no_held_out_scene_is_drawn_for_training(monkeypatch, tmp_path):
     drawn = []
 

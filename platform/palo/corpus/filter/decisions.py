@@ -89,7 +89,7 @@ class FilterDecisions:
         shown = index.image_numbers >= 0
         self._digests[shown] ^= self._states.ids[index.image_numbers[shown]]
         # The image of an unwanted record was not looked at: the mixture drops the record.
-        wanted = may_be_chosen(mixture, index.codes, index.languages)
+        wanted = may_be_chosen(mixture, index.codes, index.languages, shown)
         bad = np.append(self._states.is_bad, False)[index.image_numbers]
         self.decisions[bad & wanted] = FilterDecision.IMAGE
         self._wanted = wanted
@@ -236,7 +236,8 @@ def used_images(
     Returns:
         Paths of the images, and (images,) how many records use each.
     """
-    rows = may_be_chosen(mixture, index.codes, index.languages) & (index.image_numbers >= 0)
+    shown = index.image_numbers >= 0
+    rows = may_be_chosen(mixture, index.codes, index.languages, shown) & shown
     counts = np.bincount(index.image_numbers[rows], minlength=len(index.paths))
     used = np.flatnonzero(counts)
     return index.paths.take(pa.array(used)), counts[used]

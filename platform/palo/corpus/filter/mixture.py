@@ -8,11 +8,16 @@ which records the limit of another source takes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from palo import languages
+from palo.config import to_dict
+
+# Settings of later versions: where they are None, a mixture is written as it was before them.
+_LATER = ("image_languages",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +29,8 @@ class MixtureSettings:
 
     Attributes:
         languages: ISO 639-1 codes; None takes all.
+        image_languages: Which of these a record with an image may be in; None for all of them. A
+            record without one is then taken in every language.
         per_source: Most records of a source, by its name.
         per_language: Most records in a language, by its code.
         shares: Weights of languages, by code; others are left out. There are then as many
@@ -37,6 +44,7 @@ class MixtureSettings:
     """
 
     languages: tuple[str, ...] | None = None
+    image_languages: tuple[str, ...] | None = None
     per_source: Mapping[str, int] = field(default_factory=dict)
     per_language: Mapping[str, int] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
@@ -49,6 +57,7 @@ class MixtureSettings:
         """Yields one clause for each value that is wrong."""
         named = {
             "languages": self.languages or (),
+            "image_languages": self.image_languages or (),
             "per_language": self.per_language,
             "shares": self.shares,
         }
@@ -56,8 +65,9 @@ class MixtureSettings:
             for code in codes:
                 if not languages.known(code):
                     yield f"{name} has {code!r}, not one of {', '.join(languages.codes())}"
-        if self.languages is not None and not self.languages:
-            yield "languages must name at least one language"
+        for name in ("languages", "image_languages"):
+            if getattr(self, name) == ():
+                yield f"{name} must name at least one language"
         for name, counts in (("per_source", self.per_source), ("per_language", self.per_language)):
             for key, count in counts.items():
                 if count < 0:
@@ -85,13 +95,16 @@ class MixtureSettings:
     def takes_all(self) -> bool:
         """Whether every record is chosen."""
         limits = (self.per_source, self.per_language, self.shares)
-        numbers = (self.languages, self.temperature, self.text_only_share, self.total)
-        return not any(limits) and all(number is None for number in numbers)
+        wanted = (self.languages, self.image_languages)
+        numbers = (self.temperature, self.text_only_share, self.total)
+        return not any(limits) and all(value is None for value in (*wanted, *numbers))
 
     def lines(self) -> Iterator[str]:
         """Yields what is limited, in words; nothing where every record is chosen."""
         if self.languages is not None:
             yield f"languages {', '.join(self.languages)}"
+        if self.image_languages is not None:
+            yield f"images in {', '.join(self.image_languages)} alone"
         for name, limits in (("source", self.per_source), ("language", self.per_language)):
             if limits:
                 counts = ", ".join(f"{key} {count:,}" for key, count in limits.items())
@@ -112,8 +125,21 @@ EVERYTHING = MixtureSettings()
 """Every record is chosen."""
 
 
+def written(settings: MixtureSettings) -> dict[str, Any]:
+    """Returns a mixture as JSON values that name it, the same ones in each version.
+
+    Args:
+        settings: The mixture.
+    """
+    values: dict[str, Any] = to_dict(settings)
+    return {k: v for k, v in values.items() if not (k in _LATER and v is None)}
+
+
 def may_be_chosen(
-    settings: MixtureSettings, codes: Sequence[str], numbers: npt.NDArray[np.int16]
+    settings: MixtureSettings,
+    codes: Sequence[str],
+    numbers: npt.NDArray[np.int16],
+    has_image: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
     """Returns which records are in a language that is wanted.
 
@@ -121,10 +147,15 @@ def may_be_chosen(
         settings: What is wanted.
         codes: ISO 639-1 codes.
         numbers: (records,) language of each record, as an index into the codes.
+        has_image: (records,) whether each has an image.
     """
-    wanted = settings.wanted
-    allowed = np.array([wanted is None or code in wanted for code in codes], bool)
-    return allowed[numbers]
+    chosen = _among(settings.wanted, codes)[numbers]
+    return chosen & (~has_image | _among(settings.image_languages, codes)[numbers])
+
+
+def _among(wanted: Sequence[str] | None, codes: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Returns (languages,) whether each is wanted; None wants all."""
+    return np.array([wanted is None or code in wanted for code in codes], bool)
 
 
 def choose(
@@ -151,7 +182,7 @@ def choose(
     Returns:
         (records,) whether each is chosen.
     """
-    chosen = may_be_chosen(settings, codes, numbers)
+    chosen = may_be_chosen(settings, codes, numbers, has_image)
     if settings.takes_all:
         return chosen
     ranked = _by_rank(digests, settings.seed)

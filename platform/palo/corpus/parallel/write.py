@@ -15,6 +15,7 @@ import orjson
 from palo import storage
 from palo.config import check, to_dict
 from palo.corpus.config import SourceConfig
+from palo.corpus.filter.mixture import written
 from palo.corpus.parallel.file_rows import FileRows, ParallelCounts
 from palo.corpus.parallel.files import text_files
 from palo.corpus.parallel.lines import TextFile
@@ -102,6 +103,7 @@ def _made_of(
     values: dict[str, Any] = to_dict(
         {"version": VERSION, "settings": used, "sources": sources, "files": stamps}
     )
+    values["settings"]["mixture"] = written(used.mixture)
     return values
 
 

@@ -2,10 +2,12 @@
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from palo import languages, storage
@@ -19,6 +21,7 @@ _DIGITS = 6
 _GAP = "  "
 _HEADINGS = ("code", "language", "in itself", "n", "accuracy", "95 % interval")
 _WITHOUT = "without image"
+_FAITHFUL = "in its language"
 # Isolates keep a right-to-left name from turning the numbers beside it around.
 _RIGHT_TO_LEFT_ISOLATE, _POP_ISOLATE = "\u2067", "\u2069"
 
@@ -39,7 +42,10 @@ class RunFacts:
 
 
 def report_values(
-    accuracy: Accuracy, without_image: Accuracy | None, facts: RunFacts
+    accuracy: Accuracy,
+    without_image: Accuracy | None,
+    facts: RunFacts,
+    fidelity: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Returns a report as JSON values; shares are from 0 to 1, intervals are of 95 %.
 
@@ -47,6 +53,7 @@ def report_values(
         accuracy: Exact match with the image.
         without_image: Exact match of the same questions without it, if they were asked.
         facts: Seeds and costs.
+        fidelity: By language, the share of answers that are in it; empty if it wasn't measured.
     """
     values = _group_values("accuracy", accuracy.by_language)
     values |= _share_values("accuracy_average", accuracy.average)
@@ -57,6 +64,9 @@ def report_values(
         values |= _share_values("accuracy_without_image", without_image.average)
         by_language = without_image.by_language
         values |= _group_values("accuracy_without_image_by_language", by_language)
+    if fidelity:
+        values["fidelity"] = {code: round(share, _DIGITS) for code, share in fidelity.items()}
+        values["fidelity_average"] = round(fmean(fidelity.values()), _DIGITS)
     return values | {
         "num_questions": accuracy.average.num_questions,
         "num_questions_by_language": {
@@ -129,14 +139,37 @@ def _interval(share: AccuracyShare) -> list[float]:
     return [round(share.low, _DIGITS), round(share.high, _DIGITS)]
 
 
-def accuracy_table(accuracy: Accuracy, without_image: Accuracy | None = None) -> str:
+def accuracy_table(
+    accuracy: Accuracy,
+    without_image: Accuracy | None = None,
+    fidelity: Mapping[str, float] = MappingProxyType({}),
+) -> str:
     """Returns accuracy by language and its averages as a table that is aligned in any script.
 
     Args:
         accuracy: With the image.
         without_image: The same questions without it, for a last column.
+        fidelity: By language, the share of answers that are in it, for a column of its own.
     """
-    headings = [*_HEADINGS, *([_WITHOUT] if without_image else [])]
+    headings = [
+        *_HEADINGS,
+        *([_FAITHFUL] if fidelity else []),
+        *([_WITHOUT] if without_image else []),
+    ]
+
+    def figures(
+        share: AccuracyShare, codes: Iterable[str], other: AccuracyShare | None
+    ) -> list[str]:
+        known = [fidelity[code] for code in codes if code in fidelity]
+        faithful = [f"{fmean(known):.1%}" if known else "?"] if fidelity else []
+        return [
+            f"{share.num_questions:,}",
+            f"{share.value:.1%}",
+            f"{share.low:.1%} to {share.high:.1%}",
+            *faithful,
+            *([f"{other.value:.1%}"] if other else []),
+        ]
+
     rows = []
     for code, share in accuracy.by_language.items():
         language = languages.get(code)
@@ -144,22 +177,41 @@ def accuracy_table(accuracy: Accuracy, without_image: Accuracy | None = None) ->
         if language.direction == "rtl":
             name = f"{_RIGHT_TO_LEFT_ISOLATE}{name}{_POP_ISOLATE}"
         other = without_image.by_language.get(code) if without_image else None
-        rows.append([code, language.name, name, *_figures(share, other)])
+        rows.append([code, language.name, name, *figures(share, [code], other)])
+    every = list(accuracy.by_language)
     average = without_image.average if without_image else None
-    averages = [["", "average", "", *_figures(accuracy.average, average)]]
+    averages = [["", "average", "", *figures(accuracy.average, every, average)]]
     for resource, share in accuracy.by_resource.items():
         other = without_image.by_resource.get(resource) if without_image else None
-        averages.append(["", f"{resource}-resource", "", *_figures(share, other)])
+        own = [code for code in every if languages.get(code).resource == resource]
+        averages.append(["", f"{resource}-resource", "", *figures(share, own, other)])
     return _aligned([headings, *rows], averages)
 
 
-def _figures(share: AccuracyShare, without_image: AccuracyShare | None) -> list[str]:
-    figures = [
-        f"{share.num_questions:,}",
-        f"{share.value:.1%}",
-        f"{share.low:.1%} to {share.high:.1%}",
+def kind_table(accuracy: Accuracy) -> str:
+    """Returns accuracy by kind of question as a table; kinds of signs are their languages.
+
+    Args:
+        accuracy: The accuracy.
+    """
+    rows = [
+        (
+            kind,
+            f"{share.num_questions:,}",
+            f"{share.value:.1%}",
+            f"{share.low:.1%} to {share.high:.1%}",
+        )
+        for kind, share in accuracy.by_kind.items()
     ]
-    return figures + ([f"{without_image.value:.1%}"] if without_image else [])
+    headings = ("kind", "n", "accuracy", "95 % interval")
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return "\n".join(
+        _GAP.join(
+            cell.ljust(width) if number == 0 else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (headings, *rows)
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]], totals: Sequence[Sequence[str]]) -> str:

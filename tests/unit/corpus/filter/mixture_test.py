@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from palo import config
-from palo.corpus.filter.mixture import EVERYTHING, MixtureSettings, choose, quotas_of
+from palo.corpus.filter.mixture import (
+    EVERYTHING,
+    MixtureSettings,
+    choose,
+    quotas_of,
+    written,
+)
 from palo.errors import ConfigError
 
 CODES, NAMES = ("en", "ur", "zh"), ("big", "small")
@@ -151,3 +157,23 @@ def test_wrong_settings_are_told():
         assert word in str(caught.value)
     settings = MixtureSettings(shares={"en": 0.5}, languages=("en",))
     assert config.from_dict(MixtureSettings, config.to_dict(settings)) == settings
+
+
+def test_images_may_speak_fewer_languages_than_text():
+    rows = records()
+    settings = MixtureSettings(image_languages=("en",), text_only_share=0.1)
+    chosen = pick(settings, rows)
+    shown, english = rows["has_image"], rows["numbers"] == 0
+    assert (chosen[shown] == english[shown]).all()
+    assert set(rows["numbers"][chosen & ~shown].tolist()) == {0, 1, 2}
+    share = (chosen & ~shown).sum() / chosen.sum()
+    assert share == pytest.approx(0.1, abs=0.001)
+    assert not settings.takes_all
+    assert "images in en alone" in list(settings.lines())
+    with pytest.raises(ConfigError, match="image_languages has 'xx'"):
+        config.check(MixtureSettings(image_languages=("xx",)))
+
+
+def test_a_mixture_without_later_settings_is_written_as_before():
+    assert "image_languages" not in written(EVERYTHING)
+    assert written(MixtureSettings(image_languages=("en",)))["image_languages"] == ["en"]

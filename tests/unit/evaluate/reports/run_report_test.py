@@ -13,6 +13,7 @@ from palo.evaluate.reports.run_report import (
     RunFacts,
     accuracy_table,
     display_width,
+    kind_table,
     report_values,
     write_answers,
 )
@@ -193,3 +194,24 @@ def test_without_the_second_scores_there_is_no_second_column(scored):
     table = accuracy_table(scored[0])
     assert "without image" not in table
     assert all(line.endswith("100.0%") for line in table.splitlines()[-3:])
+
+
+def test_fidelity_has_a_column_and_its_own_values(scored, asked_twice):
+    shares = dict.fromkeys(languages.codes(), 1.0) | {"ur": 0.5, "hi": 0.5}
+    del shares["bn"]
+    lines = accuracy_table(*scored, shares).splitlines()
+    assert "in its language" in lines[0]
+    cells = {line.split()[0]: line.split()[-2:] for line in lines[2:]}
+    assert cells["ur"] == ["50.0%", "25.0%"]
+    assert cells["bn"] == ["?", "25.0%"]
+    assert cells["low-resource"] == ["66.7%", "25.0%"]
+    assert len({display_width(line) for line in lines}) == 1
+    values = report_values(*asked_twice, FACTS, {"en": 1.0, "ur": 0.25})
+    assert values["fidelity"] == {"en": 1.0, "ur": 0.25}
+    assert values["fidelity_average"] == 0.625
+
+
+def test_kinds_of_questions_have_a_table_of_their_own(asked_twice):
+    lines = [line.split() for line in kind_table(asked_twice[0]).splitlines()]
+    assert lines[0][:3] == ["kind", "n", "accuracy"]
+    assert [line[:3] for line in lines[1:]] == [["colour", "2", "50.0%"], ["count", "2", "100.0%"]]

@@ -1,0 +1,1 @@
+"""What signs say, a module for each language, named by its code."""

@@ -1,0 +1,100 @@
+"""Writes conversations about scenes in words alone, as sources of text-only rows look.
+
+Each begins with a description of its scene in the registry's first language, and the request for
+one in another. So all questions can be answered without an image. Beside images that speak one
+language, such rows teach a model to do in the others what it learns from images in the one.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from palo import languages
+from palo.config import check, to_dict
+from palo.scenes.corpus import llava_turns
+from palo.scenes.phrase_book import PhraseBook, phrase_book
+from palo.scenes.questions import BalancedChoice, all_facts
+from palo.scenes.scene import sample_scene_of
+from palo.storage import json_line, read_json, replacing, write_json
+
+_RECORD, _LINES = "text.json", "text.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextRowsConfig:
+    """How many conversations to write.
+
+    Attributes:
+        per_language: Conversations in each language, each about a scene of its own; none of these
+            scenes is drawn, and none is held out.
+        num_rounds: Requests and answers in one of them, the description included; fewer where a
+            scene has fewer questions.
+        languages: ISO codes; empty means every language of the registry.
+        seed: Equal configurations write equal bytes.
+    """
+
+    per_language: int = 50
+    num_rounds: int = 3
+    languages: tuple[str, ...] = ()
+    seed: int = 0
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is wrong, one clause each."""
+        for name in ("per_language", "num_rounds"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, not {getattr(self, name)}"
+        for code in self.languages:
+            if not languages.known(code):
+                yield f"languages has {code!r}, not one of {', '.join(languages.codes())}"
+
+
+def write_text_rows(folder: Path, config: TextRowsConfig) -> Path:
+    """Writes the conversations, unless they are there.
+
+    Args:
+        folder: Where to write text.jsonl and, last, text.json.
+        config: What to write.
+
+    Returns:
+        The file of conversations, as JSON lines in LLaVA's format.
+
+    Raises:
+        ConfigError: If the configuration is wrong.
+        DataError: If a language has no phrase book.
+        StorageError: If the folder can't be written.
+    """
+    check(config)
+    wanted = to_dict(config)
+    lines, record = folder / _LINES, folder / _RECORD
+    if record.is_file() and lines.is_file() and read_json(record) == wanted:
+        return lines
+    books = [phrase_book(code) for code in config.languages or languages.codes()]
+    choices = {book.language: BalancedChoice() for book in books}
+    with replacing(lines) as partial, partial.open("w", encoding="utf-8") as file:
+        for index in range(config.per_language):
+            for book in books:
+                name = f"words:{config.seed}:{index}:{book.language}"
+                rng = random.Random(name)  # noqa: S311 - no secrets
+                turns = _turns(book, choices[book.language], rng, config.num_rounds)
+                row = {
+                    "id": f"words-{index:07d}-{book.language}",
+                    "language": book.language,
+                    "conversations": turns,
+                }
+                file.write(json_line(row))
+    write_json(record, wanted)
+    return lines
+
+
+def _turns(
+    book: PhraseBook, choice: BalancedChoice, rng: random.Random, num_rounds: int
+) -> list[dict[str, str]]:
+    scene = sample_scene_of(rng, held_out=False)
+    candidates = list(all_facts(scene))
+    rng.shuffle(candidates)
+    shown = phrase_book(languages.codes()[0]).caption(scene)
+    rounds = [(f"{shown}\n{book.ask_description()}", book.caption(scene))]
+    chosen = choice.choose(candidates, num_rounds - 1)
+    rounds += [(book.ask(one, rng.randrange(1 << 16)), book.answer(one)) for one in chosen]
+    return llava_turns(rounds)
