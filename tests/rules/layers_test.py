@@ -10,9 +10,9 @@ import pytest
 
 _ORDER = (
     "machine", "account", "terminal", "reasons", "errors", "job_metrics", "progress", "retries",
-    "api_errors", "languages", "ray_errors", "ray_start", "capacity", "roles", "storage", "store",
-    "sharing", "session", "endpoint", "html", "config", "client", "benchmark", "submission",
-    "command", "doctor", "model", "text", "metrics", "checkpoint", "images", "data", "scenes",
+    "api_errors", "ray_errors", "ray_start", "capacity", "roles", "storage", "store", "config",
+    "language_files", "languages", "sharing", "session", "endpoint", "html", "client", "benchmark",
+    "submission", "command", "doctor", "model", "text", "metrics", "checkpoint", "images", "data", "scenes",
     "inference", "security", "observability", "webui", "corpus", "train", "evaluate", "translate",
     "serve", "recipes", "pipeline", "reproduce", "jobs", "apps",
 )  # fmt: skip

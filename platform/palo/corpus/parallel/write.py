@@ -18,6 +18,7 @@ from palo.corpus.config import SourceConfig
 from palo.corpus.parallel.file_rows import FileRows, ParallelCounts
 from palo.corpus.parallel.files import text_files
 from palo.corpus.parallel.lines import TextFile
+from palo.corpus.parallel.phrases import added_wishes
 from palo.corpus.parallel.settings import ParallelSettings, ParallelSource
 from palo.errors import DataError
 
@@ -102,6 +103,8 @@ def _made_of(
     values: dict[str, Any] = to_dict(
         {"version": VERSION, "settings": used, "sources": sources, "files": stamps}
     )
+    if wishes := added_wishes():
+        values["wishes"] = to_dict(wishes)
     return values
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from palo import languages
 from palo.config import fingerprint
+from palo.language_files import language_entries
 from palo.translate.request import TranslationRequest
 
 Message = dict[str, str]
@@ -80,9 +81,8 @@ def translator_notes(language: str) -> Mapping[str, Any]:
         issues, clauses for the prompt; nllb, the code that NLLB's models know; apertium, the codes
         that Apertium's pairs may call it. All are empty for a language without a file here.
     """
-    path = _FOLDER / "languages" / f"{language}.toml"
     empty: dict[str, Any] = {"issues": [], "nllb": "", "apertium": [language]}
-    return empty | tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else empty
+    return empty | dict(language_entries(language, "translator", _FOLDER / "languages"))
 
 
 @cache
