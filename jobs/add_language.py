@@ -47,13 +47,13 @@ def main(arguments: list[str]) -> None:
     config.check(wanted)
     codes = [checked_code(code) for code in wanted.codes]
     folder = added_folder() or usual_folder()
+    storage.ensure_folder(folder)
+    os.environ[SETTING] = str(folder)
     for code in codes:
         added = add_language(code, folder)
         storage.write_text(added.folder / PAGE, gaps_page(added))
         print("\n".join(summary(added)))
-    os.environ[SETTING] = str(folder)
-    languages.reread()
-    for code in codes:
+        languages.reread()
         languages.get(code)  # as every job will read it
 
 

@@ -48,7 +48,12 @@ def added_folder() -> Path | None:
         ConfigError: If the setting names a relative path, which each process would find elsewhere.
         StorageError: If it is an s3:// URI without a bucket.
     """
-    text = os.environ.get(SETTING, "").strip()
+    text = os.environ.get(SETTING)
+    return _folder_of(text.strip()) if text else None
+
+
+@lru_cache(maxsize=8)
+def _folder_of(text: str) -> Path | None:
     if not text:
         return None
     folder = storage.path_of(text)
@@ -74,14 +79,24 @@ def choose_added_folder() -> None:
 
 
 def added_codes() -> tuple[str, ...]:
-    """Returns the codes of the added languages, sorted."""
+    """Returns the codes of the added languages, sorted.
+
+    Raises:
+        ConfigError: If the setting names a folder that isn't there.
+    """
     return _codes(added_folder())
 
 
 @lru_cache(maxsize=8)
 def _codes(folder: Path | None) -> tuple[str, ...]:
-    if folder is None or not folder.is_dir():
+    if folder is None:
         return ()
+    if not folder.is_dir() and not isinstance(folder, storage.S3Path):  # which has no empty ones
+        raise ConfigError(
+            f"{SETTING} names a folder that isn't there",
+            seen=folder,
+            fix="Correct it, or unset it to do without added languages.",
+        )
     return tuple(sorted(one.name for one in folder.iterdir() if _facts(one).is_file()))
 
 

@@ -136,6 +136,10 @@ def read_scene_words(values: Mapping[str, Any], file: str) -> SceneWords | None:
         raise ConfigError(f"{file}: {error.fact}", seen=error.seen, fix=error.fix) from error
     if not words.request or words.missing():
         return None
+    if wrong := [name for name, value in values.items() if not _is_text(value)]:
+        raise ConfigError(
+            f"{file} has an entry that is no text", seen=f"in {', '.join(wrong)}", fix="Quote it."
+        )
     example = SceneFacts(
         kind="colour", shape="star", colour="red", place="top", count=2, side="left",
         anchor_shape="moon", anchor_colour="blue",
@@ -159,6 +163,13 @@ def read_scene_words(values: Mapping[str, Any], file: str) -> SceneWords | None:
                     fix=f"Slots are {', '.join(known)}.",
                 ) from error
     return words
+
+
+def _is_text(value: object) -> bool:
+    """Returns whether a value is a text, or some of them in lists and tables."""
+    if isinstance(value, Mapping):
+        return all(map(_is_text, value.values()))
+    return all(map(_is_text, value)) if isinstance(value, list) else isinstance(value, str)
 
 
 def wordings(words: SceneWords, kind: Kind) -> tuple[str, ...]:

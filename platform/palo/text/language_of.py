@@ -189,9 +189,7 @@ class LanguageFinder:
             return self._guess_han(words, letters)
         candidates = self._written[script]
         own = {
-            language.code: sum(
-                words.count(letter) for letter in language.own_letters + language.usual_letters
-            )
+            language.code: sum(words.count(letter) for letter in _telling(language, candidates))
             for language in candidates
             if language.own_letters
         }
@@ -216,6 +214,13 @@ class LanguageFinder:
             return None
         written = self._written["Hani"]
         return written[0].code if len(written) == 1 else None
+
+
+def _telling(language: Language, candidates: Sequence[Language]) -> str:
+    """Returns the letters that speak for a language: Persian has Urdu's usual ones, too."""
+    others = {letter for one in candidates if one is not language for letter in one.usual_letters}
+    usual = "".join(letter for letter in language.usual_letters if letter not in others)
+    return language.own_letters + usual
 
 
 def _key(script: str) -> str:

@@ -24,6 +24,7 @@ A file may have these entries:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from palo.language_files import read_as
@@ -68,6 +69,7 @@ class LanguageProfile:
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@cache
 def language_profile(language: str) -> LanguageProfile:
     """Returns the profile of a language; the default one for a language without a file.
 
