@@ -14,7 +14,7 @@ _ORDER = (
     "language_files", "languages", "sharing", "session", "endpoint", "html", "client", "benchmark",
     "submission", "command", "doctor", "model", "text", "metrics", "checkpoint", "images", "data", "scenes",
     "inference", "security", "observability", "webui", "corpus", "train", "evaluate", "translate",
-    "serve", "recipes", "pipeline", "reproduce", "jobs", "apps",
+    "new_language", "serve", "recipes", "pipeline", "reproduce", "jobs", "apps",
 )  # fmt: skip
 _RANK = {package: rank for rank, package in enumerate(_ORDER)}
 _NEVER = {
