@@ -81,7 +81,9 @@ def dictionary() -> dict[str, str]:
                 for wording, texts in enumerate(persian.questions[fact.kind]):
                     text = texts.format_map(persian.slots(fact))
                     found[ours.ask(fact, wording)] = f"{text}؟"
-                found[ours.answer(fact)] = f"{persian.answers[fact.kind].format_map(persian.slots(fact))}."
+                found[ours.answer(fact)] = (
+                    f"{persian.answers[fact.kind].format_map(persian.slots(fact))}."
+                )
     return found
 
 

@@ -12,7 +12,6 @@ from palo.metrics.fidelity import answer_language
 from palo.serve.chat_page.examples import draw_examples
 from palo.serve.protocol.chat_request import RequestMessage
 from palo.serve.protocol.conversation import detect_language, read_conversation
-from palo.text.language_of import LanguageFinder
 from palo.translate.normalizers.normalize import normalize_translation
 from palo.translate.review.page.settings import review_texts
 from palo.webui.mounting import head_of
@@ -77,23 +76,19 @@ class TestPages:
 
 
 class TestTheLanguageOfATextInItsScript:
-    def test_persian_is_told_from_urdu_and_arabic(self, persian):
-        finder = LanguageFinder(tuple(languages.every()))
-        for text in PERSIAN:
-            for expected in ("fa", "ur", "ar", "en"):
-                assert finder.find(text, expected) in ("fa", None)
-                assert finder.guess(text, expected) == "fa"
-        for expected in ("fa", "ur", "ar"):
-            assert (finder.find(URDU, expected), finder.guess(URDU, expected)) == ("ur", "ur")
-            assert (finder.find(ARABIC, expected), finder.guess(ARABIC, expected)) == ("ar", "ar")
-
     def test_answers_are_scored_for_being_in_it(self, persian):
-        said = (PERSIAN[0], "A red circle is at the top left.", URDU)
-        assert [answer_language(text, "fa").fidelity for text in said] == [
-            "right",
-            "wrong",
-            "wrong",
-        ]
+        for text in PERSIAN:
+            found = {
+                code: answer_language(text, code).fidelity for code in ("fa", "ur", "ar", "en")
+            }
+            assert found == {"fa": "right", "ur": "wrong", "ar": "wrong", "en": "wrong"}, text
+        for code, text in (
+            ("ur", URDU),
+            ("ar", ARABIC),
+            ("en", "A red circle is at the top left."),
+        ):
+            assert answer_language(text, "fa").fidelity == "wrong"
+            assert answer_language(text, code).fidelity == "right"
 
     def test_a_question_in_it_is_recognised_and_asked_for_in_english(self, persian):
         assert detect_language([PERSIAN[3]]) == "fa"

@@ -88,7 +88,7 @@ def test_an_open_line_counts_until_its_key_is_set_in_its_table():
 
 
 @pytest.mark.parametrize(
-    "value", ["a\n\"b\" \\ ü", 3, 2.5, True, ["x", 1], {"one": "a", "5.other": "b", "é": [1]}]
+    "value", ['a\n"b" \\ ü', 3, 2.5, True, ["x", 1], {"one": "a", "5.other": "b", "é": [1]}]
 )
 def test_values_are_read_back_as_they_were(value):
     assert tomllib.loads(f"key = {toml_value(value)}")["key"] == value
