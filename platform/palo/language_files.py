@@ -121,14 +121,24 @@ def open_entries(text: str) -> list[tuple[str, str]]:
     values = tomllib.loads(text)
     found, table = [], ""
     for line in text.splitlines():
-        if header := _HEADER.match(line):
-            table = header[1].strip().strip("\"'")
+        if header := table_begun_by(line):
+            table = header
         elif wanted := _OPEN.match(line):
             key = tomllib.loads(f"key = {wanted[1]}")["key"] if wanted[1][0] == '"' else wanted[1]
             own = values.get(table, {}) if table else values
             if not isinstance(own, Mapping) or key not in own:
                 found.append((table, key))
     return found
+
+
+def table_begun_by(line: str) -> str:
+    """Returns the name of the table that a line of TOML begins; "" if it begins none.
+
+    Args:
+        line: The line.
+    """
+    found = _HEADER.match(line)
+    return found[1].strip().strip("\"'") if found else ""
 
 
 def say_what_is_open() -> None:
@@ -180,7 +190,7 @@ def _entries(
 
 def forget_read_files() -> None:
     """Has the files of added languages read again, since they have changed."""
-    for read in (_codes, _entries, _read_as):
+    for read in (_codes, _entries, _words):
         read.cache_clear()
 
 
@@ -211,6 +221,11 @@ def language_words(code: str, built_in: Path | None = None) -> LanguageWords:
     Raises:
         ConfigError: If a user's file has a wrong entry.
     """
+    return _words(added_folder(), code, built_in)
+
+
+@lru_cache(maxsize=256)
+def _words(_folder: Path | None, code: str, built_in: Path | None) -> LanguageWords:
     return read_as(LanguageWords, code, "words", built_in)
 
 
@@ -226,16 +241,9 @@ def read_as(form: type[T], code: str, kind: Kind, built_in: Path | None = None) 
     Raises:
         ConfigError: If a user's file has a wrong entry.
     """
-    return _read_as(added_folder(), form, code, kind, built_in)
-
-
-@lru_cache(maxsize=256)
-def _read_as(
-    folder: Path | None, form: type[T], code: str, kind: Kind, built_in: Path | None
-) -> T:
     try:
-        return from_dict(form, _entries(folder, code, kind, built_in))
+        return from_dict(form, language_entries(code, kind, built_in))
     except ConfigError as error:
         raise ConfigError(
-            f"{folder}/{code}/{kind}.toml: {error.fact}", seen=error.seen, fix=error.fix
+            f"{added_folder()}/{code}/{kind}.toml: {error.fact}", seen=error.seen, fix=error.fix
         ) from error

@@ -1,7 +1,7 @@
 """An eleventh language from its code to an answered question, by the commands that people type.
 
-Nobody has written a word in its files: all that is known of Persian is what CLDR knows. A server that
-looks its translations up in a book of Persian for scenes stands for a large model.
+Nobody has written a word in its files: all that is known of Persian is what CLDR knows. A server
+that looks its translations up in a book of Persian for scenes stands for a large model.
 """
 
 import json
@@ -77,7 +77,7 @@ def dictionary() -> dict[str, str]:
         for index in range(count):
             rng = random.Random(f"{part}:0:{index}")
             for fact in all_facts(sample_scene_of(rng, held_out=part == "heldout")):
-                # The marks at the ends of sentences are those of the registry, which has no Persian.
+                # The registry of this process, which ends sentences, has no Persian.
                 for wording, texts in enumerate(persian.questions[fact.kind]):
                     text = texts.format_map(persian.slots(fact))
                     found[ours.ask(fact, wording)] = f"{text}؟"

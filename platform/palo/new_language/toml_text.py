@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from palo.errors import ConfigError
-from palo.language_files import open_entries
+from palo.language_files import open_entries, table_begun_by
 from palo.new_language.entries import Entry
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
 
 
 def new_text(head: Iterable[str], entries: Iterable[Entry]) -> str:
@@ -64,13 +63,14 @@ def completed(text: str, entries: Iterable[Entry], *, is_new: bool = False) -> s
 
 def _place(lines: list[str], table: str, values: Mapping[str, Any]) -> int:
     """Returns before which line an entry goes; a table that is missing is begun at the end."""
-    headers = [(number, found[1].strip()) for number, line in enumerate(lines)
-               if (found := _HEADER.match(line))]  # fmt: skip
+    headers = [
+        (number, name) for number, line in enumerate(lines) if (name := table_begun_by(line))
+    ]
     starts = [number for number, _ in headers] + [len(lines)]
     if not table:
         return _behind(lines, 0, starts[0])
     for position, (number, name) in enumerate(headers):
-        if name.strip("\"'") == table:
+        if name == table:
             return _behind(lines, number + 1, starts[position + 1])
     if table not in values:
         lines.extend(["", f"[{_key(table)}]"])

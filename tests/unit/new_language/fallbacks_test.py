@@ -1,4 +1,4 @@
-"""What stands in for words that nobody has written yet, and what they change once they are there."""
+"""What stands in for words that nobody has written yet, and what they change once written."""
 
 import pytest
 

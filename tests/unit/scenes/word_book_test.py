@@ -80,10 +80,10 @@ def test_scenes_leave_a_language_out_until_all_of_its_words_are_there(add_langua
 @pytest.mark.parametrize(
     ("old", "new", "fact"),
     [
-        ("the {noun} is {colour}", "the {thing} is {colour}", "a template with an unknown slot: the {thing}"),
+        ("the {noun} is {colour}", "the {thing} is {colour}", "unknown slot: the {thing}"),
         ("what is {place}", "what is {place", "a template with an unknown slot"),
         ('star = { one = "star"', 'star = { two = "star"', "of another form than English: 'one'"),
-        ('[sides]\nleft = "to the left of"', "[sides]\nleft = 3", "an entry that is no text: in sides"),
+        ('[sides]\nleft = "to the left of"', "[sides]\nleft = 3", "no text: in sides"),
         ("request =", 'colour = "x"\nrequest =', "no field of this name: colour"),
     ],
 )  # fmt: skip
