@@ -136,10 +136,10 @@ def test_persian_from_its_code_to_an_answer(job, english, translator, dictionary
         "--data.questions", questions, "--data.questions-images", english, *SMALL,
     )  # fmt: skip
     assert "Traceback" not in said
-    (counted,) = read_manifest(run / "corpus" / "finetune").languages
+    (counted,) = read_manifest(run / "corpus" / "finetune" / "manifest.json").languages
     assert (counted.language, counted.num_records) == (CODE, len(rows))
     report = storage.read_json(run / "report.json")
-    assert list(report["accuracy"]["by_language"]) == [CODE]
+    assert report["num_questions_by_language"] == {CODE: 2 * NUM_HELD_OUT}
     assert any(line.startswith(f"{CODE}  ") for line in said.splitlines())
 
     image = english / "heldout" / "images" / "0000000.png"
