@@ -17,6 +17,7 @@ from tyro.conf import Positional
 from palo import command, config, languages, storage
 from palo.language_files import SETTING, added_folder, usual_folder
 from palo.new_language.add import add_language
+from palo.new_language.check import check_files
 from palo.new_language.cldr import checked_code
 from palo.new_language.report import PAGE, gaps_page, summary
 
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> None:
         storage.write_text(added.folder / PAGE, gaps_page(added))
         print("\n".join(summary(added)))
         languages.reread()
-        languages.get(code)  # as every job will read it
+        check_files(code)
 
 
 if __name__ == "__main__":

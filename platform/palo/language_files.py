@@ -142,7 +142,12 @@ def table_begun_by(line: str) -> str:
 
 
 def say_what_is_open() -> None:
-    """Says on standard error how much of the added languages is left to native speakers, if any."""
+    """Says on standard error how much of the added languages is left to native speakers, if any.
+
+    Raises:
+        ConfigError: If one of their files is no TOML.
+        StorageError: If one can't be read.
+    """
     folder = added_folder()
     if folder is None:
         return
@@ -157,8 +162,12 @@ def say_what_is_open() -> None:
 
 
 def _num_open(folder: Path) -> int:
-    paths = (folder / f"{kind}.toml" for kind in KINDS)
-    return sum(len(open_entries(storage.read_text(path))) for path in paths if path.is_file())
+    count = 0
+    for path in (folder / f"{kind}.toml" for kind in KINDS):
+        if path.is_file():
+            storage.read_toml(path)  # which says what is wrong with it
+            count += len(open_entries(storage.read_text(path)))
+    return count
 
 
 def language_entries(code: str, kind: Kind, built_in: Path | None = None) -> Mapping[str, Any]:

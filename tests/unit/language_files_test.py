@@ -125,6 +125,12 @@ def test_what_is_open_is_said_once_with_the_number_of_each(write, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_file_that_is_broken_is_one_line_before_a_job_begins(write):
+    write(sw_language=FACTS, sw_scenes="request = ")
+    with pytest.raises(ConfigError, match=r"sw/scenes\.toml is not TOML"):
+        language_files.say_what_is_open()
+
+
 def test_yes_and_no_are_known_in_added_languages_only(write):
     assert yes_or_no("Ndiyo, iko.") is None
     write(sw_language=FACTS, sw_words='yes = ["ndiyo", "!"]\nno = ["hapana", "la"]')

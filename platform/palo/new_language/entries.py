@@ -116,6 +116,9 @@ def _facts(facts: CldrFacts) -> Iterator[Entry]:
     yield Entry(key="caption_wish", example="Describe this image.", note="asks for a description")
 
 
+_SAID_BESIDE = "what a translator may say by itself, in small letters, by kind"
+
+
 def _profile(facts: CldrFacts) -> Iterator[Entry]:
     # Both the European mark and the script's own may be the decimal one of texts with other marks.
     if facts.decimal == "." and facts.group == ",":
@@ -126,10 +129,12 @@ def _profile(facts: CldrFacts) -> Iterator[Entry]:
             note="the decimal mark, never between thousands",
         )
     english = _toml("palo.translate.language_profiles", "en")
-    yield Entry(
-        key="spoken", example=english["spoken"][:4], note="how a translator begins to comment"
-    )
-    yield Entry(key="refused", example=english["refused"][:4], note="how a translator refuses")
+    for key, note in (("spoken", "how a translator comments"), ("refused", "how one refuses")):
+        if key in english:
+            yield Entry(key=key, example=english[key][:4], note=note)
+    for number, (kind, phrases) in enumerate(english.get("comments", {}).items()):
+        note = _SAID_BESIDE if number == 0 else ""
+        yield Entry(table="comments", key=kind, example=phrases[:4], note=note)
     yield Entry(
         key="roles", example=["user", "assistant", "question", "answer", "translation"],
         note="names of the roles of a conversation",

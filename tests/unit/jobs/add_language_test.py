@@ -34,3 +34,26 @@ def test_a_wrong_code_leaves_nothing_behind(languages_folder, arguments):
     with pytest.raises(ConfigError):
         add_language.main(arguments)
     assert not languages_folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "fact"),
+    [
+        ("translator", 'issues = "Be kind."', "issues has the wrong type"),
+        ("words", "yes = [1]", "yes has the wrong type"),
+        ("profile", "colour = 1", "no field of this name: colour"),
+        ("scenes", "colour = 1", "no field of this name: colour"),
+        ("chat_page", 'sent = "x"', "an entry that no page shows: sent"),
+        ("review_page", 'progress = "{all}"', "other slots in progress than English"),
+    ],
+)
+def test_what_a_speaker_wrote_wrongly_is_one_line_that_names_the_file(
+    add_languages, kind, text, fact
+):
+    path = add_languages("sw").folder / f"{kind}.toml"
+    theirs = f"{text}\n{path.read_text(encoding='utf-8')}"
+    path.write_text(theirs, encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"sw/{kind}\.toml") as caught:
+        add_language.main(["sw"])
+    assert fact in str(caught.value)
+    assert path.read_text(encoding="utf-8") == theirs

@@ -24,7 +24,7 @@ def test_every_file_of_a_language_can_be_read_by_what_needs_it(add_languages, co
     assert (facts.code, facts.resource) == (code, "low")
     assert languages.codes() == (*languages.BUILT_IN, code)
     assert language_profile(code).units["km"]
-    assert code in translator_notes(code)["apertium"]
+    assert code in translator_notes(code).apertium
 
 
 def test_it_is_made_from_cldr_and_leaves_the_rest_to_a_speaker(add_languages):
