@@ -136,6 +136,7 @@ def test_persian_from_its_code_to_an_answer(job, english, translator, dictionary
         "--data.questions", questions, "--data.questions-images", english, *SMALL,
     )  # fmt: skip
     assert "Traceback" not in said
+    assert f"scenes    speak no {CODE}: words are missing" in said
     (counted,) = read_manifest(run / "corpus" / "finetune" / "manifest.json").languages
     assert (counted.language, counted.num_records) == (CODE, len(rows))
     report = storage.read_json(run / "report.json")
