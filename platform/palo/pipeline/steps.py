@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Literal, get_args
 
-from palo import languages, storage
+from palo import storage
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.checkpoint.merged_language_model import merged_language_model
@@ -33,7 +33,7 @@ from palo.pipeline.timings import measured
 from palo.progress import Meter
 from palo.recipes.recipe import Recipe
 from palo.scenes.corpus import write_scenes
-from palo.scenes.phrase_book import spoken_codes
+from palo.scenes.phrase_book import silent_codes
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits
 from palo.train.eval_callback import EvalCallback
@@ -63,9 +63,8 @@ def draw_scenes(recipe: Recipe) -> None:
     if marker.is_file() and storage.read_json(marker)["config"] == wanted:
         print(f"scenes    already drawn in {folder}")
         return
-    silent = set(languages.codes()) - set(spoken_codes())
-    if silent and not recipe.scenes.languages:
-        print(f"scenes    speak no {', '.join(sorted(silent))}: words are missing in scenes.toml")
+    if not recipe.scenes.languages and (silent := silent_codes()):
+        print(f"scenes    speak no {', '.join(silent)}: words are missing in scenes.toml")
     meter = Meter("draw", "images", _speaker("scenes"), recipe.scenes.num_train_scenes)
     with measured(recipe, "scenes"):
         corpus = write_scenes(folder, recipe.scenes, on_drawn=lambda: meter.add(1))

@@ -106,6 +106,11 @@ def spoken_codes() -> tuple[str, ...]:
     return tuple(code for code in languages.codes() if _has_book(code))
 
 
+def silent_codes() -> tuple[str, ...]:
+    """Returns the codes of the languages that have none yet."""
+    return tuple(code for code in languages.codes() if not _has_book(code))
+
+
 def _has_book(code: str) -> bool:
     return code in _registered or code in languages.BUILT_IN or _own_book(code) is not None
 

@@ -7,7 +7,7 @@ import pytest
 import palo.scenes
 from palo.errors import ConfigError, DataError
 from palo.scenes.corpus import SceneCorpusConfig, write_scenes
-from palo.scenes.phrase_book import PhraseBook, phrase_book, spoken_codes
+from palo.scenes.phrase_book import PhraseBook, phrase_book, silent_codes, spoken_codes
 from palo.scenes.questions import KINDS, SceneFacts, all_facts
 from palo.scenes.scene import sample_scene_of
 from palo.scenes.word_book import read_scene_words, wordings
@@ -64,6 +64,7 @@ def test_words_agree_with_their_noun_in_class_and_number(add_languages, facts, a
 def test_scenes_leave_a_language_out_until_all_of_its_words_are_there(add_languages, tmp_path):
     language = add_languages("sw")
     assert "sw" not in spoken_codes()
+    assert silent_codes() == ("sw",)
     with pytest.raises(DataError, match="no phrase book") as caught:
         phrase_book("sw")
     assert "scenes.toml" in caught.value.fix
