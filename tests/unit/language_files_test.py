@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,6 +126,27 @@ def test_what_is_open_is_said_once_with_the_number_of_each(write, capsys):
     write(sw_language=FACTS)
     language_files.say_what_is_open()
     assert capsys.readouterr().err == ""
+
+
+def test_a_job_finds_the_usual_folder_and_the_processes_that_it_starts_have_it(tmp_path):
+    facts = tmp_path / "languages" / "sw" / "language.toml"
+    facts.parent.mkdir(parents=True)
+    facts.write_text(FACTS + '#? answer_wish = "x"\n', encoding="utf-8")
+    child = "from palo import languages; print(languages.codes()[-1])"
+    program = (
+        "import subprocess, sys\nfrom palo.command import run_job\n"
+        f"run_job(lambda _: subprocess.run([sys.executable, '-c', {child!r}], check=True))"
+    )
+    unset = (SETTING, STORE, "PALO_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ended.stdout == "sw\n"
+    assert f"languages in {tmp_path / 'languages'}: left to native speakers are 1 of sw" in (
+        ended.stderr
+    )
 
 
 def test_a_file_that_is_broken_is_one_line_before_a_job_begins(write):
