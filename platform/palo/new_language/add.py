@@ -8,7 +8,7 @@ from palo import storage
 from palo.errors import ConfigError
 from palo.language_files import KINDS, Kind, open_entries
 from palo.new_language.cldr import CldrFacts, cldr_version, read_cldr
-from palo.new_language.entries import TITLES, entries_of
+from palo.new_language.entries import TITLES, UNTIL_THEN, entries_of
 from palo.new_language.toml_text import completed, new_text
 
 
@@ -97,12 +97,11 @@ def _state(before: str | None, after: str) -> str:
 def _head(kind: Kind, facts: CldrFacts) -> list[str]:
     return [
         f"{facts.name} ({facts.code}): {TITLES[kind]}.",
-        f"A line that begins with #? is left to whoever speaks {facts.name}: write its text in "
-        f"{facts.name}, and take",
-        'the "#? " away. Until then English, or what this file says otherwise, stands in.',
+        f"A line that begins with #? is left to whoever speaks {facts.name}: write its text in",
+        f'{facts.name}, and take the "#? " away. Until then:',
+        UNTIL_THEN[kind],
         f"All other lines are from {cldr_version()}; a guess says that it is one: confirm it.",
         "python jobs/add_language.py adds what this file lacks, and never changes what it has.",
-        "",
     ]
 
 

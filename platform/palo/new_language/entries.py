@@ -31,6 +31,18 @@ TITLES: Mapping[Kind, str] = {
 }
 """What each file is for."""
 
+UNTIL_THEN: Mapping[Kind, str] = {
+    "language": "Models are asked for answers in it, and for captions, in English.",
+    "profile": "Checks of translations don't know how translators into it comment or refuse, and "
+    "compare only numbers that are written in digits.",
+    "translator": "Translators get the general prompt, which names the language.",
+    "words": "Translations are asked for in English; yes and no are those of other languages.",
+    "scenes": "Drawn scenes speak of other languages alone; own and translated rows are trained.",
+    "chat_page": "The page shows English texts; questions and answers are in the language.",
+    "review_page": "The page shows English texts; translations are in the language.",
+}
+"""What happens as long as a file has open entries."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:

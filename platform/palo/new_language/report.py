@@ -9,22 +9,11 @@ from palo.html.page import Section, page, table
 from palo.language_files import Kind
 from palo.new_language.add import AddedLanguage, LanguageFile
 from palo.new_language.cldr import CldrFacts, cldr_version
-from palo.new_language.entries import TITLES, Entry, entries_of
+from palo.new_language.entries import TITLES, UNTIL_THEN, Entry, entries_of
 from palo.new_language.toml_text import toml_value
 
 PAGE = "gaps.html"
 """Name of the page in a language's folder."""
-
-_UNTIL_THEN: Mapping[Kind, str] = {
-    "language": "Models are asked for answers in it, and for captions, in English.",
-    "profile": "Checks of translations don't know how translators into it comment or refuse, and "
-    "compare only numbers that are written in digits.",
-    "translator": "Translators get the general prompt, which names the language.",
-    "words": "Translations are asked for in English; yes and no are those of other languages.",
-    "scenes": "Drawn scenes speak of other languages alone; own and translated rows are trained.",
-    "chat_page": "The page shows English texts; questions and answers are in the language.",
-    "review_page": "The page shows English texts; translations are in the language.",
-}
 
 
 def summary(language: AddedLanguage) -> Iterator[str]:
@@ -79,7 +68,7 @@ def gaps_page(language: AddedLanguage) -> str:
 def _overview(language: AddedLanguage) -> Section:
     rows = [
         (file.path.name, TITLES[file.kind], str(len(file.still_open) or ""),
-         _UNTIL_THEN[file.kind] if file.still_open else "")
+         UNTIL_THEN[file.kind] if file.still_open else "")
         for file in language.files
     ]  # fmt: skip
     head = ("file", "what it holds", "open", "until a native speaker has filled it in")
@@ -138,7 +127,7 @@ def _gaps(file: LanguageFile, known: Mapping[tuple[str, str], Entry]) -> Section
         entry = known.get(place)
         name = ".".join(part for part in place if part)
         rows.append((name, _shown(entry.example) if entry else "", entry.note if entry else ""))
-    body = _paragraph(_UNTIL_THEN[file.kind])
+    body = _paragraph(UNTIL_THEN[file.kind])
     head = ("entry", "English, or an example", "what it is")
     title = f"Open in {file.path.name}"
     return Section(file.kind, title, body + table(title, head, rows, name_columns=3))
