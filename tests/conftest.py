@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from palo.model import PaloConfig, PaloForConditionalGeneration
 
 pytest_plugins = [
+    "tests.fixtures.added_languages",
     "tests.fixtures.apertium",
     "tests.fixtures.backbones",
     "tests.fixtures.ceph",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from palo import config, storage
 from palo.account import complete_account
 from palo.errors import ConfigError, IncompleteError, PaloError
+from palo.language_files import choose_added_folder, say_what_is_open
 from palo.ray_start import EXIT_INTERRUPTED
 from palo.store import choose_store
 from palo.terminal import one_line
@@ -33,7 +34,7 @@ _EXIT_ERROR = 2
 _EXIT_INCOMPLETE = 3
 
 
-def run_job(main: Callable[[list[str]], None]) -> NoReturn:
+def run_job(main: Callable[[list[str]], None], *, says_what_is_open: bool = True) -> NoReturn:
     """Runs a job and ends the process as a command line should.
 
     Any language can be printed on any terminal. `--store PLACE` sets the store. An error of ours is
@@ -42,12 +43,17 @@ def run_job(main: Callable[[list[str]], None]) -> NoReturn:
 
     Args:
         main: The job; takes the arguments after the script's name.
+        says_what_is_open: Whether it begins with what added languages leave to native speakers.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     _print_anything()
     complete_account()
     try:
-        main(_with_store(sys.argv[1:]))
+        arguments = _with_store(sys.argv[1:])
+        choose_added_folder()
+        if says_what_is_open:
+            say_what_is_open()
+        main(arguments)
     except IncompleteError as error:
         print(f"incomplete: {one_line(str(error))}", file=sys.stderr, flush=True)
         sys.exit(_EXIT_INCOMPLETE)

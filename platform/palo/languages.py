@@ -1,13 +1,18 @@
 """The languages of the platform: the only list of them anywhere.
 
-An eleventh language is one more entry in `_ENTRIES`, or one call of `register` at run time.
+An eleventh language is a folder of files (see `palo.language_files`), one more entry in `_ENTRIES`,
+or one call of `register` at run time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
+from palo.config import from_dict
 from palo.errors import ConfigError
+from palo.language_files import added_codes, added_folder, forget_read_files, language_entries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,6 +212,9 @@ _ENTRIES = (
     ),
 )
 
+BUILT_IN = tuple(entry.code for entry in _ENTRIES)
+"""Codes of the package's own languages, in the order of the paper's tables."""
+
 _registry: dict[str, Language] = {entry.code: entry for entry in _ENTRIES}
 
 
@@ -219,13 +227,14 @@ def get(code: str) -> Language:
     Raises:
         ConfigError: If the registry has no such language.
     """
+    present = _all()
     try:
-        return _registry[code]
+        return present[code]
     except KeyError:
         raise ConfigError(
             "unknown language",
             seen=repr(code),
-            fix=f"Use one of {', '.join(_registry)}, or register it in palo.languages.",
+            fix=f"Use one of {', '.join(present)}, or add it with jobs/add_language.py.",
         ) from None
 
 
@@ -235,17 +244,17 @@ def known(code: object) -> bool:
     Args:
         code: Any text.
     """
-    return code in _registry
+    return code in _all()
 
 
 def codes() -> tuple[str, ...]:
-    """Returns every code, in the order of the paper's tables."""
-    return tuple(_registry)
+    """Returns every code: in the order of the paper's tables, then those that were added."""
+    return tuple(_all())
 
 
 def every() -> Iterator[Language]:
-    """Yields every language, in the order of the paper's tables."""
-    yield from _registry.values()
+    """Yields every language, in the order of `codes`."""
+    yield from _all().values()
 
 
 def register(language: Language) -> None:
@@ -264,3 +273,39 @@ def register(language: Language) -> None:
             seen=present.name,
             fix="Choose another code, or change the entry in palo.languages.",
         )
+
+
+def reread() -> None:
+    """Has the added languages read again, since their files have changed."""
+    forget_read_files()
+    _added.cache_clear()
+
+
+def _all() -> Mapping[str, Language]:
+    folder = added_folder()
+    return _registry if folder is None else {**_registry, **_added(folder)}
+
+
+@lru_cache(maxsize=8)
+def _added(folder: Path) -> Mapping[str, Language]:
+    """Reads the languages of a user's folder.
+
+    Raises:
+        ConfigError: If one is a built-in language, or its facts are wrong.
+    """
+    found = {}
+    for code in added_codes():
+        if code in BUILT_IN:
+            raise ConfigError(
+                f"{folder} has a folder of a built-in language",
+                seen=code,
+                fix="Remove it: the files of built-in languages are in the package.",
+            )
+        try:
+            facts = {"resource": "low"} | dict(language_entries(code, "language"))
+            found[code] = from_dict(Language, facts | {"code": code})
+        except ConfigError as error:
+            raise ConfigError(
+                f"{folder / code / 'language.toml'}: {error.fact}", seen=error.seen, fix=error.fix
+            ) from error
+    return found

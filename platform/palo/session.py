@@ -18,6 +18,7 @@ from palo import storage
 from palo.account import cache_folder, is_writable
 from palo.capacity import WAIT_S, RayCluster, Share, await_capacity
 from palo.errors import ConfigError
+from palo.language_files import SETTING as LANGUAGES
 from palo.ray_start import be_patient, cluster_ray, private_ray, unreachable
 from palo.sharing import MARKS, check_nodes, mark_folders
 from palo.store import STORE, store_root
@@ -29,6 +30,7 @@ _ANSWER_TIMEOUT_S = 5.0
 _JOB_SETTINGS = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _HANDED_ON = (
     STORE,
+    LANGUAGES,
     MARKS,
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",

@@ -17,7 +17,7 @@ _ROOMS = {
     "train": ("checkpoint", "corpus", "data", "images", "model", "scenes", "train"),
     "evaluate": ("evaluate",),
     "serve": ("serve.application", "inference", "observability", "security", "serve", "webui"),
-    "translate": ("translate",),
+    "translate": ("new_language", "translate"),
     "review": ("translate.review", "webui"),
 }
 _EXTRA = {room: extra for extra, rooms in _ROOMS.items() for room in rooms}

@@ -10,11 +10,11 @@ import pytest
 
 _ORDER = (
     "machine", "account", "terminal", "reasons", "errors", "job_metrics", "progress", "retries",
-    "api_errors", "languages", "ray_errors", "ray_start", "capacity", "roles", "storage", "store",
-    "sharing", "session", "endpoint", "html", "config", "client", "benchmark", "submission",
-    "command", "doctor", "model", "text", "metrics", "checkpoint", "images", "data", "scenes",
-    "inference", "security", "observability", "webui", "corpus", "train", "evaluate", "translate",
-    "serve", "recipes", "pipeline", "reproduce", "jobs", "apps",
+    "api_errors", "ray_errors", "ray_start", "capacity", "roles", "storage", "store", "config",
+    "language_files", "languages", "sharing", "session", "endpoint", "html", "client", "benchmark",
+    "submission", "command", "doctor", "model", "text", "metrics", "checkpoint", "images", "data",
+    "scenes", "inference", "security", "observability", "webui", "corpus", "train", "evaluate",
+    "translate", "new_language", "serve", "recipes", "pipeline", "reproduce", "jobs", "apps",
 )  # fmt: skip
 _RANK = {package: rank for rank, package in enumerate(_ORDER)}
 _NEVER = {

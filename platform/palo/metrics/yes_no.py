@@ -6,8 +6,10 @@ look like one, such as Spanish `si` for "if" or the first sign of 对不起, "so
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal
 
+from palo.language_files import added_codes, language_words
 from palo.metrics.matching import folded
 
 YesOrNo = Literal["yes", "no"]
@@ -56,10 +58,19 @@ def _beginning(spaced: str, unspaced: str) -> re.Pattern[str]:
     return re.compile(rf"(?:(?:{polite}) )?(?:(?:{words})(?: |$)|{unspaced})")
 
 
-_SAYS: dict[YesOrNo, re.Pattern[str]] = {
-    "yes": _beginning(_SPACED_YES, _YES),
-    "no": _beginning(_SPACED_NO, _NO),
-}
+@lru_cache(maxsize=8)
+def _beginnings(added: tuple[str, ...]) -> dict[YesOrNo, re.Pattern[str]]:
+    """Returns what an answer of yes and one of no begin with, in added languages, too."""
+    own = {name: _own_words(added, name) for name in ("yes", "no")}
+    return {
+        "yes": _beginning(_SPACED_YES + own["yes"], _YES),
+        "no": _beginning(_SPACED_NO + own["no"], _NO),
+    }
+
+
+def _own_words(added: tuple[str, ...], name: str) -> str:
+    words = (word for code in added for word in getattr(language_words(code), name))
+    return "".join(f"|{word}" for word in words if folded(word))
 
 
 def yes_or_no(answer: str) -> YesOrNo | None:
@@ -69,7 +80,7 @@ def yes_or_no(answer: str) -> YesOrNo | None:
         answer: The answer.
     """
     words = folded(answer)
-    found = [name for name, pattern in _SAYS.items() if pattern.match(words)]
+    found = [name for name, pattern in _beginnings(added_codes()).items() if pattern.match(words)]
     if found:
         return found[0] if len(found) == 1 else None
     if _SI.match(answer):

@@ -9,6 +9,7 @@ from palo.pipeline.timings import measured
 from palo.progress import Meter
 from palo.recipes.recipe import DRAWN, Recipe
 from palo.scenes.corpus import SceneCorpusConfig, write_scenes
+from palo.scenes.phrase_book import silent_codes
 from palo.scenes.requests import write_requests
 from palo.scenes.signs.rows import write_signs
 from palo.scenes.text_rows import write_text_rows
@@ -47,6 +48,8 @@ def _draw(
     if marker.is_file() and storage.read_json(marker)["config"] == wanted:
         print(f"scenes    already drawn in {folder}")
         return
+    if not scenes.languages and (silent := silent_codes()):
+        print(f"scenes    speak no {', '.join(silent)}: words are missing in scenes.toml")
     meter = Meter("draw", "images", say, scenes.num_train_scenes)
     with measured(recipe, "scenes"):
         corpus = write_scenes(folder, scenes, on_drawn=lambda: meter.add(1))

@@ -22,7 +22,7 @@ from palo.train.watch_settings import ValidationSettings
 
 _CAPTIONS = 595_375
 _ENGLISH, _TRANSLATED = 665_298, 157_712
-PAPER_LANGUAGES = languages.codes()[:10]
+PAPER_LANGUAGES = languages.BUILT_IN
 _COUNTS = {code: _ENGLISH if code == "en" else _TRANSLATED for code in PAPER_LANGUAGES}
 _GQA = 72_140
 # At most: COCO's training images, those of GQA, OCR-VQA and TextVQA, and what of Visual Genome is

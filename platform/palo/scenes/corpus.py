@@ -12,7 +12,7 @@ from PIL import Image
 from palo import languages
 from palo.config import check, to_dict
 from palo.scenes.draw import draw_scene, png_bytes
-from palo.scenes.phrase_book import phrase_book
+from palo.scenes.phrase_book import phrase_book, spoken_codes
 from palo.scenes.questions import BalancedChoice, SceneFacts, all_facts
 from palo.scenes.scene import Scene, sample_scene_of
 from palo.storage import (
@@ -41,7 +41,7 @@ class SceneCorpusConfig:
         num_rounds: Questions and answers in one record; fewer where a scene has fewer.
         num_heldout_scenes: Images for evaluation; their content never occurs in training.
         num_heldout_questions: Questions about each of those, the same ones in every language.
-        languages: ISO codes; empty means every language of the registry.
+        languages: ISO codes; empty means every language with a phrase book.
         seed: Equal configurations write equal bytes.
     """
 
@@ -59,7 +59,7 @@ class SceneCorpusConfig:
         for name in ("num_train_scenes", "num_heldout_scenes", "num_rounds"):
             if getattr(self, name) < 1:
                 yield f"{name} must be at least 1"
-        num_languages = len(self.languages or languages.codes())
+        num_languages = len(self.languages or spoken_codes())
         for name in ("num_captions_per_scene", "num_records_per_scene"):
             if not 1 <= getattr(self, name) <= num_languages:
                 yield f"{name} must be between 1 and the number of languages, {num_languages}"
@@ -114,7 +114,7 @@ def write_scenes(
         StorageError: If the folder can't be written.
     """
     check(config)
-    codes = config.languages or languages.codes()
+    codes = config.languages or spoken_codes()
     for code in codes:
         phrase_book(code)
     if isinstance(folder, S3Path):  # thousands of small files go there together

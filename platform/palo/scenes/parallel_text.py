@@ -7,7 +7,7 @@ from pathlib import Path
 
 from palo import languages
 from palo.config import check, to_dict
-from palo.scenes.phrase_book import phrase_book
+from palo.scenes.phrase_book import phrase_book, spoken_codes
 from palo.scenes.questions import BalancedChoice, all_facts
 from palo.scenes.scene import sample_scene_of
 from palo.storage import json_line, read_json, replacing, write_json
@@ -23,7 +23,7 @@ class SceneTextConfig:
     Attributes:
         num_scenes: Scenes that are spoken about; none is drawn, and none is held out.
         num_facts: Facts of each, which give a question and an answer; fewer where it has fewer.
-        languages: ISO codes; empty means every language of the registry.
+        languages: ISO codes; empty means every language with a phrase book.
         seed: Equal configurations write equal bytes.
     """
 
@@ -66,7 +66,7 @@ def write_scene_text(folder: Path, config: SceneTextConfig) -> Path:
     lines, record = folder / _LINES, folder / _RECORD
     if record.is_file() and lines.is_file() and read_json(record) == wanted:
         return lines
-    books = [phrase_book(code) for code in config.languages or languages.codes()]
+    books = [phrase_book(code) for code in config.languages or spoken_codes()]
     choice = BalancedChoice()
     with replacing(lines) as partial, partial.open("w", encoding="utf-8") as file:
         for index in range(config.num_scenes):

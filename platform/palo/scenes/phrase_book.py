@@ -3,11 +3,15 @@
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from palo import languages
 from palo.errors import DataError
-from palo.scenes.questions import Kind, SceneFacts, thing_at
+from palo.language_files import added_folder, language_entries
+from palo.scenes.questions import KINDS, Kind, SceneFacts, thing_at
 from palo.scenes.scene import Scene
+from palo.scenes.word_book import read_scene_words, wordings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +84,8 @@ def phrase_book(code: str) -> PhraseBook:
         DataError: If the language has no phrase book.
     """
     languages.get(code)
+    if code not in _registered and (own := _own_book(code)):
+        return own
     if code not in _registered:
         module = f"{__package__}.phrases.{code}"
         try:
@@ -90,9 +96,43 @@ def phrase_book(code: str) -> PhraseBook:
             raise DataError(
                 "no phrase book for this language, so no scenes can be written in it",
                 seen=code,
-                fix=f"Add {module.replace('.', '/')}.py, or register a PhraseBook.",
+                fix="Fill in its scenes.toml (jobs/add_language.py), or register a PhraseBook.",
             ) from None
     return _registered[code]
+
+
+def spoken_codes() -> tuple[str, ...]:
+    """Returns the codes of the languages that have a phrase book."""
+    return tuple(code for code in languages.codes() if _has_book(code))
+
+
+def silent_codes() -> tuple[str, ...]:
+    """Returns the codes of the languages that have none yet."""
+    return tuple(code for code in languages.codes() if not _has_book(code))
+
+
+def _has_book(code: str) -> bool:
+    return code in _registered or code in languages.BUILT_IN or _own_book(code) is not None
+
+
+def _own_book(code: str) -> PhraseBook | None:
+    """Returns the phrase book of an added language; None while words are missing in its file."""
+    return None if code in languages.BUILT_IN else _book_of(added_folder(), code)
+
+
+@lru_cache(maxsize=64)
+def _book_of(folder: Path | None, code: str) -> PhraseBook | None:
+    words = read_scene_words(language_entries(code, "scenes"), f"{folder}/{code}/scenes.toml")
+    if words is None:
+        return None
+    return PhraseBook(
+        language=code,
+        slots=words.slots,
+        questions={kind: wordings(words, kind) for kind in KINDS},
+        answers={kind: words.answers[kind] for kind in KINDS},
+        request=words.request,
+        joiner=words.joiner,
+    )
 
 
 def register_phrase_book(book: PhraseBook) -> None:

@@ -3,13 +3,16 @@
 import secrets
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from palo.errors import ConfigError
+from palo.language_files import SETTING as LANGUAGES
+from palo.language_files import added_folder
 from palo.session import worker_settings
+from palo.storage import lies_within
 from palo.store import STORE, store_root
 
 NEVER_SENT = (
@@ -85,11 +88,14 @@ class Submission:
 
     def runtime_env(self) -> dict[str, Any]:
         """Returns Ray's description of the job's environment; it holds no secret."""
-        variables: Mapping[str, str] = worker_settings() | {_GRACE: f"{self.grace_s:.0f}"}
+        variables = worker_settings() | {_GRACE: f"{self.grace_s:.0f}"}
+        languages = added_folder()
+        if languages is not None and lies_within(languages, self.folder.resolve()):
+            del variables[LANGUAGES]  # it is sent along, and found where the job runs
         wanted: dict[str, Any] = {
             "working_dir": str(self.folder.resolve()),
             "excludes": list(NEVER_SENT),
-            "env_vars": dict(variables),
+            "env_vars": variables,
         }
         library = self.folder / _LIBRARY
         if library.is_dir():  # so that the code of this checkout runs, not the nodes' own

@@ -1,18 +1,20 @@
 """The texts of pages in each language, from the files of `texts/`."""
 
 import math
-import tomllib
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from markupsafe import Markup
 
 from palo import languages
 from palo.client import EndpointError
+from palo.errors import ConfigError
 from palo.html.page import Templates
+from palo.language_files import Kind, added_folder, language_entries
 
 FOLDER = Path(__file__).parent / "texts"
 """The chat page's texts, a file for each language."""
@@ -88,23 +90,62 @@ def page_texts(code: str) -> PageTexts:
     Args:
         code: ISO code of the language.
     """
-    return read_texts(FOLDER, code)
+    return read_texts(FOLDER, code, "chat_page")
 
 
 @cache
-def read_texts(folder: Path, code: str) -> PageTexts:
-    """Returns a page's texts in a language; English ones for a language that has none yet.
+def read_texts(folder: Path, code: str, kind: Kind) -> PageTexts:
+    """Returns a page's texts in a language; an English one for each that the language lacks.
 
     Args:
         folder: The page's texts, a file for each language.
         code: ISO code of the language.
+        kind: What this page's file is called among those of an added language.
+
+    Raises:
+        ConfigError: If the file of an added language has a wrong entry.
     """
-    path = folder / f"{code}.toml"
-    if not path.is_file():
-        path = folder / f"{_DEFAULT}.toml"
-    values = tomllib.loads(path.read_text(encoding="utf-8"))
-    errors = values.pop("errors")
-    return PageTexts(language=languages.get(path.stem), texts=values, errors=errors)
+    english = language_entries(_DEFAULT, kind, folder)
+    own = language_entries(code, kind, folder)
+    errors = own.get("errors", {})
+    if code not in languages.BUILT_IN:
+        for name, values, wanted in (("", own, english), ("errors", errors, english["errors"])):
+            _check(f"{added_folder()}/{code}/{kind}.toml", name, values, wanted)
+    texts = {name: text for name, text in {**english, **own}.items() if name != "errors"}
+    has_own = errors or any(name != "errors" for name in own)
+    return PageTexts(
+        language=languages.get(code if has_own else _DEFAULT),
+        texts=texts,
+        errors={**english["errors"], **errors},
+    )
+
+
+def _check(file: str, table: str, own: Mapping[str, Any], english: Mapping[str, Any]) -> None:
+    """Raises a ConfigError for an unknown name, and for a text with other slots than English."""
+    for name, text in own.items():
+        shown = f"{table}.{name}" if table else name
+        if type(text) is not type(english.get(name)):
+            raise ConfigError(
+                f"{file} has an entry that no page shows", seen=shown, fix="Remove it."
+            )
+        if isinstance(text, str) and slots_of(text) != slots_of(english[name]):
+            raise ConfigError(
+                f"{file} has other slots in {shown} than English",
+                seen=text,
+                fix=f"Keep what stands between braces in: {english[name]}",
+            )
+
+
+def slots_of(text: str) -> list[str]:
+    """Returns the names between braces that a text has, sorted; [""] if its braces are wrong.
+
+    Args:
+        text: The text.
+    """
+    try:
+        return sorted(slot for _, slot, _, _ in string.Formatter().parse(text) if slot is not None)
+    except ValueError:
+        return [""]
 
 
 def chosen_language(cookie: str | None, accepted: str | None) -> str:

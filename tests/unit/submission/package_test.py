@@ -121,3 +121,14 @@ def test_the_ignore_file_keeps_what_the_code_keeps():
     assert set(NEVER_SENT) <= lines
     assert {"runs", "data", "models"} <= lines
     assert Path(ROOT / ".rayignore").is_file()
+
+
+def test_added_languages_go_along_or_are_named_by_a_place_that_all_machines_see(
+    checkout, monkeypatch
+):
+    monkeypatch.setenv("PALO_LANGUAGES", str(checkout / "languages"))
+    (checkout / "languages").mkdir()
+    assert "PALO_LANGUAGES" not in _submission(checkout, "jobs/a.py").runtime_env()["env_vars"]
+    monkeypatch.setenv("PALO_LANGUAGES", "s3://bucket/languages")
+    variables = _submission(checkout, "jobs/a.py").runtime_env()["env_vars"]
+    assert variables["PALO_LANGUAGES"] == "s3://bucket/languages"

@@ -1,21 +1,16 @@
 """What a user says before a text to translate or to go on with: in English, and in the language.
 
-`phrases/<code>.toml` has both wishes in the language itself; a language without a file is asked for
-in English alone.
+`phrases/<code>.toml` has both wishes in the language itself, and so has `words.toml` of a language
+that a user adds; a language without a file is asked for in English alone.
 """
 
-import tomllib
 import zlib
-from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from palo import languages
+from palo.language_files import added_codes, language_words
 
-
-@cache
-def _own(code: str) -> dict[str, str]:
-    path = files("palo.corpus.parallel") / "phrases" / f"{code}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+_FOLDER = Path(__file__).parent / "phrases"
 
 
 def translation_wish(code: str, key: str) -> str:
@@ -38,5 +33,12 @@ def continuation_wish(code: str, key: str) -> str:
     return _wish(code, key, "go_on", f"Go on in {languages.get(code).name}:")
 
 
+def added_wishes() -> dict[str, tuple[str, str]]:
+    """Returns both wishes of each added language that has them: rows depend on these."""
+    own = {code: language_words(code) for code in added_codes()}
+    return {code: (w.translate, w.go_on) for code, w in own.items() if w.translate or w.go_on}
+
+
 def _wish(code: str, key: str, name: str, english: str) -> str:
-    return _own(code).get(name, english) if zlib.crc32(key.encode()) & 1 else english
+    own = getattr(language_words(code, _FOLDER), name)
+    return str(own or english) if zlib.crc32(key.encode()) & 1 else english

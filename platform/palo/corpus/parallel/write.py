@@ -19,6 +19,7 @@ from palo.corpus.filter.mixture import written
 from palo.corpus.parallel.file_rows import FileRows, ParallelCounts
 from palo.corpus.parallel.files import text_files
 from palo.corpus.parallel.lines import TextFile
+from palo.corpus.parallel.phrases import added_wishes
 from palo.corpus.parallel.settings import ParallelSettings, ParallelSource
 from palo.errors import DataError
 
@@ -104,6 +105,8 @@ def _made_of(
         {"version": VERSION, "settings": used, "sources": sources, "files": stamps}
     )
     values["settings"]["mixture"] = written(used.mixture)
+    if wishes := added_wishes():
+        values["wishes"] = to_dict(wishes)
     return values
 
 

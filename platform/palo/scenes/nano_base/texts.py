@@ -52,7 +52,7 @@ def tokenizer_sentences(num_scenes: int, seed: int) -> Iterator[str]:
         seed: Seed of the scenes and of the choice of wordings.
     """
     rng = random.Random(seed)  # noqa: S311
-    books = [_bounded(phrase_book(code)) for code in languages.codes()]
+    books = [_bounded(phrase_book(code)) for code in languages.BUILT_IN]
     for _ in range(num_scenes):
         # As often as the scenes, for every conversation begins with it.
         yield f"{TEMPLATES['vicuna_v1'].system_text} USER: ASSISTANT:"
@@ -108,7 +108,7 @@ def lessons(
     """
     course = f":{rehearsed}" * bool(rehearsed)
     rng = random.Random(f"{seed}:counting{course}" if counting else seed)  # noqa: S311
-    codes = languages.codes()
+    codes = languages.BUILT_IN
     turn = codes if rehearsed is None else [c for code in codes for c in (code, rehearsed)]
     shares = _COUNTING_SHARES if counting else SHARES
     choices = {code: BalancedChoice(shares) for code in codes}

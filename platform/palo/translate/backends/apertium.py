@@ -201,9 +201,7 @@ async def _installed_pairs() -> Mapping[tuple[str, str], str]:
             seen=f"no command {_COMMAND}",
             fix="Install it (Debian: apt-get install apertium apertium-eng-spa).",
         )
-    own = {
-        code: known for known in languages.codes() for code in translator_notes(known)["apertium"]
-    }
+    own = {code: known for known in languages.codes() for code in translator_notes(known).apertium}
     listed = await run_command([_COMMAND, "-l"], "", timeout_s=60, max_bytes=_LEAST_BYTES)
     found = {}
     for name in sorted(listed.output.split()):

@@ -158,7 +158,7 @@ class LocalTranslator:
         if self._kind == "stage":
             return [[turn.text, request.language] for turn in request.turns]
         codes = [
-            translator_notes(code)["nllb"] for code in (request.source.language, request.language)
+            translator_notes(code).nllb for code in (request.source.language, request.language)
         ]
         if not all(codes):
             raise ConfigError(

@@ -33,13 +33,12 @@ A file may have these entries:
     km = ["kilometros"]
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
-from palo.config import from_dict
+from palo.language_files import read_as
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +108,4 @@ def language_profile(language: str) -> LanguageProfile:
     Raises:
         ConfigError: If its file has a wrong entry.
     """
-    path = files(__package__) / f"{language}.toml"
-    if not path.is_file():
-        return LanguageProfile()
-    return from_dict(LanguageProfile, tomllib.loads(path.read_text(encoding="utf-8")))
+    return read_as(LanguageProfile, language, "profile", Path(__file__).parent)

@@ -3,12 +3,13 @@
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from palo import languages
 from palo.config import fingerprint
+from palo.language_files import read_as
 from palo.translate.request import TranslationRequest
 
 Message = dict[str, str]
@@ -66,23 +67,39 @@ def prompt_hash(language: str) -> str:
     Args:
         language: ISO 639-1 code.
     """
-    return fingerprint([_general(), translator_notes(language)["issues"]])
+    return fingerprint([_general(), translator_notes(language).issues])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TranslatorNotes:
+    """Notes for translators into a language.
+
+    Attributes:
+        issues: Clauses for the prompt.
+        nllb: The code that NLLB's models know.
+        apertium: The codes that Apertium's pairs may call it.
+    """
+
+    issues: tuple[str, ...] = ()
+    nllb: str = ""
+    apertium: tuple[str, ...] = ()
 
 
 @cache
-def translator_notes(language: str) -> Mapping[str, Any]:
+def translator_notes(language: str) -> TranslatorNotes:
     """Returns the notes for translators into a language.
 
     Args:
         language: ISO 639-1 code.
 
     Returns:
-        issues, clauses for the prompt; nllb, the code that NLLB's models know; apertium, the codes
-        that Apertium's pairs may call it. All are empty for a language without a file here.
+        The notes; for a language without a file there are none, and Apertium's code is its own.
+
+    Raises:
+        ConfigError: If a user's file has a wrong entry.
     """
-    path = _FOLDER / "languages" / f"{language}.toml"
-    empty: dict[str, Any] = {"issues": [], "nllb": "", "apertium": [language]}
-    return empty | tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else empty
+    notes = read_as(TranslatorNotes, language, "translator", _FOLDER / "languages")
+    return notes if notes.apertium else replace(notes, apertium=(language,))
 
 
 @cache
@@ -97,7 +114,7 @@ def _system(request: TranslationRequest) -> str:
         language=language.name,
         native=language.native_name,
     )
-    issues = translator_notes(request.language)["issues"]
+    issues = translator_notes(request.language).issues
     if issues:
         begin = words["language_issues"].format(language=language.name)
         system = "\n".join([f"{system}\n\n{begin}", *(f"- {issue}" for issue in issues)])

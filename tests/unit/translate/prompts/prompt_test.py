@@ -8,6 +8,7 @@ from palo.data.records import Record
 from palo.text.messages import Turn
 from palo.translate.prompts import prompt
 from palo.translate.prompts.prompt import (
+    TranslatorNotes,
     conversation_messages,
     prompt_hash,
     translator_notes,
@@ -31,8 +32,8 @@ def test_each_language_is_told_what_it_must_mind(record, code):
     system, user = conversation_messages(protect_record(record, code))
     assert languages.get(code).name in system["content"]
     assert languages.get(code).native_name in system["content"]
-    assert len(translator_notes(code)["issues"]) >= 5
-    assert all(issue in system["content"] for issue in translator_notes(code)["issues"])
+    assert len(translator_notes(code).issues) >= 5
+    assert all(issue in system["content"] for issue in translator_notes(code).issues)
     assert "exactly 2 strings" in system["content"]
     assert json.loads(user["content"]) == {
         "turns": [
@@ -43,7 +44,7 @@ def test_each_language_is_told_what_it_must_mind(record, code):
 
 
 def test_the_issues_that_the_paper_names_are_there():
-    said = {code: " ".join(translator_notes(code)["issues"]) for code in TARGETS}
+    said = {code: " ".join(translator_notes(code).issues) for code in TARGETS}
     assert all(word in said["ar"] for word in ("unation", "gender", "؟", "Standard"))
     assert "Devanagari" in said["hi"]
     assert "Bengali script" in said["bn"]
@@ -53,17 +54,17 @@ def test_the_issues_that_the_paper_names_are_there():
 
 
 def test_a_language_has_the_codes_of_other_translators():
-    codes = [translator_notes(code)["nllb"] for code in languages.codes()]
+    codes = [translator_notes(code).nllb for code in languages.codes()]
     assert len(set(codes)) == len(codes)
     assert all(len(code) == len("urd_Arab") for code in codes)
-    assert "spa" in translator_notes("es")["apertium"]
+    assert "spa" in translator_notes("es").apertium
 
 
 def test_an_eleventh_language_needs_no_file(record, eleventh_language):
     system, _ = conversation_messages(protect_record(record, "sw"))
     assert "Kiswahili" in system["content"]
     assert "mind this" not in system["content"]
-    assert translator_notes("sw") == {"issues": [], "nllb": "", "apertium": ["sw"]}
+    assert translator_notes("sw") == TranslatorNotes(apertium=("sw",))
 
 
 def test_why_the_last_attempt_was_refused_is_told(record):

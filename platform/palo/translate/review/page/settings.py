@@ -60,4 +60,4 @@ def review_texts(code: str) -> PageTexts:
     Args:
         code: ISO code of the language.
     """
-    return read_texts(FOLDER, code)
+    return read_texts(FOLDER, code, "review_page")
