@@ -1,13 +1,13 @@
 """Two workers under ZeRO-3 with a run folder on S3, without Ray: processes of this test."""
 
 import dataclasses
-import multiprocessing
 import os
 import shutil
 import socket
 from importlib.util import find_spec
 
 import pytest
+from tests.fixtures.loaded_processes import loaded_processes
 
 from palo.checkpoint import trainable
 from palo.model.lora import LoraSettings
@@ -93,7 +93,7 @@ def run_two(job, notice_at=None):
     Returns how each ended, the frozen parameters left whole, and the share of all parameters that
     stayed where they were in each step: -1 if any of them had old values.
     """
-    context = multiprocessing.get_context("spawn")
+    context = loaded_processes()
     results = context.Queue()
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
