@@ -55,12 +55,16 @@ def work(rank, port, job, notice_at, results):
 
         def backward(self, loss, *, last):
             super().backward(loss, last=last)
+            if self._stage < 3:
+                return
             parameters = [p for p in self.module.parameters() if not p.requires_grad]
             left = sum(p.ds_status.name == "AVAILABLE" for p in parameters)
             Watched.most_left = max(Watched.most_left, left)
 
         def step(self, lr_scale):
             norm = super().step(lr_scale)
+            if self._stage < 3:
+                return norm
             named = self.module.named_parameters()
             parameters = [p for name, p in named if "vision_tower" not in name]  # it never runs
             places = [p.data_ptr() if p.ds_status.name == "AVAILABLE" else 0 for p in parameters]
@@ -108,6 +112,27 @@ def run_two(job, notice_at=None):
     for worker in workers:
         worker.join()
     return [one[1] for one in ends], max(one[2] for one in ends), [one[3] for one in ends]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "zero",
+    [
+        ZeroSettings(stage=2),
+        ZeroSettings(stage=3, persistence_threshold=0),
+        ZeroSettings(stage=3, whole_blocks=True),
+    ],
+    ids=["zero2", "zero3", "zero3-whole-blocks"],
+)
+def test_two_zero_workers_equal_one_plain_process(make_job, zero):
+    plain, divided = make_job("plain", epochs=2), make_job("divided", epochs=2, zero=zero)
+    train_stage(plain, PlainEngine)
+    assert run_two(divided)[0] == ["finished", "finished"]
+    assert losses(divided) == pytest.approx(losses(plain), abs=1e-5)
+    ends = [trainable.read_states(trainable.every(job.checkpoints)[-1]) for job in (plain, divided)]
+    assert ends[0].keys() == ends[1].keys()
+    for name, state in ends[1].items():
+        assert state.weight.sub(ends[0][name].weight).abs().max() < 1e-4, name
 
 
 @pytest.mark.proof
