@@ -5,7 +5,7 @@ import socket
 
 import pytest
 import torch
-from tests.fixtures.loaded_processes import loaded_processes
+from tests.fixtures.loaded_processes import loaded_process, loaded_processes
 
 from palo.data.corpus_reader import open_corpus
 from palo.train.dry_batch import largest_row, run_dry_batch
@@ -100,11 +100,8 @@ def test_a_dry_batch_changes_nothing(make_job, plain_losses):
     ids=["zero2", "zero3"],
 )  # fmt: skip
 def test_under_zero_a_dry_batch_and_a_discarded_step_change_nothing(make_job, plain_losses, zero):
-    context = loaded_processes()
-    results = context.Queue()
-    process = context.Process(
-        target=in_own_process, args=(make_job(zero=zero), free_port(), results)
-    )
+    results = loaded_processes().Queue()
+    process = loaded_process(in_own_process, make_job(zero=zero), free_port(), results)
     process.start()
     losses = results.get(timeout=300)
     process.join()

@@ -7,7 +7,7 @@ import socket
 from importlib.util import find_spec
 
 import pytest
-from tests.fixtures.loaded_processes import loaded_processes
+from tests.fixtures.loaded_processes import loaded_process, loaded_processes
 
 from palo.checkpoint import trainable
 from palo.model.lora import LoraSettings
@@ -97,15 +97,11 @@ def run_two(job, notice_at=None):
     Returns how each ended, the frozen parameters left whole, and the share of all parameters that
     stayed where they were in each step: -1 if any of them had old values.
     """
-    context = loaded_processes()
-    results = context.Queue()
+    results = loaded_processes().Queue()
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
-    workers = [
-        context.Process(target=work, args=(rank, port, job, notice_at, results))
-        for rank in range(2)
-    ]
+    workers = [loaded_process(work, rank, port, job, notice_at, results) for rank in range(2)]
     for worker in workers:
         worker.start()
     ends = sorted(results.get(timeout=400) for _ in workers)
