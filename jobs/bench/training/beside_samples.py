@@ -52,7 +52,8 @@ def drawn_steps(
 ) -> list[Sample]:
     """Returns the samples of a run's steps, one step after the other.
 
-    All conversations are put into the order, and the steps are drawn from it.
+    All conversations are put into the order, and the steps are drawn from it. The longest is the
+    first, which doesn't count: no later one needs memory that no step had before.
 
     Args:
         settings: The bench's.
@@ -73,8 +74,11 @@ def drawn_steps(
         images = [sample.has_image for sample in samples]
         indices = modality_grouped(lengths, images, settings.workers, size, seed)
     starts = range(0, len(indices) - size + 1, size)
-    chosen = random.Random(seed).sample(starts, settings.num_steps)  # noqa: S311 - a bench
-    return [samples[index] for start in chosen for index in indices[start : start + size]]
+    steps = [indices[start : start + size] for start in starts]
+    chosen = random.Random(seed).sample(steps, settings.num_steps)  # noqa: S311 - a bench
+    longest = max(chosen, key=lambda step: sum(lengths[index] for index in step))
+    chosen.sort(key=lambda step: step is not longest)
+    return [samples[index] for step in chosen for index in step]
 
 
 def modality_grouped(

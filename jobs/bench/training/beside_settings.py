@@ -83,11 +83,11 @@ class BesideBench:
     image_size: int = 112
     max_text_tokens: int = 512
     samples_per_step: int = 8
-    warmup_steps: int = 1
+    warmup_steps: int = 2
     steps: int = 2
     repeats: int = 2
     conversations: int = 2000
-    micro_batches: tuple[int, ...] = (4, 2)
+    micro_batches: tuple[int, ...] = (2, 1)
     seed: int = 0
 
     def faults(self) -> Iterator[str]:

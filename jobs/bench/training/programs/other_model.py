@@ -57,17 +57,25 @@ def _always_project(model: Any, width: int) -> None:  # noqa: ANN401 - a LlavaMo
     Its part in the loss is zero then. Without it the collectives of workers whose batches have
     images would wait for those whose batches have none.
     """
+    with_images = model.forward
 
-    def without_images(module: nn.Module, inputs: object, values: dict[str, Any]) -> None:
-        if values.get("pixel_values") is not None:
-            return
-        ids = values.pop("input_ids")
-        # First the words, as for a batch with images: workers gather weights in one order.
-        words = model.get_input_embeddings()(ids)
-        nothing = model.multi_modal_projector(torch.zeros(1, 1, width, device=ids.device)).sum()
-        values["inputs_embeds"] = words + 0 * nothing
+    def forward(
+        input_ids: torch.Tensor,
+        pixel_values: torch.Tensor | None = None,
+        inputs_embeds: None = None,
+        **values: object,
+    ) -> object:
+        if pixel_values is not None:
+            return with_images(input_ids=input_ids, pixel_values=pixel_values, **values)
+        # Each module as for a batch with images, one after the other: ZeRO-3 has recorded their
+        # order, and a worker that meets another one gathers other weights than the rest expect.
+        words = model.get_input_embeddings()(input_ids)
+        zeros = torch.zeros(1, 1, width, device=input_ids.device)
+        nothing = model.get_image_features(pixel_values=zeros).pooler_output[0].sum()
+        return with_images(inputs_embeds=words + 0 * nothing, **values)
 
-    model.register_forward_pre_hook(without_images, with_kwargs=True)
+    # Not in a hook: it would run before DeepSpeed has noted that the model itself begins.
+    model.forward = forward
 
 
 def read_config(folder: Path) -> LlavaConfig:

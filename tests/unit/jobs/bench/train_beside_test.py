@@ -166,7 +166,7 @@ def test_another_trainer_has_the_losses_of_one_plain_process(bench, monkeypatch,
     samples = _samples(bench, [True, False, True])  # a step without images trains like the others
     monkeypatch.setattr(bench.inputs, "drawn_steps", lambda *_: samples)
     settings = bench.settings.BesideBench(
-        layers=1, image_size=28, samples_per_step=2, micro_batches=(1,), steps=2
+        layers=1, image_size=28, samples_per_step=2, micro_batches=(1,), warmup_steps=1, steps=2
     )
     (side,) = (side for side in bench.settings.OTHERS if side.name == name)
     inputs = bench.inputs.write_inputs(settings, ROOT, side.order, 0, tmp_path)
