@@ -19,7 +19,7 @@ from palo import storage
 from palo.errors import ConfigError, PaloError, ResourceError
 
 _FILE = Path(__file__).with_name("serve.yaml")
-_LOOK_EVERY_S = 2.0
+_LOOK_EVERY_S = 0.5
 _STARTS_S = 120.0
 _GETS_READY_S = 180.0
 _SHOWN = 300

@@ -1,5 +1,6 @@
 """Image files that are made to take gigabytes, or to reach a decoder that nobody asked for."""
 
+import functools
 import io
 import struct
 import zlib
@@ -31,25 +32,28 @@ def png(width, height, *chunks, pixels=None):
     return b"".join(parts)
 
 
-ZEROS = zlib.compress(bytes(512 * MB))
-BOMBS = {
-    "pixels": png(100_000, 100_000, pixels=ZEROS),
-    "width": png(0x7FFFFFFF, 1, pixels=ZEROS),
-    "more pixels than it says": png(8, 8, pixels=ZEROS),
-    "text": png(8, 8, chunk(b"zTXt", b"a\0\0" + ZEROS)),
-    "texts": png(8, 8, *[chunk(b"zTXt", b"%d\0\0" % n + ZEROS) for n in range(8)]),
-    "international text": png(8, 8, chunk(b"iTXt", b"a\0\1\0\0\0" + ZEROS)),
-    "profile": png(8, 8, chunk(b"iCCP", b"a\0\0" + ZEROS)),
-    "animation": png(8, 8, chunk(b"acTL", struct.pack(">LL", 1 << 30, 0))),
-    "bitmap": b"BM" + struct.pack("<LLLLllHHLLllLL", 0, 0, 54, 40, 1 << 30, 1, 1, 24, 0, 0, 0, 0,
-        0, 0) + bytes(64),
-    "grey map": b"P5 100000 100000 65535\n" + bytes(64),
-    "grey map of digits": b"P2 " + b"9" * MB,
-    "moving image": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b"," + bytes(64),
-    "tagged image": b"II*\0\x08\0\0\0\x02\0" + struct.pack("<HHLL", 256, 4, 1, 1 << 30)
-        + struct.pack("<HHLL", 257, 4, 1, 1 << 30) + bytes(4),
-    "tags": b"II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHLL", 700, 1, 0xFFFFFFFF, 8) * 65535,
-}  # fmt: skip
+@functools.cache
+def bombs():
+    """Files by their names; made once they are needed, since that takes a second."""
+    zeros = zlib.compress(bytes(512 * MB))
+    return {
+        "pixels": png(100_000, 100_000, pixels=zeros),
+        "width": png(0x7FFFFFFF, 1, pixels=zeros),
+        "more pixels than it says": png(8, 8, pixels=zeros),
+        "text": png(8, 8, chunk(b"zTXt", b"a\0\0" + zeros)),
+        "texts": png(8, 8, *[chunk(b"zTXt", b"%d\0\0" % n + zeros) for n in range(8)]),
+        "international text": png(8, 8, chunk(b"iTXt", b"a\0\1\0\0\0" + zeros)),
+        "profile": png(8, 8, chunk(b"iCCP", b"a\0\0" + zeros)),
+        "animation": png(8, 8, chunk(b"acTL", struct.pack(">LL", 1 << 30, 0))),
+        "bitmap": b"BM" + struct.pack("<LLLLllHH", 0, 0, 54, 40, 1 << 30, 1, 1, 24) + bytes(88),
+        "grey map": b"P5 100000 100000 65535\n" + bytes(64),
+        "grey map of digits": b"P2 " + b"9" * MB,
+        "moving image": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b"," + bytes(64),
+        "tagged image": b"II*\0\x08\0\0\0\x02\0" + struct.pack("<HHLL", 256, 4, 1, 1 << 30)
+            + struct.pack("<HHLL", 257, 4, 1, 1 << 30) + bytes(4),
+        "tags": b"II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHLL", 700, 1, 0xFFFFFFFF, 8) * 65535,
+    }  # fmt: skip
+
 
 _DECODE = """
     from pathlib import Path
@@ -66,20 +70,20 @@ _DECODE = """
 
 def test_bombs_take_no_memory(tmp_path):
     paths = []
-    for number, data in enumerate(BOMBS.values()):
+    for number, data in enumerate(bombs().values()):
         paths.append(tmp_path / f"{number}.image")
         paths[-1].write_bytes(data)
     ended = run_confined(_DECODE, *paths, max_bytes=2 << 30)
     assert ended.code == 0, ended.errors[-2000:]
     *told, grown = ended.output.splitlines()
-    assert len(told) == len(BOMBS)
+    assert len(told) == len(bombs())
     assert int(grown) < 400
 
 
 @pytest.mark.parametrize("kind", ["pixels", "width", "bitmap", "grey map", "tagged image"])
 def test_pixels_are_counted_before_they_are_decoded(kind):
     with pytest.raises(ImageError) as caught:
-        decode_image(BOMBS[kind])
+        decode_image(bombs()[kind])
     assert caught.value.fact in (Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNKNOWN)
 
 

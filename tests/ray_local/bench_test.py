@@ -78,6 +78,7 @@ def test_parts_that_ran_one_by_one_make_one_result(request, tmp_path):
     assert "commit, settings" in done.stderr
 
 
+@pytest.mark.drill
 @pytest.mark.timeout(1800)
 def test_a_part_of_the_corpus_bench_measures_its_targets(request, tmp_path):
     # All parts start Ray a dozen times: `jobs/bench/corpus.py --scale 0.0002` tries them.
@@ -96,6 +97,7 @@ def test_a_part_of_the_corpus_bench_measures_its_targets(request, tmp_path):
     assert figures["encodes_per_image"].met
 
 
+@pytest.mark.drill
 @pytest.mark.timeout(600)
 def test_an_endpoint_is_attacked_and_goes_on(request, tmp_path):
     flags = ["--part", "waits", "--attack-s", "4", "--quiet-s", "1", "--concurrency", "2"]

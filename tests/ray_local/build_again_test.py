@@ -27,7 +27,7 @@ def test_a_second_run_does_nothing_and_says_so(make_config):
 
 
 def test_changes_are_noticed_and_named(make_config, images):
-    config = make_config(good_rows(), image_store=None)
+    config = make_config(good_rows(), image_store=None, store="pixels")
     first = build_corpus(config).manifest.fingerprint
     said = []
     longer = dataclasses.replace(config, limits=EncodingLimits(max_text_tokens=300))
@@ -52,7 +52,7 @@ def test_changes_are_noticed_and_named(make_config, images):
 
 
 def test_a_damaged_store_is_mended_by_building_again(make_config):
-    config = make_config(good_rows(), image_store=None)
+    config = make_config(good_rows(), image_store=None, store="pixels")
     fingerprint = build_corpus(config).manifest.fingerprint
     next((config.output / "images" / "shards").iterdir()).unlink()
     report = build_corpus(config)

@@ -71,7 +71,7 @@ def _samples(folder):
 
 def test_ctrl_c_ends_a_build_in_one_line_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, str(ROOT / "jobs" / "build_corpus.py"), "nano"]
-    command += ["--output", str(tmp_path / "run"), "--scenes.num-train-scenes", "200"]
+    command += ["--output", str(tmp_path / "run"), "--scenes.num-train-scenes", "60"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     entries = tmp_path / "run" / "corpus" / "pretrain" / "done"
     with subprocess.Popen(

@@ -133,7 +133,7 @@ def _is_task(process):
 
 def test_killed_workers_cost_their_tasks_alone(make_sources, tmp_path):
     names = [f"source{number}" for number in range(6)]
-    config = make_sources(*names, image_store=None, images_per_shard=2)
+    config = make_sources(*names, image_store=None, images_per_shard=2, store="pixels")
     killed: list[int] = []
     stop = threading.Event()
 
@@ -160,7 +160,7 @@ def test_killed_workers_cost_their_tasks_alone(make_sources, tmp_path):
 
 
 def test_another_source_costs_only_itself(make_sources, make_config, images, tmp_path):
-    config = make_sources("one", "two", image_store=tmp_path / "store")
+    config = make_sources("one", "two", image_store=tmp_path / "store", store="pixels")
     build_corpus(config)
     kept = entries_of(config.output)
     (images / "new.png").write_bytes((images / "3.png").read_bytes() + b"another file")
@@ -182,7 +182,8 @@ def test_another_source_costs_only_itself(make_sources, make_config, images, tmp
 
 def test_another_language_or_total_costs_no_parsing_and_no_old_image(make_sources, tmp_path):
     mixture = MixtureSettings(languages=("ur",))
-    config = make_sources("one", count=30, mixture=mixture, image_store=tmp_path / "store")
+    store = {"image_store": tmp_path / "store", "store": "pixels"}
+    config = make_sources("one", count=30, mixture=mixture, **store)
     report = build_corpus(config)
     assert {count.language for count in report.manifest.languages} == {"ur"}
     first = report.num_images_encoded

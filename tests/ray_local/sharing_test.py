@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,9 +46,20 @@ node = Node(
         num_cpus=1, num_gpus=0, object_store_memory=80_000_000, resources={"elsewhere": 1},
         redis_address=address, gcs_address=address,
     ),
-    head=False, shutdown_at_exit=False, spawn_reaper=False,
+    head=False, shutdown_at_exit=True, spawn_reaper=False,
 )
 signal.pause()
+"""
+
+_LOOK = """
+import sys, time
+import ray
+
+ray.init(log_to_driver=False)
+until = time.monotonic() + 120
+while (seen := ray.cluster_resources().get("elsewhere", 0)) != int(sys.argv[1]):
+    assert time.monotonic() < until, f"{seen} such nodes"
+    time.sleep(0.1)
 """
 
 
@@ -72,7 +82,7 @@ def _node(environment, *, sees_the_store):
     with tempfile.NamedTemporaryFile("w+") as log:
         node = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            _wait_until_there_are(1, environment, Path(log.name), node)
+            _wait_until_there_are(1, environment, Path(log.name))
             yield
         finally:
             if node.poll() is None:
@@ -80,21 +90,12 @@ def _node(environment, *, sees_the_store):
         _wait_until_there_are(0, environment, Path(log.name))
 
 
-def _wait_until_there_are(count, environment, log, node=None):
+def _wait_until_there_are(count, environment, log):
     """Waits until the cluster says so, which takes a while for a node that has ended, too."""
-    look = (
-        "import ray\n"
-        "ray.init(log_to_driver=False)\n"
-        f"assert ray.cluster_resources().get('elsewhere', 0) == {count}\n"
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOK, str(count)], env=environment, check=False, capture_output=True
     )
-    until = time.monotonic() + 120
-    while time.monotonic() < until and (node is None or node.poll() is None):
-        found = subprocess.run(
-            [sys.executable, "-c", look], env=environment, check=False, capture_output=True
-        )
-        if found.returncode == 0:
-            return
-    raise AssertionError(f"no cluster with {count} such nodes: {log.read_text()[-2000:]}")
+    assert done.returncode == 0, (done.stderr, log.read_text()[-2000:])
 
 
 def _session(environment):
@@ -120,23 +121,33 @@ def test_nodes_that_see_the_store_are_worked_on(head):
     assert out == "all see it\nthe other one, too\n", errors
 
 
-@pytest.mark.usefixtures("_can_hide")
-def test_a_node_that_does_not_see_the_store_is_told_before_any_work(head):
+@pytest.fixture(scope="module")
+def told(head, _can_hide):
+    """What two jobs said of a node without the store: one that it joined later, one after it.
+
+    Both look for as long as a network file system may need to show a file: at the same time.
+    """
+    earlier = _session(head)
+    assert earlier.stdout.readline() == "all see it\n"
     with _node(head, sees_the_store=False):
-        session = _session(head)
-        out, errors = session.communicate("\n", timeout=300)
+        later = _session(head)
+        ends = {}
+        for name, job in (("earlier", earlier), ("later", later)):
+            out, errors = job.communicate("\n", timeout=300)
+            ends[name] = (job.returncode, out, errors)
+    return ends
+
+
+def test_a_node_that_does_not_see_the_store_is_told_before_any_work(head, told):
+    code, out, errors = told["later"]
     assert out == ""
-    assert session.returncode == 2
+    assert code == 2
     assert f"doesn't see the folder {head['PALO_STORE']} of this job" in errors
     assert "--store s3://" in errors
 
 
-@pytest.mark.usefixtures("_can_hide")
-def test_a_node_that_joins_later_is_told_by_its_first_task(head):
-    session = _session(head)
-    assert session.stdout.readline() == "all see it\n"
-    with _node(head, sees_the_store=False):
-        out, errors = session.communicate("\n", timeout=300)
+def test_a_node_that_joins_later_is_told_by_its_first_task(told):
+    code, out, errors = told["earlier"]
     assert out == ""
-    assert session.returncode == 2
+    assert code == 2
     assert "doesn't see the folder" in errors

@@ -31,6 +31,8 @@ def compare(tmp_path, *others: str) -> dict[str, benchmark.Figure]:
 
 
 @pytest.mark.ray
+@pytest.mark.drill
+@pytest.mark.timeout(1800)
 def test_our_job_and_llavas_way_are_compared(tmp_path):
     figures = compare(tmp_path, "llava_way")
     assert figures["llava_way_loss_difference"].met

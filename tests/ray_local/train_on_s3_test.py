@@ -15,7 +15,7 @@ from palo.train.launch import run_stage
 from palo.train.metrics import read_metrics
 from palo.train.run_store import scratch_folder
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.drill, pytest.mark.usefixtures("local_ray")]
 
 
 def losses(job):

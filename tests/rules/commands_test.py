@@ -25,7 +25,7 @@ _THEIRS = {
     "--dist", "--hash", "--model_args", "--no-deps", "--numprocesses", "--runtime-env-json",
     "--working-dir", "--no-build-isolation", "--require-hashes", "--upgrade-package", "--strict",
     "--generate", "--group-name", "--help", "--dry-run", "--log_samples", "--model", "--set",
-    "--strategy",
+    "--strategy", "--durations",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palo.api_errors import APIError, APIErrorCode
 from palo.client.answers import AnswerReader
@@ -22,7 +22,9 @@ from palo.endpoint.credentials import address_faults
 from palo.errors import ConfigError, ImageError
 from palo.inference.request import TokenUsage
 from palo.serve.protocol.generate import Delta, GenerateRequest, ReplicaEvent, Started
-from palo.serve.replica_client import ReplicaCall
+
+if TYPE_CHECKING:  # it loads Ray Serve, which settings of an endpoint don't need
+    from palo.serve.replica_client import ReplicaCall
 
 _LOG = logging.getLogger(__name__)
 _MOST_WAITING = 64
@@ -84,7 +86,7 @@ class UpstreamSource:
         return Endpoint(url=self.url, api_key=key, allow_insecure_http=self.allow_insecure_http)
 
 
-def upstream_calls(sources: Iterable[UpstreamSource]) -> dict[str, ReplicaCall]:
+def upstream_calls(sources: Iterable[UpstreamSource]) -> "dict[str, ReplicaCall]":
     """Returns the call of each model, by its name.
 
     Args:

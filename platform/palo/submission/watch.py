@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 T = TypeVar("T")
-_LOOK_EVERY_S = 2.0
+_LOOK_EVERY_S = 0.5
 _SAY_EVERY_S = 30.0
 _ERROR = 1
 

@@ -1,11 +1,13 @@
 """The engine on DeepSpeed ZeRO, with states that any world size can restore."""
 
+import importlib
 import math
 from typing import Any
 
 import deepspeed
 import torch
 from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder
+from deepspeed.runtime import compiler
 from deepspeed.utils import (
     safe_get_full_fp32_param,
     safe_get_full_optimizer_state,
@@ -33,7 +35,21 @@ def join_workers(backend: str) -> None:
     # A kernel for tensor-parallel inference, which training never calls. DeepSpeed would compile
     # it for a minute on each machine, with a compiler that the machine may lack.
     deepspeed.ops.__compatible_ops__[ShareMemCommBuilder.NAME] = False
+    _load_muon()
     deepspeed.init_distributed(dist_backend=backend)
+
+
+def _load_muon() -> None:
+    """Loads an optimizer that is never used, without torch's compiler, which takes a second.
+
+    DeepSpeed compares each optimizer's class with it, and its functions ask to be compiled.
+    """
+    compile_function = compiler.compile
+    compiler.compile = lambda: lambda function: function
+    try:
+        importlib.import_module("deepspeed.runtime.zero.muon.original_muon")
+    finally:
+        compiler.compile = compile_function
 
 
 class ZeroEngine:

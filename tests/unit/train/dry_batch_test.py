@@ -1,11 +1,9 @@
 """A dry batch, and a step that is discarded, leave no trace: in one process and under ZeRO."""
 
 import math
-import multiprocessing
-import socket
 
 import pytest
-import torch
+from tests.fixtures.loaded_processes import run_workers
 
 from palo.data.corpus_reader import open_corpus
 from palo.train.dry_batch import largest_row, run_dry_batch
@@ -56,26 +54,12 @@ def first_steps(job, engine, *, dry):
     return losses
 
 
-def in_own_process(job, address, results):
-    """Runs both ways under ZeRO in one process of its own group, and sends the losses."""
-    import os
+def first_steps_under_zero(job):
+    """Runs both ways under ZeRO; returns the losses."""
+    from palo.train.zero_engine import ZeroEngine
 
-    from palo.train.zero_engine import ZeroEngine, join_workers
-
-    os.environ |= {
-        "DS_ACCELERATOR": "cpu", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": address,
-        "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "GLOO_SOCKET_IFNAME": "lo",
-    }  # fmt: skip
-    torch.set_num_threads(1)
-    join_workers("gloo")
     engine = ZeroEngine(build_model(job.parts, job.config, None), job.config)
-    results.put(first_steps(job, engine, dry=True))
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
+    return first_steps(job, engine, dry=True)
 
 
 @pytest.fixture
@@ -100,12 +84,5 @@ def test_a_dry_batch_changes_nothing(make_job, plain_losses):
     ids=["zero2", "zero3"],
 )  # fmt: skip
 def test_under_zero_a_dry_batch_and_a_discarded_step_change_nothing(make_job, plain_losses, zero):
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    process = context.Process(
-        target=in_own_process, args=(make_job(zero=zero), free_port(), results)
-    )
-    process.start()
-    losses = results.get(timeout=300)
-    process.join()
+    (losses,) = run_workers(1, first_steps_under_zero, make_job(zero=zero))
     assert losses == pytest.approx(plain_losses, abs=1e-5)

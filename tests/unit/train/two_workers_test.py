@@ -1,13 +1,11 @@
 """Two workers under ZeRO-3 with a run folder on S3, without Ray: processes of this test."""
 
 import dataclasses
-import multiprocessing
-import os
 import shutil
-import socket
 from importlib.util import find_spec
 
 import pytest
+from tests.fixtures.loaded_processes import run_workers
 
 from palo.checkpoint import trainable
 from palo.model.lora import LoraSettings
@@ -34,14 +32,13 @@ class Notice:
         return self.left < 0
 
 
-def work(rank, port, job, notice_at, results):
+def work(job, notice_at):
     """One worker; the second one has its notice after some looks, if ever."""
-    import torch
     from deepspeed.utils import safe_get_full_fp32_param
+    from torch import distributed
 
-    from palo.train.faults import PreemptedError
     from palo.train.preemption import no_notice
-    from palo.train.zero_engine import ZeroEngine, join_workers
+    from palo.train.zero_engine import ZeroEngine
 
     class Watched(ZeroEngine):
         """Counts the frozen parameters that are whole after a backward pass.
@@ -55,12 +52,16 @@ def work(rank, port, job, notice_at, results):
 
         def backward(self, loss, *, last):
             super().backward(loss, last=last)
+            if self._stage < 3:
+                return
             parameters = [p for p in self.module.parameters() if not p.requires_grad]
             left = sum(p.ds_status.name == "AVAILABLE" for p in parameters)
             Watched.most_left = max(Watched.most_left, left)
 
         def step(self, lr_scale):
             norm = super().step(lr_scale)
+            if self._stage < 3:
+                return norm
             named = self.module.named_parameters()
             parameters = [p for name, p in named if "vision_tower" not in name]  # it never runs
             places = [p.data_ptr() if p.ds_status.name == "AVAILABLE" else 0 for p in parameters]
@@ -73,18 +74,13 @@ def work(rank, port, job, notice_at, results):
             Watched.kept = (*self.kept, stayed / len(places) if new else -1)
             return norm
 
-    os.environ |= {
-        "DS_ACCELERATOR": "cpu", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
-        "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank), "GLOO_SOCKET_IFNAME": "lo",
-    }  # fmt: skip
-    torch.set_num_threads(1)
-    join_workers("gloo")
-    notice = Notice(notice_at) if rank == 1 and notice_at is not None else no_notice
+    has_notice = distributed.get_rank() == 1 and notice_at is not None
     try:
-        train_stage(job, Watched, notice=notice)
-        results.put((rank, "finished", Watched.most_left, Watched.kept))
+        train_stage(job, Watched, notice=Notice(notice_at) if has_notice else no_notice)
+        end = "finished"
     except PreemptedError:
-        results.put((rank, "preempted", Watched.most_left, Watched.kept))
+        end = "preempted"
+    return end, Watched.most_left, Watched.kept
 
 
 def run_two(job, notice_at=None):
@@ -93,21 +89,29 @@ def run_two(job, notice_at=None):
     Returns how each ended, the frozen parameters left whole, and the share of all parameters that
     stayed where they were in each step: -1 if any of them had old values.
     """
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
-    workers = [
-        context.Process(target=work, args=(rank, port, job, notice_at, results))
-        for rank in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    ends = sorted(results.get(timeout=400) for _ in workers)
-    for worker in workers:
-        worker.join()
-    return [one[1] for one in ends], max(one[2] for one in ends), [one[3] for one in ends]
+    ends, most_left, kept = zip(*run_workers(2, work, job, notice_at), strict=True)
+    return list(ends), max(most_left), list(kept)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "zero",
+    [
+        ZeroSettings(stage=2),
+        ZeroSettings(stage=3, persistence_threshold=0),
+        ZeroSettings(stage=3, whole_blocks=True),
+    ],
+    ids=["zero2", "zero3", "zero3-whole-blocks"],
+)
+def test_two_zero_workers_equal_one_plain_process(make_job, zero):
+    plain, divided = make_job("plain", epochs=2), make_job("divided", epochs=2, zero=zero)
+    train_stage(plain, PlainEngine)
+    assert run_two(divided)[0] == ["finished", "finished"]
+    assert losses(divided) == pytest.approx(losses(plain), abs=1e-5)
+    ends = [trainable.read_states(trainable.every(job.checkpoints)[-1]) for job in (plain, divided)]
+    assert ends[0].keys() == ends[1].keys()
+    for name, state in ends[1].items():
+        assert state.weight.sub(ends[0][name].weight).abs().max() < 1e-4, name
 
 
 @pytest.mark.proof
