@@ -78,7 +78,7 @@ def test_sentences_end_as_those_of_their_language(code):
 
 
 def test_there_is_no_file_of_an_unknown_language():
-    assert {path.stem for path in words._FOLDER.iterdir()} == set(_EVERY)
+    assert {path.stem for path in words.FOLDER.iterdir()} == set(_EVERY)
 
 
 def test_an_eleventh_language_speaks_english_until_it_has_a_file(eleventh_language):
