@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from palo import storage
 from palo.errors import MismatchError
 from palo.text.json_tokenizer import BYTE_OF_CHARACTER, JsonTokenizer
-from palo.text.language_of import letters_by_script
+from palo.text.scripts import letters_by_script
 from palo.text.vocabulary.learning import LearnedPiece, Pair, merge_all
 from palo.text.vocabulary.runs import SPACE
 

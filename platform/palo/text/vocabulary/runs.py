@@ -13,7 +13,7 @@ from functools import cached_property
 
 from palo.errors import ConfigError
 from palo.languages import Language
-from palo.text.language_of import letters_by_script
+from palo.text.scripts import letters_by_script
 
 SPACE = "\u2581"
 """How SentencePiece writes a space."""

@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from palo import languages
 from palo.text.scripts import letters_by_script
 from palo.translate.checks.case import CheckCase, Side, fault, scripts_of
 from palo.translate.translated import CheckResult, Decision
