@@ -133,7 +133,7 @@ def _is_task(process):
 
 def test_killed_workers_cost_their_tasks_alone(make_sources, tmp_path):
     names = [f"source{number}" for number in range(6)]
-    config = make_sources(*names, image_store=None, images_per_shard=2, store="pixels")
+    config = make_sources(*names, image_store=None, images_per_shard=2)
     killed: list[int] = []
     stop = threading.Event()
 
