@@ -141,10 +141,7 @@ def _profile(facts: CldrFacts) -> Iterator[Entry]:
             note="the decimal mark, never between thousands",
         )
     english = _toml("palo.translate.language_profiles", "en")
-    for key, note in (("spoken", "how a translator comments"), ("refused", "how one refuses")):
-        if key in english:
-            yield Entry(key=key, example=english[key][:4], note=note)
-    for number, (kind, phrases) in enumerate(english.get("comments", {}).items()):
+    for number, (kind, phrases) in enumerate(english["comments"].items()):
         note = _SAID_BESIDE if number == 0 else ""
         yield Entry(table="comments", key=kind, example=phrases[:4], note=note)
     yield Entry(
