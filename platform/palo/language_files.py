@@ -27,7 +27,7 @@ from typing import Any, Literal, TypeVar, get_args
 from palo import storage
 from palo.config import from_dict
 from palo.errors import ConfigError
-from palo.store import lasting_path
+from palo.store import lasting_path, shared_folder
 
 T = TypeVar("T")
 
@@ -48,22 +48,12 @@ def added_folder() -> Path | None:
         ConfigError: If the setting names a relative path, which each process would find elsewhere.
         StorageError: If it is an s3:// URI without a bucket.
     """
-    text = os.environ.get(SETTING)
-    return _folder_of(text.strip()) if text else None
+    return _folder_of(os.environ.get(SETTING, ""))
 
 
 @lru_cache(maxsize=8)
 def _folder_of(text: str) -> Path | None:
-    if not text:
-        return None
-    folder = storage.path_of(text)
-    if not folder.is_absolute():
-        raise ConfigError(
-            f"{SETTING} is a relative path",
-            seen=text,
-            fix="Write the whole path of a folder that all machines share, or s3://bucket/prefix.",
-        )
-    return folder
+    return shared_folder(SETTING, text)
 
 
 def usual_folder() -> Path:

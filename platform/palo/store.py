@@ -39,17 +39,30 @@ def store_root() -> Path | None:
         ConfigError: If it is a relative path, which each process would find elsewhere.
         StorageError: If it is an s3:// URI without a bucket.
     """
-    text = os.environ.get(STORE, "").strip()
-    if not text:
+    return shared_folder(STORE, os.environ.get(STORE, ""))
+
+
+def shared_folder(setting: str, text: str) -> Path | None:
+    """Returns the folder that a setting of all machines names; None if it is empty.
+
+    Args:
+        setting: The environment variable.
+        text: What it holds.
+
+    Raises:
+        ConfigError: If it is a relative path, which each process would find elsewhere.
+        StorageError: If it is an s3:// URI without a bucket.
+    """
+    if not text.strip():
         return None
-    root = storage.path_of(text)
-    if not root.is_absolute():
+    folder = storage.path_of(text.strip())
+    if not folder.is_absolute():
         raise ConfigError(
-            f"{STORE} is a relative path",
-            seen=text,
+            f"{setting} is a relative path",
+            seen=text.strip(),
             fix="Write the whole path of a folder that all machines share, or s3://bucket/prefix.",
         )
-    return root
+    return folder
 
 
 def choose_store(text: str) -> None:
