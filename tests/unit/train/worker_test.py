@@ -137,7 +137,7 @@ def test_settings_that_earlier_versions_lacked_name_no_other_run(make_job):
     values = config.to_dict(job.config)
     old = {name: value for name, value in values.items() if name not in _FREE}
     old["attention"] = "palo_segments"  # the only one that was, and now one of several
-    del old["languages"], old["lora"]["dora"], old["lora"]["rslora"]
+    del old["languages"], old["language_temperature"], old["lora"]["dora"], old["lora"]["rslora"]
     del old["lora"]["fused"], old["lora"]["shared_dropout"]
     del old["optimizer"]["lora_plus_ratio"], old["validation"]
     del old["train_projector"], old["base_precision"]
