@@ -245,3 +245,14 @@ def test_newspaper_text_is_right_and_answers_left_in_english_are_found(judge, da
         assert sum(judge(text, code).is_wrong for text in first) <= 2, code
         if code != "en":
             assert sum(judge(row["en"], code).found == "en" for row in rows) >= 240, code
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("bn", "ছবিতে মোট দুটি আকৃতি আছে।\nলাল বৃত্তটি নিচে বাঁ দিকে আছে।\nছবিতে দুটি বৃত্ত আছে।"),
+        ("ru", "Всего на картинке одна фигура.\nНа картинке одна синяя фигура.\nЗвезда синяя."),
+    ],
+)
+def test_a_few_plain_words_are_in_no_neighbouring_language(judge, code, text):
+    assert not judge(text, code).is_wrong
