@@ -4,7 +4,7 @@ An eleventh language is a folder of files (see `palo.language_files`), one more 
 or one call of `register` at run time.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -245,6 +245,17 @@ def known(code: object) -> bool:
         code: Any text.
     """
     return code in _all()
+
+
+def unknown_faults(wanted: Iterable[str]) -> Iterator[str]:
+    """Yields a clause for each code of a setting `languages` that the registry doesn't have.
+
+    Args:
+        wanted: The setting.
+    """
+    for code in wanted:
+        if not known(code):
+            yield f"languages has {code!r}, not one of {', '.join(codes())}"
 
 
 def codes() -> tuple[str, ...]:

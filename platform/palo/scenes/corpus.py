@@ -65,11 +65,7 @@ class SceneCorpusConfig:
                 yield f"{name} must be between 1 and the number of languages, {num_languages}"
         if self.num_heldout_questions < 1:
             yield "num_heldout_questions must be at least 1"
-        yield from (
-            f"languages has the unknown code {code!r}"
-            for code in self.languages
-            if not languages.known(code)
-        )
+        yield from languages.unknown_faults(self.languages)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

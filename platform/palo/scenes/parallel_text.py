@@ -37,11 +37,7 @@ class SceneTextConfig:
         for name in ("num_scenes", "num_facts"):
             if getattr(self, name) < 1:
                 yield f"{name} must be at least 1"
-        yield from (
-            f"languages has the unknown code {code!r}"
-            for code in self.languages
-            if not languages.known(code)
-        )
+        yield from languages.unknown_faults(self.languages)
         if len(self.languages) == 1:
             yield "languages must name at least two, or none for all"
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from palo import languages
 from palo.scenes.corpus import QUESTIONS, SceneCorpusConfig, heldout_image, heldout_scene
-from palo.scenes.phrase_book import phrase_book
+from palo.scenes.phrase_book import phrase_book, spoken_codes
 from palo.storage import json_line, read_text, write_text
 
 REQUESTS = "heldout/requests.jsonl"
@@ -28,7 +27,7 @@ def write_requests(folder: Path, config: SceneCorpusConfig) -> Path:
     rows = [read_text(folder / QUESTIONS)]
     for index in range(config.num_heldout_scenes):
         scene, _ = heldout_scene(config, index)
-        for code in config.languages or languages.codes():
+        for code in config.languages or spoken_codes():
             book = phrase_book(code)
             row = {
                 "id": f"heldout-{index:07d}-{DESCRIBE}-{code}",

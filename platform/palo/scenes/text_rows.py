@@ -13,7 +13,7 @@ from pathlib import Path
 from palo import languages
 from palo.config import check, to_dict
 from palo.scenes.corpus import llava_turns
-from palo.scenes.phrase_book import PhraseBook, phrase_book
+from palo.scenes.phrase_book import PhraseBook, phrase_book, spoken_codes
 from palo.scenes.questions import BalancedChoice, all_facts
 from palo.scenes.scene import sample_scene_of
 from palo.storage import json_line, read_json, replacing, write_json
@@ -30,7 +30,7 @@ class TextRowsConfig:
             scenes is drawn, and none is held out.
         num_rounds: Requests and answers in one of them, the description included; fewer where a
             scene has fewer questions.
-        languages: ISO codes; empty means every language of the registry.
+        languages: ISO codes; empty means every language with a phrase book.
         seed: Equal configurations write equal bytes.
     """
 
@@ -44,9 +44,7 @@ class TextRowsConfig:
         for name in ("per_language", "num_rounds"):
             if getattr(self, name) < 1:
                 yield f"{name} must be at least 1, not {getattr(self, name)}"
-        for code in self.languages:
-            if not languages.known(code):
-                yield f"languages has {code!r}, not one of {', '.join(languages.codes())}"
+        yield from languages.unknown_faults(self.languages)
 
 
 def write_text_rows(folder: Path, config: TextRowsConfig) -> Path:
@@ -69,7 +67,7 @@ def write_text_rows(folder: Path, config: TextRowsConfig) -> Path:
     lines, record = folder / _LINES, folder / _RECORD
     if record.is_file() and lines.is_file() and read_json(record) == wanted:
         return lines
-    books = [phrase_book(code) for code in config.languages or languages.codes()]
+    books = [phrase_book(code) for code in config.languages or spoken_codes()]
     choices = {book.language: BalancedChoice() for book in books}
     with replacing(lines) as partial, partial.open("w", encoding="utf-8") as file:
         for index in range(config.per_language):

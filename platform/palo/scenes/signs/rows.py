@@ -49,7 +49,7 @@ class SignsConfig:
         num_records: In how many languages each image for training is asked about, turn about.
         num_rounds: Questions in one record: the first one about the sign, the others about the
             scene.
-        languages: ISO codes; empty means every language of the registry.
+        languages: ISO codes; empty means the built-in ones, which have signs.
         fonts: Folder of the fonts, with those of Debian's fonts-noto-core and fonts-noto-cjk.
         seed: Equal configurations and fonts write equal bytes.
     """
@@ -67,12 +67,10 @@ class SignsConfig:
         for name in ("num_train", "num_heldout", "num_rounds"):
             if getattr(self, name) < 1:
                 yield f"{name} must be at least 1, not {getattr(self, name)}"
-        most = len(self.languages or languages.codes())
+        most = len(self.languages or languages.BUILT_IN)
         if not 1 <= self.num_records <= most:
             yield f"num_records must be from 1 to the number of languages, {most}"
-        for code in self.languages:
-            if not languages.known(code):
-                yield f"languages has {code!r}, not one of {', '.join(languages.codes())}"
+        yield from languages.unknown_faults(self.languages)
 
 
 def write_signs(folder: Path, config: SignsConfig) -> None:
@@ -88,7 +86,7 @@ def write_signs(folder: Path, config: SignsConfig) -> None:
         StorageError: If the folder can't be written.
     """
     check(config)
-    codes = config.languages or languages.codes()
+    codes = config.languages or languages.BUILT_IN
     fonts = SignFonts(config.fonts)
     faces = {
         (code, held_out): fonts.faces(code, held_out=held_out)
