@@ -227,8 +227,8 @@ def override(default: R, arguments: list[str], program: str) -> R:
 def _registry() -> "ConstructorRegistry":
     """Returns how values are read from the command line.
 
-    Paths may lie on S3. Numbers are those that libraries can hold: an integer has 64 bits, and a
-    decimal number is one, which "nan" isn't.
+    Paths may lie on S3. Numbers are those that libraries can hold: an integer has 64 bits, and
+    "nan" and "inf" are none.
     """
     from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
@@ -238,10 +238,11 @@ def _registry() -> "ConstructorRegistry":
     def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
         if info.type not in (int, float):
             return None
+        read = _whole if info.type is int else _real
         return PrimitiveConstructorSpec(
             nargs=1,
             metavar=info.type.__name__.upper(),
-            instance_from_str=lambda texts: _whole(texts[0]) if info.type is int else _real(texts[0]),
+            instance_from_str=lambda texts: read(texts[0]),
             is_instance=lambda value: isinstance(value, (int, info.type)),
             str_from_instance=lambda value: [str(value)],
         )
@@ -275,7 +276,7 @@ def _real(text: str) -> float:
     number = math.nan
     with contextlib.suppress(ValueError):
         number = float(text)
-    if math.isnan(number):  # which every comparison with a limit would let pass
+    if not math.isfinite(number):  # comparisons with a limit would let "nan" pass
         raise ValueError(f"{text[:_SHOWN]!r} is no number")
     return number
 

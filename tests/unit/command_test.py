@@ -30,6 +30,8 @@ STAGE = StageConfig(
         (["--global-batch", "9" * 30], "--global-batch: 9{30} has more than 64 bits"),
         (["--global-batch", "9" * 5000], "--global-batch: '9{40}' is no whole number"),
         (["--optimizer.eps", "nan"], "--optimizer.eps: 'nan' is no number"),
+        (["--optimizer.eps", "-inf"], "--optimizer.eps: '-inf' is no number"),
+        (["--optimizer.eps", "1e999"], "--optimizer.eps: '1e999' is no number"),
         (["--optimizer.betas", "0.9", "NaN"], "--optimizer.betas.*'NaN'"),
         (["--optimizer.lr-projector", "fast"], "--optimizer.lr-projector: 'fast' is no number"),
         (["--globl-batch", "3"], "--globl-batch.*Did you mean --global-batch"),
