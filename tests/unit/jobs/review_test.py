@@ -66,6 +66,13 @@ def test_a_folder_without_a_review_is_told(tmp_path, review, asked):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_of_other_rows_is_told_with_its_line(tmp_path, translation, review):
+    results = tmp_path / "results.jsonl"
+    results.write_text(json.dumps(to_row(translation(0, "bn"))) + '\n{"id": "1"}\n', "utf-8")
+    with pytest.raises(DataError, match=f"no translation: line 2 of {results}: 'source'"):
+        review(tmp_path / "review", "--draw", results)
+
+
 def test_what_contradicts_itself_is_told(tmp_path, review):
     with pytest.raises(ConfigError, match=r"3 faults.*different things.*reviewer is empty.*'xx'"):
         review(tmp_path, "--write", "a.csv", "--import-file", "b.csv", "--language", "xx")
