@@ -7,7 +7,7 @@ from tests.fixtures.translation import SPANISH, WORDS, Scripted
 from palo import storage
 from palo.corpus.config import read_source_list
 from palo.data.records import Origin, Record, parse_llava
-from palo.errors import ConfigError, DataError, MismatchError, ResourceError
+from palo.errors import ConfigError, DataError, ResourceError
 from palo.translate.backends.backend import Draft, TranslationFailure
 from palo.translate.checks.run import CheckSettings
 from palo.translate.review.decision import ReviewDecision
@@ -67,28 +67,6 @@ def test_a_second_run_asks_for_nothing_and_leaves_the_same_files(translate, tmp_
     translate(again)
     assert not again.asked
     assert [path.read_bytes() for path in files] == before
-
-
-def test_another_source_takes_no_folder_over(translate, rows, tmp_path):
-    """Regression: two files of one name share a folder by default, and the second one's records
-    took the place of the first one's."""
-    translate(Scripted())
-    records = tmp_path / "job" / "records" / "es.jsonl"
-    before = records.read_bytes()
-    row = {
-        "conversations": [{"from": "human", "value": WORDS[4]}, {"from": "gpt", "value": WORDS[5]}]
-    }
-    other = tmp_path / "other" / "rows.jsonl"
-    other.parent.mkdir()
-    other.write_text(json.dumps(row))
-    for codes in (("es",), ("fr",)):
-        again = Scripted()
-        with pytest.raises(MismatchError, match=r"another source: .*/job\. .* with --output"):
-            translate(again, path=other, codes=codes)
-        assert not again.asked
-        assert records.read_bytes() == before
-    rows.write_text(json.dumps(row) + "\n" + rows.read_text())  # more rows are the same source
-    assert translate(Scripted()).languages["es"].records == 4
 
 
 def test_a_refused_translation_is_tried_again_with_the_reason(translate, read_lines):
