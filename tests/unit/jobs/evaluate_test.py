@@ -38,7 +38,7 @@ def test_files_of_answers_are_scored_without_ray_and_images(bench, capsys, monke
     [("nope", "runs", "can't read"), ("", "nope", "no finished model here: .*nope")],
 )
 def test_what_is_missing_is_told_before_ray_starts(bench, monkeypatch, folder, model, told):
-    """Regression: a wrong folder was told after Ray's start, which takes a minute on busy machines."""
+    """Regression: a wrong folder was told after Ray's start."""
     monkeypatch.setattr(evaluate, "ray_session", lambda: pytest.fail("Ray was started"))
     with pytest.raises(PaloError, match=told):
         evaluate.main(["own", str(bench / folder), "--models", f"mine={bench / model}"])
