@@ -200,7 +200,7 @@ def test_without_its_file_no_key_is_good(path, clock, caplog):
 
 
 def test_it_does_not_start_where_nobody_could_ask(path):
-    with pytest.raises(StorageError, match="can't read"):
+    with pytest.raises(StorageError, match="no API keys yet"):
         KeyRing(path)
     _, key = add_key(path, "laptop")
     revoke_key(path, key.id)
