@@ -69,7 +69,7 @@ class TrainDrill:
     minutes: float = 600.0
     steps: int = 160
     checkpoint_every: int = 8
-    away_s: float = 10.0
+    away_s: float = 12.0
     store_wait_s: float = 20.0
     timeout_s: float = 300.0
     seed: int = 0
