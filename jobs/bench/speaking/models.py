@@ -64,7 +64,7 @@ NANO = SceneModel(
 )
 MINI = SceneModel(
     recipe="mini",
-    train_scenes=180,
+    train_scenes=150,
     records_per_scene=3,
     num_rounds=1,
     pretrain_epochs=1,
