@@ -29,6 +29,7 @@ class SceneModel:
         finetune_epochs: How often the finetune stage sees the questions.
         heldout_scenes: Held-out images, with two questions in every language.
         max_answer_tokens: Longest answer to one of these.
+        lr_new_tokens: Peak learning rate of the new tokens' rows; None for the recipe's.
         batches: In how many parts the questions of a language are asked, to compare CPU seconds.
         vocabulary: Which pieces are added.
     """
@@ -41,6 +42,7 @@ class SceneModel:
     finetune_epochs: int
     heldout_scenes: int
     max_answer_tokens: int
+    lr_new_tokens: float | None = None
     batches: int = 5
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
 
@@ -107,7 +109,11 @@ def recipe_of(model: SceneModel, folder: Path) -> Recipe:
             report=False,
         ),
         pretrain=replace(recipe.pretrain, languages=(_FIRST,), epochs=model.pretrain_epochs),
-        finetune=replace(recipe.finetune, epochs=model.finetune_epochs),
+        finetune=replace(
+            recipe.finetune,
+            epochs=model.finetune_epochs,
+            optimizer=replace(recipe.finetune.optimizer, lr_new_tokens=model.lr_new_tokens),
+        ),
     )
 
 
