@@ -67,7 +67,7 @@ class TrainDrill:
     only: tuple[str, ...] = tuple(PLAN)
     stores: tuple[str, ...] = STORES
     minutes: float = 600.0
-    steps: int = 160
+    steps: int = 320
     checkpoint_every: int = 8
     away_s: float = 12.0
     store_wait_s: float = 20.0
