@@ -12,7 +12,10 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from palo import command, config, storage
+from palo.errors import DataError
 from palo.terminal import one_line
+
+_LEAST_LANGUAGES = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +40,12 @@ def main(arguments: list[str]) -> None:
     from palo.evaluate.judging.offline import calibrate
 
     answers = {path.stem: read_scored(path) for path in sorted(wanted.folder.glob("*.jsonl"))}
+    if len(answers) < _LEAST_LANGUAGES:
+        raise DataError(
+            "the judge is fitted on some languages and tried on another, so two are needed",
+            seen=f"{', '.join(answers) or 'none'} in {wanted.folder}",
+            fix="Name a folder with a file of scored answers for each language, such as en.jsonl.",
+        )
     for systems_too, title in ((False, "language held out"), (True, "language and system")):
         print(f"{title:22}   judge    chrF  length  judge - chrF      judge - length")
         for code, one in held_out(answers, systems_too=systems_too).items():

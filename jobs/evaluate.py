@@ -53,11 +53,7 @@ def score_bench(arguments: list[str]) -> None:
     config.check(wanted)
     from palo.pipeline.bench_scoring import score_on_bench
 
-    if any(model.kind == "checkpoint" for model in wanted.named_models()):
-        with ray_session():
-            score_on_bench(wanted)
-    else:
-        score_on_bench(wanted)
+    score_on_bench(wanted, ray_session)
 
 
 if __name__ == "__main__":

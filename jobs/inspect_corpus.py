@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 from palo import command, config, languages, storage
+from palo.reasons import Reason
 
 if TYPE_CHECKING:
     from palo.corpus.report.show import Inspector, Item
@@ -76,18 +77,31 @@ class Inspection:
             yield "a corpus and a source can't be shown at once"
         if self.images is not None and self.source is None:
             yield "images goes with source"
+        if self.source is not None and (others := self._of_a_corpus):
+            yield f"of a source there is no {', '.join(others)} before it is built"
         if self.rows < 1:
             yield f"rows must be at least 1, not {self.rows}"
         if self.language is not None and not languages.known(self.language):
             yield f"language {self.language!r} is not one of {', '.join(languages.codes())}"
         if self.count < 1:
             yield f"count must be at least 1, not {self.count}"
-        chosen = ("record", "sample", "shard", "export_quarantine")
-        given = [name for name in chosen if getattr(self, name) is not None]
-        if len(given) + self.report > 1:
-            yield f"only one of {', '.join([*given, *['report'] * self.report])} can be shown"
+        if self.seed < 0:
+            yield f"seed is {self.seed} but can't be negative"
+        chosen = [name for name in self._of_a_corpus if name != "html"]
+        if self.source is None and len(chosen) > 1:
+            yield f"only one of {', '.join(chosen)} can be shown"
         if self.reason and self.export_quarantine is None:
             yield "reason goes with export_quarantine"
+        for reason in self.reason:
+            if reason not in tuple(Reason):
+                yield f"no row is left out for the reason {reason!r}, but for {', '.join(Reason)}"
+
+    @property
+    def _of_a_corpus(self) -> list[str]:
+        """Names what is asked for that only a corpus has."""
+        names = ("record", "sample", "shard", "export_quarantine", "html")
+        given = [name for name in names if getattr(self, name) is not None]
+        return [*given, *["report"] * self.report]
 
 
 def main(arguments: list[str]) -> None:
@@ -128,6 +142,8 @@ def _export(inspector: "Inspector", wanted: Inspection, target: Path) -> None:
     codes = () if wanted.language is None else (wanted.language,)
     count = inspector.export(target, wanted.reason, codes)
     print(f"{count:,} rows that were left out: {target}")
+    if count == 0:
+        return
     print(
         "Repair them there, put the file beside its source, and build with their folder as source."
     )

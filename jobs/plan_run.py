@@ -7,10 +7,11 @@
 Every field of the recipe can be given as for training.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from palo import storage
+from palo import config, storage
 from palo.command import override, run_job, take_values
 from palo.pipeline.job import read_recipe
 from palo.pipeline.machines import Machines
@@ -38,6 +39,12 @@ class PlanRun(Machines):
     gpus: int | None = None
     json: Path | None = None
 
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        yield from Machines.faults(self)
+        if self.gpus is not None and self.gpus < 1:
+            yield f"gpus is {self.gpus} but must be at least 1"
+
 
 def main(arguments: list[str]) -> None:
     """Prints the plan of a recipe, or writes it to a file.
@@ -49,6 +56,7 @@ def main(arguments: list[str]) -> None:
     left, taken = take_values(arguments, names)
     recipe, _ = read_recipe(left, _PROGRAM, _FLAGS)
     wanted = override(PlanRun(), [word for pair in taken.items() for word in pair], _PROGRAM)
+    config.check(wanted)
     if wanted.gpus is not None:
         recipe = _on_workers(recipe, wanted.gpus)
     from palo.pipeline.dry_run import print_plans

@@ -11,6 +11,7 @@ one.
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -86,12 +87,14 @@ def main(arguments: list[str]) -> None:
         drawn = sample(read_rows(job.draw), job.sample)
         print(f"{ReviewStore(folder).add(drawn):,} of {len(drawn):,} translations are new here")
     elif job.write is not None:
-        _write(job, ReviewStore(folder), job.write)
+        _write(job, ReviewStore.existing(folder), job.write)
     elif job.import_file is not None:
-        _import(job, ReviewStore(folder), job.import_file)
+        _import(job, ReviewStore.existing(folder), job.import_file)
     elif job.approved is not None:
-        _write_approved(ReviewStore(folder), job.approved)
+        _write_approved(ReviewStore.existing(folder), job.approved)
     else:
+        if not ReviewStore(folder).items():
+            print(f"{folder} holds no translations yet", file=sys.stderr, flush=True)
         # Imported late: Gradio takes seconds.
         from palo.translate.review.page.mount import serve_review
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palo import command, config
+from palo.errors import ConfigError
 from palo.ray_start import EXIT_INTERRUPTED
 from palo.submission.package import Submission, new_id
 from palo.submission.server import ADDRESS, ask, connect
@@ -71,6 +72,12 @@ def main(arguments: list[str]) -> None:
     wish = command.override(SubmitJob(), arguments[:at], "jobs/submit.py")
     config.check(wish)
     words = arguments[at + 1 :]
+    if words and (wish.attach or wish.stop):
+        raise ConfigError(
+            "a new job and one that is there can't be named at once",
+            seen=wish.attach or wish.stop,
+            fix="Leave out the command after --, or --attach and --stop.",
+        )
     submission = Submission(
         command=words,
         folder=wish.folder,

@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
     """Writes the training set, teaches, and reports the gain."""
     job = command.override(TeachJob(), arguments, "jobs/teach_translator.py")
     config.check(job)
-    store = ReviewStore(lasting_path(job.review, on_disk=True))
+    store = ReviewStore.existing(lasting_path(job.review, on_disk=True))
     output = lasting_path(job.output, on_disk=True)
     training_set = write_training_set(
         output / "training_set",

@@ -4,7 +4,10 @@ import contextlib
 import difflib
 import io
 import itertools
+import math
+import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -32,6 +35,8 @@ _STORE_HELP = (
 )
 _EXIT_ERROR = 2
 _EXIT_INCOMPLETE = 3
+_EXIT_UNREAD = 128 + signal.SIGPIPE
+_SHOWN = 40
 
 
 def run_job(main: Callable[[list[str]], None], *, says_what_is_open: bool = True) -> NoReturn:
@@ -39,7 +44,8 @@ def run_job(main: Callable[[list[str]], None], *, says_what_is_open: bool = True
 
     Any language can be printed on any terminal. `--store PLACE` sets the store. An error of ours is
     one line on stderr and exit code 2, or 3 where the same command goes on with what is left; a
-    stop by Ctrl-C or SIGTERM, as `ray job stop` sends it, is one line and exit code 130.
+    stop by Ctrl-C or SIGTERM, as `ray job stop` sends it, is one line and exit code 130. Where
+    the reader of standard output has left, such as `head`, the job ends silently with 141.
 
     Args:
         main: The job; takes the arguments after the script's name.
@@ -53,7 +59,11 @@ def run_job(main: Callable[[list[str]], None], *, says_what_is_open: bool = True
         choose_added_folder()
         if says_what_is_open:
             say_what_is_open()
-        main(arguments)
+        _run_and_flush(main, arguments)
+    except BrokenPipeError:
+        if not _reader_has_left():
+            raise
+        sys.exit(_EXIT_UNREAD)
     except IncompleteError as error:
         print(f"incomplete: {one_line(str(error))}", file=sys.stderr, flush=True)
         sys.exit(_EXIT_INCOMPLETE)
@@ -64,6 +74,26 @@ def run_job(main: Callable[[list[str]], None], *, says_what_is_open: bool = True
         print("stopped; run the same command again to resume", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)
+
+
+def _run_and_flush(main: Callable[[list[str]], None], arguments: list[str]) -> None:
+    """Runs a job, and prints the rest of its words while an error of that can be told."""
+    try:
+        main(arguments)
+    except SystemExit:  # --help, too, has printed
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+
+
+def _reader_has_left() -> bool:
+    """Returns whether nobody reads standard output any more; then the rest of it goes nowhere."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)
+    if not any(event & select.POLLERR for _, event in watched.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _with_store(arguments: list[str]) -> list[str]:
@@ -195,10 +225,27 @@ def override(default: R, arguments: list[str], program: str) -> R:
 
 
 def _registry() -> "ConstructorRegistry":
-    """Returns how values are read from the command line: paths may lie on S3."""
+    """Returns how values are read from the command line.
+
+    Paths may lie on S3. Numbers are those that libraries can hold: an integer has 64 bits, and
+    "nan" and "inf" are none.
+    """
     from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
     registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
+        if info.type not in (int, float):
+            return None
+        read = _whole if info.type is int else _real
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar=info.type.__name__.upper(),
+            instance_from_str=lambda texts: read(texts[0]),
+            is_instance=lambda value: isinstance(value, (int, info.type)),
+            str_from_instance=lambda value: [str(value)],
+        )
 
     @registry.primitive_rule
     def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
@@ -213,6 +260,25 @@ def _registry() -> "ConstructorRegistry":
         )
 
     return registry
+
+
+def _whole(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{text[:_SHOWN]!r} is no whole number") from None
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{text[:_SHOWN]} has more than 64 bits")
+    return number
+
+
+def _real(text: str) -> float:
+    number = math.nan
+    with contextlib.suppress(ValueError):
+        number = float(text)
+    if not math.isfinite(number):  # comparisons with a limit would let "nan" pass
+        raise ValueError(f"{text[:_SHOWN]!r} is no number")
+    return number
 
 
 def _condensed(message: str) -> tuple[str, str]:

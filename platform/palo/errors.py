@@ -34,6 +34,7 @@ class PaloError(Exception):
 
     def __str__(self) -> str:
         fact = f"{self.fact}: {self.seen}" if self.seen else self.fact
+        fact = fact.removesuffix(".")  # what was seen may be a sentence
         return visible(f"{fact}. {self.fix}" if self.fix else f"{fact}.")
 
 

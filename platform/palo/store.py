@@ -50,7 +50,7 @@ def shared_folder(setting: str, text: str) -> Path | None:
         text: What it holds.
 
     Raises:
-        ConfigError: If it is a relative path, which each process would find elsewhere.
+        ConfigError: If it is a relative path, which each process would find elsewhere, or a file.
         StorageError: If it is an s3:// URI without a bucket.
     """
     if not text.strip():
@@ -61,6 +61,12 @@ def shared_folder(setting: str, text: str) -> Path | None:
             f"{setting} is a relative path",
             seen=text.strip(),
             fix="Write the whole path of a folder that all machines share, or s3://bucket/prefix.",
+        )
+    if not isinstance(folder, storage.S3Path) and folder.is_file():
+        raise ConfigError(
+            f"{setting} names a file",
+            seen=folder,
+            fix="Name a folder that all machines share, or s3://bucket/prefix.",
         )
     return folder
 

@@ -25,7 +25,15 @@ STAGE = StageConfig(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--global-batch", "many"], "--global-batch.*'many'"),
+        (["--global-batch", "many"], "--global-batch.*'many' is no whole number"),
+        (["--global-batch", "2.5"], "--global-batch.*'2.5' is no whole number"),
+        (["--global-batch", "9" * 30], "--global-batch: 9{30} has more than 64 bits"),
+        (["--global-batch", "9" * 5000], "--global-batch: '9{40}' is no whole number"),
+        (["--optimizer.eps", "nan"], "--optimizer.eps: 'nan' is no number"),
+        (["--optimizer.eps", "-inf"], "--optimizer.eps: '-inf' is no number"),
+        (["--optimizer.eps", "1e999"], "--optimizer.eps: '1e999' is no number"),
+        (["--optimizer.betas", "0.9", "NaN"], "--optimizer.betas.*'NaN'"),
+        (["--optimizer.lr-projector", "fast"], "--optimizer.lr-projector: 'fast' is no number"),
         (["--globl-batch", "3"], "--globl-batch.*Did you mean --global-batch"),
         (["--zero.stage", "5"], "'5' for argument '--zero.stage'"),
         (["--token-budget"], "'--token-budget'"),
@@ -112,6 +120,32 @@ def test_a_stop_is_one_line_and_code_130(capsys):
 
     code, told = ended(main, capsys)
     assert (code, told.count("\n")) == (130, 1)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("work", ["print('one line')", "[print('a' * 99) for _ in range(9999)]"])
+def test_a_reader_that_has_left_ends_a_job_silently(work, unbuffered):
+    """Regression: `| head` left a traceback, and code 1 or 120."""
+    program = f"from palo.command import run_job\nrun_job(lambda arguments: {work})"
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_another_pipe_that_breaks_is_a_fault():
+    def main(arguments):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run_job(main)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

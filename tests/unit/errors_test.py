@@ -50,6 +50,10 @@ def test_every_error_of_the_family_survives_pickling() -> None:
         (PaloError("no image"), "no image."),
         (PaloError("no image", seen="a.png"), "no image: a.png."),
         (PaloError("no image", fix="Check the path."), "no image. Check the path."),
+        (
+            PaloError("can't read", seen="No magic bytes.", fix="Look."),
+            "can't read: No magic bytes. Look.",
+        ),
         (PaloError("too many rows", seen=0, fix="Add some."), "too many rows: 0. Add some."),
     ],
 )

@@ -15,6 +15,7 @@ from palo.corpus.parse.worker import parse_row
 from palo.corpus.sources import Split, read_split
 from palo.data.records import Record
 from palo.errors import ConfigError, DataError
+from palo.images.archives import check_archive
 
 _ROWS = 200
 _IMAGES = 20
@@ -24,7 +25,7 @@ _FOLDERS = 200
 def check_images(source: SourceConfig, splits: Sequence[Split]) -> None:
     """Looks whether any image of a source's first rows is in its image folder.
 
-    Rows without an image, archives, and images of web servers are not looked at.
+    Rows without an image, and images of web servers are not looked at; of an archive the beginning.
 
     Args:
         source: The source.
@@ -32,7 +33,7 @@ def check_images(source: SourceConfig, splits: Sequence[Split]) -> None:
 
     Raises:
         ConfigError: If its image folder doesn't exist.
-        DataError: If none of the images is there.
+        DataError: If none of the images is there, or they are to come from a file of another kind.
         StorageError: If it can't be read.
     """
     if source.images is None:
@@ -45,6 +46,7 @@ def check_images(source: SourceConfig, splits: Sequence[Split]) -> None:
                 fix="Name the folder that the rows' image paths start from.",
             )
         if not source.images.is_dir():
+            check_archive(source.images)
             return
         names = list(islice(dict.fromkeys(_image_names(source, splits)), _IMAGES))
         if not names or any((source.images / name).exists() for name in names):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from palo import storage
 from palo.account import cache_folder
 from palo.doctor.finding import Finding, fault, good, warning
 from palo.machine import GIB
@@ -52,6 +53,9 @@ def check_packages(lock: Path | None) -> Iterator[Finding]:
 
     Args:
         lock: The lock file; None looks for it.
+
+    Raises:
+        StorageError: If it can't be read.
     """
     lock = lock or _find_lock()
     if lock is None:
@@ -77,6 +81,12 @@ def check_packages(lock: Path | None) -> Iterator[Finding]:
             f"not those of the lock: {', '.join(wrong[:_SHOWN])}{more}",
             "Run make setup.",
         )
+    elif not found:
+        yield fault(
+            "packages",
+            f"{lock} pins none of the packages that are installed",
+            "Name a lock file of this project: requirements.lock.",
+        )
     else:
         yield good("packages", f"{found} as locked")
 
@@ -84,7 +94,7 @@ def check_packages(lock: Path | None) -> Iterator[Finding]:
 def _pins(lock: Path) -> Iterator[tuple[str, str]]:
     """Yields name and version of what is pinned for palo's own environment."""
     pin: tuple[str, str] | None = None
-    for line in lock.read_text(encoding="utf-8").splitlines():
+    for line in storage.read_text(lock).splitlines():
         if found := _PIN.match(line):
             pin = (found[1], found[2])
         elif pin and line.startswith("    # "):

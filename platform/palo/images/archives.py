@@ -166,7 +166,22 @@ def index_archive(task: IndexTask) -> dict[str, Any]:
     return {"name": index.name}
 
 
-def _members(path: Path, size: int) -> dict[str, Member]:
+def check_archive(path: Path) -> None:
+    """Looks at the beginning of a file that is to hold images.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: If it begins as no archive does, or is compressed as a whole.
+        StorageError: If it can't be read.
+    """
+    with storage.wrap_os_errors("read", path):
+        _is_tar(path, path.stat().st_size)
+
+
+def _is_tar(path: Path, size: int) -> bool:
+    """Returns whether an archive is a tar; else it is a zip."""
     head = storage.read_range(path, 0, BLOCK_BYTES)
     for magic, command in _COMPRESSED.items():
         if head.startswith(magic):
@@ -176,15 +191,20 @@ def _members(path: Path, size: int) -> dict[str, Member]:
                 seen=path,
                 fix=f"Decompress it ({command}) and name the .tar, or use a zip.",
             )
+    is_tar = is_header(head) or (size >= BLOCK_BYTES and not any(head))
+    if not is_tar and not head.startswith(_ZIP_STARTS):
+        _Members(path).refuse(f"it begins with {head[:8]!r}", "Name a folder, a zip or a tar.")
+    return is_tar
+
+
+def _members(path: Path, size: int) -> dict[str, Member]:
     members = _Members(path)
-    if is_header(head) or (size >= BLOCK_BYTES and not any(head)):
+    if _is_tar(path, size):
         with storage.open_ranges(path, _AHEAD_BYTES) as file:
             _list_tar(file, size, members)
-    elif head.startswith(_ZIP_STARTS):
+    else:
         with path.open("rb") as opened:
             _list_zip(opened, members)
-    else:
-        members.refuse(f"it begins with {head[:8]!r}", "Name a folder, a zip or a tar.")
     return members.found
 
 

@@ -1,14 +1,16 @@
 """Scores models on a bench: answers, measures, judgments, a report, thresholds."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from palo import storage
-from palo.checkpoint.importing import open_shared_model
+from palo.checkpoint.finished import describe_stage, stage_folder
+from palo.checkpoint.importing import looks_foreign, open_shared_model
 from palo.endpoint.ending import limits_of, reasons_of, require_complete
 from palo.errors import ConfigError
 from palo.evaluate.answers.answer_cache import AnswerSet, ModelAnswer
@@ -35,11 +37,15 @@ from palo.store import RUNS, lasting_path
 from palo.terminal import one_line
 
 
-def score_on_bench(run: BenchRun) -> None:
+def score_on_bench(
+    run: BenchRun, session: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> None:
     """Scores the models, writes the report, and applies the thresholds.
 
     Args:
-        run: The checked settings. Ray must be running if a checkpoint answers.
+        run: The checked settings.
+        session: Starts Ray for checkpoints that answer, once the bench and they are found; by
+            default it must be running already.
 
     Raises:
         ConfigError: If the bench is unknown.
@@ -57,8 +63,12 @@ def score_on_bench(run: BenchRun) -> None:
             fix="Leave the judge out: exact and relaxed match and chrF score it.",
         )
     bench = read_bench(source, run.folder, run.languages)
+    checkpoints = [model for model in run.named_models() if model.kind == "checkpoint"]
+    for model in checkpoints:
+        if not looks_foreign(path := storage.path_of(model.source)):
+            describe_stage(stage_folder(path))  # says what is missing where it is no model
     named = run.output or lasting_path(RUNS / "scores" / bench.source.name)
-    with storage.working_copy(named) as output:
+    with session() if checkpoints else nullcontext(), storage.working_copy(named) as output:
         _score(run, bench, output, named)
 
 

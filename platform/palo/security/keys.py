@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from palo import config, storage
-from palo.errors import ConfigError
+from palo.errors import ConfigError, StorageError
 from palo.security.audit_log import record
 from palo.storage import S3Path
 from palo.storage.conditional import read_versioned, write_if
@@ -136,7 +136,10 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
         StorageError: If it is missing or can't be read.
     """
     with storage.wrap_os_errors("read", path):
-        mode = path.stat().st_mode
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            raise StorageError("there are no API keys yet", seen=path, fix=f"{_ADD}.") from None
     if mode & _OTHERS_WRITE and not isinstance(
         path, S3Path
     ):  # a writer could add a key; a reader learns none

@@ -203,8 +203,13 @@ def read_rows(path: Path) -> Iterator[Translated]:
         StorageError: If the file can't be read.
     """
     latest = {}
-    for _, row in storage.read_json_lines(path):
-        made = from_row(row)
+    for number, row in storage.read_json_lines(path):
+        try:
+            made = from_row(row)
+        except DataError as error:
+            raise DataError(
+                error.fact, seen=f"line {number} of {path}: {error.seen}", fix=error.fix
+            ) from error
         latest[made.key] = made
     yield from latest.values()
 

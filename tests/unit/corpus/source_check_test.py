@@ -1,6 +1,7 @@
 """A wrong image folder is one message, before anything is built."""
 
 import json
+import zipfile
 
 import pytest
 
@@ -18,6 +19,7 @@ def place(tmp_path):
     (photos / "train").mkdir(parents=True)
     for name in ("a.jpg", "train/b.jpg"):
         (photos / name).write_bytes(b"")
+    zipfile.ZipFile(tmp_path / "data" / "photos.zip", "w").close()
     return tmp_path / "data"
 
 
@@ -38,7 +40,7 @@ def check(place, images, *names):
         ("photos", ["gone.jpg", "train/b.jpg"]),
         (".", ["photos/a.jpg"]),
         ("photos", []),
-        ("photos/a.jpg", ["b.jpg"]),  # taken for an archive, whose index is made later
+        ("photos.zip", ["b.jpg"]),  # its index is made later
         (None, ["a.jpg"]),
     ],
 )
@@ -71,6 +73,12 @@ def test_rows_that_name_folders_which_are_not_there_are_told_where_their_file_is
 def test_a_folder_that_is_not_there_is_told_at_once(place):
     with pytest.raises(ConfigError, match="the image folder of source own doesn't exist"):
         check(place, place / "phtos", "a.jpg")
+
+
+def test_a_file_that_is_no_archive_is_told_at_once(place):
+    (place / "notes.md").write_text("# Notes")
+    with pytest.raises(DataError, match=r"notes\.md: it begins with b'# Notes'\. Name a folder"):
+        check(place, place / "notes.md", "a.jpg")
 
 
 def test_images_that_are_nowhere_near_are_told_too(place):

@@ -13,6 +13,7 @@ import pytest
 
 from palo.doctor import machine_checks
 from palo.doctor.finding import Finding
+from palo.errors import StorageError
 
 _GIB = 2**30
 _Usage = namedtuple("_Usage", "total used free")
@@ -48,6 +49,16 @@ def test_packages_are_compared_with_the_lock(tmp_path: Path) -> None:
     assert f"pytest {machine_checks.version('pytest')} for 0.0.1" in found.text
     assert "numpy" not in found.text
     assert "setuptools" not in found.text
+
+
+def test_a_file_that_is_no_lock_is_a_fault(tmp_path: Path) -> None:
+    """Regression: of a README it was said that 0 packages are as locked."""
+    (tmp_path / "README.md").write_text("# A project\n", encoding="utf-8")
+    found = _one(machine_checks.check_packages(tmp_path / "README.md"))
+    assert (found.level, found.subject) == ("fault", "packages")
+    for wrong in (tmp_path, tmp_path / "nope"):
+        with pytest.raises(StorageError, match=f"can't read {wrong}"):
+            _one(machine_checks.check_packages(wrong))
 
 
 def test_a_build_of_torch_is_no_other_version(

@@ -4,7 +4,7 @@ import pytest
 from jobs import evaluate
 from tests.unit.evaluate.benches.conftest import write_lines
 
-from palo.errors import ConfigError, DataError, ThresholdError
+from palo.errors import ConfigError, DataError, PaloError, ThresholdError
 
 
 @pytest.fixture
@@ -31,6 +31,17 @@ def test_files_of_answers_are_scored_without_ray_and_images(bench, capsys, monke
     values = json.loads((bench / "out" / "scores.json").read_text("utf-8"))
     assert values["models"]["mine"]["measures"]["ur"]["exact"] == 1
     assert "Report:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("folder", "model", "told"),
+    [("nope", "runs", "can't read"), ("", "nope", "no finished model here: .*nope")],
+)
+def test_what_is_missing_is_told_before_ray_starts(bench, monkeypatch, folder, model, told):
+    """Regression: a wrong folder was told after Ray's start."""
+    monkeypatch.setattr(evaluate, "ray_session", lambda: pytest.fail("Ray was started"))
+    with pytest.raises(PaloError, match=told):
+        evaluate.main(["own", str(bench / folder), "--models", f"mine={bench / model}"])
 
 
 def test_a_gate_that_is_not_passed_is_an_error(bench):

@@ -39,6 +39,15 @@ def test_it_writes_to_a_folder_of_choice(imports, tmp_path, tiny_palo, capsys):
     assert f"python jobs/serve.py {output}" in text
 
 
+def test_a_model_of_ours_is_not_said_to_be_written_elsewhere(imports, palo_folder, tmp_path):
+    """Regression: --output was dropped in silence, and the job ended well."""
+    stage = open_model(palo_folder)
+    for flag in ("--output", "--base", "--tower"):
+        with pytest.raises(ConfigError, match=f"used where it lies: {stage}"):
+            import_checkpoint.main([str(stage), flag, str(tmp_path / "copy")])
+    assert not (tmp_path / "copy").exists()
+
+
 def test_it_needs_a_source():
     with pytest.raises(ConfigError, match="folder of the checkpoint is missing"):
         import_checkpoint.main([])

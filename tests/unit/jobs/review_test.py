@@ -56,6 +56,23 @@ def test_a_sample_of_a_job_is_added(tmp_path, translation, review, capsys):
     assert {item.translated.texts for item in items} == {again[0].texts}
 
 
+@pytest.mark.parametrize(
+    "asked", [["--approved", "good.jsonl"], ["--write", "a.csv", "--reviewer", "Amina"]]
+)
+def test_a_folder_without_a_review_is_told(tmp_path, review, asked):
+    """Regression: of a misspelled folder no translation was approved, which was no error."""
+    with pytest.raises(DataError, match=f"no review in this folder: {tmp_path / 'reveiw'}"):
+        review(tmp_path / "reveiw", *asked)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_other_rows_is_told_with_its_line(tmp_path, translation, review):
+    results = tmp_path / "results.jsonl"
+    results.write_text(json.dumps(to_row(translation(0, "bn"))) + '\n{"id": "1"}\n', "utf-8")
+    with pytest.raises(DataError, match=f"no translation: line 2 of {results}: 'source'"):
+        review(tmp_path / "review", "--draw", results)
+
+
 def test_what_contradicts_itself_is_told(tmp_path, review):
     with pytest.raises(ConfigError, match=r"3 faults.*different things.*reviewer is empty.*'xx'"):
         review(tmp_path, "--write", "a.csv", "--import-file", "b.csv", "--language", "xx")

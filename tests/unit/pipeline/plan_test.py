@@ -91,6 +91,13 @@ def test_an_unknown_gpu_is_told_with_those_that_are_known():
         plan_recipe(RECIPES["7b"](), Machines(gpu="a99"))
 
 
+@pytest.mark.parametrize("count", ["0", "-3"])
+def test_a_plan_needs_a_gpu_or_a_worker(count):
+    """Regression: no GPUs were a division by zero, after a quarter of a minute."""
+    with pytest.raises(ConfigError, match=f"gpus is {count} but must be at least 1"):
+        plan_run.main(["7b", "--gpus", count])
+
+
 def test_the_command_prints_parts_hours_and_money(capsys):
     plan_run.main(["7b", "--gpu", "a100-40", "--price", "2", "--finetune.lora.rank", "64"])
     said = capsys.readouterr().out

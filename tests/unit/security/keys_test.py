@@ -93,7 +93,9 @@ def test_a_damaged_file_is_told_and_left_as_it_is(path, text, error, told):
 
 
 def test_a_missing_file_is_told(path):
-    with pytest.raises(StorageError, match="can't read"):
+    with pytest.raises(
+        StorageError, match=f"no API keys yet: {path}\\. Add a key: python jobs/keys"
+    ):
         read_keys(path)
 
 

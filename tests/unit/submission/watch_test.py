@@ -9,7 +9,7 @@ import pytest
 from jobs import submit
 from tests.fixtures.job_server import JobServer
 
-from palo.errors import DataError, ResourceError
+from palo.errors import ConfigError, DataError, ResourceError
 from palo.submission import server
 from palo.submission import watch as watching
 from palo.submission.server import ADDRESS, connect
@@ -144,6 +144,12 @@ def test_a_detached_submission_says_how_to_come_back(job_server, checkout, capsy
     told = capsys.readouterr().err
     assert f"python jobs/submit.py --attach {job}" in told
     assert f"python jobs/submit.py --stop {job}" in told
+
+
+@pytest.mark.parametrize("known", ["--attach", "--stop"])
+def test_a_command_is_not_dropped_in_silence(known):
+    with pytest.raises(ConfigError, match="a new job and one that is there"):
+        submit.main([known, "finetune-1", "--", "python", "jobs/finetune.py", "nano"])
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,17 @@
 of it fits, `copying` writes it in one pass over each file, and `cache` keeps it by its content.
 """
 
-from palo.checkpoint.importing.opening import ImportOptions, open_model, open_shared_model
+from palo.checkpoint.importing.opening import (
+    ImportOptions,
+    looks_foreign,
+    open_model,
+    open_shared_model,
+)
 from palo.checkpoint.importing.opening_parts import open_part, open_parts, open_projector
 
 __all__ = [
     "ImportOptions",
+    "looks_foreign",
     "open_model",
     "open_part",
     "open_parts",

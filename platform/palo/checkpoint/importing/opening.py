@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from palo import storage
 from palo.checkpoint.finished import is_finished, local_copy, stage_folder
 from palo.checkpoint.importing.cache import kept, published, write_once
-from palo.errors import MismatchError
+from palo.errors import ConfigError, MismatchError
 from palo.progress import byte_meter
 
 # Most paths are ours, or were imported before: torch, which takes seconds, stays away.
@@ -57,12 +57,19 @@ def open_model(path: Path, options: ImportOptions | None = None) -> Path:
         options: How it is imported.
 
     Raises:
+        ConfigError: If options are given for a run or a stage of ours, which isn't imported.
         DataError: If there are no weights, or a part that the checkpoint names isn't found.
         MismatchError: If it is no model that can be used here, or its parts don't fit.
         StorageError: If a file is missing or damaged or holds code, or the disk is too full.
     """
     options = options or ImportOptions()
     own = stage_folder(path)
+    if is_finished(own) and (options.output or options.base or options.tower):
+        raise ConfigError(
+            "this is a finished model of this platform, which is used where it lies",
+            seen=own,
+            fix="Write it elsewhere with jobs/export.py --to palo; it has its own base and tower.",
+        )
     if is_finished(own) or not looks_foreign(path):
         return local_copy(own)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from palo import storage
 from palo.data.manifest import Manifest
 from palo.data.samples import Sample
-from palo.errors import MismatchError
+from palo.errors import MismatchError, StorageError
 from palo.text.preview import Stretch, stretches
 from palo.text.tokenizer import TextTokenizer, load_tokenizer
 
@@ -69,7 +69,16 @@ def tokenizer_of(corpus: Path, manifest: Manifest, folder: Path | None = None) -
         StorageError: If there is none.
     """
     path = folder or storage.path_of(manifest.tokenizer)
-    tokenizer = load_tokenizer(path)
+    try:
+        tokenizer = load_tokenizer(path)
+    except StorageError as error:
+        if folder is not None:
+            raise
+        raise StorageError(
+            f"the tokenizer of {corpus} can't be read where it was",
+            seen=error.seen,
+            fix="If it was moved, name its folder: --tokenizer FOLDER.",
+        ) from error
     if tokenizer.fingerprint != manifest.tokenizer_fingerprint:
         raise MismatchError(
             f"{corpus} was made with another tokenizer",

@@ -22,6 +22,7 @@ from palo.data.bad_row import BadRow
 from palo.data.layouts import row_turns
 from palo.data.records import Record
 from palo.data.samples import Sample
+from palo.images.archives import check_archive
 from palo.images.image_folder import is_web, parts_of
 from palo.terminal import visible
 from palo.text.encoding import EncodingLimits, encode_conversation
@@ -77,6 +78,8 @@ def preview_source(
         StorageError: If it can't be read.
     """
     splits = split_source(source.path, source.format)
+    if source.images is not None and source.images.is_file():
+        check_archive(source.images)
     preview = _Preview(source, tokenizer, count)
     rows = ((split, raw) for split in splits for raw in read_split(split))
     for split, raw in islice(rows, most_rows):

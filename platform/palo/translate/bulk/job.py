@@ -80,6 +80,7 @@ def translate_all(
     Raises:
         ConfigError: If no conversation can be translated.
         DataError: If the source can't be used, or the job's files were changed by hand.
+        MismatchError: If the folder holds translations of another source.
         ResourceError: If another job runs in the folder, the server can't be reached, or workers
             were lost.
         StorageError: If something can't be read or written.
@@ -92,6 +93,7 @@ def translate_all(
             Ledger(folder / "ledger.jsonl") as ledger,
             Results(folder / "results.jsonl") as results,
         ):
+            results.require_any_of(work.source.records())
             done = min(pairs, results.count(work.backend.settings_hash))
             progress = TranslationProgress(on_progress, pairs, done, ledger)
             job = _Job(work, ledger, results, progress)

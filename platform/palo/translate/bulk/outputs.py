@@ -158,8 +158,7 @@ def write_outputs(
     if waiting:
         store.add(waiting)
     if source.is_corpus:
-        filled = [code for code in codes if accounts[code].records]
-        _write_list(folder, source, filled, form.images)
+        _write_list(folder, source, _filled(folder / RECORDS, codes), form.images)
     return accounts
 
 
@@ -194,6 +193,12 @@ def _llava_row(made: Translated) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> bytes:
     return orjson.dumps(row) + b"\n"
+
+
+def _filled(records: Path, codes: Sequence[str]) -> list[str]:
+    """Returns the languages with records, this run's first; those of earlier runs stay."""
+    filled = sorted(path.stem for path in records.glob("*.jsonl") if path.stat().st_size)
+    return [code for code in codes if code in filled] + [c for c in filled if c not in codes]
 
 
 def _write_list(

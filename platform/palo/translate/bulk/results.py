@@ -1,12 +1,14 @@
 """The finished translations of a job."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 import orjson
 
 from palo.data.records import Record
+from palo.errors import MismatchError
 from palo.storage import LineFile
 from palo.translate.translated import Translated, from_row, to_row
 
@@ -23,6 +25,7 @@ class Results:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = LineFile(path)
         self._places: dict[str, tuple[int, str, str]] = {}
         for place, values in self._file.rows():
@@ -41,6 +44,25 @@ class Results:
             settings_hash: Names the present settings, see `has`.
         """
         return sum(under in ("", settings_hash) for _, _, under in self._places.values())
+
+    def require_any_of(self, records: Iterable[Record]) -> None:
+        """Refuses a source that has no conversation, wherever it stood, of those that are done.
+
+        Its outputs would take the place of those of the source before it.
+
+        Args:
+            records: The conversations of the source.
+
+        Raises:
+            MismatchError: If translations of other conversations alone are here.
+        """
+        done = {words for _, words, _ in self._places.values()}
+        if done and not any(_words_of(record) in done for record in records):
+            raise MismatchError(
+                "this folder holds translations of another source",
+                seen=self._path.parent,
+                fix="Name a folder for this one with --output.",
+            )
 
     def has(self, record: Record, language: str, settings_hash: str | None = None) -> bool:
         """Returns whether a conversation is done, with its present text.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from palo import config
 from palo.errors import DataError, MismatchError
@@ -60,6 +60,27 @@ class ReviewStore:
         self._added = Journal(folder / ITEMS, self._on_item)
         self._decided = Journal(folder / DECISIONS, self._on_decision)
         self.refresh()
+
+    @classmethod
+    def existing(cls, folder: Path) -> Self:
+        """Opens a review that has translations already.
+
+        Args:
+            folder: The folder.
+
+        Raises:
+            DataError: If it has none; else as the class itself.
+            StorageError: If it can't be read.
+        """
+        store = cls(folder)
+        if not store.items():
+            raise DataError(
+                "there is no review in this folder",
+                seen=folder,
+                fix="Name the folder `review` of a translation job, or add translations with "
+                "`python jobs/review.py FOLDER --draw results.jsonl`.",
+            )
+        return store
 
     def refresh(self) -> None:
         """Reads the additions and decisions of other processes.

@@ -1,12 +1,13 @@
 """Rows are found by any of their names, and shown wherever the build left them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from palo.corpus.report.shards import Dropped
 from palo.corpus.report.show import Inspector, lines_of
-from palo.errors import DataError
+from palo.errors import DataError, StorageError
 
 
 def printed(items):
@@ -114,6 +115,19 @@ def test_a_wrong_folder_gets_the_nearest_corpus(inspected):
         Inspector(folder.parent)
     with pytest.raises(DataError, match=f"Did you mean {folder}"):
         Inspector(folder.parent / "corpsu")
+
+
+def test_a_tokenizer_that_was_moved_is_asked_for(inspected):
+    was = Path(inspected.corpus.manifest.tokenizer)
+    now = was.rename(was.with_name("moved"))
+    with pytest.raises(
+        StorageError, match=rf"where it was: {was}\. .*name its folder: --tokenizer"
+    ):
+        Inspector(inspected.folder).sample(0)
+    assert Inspector(inspected.folder, now).sample(0)
+    with pytest.raises(StorageError, match=f"no tokenizer in this folder: {was}"):
+        Inspector(inspected.folder, was).sample(0)
+    now.rename(was)
 
 
 def test_the_export_can_be_read_as_a_source(inspected, tmp_path):
