@@ -72,6 +72,24 @@ def by_line(normalizer: Normalizer, is_meant: Callable[[str], bool]) -> Normaliz
     return Normalizer(name=normalizer.name, apply=apply)
 
 
+def sparing(normalizer: Normalizer, spared: re.Pattern[str]) -> Normalizer:
+    """Returns a normalizer that leaves some parts of a text alone.
+
+    Args:
+        normalizer: What it does elsewhere.
+        spared: Matches the parts that stay.
+    """
+
+    def apply(text: str) -> str:
+        pieces, end = [], 0
+        for match in spared.finditer(text):
+            pieces += [normalizer.apply(text[end : match.start()]), match[0]]
+            end = match.end()
+        return "".join([*pieces, normalizer.apply(text[end:])])
+
+    return Normalizer(name=normalizer.name, apply=apply)
+
+
 def is_prose(line: str) -> bool:
     """Returns whether a line is no row of a table.
 
@@ -93,7 +111,8 @@ def prose(*normalizers: Normalizer) -> tuple[Normalizer, ...]:
 def no_space_before(marks: str) -> Normalizer:
     """Returns a normalizer that removes spaces before some marks where they end something.
 
-    The colon of a ratio keeps its spaces, and so does a smiley the one before it.
+    The colon of a ratio keeps its spaces, and so does a smiley the one before it, and a mark that
+    is spoken of or stands for something: behind an equals sign, before words in small letters.
 
     Args:
         marks: The marks, for use between square brackets.
@@ -101,8 +120,8 @@ def no_space_before(marks: str) -> Normalizer:
     ratio = r"(?<=\d)[ \u00a0\u202f]+:[ \u00a0\u202f]+\d|(?<=\b\w)[ \u00a0\u202f]+::? +\w\b"
     return replacing(
         "no space before a mark",
-        rf"(?!{ratio})(?<=[^\s.,;:!?|])[ \u00a0\u202f]+"
-        rf"(?![:;] ?\)|[.,:!?] [.,:!?])(?=[{marks}]+(?:\s|$|[\"”’»)]))",
+        rf"(?!{ratio})(?<=[^\s.,;:!?|=])[ \u00a0\u202f]+"
+        rf"(?![:;] ?\)|[.,:!?] [.,:!?]|[?!](?:\.(?!\.)|:| +[a-zß-öø-ÿа-яё]))(?=[{marks}]+(?:\s|$|[\"”’»)]))",
         "",
     )
 
