@@ -158,15 +158,27 @@ class SentenceEnds:
 
     Attributes:
         letters: Letters and signs of the script, for use between square brackets.
-        words: Words that end sentences, whatever their length.
+        words: Verbs that end sentences, whatever their length.
+        answers: Answers that are sentences of their own.
         endings: Ends of verbs that stand at the end of sentences.
         abbreviations: Words that are abbreviated with a Latin full stop.
     """
 
     letters: str
     words: frozenset[str]
+    answers: frozenset[str] = frozenset()
     endings: tuple[str, ...] = ()
     abbreviations: frozenset[str]
+
+    def is_verb(self, word: str) -> bool:
+        """Returns whether a word surely is the verb that ends a sentence.
+
+        Args:
+            word: A word of the script.
+        """
+        return word in self.words or (
+            word not in self.abbreviations and word.endswith(self.endings or ("\0",))
+        )
 
     def ends(self, word: str, *, is_last: bool) -> bool:
         """Returns whether a word before a full stop surely ends a sentence.
@@ -175,7 +187,7 @@ class SentenceEnds:
             word: A word of the script.
             is_last: Whether nothing follows the full stop in its line.
         """
-        if word in self.words:
+        if word in self.words or word in self.answers:
             return True
         if word in self.abbreviations:
             return False

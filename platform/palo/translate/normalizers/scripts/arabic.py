@@ -14,6 +14,7 @@ from palo.translate.normalizers.normalizer import (
     no_space_before,
     prose,
     replacing,
+    sparing,
     vocabulary,
 )
 
@@ -68,6 +69,25 @@ _BY_ARABIC_HEH = {
 }
 
 
+_QUOTED = r"(?:«[^«»\n]*»|“[^“”\n]*”|”[^“”\n]*“|\"[^\"\n]*\")"
+# Letters that neither Arabic nor Urdu has, but Pashto or Sindhi; a word with a non-joiner is Persian.
+_FOREIGN = "ټډړږښڼځڅېۍګٻڀٺٽٿڃڄڇڊڌڍڏڙڦڪڳڱڻ"
+_FOREIGN_WORD = rf"[{_LETTERS}]*[{_FOREIGN}][{_LETTERS}]*|[{_LETTERS}]+\u200c[{_LETTERS}\u200c]+"
+# A verse: one between its own brackets, quoted words behind the name of their language, and words
+# with two vowel signs, which Urdu leaves out.
+_NOT_URDU = re.compile(
+    r"﴿[^﴾\n]*﴾"
+    r"|(?:عربی|فارسی|پشتو|سندھی|کردی|آیت|قرآن|حدیث|دعا|سورۃ|سورہ)"
+    rf"(?![{_LETTERS}])[^«“”\"\n]{{0,24}}{_QUOTED}"
+    rf"|(?:[{_LETTERS}]*[\u064b-\u0652]){{2,}}[{_LETTERS}]*|{_FOREIGN_WORD}"
+)
+# Letters of Persian and Urdu alone: the word is a name from there.
+_NOT_ARABIC = re.compile(
+    rf"(?:فارسي|فارسية|الفارسية|أردية|الأردية|كردية|الكردية)\s+{_QUOTED}"
+    rf"|(?<![{_LETTERS}])[{_LETTERS}]*[پچژگٹڈڑںےہھ{_FOREIGN}][{_LETTERS}]*"
+)
+
+
 def _mark(name: str, latin: str, own: str) -> Normalizer:
     behind = rf"(?<=[{_LETTERS}{HIDDEN}»”\")])"
     # A semicolon before a bracket is a smiley.
@@ -85,8 +105,16 @@ def _is_arabic(line: str) -> bool:
     return len(_LETTER.findall(line)) >= len(_LATIN_LETTER.findall(line))
 
 
+_ASKS = re.compile(
+    "(?:هل|ما|من|كم|أين|متى|كيف|لماذا|ماذا|أي|کیا|کون|کہاں|کب|کیوں|کیسے|کتنے|کتنی|کتنا)"
+    f"(?![{_LETTERS}])"
+)
+
+
 def _asked(line: str) -> str:
-    return f"{line[:-1]}؟" if line.endswith("?") and _LETTER.search(line) else line
+    """Writes the mark behind a word of another script, at the end of what is Arabic otherwise."""
+    asks = line.endswith("?") and _LETTER.search(line)
+    return f"{line[:-1]}؟" if asks and (_is_arabic(line) or _ASKS.match(line)) else line
 
 
 def _spelled_out(text: str) -> str:
@@ -122,15 +150,11 @@ def _with_own_heh(text: str) -> str:
     return _HEH.sub(written, text)
 
 
-_MARKS = tuple(
-    by_line(one, _is_arabic)
-    for one in (
-        _mark("comma", ",", "،"),
-        _mark("semicolon", ";", "؛"),
-        _mark("question mark", "?", "؟"),
-        # A mark behind a word of another script, at the end of what is Arabic otherwise.
-        Normalizer(name="question mark", apply=_asked),
-    )
+_MARKS = (
+    by_line(_mark("comma", ",", "،"), _is_arabic),
+    by_line(_mark("semicolon", ";", "؛"), _is_arabic),
+    by_line(_mark("question mark", "?", "؟"), _is_arabic),
+    by_line(Normalizer(name="question mark", apply=_asked), bool),
 )
 _FORMS_OF_LETTERS = (
     Normalizer(name="presentation forms", apply=_spelled_out),
@@ -142,8 +166,8 @@ _FORMS_OF_LETTERS = (
 
 _ARABIC = (
     *_FORMS_OF_LETTERS,
-    mapping("own letters", "کۀ", "كه"),
-    Normalizer(name="own letters", apply=_with_own_yeh),
+    sparing(mapping("own letters", "کۀ", "كه"), _NOT_ARABIC),
+    sparing(Normalizer(name="own letters", apply=_with_own_yeh), _NOT_ARABIC),
     mapping("own digits", "۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩"),
     replacing("nunation once", "\u064b\u0627\u064b|\u0627\u064b\u0627\u064b?", "\u064b\u0627"),
     *_MARKS,
@@ -166,12 +190,13 @@ _URDU_ENDS = SentenceEnds(
 
 _URDU = (
     *_FORMS_OF_LETTERS,
-    mapping("own letters", "كيىة", "کییۃ"),
-    Normalizer(name="own letters", apply=_with_own_heh),
+    sparing(mapping("own letters", "كيىة", "کییۃ"), _NOT_URDU),
+    sparing(Normalizer(name="own letters", apply=_with_own_heh), _NOT_URDU),
     mapping("own digits", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹"),
     *_MARKS,
     *prose(full_stop("۔", _URDU_ENDS)),
-    replacing("full stop", r"(?<=\d)\.(?=[\"”’»)]*$)", "۔"),
+    # A number alone in its line counts an item of a list.
+    replacing("full stop", r"(?<!^\d)(?<!^\d\d)(?<=\d)\.(?=[\"”’»)]*$)", "۔"),
     *SPACING,
     *prose(no_space_before("۔:!؟،؛")),
 )
