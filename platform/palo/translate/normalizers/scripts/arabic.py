@@ -70,7 +70,7 @@ _BY_ARABIC_HEH = {
 
 
 _QUOTED = r"(?:«[^«»\n]*»|“[^“”\n]*”|”[^“”\n]*“|\"[^\"\n]*\")"
-# Letters that neither Arabic nor Urdu has, but Pashto or Sindhi; a word with a non-joiner is Persian.
+# Letters of Pashto and Sindhi, which neither Arabic nor Urdu has. A non-joiner shows Persian.
 _FOREIGN = "ټډړږښڼځڅېۍګٻڀٺٽٿڃڄڇڊڌڍڏڙڦڪڳڱڻ"
 _FOREIGN_WORD = rf"[{_LETTERS}]*[{_FOREIGN}][{_LETTERS}]*|[{_LETTERS}]+\u200c[{_LETTERS}\u200c]+"
 # A verse: one between its own brackets, quoted words behind the name of their language, and words
