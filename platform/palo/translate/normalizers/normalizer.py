@@ -72,17 +72,22 @@ def by_line(normalizer: Normalizer, is_meant: Callable[[str], bool]) -> Normaliz
     return Normalizer(name=normalizer.name, apply=apply)
 
 
-def sparing(normalizer: Normalizer, spared: re.Pattern[str]) -> Normalizer:
+def sparing(
+    normalizer: Normalizer, parts: re.Pattern[str], is_spared: Callable[[str], bool]
+) -> Normalizer:
     """Returns a normalizer that leaves some parts of a text alone.
 
     Args:
         normalizer: What it does elsewhere.
-        spared: Matches the parts that stay.
+        parts: Matches parts that may stay.
+        is_spared: Returns whether one of them stays.
     """
 
     def apply(text: str) -> str:
         pieces, end = [], 0
-        for match in spared.finditer(text):
+        for match in parts.finditer(text):
+            if not is_spared(match[0]):
+                continue
             pieces += [normalizer.apply(text[end : match.start()]), match[0]]
             end = match.end()
         return "".join([*pieces, normalizer.apply(text[end:])])

@@ -69,23 +69,41 @@ _BY_ARABIC_HEH = {
 }
 
 
-_QUOTED = r"(?:«[^«»\n]*»|“[^“”\n]*”|”[^“”\n]*“|\"[^\"\n]*\")"
-# Letters of Pashto and Sindhi, which neither Arabic nor Urdu has. A non-joiner shows Persian.
+_QUOTED = r"(?:«[^«»\n]{0,200}+»|“[^“”\n]{0,200}+”|”[^“”\n]{0,200}+“|\"[^\"\n]{0,200}+\")"
+_WORD = rf"(?<![{_LETTERS}\u200c])[{_LETTERS}\u200c]++"
+# Words; verses between their own brackets; what is quoted behind the name of its language.
+_PARTS_OF_URDU = re.compile(
+    r"﴿[^﴿﴾\n]{0,400}+﴾"
+    rf"|(?<![{_LETTERS}])(?:عربی|فارسی|پشتو|سندھی|کردی|آیت|قرآن|حدیث|دعا|سورۃ|سورہ)"
+    rf"(?![{_LETTERS}])[^«“”\"\n]{{0,24}}+{_QUOTED}|{_WORD}"
+)
+_PARTS_OF_ARABIC = re.compile(
+    rf"(?<![{_LETTERS}])(?:ب?ال)?(?:فارسي|أردي|كردي)ة?[ ]{_QUOTED}|{_WORD}"
+)
+# Letters of Pashto and Sindhi, which neither Arabic nor Urdu has.
 _FOREIGN = "ټډړږښڼځڅېۍګٻڀٺٽٿڃڄڇڊڌڍڏڙڦڪڳڱڻ"
-_FOREIGN_WORD = rf"[{_LETTERS}]*[{_FOREIGN}][{_LETTERS}]*|[{_LETTERS}]+\u200c[{_LETTERS}\u200c]+"
-# A verse: one between its own brackets, quoted words behind the name of their language, and words
-# with two vowel signs, which Urdu leaves out.
-_NOT_URDU = re.compile(
-    r"﴿[^﴾\n]*﴾"
-    r"|(?:عربی|فارسی|پشتو|سندھی|کردی|آیت|قرآن|حدیث|دعا|سورۃ|سورہ)"
-    rf"(?![{_LETTERS}])[^«“”\"\n]{{0,24}}{_QUOTED}"
-    rf"|(?:[{_LETTERS}]*[\u064b-\u0652]){{2,}}[{_LETTERS}]*|{_FOREIGN_WORD}"
-)
-# Letters of Persian and Urdu alone: the word is a name from there.
-_NOT_ARABIC = re.compile(
-    rf"(?:فارسي|فارسية|الفارسية|أردية|الأردية|كردية|الكردية)\s+{_QUOTED}"
-    rf"|(?<![{_LETTERS}])[{_LETTERS}]*[پچژگٹڈڑںےہھ{_FOREIGN}][{_LETTERS}]*"
-)
+_FOREIGN_TO_ARABIC = re.compile(f"[پچژگٹڈڑںےہھ{_FOREIGN}]")
+_FOREIGN_TO_URDU = re.compile(f"[{_FOREIGN}]")
+_VOWEL_SIGN = re.compile("[\u064b-\u0652]")
+_QUOTES = re.compile(r"[«“”\"﴿]")
+
+
+def _is_no_arabic(part: str) -> bool:
+    """Returns whether a part of an Arabic text is a quotation in Persian, or a name from there."""
+    return bool(_QUOTES.search(part) or _FOREIGN_TO_ARABIC.search(part))
+
+
+def _is_no_urdu(part: str) -> bool:
+    """Returns whether a part of an Urdu text is Arabic, Persian or of another neighbour.
+
+    A word with two vowel signs is from a verse, one with a non-joiner inside is Persian.
+    """
+    return bool(
+        _QUOTES.search(part)
+        or _FOREIGN_TO_URDU.search(part)
+        or "\u200c" in part.strip("\u200c")
+        or len(_VOWEL_SIGN.findall(part)) > 1
+    )
 
 
 def _mark(name: str, latin: str, own: str) -> Normalizer:
@@ -166,8 +184,8 @@ _FORMS_OF_LETTERS = (
 
 _ARABIC = (
     *_FORMS_OF_LETTERS,
-    sparing(mapping("own letters", "کۀ", "كه"), _NOT_ARABIC),
-    sparing(Normalizer(name="own letters", apply=_with_own_yeh), _NOT_ARABIC),
+    sparing(mapping("own letters", "کۀ", "كه"), _PARTS_OF_ARABIC, _is_no_arabic),
+    sparing(Normalizer(name="own letters", apply=_with_own_yeh), _PARTS_OF_ARABIC, _is_no_arabic),
     mapping("own digits", "۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩"),
     replacing("nunation once", "\u064b\u0627\u064b|\u0627\u064b\u0627\u064b?", "\u064b\u0627"),
     *_MARKS,
@@ -190,8 +208,8 @@ _URDU_ENDS = SentenceEnds(
 
 _URDU = (
     *_FORMS_OF_LETTERS,
-    sparing(mapping("own letters", "كيىة", "کییۃ"), _NOT_URDU),
-    sparing(Normalizer(name="own letters", apply=_with_own_heh), _NOT_URDU),
+    sparing(mapping("own letters", "كيىة", "کییۃ"), _PARTS_OF_URDU, _is_no_urdu),
+    sparing(Normalizer(name="own letters", apply=_with_own_heh), _PARTS_OF_URDU, _is_no_urdu),
     mapping("own digits", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹"),
     *_MARKS,
     *prose(full_stop("۔", _URDU_ENDS)),

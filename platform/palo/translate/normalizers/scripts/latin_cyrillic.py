@@ -15,7 +15,9 @@ from palo.translate.normalizers.normalizer import (
 _SPACE = "[ \u00a0\u202f]*"
 _ELIDED = "(?i:[ldjnmtsc]|qu|jusqu|lorsqu|puisqu|quoiqu|presqu)"
 
-_CODE = re.compile(r"[{}]|==|!=|&&|\w\([^()]*\)[:;]|[\w-]+: [^:;]+;.*;\s*$|^[A-Z]{3,} .*;$")
+_CODE = re.compile(r"[{}]|==|!=|&&|\w\([^()\n]{0,80}+\)[:;]")
+# Of a style sheet, or of SQL, where the line ends in a semicolon.
+_STATEMENT = re.compile(r"(?<![\w-])[\w-]{1,40}+: [^:;\n]{1,60}+; |^[A-Z]{3,}+ ")
 # A name may end in its own mark, a variable or a small number in that of a factorial.
 _OWN_MARK = (
     r"(?<=Yahoo)!|(?<=Kahoot)!|(?<=Joomla)!|(?<=Jeopardy)!|(?<=\b\d)!|(?<=\b[a-z])!"
@@ -32,7 +34,8 @@ _SPACE_BEFORE_A_HIGH_MARK = replacing(
 
 
 def _is_no_code(line: str) -> bool:
-    return _CODE.search(line) is None
+    is_statement = line.rstrip().endswith(";") and _STATEMENT.search(line)
+    return not is_statement and _CODE.search(line) is None
 
 
 _FRENCH = (
