@@ -41,10 +41,11 @@ _SMALL = (
     "--scenes.num-heldout-scenes", "2", "--pretrain.global-batch", "20",
     "--finetune.global-batch", "4", "--finetune.checkpoint-every", "8",
 )  # fmt: skip
-# A worker takes a machine's two CPUs, so that two workers need two machines.
+# A worker takes a machine's two CPUs, so that two workers need two machines. Nobody brings the lost
+# one back, so the run needn't wait long for it.
 _TWO_MACHINES = (
     "--pretrain.workers.cpus", "2", "--finetune.workers.cpus", "2",
-    "--finetune.workers.least", "1",
+    "--finetune.workers.least", "1", "--finetune.workers.wait-s", "30",
 )  # fmt: skip
 _COMMAND = " ".join(
     ("python", "jobs/finetune.py", "nano", *_SMALL, *_TWO_MACHINES, "--output", f"runs/{_RUN}")
