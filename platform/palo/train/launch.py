@@ -300,7 +300,7 @@ def worker_main(settings: dict[str, Any]) -> None:
     activity = Activity()
     heartbeat = own_heartbeat(settings["board"], activity, workers.stall_s)
     with memory_explained(job.config), heartbeat:
-        join_workers("nccl" if workers.use_gpu else "gloo")
+        join_workers("nccl" if workers.use_gpu else "gloo", workers.stall_s)
         train_stage(job, ZeroEngine, settings["callback"], ray_notice, activity)
 
 

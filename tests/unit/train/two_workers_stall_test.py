@@ -78,10 +78,11 @@ class Rescuer:
                 self._watch.look(self._board)
 
     def _name(self, line):
+        reading = f"been waiting for data after step {_READING} for"
         expected = {
             _STOPPED: "worker 1 on node 10.0.0.1 has given no sign of life",
-            _LOOPING: f"worker 0 on node 10.0.0.0 has been in the backward pass of step {_LOOPING} for",
-            _READING: f"worker 1 on node 10.0.0.1 has been waiting for data after step {_READING} for",
+            _LOOPING: f"worker 0 on node 10.0.0.0 has been in the backward pass of step {_LOOPING}",
+            _READING: f"worker 1 on node 10.0.0.1 has {reading}",
         }
         for step, words in expected.items():
             if words in line and step not in self.lines:
@@ -105,3 +106,33 @@ def test_a_worker_that_hangs_is_named_where_it_hangs_and_the_stage_loses_nothing
     stacks = (tmp_path / "stacks.txt").read_text()
     assert "in wait_until_named" in stacks
     assert "in fetch_sub_module" in stacks  # where the other one waits for its weights
+
+
+def give_up(folder):
+    """One worker of two: the second one doesn't come to a collective operation of DeepSpeed's."""
+    import torch
+    from deepspeed import comm
+    from deepspeed.utils import groups
+    from torch import distributed
+
+    from palo.train.zero_engine import join_workers
+
+    join_workers("gloo", stall_s=1.0)
+    group, ended = groups._get_data_parallel_group(), folder / "ended"
+    if distributed.get_rank() == 1:
+        while not ended.exists():
+            time.sleep(0.01)
+        return ""
+    try:
+        comm.all_reduce(torch.ones(3), group=group)
+    except RuntimeError as error:
+        return str(error)
+    finally:
+        ended.touch()
+
+
+@pytest.mark.timeout(900)
+def test_those_who_wait_give_up_as_the_settings_say(tmp_path):
+    """Regression: DeepSpeed's own groups waited for half an hour whatever the settings said."""
+    told, _ = run_workers(2, give_up, tmp_path)
+    assert "1000ms" in told
