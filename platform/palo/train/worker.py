@@ -81,9 +81,7 @@ def train_stage(
         if stage.workers.use_gpu:
             activity.enter("dry", 0)
             run_dry_batch(engine, rows, plan, chunked_loss=stage.chunked_loss)
-        activity.enter("restore", 0)
-        start = checkpoints.resume()
-        activity.enter("data", start)
+        start = _resumed(checkpoints, activity)
         if start < num_steps:
             validator = None
             if held_out is not None:
@@ -119,6 +117,14 @@ def _checked_rows(
     chosen = stage.validation
     rows, held_out = split_held_out(corpus, chosen.rows_per_language, chosen.most_share)
     return rows, held_out.in_languages(stage.languages) if held_out else None
+
+
+def _resumed(checkpoints: Checkpointer, activity: Activity) -> int:
+    """Returns the steps that are done, with their state restored."""
+    activity.enter("restore", 0)
+    start = checkpoints.resume()
+    activity.enter("data", start)  # for the first of which the loader is started
+    return start
 
 
 def _loop_settings(stage: StageConfig, num_steps: int) -> LoopSettings:
