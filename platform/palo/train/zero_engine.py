@@ -37,9 +37,8 @@ def join_workers(backend: str, stall_s: float) -> None:
     """
     # DeepSpeed computes in groups of its own, which it makes with torch's defaults: half an hour
     # for gloo and ten minutes for NCCL, whatever Ray's group was made with.
-    patience = timedelta(seconds=stall_s)
-    distributed_c10d.default_pg_timeout = patience
-    distributed_c10d.default_pg_nccl_timeout = patience
+    for name in ("default_pg_timeout", "default_pg_nccl_timeout"):
+        setattr(distributed_c10d, name, timedelta(seconds=stall_s))
     # A kernel for tensor-parallel inference, which training never calls. DeepSpeed would compile
     # it for a minute on each machine, with a compiler that the machine may lack.
     deepspeed.ops.__compatible_ops__[ShareMemCommBuilder.NAME] = False
