@@ -7,7 +7,7 @@ from pathlib import Path
 from palo import languages
 from palo.corpus.filter.mixture import MixtureSettings
 from palo.recipes import RECIPES, Recipe
-from palo.recipes.nano_fidelity import SEEN
+from palo.recipes.nano_fidelity import FEW, SEEN, TEMPERATURE
 
 OTHERS = tuple(code for code in languages.codes() if code != SEEN)
 
@@ -20,9 +20,8 @@ class FidelityBench:
         seeds: Seeds of everything that is trained.
         train_scenes: Images, each with a description and a conversation in English.
         text_rows: Conversations without images in each other language, for the remedy `text`.
-        few_high: Rows about images in each other high-resource language, descriptions and
-            conversations together, for the remedies `few` and `evened`.
-        few_low: The same in each low-resource language.
+        few: Rows about images in each other language, descriptions and conversations together,
+            for the remedies `few` and `evened`.
         temperature: At which `evened` sees the languages.
         text_scenes: Scenes that the parallel text of the remedy `aligned` is about.
         pretrain_epochs: How often the pretrain stage sees the English captions.
@@ -38,9 +37,8 @@ class FidelityBench:
     seeds: tuple[int, ...] = (0, 1, 2)
     train_scenes: int = 1_000
     text_rows: int = 150
-    few_high: int = 200
-    few_low: int = 100
-    temperature: float = 1.5
+    few: int = FEW
+    temperature: float = TEMPERATURE
     text_scenes: int = 300
     pretrain_epochs: int = 6
     finetune_epochs: int = 2
@@ -81,12 +79,8 @@ def arms_of(settings: FidelityBench) -> tuple[Arm, ...]:
     Args:
         settings: The bench's.
     """
-    counts = {
-        code: settings.few_low if languages.get(code).resource == "low" else settings.few_high
-        for code in OTHERS
-    }
     english = MixtureSettings(languages=(SEEN,))
-    few = MixtureSettings(per_language=counts, text_only_share=0.0)
+    few = MixtureSettings(per_language=dict.fromkeys(OTHERS, settings.few), text_only_share=0.0)
     return (
         Arm(name="english", mixture=english),
         Arm(name="text", mixture=MixtureSettings(image_languages=(SEEN,))),
@@ -103,7 +97,7 @@ def recipe_of(settings: FidelityBench, arm: Arm) -> Recipe:
         settings: The bench's.
         arm: The arm.
     """
-    recipe, aligned = RECIPES["nano-fidelity"](), RECIPES["nano-aligned"]()
+    recipe, aligned = RECIPES["nano-text"](), RECIPES["nano-aligned"]()
     assert recipe.pretrain is not None
     assert recipe.scenes is not None
     assert recipe.text_rows is not None

@@ -35,8 +35,9 @@ from palo.store import STORE
 from palo.train.metrics import read_metrics
 
 _RUN = "rig"
+# 300 short steps: as many as a run needs to be looked at, stopped and hurt from another machine.
 _SMALL = (
-    "--scenes.num-train-scenes", "60", "--scenes.num-records-per-scene", "6",
+    "--scenes.num-train-scenes", "120", "--scenes.num-records-per-scene", "10",
     "--scenes.num-heldout-scenes", "2", "--pretrain.global-batch", "20",
     "--finetune.global-batch", "4", "--finetune.checkpoint-every", "8",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from palo.recipes import baselines, paper
 from palo.recipes.mini import mini
 from palo.recipes.nano import nano
 from palo.recipes.nano_aligned import nano_aligned
-from palo.recipes.nano_fidelity import nano_english, nano_fidelity
+from palo.recipes.nano_fidelity import nano_english, nano_fidelity, nano_text
 from palo.recipes.nano_signs import nano_signs
 from palo.recipes.recipe import Recipe
 
@@ -17,6 +17,7 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
         "nano": nano,
         "nano-aligned": nano_aligned,
         "nano-english": nano_english,
+        "nano-text": nano_text,
         "nano-fidelity": nano_fidelity,
         "nano-signs": nano_signs,
         "mini": mini,

@@ -89,7 +89,8 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
             training.stopping.set()
             with suppress(StorageError):  # whatever ends the job says more
                 job.proof.unlink(missing_ok=True)
-    job.stop_file.unlink(missing_ok=True)
+    with suppress(StorageError):  # the next command takes it away, and the training's error counts
+        job.stop_file.unlink(missing_ok=True)
     if training.error is not None:
         raise palo_error(job, training.error, stall.cause) from training.error
     if interrupted or not is_finished(job.output):

@@ -13,7 +13,8 @@ from ray.train.v2._internal.exceptions import (
 from ray.train.v2.api.exceptions import WorkerGroupError
 from torch.distributed import DistNetworkError
 
-from palo.errors import MismatchError
+from palo import storage
+from palo.errors import MismatchError, StorageError
 from palo.train import launch
 from palo.train.launch import compute_on_cpu, run_stage, worker_environment
 from palo.train.metrics import MetricsLog, StepMetrics
@@ -143,6 +144,32 @@ def test_a_later_ctrl_c_asks_for_a_checkpoint_and_a_second_one_ends_at_once(
         run_stage(job)
     assert asked == [True]
     assert "stopping after this step" in capsys.readouterr().out
+
+
+def test_a_store_that_stays_away_does_not_hide_why_the_training_ended(
+    make_job, bucket, monkeypatch
+):
+    """Regression: the error was that the stop file couldn't be deleted."""
+    job = dataclasses.replace(make_job(), output=bucket / "run" / "finetune")
+    away = StorageError("the run's store has been away for 20 s")
+
+    def unreachable(path, missing_ok=False):
+        raise StorageError("can't delete", seen=str(path))
+
+    def wait(timeout):
+        monkeypatch.setattr(storage.S3Path, "unlink", unreachable)
+        return True
+
+    trainer = SimpleNamespace(
+        thread=threading.Thread(),
+        ended=SimpleNamespace(wait=wait),
+        stopping=threading.Event(),
+        error=caused_by(away),
+    )
+    monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
+    monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
+    with pytest.raises(StorageError, match="has been away"):
+        run_stage(job)
 
 
 def test_the_rest_of_the_workers_is_asked_for_with_the_kind_of_gpu_that_trains(
