@@ -164,6 +164,7 @@ def test_a_store_that_stays_away_does_not_hide_why_the_training_ended(
         thread=threading.Thread(),
         ended=SimpleNamespace(wait=wait),
         stopping=threading.Event(),
+        board=None,
         error=caused_by(away),
     )
     monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
