@@ -63,12 +63,13 @@ class Board(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StallTimes:
-    """What happens when, in seconds.
+    """What happens when, in seconds but for `tell_steps`.
 
     Attributes:
         beat_s: Between two signs of life.
         silent_s: Without one, until a worker is taken for stopped.
         tell_s: Without a step, until that is told.
+        tell_steps: How many usual steps must have had time meanwhile.
         give_up_s: In a collective operation, until those who wait in it fail.
         end_s: In one part of a step, until a worker ends itself.
     """
@@ -78,6 +79,7 @@ class StallTimes:
     tell_s: float
     give_up_s: float
     end_s: float
+    tell_steps: int = 20
 
 
 def stall_times(stall_s: float) -> StallTimes:

@@ -12,7 +12,7 @@ from palo.train.pulse import Board, Pulse, StallTimes
 from palo.train.stage_files import StageFiles
 from palo.train.stall_cause import Stall, explained, find_stall
 
-_STEPS = 20
+_RECENT = 20
 
 
 class StallWatch:
@@ -67,8 +67,8 @@ class StallWatch:
         if self._grew_at is None or now - self._grew_at < least_s:
             return
         waited_s = now - self._grew_at
-        usual = sorted(one.step_s for one in read_metrics(self._metrics)[-_STEPS:])
-        if usual and waited_s < _STEPS * usual[(len(usual) - 1) // 2]:
+        usual = sorted(one.step_s for one in read_metrics(self._metrics)[-_RECENT:])
+        if usual and waited_s < self._times.tell_steps * usual[(len(usual) - 1) // 2]:
             return
         self._say_after_s = 2 * waited_s
         self._say(f"no step for {duration(waited_s)}: {self._explained(now, waited_s)}")
