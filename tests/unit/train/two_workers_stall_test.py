@@ -87,7 +87,8 @@ class Rescuer:
         for step, words in expected.items():
             if words in line and step not in self.lines:
                 self.lines[step] = line
-                self.stacks = (self._folder / "stacks.txt").read_text()
+                kept = self._folder / "stacks.txt"
+                self.stacks = kept.read_text() if kept.exists() else ""
                 (self._folder / f"named-{step}").touch()
         for pulse in self._board.read():
             if f"process {pulse.process} is stopped" in line:
