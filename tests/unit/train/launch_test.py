@@ -8,6 +8,7 @@ import torch
 from ray.train.v2._internal.exceptions import (
     UserExceptionWithTraceback,
     WorkerHealthCheckFailedError,
+    WorkerHealthCheckTimeoutError,
 )
 from ray.train.v2.api.exceptions import WorkerGroupError
 from torch.distributed import DistNetworkError
@@ -36,6 +37,12 @@ def test_a_process_that_is_gone_may_be_replaced():
 def test_a_worker_that_ray_train_finds_dead_may_be_replaced():
     dead = WorkerHealthCheckFailedError("gone", failure=ray.exceptions.ActorDiedError())
     assert lost_worker(WorkerGroupError("one failed", worker_failures={1: dead}))
+
+
+def test_a_worker_whose_process_is_stopped_may_be_replaced():
+    """Regression: Ray Train's own error for one that doesn't answer ended the stage."""
+    stopped = WorkerHealthCheckTimeoutError("it has been hanging for 600 seconds")
+    assert lost_worker(WorkerGroupError("one failed", worker_failures={1: stopped}))
 
 
 def test_our_own_error_is_found_inside_what_ray_train_wraps_it_in():
@@ -98,7 +105,10 @@ def ctrl_c(monkeypatch):
         raise KeyboardInterrupt
 
     trainer = SimpleNamespace(
-        thread=threading.Thread(), ended=SimpleNamespace(wait=wait), stopping=threading.Event()
+        thread=threading.Thread(),
+        ended=SimpleNamespace(wait=wait),
+        stopping=threading.Event(),
+        board=None,
     )
     monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
     monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
@@ -154,6 +164,7 @@ def test_a_store_that_stays_away_does_not_hide_why_the_training_ended(
         thread=threading.Thread(),
         ended=SimpleNamespace(wait=wait),
         stopping=threading.Event(),
+        board=None,
         error=caused_by(away),
     )
     monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
@@ -172,7 +183,7 @@ def test_the_rest_of_the_workers_is_asked_for_with_the_kind_of_gpu_that_trains(
     kinds = {"use_gpu": True, "gpu_kinds": ("H100", "A100")}
     workers = dataclasses.replace(job.config.workers, count=8, **kinds)
     job = dataclasses.replace(job, config=dataclasses.replace(job.config, workers=workers))
-    thread = launch._TrainerThread(job, None, "proof", 4, print, kind="A100")
+    thread = launch._TrainerThread(job, None, "proof", 4, print, stall=None, kind="A100")
     thread._ask_for(4)
     assert [(one.count, one.gpu_kinds) for one in asked] == [(4, ("A100",))]
 
@@ -181,3 +192,10 @@ def test_a_reason_leaves_out_where_a_library_has_its_source():
     gloo = "RuntimeError: [/__w/gloo/tcp/pair.cc:537] Read error [10.0.0.3]:6826: reset by peer"
     told = reason(RuntimeError(f"a trace\n{gloo}"))
     assert told == "RuntimeError: Read error [10.0.0.3]:6826: reset by peer"
+
+
+def test_a_worker_that_has_waited_in_vain_is_told_with_whom_it_waited_for(make_job):
+    error = WorkerGroupError("one failed", worker_failures={0: RuntimeError("timed out")})
+    stall = "worker 1 on node 10.0.0.5 has been waiting for data after step 44 for 30 min 0 s"
+    assert reason(error, stall).startswith(f"{stall}; ")
+    assert stall in str(palo_error(make_job(), error, stall))
