@@ -21,6 +21,7 @@ from rig_parts.checkout import (
     NODES,
     WORKER,
     give_settings,
+    own_scripts,
     prepare_laptop,
     set_cluster,
 )
@@ -105,7 +106,8 @@ class Rig:
                 if local.startswith("./"):
                     _copy(checkout / local, node / remote.removeprefix("~/"))
             machines.turn_on(HEAD)
-            done = machines.run(HEAD, "bash ~/palo/cluster/image/setup_node.sh")
+            set_up = "bash ~/palo/cluster/image/setup_node.sh"
+            done = machines.run(HEAD, f"{own_scripts()} && {set_up}")
             if done.returncode != 0:
                 said = done.stdout + done.stderr
                 raise ResourceError("a node's set-up fails", seen=said[-2000:])
