@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from palo import config, languages, storage
+from palo import languages, storage
 from palo.benchmark import Conditions, Figure, publish, spread
 from palo.command import override, run_job
 from palo.corpus.filter.mixture import MixtureSettings
@@ -80,7 +80,9 @@ def main(arguments: list[str]) -> None:
     settings = override(AlignBench(), arguments, "jobs/bench/align.py")
     machine = hardware()
     recipes = {rows: _recipe(settings, rows) for rows in ("english", "few")}
-    _build(recipes)
+    from training.small_stages import build_here
+
+    build_here(settings.cache.resolve(), [recipes["few"]])
     scores = {
         (arm.name, seed): _scored(settings, recipes[arm.rows], arm, seed)
         for seed in settings.seeds
@@ -135,21 +137,6 @@ def _recipe(settings: AlignBench, rows: str) -> Recipe:
         ),
         data=dataclasses.replace(recipe.data, mixture=mixture, report=False),
     )
-
-
-def _build(recipes: dict[str, Recipe]) -> None:
-    from palo.pipeline import steps
-    from palo.session import ray_session
-
-    recipe = recipes["few"]
-    done = recipe.output / "built.json"
-    wanted = config.to_dict(recipe)
-    if done.is_file() and storage.read_json(done) == wanted:
-        return
-    with ray_session():
-        steps.draw_scenes(recipe)
-        steps.build_corpora(recipe)
-    storage.write_json(done, wanted)
 
 
 def _scored(

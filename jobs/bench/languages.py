@@ -6,8 +6,11 @@ the parallel news sentences of the optional data folder. All is measured on the 
 1. tokens: tokens a sentence, over English, characters that a context holds, rows that are split.
 2. sizes: the same ratio to English with fewer and more new pieces.
 3. answers: CPU seconds of answers with equal content by the engine, with random weights.
+4. nano, mini: two models learn to answer questions about drawn scenes in ten languages, with their
+   own vocabulary and with one extended by pieces of the scenes' text: tokens, CPU seconds, memory,
+   accuracy, fidelity. mini needs what `make mini` prepares.
 
-With --stop-after-s no further part begins after so many seconds; the next call goes on.
+With --stop-after-s no further part or stage begins after so many seconds; the next call goes on.
 """
 
 import dataclasses
@@ -19,6 +22,7 @@ from pathlib import Path
 
 from resuming import Kept, TimeOverError, say
 from speaking.answers import answer_figures
+from speaking.models import MINI, NANO, SceneModel, recipe_of
 from speaking.tokens import Row, changed_lines, ratio, split_figures, token_figures
 from training.conversations import data_folder
 
@@ -44,9 +48,13 @@ class LanguagesBench:
         answers: Sentences that are answers, in every language.
         width: Width of the model that answers.
         layers: Its layers.
+        nano: The small model that learns from drawn scenes.
+        mini: The one of real weights.
+        seeds: Seeds of what these two learn.
+        threads: Threads of a process that trains or asks them.
         cache: Where parts of a stopped run are kept.
-        stop_after_s: No other part begins after so many seconds; the next call goes on. None
-            measures all.
+        stop_after_s: No other part or stage begins after so many seconds; the next call goes on.
+            None measures all.
         output: Folder of the result; None for the checkout's own.
     """
 
@@ -55,6 +63,10 @@ class LanguagesBench:
     answers: int = 5
     width: int = 384
     layers: int = 8
+    nano: SceneModel = NANO
+    mini: SceneModel = MINI
+    seeds: tuple[int, ...] = (0,)
+    threads: int = 1
     cache: Path = Path(".cache") / "bench" / "languages"
     stop_after_s: float | None = None
     output: Path | None = None
@@ -65,6 +77,8 @@ class LanguagesBench:
             yield f"answers is {self.answers} but an interval needs at least 2"
         if self.width % 64:
             yield f"width is {self.width} but must be a multiple of 64"
+        if not self.seeds:
+            yield "seeds must name at least one"
 
 
 def main(arguments: list[str]) -> None:
@@ -76,12 +90,15 @@ def main(arguments: list[str]) -> None:
     if data is None:
         raise DataError("no tokenizer and no parallel sentences", seen="PALO_DATA",
                         fix="Set PALO_DATA to the data folder.")  # fmt: skip
+    _require_parts(settings)
     same = dataclasses.replace(settings, cache=Path(), stop_after_s=None, output=None)
     kept = Kept(same, settings.cache, _ROOT, settings.stop_after_s)
     figures: list[Figure] = []
     try:
         for part, measure in _parts(settings, data):
             figures += kept.result(part, Figure, measure)
+        for name, model in (("nano", settings.nano), ("mini", settings.mini)):
+            figures += _trained(name, model, settings, kept)
     except TimeOverError:
         say("the time is over: call it again to go on")
         return
@@ -90,11 +107,25 @@ def main(arguments: list[str]) -> None:
         hardware=machine,
         packages=_PACKAGES,
         configuration=same,
-        seeds=(),
+        seeds=settings.seeds,
         counts={"lines_learned_from": len(learned), "lines_measured": len(heldout),
-                "answers": settings.answers},
+                "answers": settings.answers,
+                "nano_questions_each_language": 2 * settings.nano.heldout_scenes,
+                "mini_questions_each_language": 2 * settings.mini.heldout_scenes},
     )  # fmt: skip
     publish("languages", figures, conditions, root=_ROOT, folder=settings.output)
+
+
+def _require_parts(settings: LanguagesBench) -> None:
+    """Refuses to measure for minutes what can't be finished."""
+    missing = [
+        one
+        for model in (settings.nano, settings.mini)
+        for one in recipe_of(model, Path()).parts.missing()
+    ]
+    if missing:
+        raise DataError("pretrained parts are missing", seen=", ".join(missing),
+                        fix="Prepare them with jobs/prepare_mini.py.")  # fmt: skip
 
 
 def _parts(
@@ -148,6 +179,16 @@ def _answers(settings: LanguagesBench, data: Path) -> Iterator[Figure]:
     chosen: Sequence[Row] = heldout[::step][: settings.answers]
     tokenizers: Mapping[str, TextTokenizer] = {"before": old, "after": new}
     yield from answer_figures(chosen, tokenizers, settings.width, settings.layers)
+
+
+def _trained(
+    name: str, model: SceneModel, settings: LanguagesBench, kept: Kept
+) -> Iterator[Figure]:
+    from speaking.model_figures import model_figures
+    from speaking.trained import trained
+
+    found = trained(name, model, settings.seeds, settings.threads, kept)
+    yield from model_figures(name, found, model.vocabulary.languages)
 
 
 if __name__ == "__main__":

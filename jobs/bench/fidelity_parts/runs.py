@@ -7,39 +7,16 @@ from pathlib import Path
 
 from fidelity_parts.settings import Arm, FidelityBench, arms_of, recipe_of
 from resuming import Kept, say
-from training.small_stages import SmallTraining, measured_answers, train_here
+from training.outcomes import Answered, outcome
+from training.small_stages import SmallTraining, build_here, measured_answers, train_here
 
-from palo import config, storage
 from palo.checkpoint.finished import read_stage
 from palo.checkpoint.merged_language_model import merged_language_model
 from palo.checkpoint.parts import ModelParts
-from palo.evaluate.measures import Measures
-from palo.metrics.fidelity import Fidelity
-from palo.pipeline import steps
 from palo.pipeline.steps import StageName
 from palo.recipes import Recipe
-from palo.session import ray_session
 from palo.train.stage_files import StageFiles
 from palo.train.stage_state import read_state
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answered:
-    """What became of a held-out question.
-
-    Attributes:
-        image: Name of its image.
-        language: ISO 639-1 code.
-        kind: Kind of the question; DESCRIBE for a request to describe the image.
-        is_right: Whether the answer is the right one.
-        fidelity: Whether it is in the question's language.
-    """
-
-    image: str
-    language: str
-    kind: str
-    is_right: bool
-    fidelity: Fidelity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,25 +47,13 @@ def all_answers(settings: FidelityBench, kept: Kept) -> Answers:
     arms = arms_of(settings)
     recipes = {arm.name: recipe_of(settings, arm) for arm in arms}
     kept.require_time("corpora")
-    _build(settings, list(recipes.values()))
+    build_here(settings.cache, list(recipes.values()))
     found: Answers = {}
     for seed in settings.seeds:
         runs = _SeedRuns(settings, kept, seed)
         for arm in arms:
             found[arm.name, seed] = runs.tuned(arm, recipes[arm.name])
     return found
-
-
-def _build(settings: FidelityBench, recipes: list[Recipe]) -> None:
-    done = settings.cache / "built.json"
-    wanted = [config.to_dict(recipe) for recipe in recipes]
-    if done.is_file() and storage.read_json(done) == wanted:
-        return
-    with ray_session():
-        for recipe in recipes:
-            steps.draw_scenes(recipe)
-            steps.build_corpora(recipe)
-    storage.write_json(done, wanted)
 
 
 class _SeedRuns:
@@ -133,16 +98,6 @@ class _SeedRuns:
     def _asked(self, name: str, recipe: Recipe, stage: Path) -> list[Answered]:
         def ask() -> list[Answered]:
             say(f"seed {self._seed}: asking {name}")
-            return list(map(_outcome, measured_answers(recipe, stage)))
+            return list(map(outcome, measured_answers(recipe, stage)))
 
         return self._kept.result(f"seed{self._seed}-answers-{name}", Answered, ask)
-
-
-def _outcome(one: Measures) -> Answered:
-    return Answered(
-        image=one.item.image.name,
-        language=one.item.language,
-        kind=one.item.category,
-        is_right=one.exact,
-        fidelity=one.fidelity,
-    )

@@ -43,6 +43,16 @@ def prepare_laptop(machines: SshMachines, root: Path) -> None:
         storage.write_text(machines[name].home / ".profile", _PROFILE)
 
 
+def own_scripts() -> str:
+    """Returns a command that has the scripts of a machine's environment use its own Python.
+
+    Their first lines name that of the environment which they were copied from.
+    """
+    bin_folder = f"{HOME}/{CHECKOUT}/.venv/bin"
+    line = f"1s|^#!{sys.prefix}/bin/|#!{bin_folder}/|"
+    return f"grep -lI '^#!{sys.prefix}/bin/' {bin_folder}/* | xargs sed -i '{line}'"
+
+
 def _files(root: Path) -> Iterator[str]:
     """Yields the checkout's files, those that are in no commit yet, too."""
     command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others"]

@@ -21,6 +21,7 @@ from rig_parts.checkout import (
     NODES,
     WORKER,
     give_settings,
+    own_scripts,
     prepare_laptop,
     set_cluster,
 )
@@ -41,10 +42,11 @@ _SMALL = (
     "--scenes.num-heldout-scenes", "2", "--pretrain.global-batch", "20",
     "--finetune.global-batch", "4", "--finetune.checkpoint-every", "8",
 )  # fmt: skip
-# A worker takes a machine's two CPUs, so that two workers need two machines.
+# A worker takes a machine's two CPUs, so that two workers need two machines. Nobody brings the lost
+# one back, so the run needn't wait long for it.
 _TWO_MACHINES = (
     "--pretrain.workers.cpus", "2", "--finetune.workers.cpus", "2",
-    "--finetune.workers.least", "1",
+    "--finetune.workers.least", "1", "--finetune.workers.wait-s", "30",
 )  # fmt: skip
 _COMMAND = " ".join(
     ("python", "jobs/finetune.py", "nano", *_SMALL, *_TWO_MACHINES, "--output", f"runs/{_RUN}")
@@ -104,7 +106,8 @@ class Rig:
                 if local.startswith("./"):
                     _copy(checkout / local, node / remote.removeprefix("~/"))
             machines.turn_on(HEAD)
-            done = machines.run(HEAD, "bash ~/palo/cluster/image/setup_node.sh")
+            set_up = "bash ~/palo/cluster/image/setup_node.sh"
+            done = machines.run(HEAD, f"{own_scripts()} && {set_up}")
             if done.returncode != 0:
                 said = done.stdout + done.stderr
                 raise ResourceError("a node's set-up fails", seen=said[-2000:])

@@ -106,7 +106,7 @@ def _hurt(
     """Hurts a run and judges it; one that doesn't come to its end is an outcome, too."""
     storage.ensure_folder(folder)
     output = folder / "run" if store is None else store.bucket() / folder.name / "run"
-    between = (settings.checkpoint_every + 1, settings.steps // 2)
+    between = (settings.checkpoint_every + 1, settings.steps // 4)  # enough are left to be seen
     hurt = Hurt(
         job=replace(job, output=output),
         settings=settings,

@@ -67,9 +67,9 @@ class TrainDrill:
     only: tuple[str, ...] = tuple(PLAN)
     stores: tuple[str, ...] = STORES
     minutes: float = 600.0
-    steps: int = 160
+    steps: int = 320
     checkpoint_every: int = 8
-    away_s: float = 10.0
+    away_s: float = 12.0
     store_wait_s: float = 20.0
     timeout_s: float = 300.0
     seed: int = 0
@@ -90,7 +90,7 @@ class TrainDrill:
         """Yields what is out of range."""
         yield from (f"there is no fault {one!r}" for one in self.only if one not in PLAN)
         yield from (f"there is no store {one!r}" for one in self.stores if one not in STORES)
-        if self.steps < 4 * self.checkpoint_every:
-            yield f"steps is {self.steps}, too few for four checkpoints"
+        if self.steps < 8 * self.checkpoint_every:
+            yield f"steps is {self.steps}, too few for eight checkpoints"
         if self.output is None and not self.is_whole:
             yield "a part of the drill makes no result to keep: name another output folder"

@@ -20,6 +20,7 @@ _POLL_S = 0.1
 _WORKER = "RayTrainWorker"
 _DRIVER = Path(__file__).with_name("stage_driver.py")
 _SHOWN_CHARACTERS = 2000
+_LEFT_S = 10.0
 
 
 class DrilledRun:
@@ -88,11 +89,14 @@ class DrilledRun:
         next(one for one in family if _WORKER in " ".join(one.cmdline())).kill()
 
     def kill(self) -> None:
-        """Ends the driver at once, and waits until all that it started is gone."""
+        """Ends the driver at once, and then what is left of all that it started.
+
+        Ray's agents would end by themselves, up to a minute later.
+        """
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.process.wait()
-        _, alive = psutil.wait_procs(family, timeout=self._timeout_s)
+        _, alive = psutil.wait_procs(family, timeout=_LEFT_S)
         for process in alive:
             process.kill()
 

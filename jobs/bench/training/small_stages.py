@@ -1,15 +1,20 @@
 """Trains and asks small models in this process, without Ray: for benches of what stages do."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
+from palo import config, storage
 from palo.checkpoint.parts import ModelParts
 from palo.evaluate.answers.answer_cache import ModelAnswer
+from palo.evaluate.benches.bench import BenchItem
 from palo.evaluate.benches.sources.scenes import read_questions
 from palo.evaluate.generation import AnswerSettings, generate, load_for_answers
 from palo.evaluate.measures import Measures, measure
+from palo.pipeline import steps
 from palo.pipeline.steps import StageName, stage_job
 from palo.recipes import Recipe
+from palo.session import ray_session
 from palo.train.engine import PlainEngine
 from palo.train.launch import compute_on_cpu
 from palo.train.worker import train_stage
@@ -26,6 +31,24 @@ class SmallTraining:
 
     seed: int
     threads: int
+
+
+def build_here(folder: Path, recipes: Sequence[Recipe]) -> None:
+    """Draws the scenes of recipes and builds their corpora on a Ray of its own, once.
+
+    Args:
+        folder: Where it is noted that they are there.
+        recipes: The recipes.
+    """
+    done = folder / "built.json"
+    wanted = [config.to_dict(recipe) for recipe in recipes]
+    if done.is_file() and storage.read_json(done) == wanted:
+        return
+    with ray_session():
+        for recipe in recipes:
+            steps.draw_scenes(recipe)
+            steps.build_corpora(recipe)
+    storage.write_json(done, wanted)
 
 
 def train_here(
@@ -57,6 +80,18 @@ def train_here(
     train_stage(job, PlainEngine)
 
 
+def heldout_items(recipe: Recipe) -> list[BenchItem]:
+    """Returns a recipe's held-out questions.
+
+    Args:
+        recipe: The run, whose scenes are there.
+    """
+    data = recipe.data
+    assert data.questions is not None
+    assert data.questions_images is not None
+    return read_questions(recipe.source(data.questions), recipe.source(data.questions_images))
+
+
 def measured_answers(recipe: Recipe, stage: Path) -> list[Measures]:
     """Asks a finished stage's model the recipe's held-out questions, and measures the answers.
 
@@ -64,12 +99,9 @@ def measured_answers(recipe: Recipe, stage: Path) -> list[Measures]:
         recipe: The run.
         stage: The stage.
     """
-    data = recipe.data
-    assert data.questions is not None
-    assert data.questions_images is not None
-    items = read_questions(recipe.source(data.questions), recipe.source(data.questions_images))
+    items = heldout_items(recipe)
     trained = load_for_answers(stage)
-    decoding = AnswerSettings(max_new_tokens=data.max_answer_tokens)
+    decoding = AnswerSettings(max_new_tokens=recipe.data.max_answer_tokens)
     answers = [
         ModelAnswer(key=item.key, text=one.text, finish_reason=one.finish_reason)
         for item, one in zip(items, generate(trained, items, decoding), strict=True)

@@ -18,9 +18,10 @@ _SETTINGS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    # A store that is away must not hold an upload for long: the run tries again itself.
+    # A store that is away must not hold an upload for long: the run tries again itself, and says
+    # within seven seconds that a silent one is away.
     "PALO_S3_ATTEMPTS": "2",
-    "PALO_S3_TIMEOUT_S": "5",
+    "PALO_S3_TIMEOUT_S": "3",
 }
 _BUCKET = "runs"
 

@@ -192,10 +192,12 @@ def _parallel_texts(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _instruction_texts(path: Path, say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
-    origin = origin_of(SourceConfig(name="vocabulary", path=path, language="en"))
+    # Images aren't read, but a row that names one needs a folder that it may lie in.
+    source = SourceConfig(name="vocabulary", path=path, images=path.parent, language="en")
+    origin = origin_of(source)
     splits = split_source(path)
     meter = Meter("learn", "rows", say, len(splits), by_effort=True)
-    total = 0
+    total = num_bad = 0
     for split in splits:
         num_records = 0
         for raw in read_split(split):
@@ -204,6 +206,8 @@ def _instruction_texts(path: Path, say: Callable[[str], None]) -> Iterator[tuple
                 num_records += 1
                 for turn in found.turns:
                     yield found.language, turn.text
+            else:
+                num_bad += 1
         meter.add(num_records, 1)
         total += num_records
     meter.finish()
@@ -211,3 +215,5 @@ def _instruction_texts(path: Path, say: Callable[[str], None]) -> Iterator[tuple
         raise DataError(
             "no row is a conversation", seen=path, fix="Look at it with inspect_corpus."
         )
+    if num_bad:
+        say(f"{path}: {num_bad:,} rows are bad and were left out; inspect_corpus says why")

@@ -27,7 +27,7 @@ from palo.text.bare_words import (
 )
 from palo.text.han import han_letters, is_chinese, is_japanese
 from palo.text.likelihood import CERTAIN, Likelihood, likeliest, likelihood
-from palo.text.neighbours import NEIGHBOURS, name_of
+from palo.text.neighbours import NEIGHBOURS, name_of, neighbour_by_words
 from palo.text.scripts import letters_by_script, scripts_of
 
 # That words are in the wrong script shows in fewer of them than which language they are in.
@@ -235,6 +235,10 @@ class LanguageFinder:
         candidates = self._candidates[script]
         count = num_words(words)
         right = LanguageJudgment(Verdict.RIGHT, language.code)
+        if (other := neighbour_by_words(words, language.code, count)) is not None:
+            if _has_right_sentence(words, language.code, candidates):
+                return LanguageJudgment(Verdict.CODE_SWITCHED, other)
+            return LanguageJudgment(Verdict.WRONG_LANGUAGE, other)
         is_unwritten = _has_unwritten(words, num_letters, self._unwritten[language.code])
         if count < _FEWEST_WORDS and script != "Latn":
             if is_unwritten:

@@ -29,6 +29,25 @@ NEIGHBOURS: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """Names of languages that the identifier knows, by ISO 639 code, by script."""
 
+# Everyday words of neighbours that a language hasn't: a few words may look alike otherwise.
+_TELLTALES = {
+    "ru": {
+        "bg": "това този тази тези със няма който която които беше също масата",
+        "be": "гэта гэты гэтая ёсць які якая якія вельмі таксама",
+    },
+    "hi": {
+        "ne": "एउटा एउटी छैन छन् हुन्छ गर्छ गरेको भएको राखेको",
+        "mr": "आहे आहेत आणि म्हणून नाहीत",
+    },
+    "bn": {"as": "এইটো আৰু কৰে হৈছে"},
+}
+_TELLTALE_WORDS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    code: {other: frozenset(words.split()) for other, words in others.items()}
+    for code, others in _TELLTALES.items()
+}
+_WORDS_PER_TELLTALE = 6
+_EDGES = ".,;:!?।॥()«»“”\"'…"
+
 _ANSWERS = """
     yes no not one two three four five six seven eight nine ten black white red green blue yellow
     brown orange pink purple gray grey big small large left right top bottom center centre middle
@@ -54,3 +73,18 @@ def name_of(code: str) -> str | None:
     if languages.known(code):
         return languages.get(code).name
     return next((names[code] for names in NEIGHBOURS.values() if code in names), None)
+
+
+def neighbour_by_words(text: str, code: str, num_words: int) -> str | None:
+    """Returns the neighbour of a language whose everyday words stand in a text, None for none.
+
+    Args:
+        text: Any text.
+        code: ISO 639-1 code of the language that it should be in.
+        num_words: How many words it has.
+    """
+    found = {word.strip(_EDGES) for word in text.lower().split()}
+    for other, words in _TELLTALE_WORDS.get(code, {}).items():
+        if _WORDS_PER_TELLTALE * len(found & words) >= num_words:
+            return other
+    return None

@@ -16,12 +16,15 @@ from palo.checkpoint.finished import StageResult, is_finished, read_stage
 from palo.errors import ResourceError, StorageError
 from palo.session import keep_extensions_apart
 from palo.terminal import visible
+from palo.train.activity import Activity
 from palo.train.attempts import Stage, run_attempts, sizes
 from palo.train.build_locks import free_build_locks
 from palo.train.eval_callback import EvalCallback
 from palo.train.faults import memory_explained
 from palo.train.preemption import ray_notice
 from palo.train.progress import TrainingProgress
+from palo.train.pulse import stall_times
+from palo.train.ray_board import RayBoard, own_heartbeat
 from palo.train.ray_failures import lost_worker, palo_error, preempted, reason
 from palo.train.run_page import RunPage
 from palo.train.run_store import scratch_folder
@@ -71,37 +74,47 @@ def run_stage(job: StageJob, callback: EvalCallback | None = None) -> StageResul
     proof = leave_proof(job)
     with StoreMirror(job, callback.notes if callback else None) as mirror:
         progress = TrainingProgress(job.name, mirror.files, mirror.notes)
-        training = _TrainerThread(job, callback, proof, count, progress.say)
+        stall = StallWatch(
+            mirror.files.metrics,
+            stall_times(job.config.workers.stall_s),
+            progress.say,
+            job.output,
+        )
+        training = _TrainerThread(job, callback, proof, count, progress.say, stall)
         progress.say(f"starting {count} workers")
         training.thread.start()
         try:
-            interrupted = _watch(job, training, progress, mirror)
+            interrupted = _watch(job, training, progress, mirror, stall)
         finally:
             training.stopping.set()
             with suppress(StorageError):  # whatever ends the job says more
                 job.proof.unlink(missing_ok=True)
-    job.stop_file.unlink(missing_ok=True)
+    with suppress(StorageError):  # the next command takes it away, and the training's error counts
+        job.stop_file.unlink(missing_ok=True)
     if training.error is not None:
-        raise palo_error(job, training.error) from training.error
+        raise palo_error(job, training.error, stall.cause) from training.error
     if interrupted or not is_finished(job.output):
         raise KeyboardInterrupt
     return read_stage(job.output)
 
 
 def _watch(
-    job: StageJob, training: "_TrainerThread", progress: TrainingProgress, mirror: StoreMirror
+    job: StageJob,
+    training: "_TrainerThread",
+    progress: TrainingProgress,
+    mirror: StoreMirror,
+    stall: StallWatch,
 ) -> bool:
     """Shows progress until the training has ended; returns whether it was asked to stop."""
     interrupted = False
     ended = False
     page = RunPage(job.name, job.files)
-    stall = StallWatch(mirror.files.metrics, job.config.workers.stall_s, progress.say)
     while not ended:
         try:
             # Not thread.join: in Python 3.11 a Ctrl-C there marks a running thread as ended.
             ended = training.ended.wait(_POLL_S)
             page.update(progress.update())
-            stall.look()
+            stall.look(training.board)
         except KeyboardInterrupt:
             if interrupted or not progress.has_begun:  # no step is lost
                 raise
@@ -123,6 +136,8 @@ class _TrainerThread:
     proof: str
     count: int
     say: Callable[[str], None]
+    stall: StallWatch
+    board: RayBoard | None = None
     kind: str | None = None
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
@@ -144,7 +159,7 @@ class _TrainerThread:
             ask_to_stop=lambda: storage.write_text(self.job.stop_file, ""),
             lost_worker=lost_worker,
             preempted=preempted,
-            reason=reason,
+            reason=lambda error: reason(error, self.stall.cause),
             say=self.say,
         )
         try:
@@ -171,7 +186,13 @@ class _TrainerThread:
         job = replace(self.job, config=replace(stage, workers=workers))
         share = worker_share(workers, RayCluster())
         self.kind = share.gpu_kind
-        _trainer(job, self.callback, share, attempt, self.proof).fit()
+        name = f"{self.proof}-{attempt}"  # the proof is this job's alone
+        self.board = RayBoard(name)
+        try:
+            _trainer(job, self.callback, share, attempt, {"proof": self.proof, "board": name}).fit()
+        finally:
+            self.board.clear()
+            self.board = None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -184,7 +205,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _trainer(
-    job: StageJob, callback: EvalCallback | None, share: Share, attempt: int, proof: str
+    job: StageJob, callback: EvalCallback | None, share: Share, attempt: int, names: dict[str, str]
 ) -> Any:  # noqa: ANN401 - Ray ships no types
     from ray.train import FailureConfig, RunConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -194,7 +215,7 @@ def _trainer(
         find_hangs()
     return TorchTrainer(
         worker_main,
-        train_loop_config={"job": config.to_dict(job), "callback": callback, "proof": proof},
+        train_loop_config={"job": config.to_dict(job), "callback": callback, **names},
         torch_config=TorchConfig(
             backend="nccl" if workers.use_gpu else "gloo",
             timeout_s=math.ceil(workers.stall_s),
@@ -263,7 +284,8 @@ def worker_main(settings: dict[str, Any]) -> None:
     """Trains on one worker; Ray Train calls it on each.
 
     Args:
-        settings: `job` as JSON values, `callback`, and `proof` of the run folder.
+        settings: `job` as JSON values, `callback`, `proof` of the run folder, and name of the
+            `board` for signs of life.
     """
     keep_extensions_apart()  # on a cluster a worker doesn't have the settings of the job's process
     job = config.from_dict(StageJob, settings["job"])
@@ -276,9 +298,11 @@ def worker_main(settings: dict[str, Any]) -> None:
         compute_on_cpu(workers)
     if job.config.zero.offload:
         free_build_locks()  # DeepSpeed would wait without end for one that a killed worker held
-    join_workers("nccl" if workers.use_gpu else "gloo")
-    with memory_explained(job.config):
-        train_stage(job, ZeroEngine, settings["callback"], ray_notice)
+    activity = Activity()
+    heartbeat = own_heartbeat(settings["board"], activity, workers.stall_s)
+    with memory_explained(job.config), heartbeat:
+        join_workers("nccl" if workers.use_gpu else "gloo", workers.stall_s)
+        train_stage(job, ZeroEngine, settings["callback"], ray_notice, activity)
 
 
 def _await_enough(workers: WorkerSettings) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from palo.train.activity import Phase
 from palo.train.engine import TrainEngine
 from palo.train.metrics import StepMetrics
 from palo.train.rank_figures import RankFigures, RankGauge, mean_wait_s, share
@@ -110,6 +111,7 @@ class Hooks:
         stop_requested: Asked on every worker before each step's end; one yes stops them all.
         save_requested: Asked on every worker before each step's end with the steps that will be
             done then; one yes has them all save.
+        enter: Told what the worker does next, and with which step, from 1.
     """
 
     on_step: Callable[[StepMetrics, list[RankFigures]], None]
@@ -118,6 +120,7 @@ class Hooks:
     evaluate: Callable[[int], None]
     stop_requested: Callable[[], bool]
     save_requested: Callable[[int], bool]
+    enter: Callable[[Phase, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,12 +164,15 @@ def train(
         waited = time.perf_counter() - started
         torch.manual_seed(_step_seed(settings.seed, batch.step, engine.rank))
         done = batch.step + 1
+        hooks.enter("wishes", done)
         wishes = (hooks.stop_requested(), hooks.save_requested(done))
-        loss_sum = _forward_backward(engine, batch, chunked_loss=settings.chunked_loss)
+        loss_sum = _forward_backward(engine, batch, settings, hooks)
+        hooks.enter("sums", done)
         sums = [loss_sum, *map(float, wishes)]
         (loss_sum, stops, saves), ranks = share(engine, sums, gauge.read(batch, waited))
         loss = loss_sum / batch.num_target_tokens
         scale = learning_rate_scale(batch.step, settings.num_steps, settings.warmup_ratio)
+        hooks.enter("update", done)
         grad_norm = engine.step(scale) if math.isfinite(loss) else engine.discard()
         metrics = StepMetrics(
             step=batch.step,
@@ -181,6 +187,7 @@ def train(
             data_wait_s=mean_wait_s(ranks),
             time=time.time(),
         )
+        hooks.enter("records", done)
         if math.isfinite(loss) and math.isfinite(grad_norm):
             hooks.on_step(metrics, ranks)
         else:
@@ -195,16 +202,21 @@ def train(
             return True
         if stops:
             return False
+        hooks.enter("data", done)
 
 
-def _forward_backward(engine: TrainEngine, batch: "StepBatch", *, chunked_loss: bool) -> float:
+def _forward_backward(
+    engine: TrainEngine, batch: "StepBatch", settings: LoopSettings, hooks: Hooks
+) -> float:
     """Accumulates one step's gradients; returns the sum of this worker's losses."""
     engine.module.train()
     # On the device: reading a number from it after each row would hold up the next one.
     loss_sum = torch.zeros((), dtype=torch.float64, device=engine.device)
     for index, micro in enumerate(batch.micro_batches):
+        hooks.enter("forward", batch.step + 1)
         on_device = micro.to(engine.device)
-        part = row_loss(engine.module, on_device, chunked=chunked_loss)
+        part = row_loss(engine.module, on_device, chunked=settings.chunked_loss)
+        hooks.enter("backward", batch.step + 1)
         last = index + 1 == len(batch.micro_batches)
         engine.backward(part / batch.num_target_tokens, last=last)
         loss_sum += part.detach().double()

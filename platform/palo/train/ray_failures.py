@@ -35,28 +35,31 @@ def lost_worker(error: BaseException) -> bool:
         error: An error of Ray Train.
     """
     from ray.exceptions import RayError, RayTaskError
-    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+    from ray.train.v2._internal.exceptions import (
+        WorkerGroupStartupTimeoutError,
+        WorkerHealthCheckTimeoutError,
+    )
     from ray.train.v2.api.exceptions import NCCLHangError
     from torch.distributed import DistError
 
     causes = _causes(error)
     gone = any(isinstance(e, RayError) and not isinstance(e, RayTaskError) for e in causes)
-    # A node was lost that the cluster still counted when its replacement was to start; or workers
-    # wait for one that hangs.
-    gone = gone or any(
-        isinstance(e, WorkerGroupStartupTimeoutError | NCCLHangError) for e in causes
-    )
+    # A node was lost that the cluster still counted when its replacement was to start; workers wait
+    # for one that hangs; or one whose process is stopped has not answered Ray for ten minutes.
+    hangs = WorkerGroupStartupTimeoutError | NCCLHangError | WorkerHealthCheckTimeoutError
+    gone = gone or any(isinstance(e, hangs) for e in causes)
     # A collective operation fails with a plain RuntimeError on the workers that are left.
     left_alone = any(type(e) is RuntimeError or isinstance(e, DistError) for e in causes)
     return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)
 
 
-def palo_error(job: StageJob, error: Exception) -> PaloError:
+def palo_error(job: StageJob, error: Exception, stall: str | None = None) -> PaloError:
     """Returns our own error inside Ray Train's, or one that says what happened.
 
     Args:
         job: The stage that ended.
         error: An error of Ray Train.
+        stall: Who held the stage up before, if anyone did.
     """
     from ray.exceptions import OutOfMemoryError
 
@@ -72,19 +75,22 @@ def palo_error(job: StageJob, error: Exception) -> PaloError:
             fix=f"End other programs there, or lower workers.count or token_budget. {again}",
         )
     return TrainingError(
-        f"stage {job.name} ended before its last step", seen=reason(error), fix=again
+        f"stage {job.name} ended before its last step", seen=reason(error, stall), fix=again
     )
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, stall: str | None = None) -> str:
     """Returns the last line of an error's text, which says most, in a line's length.
 
     Args:
         error: Any error.
+        stall: Who held the stage up before, if anyone did: the error of a worker that has waited
+            names nobody.
     """
     last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     last = _SOURCE.sub("", last)
-    return textwrap.shorten(last, _MOST_SHOWN, placeholder=" ...")
+    shown = textwrap.shorten(last, _MOST_SHOWN, placeholder=" ...")
+    return f"{stall}; {shown}" if stall else shown
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -50,6 +50,11 @@ class StageFiles:
         return self.folder / "tensorboard"
 
     @property
+    def stacks(self) -> Path:
+        """Where the threads of workers were when they did no steps; made when they didn't."""
+        return self.folder / "stacks.txt"
+
+    @property
     def page(self) -> Path:
         """The page about the run."""
         return self.folder / "run.html"

@@ -9,6 +9,7 @@ from palo import config
 from palo.data.corpus_part import CorpusPart
 from palo.data.corpus_reader import Corpus
 from palo.data.plan import Plan
+from palo.train.activity import Activity
 from palo.train.checkpointer import Checkpointer
 from palo.train.engine import TrainEngine
 from palo.train.eval_callback import EvalCallback, run_eval_callback
@@ -104,7 +105,9 @@ class Looks(NamedTuple):
                 run_eval_callback(self.callback, self.job, states, preprocessing, done)
 
 
-def stage_hooks(engine: TrainEngine, store: RunStore, looks: Looks, notice: Notices) -> Hooks:
+def stage_hooks(
+    engine: TrainEngine, store: RunStore, looks: Looks, notice: Notices, activity: Activity
+) -> Hooks:
     """Returns what happens around the steps.
 
     Args:
@@ -112,6 +115,7 @@ def stage_hooks(engine: TrainEngine, store: RunStore, looks: Looks, notice: Noti
         store: Where the stage's outputs lie.
         looks: Looks at the model between two steps.
         notice: Tells whether a node will be taken away.
+        activity: Notes what the worker does.
     """
     writes = engine.rank == 0
     checkpoints, recorder = looks.checkpoints, looks.recorder
@@ -138,13 +142,22 @@ def stage_hooks(engine: TrainEngine, store: RunStore, looks: Looks, notice: Noti
         # What is kept as the best is judged: each judgement has its checkpoint.
         return checkpoints.is_due(done) or (writes and keeps_best and looks.judges(done))
 
+    def save(done: int) -> None:
+        activity.enter("checkpoint", done)
+        checkpoints.save(done)
+
+    def evaluate(done: int) -> None:
+        activity.enter("evaluation", done)
+        looks.after(done)
+
     return Hooks(
         on_step=on_step,
         on_skipped=on_skipped,
-        save=checkpoints.save,
-        evaluate=looks.after,
+        save=save,
+        evaluate=evaluate,
         stop_requested=lambda: (writes and store.stop_requested()) or notice(),
         save_requested=save_requested,
+        enter=activity.enter,
     )
 
 

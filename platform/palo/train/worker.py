@@ -8,11 +8,12 @@ import torch
 
 from palo.checkpoint import trainable
 from palo.checkpoint.finished import StageResult, write_stage
-from palo.checkpoint.parts import weights_fingerprint
-from palo.data.corpus_part import split_held_out
+from palo.checkpoint.parts import ModelParts, weights_fingerprint
+from palo.data.corpus_part import CorpusPart, split_held_out
 from palo.data.corpus_reader import Corpus, open_corpus
 from palo.data.loader import PackLoader
 from palo.text.tokenizer import load_tokenizer
+from palo.train.activity import Activity
 from palo.train.checkpointer import Checkpointer
 from palo.train.dry_batch import run_dry_batch
 from palo.train.engine import TrainEngine
@@ -38,6 +39,7 @@ def train_stage(
     engine_of: Callable[[Any, StageConfig], TrainEngine],
     callback: EvalCallback | None = None,
     notice: Notices = no_notice,
+    activity: Activity | None = None,
 ) -> StageResult | None:
     """Trains a stage on this worker from its newest checkpoint to its end.
 
@@ -46,6 +48,7 @@ def train_stage(
         engine_of: Makes an Engine from (model, stage settings).
         callback: Evaluates the model while it is trained.
         notice: Tells whether a node will be taken away.
+        activity: Notes what this worker does, for whoever asks.
 
     Returns:
         On rank 0 what was written, on others None; also None when it was stopped before the end.
@@ -55,20 +58,15 @@ def train_stage(
         StorageError: If the store has been away for too long.
         TrainingError: If losses or gradients are not finite, step after step.
     """
+    activity = activity or Activity()
     near = local_copies(job)
     corpus = open_corpus(job.corpus, near.samples)
     # Once: naming the corpus reads columns of all its samples.
     known = identity(replace(job, parts=near.parts))  # contents, the same wherever they lie
     stage, notes = settle(job.config, near.parts, corpus)
     job = replace(job, config=stage)
-    corpus.check(
-        tokenizer_fingerprint=load_tokenizer(near.parts.tokenizer).fingerprint,
-        tower_fingerprint=weights_fingerprint(near.parts.tower),
-        template=stage.template,
-    )
-    chosen = stage.validation
-    rows, held_out = split_held_out(corpus, chosen.rows_per_language, chosen.most_share)
-    held_out = held_out.in_languages(stage.languages) if held_out else None
+    rows, held_out = _checked_rows(corpus, near.parts, stage)
+    activity.enter("load", 0)
     model = build_model(near.parts, stage, job.projector)
     flops = count_flops(model, stage.trains)
     tokens_per_image = model.config.tokens_per_image
@@ -81,8 +79,9 @@ def train_stage(
         for kind, text in notes if engine.rank == 0 else []:
             store.note(kind, text)
         if stage.workers.use_gpu:
+            activity.enter("dry", 0)
             run_dry_batch(engine, rows, plan, chunked_loss=stage.chunked_loss)
-        start = checkpoints.resume()
+        start = _resumed(checkpoints, activity)
         if start < num_steps:
             validator = None
             if held_out is not None:
@@ -93,8 +92,9 @@ def train_stage(
                 looks = Looks(
                     store.job, engine, corpus, checkpoints, recorder, validator, callback, num_steps
                 )
-                hooks = stage_hooks(engine, store, looks, notice)
+                hooks = stage_hooks(engine, store, looks, notice, activity)
                 finished = train(engine, iter(loader), _loop_settings(stage, num_steps), hooks)
+            activity.enter("finish", num_steps)
             checkpoints.wait()
             if not finished:
                 _tell_preempted(engine, notice)
@@ -103,6 +103,28 @@ def train_stage(
     finally:
         checkpoints.close()
         store.close()
+
+
+def _checked_rows(
+    corpus: Corpus, parts: ModelParts, stage: StageConfig
+) -> tuple[Corpus | CorpusPart, CorpusPart | None]:
+    """Returns the rows to train on and those that are held out, of a corpus that fits the model."""
+    corpus.check(
+        tokenizer_fingerprint=load_tokenizer(parts.tokenizer).fingerprint,
+        tower_fingerprint=weights_fingerprint(parts.tower),
+        template=stage.template,
+    )
+    chosen = stage.validation
+    rows, held_out = split_held_out(corpus, chosen.rows_per_language, chosen.most_share)
+    return rows, held_out.in_languages(stage.languages) if held_out else None
+
+
+def _resumed(checkpoints: Checkpointer, activity: Activity) -> int:
+    """Returns the steps that are done, with their state restored."""
+    activity.enter("restore", 0)
+    start = checkpoints.resume()
+    activity.enter("data", start)  # for the first of which the loader is started
+    return start
 
 
 def _loop_settings(stage: StageConfig, num_steps: int) -> LoopSettings:

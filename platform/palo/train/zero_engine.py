@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from datetime import timedelta
 from typing import Any
 
 import deepspeed
@@ -15,6 +16,7 @@ from deepspeed.utils import (
     safe_set_full_optimizer_state,
 )
 from torch import distributed
+from torch.distributed import distributed_c10d
 
 from palo.checkpoint.trainable import ParameterState
 from palo.train.deepspeed_config import deepspeed_config
@@ -26,12 +28,17 @@ from palo.train.whole_parameters import WholeParameters
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def join_workers(backend: str) -> None:
+def join_workers(backend: str, stall_s: float) -> None:
     """Has DeepSpeed take over the process group that Ray has made.
 
     Args:
         backend: "nccl" or "gloo".
+        stall_s: How long a worker waits for the others, in seconds.
     """
+    # DeepSpeed computes in groups of its own, which it makes with torch's defaults: half an hour
+    # for gloo and ten minutes for NCCL, whatever Ray's group was made with.
+    for name in ("default_pg_timeout", "default_pg_nccl_timeout"):
+        setattr(distributed_c10d, name, timedelta(seconds=stall_s))
     # A kernel for tensor-parallel inference, which training never calls. DeepSpeed would compile
     # it for a minute on each machine, with a compiler that the machine may lack.
     deepspeed.ops.__compatible_ops__[ShareMemCommBuilder.NAME] = False

@@ -127,19 +127,23 @@ def test_it_is_made_once_and_whole(extended_job, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_conversations_are_learned_from_too(extended_job, tmp_path):
+@pytest.mark.parametrize("image", [{}, {"image": "photos/1.png"}])
+def test_conversations_are_learned_from_too(extended_job, tmp_path, image):
     _, job = extended_job
     rows = [
-        {"id": str(n), "language": code,
+        {"id": str(n), "language": code, **image,
          "conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": text}]}
         for code in CODES for n, text in enumerate(texts(code))
     ]  # fmt: skip
+    rows.append({"id": "without an answer", "conversations": []})
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     made = replace(
         job, parallel=(), instructions=(tmp_path / "rows.json",), output=tmp_path / "out"
     )
-    record = extend_vocabulary(made, lambda _: None)
+    lines = []
+    record = extend_vocabulary(made, lines.append)
     assert record is not None
+    assert any("1 rows are bad" in line for line in lines)
     assert set(record["learned_from"]) == set(CODES)
     assert record["learned_from"]["bn"]["after"] < 0.6 * record["learned_from"]["bn"]["before"]
 

@@ -8,11 +8,13 @@ import torch
 from ray.train.v2._internal.exceptions import (
     UserExceptionWithTraceback,
     WorkerHealthCheckFailedError,
+    WorkerHealthCheckTimeoutError,
 )
 from ray.train.v2.api.exceptions import WorkerGroupError
 from torch.distributed import DistNetworkError
 
-from palo.errors import MismatchError
+from palo import storage
+from palo.errors import MismatchError, StorageError
 from palo.train import launch
 from palo.train.launch import compute_on_cpu, run_stage, worker_environment
 from palo.train.metrics import MetricsLog, StepMetrics
@@ -35,6 +37,12 @@ def test_a_process_that_is_gone_may_be_replaced():
 def test_a_worker_that_ray_train_finds_dead_may_be_replaced():
     dead = WorkerHealthCheckFailedError("gone", failure=ray.exceptions.ActorDiedError())
     assert lost_worker(WorkerGroupError("one failed", worker_failures={1: dead}))
+
+
+def test_a_worker_whose_process_is_stopped_may_be_replaced():
+    """Regression: Ray Train's own error for one that doesn't answer ended the stage."""
+    stopped = WorkerHealthCheckTimeoutError("it has been hanging for 600 seconds")
+    assert lost_worker(WorkerGroupError("one failed", worker_failures={1: stopped}))
 
 
 def test_our_own_error_is_found_inside_what_ray_train_wraps_it_in():
@@ -97,7 +105,10 @@ def ctrl_c(monkeypatch):
         raise KeyboardInterrupt
 
     trainer = SimpleNamespace(
-        thread=threading.Thread(), ended=SimpleNamespace(wait=wait), stopping=threading.Event()
+        thread=threading.Thread(),
+        ended=SimpleNamespace(wait=wait),
+        stopping=threading.Event(),
+        board=None,
     )
     monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
     monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
@@ -135,6 +146,33 @@ def test_a_later_ctrl_c_asks_for_a_checkpoint_and_a_second_one_ends_at_once(
     assert "stopping after this step" in capsys.readouterr().out
 
 
+def test_a_store_that_stays_away_does_not_hide_why_the_training_ended(
+    make_job, bucket, monkeypatch
+):
+    """Regression: the error was that the stop file couldn't be deleted."""
+    job = dataclasses.replace(make_job(), output=bucket / "run" / "finetune")
+    away = StorageError("the run's store has been away for 20 s")
+
+    def unreachable(path, missing_ok=False):
+        raise StorageError("can't delete", seen=str(path))
+
+    def wait(timeout):
+        monkeypatch.setattr(storage.S3Path, "unlink", unreachable)
+        return True
+
+    trainer = SimpleNamespace(
+        thread=threading.Thread(),
+        ended=SimpleNamespace(wait=wait),
+        stopping=threading.Event(),
+        board=None,
+        error=caused_by(away),
+    )
+    monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
+    monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
+    with pytest.raises(StorageError, match="has been away"):
+        run_stage(job)
+
+
 def test_the_rest_of_the_workers_is_asked_for_with_the_kind_of_gpu_that_trains(
     make_job, monkeypatch
 ):
@@ -145,7 +183,7 @@ def test_the_rest_of_the_workers_is_asked_for_with_the_kind_of_gpu_that_trains(
     kinds = {"use_gpu": True, "gpu_kinds": ("H100", "A100")}
     workers = dataclasses.replace(job.config.workers, count=8, **kinds)
     job = dataclasses.replace(job, config=dataclasses.replace(job.config, workers=workers))
-    thread = launch._TrainerThread(job, None, "proof", 4, print, kind="A100")
+    thread = launch._TrainerThread(job, None, "proof", 4, print, stall=None, kind="A100")
     thread._ask_for(4)
     assert [(one.count, one.gpu_kinds) for one in asked] == [(4, ("A100",))]
 
@@ -154,3 +192,10 @@ def test_a_reason_leaves_out_where_a_library_has_its_source():
     gloo = "RuntimeError: [/__w/gloo/tcp/pair.cc:537] Read error [10.0.0.3]:6826: reset by peer"
     told = reason(RuntimeError(f"a trace\n{gloo}"))
     assert told == "RuntimeError: Read error [10.0.0.3]:6826: reset by peer"
+
+
+def test_a_worker_that_has_waited_in_vain_is_told_with_whom_it_waited_for(make_job):
+    error = WorkerGroupError("one failed", worker_failures={0: RuntimeError("timed out")})
+    stall = "worker 1 on node 10.0.0.5 has been waiting for data after step 44 for 30 min 0 s"
+    assert reason(error, stall).startswith(f"{stall}; ")
+    assert stall in str(palo_error(make_job(), error, stall))

@@ -72,6 +72,29 @@ def by_line(normalizer: Normalizer, is_meant: Callable[[str], bool]) -> Normaliz
     return Normalizer(name=normalizer.name, apply=apply)
 
 
+def sparing(
+    normalizer: Normalizer, parts: re.Pattern[str], is_spared: Callable[[str], bool]
+) -> Normalizer:
+    """Returns a normalizer that leaves some parts of a text alone.
+
+    Args:
+        normalizer: What it does elsewhere.
+        parts: Matches parts that may stay.
+        is_spared: Returns whether one of them stays.
+    """
+
+    def apply(text: str) -> str:
+        pieces, end = [], 0
+        for match in parts.finditer(text):
+            if not is_spared(match[0]):
+                continue
+            pieces += [normalizer.apply(text[end : match.start()]), match[0]]
+            end = match.end()
+        return "".join([*pieces, normalizer.apply(text[end:])])
+
+    return Normalizer(name=normalizer.name, apply=apply)
+
+
 def is_prose(line: str) -> bool:
     """Returns whether a line is no row of a table.
 
@@ -93,7 +116,8 @@ def prose(*normalizers: Normalizer) -> tuple[Normalizer, ...]:
 def no_space_before(marks: str) -> Normalizer:
     """Returns a normalizer that removes spaces before some marks where they end something.
 
-    The colon of a ratio keeps its spaces, and so does a smiley the one before it.
+    The colon of a ratio keeps its spaces, and so does a smiley the one before it, and a mark that
+    is spoken of or stands for something: behind an equals sign, before words in small letters.
 
     Args:
         marks: The marks, for use between square brackets.
@@ -101,8 +125,9 @@ def no_space_before(marks: str) -> Normalizer:
     ratio = r"(?<=\d)[ \u00a0\u202f]+:[ \u00a0\u202f]+\d|(?<=\b\w)[ \u00a0\u202f]+::? +\w\b"
     return replacing(
         "no space before a mark",
-        rf"(?!{ratio})(?<=[^\s.,;:!?|])[ \u00a0\u202f]+"
-        rf"(?![:;] ?\)|[.,:!?] [.,:!?])(?=[{marks}]+(?:\s|$|[\"”’»)]))",
+        rf"(?!{ratio})(?<=[^\s.,;:!?|=])[ \u00a0\u202f]+"
+        r"(?![:;] ?\)|[.,:!?] [.,:!?]|[?!](?:\.(?!\.)|:| +[a-zß-öø-ÿа-яё]))"
+        rf"(?=[{marks}]+(?:\s|$|[\"”’»)]))",
         "",
     )
 
@@ -139,15 +164,27 @@ class SentenceEnds:
 
     Attributes:
         letters: Letters and signs of the script, for use between square brackets.
-        words: Words that end sentences, whatever their length.
+        words: Verbs that end sentences, whatever their length.
+        answers: Answers that are sentences of their own.
         endings: Ends of verbs that stand at the end of sentences.
         abbreviations: Words that are abbreviated with a Latin full stop.
     """
 
     letters: str
     words: frozenset[str]
+    answers: frozenset[str] = frozenset()
     endings: tuple[str, ...] = ()
     abbreviations: frozenset[str]
+
+    def is_verb(self, word: str) -> bool:
+        """Returns whether a word surely is the verb that ends a sentence.
+
+        Args:
+            word: A word of the script.
+        """
+        return word in self.words or (
+            word not in self.abbreviations and word.endswith(self.endings or ("\0",))
+        )
 
     def ends(self, word: str, *, is_last: bool) -> bool:
         """Returns whether a word before a full stop surely ends a sentence.
@@ -156,7 +193,7 @@ class SentenceEnds:
             word: A word of the script.
             is_last: Whether nothing follows the full stop in its line.
         """
-        if word in self.words:
+        if word in self.words or word in self.answers:
             return True
         if word in self.abbreviations:
             return False

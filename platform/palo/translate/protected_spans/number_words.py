@@ -10,6 +10,8 @@ from palo.text.normal_form import normalized
 from palo.translate.language_profiles.profile import language_profile
 
 _HAN = re.compile("[〇零一二两三四五六七八九十百千万亿億]+")
+# Tenths: 七割 in Japanese, 七成 in Chinese.
+_TENTHS = re.compile(r"([一二三四五六七八九]|(?<!\d)\d)(?:割(?![れりる合引])|成(?![员為为功本立]))")
 _HAN_DIGITS = {"〇": 0, "零": 0, "两": 2} | {
     sign: n for n, sign in enumerate("一二三四五六七八九", 1)
 }
@@ -25,6 +27,7 @@ HALF = 0.5
 _MINUTES = {0.25: 15.0, HALF: 30.0, 0.75: 45.0}
 """Parts of an hour, as times of the day have them."""
 _TEN, _DOZEN, _HUNDRED, _THOUSAND = 10, 12, 100, 1000
+_LARGE = (10**3, 10**6, 10**9)
 _LONGEST_RUN = 12
 """So many words make one number at most."""
 
@@ -69,11 +72,13 @@ def spelled_numbers(text: str, language: str) -> Iterator[float]:
     if not words.whole and not words.stems and not words.spaceless:
         return
     text = normalized("NFC", text).lower()
-    if "一" in words.spaceless:
-        yield from map(_han_value, _HAN.findall(text))
-    yield from (value for word, value in words.spaceless.items() if word in text)
     tokens = [token.strip(_EDGES) for token in _WORD_GAPS.split(text)]
     found = [*_duals(tokens, language)]
+    if "一" in words.spaceless:
+        found += map(_han_value, _HAN.findall(text))
+    found += [value for word, value in words.spaceless.items() if word in text]
+    if words.spaceless:
+        found += [_TEN * _tenth(tenths) for tenths in _TENTHS.findall(text)]
     run: list[float] = []
     for value in (*_values(tokens, text, language), None):
         if value is None or len(run) == _LONGEST_RUN:
@@ -84,8 +89,16 @@ def spelled_numbers(text: str, language: str) -> Iterator[float]:
     yield from found
     yield from (minutes for part, minutes in _MINUTES.items() if part in found)
     if HALF in found:
-        # Two hours and a half.
-        yield from (value + HALF for value in found if value >= 1)
+        yield from (with_half for value in found for with_half in and_a_half(value))
+
+
+def and_a_half(value: float) -> Iterator[float]:
+    """Yields what a number and a half may be: two hours and a half, two million and a half.
+
+    Args:
+        value: The number before the half.
+    """
+    yield from (value + unit * HALF for unit in (1, *_LARGE) if value >= unit)
 
 
 def _values(tokens: Sequence[str], text: str, language: str) -> Iterator[float | None]:
@@ -132,19 +145,33 @@ def _totals(run: Sequence[float]) -> Iterator[float]:
     """Yields the numbers in a row of number words, and what they make together."""
     yield from run
     if len(run) > 1:
-        total = part = 0.0
-        for value in run:
-            if 0 < part < value and (value >= _HUNDRED or (value == _DOZEN and part < _TEN)):
-                part *= value
-            else:
-                part += value
-            if value >= _THOUSAND:
-                total, part = total + part, 0.0
-        yield total + part
+        yield _total(run, dozens=True)
+        if run[0] == HALF:
+            # Twelve lakh and a half, as Hindi says it, is no half a dozen.
+            yield _total(run, dozens=False)
         # Twenty and eight, in a row, may be twenty-eight beside other numbers.
         yield from (
             a + b for a, b in pairwise(run) if max(a, b) % 10 == 0 and 0 < min(a, b) < max(a, b)
         )
+
+
+def _total(run: Sequence[float], *, dozens: bool) -> float:
+    """Returns the number that number words in a row make together.
+
+    Args:
+        run: Their values.
+        dozens: Whether twelve multiplies the number before it.
+    """
+    total = part = 0.0
+    for value in run:
+        is_dozen = dozens and value == _DOZEN and part < _TEN
+        if 0 < part < value and (value >= _HUNDRED or is_dozen):
+            part *= value
+        else:
+            part += value
+        if value >= _THOUSAND:
+            total, part = total + part, 0.0
+    return total + part
 
 
 def _duals(tokens: Sequence[str], language: str) -> Iterator[float]:
@@ -186,6 +213,11 @@ def _words(language: str) -> _Words:
             for word, pattern in profile.number_contexts.items()
         },
     )
+
+
+def _tenth(numeral: str) -> float:
+    """Returns the value of a digit of either kind."""
+    return float(numeral) if numeral.isdecimal() else _han_value(numeral)
 
 
 def _han_value(numeral: str) -> float:

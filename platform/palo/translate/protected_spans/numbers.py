@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 
 from palo.translate.language_profiles.profile import language_profile
-from palo.translate.protected_spans.number_words import HALF, spelled_numbers
+from palo.translate.protected_spans.number_words import HALF, and_a_half, spelled_numbers
 
 _DIGITS = re.compile(
     r"(?:(?<![A-Za-z\d])|(?<=\dh))\d+(?:[.,٫٬]\d+)*(?:[\u00a0\u202f ]\d{3}(?!\d))*"
 )
 _DIGIT = re.compile(r"\d")
 _SEPARATORS = re.compile(r"[.,٫٬\u00a0\u202f ]")
+_ARABIC_POINT = "٫"
 _YEARS = re.compile(r"(\d{4})[-–/]\d\d(?!\d)")
 _DECADE = re.compile(r"['’]?s\b")
 _GAP = "[\u00a0\u202f -]?"
@@ -93,7 +94,7 @@ def values_in(text: str, language: str) -> frozenset[float]:
     for amount in amounts(text, language):
         found |= amount.values
         if has_half:
-            found |= {value + HALF for value in amount.values}
+            found |= {with_half for value in amount.values for with_half in and_a_half(value)}
         for part in amount.parts:
             found |= part
     return frozenset(found)
@@ -172,6 +173,12 @@ def _readings(digits: str, decimal: str) -> Iterator[float]:
         decimal: The language's decimal mark; "" if any separator may be one.
     """
     plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in digits)
+    if _ARABIC_POINT in plain:
+        # Whatever the language writes otherwise, this one is a decimal mark.
+        whole, _, decimals = plain.partition(_ARABIC_POINT)
+        if decimals.isdecimal():
+            yield float("".join(_SEPARATORS.split(whole)) + "." + decimals)
+        return
     groups = _SEPARATORS.split(plain)
     if len(groups) == 1:
         yield float(plain)

@@ -1,11 +1,13 @@
 """Numbers with units of measure, and conversions between units: 20 feet as 6 metres."""
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from palo.translate.language_profiles.profile import language_profile
+from palo.translate.protected_spans.number_words import spelled_numbers
 from palo.translate.protected_spans.numbers import Amount, amounts, whole_word
 
 _SYMBOLS = (
@@ -65,6 +67,11 @@ _SIZES: Mapping[str, tuple[str, float]] = {
 }
 # People round what they convert, by this share or this much of the new unit, but never by more.
 _SHARE, _OF_UNIT, _MOST = 0.1, 0.6, 0.25
+# Feet and metres, by the smaller unit that may follow them, and how many of it they have.
+_SMALL_UNITS: Mapping[str, tuple[str, float]] = {"m": ("cm", 100), "ft": ("in", 12)}
+_JOINING = " \u00a0\u202f-,"
+_PER_HOUR = re.compile("[時时]速(?:约|約|およそ|大约)?$")
+_SPEEDS = {"km": "km/h", "kilo": "km/h", "kg": "km/h", "mi": "mph"}
 _DEGREES = ("°", "°C", "°F")
 _MOST_BETWEEN = 6
 
@@ -118,7 +125,7 @@ def quantities(text: str, language: str) -> list[Quantity]:
         text: Any text.
         language: ISO 639-1 code of its language.
     """
-    found = amounts(text, language)
+    found = _with_small_units(text, amounts(text, language), language)
     units = [_symbol(text, amount, language) for amount in found]
     for number in range(len(found) - 2, -1, -1):
         if not units[number] and found[number + 1].start - found[number].end <= _MOST_BETWEEN:
@@ -126,21 +133,69 @@ def quantities(text: str, language: str) -> list[Quantity]:
     return [Quantity(amount=a, unit=unit) for a, unit in zip(found, units, strict=True)]
 
 
-def is_converted(quantity: Quantity, others: list[Quantity]) -> bool:
+def _with_small_units(text: str, found: list[Amount], language: str) -> list[Amount]:
+    """Joins what is measured in two units, one after another: 1 m 83 cm, 6-foot-2."""
+    joined: list[Amount] = []
+    for one in found:
+        before = joined[-1] if joined else None
+        large = unit_behind(text, before.end, language) if before is not None else None
+        if before is None or large is None or text[large[1] : one.start].strip(_JOINING):
+            joined.append(one)
+            continue
+        small, per = _SMALL_UNITS.get(large[0], ("", 0))
+        unit = unit_behind(text, one.end, language)
+        sizes = {value for value in one.values if value < per}
+        if not sizes or (unit is not None and unit[0] != small):
+            joined.append(one)
+            continue
+        joined[-1] = Amount(
+            start=before.start,
+            end=before.end,
+            digits_end=before.digits_end,
+            values=before.values | {a + b / per for a in before.values for b in sizes},
+            parts=(before.values, one.values),
+        )
+    return joined
+
+
+def is_converted(
+    quantity: Quantity, others: list[Quantity], own_units: frozenset[str] = frozenset()
+) -> bool:
     """Returns whether one of some quantities is this one in other units.
 
-    A quantity without a unit may have any unit of the others.
+    A quantity without a unit may have any unit of the others, or of its own text.
 
     Args:
         quantity: A quantity of one text.
         others: All quantities of the other text.
+        own_units: The units of its own text.
     """
-    units = {other.unit for other in others}
+    units = {other.unit for other in others} | own_units
     return any(
         mine.converts_to(its)
         for mine in _with_units(quantity, units)
         for other in others
         for its in _with_units(other, units)
+    )
+
+
+def is_converted_in_words(quantity: Quantity, text: str, language: str) -> bool:
+    """Returns whether a text spells out a quantity in other units: 20 feet as six metres.
+
+    Args:
+        quantity: A quantity of the source.
+        text: A translation.
+        language: ISO 639-1 code of the translation.
+    """
+    size = _SIZES.get(quantity.unit)
+    if size is None:
+        return False
+    words = frozenset(spelled_numbers(text, language))
+    amount = dataclasses.replace(quantity.amount, values=words, parts=(words,))
+    return any(
+        quantity.converts_to(Quantity(amount=amount, unit=unit))
+        for unit, (kind, _) in _SIZES.items()
+        if kind == size[0] and (forms := _anywhere(unit, language)) and forms.search(text)
     )
 
 
@@ -158,6 +213,8 @@ def _symbol(text: str, amount: Amount, language: str) -> str:
     if behind is not None:
         return behind[1]
     unit = unit_behind(text, amount.end, language)
+    if unit is not None and _PER_HOUR.search(text[max(0, amount.start - 6) : amount.start]):
+        return _SPEEDS.get(unit[0], unit[0])
     if unit is None and amount.digits_end < amount.end:
         # What may be millions may be metres, too, with a space before it.
         unit = unit_behind(text, amount.digits_end, language)

@@ -1,10 +1,12 @@
 """Verifies that a translation keeps every protected span."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from palo.text.normal_form import normalized
+from palo.translate.protected_spans.number_words import spelled_numbers
 from palo.translate.protected_spans.numbers import values_in
 from palo.translate.protected_spans.protect import (
     VISIBLE_KINDS,
@@ -14,6 +16,7 @@ from palo.translate.protected_spans.protect import (
 from palo.translate.protected_spans.quantities import (
     Quantity,
     is_converted,
+    is_converted_in_words,
     is_of_unit,
     quantities,
     stand_for,
@@ -23,6 +26,16 @@ from palo.translate.request import MOST_SPANS, ProtectedSpan, ProtectedText
 _NOTHING = frozenset((0.0,))
 _ALL = 100.0
 """So many percent may become words: all, surely."""
+_FRACTION = re.compile(r"(?<![\d/])([1-9])/([2-9])(?![\d/])")
+_MINUTES = re.compile(r"[:.h]\d\d(?!\d)")
+_NOON = 12
+_FRACTIONS = {
+    20.0: (frozenset((5.0,)),),
+    25.0: (frozenset((0.25,)), frozenset((4.0,))),
+    50.0: (frozenset((0.5,)),),
+    75.0: (frozenset((0.75,)), frozenset((3.0, 4.0))),
+}
+"""Percents that people say as a fraction, by the numbers that its words stand for."""
 _MOST_PAIRS = 10_000
 """With more pairs of numbers to compare, none of them counts as the other in other units."""
 _SMALL = frozenset((0.0, 1.0, 2.0))
@@ -114,13 +127,19 @@ def _visible_faults(protected: ProtectedText, text: str, pair: LanguagePair) -> 
         own = next((one for one in visible if seen in one.text), None)
         shown = own.text if own else seen
         is_present = quantity.amount.is_among(present, _NOTHING)
+        if not is_present and _is_said(quantity, source, present, text, pair):
+            continue
         others = (
             [one for one in after if one.unit not in twice] if quantity.unit in twice else after
         )
         if (not is_present or quantity.unit) and converts and is_converted(quantity, others):
             continue
+        if not is_present and converts and is_converted_in_words(quantity, text, pair.target):
+            continue
         if not is_present:
-            if quantity.unit == "%" and _ALL in quantity.amount.values:
+            if quantity.unit == "%" and (
+                _ALL in quantity.amount.values or _is_fraction(quantity, after, present)
+            ):
                 continue
             is_given = _has_two_units(quantity, before, present)
             if not is_given or is_of_unit(text, quantity.unit, pair.target):
@@ -128,12 +147,46 @@ def _visible_faults(protected: ProtectedText, text: str, pair: LanguagePair) -> 
                 yield SpanFault(span=own, reason=reason)
         elif quantity.unit and (change := _changed_unit(quantity, after, text, pair.target)):
             yield SpanFault(span=own, reason=f"{shown} has {change}.")
+    units = frozenset(one.unit for one in after if one.unit)
     for quantity in after:
-        if quantity.amount.is_among(known, _SMALL):
+        if quantity.amount.is_among(known, _SMALL) or _fraction_at(text, quantity) in known:
             continue
-        if quantity.unit in twice or not (converts and is_converted(quantity, before)):
+        if quantity.unit == "%" and _is_fraction(quantity, before, known):
+            continue
+        if quantity.unit in twice or not (converts and is_converted(quantity, before, units)):
             seen = text[quantity.amount.start : quantity.amount.end]
             yield SpanFault(span=None, reason=f"The source has no number {seen}.")
+
+
+def _is_said(
+    quantity: Quantity, source: str, present: frozenset[float], text: str, pair: LanguagePair
+) -> bool:
+    """Returns whether words say what a source has in digits: 1/2 a half, 15:00 three o'clock."""
+    if _fraction_at(source, quantity) in present:
+        return True
+    hours = {value - _NOON for value in quantity.amount.values if value > _NOON}
+    if not hours or _MINUTES.match(source, quantity.amount.end) is None:
+        return False
+    return not hours.isdisjoint(spelled_numbers(text, pair.target))
+
+
+def _fraction_at(text: str, quantity: Quantity) -> float:
+    """Returns the value of the fraction in digits that a number belongs to, -1 for none."""
+    place = quantity.amount.start
+    for match in _FRACTION.finditer(text, max(0, place - 2), place + 4):
+        if match.start() <= place < match.end():
+            return int(match[1]) / int(match[2])
+    return -1.0
+
+
+def _is_fraction(quantity: Quantity, after: list[Quantity], present: frozenset[float]) -> bool:
+    """Returns whether a share in percent may have become one in words: 25 % a quarter."""
+    return not any(other.unit == "%" for other in after) and any(
+        words <= present
+        for percent, ways in _FRACTIONS.items()
+        if percent in quantity.amount.values
+        for words in ways
+    )
 
 
 def _given_twice(before: list[Quantity]) -> set[str]:

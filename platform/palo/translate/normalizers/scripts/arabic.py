@@ -14,6 +14,7 @@ from palo.translate.normalizers.normalizer import (
     no_space_before,
     prose,
     replacing,
+    sparing,
     vocabulary,
 )
 
@@ -68,6 +69,43 @@ _BY_ARABIC_HEH = {
 }
 
 
+_QUOTED = r"(?:«[^«»\n]{0,200}+»|“[^“”\n]{0,200}+”|”[^“”\n]{0,200}+“|\"[^\"\n]{0,200}+\")"
+_WORD = rf"(?<![{_LETTERS}\u200c])[{_LETTERS}\u200c]++"
+# Words; verses between their own brackets; what is quoted behind the name of its language.
+_PARTS_OF_URDU = re.compile(
+    r"﴿[^﴿﴾\n]{0,400}+﴾"
+    rf"|(?<![{_LETTERS}])(?:عربی|فارسی|پشتو|سندھی|کردی|آیت|قرآن|حدیث|دعا|سورۃ|سورہ)"
+    rf"(?![{_LETTERS}])[^«“”\"\n]{{0,24}}+{_QUOTED}|{_WORD}"
+)
+_PARTS_OF_ARABIC = re.compile(
+    rf"(?<![{_LETTERS}])(?:ب?ال)?(?:فارسي|أردي|كردي)ة?[ ]{_QUOTED}|{_WORD}"
+)
+# Letters of Pashto and Sindhi, which neither Arabic nor Urdu has.
+_FOREIGN = "ټډړږښڼځڅېۍګٻڀٺٽٿڃڄڇڊڌڍڏڙڦڪڳڱڻ"
+_FOREIGN_TO_ARABIC = re.compile(f"[پچژگٹڈڑںےہھ{_FOREIGN}]")
+_FOREIGN_TO_URDU = re.compile(f"[{_FOREIGN}]")
+_VOWEL_SIGN = re.compile("[\u064b-\u0652]")
+_QUOTES = re.compile(r"[«“”\"﴿]")
+
+
+def _is_no_arabic(part: str) -> bool:
+    """Returns whether a part of an Arabic text is a quotation in Persian, or a name from there."""
+    return bool(_QUOTES.search(part) or _FOREIGN_TO_ARABIC.search(part))
+
+
+def _is_no_urdu(part: str) -> bool:
+    """Returns whether a part of an Urdu text is Arabic, Persian or of another neighbour.
+
+    A word with two vowel signs is from a verse, one with a non-joiner inside is Persian.
+    """
+    return bool(
+        _QUOTES.search(part)
+        or _FOREIGN_TO_URDU.search(part)
+        or "\u200c" in part.strip("\u200c")
+        or len(_VOWEL_SIGN.findall(part)) > 1
+    )
+
+
 def _mark(name: str, latin: str, own: str) -> Normalizer:
     behind = rf"(?<=[{_LETTERS}{HIDDEN}»”\")])"
     # A semicolon before a bracket is a smiley.
@@ -85,8 +123,16 @@ def _is_arabic(line: str) -> bool:
     return len(_LETTER.findall(line)) >= len(_LATIN_LETTER.findall(line))
 
 
+_ASKS = re.compile(
+    "(?:هل|ما|من|كم|أين|متى|كيف|لماذا|ماذا|أي|کیا|کون|کہاں|کب|کیوں|کیسے|کتنے|کتنی|کتنا)"
+    f"(?![{_LETTERS}])"
+)
+
+
 def _asked(line: str) -> str:
-    return f"{line[:-1]}؟" if line.endswith("?") and _LETTER.search(line) else line
+    """Writes the mark behind a word of another script, at the end of what is Arabic otherwise."""
+    asks = line.endswith("?") and _LETTER.search(line)
+    return f"{line[:-1]}؟" if asks and (_is_arabic(line) or _ASKS.match(line)) else line
 
 
 def _spelled_out(text: str) -> str:
@@ -122,15 +168,11 @@ def _with_own_heh(text: str) -> str:
     return _HEH.sub(written, text)
 
 
-_MARKS = tuple(
-    by_line(one, _is_arabic)
-    for one in (
-        _mark("comma", ",", "،"),
-        _mark("semicolon", ";", "؛"),
-        _mark("question mark", "?", "؟"),
-        # A mark behind a word of another script, at the end of what is Arabic otherwise.
-        Normalizer(name="question mark", apply=_asked),
-    )
+_MARKS = (
+    by_line(_mark("comma", ",", "،"), _is_arabic),
+    by_line(_mark("semicolon", ";", "؛"), _is_arabic),
+    by_line(_mark("question mark", "?", "؟"), _is_arabic),
+    by_line(Normalizer(name="question mark", apply=_asked), bool),
 )
 _FORMS_OF_LETTERS = (
     Normalizer(name="presentation forms", apply=_spelled_out),
@@ -142,8 +184,8 @@ _FORMS_OF_LETTERS = (
 
 _ARABIC = (
     *_FORMS_OF_LETTERS,
-    mapping("own letters", "کۀ", "كه"),
-    Normalizer(name="own letters", apply=_with_own_yeh),
+    sparing(mapping("own letters", "کۀ", "كه"), _PARTS_OF_ARABIC, _is_no_arabic),
+    sparing(Normalizer(name="own letters", apply=_with_own_yeh), _PARTS_OF_ARABIC, _is_no_arabic),
     mapping("own digits", "۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩"),
     replacing("nunation once", "\u064b\u0627\u064b|\u0627\u064b\u0627\u064b?", "\u064b\u0627"),
     *_MARKS,
@@ -166,12 +208,13 @@ _URDU_ENDS = SentenceEnds(
 
 _URDU = (
     *_FORMS_OF_LETTERS,
-    mapping("own letters", "كيىة", "کییۃ"),
-    Normalizer(name="own letters", apply=_with_own_heh),
+    sparing(mapping("own letters", "كيىة", "کییۃ"), _PARTS_OF_URDU, _is_no_urdu),
+    sparing(Normalizer(name="own letters", apply=_with_own_heh), _PARTS_OF_URDU, _is_no_urdu),
     mapping("own digits", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹"),
     *_MARKS,
     *prose(full_stop("۔", _URDU_ENDS)),
-    replacing("full stop", r"(?<=\d)\.(?=[\"”’»)]*$)", "۔"),
+    # A number alone in its line counts an item of a list.
+    replacing("full stop", r"(?<!^\d)(?<!^\d\d)(?<=\d)\.(?=[\"”’»)]*$)", "۔"),
     *SPACING,
     *prose(no_space_before("۔:!؟،؛")),
 )

@@ -6,6 +6,7 @@ from itertools import islice
 from palo.translate.normalizers.normalizer import (
     SPACING,
     Normalizer,
+    is_prose,
     no_space_before,
     prose,
     vocabulary,
@@ -15,7 +16,7 @@ _MOST_MARKS = 100
 """A line with more of them is no prose, and what is behind them stays."""
 _OPENING = {"?": "¿", "!": "¡"}
 _MARKS = re.compile(r"[¿¡]+|[?!]+")
-_BEHIND = re.compile(r"[\"”’»)\]]*+(?:$|\s+(?:[\"“‘«(\[—–-]\s?)*(?P<next>.)|(?=\S))")
+_BEHIND = re.compile(r"[\"”’»)\]*_~]*+(?:$|\s+(?:[\"“‘«(\[—–-]\s?)*(?P<next>.)|(?=\S))")
 _ABBREVIATIONS = vocabulary(
     "sr sra srta sres sras d da dr dra drs dres prof profa lic licda ing arq abg gral gen cap"
     " capt cnel cmdte tte sgto mons fr hno hna rvdo rvda excmo excma ilmo ilma sto sta pdte pdta"
@@ -28,7 +29,7 @@ _ABBREVIATIONS = vocabulary(
 _LAST_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]++)\.$")
 _END = re.compile(r"(?:(?<![.!?])[.!?]++|…)[\"”’»)\]]*+\s++(?=[\"“‘«(\[—–-]?\s?[^\W\d_])")
 _NEAR = 8
-_LEAD = re.compile(r"[\s\"“‘«(\[—–-]*(?:(?:\d+[.)]|[-*•])\s+)?")
+_LEAD = re.compile(r"[\s\"“‘«(\[—–>#*_~-]*(?:(?:\d+[.)]|[-*•])\s+[*_~]*)?")
 _OPEN_BRACKETS = (("(", ")"), ("[", "]"), ("«", "»"), ("“", "”"), ("‘", "’"))
 _WORDS_THAT_ASK = (
     "qué|quién|quiénes|cuál|cuáles|cómo|dónde|adónde|cuándo|cuánto|cuánta|cuántos|cuántas"
@@ -40,7 +41,13 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ASKS_BEHIND_A_COMMA = re.compile(
-    rf"[,;:]\s+(?=(?:(?:{_PREPOSITIONS})\s+){{0,2}}(?:{_WORDS_THAT_ASK})(?!\w))", re.IGNORECASE
+    rf"[,;:][*_]*\s+(?=(?:(?:{_PREPOSITIONS})\s+){{0,2}}(?:{_WORDS_THAT_ASK})(?!\w))",
+    re.IGNORECASE,
+)
+_TAG = re.compile(
+    r",\s+(?=(?:no|verdad|cierto|vale|eh|sí|o no|de acuerdo|está bien|a que (?:sí|no)|no es"
+    r" (?:así|cierto|verdad)|no crees?|no (?:te|le) parece)$)",
+    re.IGNORECASE,
 )
 _CALLS = re.compile(
     r"(?:hola|gracias|felicidades|enhorabuena|adiós|bienvenid[oa]s?|cuidado|ay|oh|ah|eh|vaya|viva|vamos|feliz"
@@ -53,22 +60,40 @@ _DIVIDED = re.compile(r"[,;:](?=\s)|…|\s[—–-]\s|\.\.\.|=")
 _NAME = re.compile(r"(?<!\w)\w$|(?<=\s)[A-ZÁÉÍÓÚÑÜ][\w'’-]*$|\d$")
 
 
-def _opened(line: str) -> str:
-    """Opens each question and exclamation of a line that nothing opens, if it is sure where."""
-    if "?" not in line and "!" not in line:
-        return line
-    pieces, end, is_open = [], 0, False
+def _opened(text: str) -> str:
+    """Opens each question and exclamation that nothing opens, if it is sure where it begins."""
+    if "?" not in text and "!" not in text:
+        return text
+    lines, still_open = [], list[str]()
+    for line in text.split("\n"):
+        if not (line.strip() and is_prose(line)):
+            still_open.clear()
+            lines.append(line)
+        else:
+            lines.append(_opened_line(line, still_open))
+    return "\n".join(lines)
+
+
+def _opened_line(line: str, still_open: list[str]) -> str:
+    """Opens the questions and exclamations of a line.
+
+    Args:
+        line: A line.
+        still_open: Marks that no mark has closed yet, earlier lines' included; brought up to date.
+    """
+    pieces, end = [], 0
     for match in islice(_MARKS.finditer(line), _MOST_MARKS):
-        if match[0][0] in "¿¡":
-            is_open = True
-            continue
-        if is_open:
-            is_open = False
-            continue
-        place = _place(line, match)
-        if place is not None and place >= end:
-            pieces += [line[end:place], _OPENING[match[0][0]]]
-            end = place
+        marks = match[0]
+        if marks[0] in "¿¡":
+            still_open.append(marks)
+        elif not still_open:
+            place = _place(line, match)
+            if place is not None and place >= end:
+                pieces += [line[end:place], _OPENING[marks[0]]]
+                end = place
+        # Another mark within may belong to a quotation or a name: «¿Quién dijo “¡ay!”?»
+        elif any(_OPENING[mark] in still_open[-1] for mark in marks):
+            still_open.pop()
     return "".join([*pieces, line[end:]])
 
 
@@ -99,6 +124,8 @@ def _within(words: str, mark: str, start: int) -> int | None:
         return start if is_sure else None
     if _ASKS.match(words):
         return start
+    if tag := _TAG.search(words):
+        return start + tag.end()
     behind = [*_ASKS_BEHIND_A_COMMA.finditer(words)]
     if behind:
         return start + behind[0].end() if len(behind) == 1 else None
@@ -145,10 +172,8 @@ def _is_abbreviated(sentence: str) -> bool:
 
 _SPANISH = (
     *SPACING,
-    *prose(
-        no_space_before(".,;:!?"),
-        Normalizer(name="opening mark", apply=_opened),
-    ),
+    *prose(no_space_before(".,;:!?")),
+    Normalizer(name="opening mark", apply=_opened),
 )
 
 BY_LANGUAGE = {"es": _SPANISH}
