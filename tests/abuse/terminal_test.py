@@ -169,5 +169,6 @@ def test_reviewers_files_come_back_without_obeying_them(tmp_path, monkeypatch, c
         rows=(2,), key=_HOSTILE, status="refused", reason=f"{_HOSTILE} is no decision"
     )
     monkeypatch.setattr(job, "import_reviews", lambda *_, **__: [row])
+    monkeypatch.setattr(job.ReviewStore, "existing", lambda folder: job.ReviewStore(folder))
     job.main([str(tmp_path), "--import-file", "a.xlsx", "--reviewer", "Amina"])
     assert not _controls(capsys.readouterr().out.encode())

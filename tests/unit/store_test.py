@@ -63,11 +63,11 @@ def test_a_relative_store_would_be_another_one_in_each_process(monkeypatch):
 
 def test_a_file_is_no_store(monkeypatch, tmp_path):
     """Regression: `runs.py list --store README.md` said that there were no runs."""
+    monkeypatch.setenv("PALO_STORE", "")
     (tmp_path / "notes.md").write_text("")
     choose_store("notes.md")
     with pytest.raises(ConfigError, match=r"PALO_STORE names a file: .*notes\.md"):
         lasting_path(Path("runs"))
-    monkeypatch.delenv("PALO_STORE")
 
 
 def test_the_flag_of_every_job_makes_a_relative_store_absolute(monkeypatch, tmp_path):

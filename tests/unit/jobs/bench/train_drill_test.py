@@ -138,7 +138,7 @@ def test_a_finished_run_is_not_repeated_until_code_or_settings_change(
     [
         (["--only", "flood"], "there is no fault 'flood'"),
         (["--only", "disk-full"], "name another output folder"),
-        (["--steps", "8"], "too few for four checkpoints"),
+        (["--steps", "8"], "too few for eight checkpoints"),
     ],
 )
 def test_settings_that_measure_nothing_are_told(run_job_here, arguments, words):
