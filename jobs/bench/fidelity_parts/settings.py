@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from palo import languages
 from palo.corpus.filter.mixture import MixtureSettings
 from palo.recipes import RECIPES, Recipe
-from palo.recipes.nano_fidelity import FEW, SEEN, TEMPERATURE
+from palo.recipes.nano_fidelity import FEW, SEEN, TEMPERATURE, others
 
-OTHERS = tuple(code for code in languages.codes() if code != SEEN)
+OTHERS = others()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -63,7 +63,7 @@ def nano_text() -> Recipe:
     return replace(
         recipe,
         output=_RUNS / "nano-text",
-        text_rows=TextRowsConfig(per_language=150, num_rounds=2, languages=_others()),
+        text_rows=TextRowsConfig(per_language=150, num_rounds=2, languages=others()),
         data=replace(
             recipe.data,
             more_instructions=_SCENES / "text.jsonl",
@@ -84,10 +84,11 @@ def nano_fidelity() -> Recipe:
         output=_RUNS / "nano-fidelity",
         finetune=replace(recipe.finetune, language_temperature=TEMPERATURE),
         data=replace(
-            recipe.data, mixture=MixtureSettings(per_language=dict.fromkeys(_others(), FEW))
+            recipe.data, mixture=MixtureSettings(per_language=dict.fromkeys(others(), FEW))
         ),
     )
 
 
-def _others() -> tuple[str, ...]:
+def others() -> tuple[str, ...]:
+    """Returns the languages that images don't speak: all but `SEEN`."""
     return tuple(code for code in languages.codes() if code != SEEN)

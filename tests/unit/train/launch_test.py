@@ -95,6 +95,19 @@ def test_numbers_too_small_for_full_speed_are_zero_in_every_thread_of_a_cpu_work
     assert results == [0.0]
 
 
+def train_without_workers(monkeypatch, wait, error=None):
+    """Has a stage look at the end of a training by `wait`, which ends with an error."""
+    trainer = SimpleNamespace(
+        thread=threading.Thread(),
+        ended=SimpleNamespace(wait=wait),
+        stopping=threading.Event(),
+        board=None,
+        error=error,
+    )
+    monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
+    monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
+
+
 @pytest.fixture
 def ctrl_c(monkeypatch):
     """Has a stage without workers take a Ctrl-C at each look, after what `before` does."""
@@ -104,14 +117,7 @@ def ctrl_c(monkeypatch):
         before.pop(0)()
         raise KeyboardInterrupt
 
-    trainer = SimpleNamespace(
-        thread=threading.Thread(),
-        ended=SimpleNamespace(wait=wait),
-        stopping=threading.Event(),
-        board=None,
-    )
-    monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
-    monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
+    train_without_workers(monkeypatch, wait)
     return before
 
 
@@ -160,15 +166,7 @@ def test_a_store_that_stays_away_does_not_hide_why_the_training_ended(
         monkeypatch.setattr(storage.S3Path, "unlink", unreachable)
         return True
 
-    trainer = SimpleNamespace(
-        thread=threading.Thread(),
-        ended=SimpleNamespace(wait=wait),
-        stopping=threading.Event(),
-        board=None,
-        error=caused_by(away),
-    )
-    monkeypatch.setattr(launch, "_TrainerThread", lambda *_: trainer)
-    monkeypatch.setattr(launch, "await_workers", lambda workers, say: None)
+    train_without_workers(monkeypatch, wait, caused_by(away))
     with pytest.raises(StorageError, match="has been away"):
         run_stage(job)
 
