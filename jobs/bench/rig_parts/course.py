@@ -36,11 +36,11 @@ from palo.store import STORE
 from palo.train.metrics import read_metrics
 
 _RUN = "rig"
-# 300 short steps: as many as a run needs to be looked at, stopped and hurt from another machine.
+# 600 short steps: as many as a run needs to be looked at, stopped and hurt from another machine.
 _SMALL = (
     "--scenes.num-train-scenes", "120", "--scenes.num-records-per-scene", "10",
     "--scenes.num-heldout-scenes", "2", "--pretrain.global-batch", "20",
-    "--finetune.global-batch", "4", "--finetune.checkpoint-every", "8",
+    "--finetune.global-batch", "4", "--finetune.epochs", "2", "--finetune.checkpoint-every", "8",
 )  # fmt: skip
 # A worker takes a machine's two CPUs, so that two workers need two machines. Nobody brings the lost
 # one back, so the run needn't wait long for it.
