@@ -54,8 +54,15 @@ def main(arguments: list[str]) -> None:
         )
         figures = [
             spread(
-                "largest_loss_difference",
-                [outcome.largest_difference],
+                "loss_difference_same_workers",
+                [outcome.same_workers_difference],
+                "nats",
+                target=0.0,
+                better="lower",
+            ),
+            spread(
+                "loss_difference_other_workers",
+                [outcome.other_workers_difference],
                 "nats",
                 target=1e-5,
                 better="lower",
