@@ -58,7 +58,13 @@ def _walk(node: object, path: str) -> Iterator[str]:
     if own_faults is not None:
         yield from (f"{path}{fault}" for fault in own_faults())
     for field in dataclasses.fields(node):
-        yield from _walk(getattr(node, field.name), f"{path}{field.name}.")
+        step = "" if _is_unnamed(field) else f"{field.name}."
+        yield from _walk(getattr(node, field.name), f"{path}{step}")
+
+
+def _is_unnamed(field: "dataclasses.Field[Any]") -> bool:
+    """Tells whether the flags of what is nested in a field don't begin with the field's name."""
+    return any(getattr(one, "name", None) == "" for one in get_args(field.type)[1:])
 
 
 def to_dict(config: object) -> Any:  # noqa: ANN401 - JSON values

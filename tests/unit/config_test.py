@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
+from tyro.conf import arg
 
 from palo import config, storage
 from palo.errors import ConfigError, StorageError
@@ -43,6 +44,11 @@ class Stage:
             yield "num_steps must be at least 1"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    stage: Annotated[Stage, arg(name="")] = field(default_factory=Stage)
+
+
 CHANGED = Stage(
     name="pretrain",
     num_steps=3,
@@ -65,6 +71,12 @@ def test_every_fault_of_the_tree_is_told_at_once_behind_its_path() -> None:
         "optimizer.learning_rate must be positive, not -1.0",
         "optimizer.betas must not be empty",
     ]
+
+
+def test_what_has_no_part_in_the_names_of_flags_has_none_in_those_of_faults() -> None:
+    job = Job(stage=Stage(optimizer=Optimizer(learning_rate=-1.0)))
+    with pytest.raises(ConfigError, match=r": optimizer\.learning_rate must be positive"):
+        config.check(job)
 
 
 def test_one_fault_is_counted_as_one() -> None:

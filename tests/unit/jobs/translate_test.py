@@ -161,3 +161,12 @@ def test_killed_twice_it_loses_nothing_and_pays_for_nothing_twice(parts, inputs,
 def test_wrong_settings_are_told_before_anything_is_asked(main, tmp_path, more, message):
     with pytest.raises(ConfigError, match=message):
         main([str(tmp_path / "rows.jsonl"), *more])
+
+
+def test_a_command_without_anything_says_what_is_missing_by_the_names_of_flags(main):
+    with pytest.raises(ConfigError) as refused:
+        main([])
+    said = str(refused.value)
+    for fault in ("source must name a file", "to must name at least", "endpoint.url is ''"):
+        assert fault in said
+    assert "translator." not in said

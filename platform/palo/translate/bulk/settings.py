@@ -124,6 +124,8 @@ class TranslateJob:
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
+        if self.source == Path():
+            yield "source must name a file or a folder (this one by its full path)"
         if not self.to:
             yield "to must name at least one language"
         for code in (*self.to, self.source_language):
