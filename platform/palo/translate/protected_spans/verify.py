@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from palo.text.normal_form import normalized
@@ -114,48 +114,98 @@ def _visible_faults(protected: ProtectedText, text: str, pair: LanguagePair) -> 
     for span in protected.spans:
         if span.kind not in VISIBLE_KINDS:
             text = text.replace(span.target, " ")
-    source = without_placeholders(protected.text)
-    before, after = quantities(source, pair.source), quantities(text, pair.target)
-    if before and not any(span.kind in VISIBLE_KINDS for span in protected.spans):
+    visible = [span for span in protected.spans if span.kind in VISIBLE_KINDS]
+    numbers = _Numbers(without_placeholders(protected.text), text, pair)
+    if numbers.before and not visible:
         return  # numbers were not to be protected
-    known, present = values_in(source, pair.source), values_in(text, pair.target)
-    converts = pair.conversions and len(before) * max(len(before), len(after)) <= _MOST_PAIRS
-    twice = _given_twice(before) if converts else set[str]()
-    visible = iter([span for span in protected.spans if span.kind in VISIBLE_KINDS])
-    for quantity in before:
-        seen = source[quantity.amount.start : quantity.amount.end]
-        own = next((one for one in visible if seen in one.text), None)
-        shown = own.text if own else seen
-        is_present = quantity.amount.is_among(present, _NOTHING)
-        if not is_present and _is_said(quantity, source, present, text, pair):
-            continue
-        others = (
-            [one for one in after if one.unit not in twice] if quantity.unit in twice else after
-        )
-        if (not is_present or quantity.unit) and converts and is_converted(quantity, others):
-            continue
-        if not is_present and converts and is_converted_in_words(quantity, text, pair.target):
-            continue
-        if not is_present:
-            if quantity.unit == "%" and (
-                _ALL in quantity.amount.values or _is_fraction(quantity, after, present)
-            ):
+    yield from numbers.lost(visible)
+    yield from numbers.added()
+
+
+class _Numbers:
+    """The numbers of a source and of its translation, with their units.
+
+    Args:
+        source: The source, without placeholders.
+        text: The translation, without what must stay as it is.
+        pair: The languages.
+
+    Attributes:
+        before: The numbers of the source.
+    """
+
+    def __init__(self, source: str, text: str, pair: LanguagePair) -> None:
+        self.before = quantities(source, pair.source)
+        self._after = quantities(text, pair.target)
+        self._source = source
+        self._text = text
+        self._pair = pair
+        self._known = values_in(source, pair.source)
+        self._present = values_in(text, pair.target)
+        most = max(len(self.before), len(self._after))
+        self._converts = pair.conversions and len(self.before) * most <= _MOST_PAIRS
+        self._twice = _given_twice(self.before) if self._converts else set[str]()
+
+    def lost(self, visible: Iterable[ProtectedSpan]) -> Iterator[SpanFault]:
+        """Yields what the translation lacks, and units that it has changed.
+
+        Args:
+            visible: The spans of the source that are numbers.
+        """
+        left = iter(visible)
+        for quantity in self.before:
+            seen = self._source[quantity.amount.start : quantity.amount.end]
+            span = next((one for one in left if seen in one.text), None)
+            shown = span.text if span else seen
+            if quantity.amount.is_among(self._present, _NOTHING):
+                if change := self._changed_unit(quantity):
+                    yield SpanFault(span=span, reason=f"{shown} has {change}.")
+            elif not self._is_said_otherwise(quantity):
+                yield SpanFault(span=span, reason=f"{shown} is missing from the translation.")
+
+    def added(self) -> Iterator[SpanFault]:
+        """Yields the numbers that only the translation has."""
+        units = frozenset(one.unit for one in self._after if one.unit)
+        for quantity in self._after:
+            if quantity.amount.is_among(self._known, _SMALL):
                 continue
-            is_given = _has_two_units(quantity, before, present)
-            if not is_given or is_of_unit(text, quantity.unit, pair.target):
-                reason = f"{shown} is missing from the translation."
-                yield SpanFault(span=own, reason=reason)
-        elif quantity.unit and (change := _changed_unit(quantity, after, text, pair.target)):
-            yield SpanFault(span=own, reason=f"{shown} has {change}.")
-    units = frozenset(one.unit for one in after if one.unit)
-    for quantity in after:
-        if quantity.amount.is_among(known, _SMALL) or _fraction_at(text, quantity) in known:
-            continue
-        if quantity.unit == "%" and _is_fraction(quantity, before, known):
-            continue
-        if quantity.unit in twice or not (converts and is_converted(quantity, before, units)):
-            seen = text[quantity.amount.start : quantity.amount.end]
-            yield SpanFault(span=None, reason=f"The source has no number {seen}.")
+            if _fraction_at(self._text, quantity) in self._known:
+                continue
+            if quantity.unit == "%" and _is_fraction(quantity, self.before, self._known):
+                continue
+            is_new = quantity.unit in self._twice or not self._converts
+            if is_new or not is_converted(quantity, self.before, units):
+                seen = self._text[quantity.amount.start : quantity.amount.end]
+                yield SpanFault(span=None, reason=f"The source has no number {seen}.")
+
+    def _changed_unit(self, quantity: Quantity) -> str:
+        """Returns what became of the unit of a number that the translation has, "" for nothing."""
+        if not quantity.unit or self._is_converted(quantity):
+            return ""
+        return _changed_unit(quantity, self._after, self._text, self._pair.target)
+
+    def _is_said_otherwise(self, quantity: Quantity) -> bool:
+        """Returns whether the translation says in another way what it lacks as a number."""
+        if _is_said(quantity, self._source, self._present, self._text, self._pair):
+            return True
+        if self._is_converted(quantity):
+            return True
+        if self._converts and is_converted_in_words(quantity, self._text, self._pair.target):
+            return True
+        if quantity.unit == "%" and (
+            _ALL in quantity.amount.values or _is_fraction(quantity, self._after, self._present)
+        ):
+            return True
+        return _has_two_units(quantity, self.before, self._present) and not is_of_unit(
+            self._text, quantity.unit, self._pair.target
+        )
+
+    def _is_converted(self, quantity: Quantity) -> bool:
+        """Returns whether the translation gives a number of the source in other units."""
+        others = self._after
+        if quantity.unit in self._twice:
+            others = [one for one in others if one.unit not in self._twice]
+        return self._converts and is_converted(quantity, others)
 
 
 def _is_said(
