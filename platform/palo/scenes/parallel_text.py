@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo import languages
-from palo.config import check, to_dict
+from palo.scenes.described_lines import write_described_lines
 from palo.scenes.phrase_book import phrase_book, spoken_codes
 from palo.scenes.questions import BalancedChoice, all_facts
 from palo.scenes.scene import sample_scene_of
-from palo.storage import json_line, read_json, replacing, write_json
 
-_RECORD = "parallel.json"
-_LINES = "parallel.jsonl"
+_NAME = "parallel"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,21 +55,17 @@ def write_scene_text(folder: Path, config: SceneTextConfig) -> Path:
         DataError: If a language has no phrase book.
         StorageError: If the folder can't be written.
     """
-    check(config)
-    wanted = to_dict(config)
-    lines, record = folder / _LINES, folder / _RECORD
-    if record.is_file() and lines.is_file() and read_json(record) == wanted:
-        return lines
+    return write_described_lines(folder, _NAME, config, lambda: _lines(config))
+
+
+def _lines(config: SceneTextConfig) -> Iterator[dict[str, str]]:
     books = [phrase_book(code) for code in config.languages or spoken_codes()]
     choice = BalancedChoice()
-    with replacing(lines) as partial, partial.open("w", encoding="utf-8") as file:
-        for index in range(config.num_scenes):
-            rng = random.Random(f"text:{config.seed}:{index}")  # noqa: S311 - no secrets
-            candidates = list(all_facts(sample_scene_of(rng, held_out=False)))
-            rng.shuffle(candidates)
-            for fact in choice.choose(candidates, config.num_facts):
-                wording = rng.randrange(1 << 16)
-                file.write(json_line({book.language: book.ask(fact, wording) for book in books}))
-                file.write(json_line({book.language: book.answer(fact) for book in books}))
-    write_json(record, wanted)
-    return lines
+    for index in range(config.num_scenes):
+        rng = random.Random(f"text:{config.seed}:{index}")  # noqa: S311 - no secrets
+        candidates = list(all_facts(sample_scene_of(rng, held_out=False)))
+        rng.shuffle(candidates)
+        for fact in choice.choose(candidates, config.num_facts):
+            wording = rng.randrange(1 << 16)
+            yield {book.language: book.ask(fact, wording) for book in books}
+            yield {book.language: book.answer(fact) for book in books}

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palo import languages
-from palo.config import check, to_dict
 from palo.scenes.corpus import llava_turns
+from palo.scenes.described_lines import write_described_lines
 from palo.scenes.phrase_book import PhraseBook, phrase_book, spoken_codes
 from palo.scenes.questions import BalancedChoice, all_facts
 from palo.scenes.scene import sample_scene_of
-from palo.storage import json_line, read_json, replacing, write_json
 
-_RECORD, _LINES = "text.json", "text.jsonl"
+_NAME = "text"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,27 +61,21 @@ def write_text_rows(folder: Path, config: TextRowsConfig) -> Path:
         DataError: If a language has no phrase book.
         StorageError: If the folder can't be written.
     """
-    check(config)
-    wanted = to_dict(config)
-    lines, record = folder / _LINES, folder / _RECORD
-    if record.is_file() and lines.is_file() and read_json(record) == wanted:
-        return lines
+    return write_described_lines(folder, _NAME, config, lambda: _rows(config))
+
+
+def _rows(config: TextRowsConfig) -> Iterator[dict[str, object]]:
     books = [phrase_book(code) for code in config.languages or spoken_codes()]
     choices = {book.language: BalancedChoice() for book in books}
-    with replacing(lines) as partial, partial.open("w", encoding="utf-8") as file:
-        for index in range(config.per_language):
-            for book in books:
-                name = f"words:{config.seed}:{index}:{book.language}"
-                rng = random.Random(name)  # noqa: S311 - no secrets
-                turns = _turns(book, choices[book.language], rng, config.num_rounds)
-                row = {
-                    "id": f"words-{index:07d}-{book.language}",
-                    "language": book.language,
-                    "conversations": turns,
-                }
-                file.write(json_line(row))
-    write_json(record, wanted)
-    return lines
+    for index in range(config.per_language):
+        for book in books:
+            name = f"words:{config.seed}:{index}:{book.language}"
+            rng = random.Random(name)  # noqa: S311 - no secrets
+            yield {
+                "id": f"words-{index:07d}-{book.language}",
+                "language": book.language,
+                "conversations": _turns(book, choices[book.language], rng, config.num_rounds),
+            }
 
 
 def _turns(
