@@ -9,15 +9,14 @@ import os
 import shlex
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import psutil
-from training.machines import has_own_network, run_program, why_no_machines
+from training.machines import has_own_network, run_program, wait_until_up, why_no_machines
 
 from palo.errors import ResourceError
 
@@ -25,7 +24,6 @@ _PROGRAMS = ("sshd", "ssh", "ssh-keygen", "rsync")
 _ISOLATED = ("--mount", "--pid", "--net", "--uts", "--ipc")
 _NAMESPACES = (*_ISOLATED, "--fork", "--kill-child", "--propagation=private")
 _UP_S = 30.0
-_LOOK_EVERY_S = 0.1
 _PARTS = ("upper", "work", "root", "tmp", "home")
 HOME = "/root"
 """Home of the machines' user."""
@@ -239,12 +237,12 @@ class SshMachines(AbstractContextManager["SshMachines"]):
             command = ["unshare", *_NAMESPACES, "sh", "-c", begin]
             process = subprocess.Popen(command, stdout=file, stderr=file)  # noqa: S603
         machine.process = process
-        _wait_until(lambda: has_own_network(process.pid), process, log)
+        wait_until_up(lambda: has_own_network(process.pid), process, log)
         link = f"{self._switch}-{machine.address.rsplit('.', 1)[1]}"
         peer = ("peer", "name", "eth0", "netns", str(process.pid))
         run_program("ip", "link", "add", link, "type", "veth", *peer)
         run_program("ip", "link", "set", link, "master", self._switch, "up")
-        _wait_until(lambda: self.run(name, "true").returncode == 0, process, log)
+        wait_until_up(lambda: self.run(name, "true").returncode == 0, process, log)
 
     def lose(self, name: str) -> None:
         """Takes a machine's power away; its disk stays.
@@ -305,12 +303,3 @@ def _copy(source: str, place: str) -> str:
 
 def _make_key(path: Path) -> None:
     run_program("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path))
-
-
-def _wait_until(holds: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + _UP_S
-    while not holds():
-        if process.poll() is not None or time.monotonic() > until:
-            said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise ResourceError("a machine doesn't come up", seen=f"{log.stem}: {said}")
-        time.sleep(_LOOK_EVERY_S)

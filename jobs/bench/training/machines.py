@@ -20,6 +20,8 @@ from types import TracebackType
 
 import psutil
 
+from palo.errors import ResourceError
+
 _RAY = str(Path(sys.executable).with_name("ray"))
 _PROGRAMS = ("ip", "mount", "unshare")
 # A private Ray's settings, which this process may have: with them Ray refuses to form a cluster,
@@ -147,12 +149,12 @@ class Machines(AbstractContextManager["Machines"]):
             name,
             {"GLOO_SOCKET_IFNAME": "eth0", "RAY_OVERRIDE_NODE_ID_FOR_TESTING": node_id},
         )
-        self._wait_until(lambda: has_own_network(process.pid), process, name)
+        wait_until_up(lambda: has_own_network(process.pid), process, self._log_of(name))
         link = f"{self._switch}-{number}"
         peer = ("peer", "name", "eth0", "netns", str(process.pid))
         run_program("ip", "link", "add", link, "type", "veth", *peer)
         run_program("ip", "link", "set", link, "master", self._switch, "up")
-        self._wait_until(lambda: "Ray runtime started" in self._log(name), process, name)
+        self._wait_for_ray(process, name)
         return Machine(name, node_id, link, process)
 
     def lose(self, machine: Machine, *, silently: bool) -> None:
@@ -193,7 +195,7 @@ class Machines(AbstractContextManager["Machines"]):
             self.address, "--head", "--num-cpus=0", f"--port={port}", "--include-dashboard=false"
         )
         head = self._start(command, "head", {})
-        self._wait_until(lambda: "Ray runtime started" in self._log("head"), head, "head")
+        self._wait_for_ray(head, "head")
 
     def _ray(self, address: str, *arguments: str) -> list[str]:
         return [
@@ -217,24 +219,19 @@ class Machines(AbstractContextManager["Machines"]):
     def _start(
         self, command: list[str], name: str, more: dict[str, str]
     ) -> "subprocess.Popen[bytes]":
-        with (self._folder / f"{name}.log").open("wb") as log:
+        with self._log_of(name).open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own words
                 command, env=self._settings(more), stdout=log, stderr=log, start_new_session=True
             )
         self._processes.append(process)
         return process
 
-    def _log(self, name: str) -> str:
-        return (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+    def _log_of(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
 
-    def _wait_until(
-        self, holds: Callable[[], bool], process: "subprocess.Popen[bytes]", name: str
-    ) -> None:
-        until = time.monotonic() + _UP_S
-        while not holds():
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{name} doesn't come up: {self._log(name)[-2000:]}")
-            time.sleep(_LOOK_EVERY_S)
+    def _wait_for_ray(self, process: "subprocess.Popen[bytes]", name: str) -> None:
+        log = self._log_of(name)
+        wait_until_up(lambda: "Ray runtime started" in _said(log), process, log)
 
     def _end(self) -> None:
         for process in reversed(self._processes):  # the head last
@@ -247,6 +244,29 @@ class Machines(AbstractContextManager["Machines"]):
             process.wait()
         with suppress(subprocess.CalledProcessError):  # it wasn't made
             run_program("ip", "link", "delete", self._switch)
+
+
+def wait_until_up(holds: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Waits for a machine, or for something on it.
+
+    Args:
+        holds: Returns whether it is there.
+        process: The machine's first process.
+        log: File of what it says, with the machine's name.
+
+    Raises:
+        ResourceError: If the process ends first, or it takes too long.
+    """
+    until = time.monotonic() + _UP_S
+    while not holds():
+        if process.poll() is not None or time.monotonic() > until:
+            said = f"{log.stem}: {_said(log)[-2000:]}"
+            raise ResourceError("a machine doesn't come up", seen=said)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _said(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
 
 
 def has_own_network(pid: int) -> bool:
