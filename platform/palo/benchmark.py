@@ -23,6 +23,8 @@ T = TypeVar("T")
 Better = Literal["higher", "lower"]
 
 _RESAMPLES = 2000
+_MEASURED = ("1", "%", "points", "s", "ms", "nats", "MB", "MiB", "GiB")
+"""Units of what is measured, not counted."""
 QUOTE = re.compile(r"(<!-- bench:(\w+)/(\w+) -->)([^<]*)(<!-- /bench -->)")
 
 
@@ -262,7 +264,7 @@ def requoted(text: str, results: Mapping[str, Result]) -> str:
         ConfigError: If a quoted figure is in no result.
     """
     values = {
-        (name, figure.name): shown(figure.value)
+        (name, figure.name): shown(figure.value, figure.unit)
         for name, result in results.items()
         for figure in result.figures
     }
@@ -281,13 +283,17 @@ def requoted(text: str, results: Mapping[str, Result]) -> str:
     return QUOTE.sub(renewed, text)
 
 
-def shown(value: float) -> str:
+def shown(value: float, unit: str) -> str:
     """Returns a number for people: three significant digits, thousands with commas.
 
     Args:
         value: The number.
+        unit: Its unit; a whole number of things that are counted has no decimals.
     """
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".removesuffix(".")
+    is_count = unit not in _MEASURED and "/" not in unit and value % 1 == 0
+    if is_count or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".removesuffix(".")
 
 
 def table(result: Result) -> str:
@@ -301,13 +307,13 @@ def table(result: Result) -> str:
         goal = ""
         if figure.target is not None:
             sign = ">=" if figure.better == "higher" else "<="
-            goal = f"{sign} {shown(figure.target)}"
+            goal = f"{sign} {shown(figure.target, figure.unit)}"
         rows.append(
             (
                 figure.name,
-                shown(figure.value),
+                shown(figure.value, figure.unit),
                 figure.unit,
-                f"{shown(figure.low)} to {shown(figure.high)}",
+                " to ".join(shown(one, figure.unit) for one in (figure.low, figure.high)),
                 goal,
                 {True: "met", False: "MISSED", None: ""}[figure.met],
             )

@@ -158,8 +158,18 @@ def test_a_spread_is_the_mean_and_the_range():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.98765, "0.988"), (1.0, "1.00"), (12.345, "12.3"), (99.96, "100"), (1234.5, "1,234")],
+    ("value", "unit", "text"),
+    [
+        (0.98765, "1", "0.988"),
+        (1.0, "s", "1.00"),
+        (12.345, "%", "12.3"),
+        (99.96, "ms", "100"),
+        (1234.5, "tokens", "1,234"),
+        (30.0, "runs", "30"),
+        (0, "requests", "0"),
+        (3.2, "steps", "3.20"),
+        (4.0, "requests/s", "4.00"),
+    ],
 )
-def test_numbers_are_shown_with_three_digits(value, text):
-    assert benchmark.shown(value) == text
+def test_numbers_are_shown_with_three_digits_and_counts_without_decimals(value, unit, text):
+    assert benchmark.shown(value, unit) == text
