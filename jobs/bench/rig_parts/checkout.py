@@ -46,11 +46,12 @@ def prepare_laptop(machines: SshMachines, root: Path) -> None:
 def own_scripts() -> str:
     """Returns a command that has the scripts of a machine's environment use its own Python.
 
-    Their first lines name that of the environment which they were copied from.
+    Their first lines name that of the environment which they were copied from. On a disk that was
+    prepared before there are none left.
     """
     bin_folder = f"{HOME}/{CHECKOUT}/.venv/bin"
     line = f"1s|^#!{sys.prefix}/bin/|#!{bin_folder}/|"
-    return f"grep -lI '^#!{sys.prefix}/bin/' {bin_folder}/* | xargs sed -i '{line}'"
+    return f"grep -lI '^#!{sys.prefix}/bin/' {bin_folder}/* | xargs -r sed -i '{line}'"
 
 
 def _files(root: Path) -> Iterator[str]:
