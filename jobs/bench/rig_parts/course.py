@@ -219,12 +219,13 @@ class Rig:
         return lost_s
 
     def _await_step(self, cluster: Cluster, job: Submitted, step: int) -> None:
-        """Waits until the finetune stage has done a step, as the laptop sees it in the store."""
+        """Waits until this submission has done a step, as the laptop sees it in the store."""
         steps = re.compile(r"finetune  step (\d+)/")
 
         def done() -> bool:
             job.require_running()
-            found = steps.findall(cluster.look(f"python jobs/runs.py logs {_RUN}"))
+            said = cluster.look(f"python jobs/runs.py logs {_RUN}")
+            found = steps.findall(said.rpartition("finetune  resumes from")[2])
             return bool(found) and int(found[-1]) >= step
 
         wait_until(done, f"step {step}", self._settings.timeout_s)

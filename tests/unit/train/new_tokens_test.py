@@ -155,7 +155,7 @@ def test_another_learning_rate_of_new_tokens_is_another_run(make_job):
 def test_new_tokens_have_a_learning_rate_of_their_own():
     rows = torch.nn.Parameter(torch.zeros(2, 3))
     named = [("language_model.lm_head.new_rows", rows), ("language_model.x.lora_A.w", rows)]
-    for own, expected in ((None, 0.2), (0.05, 0.05)):
+    for own, expected in ((None, 2.0), (0.05, 0.05)):
         settings = OptimizerSettings(
             lr_projector=0.1, lr_language_model=0.2, lr_new_tokens=own, weight_decay=0.0
         )
