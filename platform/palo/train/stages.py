@@ -15,7 +15,6 @@ from palo.train.watch_settings import MetricsSettings, ValidationSettings
 Trains = Literal["projector", "lora", "full"]
 Dtype = Literal["float32", "bfloat16"]
 BasePrecision = Literal["full", "nf4"]
-_NEW_TOKENS_RATIO = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +27,8 @@ class OptimizerSettings:
         betas: AdamW's decay rates of the first and second moment.
         lora_plus_ratio: Learning rate of LoRA's B matrices, which begin at zero, over that of its A
             matrices; above 1 it is LoRA+ (arXiv 2402.12354), which recommends 16.
-        lr_new_tokens: Peak learning rate of the rows of new tokens, where the vocabulary was
-            extended; None for ten times that of the language model, since they have more to learn
-            than what is adapted.
+        lr_new_tokens: Peak learning rate of the rows of new tokens, which have more to learn than
+            what is adapted; None for ten times that of the language model.
         eps: AdamW's term against division by zero.
         weight_decay: Decoupled weight decay; biases and norms have none.
         warmup_ratio: Share of all steps in which the learning rate rises.
@@ -50,9 +48,8 @@ class OptimizerSettings:
     @property
     def new_token_rate(self) -> float:
         """Peak learning rate of the rows of new tokens."""
-        if self.lr_new_tokens is None:
-            return _NEW_TOKENS_RATIO * self.lr_language_model
-        return self.lr_new_tokens
+        own = self.lr_new_tokens
+        return 10 * self.lr_language_model if own is None else own
 
     def faults(self) -> Iterator[str]:
         """Yields what is out of range."""
