@@ -63,7 +63,7 @@ def _walk(node: object, path: str) -> Iterator[str]:
 
 
 def _is_unnamed(field: "dataclasses.Field[Any]") -> bool:
-    """Tells whether the flags of what is nested in a field don't begin with the field's name."""
+    """Returns whether the flags of what is nested in a field don't begin with the field's name."""
     return any(getattr(one, "name", None) == "" for one in get_args(field.type)[1:])
 
 

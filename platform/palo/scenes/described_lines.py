@@ -1,6 +1,6 @@
 """Writes JSON lines beside the configuration that they follow from, once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from palo.config import check, to_dict
@@ -8,7 +8,7 @@ from palo.storage import json_line, read_json, replacing, write_json
 
 
 def write_described_lines(
-    folder: Path, name: str, config: object, rows: Callable[[], Iterator[Mapping[str, object]]]
+    folder: Path, name: str, config: object, rows: Iterable[Mapping[str, object]]
 ) -> Path:
     """Writes the rows of a configuration, unless they are there.
 
@@ -16,7 +16,7 @@ def write_described_lines(
         folder: Where to write NAME.jsonl and, last, NAME.json, which holds the configuration.
         name: Name of both files.
         config: What the rows follow from.
-        rows: Makes the rows.
+        rows: The rows, made as they are read; nothing is read if they are there.
 
     Returns:
         The file of rows, as JSON lines.
@@ -31,6 +31,6 @@ def write_described_lines(
     if record.is_file() and lines.is_file() and read_json(record) == wanted:
         return lines
     with replacing(lines) as partial, partial.open("w", encoding="utf-8") as file:
-        file.writelines(map(json_line, rows()))
+        file.writelines(map(json_line, rows))
     write_json(record, wanted)
     return lines

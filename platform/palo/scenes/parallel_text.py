@@ -55,7 +55,7 @@ def write_scene_text(folder: Path, config: SceneTextConfig) -> Path:
         DataError: If a language has no phrase book.
         StorageError: If the folder can't be written.
     """
-    return write_described_lines(folder, _NAME, config, lambda: _lines(config))
+    return write_described_lines(folder, _NAME, config, _lines(config))
 
 
 def _lines(config: SceneTextConfig) -> Iterator[dict[str, str]]:

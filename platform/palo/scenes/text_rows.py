@@ -61,7 +61,7 @@ def write_text_rows(folder: Path, config: TextRowsConfig) -> Path:
         DataError: If a language has no phrase book.
         StorageError: If the folder can't be written.
     """
-    return write_described_lines(folder, _NAME, config, lambda: _rows(config))
+    return write_described_lines(folder, _NAME, config, _rows(config))
 
 
 def _rows(config: TextRowsConfig) -> Iterator[dict[str, object]]:

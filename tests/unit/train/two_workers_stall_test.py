@@ -94,7 +94,7 @@ class Rescuer:
                 os.kill(pulse.process, signal.SIGCONT)
 
     def _is_located(self, step):
-        """Tells whether the stacks show where a worker hangs; a stopped process sends none."""
+        """Returns whether the stacks show where a worker hangs; a stopped process sends none."""
         kept = self._folder / "stacks.txt"
         return step == _STOPPED or (kept.exists() and "in wait_until_named" in kept.read_text())
 

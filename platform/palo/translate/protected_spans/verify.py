@@ -115,9 +115,10 @@ def _visible_faults(protected: ProtectedText, text: str, pair: LanguagePair) -> 
         if span.kind not in VISIBLE_KINDS:
             text = text.replace(span.target, " ")
     visible = [span for span in protected.spans if span.kind in VISIBLE_KINDS]
-    numbers = _Numbers(without_placeholders(protected.text), text, pair)
-    if numbers.before and not visible:
+    source = without_placeholders(protected.text)
+    if not visible and quantities(source, pair.source):
         return  # numbers were not to be protected
+    numbers = _Numbers(source, text, pair)
     yield from numbers.lost(visible)
     yield from numbers.added()
 
@@ -129,22 +130,19 @@ class _Numbers:
         source: The source, without placeholders.
         text: The translation, without what must stay as it is.
         pair: The languages.
-
-    Attributes:
-        before: The numbers of the source.
     """
 
     def __init__(self, source: str, text: str, pair: LanguagePair) -> None:
-        self.before = quantities(source, pair.source)
+        self._before = quantities(source, pair.source)
         self._after = quantities(text, pair.target)
         self._source = source
         self._text = text
         self._pair = pair
         self._known = values_in(source, pair.source)
         self._present = values_in(text, pair.target)
-        most = max(len(self.before), len(self._after))
-        self._converts = pair.conversions and len(self.before) * most <= _MOST_PAIRS
-        self._twice = _given_twice(self.before) if self._converts else set[str]()
+        most = max(len(self._before), len(self._after))
+        self._converts = pair.conversions and len(self._before) * most <= _MOST_PAIRS
+        self._twice = _given_twice(self._before) if self._converts else set[str]()
 
     def lost(self, visible: Iterable[ProtectedSpan]) -> Iterator[SpanFault]:
         """Yields what the translation lacks, and units that it has changed.
@@ -153,7 +151,7 @@ class _Numbers:
             visible: The spans of the source that are numbers.
         """
         left = iter(visible)
-        for quantity in self.before:
+        for quantity in self._before:
             seen = self._source[quantity.amount.start : quantity.amount.end]
             span = next((one for one in left if seen in one.text), None)
             shown = span.text if span else seen
@@ -171,18 +169,26 @@ class _Numbers:
                 continue
             if _fraction_at(self._text, quantity) in self._known:
                 continue
-            if quantity.unit == "%" and _is_fraction(quantity, self.before, self._known):
+            if quantity.unit == "%" and _is_fraction(quantity, self._before, self._known):
                 continue
             is_new = quantity.unit in self._twice or not self._converts
-            if is_new or not is_converted(quantity, self.before, units):
+            if is_new or not is_converted(quantity, self._before, units):
                 seen = self._text[quantity.amount.start : quantity.amount.end]
                 yield SpanFault(span=None, reason=f"The source has no number {seen}.")
 
     def _changed_unit(self, quantity: Quantity) -> str:
         """Returns what became of the unit of a number that the translation has, "" for nothing."""
-        if not quantity.unit or self._is_converted(quantity):
+        unit, language = quantity.unit, self._pair.target
+        if not unit or self._is_converted(quantity):
             return ""
-        return _changed_unit(quantity, self._after, self._text, self._pair.target)
+        values = quantity.amount.values
+        same = [other for other in self._after if not other.amount.values.isdisjoint(values)]
+        seen = {other.unit for other in same if other.unit}
+        if not same or stand_for(seen, unit, self._text, language):
+            return ""
+        if seen:
+            return f"become {', '.join(sorted(seen))}"
+        return "" if is_of_unit(self._text, unit, language) else f"lost its unit, {unit}"
 
     def _is_said_otherwise(self, quantity: Quantity) -> bool:
         """Returns whether the translation says in another way what it lacks as a number."""
@@ -196,7 +202,7 @@ class _Numbers:
             _ALL in quantity.amount.values or _is_fraction(quantity, self._after, self._present)
         ):
             return True
-        return _has_two_units(quantity, self.before, self._present) and not is_of_unit(
+        return _has_two_units(quantity, self._before, self._present) and not is_of_unit(
             self._text, quantity.unit, self._pair.target
         )
 
@@ -248,14 +254,3 @@ def _given_twice(before: list[Quantity]) -> set[str]:
 def _has_two_units(quantity: Quantity, before: list[Quantity], present: frozenset[float]) -> bool:
     """Returns whether the source gives it in two units, and the translation in the other one."""
     return any(quantity.converts_to(other) and other.amount.is_among(present) for other in before)
-
-
-def _changed_unit(quantity: Quantity, after: list[Quantity], text: str, language: str) -> str:
-    """Returns what a translation has made of the unit of a number, "" for nothing."""
-    same = [other for other in after if not other.amount.values.isdisjoint(quantity.amount.values)]
-    seen = {other.unit for other in same if other.unit}
-    if not same or stand_for(seen, quantity.unit, text, language):
-        return ""
-    if seen:
-        return f"become {', '.join(sorted(seen))}"
-    return "" if is_of_unit(text, quantity.unit, language) else f"lost its unit, {quantity.unit}"
