@@ -39,6 +39,7 @@ _LOG = logging.getLogger(__name__)
 _BUSY_LOOK_S = 1.0
 _ANSWER_WITHIN_S = 5.0
 _ANSWER_LOOK_S = 0.2
+_END_S = 10.0
 
 
 class ModelKeeper:
@@ -62,6 +63,7 @@ class ModelKeeper:
         self._looked_s = float("-inf")
         self._lineages: dict[str, str] = {}
         self._told: ServedRuns | None = None
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="palo-keeper", daemon=True)
         self._thread.start()
 
@@ -88,16 +90,19 @@ class ModelKeeper:
     def __del__(self) -> None:
         # Deleting the endpoint deletes its models; a keeper that is replaced leaves them running.
         if hasattr(self, "_thread"):
+            self._ended.set()
+            self._thread.join(_END_S)  # a model that it started after this would stay
             delete_models_of(serve.get_replica_context().app_name, self._rollouts)
 
     def _keep(self) -> None:
-        while True:
+        pause_s = 0.0
+        while not self._ended.wait(pause_s):
             try:
                 self._look()
             except (RayError, RayServeException, TimeoutError) as error:
                 _LOG.warning("Ray Serve doesn't answer: %s", shortened(str(error)))
             is_busy = any(rollout.next is not None for rollout in self._rollouts)
-            time.sleep(min(self._follow.look_every_s, _BUSY_LOOK_S if is_busy else float("inf")))
+            pause_s = min(self._follow.look_every_s, _BUSY_LOOK_S if is_busy else float("inf"))
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -107,7 +112,7 @@ class ModelKeeper:
         for rollout in self._rollouts:
             before = rollout.current, dict(rollout.faults)
             step = rollout.step(self._found.get(rollout.model, []), states, now)
-            if step.start is not None:
+            if step.start is not None and not self._ended.is_set():
                 self._start(rollout, step.start, now)
             for app in step.stop:
                 serve.delete(app, _blocking=False)
