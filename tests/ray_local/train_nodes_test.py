@@ -79,6 +79,12 @@ def test_a_lost_node_leaves_one_worker_until_there_is_another_node(drill, hurt, 
     assert 0 <= hurt.repeated <= 2 * drill.settings.checkpoint_every
 
 
+def test_a_node_that_is_lost_while_workers_start_costs_one_failure(drill, hurt, undisturbed):
+    """Regression: the run ended, since Ray Train's error for it wasn't known."""
+    drill.nodes.kill_node_at_start(hurt)
+    assert losses(hurt.job) == pytest.approx(undisturbed[1], abs=1e-5)
+
+
 def test_a_drained_node_costs_no_step_and_no_failure(drill, hurt, undisturbed):
     drill.nodes.drain_node(hurt)
     assert losses(hurt.job) == pytest.approx(undisturbed[1], abs=1e-5)

@@ -23,10 +23,26 @@ def silence_node(hurt: Hurt) -> None:
     _lose(hurt, silently=True)
 
 
+def kill_node_at_start(hurt: Hurt) -> None:
+    """A node is lost when a worker is to start there: the other one goes on alone."""
+    with _on_machines(hurt) as (machines, node, begin):
+        group_is_there = machines.watch_for_group()
+        run = begin()
+        run.wait_for("room for workers", group_is_there)
+        hurt.now()
+        machines.lose(node, silently=False)
+        run.wait_for("one worker", lambda: "starting 1 of 2 workers" in run.said)
+        run.wait_for_step(1)
+        hurt.recovered()
+        said = run.end()
+    require(said, "a worker was lost (1 of 3)")
+
+
 def drain_node(hurt: Hurt) -> None:
     """The cluster says that a node will be taken away: a checkpoint in time, then another node."""
-    with _on_machines(hurt) as (machines, node, start):
-        run = start()
+    with _on_machines(hurt) as (machines, node, begin):
+        run = begin()
+        run.wait_for_step(hurt.step)
         machines.add()
         hurt.now()
         machines.drain(node, _REMAINING_S)
@@ -43,8 +59,9 @@ def drain_node(hurt: Hurt) -> None:
 
 
 def _lose(hurt: Hurt, *, silently: bool) -> None:
-    with _on_machines(hurt) as (machines, node, start):
-        run = start()
+    with _on_machines(hurt) as (machines, node, begin):
+        run = begin()
+        run.wait_for_step(hurt.step)
         hurt.now()
         machines.lose(node, silently=silently)
         run.wait_for("one worker", lambda: "starting 1 of 2 workers" in run.said)
@@ -65,14 +82,12 @@ def _on_machines(hurt: Hurt) -> Iterator[tuple[Machines, Machine, Callable[[], D
         machines.add()
         node = machines.add()
 
-        def start() -> DrilledRun:
+        def begin() -> DrilledRun:
             scratch = machines.own / "scratch"
             job = resized(hurt.job, least=1, wait_s=0.0, scratch=scratch)
             if hurt.store is not None:  # loopback is a machine's own
                 place = hurt.store.bucket(machines.address) / hurt.folder.name / "run"
                 job = replace(job, output=place)
-            run = hurt.start(job, machines.environment)
-            run.wait_for_step(hurt.step)
-            return run
+            return hurt.start(job, machines.environment)
 
-        yield machines, node, start
+        yield machines, node, begin

@@ -23,6 +23,7 @@ import psutil
 from palo.errors import ResourceError
 
 _RAY = str(Path(sys.executable).with_name("ray"))
+_AWAIT_GROUP = Path(__file__).with_name("await_group.py")
 _PROGRAMS = ("ip", "mount", "unshare")
 # A private Ray's settings, which this process may have: with them Ray refuses to form a cluster,
 # and training to look for nodes that will be taken away.
@@ -182,6 +183,14 @@ class Machines(AbstractContextManager["Machines"]):
             "--reason-message", "drill", "--deadline-remaining-seconds", str(remaining_s),
         ]  # fmt: skip
         subprocess.run(command, env=self._settings({}), check=True, capture_output=True)  # noqa: S603
+
+    def watch_for_group(self) -> Callable[[], bool]:
+        """Returns what tells whether Ray has room for a group of workers, the cluster's first."""
+        command = [sys.executable, str(_AWAIT_GROUP), self.environment["RAY_ADDRESS"]]
+        program = self._start(command, _AWAIT_GROUP.stem, {})
+        log = self._log_of(_AWAIT_GROUP.stem)
+        wait_until_up(lambda: "looking" in _said(log), program, log)
+        return lambda: program.poll() == 0
 
     def _start_head(self) -> None:
         run_program("ip", "link", "add", self._switch, "type", "bridge")

@@ -160,7 +160,8 @@ class _Growth:
         request = stage.ask_for(self._missing)
         try:
             while not self._ended.is_set():
-                if request.is_there(_LOOK_EVERY_S):
+                # At its end a stage's own workers make room, for nothing that is left to do.
+                if request.is_there(_LOOK_EVERY_S) and not stage.is_finished():
                     stage.say(f"the cluster has room for {stage.workers.count} workers again")
                     self.asked = True
                     stage.ask_to_stop()

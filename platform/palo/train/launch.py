@@ -30,6 +30,7 @@ from palo.train.run_page import RunPage
 from palo.train.run_store import scratch_folder
 from palo.train.stages import StageJob, WorkerSettings
 from palo.train.stall_watch import StallWatch
+from palo.train.start_watch import RayWorkerGroups, StartWatch
 from palo.train.store_mirror import StoreMirror
 from palo.train.store_proof import check_proof, leave_proof
 from palo.train.worker_resources import ask_for, await_workers, scaling_config, worker_share
@@ -187,11 +188,16 @@ class _TrainerThread:
         share = worker_share(workers, RayCluster())
         self.kind = share.gpu_kind
         name = f"{self.proof}-{attempt}"  # the proof is this job's alone
-        self.board = RayBoard(name)
+        self.board = board = RayBoard(name)
+        starting = StartWatch(RayWorkerGroups(), lambda: bool(board.read()), self.say)
         try:
-            _trainer(job, self.callback, share, attempt, {"proof": self.proof, "board": name}).fit()
+            trainer = _trainer(
+                job, self.callback, share, attempt, {"proof": self.proof, "board": name}
+            )
+            with starting:
+                trainer.fit()
         finally:
-            self.board.clear()
+            board.clear()
             self.board = None
 
 

@@ -36,6 +36,7 @@ def lost_worker(error: BaseException) -> bool:
     """
     from ray.exceptions import RayError, RayTaskError
     from ray.train.v2._internal.exceptions import (
+        WorkerGroupStartupFailedError,
         WorkerGroupStartupTimeoutError,
         WorkerHealthCheckTimeoutError,
     )
@@ -44,10 +45,12 @@ def lost_worker(error: BaseException) -> bool:
 
     causes = _causes(error)
     gone = any(isinstance(e, RayError) and not isinstance(e, RayTaskError) for e in causes)
-    # A node was lost that the cluster still counted when its replacement was to start; workers wait
-    # for one that hangs; or one whose process is stopped has not answered Ray for ten minutes.
-    hangs = WorkerGroupStartupTimeoutError | NCCLHangError | WorkerHealthCheckTimeoutError
-    gone = gone or any(isinstance(e, hangs) for e in causes)
+    # A node was lost that the cluster still counted when its replacement was to start, or while its
+    # worker started, of which Ray Train keeps the error's text alone; workers wait for one that
+    # hangs; or one whose process is stopped has not answered Ray for ten minutes.
+    starts = WorkerGroupStartupTimeoutError | WorkerGroupStartupFailedError
+    hangs = NCCLHangError | WorkerHealthCheckTimeoutError
+    gone = gone or any(isinstance(e, starts | hangs) for e in causes)
     # A collective operation fails with a plain RuntimeError on the workers that are left.
     left_alone = any(type(e) is RuntimeError or isinstance(e, DistError) for e in causes)
     return (gone or left_alone) and not any(isinstance(e, PaloError) for e in causes)

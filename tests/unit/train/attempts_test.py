@@ -133,6 +133,24 @@ def test_half_the_workers_go_on_and_all_of_them_when_the_rest_has_room_again():
     assert "the cluster has room for 8 workers again" in cluster.said
 
 
+def test_room_that_a_stage_itself_makes_at_its_end_is_no_news():
+    """Regression: a stage that had ended on one worker said that there was room for two again."""
+    cluster = Cluster(WorkerSettings(count=2, least=1), [], room=1)
+
+    def end():
+        while not cluster.wished:
+            time.sleep(0.001)
+        cluster.finished = True  # the result is written before its workers end
+        cluster.came_back.set()
+        time.sleep(0.05)
+        return "finished"
+
+    cluster._ends = [end]
+    cluster.run()
+    assert not any("has room" in line for line in cluster.said)
+    assert not cluster.asked.is_set()
+
+
 def test_a_stage_that_ends_on_fewer_workers_asks_for_no_more():
     cluster = Cluster(WorkerSettings(count=2, least=1), ["finished"], room=1)
     cluster.run()

@@ -7,10 +7,11 @@ import ray.exceptions
 import torch
 from ray.train.v2._internal.exceptions import (
     UserExceptionWithTraceback,
+    WorkerGroupStartupFailedError,
     WorkerHealthCheckFailedError,
     WorkerHealthCheckTimeoutError,
 )
-from ray.train.v2.api.exceptions import WorkerGroupError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 from torch.distributed import DistNetworkError
 
 from palo import storage
@@ -43,6 +44,12 @@ def test_a_worker_whose_process_is_stopped_may_be_replaced():
     """Regression: Ray Train's own error for one that doesn't answer ended the stage."""
     stopped = WorkerHealthCheckTimeoutError("it has been hanging for 600 seconds")
     assert lost_worker(WorkerGroupError("one failed", worker_failures={1: stopped}))
+
+
+def test_a_worker_that_is_gone_before_it_has_started_may_be_replaced():
+    """Regression: Ray Train's own error, which keeps nothing of Ray's but its text, ended it."""
+    failed = WorkerGroupStartupFailedError("One of the worker actors failed to initialize")
+    assert lost_worker(ControllerError(failed))
 
 
 def test_our_own_error_is_found_inside_what_ray_train_wraps_it_in():
