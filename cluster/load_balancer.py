@@ -222,9 +222,8 @@ class LoadBalancer:
         for found in self._found(kind):
             return found
         create = getattr(self.aws.client("elbv2"), f"create_{kind}")
-        made: dict[str, Any] = create(Name=self.name, Tags=self._tags, **settings)[_ANSWERS[kind]][
-            0
-        ]
+        answer = create(Name=self.name, Tags=self._tags, **settings)
+        made: dict[str, Any] = answer[_ANSWERS[kind]][0]
         return made
 
     def _found(self, kind: str) -> list[dict[str, Any]]:
@@ -298,13 +297,14 @@ def _run(options: argparse.Namespace) -> list[str]:
     cluster = read_cluster_file(_CLUSTER)
     aws = Aws(cluster.region)
     balancer = LoadBalancer(aws=aws, cluster=cluster.name, port=options.port)
-    account = f"account {aws.account}, {aws.region}"
     try:
+        # Before the account is asked: a certificate of no use is told without credentials, too.
+        public = "" if options.delete else require_certificate(aws, options.certificate)
+        account = f"account {aws.account}, {aws.region}"
         if options.delete:
             if not options.apply:
                 return [account, f"would delete {balancer.name}: add --apply"]
             return [account, *(f"deleted {one}" for one in balancer.delete())]
-        public = require_certificate(aws, options.certificate)
         head = find_head(aws, cluster)
         if not options.apply:
             return [

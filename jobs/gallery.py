@@ -74,12 +74,14 @@ def main(arguments: list[str]) -> None:
 
     output = lasting_path(settings.output, on_disk=True)
     if settings.dialogues is None:
+        sessions = _sessions(settings)  # a wrong model is told before anything is drawn
         dialogues = scene_dialogues(output.parent / "scenes", settings.scenes, settings.seed)
     else:
         folder = settings.images or settings.dialogues.parent
         dialogues = read_dialogues(settings.dialogues, folder)
+        sessions = _sessions(settings)
     with tqdm(total=len(dialogues), desc="dialogues") as bar:
-        transcripts = hold_dialogues(dialogues, _sessions(settings), on_dialogue=bar.update)
+        transcripts = hold_dialogues(dialogues, sessions, on_dialogue=bar.update)
     write_gallery(output, settings.name or settings.model.name, transcripts)
     print(f"Gallery: {output}")
 

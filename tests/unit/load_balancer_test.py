@@ -170,6 +170,15 @@ def test_a_certificate_that_is_of_no_use_is_one_line(
     assert told in error
 
 
+def test_a_wrong_certificate_is_told_before_missing_credentials(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Regression: without credentials those were blamed, and the certificate only then."""
+    monkeypatch.setattr(Aws, "client", lambda *_: pytest.fail("the account was asked"))
+    assert script.main(["--certificate", "mine"]) == 2
+    assert f"ACM in {REGION}" in capsys.readouterr().err
+
+
 def test_a_certificate_that_is_not_issued_is_refused(script: ModuleType, aws_account: Aws) -> None:
     asked = aws_account.client("acm").request_certificate(
         DomainName="palo.example", ValidationMethod="DNS"

@@ -7,8 +7,10 @@ keys, and a slow hash, which protects weak passwords, would only let strangers w
 import fcntl
 import hashlib
 import json
+import random
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,6 +31,9 @@ KEY_FILE = Path("runs/keys.json")
 """The default file of keys."""
 _ADD = "Add a key: python jobs/keys.py add NAME"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+# In a store: whoever changes the keys reads them, and writes unless somebody else did.
+_MOST_ATTEMPTS = 20
+_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -278,12 +283,18 @@ def _change(path: Path, change: Callable[[Sequence[ApiKey]], Sequence[ApiKey]]) 
 
 
 def _change_in_store(path: S3Path, change: Callable[[Sequence[ApiKey]], Sequence[ApiKey]]) -> None:
-    while True:
+    for attempt in range(_MOST_ATTEMPTS):
         found = read_versioned(path)
         keys = () if found is None else _parsed(_json_of(found.data, path), path)
         version = None if found is None else found.version
         if write_if(path, _text_of(change(keys)).encode(), version):
             return
+        time.sleep(random.uniform(0, _PAUSE_S * (attempt + 1)))  # noqa: S311
+    raise StorageError(
+        "the keys are being changed by others all the time",
+        seen=f"{path}, {_MOST_ATTEMPTS} attempts",
+        fix="Nothing was changed. Run the command again.",
+    )
 
 
 def _json_of(data: bytes, path: Path) -> object:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from palo.errors import ConfigError, StorageError
+from palo.security import keys
 from palo.security.keys import KeyLimits, add_key, key_digest, read_keys, renew_key, revoke_key
 
 
@@ -135,6 +136,17 @@ def test_keys_of_a_tenant_are_read_again(path):
     assert read_keys(path) == (key,)
     with pytest.raises(ConfigError, match="a key's tenant has from 1 to 64"):
         add_key(path, "phone", tenant="")
+
+
+def test_keys_that_others_change_all_the_time_are_left_as_they_are(bucket, monkeypatch):
+    """Regression: the command tried again without end."""
+    path = bucket / "keys.json"
+    add_key(path, "mine")
+    monkeypatch.setattr(keys, "write_if", lambda *_: None)
+    monkeypatch.setattr(keys, "_PAUSE_S", 0.0)
+    with pytest.raises(StorageError, match="Nothing was changed"):
+        add_key(path, "another")
+    assert [key.name for key in read_keys(path)] == ["mine"]
 
 
 def test_keys_in_a_store_are_added_and_revoked_by_several_at_once(bucket):
