@@ -163,7 +163,7 @@ def await_capacity(
         ResourceError: If there is no room for all that time.
     """
     if not cluster.can_grow or wait_s <= 0:
-        if _fitting(share, cluster) < share.count:
+        if fitting(share, cluster) < share.count:
             raise _no_room(share, cluster, fix)
         return
     began = time.monotonic()
@@ -217,7 +217,13 @@ def choose_kind(
     return kinds[0] if kinds else None
 
 
-def _fitting(share: Share, cluster: Cluster) -> int:
+def fitting(share: Share, cluster: Cluster) -> int:
+    """Returns how many of the workers would fit on the nodes that are up if nothing else ran there.
+
+    Args:
+        share: The workers.
+        cluster: The cluster.
+    """
     return sum(node.holds(share) for node in cluster.nodes())
 
 
@@ -233,10 +239,10 @@ def missing(share: Share, cluster: Cluster) -> str:
 
 def _room(share: Share, cluster: Cluster) -> str:
     """Describes what is there of what is wanted."""
-    fitting = _fitting(share, cluster)
-    if fitting >= share.count:
+    room = fitting(share, cluster)
+    if room >= share.count:
         return "its nodes are in use, or one has just been lost"
-    return f"room for {fitting}, {share.count - fitting} missing ({_there(cluster)})"
+    return f"room for {room}, {share.count - room} missing ({_there(cluster)})"
 
 
 def _there(cluster: Cluster) -> str:

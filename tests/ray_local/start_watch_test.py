@@ -22,6 +22,7 @@ from ray.cluster_utils import Cluster
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from palo.capacity import Share
 from palo.train.ray_failures import lost_worker
 from palo.train.start_watch import RayWorkerGroups
 
@@ -57,7 +58,7 @@ class Controller:
 controller = Controller.remote()
 ray.get(controller.hold.remote())
 own = spread()
-groups = RayWorkerGroups()
+groups = RayWorkerGroups(Share(workers="workers", count=2))
 before = groups.without_node()
 cluster.remove_node(lost)
 while not (found := groups.without_node()):

@@ -79,6 +79,12 @@ def test_a_lost_node_leaves_one_worker_until_there_is_another_node(drill, hurt, 
     assert 0 <= hurt.repeated <= 2 * drill.settings.checkpoint_every
 
 
+def test_a_node_that_is_lost_before_workers_start_isnt_waited_for(drill, hurt, undisturbed):
+    """Regression: the run waited five minutes for room that there wasn't any more."""
+    drill.nodes.kill_node_before_start(hurt)
+    assert losses(hurt.job) == pytest.approx(undisturbed[1], abs=1e-5)
+
+
 def test_a_node_that_is_lost_while_workers_start_costs_one_failure(drill, hurt, undisturbed):
     """Regression: the run ended, since Ray Train's error for it wasn't known."""
     drill.nodes.kill_node_at_start(hurt)

@@ -58,6 +58,8 @@ _MOUNT = "/shared"
 _STORE_FOLDER = "store"
 _WORKER_PROCESS = "RayTrainWorker"
 _STOPPED = 130
+_STARTS, _RESUMES = "finetune  starting 2 workers", "finetune  resumes from"
+_STEPS = re.compile(r"finetune  step (\d+)/")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +197,7 @@ class Rig:
     def _begin(self, cluster: Cluster) -> None:
         """Submits the run, and stops it while it trains on both machines."""
         job = cluster.submit(_COMMAND)
-        self._await_step(cluster, job, self._settings.stop_at)
+        self._await_step(cluster, job, self._settings.stop_at, _STARTS)
         counts = {name: cluster.processes(name, _WORKER_PROCESS) for name in NODES}
         if not all(counts.values()):
             raise ResourceError("the workers aren't on both machines", seen=str(counts))
@@ -209,8 +211,8 @@ class Rig:
             Seconds from the loss to the next attempt.
         """
         job = cluster.submit(_COMMAND)
-        job.wait_for("finetune  resumes from")
-        self._await_step(cluster, job, self._settings.kill_at)
+        job.wait_for(_RESUMES)
+        self._await_step(cluster, job, self._settings.kill_at, _RESUMES)
         cluster.lose_worker()
         lost = time.monotonic()
         job.wait_for("starting 1 of 2 workers")
@@ -218,17 +220,19 @@ class Rig:
         job.end(0)
         return lost_s
 
-    def _await_step(self, cluster: Cluster, job: Submitted, step: int) -> None:
-        """Waits until this submission has done a step, as the laptop sees it in the store."""
-        steps = re.compile(r"finetune  step (\d+)/")
+    def _await_step(self, cluster: Cluster, job: Submitted, step: int, since: str) -> None:
+        """Waits until the log in the store has a step after something that the run said.
 
-        def done() -> bool:
+        An earlier submission's log is there until this one has written anything.
+        """
+
+        def is_done() -> bool:
             job.require_running()
             said = cluster.look(f"python jobs/runs.py logs {_RUN}")
-            found = steps.findall(said.rpartition("finetune  resumes from")[2])
+            found = _STEPS.findall(said, said.rindex(since)) if since in said else []
             return bool(found) and int(found[-1]) >= step
 
-        wait_until(done, f"step {step}", self._settings.timeout_s)
+        wait_until(is_done, f"step {step}", self._settings.timeout_s)
 
     def _machines(self) -> SshMachines:
         return SshMachines(

@@ -23,19 +23,34 @@ def silence_node(hurt: Hurt) -> None:
     _lose(hurt, silently=True)
 
 
+def kill_node_before_start(hurt: Hurt) -> None:
+    """A node is lost just before there are workers; the cluster counts on it for a while."""
+    with _on_machines(hurt) as (machines, node, begin):
+        run = begin()
+        run.wait_for("the start", lambda: "starting 2 workers" in run.said)
+        said = _go_on_alone(hurt, run, machines, node)
+    require(said, "a node was lost while workers start")
+
+
 def kill_node_at_start(hurt: Hurt) -> None:
-    """A node is lost when a worker is to start there: the other one goes on alone."""
+    """A node is lost when a worker is to start there."""
     with _on_machines(hurt) as (machines, node, begin):
         group_is_there = machines.watch_for_group()
         run = begin()
         run.wait_for("room for workers", group_is_there)
-        hurt.now()
-        machines.lose(node, silently=False)
-        run.wait_for("one worker", lambda: "starting 1 of 2 workers" in run.said)
-        run.wait_for_step(1)
-        hurt.recovered()
-        said = run.end()
+        _go_on_alone(hurt, run, machines, node)
+
+
+def _go_on_alone(hurt: Hurt, run: DrilledRun, machines: Machines, node: Machine) -> str:
+    """Takes a node from a run, which the other worker sees to its end."""
+    hurt.now()
+    machines.lose(node, silently=False)
+    run.wait_for("one worker", lambda: "starting 1 of 2 workers" in run.said)
+    run.wait_for_step(1)
+    hurt.recovered()
+    said = run.end()
     require(said, "a worker was lost (1 of 3)")
+    return said
 
 
 def drain_node(hurt: Hurt) -> None:

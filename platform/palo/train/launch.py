@@ -189,7 +189,7 @@ class _TrainerThread:
         self.kind = share.gpu_kind
         name = f"{self.proof}-{attempt}"  # the proof is this job's alone
         self.board = board = RayBoard(name)
-        starting = StartWatch(RayWorkerGroups(), lambda: bool(board.read()), self.say)
+        starting = StartWatch(RayWorkerGroups(share), lambda: bool(board.read()), self.say)
         try:
             trainer = _trainer(
                 job, self.callback, share, attempt, {"proof": self.proof, "board": name}

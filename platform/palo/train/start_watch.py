@@ -1,8 +1,8 @@
-"""Ends the start of workers that have lost a node, for which Ray Train would wait without end.
+"""Ends the start of workers that have lost a node, for which Ray Train would wait for minutes.
 
 Ray Train looks after its workers once all of them have started. Until then it waits for each, and
-Ray for a node on which a lost one could be started anew. An autoscaler may bring one; nobody else
-will, and fewer workers may be enough.
+Ray for a node on which a lost one could be started anew, or for room where a node was lost before.
+An autoscaler may bring a node; nobody else will, and fewer workers may be enough.
 """
 
 import threading
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
+from palo.capacity import RayCluster, Share, fitting
 from palo.progress import duration
 
 _LOOK_EVERY_S = 2.0
@@ -101,7 +102,13 @@ class StartWatch(AbstractContextManager["StartWatch"]):
 
 @dataclass(frozen=True, slots=True)
 class RayWorkerGroups:
-    """The groups that actors of this process's job have made, as Ray Train does. Ray must run."""
+    """The groups that actors of this process's job have made, as Ray Train does. Ray must run.
+
+    Attributes:
+        share: What the workers need, for all of which there was room before.
+    """
+
+    share: Share
 
     def without_node(self) -> set[WorkerGroup]:
         """See WorkerGroups.without_node."""
@@ -112,12 +119,15 @@ class RayWorkerGroups:
         # Not ray.util.placement_group_table, which doesn't tell whose a group is.
         table = state._connect_and_get_accessor().get_placement_group_table()
         rows = [PlacementGroupTableData.FromString(row) for row in table]
+        lacking = {PlacementGroupTableData.RESCHEDULING}
+        if fitting(self.share, RayCluster()) < self.share.count:
+            lacking.add(PlacementGroupTableData.PENDING)
         job = ray.get_runtime_context().get_job_id()
         nobody = ray.ActorID.nil().binary()  # the job's own process makes groups to wait for room
         return {
             WorkerGroup(group=row.placement_group_id.hex(), controller=row.creator_actor_id.hex())
             for row in rows
-            if row.state == PlacementGroupTableData.RESCHEDULING
+            if row.state in lacking
             and row.creator_job_id.hex() == job
             and row.creator_actor_id != nobody
         }
