@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     outcome = rig.use_cluster(parts) if parts else None
     if outcome is not None:
         values = config.to_dict(settings)
-        chosen = ("place", "kill_at", "stop_at")
+        chosen = ("place", "stop_at", "kill_after")
         conditions = Conditions(
             hardware=machine,
             packages=_PACKAGES,

@@ -58,7 +58,6 @@ _MOUNT = "/shared"
 _STORE_FOLDER = "store"
 _WORKER_PROCESS = "RayTrainWorker"
 _STOPPED = 130
-_STARTS, _RESUMES = "finetune  starting 2 workers", "finetune  resumes from"
 _STEPS = re.compile(r"finetune  step (\d+)/")
 
 
@@ -197,7 +196,7 @@ class Rig:
     def _begin(self, cluster: Cluster) -> None:
         """Submits the run, and stops it while it trains on both machines."""
         job = cluster.submit(_COMMAND)
-        self._await_step(cluster, job, self._settings.stop_at, _STARTS)
+        self._await_step(cluster, job, self._settings.stop_at)
         counts = {name: cluster.processes(name, _WORKER_PROCESS) for name in NODES}
         if not all(counts.values()):
             raise ResourceError("the workers aren't on both machines", seen=str(counts))
@@ -210,9 +209,9 @@ class Rig:
         Returns:
             Seconds from the loss to the next attempt.
         """
+        before = self._newest_step(cluster)
         job = cluster.submit(_COMMAND)
-        job.wait_for(_RESUMES)
-        self._await_step(cluster, job, self._settings.kill_at, _RESUMES)
+        self._await_step(cluster, job, before + self._settings.kill_after)
         cluster.lose_worker()
         lost = time.monotonic()
         job.wait_for("starting 1 of 2 workers")
@@ -220,19 +219,19 @@ class Rig:
         job.end(0)
         return lost_s
 
-    def _await_step(self, cluster: Cluster, job: Submitted, step: int, since: str) -> None:
-        """Waits until the log in the store has a step after something that the run said.
-
-        An earlier submission's log is there until this one has written anything.
-        """
+    def _await_step(self, cluster: Cluster, job: Submitted, step: int) -> None:
+        """Waits until the run has done a step, as the laptop sees it in the store."""
 
         def is_done() -> bool:
             job.require_running()
-            said = cluster.look(f"python jobs/runs.py logs {_RUN}")
-            found = _STEPS.findall(said, said.rindex(since)) if since in said else []
-            return bool(found) and int(found[-1]) >= step
+            return self._newest_step(cluster) >= step
 
         wait_until(is_done, f"step {step}", self._settings.timeout_s)
+
+    def _newest_step(self, cluster: Cluster) -> int:
+        """Returns the last step that the run's log in the store tells; 0 if it tells none."""
+        found = _STEPS.findall(cluster.look(f"python jobs/runs.py logs {_RUN}"))
+        return int(found[-1]) if found else 0
 
     def _machines(self) -> SshMachines:
         return SshMachines(
