@@ -115,12 +115,17 @@ class RayWorkerGroups:
         import ray
         from ray._private.state import state
         from ray.core.generated.gcs_pb2 import PlacementGroupTableData
+        from ray.exceptions import RayError
 
-        # Not ray.util.placement_group_table, which doesn't tell whose a group is.
-        table = state._connect_and_get_accessor().get_placement_group_table()
+        try:
+            # Not ray.util.placement_group_table, which doesn't tell whose a group is.
+            table = state._connect_and_get_accessor().get_placement_group_table()
+            has_room = fitting(self.share, RayCluster()) >= self.share.count
+        except RayError:  # the head is away, and the next look makes up for it
+            return set()
         rows = [PlacementGroupTableData.FromString(row) for row in table]
         lacking = {PlacementGroupTableData.RESCHEDULING}
-        if fitting(self.share, RayCluster()) < self.share.count:
+        if not has_room:
             lacking.add(PlacementGroupTableData.PENDING)
         job = ray.get_runtime_context().get_job_id()
         nobody = ray.ActorID.nil().binary()  # the job's own process makes groups to wait for room
