@@ -3,9 +3,8 @@
 1. build: a corpus with the paper's counts, and a tenth of it: speed, memory, time per row.
 2. tokenise: parsing plus tokenising against the bare tokenizer.
 3. array: one 5 GB JSON array read by all cores at once.
-4. encode: images through a real tower against a bare loop.
-5. kills: builds that are killed and go on.
-6. llava: time to the first batch and memory, the way LLaVA loads and ours.
+4. kills: builds that are killed and go on.
+5. llava: time to the first batch and memory, the way LLaVA loads and ours.
 """
 
 import dataclasses
@@ -41,7 +40,6 @@ def main(arguments: list[str]) -> None:
             "records": settings.scaled(settings.records),
             "images": settings.scaled(settings.images),
             "text_records": settings.scaled(settings.text_records),
-            "encoded_images": settings.scaled(settings.encoded_images),
             "kills": settings.kills,
             "rank_records": settings.scaled(settings.rank_records),
             "repeats": settings.repeats,
@@ -52,7 +50,6 @@ def main(arguments: list[str]) -> None:
 
 def _figures(settings: CorpusBench) -> list[Figure]:
     """Measures the wanted parts, on inputs that are gone afterwards unless they are to be kept."""
-    from corpus_parts.encoding import measure_encoding
     from corpus_parts.kills import measure_kills
     from corpus_parts.large_array import measure_array
     from corpus_parts.llava_way import measure_llava
@@ -63,7 +60,6 @@ def _figures(settings: CorpusBench) -> list[Figure]:
     parts: dict[Part, Callable[[], list[Figure]]] = {
         "tokenise": lambda: measure_tokenising(settings, sentences, _ROOT),
         "array": lambda: measure_array(settings, sentences),
-        "encode": lambda: measure_encoding(settings, sentences, _ROOT),
         "llava": lambda: measure_llava(settings, sentences, _ROOT),
         "kills": lambda: measure_kills(settings, sentences, _ROOT) if settings.kills else [],
         "build": lambda: measure_sizes(settings, sentences, _ROOT),

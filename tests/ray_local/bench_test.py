@@ -80,19 +80,18 @@ def test_parts_that_ran_one_by_one_make_one_result(request, tmp_path):
 
 @pytest.mark.drill
 @pytest.mark.timeout(1800)
-def test_a_part_of_the_corpus_bench_measures_its_targets(request, tmp_path):
-    # All parts start Ray a dozen times: `jobs/bench/corpus.py --scale 0.0002` tries them.
-    flags = ["--part", "encode", "--scale", "0.0002", "--repeats", "1", "--image-size", "56"]
+def test_the_bench_of_encoding_measures_its_targets(request, tmp_path):
+    flags = ["--images", "32", "--repeats", "1", "--image-size", "56"]
     folders = ["--output", str(tmp_path / "result"), "--cache", str(tmp_path / "cache")]
-    command = [sys.executable, "jobs/bench/corpus.py", *flags, *folders]
+    command = [sys.executable, "jobs/bench/encode.py", *flags, *folders]
     done = subprocess.run(
         command, cwd=request.config.rootpath, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    result = benchmark.read_results(tmp_path / "result")["corpus"]
+    result = benchmark.read_results(tmp_path / "result")["encode"]
     figures = {figure.name: figure for figure in result.figures}
     goals = {name for name, figure in figures.items() if figure.target is not None}
-    ratios = {"encode_ratio", "encode_cpu_ratio", "encode_tower_ratio", "encode_tower_cpu_ratio"}
+    ratios = {"ratio", "cpu_ratio", "tower_ratio", "tower_cpu_ratio"}
     assert goals == ratios | {"encodes_per_image"}
     assert figures["encodes_per_image"].met
 

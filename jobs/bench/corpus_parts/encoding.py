@@ -8,20 +8,21 @@ thread; the job that it is compared with has one encoder, and its decoders the o
 import io
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from corpus_parts.builds import BuildOutcome, run_build
 from corpus_parts.inputs import Inputs, scratch
 from corpus_parts.rows import image_path
-from corpus_parts.sentences import Sentences, data_folder
-from corpus_parts.settings import CorpusBench
+from corpus_parts.sentences import Sentences, data_folder, read_sentences
+from corpus_parts.settings import EncodeBench
 from corpus_parts.sizes import corpus_config
 from corpus_parts.together import run_together
 from PIL import Image
-from resuming import say
+from resuming import Kept, say
 
 from palo import languages
 from palo.benchmark import Figure, spread
@@ -33,43 +34,8 @@ _BATCH = 16
 _STEP = "images: "
 
 
-def measure_encoding(settings: CorpusBench, sentences: Sentences, root: Path) -> list[Figure]:
-    """Builds corpora whose every image is in all languages, and runs the bare loops in turn."""
-    count = settings.scaled(settings.encoded_images, 2 * _BATCH)
-    whole, tower, encodes = _Sides(), _Sides(), []
-    with scratch(settings, "encoded") as folder:
-        inputs = Inputs(folder / "rows.json", folder / "images")
-        _write_images(inputs.images, count, root)
-        _write_rows(inputs.rows, count, sentences)
-        config = _config(settings, inputs, folder, root)
-        for number in range(settings.repeats):
-            say(f"{count} images, round {number + 1}")
-            for encoders, sides in ((settings.cores, whole), (1, tower)):
-                own = replace(
-                    config,
-                    output=folder / f"corpus-{number}-{encoders}",
-                    encoders=EncoderSettings(count=encoders, batch=_BATCH),
-                )
-                outcome = run_build(own, settings.cores, folder)
-                encodes.append(outcome.num_encoded / count)
-                bare = _run_bare(own, inputs, count, encoders, decodes=sides is whole)
-                sides.add(_of_job(outcome, count, only_encoders=sides is tower), bare)
-    return [
-        spread("encode_ratio", whole.rate_ratios, "1", target=_TARGET, better="higher"),
-        spread("encode_cpu_ratio", whole.cpu_ratios, "1", target=_TARGET, better="higher"),
-        spread("encode_tower_ratio", tower.rate_ratios, "1", target=_TARGET, better="higher"),
-        spread("encode_tower_cpu_ratio", tower.cpu_ratios, "1", target=_TARGET, better="higher"),
-        spread("encode_job_images_per_s", [one.rate for one in whole.job], "images/s"),
-        spread("encode_bare_images_per_s", [one.rate for one in whole.bare], "images/s"),
-        spread("encode_job_cpu_s_per_image", [one.cpu_s for one in whole.job], "s"),
-        spread("encode_bare_cpu_s_per_image", [one.cpu_s for one in whole.bare], "s"),
-        spread("encode_bare_tower_images_per_s", [one.rate for one in tower.bare], "images/s"),
-        spread("encodes_per_image", encodes, "1", target=1.0, better="lower"),
-    ]
-
-
 @dataclass(frozen=True, slots=True)
-class _Speed:
+class Speed:
     """How fast images were encoded.
 
     Attributes:
@@ -81,27 +47,99 @@ class _Speed:
     cpu_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Sides:
-    """The speeds of the job and of what it is compared with, by round."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """What was as fast as what, in one round.
 
-    job: list[_Speed] = field(default_factory=list)
-    bare: list[_Speed] = field(default_factory=list)
+    Attributes:
+        job: The job with an encoder on each core.
+        bare: The bare loop that decodes too, with a process on each.
+        tower_job: The job with one encoder.
+        bare_tower: The bare tower, on images that are decoded already.
+        encodes: How often the job has encoded each image.
+    """
 
-    def add(self, job: _Speed, bare: _Speed) -> None:
-        self.job.append(job)
-        self.bare.append(bare)
-
-    @property
-    def rate_ratios(self) -> list[float]:
-        return [one.rate / other.rate for one, other in zip(self.job, self.bare, strict=True)]
-
-    @property
-    def cpu_ratios(self) -> list[float]:
-        return [other.cpu_s / one.cpu_s for one, other in zip(self.job, self.bare, strict=True)]
+    job: Speed
+    bare: Speed
+    tower_job: Speed
+    bare_tower: Speed
+    encodes: float
 
 
-def _config(settings: CorpusBench, inputs: Inputs, folder: Path, root: Path) -> CorpusConfig:
+def measure_rounds(settings: EncodeBench, kept: Kept, root: Path) -> list[Round]:
+    """Builds corpora whose every image is in all languages, and runs the bare loops in turn.
+
+    Args:
+        settings: What to encode.
+        kept: Rounds that were measured before.
+        root: The checkout.
+    """
+    sentences = read_sentences(root)
+    rounds = []
+    with scratch(settings, "encoded") as folder:
+        inputs = Inputs(folder / "rows.json", folder / "images")
+        _write_images(inputs.images, settings.images, root)
+        _write_rows(inputs.rows, settings.images, sentences)
+        config = _config(settings, inputs, folder, root)
+        for number in range(settings.repeats):
+            say(f"{settings.images} images, round {number + 1} of {settings.repeats}")
+            one = replace(config, output=folder / f"corpus-{number}")
+            measure = partial(_round, settings, one, inputs)
+            rounds += kept.result(f"round-{number}", Round, measure)
+    return rounds
+
+
+def _round(settings: EncodeBench, config: CorpusConfig, inputs: Inputs) -> list[Round]:
+    """Returns one round, as `Kept` has it."""
+    speeds: list[Speed] = []
+    encodes = 0.0
+    for encoders in (settings.cores, 1):
+        own = replace(
+            config,
+            output=config.output.with_name(f"{config.output.name}-{encoders}-encoders"),
+            encoders=EncoderSettings(count=encoders, batch=_BATCH),
+        )
+        outcome = run_build(own, settings.cores, config.output.parent)
+        encodes = max(encodes, outcome.num_encoded / settings.images)
+        is_tower = len(speeds) > 0
+        speeds += [
+            _of_job(outcome, settings.images, only_encoders=is_tower),
+            _run_bare(own, inputs, settings.images, encoders, decodes=not is_tower),
+        ]
+    job, bare, tower_job, bare_tower = speeds
+    return [Round(job=job, bare=bare, tower_job=tower_job, bare_tower=bare_tower, encodes=encodes)]
+
+
+def encoding_figures(rounds: Sequence[Round]) -> list[Figure]:
+    """Returns the figures of the rounds.
+
+    Args:
+        rounds: From `measure_rounds`.
+    """
+    whole = [(one.job, one.bare) for one in rounds]
+    tower = [(one.tower_job, one.bare_tower) for one in rounds]
+    encodes = [one.encodes for one in rounds]
+    return [
+        *_ratios("", whole),
+        *_ratios("tower_", tower),
+        spread("job_images_per_s", [job.rate for job, _ in whole], "images/s"),
+        spread("bare_images_per_s", [bare.rate for _, bare in whole], "images/s"),
+        spread("job_cpu_s_per_image", [job.cpu_s for job, _ in whole], "s"),
+        spread("bare_cpu_s_per_image", [bare.cpu_s for _, bare in whole], "s"),
+        spread("bare_tower_images_per_s", [bare.rate for _, bare in tower], "images/s"),
+        spread("encodes_per_image", encodes, "1", target=1.0, better="lower"),
+    ]
+
+
+def _ratios(name: str, pairs: Sequence[tuple[Speed, Speed]]) -> Iterator[Figure]:
+    """Yields how fast, and how sparing with CPU time, the job is against a bare loop."""
+    rates = [job.rate / bare.rate for job, bare in pairs]
+    cpus = [bare.cpu_s / job.cpu_s for job, bare in pairs]
+    yield spread(f"{name}ratio", rates, "1", target=_TARGET, better="higher")
+    yield spread(f"{name}cpu_ratio", cpus, "1", target=_TARGET, better="higher")
+
+
+def _config(settings: EncodeBench, inputs: Inputs, folder: Path, root: Path) -> CorpusConfig:
     config = replace(corpus_config(inputs, folder / "corpus", root), images_per_shard=_BATCH)
     data = data_folder(root)
     if data is None:
@@ -111,13 +149,13 @@ def _config(settings: CorpusBench, inputs: Inputs, folder: Path, root: Path) -> 
     return replace(config, tower=tower, image_size=settings.image_size)
 
 
-def _of_job(outcome: BuildOutcome, count: int, *, only_encoders: bool) -> _Speed:
+def _of_job(outcome: BuildOutcome, count: int, *, only_encoders: bool) -> Speed:
     """Returns the speed of the step that encodes, its workers' start included."""
     last = max(n for n, (_, line) in enumerate(outcome.lines) if line.startswith(_STEP))
     first = max((n for n in range(last) if not outcome.lines[n][1].startswith(_STEP)), default=0)
     seconds = float(outcome.lines[last][0]) - float(outcome.lines[first][0])
     cpu_s = outcome.encoder_cpu_s if only_encoders else outcome.cpu_s
-    return _Speed(rate=count / seconds, cpu_s=(cpu_s[last] - cpu_s[first]) / count)
+    return Speed(rate=count / seconds, cpu_s=(cpu_s[last] - cpu_s[first]) / count)
 
 
 def _write_images(folder: Path, count: int, root: Path) -> None:
@@ -167,7 +205,7 @@ class _Share:
 
 def _run_bare(
     config: CorpusConfig, inputs: Inputs, count: int, processes: int, *, decodes: bool
-) -> _Speed:
+) -> Speed:
     """Runs a bare loop, with or without decoding."""
     paths = [inputs.images / image_path(number) for number in range(count)]
     shares = [
@@ -175,7 +213,7 @@ def _run_bare(
     ]
     done = run_together(_bare, shares)
     cpu_s = sum(one.result for one in done) / count
-    return _Speed(rate=count / max(one.seconds for one in done), cpu_s=cpu_s)
+    return Speed(rate=count / max(one.seconds for one in done), cpu_s=cpu_s)
 
 
 def _bare(share: _Share) -> Callable[[], float]:

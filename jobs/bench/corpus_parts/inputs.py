@@ -9,7 +9,7 @@ from pathlib import Path
 
 from corpus_parts.rows import RowMaker, RowSettings, image_path
 from corpus_parts.sentences import Sentences
-from corpus_parts.settings import CorpusBench
+from corpus_parts.settings import CorpusBench, EncodeBench
 from PIL import Image
 
 from palo import storage
@@ -82,7 +82,7 @@ def write_large_array(path: Path, inputs: Inputs, size_bytes: int) -> int:
 
 
 @contextmanager
-def scratch(settings: CorpusBench, name: str) -> Iterator[Path]:
+def scratch(settings: CorpusBench | EncodeBench, name: str) -> Iterator[Path]:
     """Gives an empty folder in the cache, and deletes it unless it is to be kept."""
     folder = settings.cache.resolve() / name
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""What the corpus bench measures, and on what."""
+"""What the benches of the corpus measure, and on what."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Part = Literal["all", "build", "tokenise", "array", "encode", "kills", "llava"]
+Part = Literal["all", "build", "tokenise", "array", "kills", "llava"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,8 +14,8 @@ class CorpusBench:
 
     Attributes:
         part: What to run: the paper's corpus at full size and at a tenth, parsing and tokenising
-            against the bare tokenizer, one large array, encoding images against a bare loop,
-            kills, LLaVA's way of loading, or all of them.
+            against the bare tokenizer, one large array, kills, LLaVA's way of loading, or all of
+            them.
         output: Folder of the result file; the repository's own by default, for whole runs only.
         scale: Share of the full size of every part; below 1 for a trial.
         cores: Logical CPUs of Ray, and processes of what the job is compared with.
@@ -25,8 +25,6 @@ class CorpusBench:
         images: Distinct images of it.
         text_records: Records to parse and tokenise.
         array_bytes: Size of the one large array.
-        encoded_images: Images to encode.
-        image_size: Side of those images in pixels, as the tower takes them.
         kills: How many builds are killed; none leaves that part out.
         killed_records: Records of each of them.
         rank_records: Records that LLaVA's way and ours start from.
@@ -44,8 +42,6 @@ class CorpusBench:
     images: int = 80_000
     text_records: int = 400_000
     array_bytes: int = 5_000_000_000
-    encoded_images: int = 800
-    image_size: int = 336
     kills: int = 20
     killed_records: int = 20_000
     rank_records: int = 100_000
@@ -69,3 +65,32 @@ class CorpusBench:
     def scaled(self, count: int, least: int = 1) -> int:
         """Returns a count at the wanted scale."""
         return max(least, round(count * self.scale))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodeBench:
+    """Settings of the bench that encodes images.
+
+    Attributes:
+        output: Folder of the result file; the repository's own by default.
+        cores: Logical CPUs of Ray, and processes of what the job is compared with.
+        cache: Folder for images, corpora, and rounds of a run that was stopped.
+        keep: Leave images and corpora there.
+        images: Images to encode.
+        image_size: Their side in pixels, as the tower takes them.
+        repeats: Rounds, each with both sides of both comparisons.
+    """
+
+    output: Path | None = None
+    cores: int = 2
+    cache: Path = Path(".cache/bench-encode")
+    keep: bool = False
+    images: int = 800
+    image_size: int = 336
+    repeats: int = 2
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is out of range."""
+        for name in ("cores", "images", "image_size", "repeats"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)} but must be at least 1"
