@@ -221,8 +221,8 @@ def _text(values: dict[str, Any], name: str) -> str:
     return value or ""
 
 
-def model_names(body: bytes, address: str) -> list[str]:
-    """Returns the names in a list of models.
+def model_lineages(body: bytes, address: str) -> dict[str, str]:
+    """Returns the ids of the lineages in a list of models, by name; "" where none is told.
 
     Args:
         body: Body of the response.
@@ -232,10 +232,11 @@ def model_names(body: bytes, address: str) -> list[str]:
         EndpointError: If the body breaks the protocol.
     """
     try:
-        models = parse_json(body, max_bytes=MAX_REPLY_BYTES)["data"]
-        names = [model["id"] for model in models[:_MAX_NAMES]]
-    except (BadJsonError, KeyError, TypeError):
+        models = parse_json(body, max_bytes=MAX_REPLY_BYTES)["data"][:_MAX_NAMES]
+        found = {model["id"]: model.get("lineage") or "" for model in models}
+    except (BadJsonError, KeyError, TypeError, AttributeError):
         raise protocol_error(address, body[:100]) from None
-    if not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
+    texts = (*found, *found.values())
+    if not all(isinstance(text, str) and len(text) <= _MAX_NAME for text in texts):
         raise protocol_error(address, "models without names")
-    return names
+    return found

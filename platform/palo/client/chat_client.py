@@ -10,7 +10,7 @@ from typing import Self
 import httpx
 import orjson
 
-from palo.client.answers import AnswerReader, model_names
+from palo.client.answers import AnswerReader, model_lineages
 from palo.client.endpoint import Endpoint
 from palo.client.errors import (
     MAX_REPLY_BYTES,
@@ -105,9 +105,17 @@ class ChatClient:
         Raises:
             EndpointError: If the request fails.
         """
+        return list(self.lineages())
+
+    def lineages(self) -> dict[str, str]:
+        """Returns the ids of the lineages of the server's models, by name; "" where none is told.
+
+        Raises:
+            EndpointError: If the request fails.
+        """
         address = self._endpoint.address("models")
         with self._sent("GET", address) as response:
-            return model_names(self._body(response), address)
+            return model_lineages(self._body(response), address)
 
     def answer(self, question: ChatQuestion) -> str:
         """Returns a whole answer.
@@ -235,7 +243,7 @@ class AsyncChatClient:
         """
         address = self._endpoint.address("models")
         async with self._sent("GET", address) as response:
-            return model_names(await self._body(response), address)
+            return list(model_lineages(await self._body(response), address))
 
     @contextlib.asynccontextmanager
     async def stream(self, question: ChatQuestion) -> AsyncIterator[AsyncAnswer]:

@@ -1,4 +1,4 @@
-"""The deploy step: an endpoint names the run's model, and answers questions with images."""
+"""The deploy step: an endpoint serves the run's model, and answers questions with images."""
 
 import contextlib
 import socket
@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from palo import config, storage
@@ -33,7 +34,7 @@ _MOST_TOKENS = 128
 
 
 def deploy(recipe: Recipe, settings: DeploySettings, serve: Path) -> None:
-    """Waits until an endpoint names the run's model, asks it, and keeps the answers.
+    """Waits until an endpoint serves the run's model, asks it, and keeps the answers.
 
     Without an address an endpoint is started for that on loopback, with a key of its own, and
     ended.
@@ -46,10 +47,13 @@ def deploy(recipe: Recipe, settings: DeploySettings, serve: Path) -> None:
     Raises:
         ConfigError: If there is no key for the endpoint.
         EndpointError: If a request fails.
-        ResourceError: If the endpoint doesn't name the model in time, or ends before.
+        ResourceError: If the endpoint doesn't serve the model in time, or ends before.
     """
     asked = questions_of(recipe, settings)
-    model = recipe.output.name
+    wanted = _Wanted(
+        run=recipe.output.name,
+        lineage=recorded_id(read_record(export_folder(recipe)) or {}) or "",
+    )
     with contextlib.ExitStack() as opened:
         if settings.endpoint is not None:
             endpoint = Endpoint(url=settings.endpoint, api_key=settings.key())
@@ -59,11 +63,11 @@ def deploy(recipe: Recipe, settings: DeploySettings, serve: Path) -> None:
             endpoint = opened.enter_context(own).endpoint
             require_running = own.require_running
         client = opened.enter_context(ChatClient(endpoint))
-        _await_model(client, endpoint, model, settings.wait_s, require_running)
+        model = _await_model(client, endpoint, wanted, settings.wait_s, require_running)
         given = tuple(_ask(client, model, one) for one in asked)
     answers = GivenAnswers(
         endpoint=endpoint.url,
-        lineage_id=recorded_id(read_record(export_folder(recipe)) or {}) or "",
+        lineage_id=wanted.lineage,
         answers=given,
     )
     storage.write_json(answers_file(recipe.output), config.to_dict(answers))
@@ -136,14 +140,41 @@ def _free_port() -> int:
         return port
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wanted:
+    """The model that is waited for.
+
+    Attributes:
+        run: Name of the run, which is the model's name at an endpoint that tells no lineages.
+        lineage: Id of its lineage, by which an endpoint that follows the newest run is known to
+            serve this one, under whatever name; "" if it has none.
+    """
+
+    run: str
+    lineage: str
+
+    def among(self, lineages: Mapping[str, str]) -> str | None:
+        """Returns the name under which it is served, if it is.
+
+        Args:
+            lineages: Ids of the lineages of what is served, by name; "" where none is told.
+        """
+        for name, lineage in lineages.items():
+            if lineage and lineage == self.lineage:
+                return name
+        told = lineages.get(self.run)
+        is_other = bool(told and self.lineage)  # the run, as it was trained before
+        return None if told is None or is_other else self.run
+
+
 def _await_model(
     client: ChatClient,
     endpoint: Endpoint,
-    model: str,
+    wanted: _Wanted,
     wait_s: float,
     require_running: Callable[[], None],
-) -> None:
-    """Waits until an endpoint names a model.
+) -> str:
+    """Waits until an endpoint serves a model, and returns the name that it has there.
 
     Raises:
         EndpointError: If it refuses the key.
@@ -154,27 +185,36 @@ def _await_model(
     while True:
         require_running()
         try:
-            names = client.models()
+            lineages = client.lineages()
         except EndpointError as error:
             if error.code is APIErrorCode.INVALID_API_KEY:
                 raise
             found = error.fact
         else:
-            if model in names:
-                print(f"deploy  {endpoint.url} serves {visible(model)}", flush=True)
-                return
-            found = f"it serves {', '.join(names) or 'no model'}"
+            if (model := wanted.among(lineages)) is not None:
+                print(f"deploy  {endpoint.url} serves {_named(wanted, model)}", flush=True)
+                return model
+            found = f"it serves {_listed(lineages)}"
         now = time.monotonic()
         if now - started > wait_s:
             raise ResourceError(
-                f"the endpoint doesn't serve {model} after {duration(wait_s)}",
+                f"the endpoint doesn't serve {wanted.run} after {duration(wait_s)}",
                 seen=f"{endpoint.url}: {found}",
                 fix="See whether it reads this store; --deploy.wait-s gives it more time.",
             )
         if now > say_at:
             say_at = now + _SAY_EVERY_S
-            print(f"deploy  waiting for {visible(model)}: {visible(found)}", flush=True)
+            print(f"deploy  waiting for {visible(wanted.run)}: {visible(found)}", flush=True)
         time.sleep(_LOOK_EVERY_S)
+
+
+def _named(wanted: _Wanted, model: str) -> str:
+    return visible(wanted.run if model == wanted.run else f"{wanted.run} as {model}")
+
+
+def _listed(lineages: Mapping[str, str]) -> str:
+    shown = (f"{name} ({lineage})" if lineage else name for name, lineage in lineages.items())
+    return ", ".join(shown) or "no model"
 
 
 def _ask(client: ChatClient, model: str, asked: AskedQuestion) -> GivenAnswer:

@@ -80,10 +80,10 @@ class DeploySettings:
 
     Attributes:
         endpoint: Address of an endpoint that serves a store's models by itself, on a cluster: it is
-            waited for until it names the run's model. None starts one of its own on loopback.
+            waited for until it serves the run's model. None starts one of its own on loopback.
         key_env: Environment variable with that endpoint's API key.
         port: Port of an endpoint of its own; 0 for any that is free.
-        wait_s: How long the endpoint may take to name the model, in seconds.
+        wait_s: How long the endpoint may take to serve the model, in seconds.
         languages: ISO 639-1 codes in which a held-out question is asked, where the recipe has any.
         image: Image to ask about instead.
         question: What to ask about it.

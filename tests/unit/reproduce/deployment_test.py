@@ -13,7 +13,9 @@ from palo.reproduce.answers import read_answers
 from palo.reproduce.deployment import deploy
 from palo.reproduce.questions import questions_of
 from palo.reproduce.settings import DeploySettings
+from palo.reproduce.steps import export_folder
 
+LINEAGE = "palo-0123456789ab"
 LANGUAGES = ("en", "ar", "hi", "bn", "ur")
 
 
@@ -54,6 +56,30 @@ def test_an_endpoint_without_the_model_is_told_after_the_wait(recipe, settings, 
         ResourceError, match=r"doesn't serve new after 0 s.*serves palo-7b, palo-mobile"
     ):
         deploy(other, settings, tmp_path / "serve.py")
+
+
+def exported(recipe, lineage):
+    record = {"exported_from": "runs/palo-7b/finetune", "id": lineage}
+    storage.write_json(storage.ensure_folder(export_folder(recipe)) / "lineage.json", record)
+
+
+def test_a_model_is_known_by_its_lineage_under_another_name(
+    recipe, settings, chat_server, tmp_path
+):
+    """Regression: an endpoint that follows the newest run names it palo, and was waited for."""
+    exported(recipe, LINEAGE)
+    chat_server.models, chat_server.lineages = ("other", "palo"), {"palo": LINEAGE}
+    deploy(recipe, settings, tmp_path / "serve.py")
+    assert {asked["model"] for asked in chat_server.asked} == {"palo"}
+    assert read_answers(recipe.output).lineage_id == LINEAGE
+
+
+def test_a_run_as_it_was_trained_before_is_not_the_run(recipe, settings, chat_server, tmp_path):
+    exported(recipe, LINEAGE)
+    chat_server.lineages = {"palo-7b": "palo-ba9876543210"}
+    with pytest.raises(ResourceError, match=r"serves palo-7b \(palo-ba9876543210\), palo-mobile"):
+        deploy(recipe, settings, tmp_path / "serve.py")
+    assert not chat_server.asked
 
 
 def test_a_wrong_key_is_told_at_once(recipe, settings, monkeypatch, tmp_path):
