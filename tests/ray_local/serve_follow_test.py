@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,15 @@ import pytest
 import yaml
 from jobs.bench.ray_head import free_ports, ray_head
 from tests.conftest import ROOT
+
+from palo import storage
+from palo.checkpoint.lineage_id import lineage_id
+from palo.recipes import RECIPES
+from palo.reproduce.answers import read_answers
+from palo.reproduce.deployment import deploy
+from palo.reproduce.settings import DeploySettings
+from palo.reproduce.steps import export_folder
+from palo.scenes.corpus import SceneCorpusConfig, write_scenes
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -224,6 +234,24 @@ def test_it_serves_what_is_finished_and_replaces_it_without_a_failure(client, he
     assert failures == []
     assert set(versions[:count]) == {old, versions[-1]}
     assert set(versions[count:]) == {versions[-1]}
+
+
+def test_a_reproduced_run_is_known_there_by_its_lineage(client, head, key, monkeypatch):
+    """Regression: the last step waited for the run's name; here the newest run is named palo."""
+    run = head.store / "runs" / "second"
+    drawn = SceneCorpusConfig(num_train_scenes=1, num_records_per_scene=1, num_heldout_scenes=1)
+    write_scenes(run / "scenes", drawn)
+    recipe = replace(RECIPES["nano"](), output=run, scenes=drawn)
+    lineage = lineage_id(run / "finetune")
+    record = {"exported_from": str(run / "finetune"), "id": lineage}
+    storage.write_json(storage.ensure_folder(export_folder(recipe)) / "lineage.json", record)
+    monkeypatch.setenv("PALO_API_KEY", key)
+    asked = DeploySettings(endpoint=head.url, wait_s=_WAIT_S, languages=("en", "ar"))
+    deploy(recipe, asked, ROOT / "jobs" / "serve.py")
+    answers = read_answers(run)
+    assert (answers.endpoint, answers.lineage_id) == (head.url, lineage)
+    assert [one.asked.language for one in answers.answers] == ["en", "ar"]
+    assert [model.lineage for model in client.models.list()] == [lineage]
 
 
 def test_other_settings_are_deployed_without_a_failure(client, head):
