@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from palo.client.errors import (
     MAX_REPLY_BYTES,
@@ -233,10 +233,13 @@ def model_lineages(body: bytes, address: str) -> dict[str, str]:
     """
     try:
         models = parse_json(body, max_bytes=MAX_REPLY_BYTES)["data"][:_MAX_NAMES]
-        found = {model["id"]: model.get("lineage") or "" for model in models}
+        found = {model["id"]: model.get("lineage") for model in models}
     except (BadJsonError, KeyError, TypeError, AttributeError):
         raise protocol_error(address, body[:100]) from None
-    texts = (*found, *found.values())
-    if not all(isinstance(text, str) and len(text) <= _MAX_NAME for text in texts):
+    if not all(map(_is_name, found)):
         raise protocol_error(address, "models without names")
-    return found
+    return {name: lineage if _is_name(lineage) else "" for name, lineage in found.items()}
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= _MAX_NAME

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from palo.capacity import CapacityRequest
-from palo.errors import ResourceError
+from palo.errors import ResourceError, StorageError
 from palo.train.stages import WorkerSettings
 
 _LOOK_EVERY_S = 2.0
@@ -160,11 +160,17 @@ class _Growth:
         request = stage.ask_for(self._missing)
         try:
             while not self._ended.is_set():
-                # At its end a stage's own workers make room, for nothing that is left to do.
-                if request.is_there(_LOOK_EVERY_S) and not stage.is_finished():
+                if request.is_there(_LOOK_EVERY_S) and not self._is_over():
                     stage.say(f"the cluster has room for {stage.workers.count} workers again")
                     self.asked = True
                     stage.ask_to_stop()
                     return
         finally:
             request.release()
+
+    def _is_over(self) -> bool:
+        """Returns whether the stage itself makes the room, with its end."""
+        try:
+            return self._stage.is_finished()
+        except StorageError:  # a worker says that the store is away
+            return False
