@@ -93,7 +93,7 @@ def _round(settings: EncodeBench, config: CorpusConfig, inputs: Inputs) -> list[
     """Returns one round, as `Kept` has it."""
     speeds: list[Speed] = []
     encodes = 0.0
-    for encoders in (settings.cores, 1):
+    for encoders, is_tower in ((settings.cores, False), (1, True)):
         own = replace(
             config,
             output=config.output.with_name(f"{config.output.name}-{encoders}-encoders"),
@@ -101,7 +101,6 @@ def _round(settings: EncodeBench, config: CorpusConfig, inputs: Inputs) -> list[
         )
         outcome = run_build(own, settings.cores, config.output.parent)
         encodes = max(encodes, outcome.num_encoded / settings.images)
-        is_tower = len(speeds) > 0
         speeds += [
             _of_job(outcome, settings.images, only_encoders=is_tower),
             _run_bare(own, inputs, settings.images, encoders, decodes=not is_tower),

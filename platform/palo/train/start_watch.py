@@ -8,10 +8,8 @@ An autoscaler may bring a node; nobody else will, and fewer workers may be enoug
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from palo.capacity import RayCluster, Share, fitting
 from palo.progress import duration
@@ -48,7 +46,7 @@ class WorkerGroups(Protocol):
         """
 
 
-class StartWatch(AbstractContextManager["StartWatch"]):
+class StartWatch:
     """While workers start, looks whether they have lost a node. Use it as a context.
 
     Args:
@@ -66,16 +64,11 @@ class StartWatch(AbstractContextManager["StartWatch"]):
         self._ended = threading.Event()
         self._since: dict[WorkerGroup, float] = {}
 
-    def __enter__(self) -> "StartWatch":
+    def __enter__(self) -> Self:
         threading.Thread(target=self._run, name="palo-start", daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()  # it isn't waited for: it may ask a head that is away
 
     def _run(self) -> None:
